@@ -1,0 +1,2 @@
+//! The `kubernix` command.
+fn main() {}

@@ -1,0 +1,104 @@
+//! One part of a cluster.
+
+use crate::{Command, Context, Phase, Planner, Requirement, Result, Role, Scope};
+
+/// A parameter that a component reads from the config: `--set COMPONENT.NAME=VALUE`.
+///
+/// `binary` needs no declaration: a component that runs a binary of its own name has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// The name, lower case with dashes.
+    pub name: String,
+    /// What it does, in one line.
+    pub help: String,
+    /// The value that counts where none is given, as text.
+    pub default: String,
+}
+
+impl Parameter {
+    /// A parameter with its default and what it does.
+    pub fn new(name: impl Into<String>, default: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { name: name.into(), help: help.into(), default: default.into() }
+    }
+}
+
+/// Something that `preflight` found on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The boot can't succeed.
+    pub fatal: bool,
+    /// What was found and what to do about it.
+    pub message: String,
+}
+
+/// One part of a cluster. A pure function of its context: the same context gives the same plan.
+///
+/// Every method may be called more than once and from any thread; a panic is caught at the boundary and becomes an
+/// [`Error`](crate::Error). Methods with default bodies are optional; later minor versions add more of them.
+pub trait Component: Send + Sync + 'static {
+    /// The unique name, lower case: `crio`. Directories, parameters and messages use it.
+    fn name(&self) -> &str;
+
+    /// The name that people read: `CRI-O`. An instance on a node reads `CRI-O (node 0)`.
+    fn title(&self) -> &str {
+        self.name()
+    }
+
+    /// The step of the boot order it belongs to.
+    fn phase(&self) -> Phase;
+
+    /// How many instances a cluster has.
+    fn scope(&self) -> Scope {
+        Scope::CLUSTER
+    }
+
+    /// The roles that it fills. Its plan must provide each of them.
+    fn provides(&self) -> Vec<Role>;
+
+    /// The roles that it needs. Empty: it waits for all that earlier phases hold; otherwise for exactly these.
+    fn requires(&self) -> Vec<Requirement> {
+        Vec::new()
+    }
+
+    /// The binaries it runs, by toolchain name. Only these are in [`Context::executable`].
+    fn binaries(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The parameters it reads.
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// Says what has to be there for the component to run. Called before a boot, once for each instance, after the plans of
+    /// the components whose endpoints it requires. Must not touch the machine.
+    ///
+    /// # Errors
+    /// A parameter that doesn't fit, or something missing from the context.
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()>;
+
+    /// Looks at the host before anything is started: limits, kernel features.
+    ///
+    /// # Errors
+    /// The look itself failed.
+    fn preflight(&self, _ctx: &Context<'_>) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+
+    /// Runs before the component's processes are asked to end on a graceful stop; all that it requires still runs.
+    ///
+    /// # Errors
+    /// Reported; the stop goes on.
+    fn before_stop(&self, _ctx: &Context<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// For components that fill `cri`: the command that imports the image of an archive (an OCI layout in a tar file) under
+    /// this name. `None`: it can't.
+    ///
+    /// # Errors
+    /// The command can't be made from this context.
+    fn import_image(&self, _ctx: &Context<'_>, _archive: &str, _name: &str) -> Result<Option<Command>> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,202 @@
+//! What a component may know.
+
+use crate::abi::{AbiCommand, AbiContext};
+use crate::{Command, Error, Result, Role, UnixSocket, facts, roles};
+use std::str::FromStr;
+
+/// The node that an instance belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The Kubernetes node's name, a DNS label.
+    pub name: String,
+    /// 0 for the first.
+    pub index: u32,
+    /// Its address on the cluster's network.
+    pub ip: String,
+    /// The range its pods get addresses of: `10.10.0.0/24`.
+    pub pod_cidr: String,
+}
+
+/// Paths of an identity's certificate and key, PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate.
+    pub cert: String,
+    /// Its private key.
+    pub key: String,
+    /// The CA that signed it.
+    pub ca: String,
+}
+
+/// What a command that ran to its end left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Exit code; 128 + N where signal N ended it.
+    pub code: i32,
+    /// Standard output, as text.
+    pub stdout: String,
+    /// Standard error, as text.
+    pub stderr: String,
+}
+
+/// What a component may know of the cluster, its node and its host. A host object: later minor versions can say more.
+pub struct Context<'a> {
+    inner: &'a (dyn AbiContext + 'a),
+}
+
+impl<'a> Context<'a> {
+    /// Wraps the host's object.
+    pub fn new(inner: &'a (dyn AbiContext + 'a)) -> Self {
+        Self { inner }
+    }
+
+    /// The cluster's name, a DNS label.
+    pub fn cluster(&self) -> String {
+        self.inner.cluster().into()
+    }
+
+    /// The node of an instance of scope Node. Instances of other scopes get the first.
+    pub fn node(&self) -> Node {
+        let node = self.inner.node();
+        Node { name: node.name.into(), index: node.index, ip: node.ip.into(), pod_cidr: node.pod_cidr.into() }
+    }
+
+    /// The address at which the control plane's components listen.
+    pub fn control_plane_ip(&self) -> String {
+        self.inner.address("control-plane".into()).unwrap_or_default().into()
+    }
+
+    /// The range of all pods: `10.10.0.0/17`.
+    pub fn pods_cidr(&self) -> String {
+        self.inner.address("pods".into()).unwrap_or_default().into()
+    }
+
+    /// The range of Services: `10.10.128.0/18`.
+    pub fn service_cidr(&self) -> String {
+        self.inner.address("services".into()).unwrap_or_default().into()
+    }
+
+    /// The mask that each node's pod CIDR has, in bits.
+    pub fn node_mask(&self) -> String {
+        self.inner.address("node-mask".into()).unwrap_or_default().into()
+    }
+
+    /// The Service address that cluster DNS has, if any fills that slot.
+    pub fn dns_ip(&self) -> String {
+        self.inner.address("dns".into()).unwrap_or_default().into()
+    }
+
+    /// The directory that belongs to this instance and outlives a stop. Absolute, without a closing slash.
+    pub fn dir(&self) -> String {
+        self.inner.directory("state".into()).unwrap_or_default().into()
+    }
+
+    /// A directory that belongs to this instance and is empty at each boot (a tmpfs inside the sandbox).
+    pub fn volatile_dir(&self) -> String {
+        self.inner.directory("volatile".into()).unwrap_or_default().into()
+    }
+
+    /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods' logs.
+    pub fn node_dir(&self) -> String {
+        self.inner.directory("node".into()).unwrap_or_default().into()
+    }
+
+    /// The certificate and key of a user: `admin`, `etcd`, `apiserver`, `kubelet`, `scheduler`, ...
+    ///
+    /// # Errors
+    /// There is no such identity.
+    pub fn identity(&self, user: &str) -> Result<Identity> {
+        let found = self.inner.identity(user.into()).into_result()?;
+        Ok(Identity { cert: found.cert.into(), key: found.key.into(), ca: found.ca.into() })
+    }
+
+    /// The path of a kubeconfig for a user.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn kubeconfig(&self, user: &str) -> Result<String> {
+        Ok(self.inner.kubeconfig(user.into()).into_result()?.into())
+    }
+
+    /// The path of a file that the host made: `service-account.key`, `service-account.pub`, `encryption.yaml`,
+    /// `resolv.conf`, `front-proxy-ca.crt`, `ca.crt`, `ca.key`.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn host_file(&self, name: &str) -> Result<String> {
+        Ok(self.inner.host_file(name.into()).into_result()?.into())
+    }
+
+    /// The absolute path of a binary that the component named in `binaries`.
+    ///
+    /// # Errors
+    /// It wasn't named there.
+    pub fn executable(&self, name: &str) -> Result<String> {
+        Ok(self.inner.executable(name.into()).into_result()?.into())
+    }
+
+    /// Where a role that the component requires answers.
+    ///
+    /// # Errors
+    /// The role isn't required, or isn't filled.
+    pub fn endpoint(&self, role: &str) -> Result<String> {
+        Ok(self.inner.endpoint(role.into()).into_result()?.into())
+    }
+
+    /// The CRI runtime's socket.
+    ///
+    /// # Errors
+    /// As [`Context::endpoint`], or it isn't a unix socket that fits.
+    pub fn cri_socket(&self) -> Result<UnixSocket> {
+        UnixSocket::from_url(&self.endpoint(roles::CRI)?)
+    }
+
+    /// The component that fills a role, by name; `None` where the slot is empty.
+    pub fn filled_by(&self, role: &Role) -> Option<String> {
+        self.inner.filled_by(role.as_str().into()).map(Into::into).into_option()
+    }
+
+    /// The text of a parameter: what the config says, or its declared default.
+    ///
+    /// # Errors
+    /// The component doesn't declare it.
+    pub fn parameter(&self, name: &str) -> Result<String> {
+        Ok(self.inner.parameter(name.into()).into_result()?.into())
+    }
+
+    /// A parameter as a value.
+    ///
+    /// # Errors
+    /// As [`Context::parameter`], or the text isn't such a value.
+    pub fn parameter_as<T: FromStr>(&self, name: &str) -> Result<T> {
+        let text = self.parameter(name)?;
+        text.parse().map_err(|_| {
+            let wanted = std::any::type_name::<T>();
+            Error::invalid(format!("parameter `{name}` is `{text}`, which is not a {wanted}"))
+        })
+    }
+
+    /// What the host knows of itself under this name, see [`facts`].
+    pub fn fact(&self, name: &str) -> Option<String> {
+        self.inner.fact(name.into()).map(Into::into).into_option()
+    }
+
+    /// Whether a fact is known and `true`.
+    pub fn is(&self, fact: &str) -> bool {
+        self.fact(fact).as_deref() == Some("true")
+    }
+
+    /// The cluster's cgroup below each hierarchy's root.
+    pub fn cgroup_root(&self) -> String {
+        self.fact(facts::CGROUP_ROOT).unwrap_or_default()
+    }
+
+    /// Runs a command inside the instance's sandbox and waits for its end, a minute at the most. Only hooks may.
+    ///
+    /// # Errors
+    /// It can't be started, or took too long. An exit code other than 0 is no error.
+    pub fn run(&self, command: &Command) -> Result<Output> {
+        let output = self.inner.run(AbiCommand::from(command)).into_result()?;
+        Ok(Output { code: output.code, stdout: output.stdout.into(), stderr: output.stderr.into() })
+    }
+}

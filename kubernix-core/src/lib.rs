@@ -1,0 +1,58 @@
+//! The contract between KuberNix and the components of a cluster.
+//!
+//! A [`Component`] is one part of a cluster: etcd, the API server, a CRI runtime. Given a [`Context`] it answers with a
+//! [`Plan`] (files, processes, probes, endpoints) and never starts anything itself: it is a pure function of its context.
+//! The host orders components by the [`Requirement`]s they name and runs their plans.
+//!
+//! Component authors use the plain Rust types of this crate. What crosses the boundary between a host and a component lies
+//! in [`abi`], made of `abi_stable` types from the first day, so that the same component value works compiled in
+//! ([`abi::component`]) and loaded from a shared library.
+//!
+//! This crate is data and traits. It must not know files, processes, the network, certificates, or any component by name.
+//!
+//! # Example
+//! ```
+//! use kubernix_core::{Component, Context, Phase, Planner, Probe, Process, Requirement, Result, Role, roles};
+//!
+//! struct Etcd;
+//!
+//! impl Component for Etcd {
+//!     fn name(&self) -> &str { "etcd" }
+//!     fn phase(&self) -> Phase { Phase::INFRASTRUCTURE }
+//!     fn provides(&self) -> Vec<Role> { vec![Role::new(roles::DATASTORE)] }
+//!     fn requires(&self) -> Vec<Requirement> { vec![Requirement::ready(roles::SANDBOX)] }
+//!     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+//!         let url = format!("http://{}:2379", ctx.control_plane_ip());
+//!         plan.process(Process::new("etcd", ctx.executable("etcd")?).arg(format!("--data-dir={}/data", ctx.dir())))?;
+//!         plan.provide(roles::DATASTORE, &url, Probe::http(format!("{url}/readyz")))
+//!     }
+//! }
+//! ```
+
+// abi_stable_derive 0.11.3 expands to impls inside of constants.
+#![allow(non_local_definitions)]
+
+pub mod abi;
+mod component;
+mod context;
+mod endpoint;
+mod error;
+mod plan;
+mod planner;
+mod probe;
+mod process;
+mod types;
+
+pub use abi_stable;
+pub use component::{Component, Finding, Parameter};
+pub use context::{Context, Identity, Node, Output};
+pub use endpoint::{MAX_SOCKET_PATH, UnixSocket};
+pub use error::{Error, ErrorKind, Result};
+pub use plan::{Directory, Endpoint, File, Manifest, Plan};
+pub use planner::Planner;
+pub use probe::{Probe, ProbeKind};
+pub use process::{Command, Process, Restart};
+pub use types::{Phase, Requirement, Role, Scope, Wait, facts, roles};
+
+/// The version of this contract, `MAJOR.MINOR.PATCH`: what a plugin says it was built for.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,120 @@
+//! A plan as data: what a component wants the host to do. It is what `kubernix plan` prints and golden tests compare.
+
+use crate::{Error, Probe, Process, Result, Role};
+use serde::{Deserialize, Serialize};
+
+/// A directory to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directory {
+    /// Absolute path.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A file to write. Left alone, and reported, when a user edited it since the host last wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Absolute path; its parents are made with mode 0700.
+    pub path: String,
+    /// The whole content.
+    pub content: String,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A role that the component fills.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The role.
+    pub role: Role,
+    /// Where it answers: `https://IP:PORT`, `unix://PATH`, or empty where it has no address.
+    pub url: String,
+    /// When it counts as ready.
+    pub probe: Probe,
+}
+
+/// Kubernetes objects to apply once the API server is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Names it in messages.
+    pub name: String,
+    /// YAML, one or more documents.
+    pub yaml: String,
+}
+
+/// What a component wants the host to do, in the order it said so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Plan {
+    /// Directories, made before files.
+    pub directories: Vec<Directory>,
+    /// Files, written before processes start.
+    pub files: Vec<File>,
+    /// Processes, started in order without waiting in between.
+    pub processes: Vec<Process>,
+    /// Roles that it fills, each with its probe.
+    pub provides: Vec<Endpoint>,
+    /// Objects for the API server.
+    pub manifests: Vec<Manifest>,
+    /// Images that its pods need, by reference.
+    pub images: Vec<String>,
+}
+
+impl Plan {
+    /// Adds a directory.
+    pub fn directory(&mut self, directory: Directory) {
+        self.directories.push(directory);
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// The plan has a file of this path already.
+    pub fn file(&mut self, file: File) -> Result<()> {
+        unique("file", &file.path, self.files.iter().map(|f| &*f.path))?;
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// Adds a process.
+    ///
+    /// # Errors
+    /// The plan has a process of this name already.
+    pub fn process(&mut self, process: Process) -> Result<()> {
+        unique("process", &process.name, self.processes.iter().map(|p| &*p.name))?;
+        self.processes.push(process);
+        Ok(())
+    }
+
+    /// Fills a role.
+    ///
+    /// # Errors
+    /// The plan fills this role already.
+    pub fn provide(&mut self, endpoint: Endpoint) -> Result<()> {
+        unique("role", endpoint.role.as_str(), self.provides.iter().map(|p| p.role.as_str()))?;
+        self.provides.push(endpoint);
+        Ok(())
+    }
+}
+
+fn unique<'a>(what: &str, name: &str, mut others: impl Iterator<Item = &'a str>) -> Result<()> {
+    if others.any(|other| other == name) {
+        return Err(Error::invalid(format!("the plan names {what} `{name}` twice")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_name_twice_is_refused_and_named() {
+        let mut plan = Plan::default();
+        plan.process(Process::new("etcd", "/bin/etcd")).unwrap();
+        let error = plan.process(Process::new("etcd", "/bin/other")).unwrap_err();
+        assert_eq!(error.to_string(), "the plan names process `etcd` twice");
+        assert_eq!(plan.processes.len(), 1);
+    }
+}

@@ -1,0 +1,72 @@
+//! Where a component says what it wants.
+
+use crate::abi::AbiPlanner;
+use crate::{Probe, Process, Result};
+
+/// Takes a component's plan, piece by piece. A host object: later minor versions can take more.
+pub struct Planner<'a> {
+    inner: &'a mut (dyn AbiPlanner + 'a),
+}
+
+impl<'a> Planner<'a> {
+    /// Wraps the host's object.
+    pub fn new(inner: &'a mut (dyn AbiPlanner + 'a)) -> Self {
+        Self { inner }
+    }
+
+    /// Makes a directory of mode 0700, and its parents.
+    ///
+    /// # Errors
+    /// The path is outside of what the component may write.
+    pub fn directory(&mut self, path: impl AsRef<str>) -> Result<()> {
+        Ok(self.inner.directory(path.as_ref().into(), 0o700).into_result()?)
+    }
+
+    /// Writes a file of mode 0600 (`content` is all of it).
+    ///
+    /// # Errors
+    /// The path is outside of what the component may write, or named twice.
+    pub fn file(&mut self, path: impl AsRef<str>, content: impl AsRef<str>) -> Result<()> {
+        Ok(self.inner.file(path.as_ref().into(), content.as_ref().into(), 0o600).into_result()?)
+    }
+
+    /// Writes an executable script of mode 0700.
+    ///
+    /// # Errors
+    /// As [`Planner::file`].
+    pub fn script(&mut self, path: impl AsRef<str>, content: impl AsRef<str>) -> Result<()> {
+        Ok(self.inner.file(path.as_ref().into(), content.as_ref().into(), 0o700).into_result()?)
+    }
+
+    /// Runs a process for as long as the cluster lives.
+    ///
+    /// # Errors
+    /// The name is taken, or the program isn't an absolute path.
+    pub fn process(&mut self, process: Process) -> Result<()> {
+        Ok(self.inner.process((&process).into()).into_result()?)
+    }
+
+    /// Fills a role: it answers at `url` (empty: no address) and is ready when the probe passes.
+    ///
+    /// # Errors
+    /// The component doesn't declare the role, or fills it twice.
+    pub fn provide(&mut self, role: &str, url: impl AsRef<str>, probe: Probe) -> Result<()> {
+        Ok(self.inner.provide(role.into(), url.as_ref().into(), (&probe).into()).into_result()?)
+    }
+
+    /// Applies Kubernetes objects, as YAML, once the API server is ready.
+    ///
+    /// # Errors
+    /// The host doesn't take it.
+    pub fn manifest(&mut self, name: &str, yaml: impl AsRef<str>) -> Result<()> {
+        Ok(self.inner.manifest(name.into(), yaml.as_ref().into()).into_result()?)
+    }
+
+    /// Says that pods will need this image.
+    ///
+    /// # Errors
+    /// The host doesn't take it.
+    pub fn image(&mut self, reference: &str) -> Result<()> {
+        Ok(self.inner.image(reference.into()).into_result()?)
+    }
+}

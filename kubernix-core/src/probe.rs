@@ -1,0 +1,90 @@
+//! Readiness as a condition that is asked for, never as a line in a log.
+
+use crate::types::open_set;
+use abi_stable::StableAbi;
+use serde::{Deserialize, Serialize};
+
+open_set! {
+    /// How a probe asks.
+    ProbeKind {
+        /// Always passes: ready as soon as its processes run.
+        STARTED = 0, "started";
+        /// GET of a URL answers 200. `target`: `http://...` or `https://...`; over TLS the server is checked against the
+        /// cluster's CA, and `identity`, if set, is shown as client certificate.
+        HTTP = 1, "http";
+        /// A TCP connection is accepted. `target`: `IP:PORT`.
+        TCP = 2, "tcp";
+        /// A connection to a unix socket is accepted. `target`: the path.
+        UNIX = 3, "unix";
+        /// CRI v1 `Status` has the condition RuntimeReady. `target`: the socket's path.
+        CRI = 4, "cri";
+        /// The node object's Ready condition is true and was renewed since boot. `target`: the node's name.
+        NODE = 5, "node";
+        /// A command exits with 0. `target`: the program, `arguments` follow.
+        COMMAND = 6, "command";
+    }
+}
+
+/// A condition that the host polls until it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// How to ask.
+    pub kind: ProbeKind,
+    /// Whom to ask; its form depends on the kind.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// The identity whose client certificate is shown; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub identity: String,
+    /// Arguments of a command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+}
+
+impl Probe {
+    fn new(kind: ProbeKind, target: impl Into<String>) -> Self {
+        Self { kind, target: target.into(), identity: String::new(), arguments: Vec::new() }
+    }
+
+    /// Passes as soon as the component's processes run.
+    pub fn started() -> Self {
+        Self::new(ProbeKind::STARTED, "")
+    }
+
+    /// A GET of this `http://` or `https://` URL answers 200.
+    pub fn http(url: impl Into<String>) -> Self {
+        Self::new(ProbeKind::HTTP, url)
+    }
+
+    /// A TCP connection to `IP:PORT` is accepted.
+    pub fn tcp(address: impl Into<String>) -> Self {
+        Self::new(ProbeKind::TCP, address)
+    }
+
+    /// A connection to the unix socket at this path is accepted.
+    pub fn unix(path: impl Into<String>) -> Self {
+        Self::new(ProbeKind::UNIX, path)
+    }
+
+    /// The CRI runtime at this socket path says RuntimeReady.
+    pub fn cri(path: impl Into<String>) -> Self {
+        Self::new(ProbeKind::CRI, path)
+    }
+
+    /// The node of this name is Ready, by a report younger than this boot.
+    pub fn node(name: impl Into<String>) -> Self {
+        Self::new(ProbeKind::NODE, name)
+    }
+
+    /// This program exits with 0.
+    pub fn command(program: impl Into<String>, arguments: impl IntoIterator<Item = String>) -> Self {
+        Self { arguments: arguments.into_iter().collect(), ..Self::new(ProbeKind::COMMAND, program) }
+    }
+
+    /// Shows the client certificate of this identity.
+    #[must_use]
+    pub fn identity(mut self, user: impl Into<String>) -> Self {
+        self.identity = user.into();
+        self
+    }
+}

@@ -1,0 +1,18 @@
+//! The engine of KuberNix: takes components and settings, and runs the components' plans inside a sandbox of kernel
+//! namespaces that belongs to the cluster.
+
+pub mod api;
+pub mod control;
+pub mod cri;
+pub mod engine;
+pub mod events;
+pub mod graph;
+pub mod images;
+pub mod network;
+pub mod pki;
+pub mod probe;
+pub mod process;
+pub mod root;
+pub mod sandbox;
+pub mod spec;
+pub mod toolchain;
