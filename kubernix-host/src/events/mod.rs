@@ -7,7 +7,9 @@
 mod reader;
 mod record;
 mod sink;
+mod timeline;
 
 pub use reader::{read, records};
 pub use record::{Event, Record, ToolState};
 pub use sink::{Discard, FileSink, Sink, Tee, WriterSink};
+pub use timeline::{RoleReady, Row, Timeline};
