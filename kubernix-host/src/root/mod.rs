@@ -17,9 +17,9 @@ pub use state::{FORMAT, State};
 pub use write::write_atomic;
 
 use crate::spec::Settings;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file that makes a directory a cluster's.
@@ -141,7 +141,10 @@ impl Root {
         };
         if !made {
             match self.open_existing() {
-                Err(Error::NotACluster { .. }) if self.is_empty()? => {}
+                Err(Error::NotACluster { .. }) if self.0.is_dir() && self.is_empty()? => {
+                    let private = fs::set_permissions(&self.0, Permissions::from_mode(0o700));
+                    private.map_err(|cause| Error::io("change the mode of", &self.0, cause))?;
+                }
                 opened => return opened,
             }
         }

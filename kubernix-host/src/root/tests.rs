@@ -76,6 +76,7 @@ fn an_empty_directory_and_a_broken_off_create_are_taken() {
     fs::write(root.path().join(".kubernix-tmp-1-0"), "{").unwrap();
     root.create().unwrap();
     root.open_existing().unwrap();
+    assert_eq!(mode(root.path()), 0o700);
 }
 
 #[test]

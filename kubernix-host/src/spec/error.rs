@@ -40,13 +40,10 @@ pub enum Error {
         reason: String,
     },
     /// Something that can't change once a cluster was made.
-    #[error(
-        "the {key} of cluster `{cluster}` is `{made}` and can't become `{wanted}` ({origin}): {reason}; take it down first \
-         (`kubernix down --name {cluster}`) or choose another --name"
-    )]
+    #[error("the {key} of cluster `{cluster}` is `{made}` and can't become `{wanted}` ({origin}): {reason}")]
     Fixed {
         /// The setting: `cidr` or `name`.
-        key: String,
+        key: &'static str,
         /// The cluster.
         cluster: String,
         /// What it was made with.
@@ -55,8 +52,8 @@ pub enum Error {
         wanted: String,
         /// By whom.
         origin: Box<Origin>,
-        /// Why it can't change.
-        reason: &'static str,
+        /// Why it can't change, and the way out.
+        reason: String,
     },
     /// A name that nothing has.
     #[error("{}unknown {what} `{name}`{hint}", At(origin))]

@@ -58,7 +58,7 @@ pub fn resolve_with(
     let mut settled = Settled { layers, said, ..Settled::default() };
     let Place { name, root } = settled.place(defaults)?;
 
-    let state = settled.read_saved(&Root::new(&root, &name))?;
+    let state = settled.read_saved(&Root::new(&root, &name), defaults)?;
     let standard = parse_cidr(DEFAULT_CIDR).map_err(|error| Error::value(Origin::Default, error))?;
     let cidr = settled.pick(Key::Cidr, |given| given.cidr, |cidr| cidr.to_string()).unwrap_or(standard);
     let origin = || settled.origins.get("cidr").cloned().unwrap_or(Origin::Default);
@@ -66,8 +66,11 @@ pub fn resolve_with(
     // The saved file may have been edited; the state is what the cluster was made with.
     let made = state.and_then(|state| state.cidr).or(settled.layers.saved.as_ref().and_then(|saved| saved.cidr));
     if let Some(made) = made.filter(|made| *made != cidr) {
-        let reason = "certificates, Services and pods in its datastore have addresses of that range";
-        return Err(fixed(Key::Cidr, &name, made.to_string(), cidr.to_string(), origin(), reason));
+        let reason = format!(
+            "certificates, Services and pods in its datastore have addresses of that range; take it down first (`kubernix \
+             down --name {name}`) or choose another --name"
+        );
+        return Err(fixed("cidr", &name, made.to_string(), cidr.to_string(), origin(), reason));
     }
     let settings = Settings {
         cidr,
@@ -93,8 +96,8 @@ fn shown(path: &PathBuf) -> String {
     path.display().to_string()
 }
 
-fn fixed(key: Key, cluster: &str, made: String, wanted: String, origin: Origin, reason: &'static str) -> Error {
-    Error::Fixed { key: key.to_string(), cluster: cluster.into(), made, wanted, origin: Box::new(origin), reason }
+fn fixed(key: &'static str, cluster: &str, made: String, wanted: String, origin: Origin, reason: String) -> Error {
+    Error::Fixed { key, cluster: cluster.into(), made, wanted, origin: Box::new(origin), reason }
 }
 
 /// What each source says, highest precedence first.
@@ -174,8 +177,7 @@ impl Settled {
     }
 
     /// Reads what the cluster was booted with last, and what it was made with, if there is one.
-    fn read_saved(&mut self, root: &Root) -> Result<Option<State>, Error> {
-        const RENAMED: &str = "its certificates and nodes carry that name, so its directory can't be renamed or copied";
+    fn read_saved(&mut self, root: &Root, defaults: &Defaults) -> Result<Option<State>, Error> {
         let state = match root.open_existing() {
             Ok(state) => state,
             // Whoever makes the cluster says what is wrong with that.
@@ -183,17 +185,24 @@ impl Settled {
             Err(error) => return Err(error.into()),
         };
         let (path, name) = (root.spec_file(), root.name());
+        let reason = |undo: String| format!("its certificates and nodes carry that name; {undo}");
         let origin = Origin::Saved(path.clone());
         if state.name != name {
             let origin = self.origins.get("name").cloned().unwrap_or(Origin::Default);
-            return Err(fixed(Key::Name, &state.name, state.name.clone(), name, origin, RENAMED));
+            let undo = format!("`{}` was renamed or copied, give it its old name back", root.path().display());
+            return Err(fixed("name", &state.name, state.name.clone(), name, origin, reason(undo)));
         }
         if let Some(mut saved) = file::read(&path)? {
             if let Some(other) = saved.name.take().filter(|other| *other != name) {
-                return Err(fixed(Key::Name, &name, name.clone(), other, origin, RENAMED));
+                let undo = "put that name back into the file".into();
+                return Err(fixed("name", &name, name.clone(), other, origin, reason(undo)));
             }
             saved.origins.values_mut().for_each(|place| *place = origin.clone());
-            self.layers.saved = Some(saved);
+            if saved.root.take().is_some() {
+                self.said
+                    .push(format!("{}: `root` has no effect here, the cluster is where this file is", path.display()));
+            }
+            self.layers.saved = Some(saved.based_at(root.path(), defaults.home.as_deref())?);
         }
         Ok(Some(state))
     }

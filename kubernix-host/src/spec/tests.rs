@@ -147,6 +147,18 @@ fn what_was_saved_is_read_back() {
     let again = bench.resolve(Partial { name: Some("two".into()), ..Partial::default() }, &[]).unwrap();
     assert_eq!(again.settings, first);
     assert!(again.said.is_empty());
+    // Someone may have edited it.
+    let file = bench.path("state/two/kubernix.toml");
+    let edited = fs::read_to_string(&file).unwrap().replace("port = 7000", "root = \"/x\"\ncache-dir = \"mine\"");
+    fs::write(&file, edited).unwrap();
+    let again = bench.resolve(Partial { name: Some("two".into()), ..Partial::default() }, &[]).unwrap();
+    let expected = Settings { port: None, cache_dir: bench.path("state/two/mine"), ..first };
+    assert_eq!(again.settings, expected);
+    assert!(
+        again.said[0].ends_with("`root` has no effect here, the cluster is where this file is"),
+        "{:?}",
+        again.said
+    );
 }
 
 #[test]
