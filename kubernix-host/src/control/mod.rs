@@ -1,1 +1,27 @@
-//! control
+//! The line into a running cluster: a unix socket in its root directory, one JSON line asked, one answered.
+//!
+//! A stop is the exception: it is answered by events until nothing is left. This module must not know how the cluster does what
+//! it is asked for.
+
+mod client;
+mod protocol;
+mod server;
+
+pub use client::{Client, ControlError};
+pub use protocol::{NodeImages, Reply, Request};
+pub use server::{Answer, Hub, Wish, answer};
+
+use crate::root::Root;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+/// A path of the control socket that fits into an address however long the root directory's is, and the directory that has to
+/// stay open while it is used.
+fn short_path(root: &Root) -> io::Result<(PathBuf, File)> {
+    let directory = File::open(root.run())?;
+    let socket = root.control_socket();
+    let name = socket.file_name().unwrap_or_default();
+    Ok((PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name), directory))
+}

@@ -1,0 +1,151 @@
+//! Everything that a command on clusters can fail with, and the exit code that each has.
+
+use crate::control::ControlError;
+use crate::{graph, images, network, pki, root, spec, toolchain};
+use std::io;
+use std::path::PathBuf;
+
+/// Everything that a command on clusters can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// Only root can make namespaces and cgroups.
+    #[error("`{0}` needs root: run it as root, for instance with sudo")]
+    NotRoot(&'static str),
+    /// Settings.
+    #[error(transparent)]
+    Spec(#[from] spec::Error),
+    /// Addresses.
+    #[error(transparent)]
+    Address(#[from] network::plan::AddressError),
+    /// Binaries.
+    #[error(transparent)]
+    Toolchain(#[from] toolchain::Error),
+    /// The root directory.
+    #[error(transparent)]
+    Root(root::Error),
+    /// Certificates.
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
+    /// Components.
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+    /// An image archive.
+    #[error(transparent)]
+    Image(#[from] images::Error),
+    /// A running cluster said no, or nothing.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The directory for clusters can't be what it has to be.
+    #[error("clusters can't live below `{}`: that place is replaced inside of every sandbox, choose another --root", .0.display())]
+    UnfitRoot(PathBuf),
+    /// A component finds this host unfit.
+    #[error("this host can't run the cluster:{}", list(.0))]
+    Preflight(Vec<String>),
+    /// The cluster of this name runs.
+    #[error("cluster `{0}` runs already: `kubernix status --name {0}` shows it, `kubernix down --name {0}` ends it")]
+    Running(String),
+    /// There is no cluster of this name.
+    #[error("there is no cluster `{name}`{hint}: `kubernix list` shows what there is, `kubernix up --name {name}` makes it")]
+    NoSuchCluster {
+        /// The name given.
+        name: String,
+        /// The nearest name, if any is near.
+        hint: String,
+    },
+    /// The cluster of this name is stopped.
+    #[error("cluster `{0}` is stopped: `kubernix up --name {0}` starts it again")]
+    Stopped(String),
+    /// No node of this name.
+    #[error("cluster `{cluster}` has no node `{node}`, it has {}", .nodes.join(", "))]
+    NoSuchNode {
+        /// The cluster.
+        cluster: String,
+        /// The name given.
+        node: String,
+        /// The nodes there are.
+        nodes: Vec<String>,
+    },
+    /// No binary of this name belongs to the cluster.
+    #[error("cluster `{cluster}` has no binary `{tool}`")]
+    NoSuchTool {
+        /// The cluster.
+        cluster: String,
+        /// The name given.
+        tool: String,
+    },
+    /// The API server's port on the host is taken.
+    #[error("port {port} of 127.0.0.1 can't be used: {source}; choose another --port, or leave it out for the first free one")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// All ports are taken.
+    #[error("no port of 127.0.0.1 from {first} to {last} is free: end a cluster, or choose one with --port")]
+    NoPort {
+        /// The first that was tried.
+        first: u16,
+        /// The last.
+        last: u16,
+    },
+    /// The boot failed; what it had started is gone.
+    #[error("cluster `{name}` didn't come up: {why}\nIts logs are kept in {}; `kubernix down --name {name}` removes them", .root.display())]
+    Boot {
+        /// The cluster.
+        name: String,
+        /// Why.
+        why: String,
+        /// Its root directory.
+        root: PathBuf,
+        /// It took too long.
+        timed_out: bool,
+    },
+    /// Ctrl-C; what had been started is gone.
+    #[error("interrupted")]
+    Interrupted,
+    /// The end takes too long.
+    #[error("cluster `{0}` is still ending: look at `kubernix status --name {0}`, or end it at once with `kubernix down --name {0}`")]
+    StillEnding(String),
+    /// Anything of the operating system's.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl From<root::Error> for HostError {
+    fn from(error: root::Error) -> Self {
+        Self::Root(error)
+    }
+}
+
+fn list(messages: &[String]) -> String {
+    messages.iter().map(|message| format!("\n  {message}")).collect()
+}
+
+impl HostError {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { what: what.into(), source }
+    }
+
+    /// The exit code, as published in README.md.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Spec(_) | Self::Address(_) | Self::Graph(_) | Self::UnfitRoot(_) => 2,
+            Self::NoSuchNode { .. } | Self::NoSuchTool { .. } | Self::Image(_) => 2,
+            Self::Toolchain(_) => 3,
+            Self::Running(_) => 4,
+            Self::NoSuchCluster { .. } | Self::Stopped(_) | Self::Root(root::Error::Missing { .. }) => 5,
+            Self::Boot { timed_out: false, .. } => 6,
+            Self::Boot { timed_out: true, .. } | Self::StillEnding(_) => 7,
+            Self::NotRoot(_) => 8,
+            Self::Interrupted => 130,
+            Self::Root(_) | Self::Pki(_) | Self::Control(_) | Self::Preflight(_) => 1,
+            Self::Port { .. } | Self::NoPort { .. } | Self::Io { .. } => 1,
+        }
+    }
+}

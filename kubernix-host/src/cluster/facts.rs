@@ -1,0 +1,61 @@
+//! What a host knows of itself, for components.
+
+use crate::sandbox::cgroups;
+use kubernix_core::facts;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// CAP_SYS_RESOURCE's bit: capabilities(7), linux/capability.h.
+const CAP_SYS_RESOURCE: u32 = 24;
+
+/// What this host knows of itself. `scratch` is a directory on the file system that clusters live on; without one, or without
+/// privileges, the overlay is believed and not tried.
+pub(super) fn detect(cluster: &str, scratch: Option<&Path>) -> BTreeMap<String, String> {
+    let hierarchies = cgroups::mounted();
+    let overlay = scratch.map_or_else(overlay_is_known, |scratch| try_overlay(scratch).is_ok());
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    BTreeMap::from([
+        (facts::CGROUP_VERSION.to_owned(), cgroups::version(&hierarchies).to_owned()),
+        // systemd can't be reached from inside a sandbox, and needn't be: the cluster's subtree is its own.
+        (facts::CGROUP_DRIVER.to_owned(), "cgroupfs".to_owned()),
+        (facts::CGROUP_ROOT.to_owned(), cgroups::path(cluster)),
+        (facts::OVERLAY.to_owned(), overlay.to_string()),
+        (facts::LOWER_OOM_SCORE.to_owned(), has_capability(CAP_SYS_RESOURCE).to_string()),
+        (facts::ROOTLESS.to_owned(), "false".to_owned()),
+        (facts::CPUS.to_owned(), cpus.to_string()),
+    ])
+}
+
+fn has_capability(bit: u32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|set| set & (1 << bit) != 0)
+}
+
+fn overlay_is_known() -> bool {
+    fs::read_to_string("/proc/filesystems").unwrap_or_default().lines().any(|line| line.ends_with("\toverlay"))
+}
+
+/// Mounts an overlay of two directories below `scratch`, in a mount namespace that only one thread sees, and removes them.
+fn try_overlay(scratch: &Path) -> io::Result<()> {
+    let directory = scratch.join("overlay-check");
+    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| directory.join(name));
+    for one in [&lower, &upper, &work, &merged] {
+        fs::create_dir_all(one)?;
+    }
+    let work_in_thread = || {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+        Ok(mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?)
+    };
+    let tried = std::thread::scope(|scope| scope.spawn(work_in_thread).join());
+    let removed = fs::remove_dir_all(&directory);
+    tried.unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).and(removed)
+}

@@ -1,0 +1,214 @@
+//! One cluster that exists: what can be done with it from outside.
+
+use super::HostError;
+use crate::control::{Client, NodeImages, Reply, Request};
+use crate::events::{Event, Sink};
+use crate::images::{Archive, ArchiveKind};
+use crate::root::{self, Root};
+use crate::sandbox::{self, BootFile, SandboxIds, lock};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long the import of one image may take.
+const IMPORT: Duration = Duration::from_secs(600);
+/// How long a stop may take in all; each process has a limit of its own.
+const STOP: Duration = Duration::from_secs(120);
+/// How long an end at once may take.
+const KILL: Duration = Duration::from_secs(10);
+
+/// One cluster that exists, running or stopped.
+pub struct Cluster {
+    name: String,
+    root: Root,
+}
+
+impl Cluster {
+    /// The cluster of this name below a base directory.
+    ///
+    /// # Errors
+    /// There is none, or a newer version made it.
+    pub fn find(base: &Path, name: &str) -> Result<Self, HostError> {
+        let root = Root::new(base, name);
+        match root.open_existing() {
+            Ok(_) => Ok(Self { name: name.to_owned(), root }),
+            Err(root::Error::Missing { .. }) => {
+                let others: Vec<String> = root::list(base)?.into_iter().map(|(name, _)| name).collect();
+                let near = crate::spec::nearest(name, others.iter().map(String::as_str));
+                let hint = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+                Err(HostError::NoSuchCluster { name: name.to_owned(), hint })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its root directory.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        lock::is_taken(&self.root)
+    }
+
+    pub(super) fn client(&self) -> Result<Client, HostError> {
+        Ok(Client::connect(&self.root, ANSWER)?)
+    }
+
+    fn sandbox(&self) -> Result<SandboxIds, HostError> {
+        SandboxIds::read(&self.root).ok_or_else(|| HostError::Stopped(self.name.clone()))
+    }
+
+    /// Ends it in order: pods through the runtime first, data written. The root directory stays.
+    ///
+    /// # Errors
+    /// It doesn't run, doesn't answer, or takes too long.
+    pub fn stop(&self, sink: &dyn Sink) -> Result<(), HostError> {
+        self.sandbox()?;
+        let client = Client::connect(&self.root, ANSWER)?;
+        for record in client.order(&Request::Stop)? {
+            sink.emit(record.event);
+        }
+        lock::wait(&self.root, STOP)?.map(drop).ok_or_else(|| HostError::StillEnding(self.name.clone()))
+    }
+
+    /// Ends it at once and removes its root directory with all that is in it.
+    ///
+    /// # Errors
+    /// Something of it can't be ended or removed; the rest is.
+    pub fn down(&self, sink: &dyn Sink) -> Result<(), HostError> {
+        sink.emit(Event::Stopping { instance: self.name.clone() });
+        if self.is_running() {
+            let asked = Client::connect(&self.root, Duration::from_secs(1))
+                .and_then(|client| client.order(&Request::Kill).map(Iterator::count));
+            if asked.is_err()
+                && let Some(ids) = SandboxIds::read(&self.root)
+            {
+                // The keeper sees its end and cleans up.
+                ids.init.kill();
+            }
+        }
+        let lock = lock::wait(&self.root, KILL)?.ok_or_else(|| HostError::StillEnding(self.name.clone()))?;
+        sandbox::clean_up_after(&self.root, &self.name);
+        // Held until all is gone, so that no `up` of this name comes in between.
+        self.root.remove()?;
+        drop(lock);
+        sink.emit(Event::Stopped { instance: self.name.clone() });
+        Ok(())
+    }
+
+    /// Runs a program inside, on a node or (without one) beside the control plane, with this process's terminal.
+    ///
+    /// # Errors
+    /// The cluster is stopped, has no such node, or the program can't be started.
+    pub fn enter(&self, node: Option<&str>, argv: &[OsString]) -> Result<i32, HostError> {
+        let ids = self.sandbox()?;
+        let boot = self.boot_file()?;
+        let nodes: Vec<String> = boot.environment.nodes.iter().map(|node| node.name.clone()).collect();
+        if let Some(node) = node.filter(|node| !nodes.iter().any(|name| name == node)) {
+            return Err(HostError::NoSuchNode { cluster: self.name.clone(), node: node.to_owned(), nodes });
+        }
+        let what = format!("`{}` can't be run inside", argv.first().map(|a| a.to_string_lossy()).unwrap_or_default());
+        sandbox::enter::run(ids, argv, &self.environment()?).map_err(HostError::io(what))
+    }
+
+    /// Variables that a program needs to work with the cluster: `KUBECONFIG`, `PATH`, `CONTAINER_RUNTIME_ENDPOINT`,
+    /// `KUBERNIX_CLUSTER`.
+    ///
+    /// # Errors
+    /// The cluster was never booted.
+    pub fn environment(&self) -> Result<Vec<(String, String)>, HostError> {
+        let shell = super::up::shell_of(&self.root, &self.boot_file()?);
+        let path = std::env::var_os("PATH");
+        let text = |value: OsString| value.to_string_lossy().into_owned();
+        let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key.to_owned(), text(value)));
+        Ok(variables.chain([("KUBERNIX_CLUSTER".to_owned(), self.name.clone())]).collect())
+    }
+
+    /// The path of a binary that belongs to the cluster: `kubectl`, `crictl`, ...
+    ///
+    /// # Errors
+    /// The cluster was never booted, or has no such binary.
+    pub fn tool(&self, name: &str) -> Result<PathBuf, HostError> {
+        let missing = || HostError::NoSuchTool { cluster: self.name.clone(), tool: name.to_owned() };
+        self.boot_file()?.environment.binaries.get(name).cloned().ok_or_else(missing)
+    }
+
+    /// All logs, with the name of the component that each belongs to.
+    pub fn logs(&self) -> Vec<(String, PathBuf)> {
+        let boot = self.boot_file().ok();
+        let nodes = boot.iter().flat_map(|boot| &boot.environment.nodes).map(|node| self.root.node(&node.name));
+        let mut found = Vec::new();
+        for place in std::iter::once(self.root.path().join("control")).chain(nodes) {
+            for directory in std::fs::read_dir(place).into_iter().flatten().flatten() {
+                let component = directory.file_name().to_string_lossy().into_owned();
+                let files = std::fs::read_dir(directory.path()).into_iter().flatten().flatten();
+                let logs = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "log"));
+                found.extend(logs.filter(|path| path.is_file()).map(|path| (component.clone(), path)));
+            }
+        }
+        found.push(("keeper".to_owned(), self.root.run().join("keeper.log")));
+        found.sort();
+        found
+    }
+
+    /// Imports all images of these archives (OCI or docker) into every node's store. Returns their names.
+    ///
+    /// # Errors
+    /// The first archive that is no good, or that the runtime refuses; those before it are imported.
+    pub fn load_images(&self, files: &[PathBuf], sink: &dyn Sink) -> Result<Vec<String>, HostError> {
+        self.sandbox()?;
+        // All are looked at before the first is imported.
+        let archives = files.iter().map(|file| Ok((file, Archive::open(file)?))).collect::<Result<Vec<_>, HostError>>()?;
+        let mut client = Client::connect(&self.root, IMPORT)?;
+        let mut names = Vec::new();
+        for (file, archive) in archives {
+            // Places that the sandbox replaces aren't seen inside; the cluster's own directory always is.
+            let inside = tempfile::Builder::new().prefix("load-").tempfile_in(self.root.images());
+            let inside = inside.map_err(HostError::io("a copy for the cluster can't be made"))?;
+            link_or_copy(file, inside.path()).map_err(HostError::io(format!("`{}`", file.display())))?;
+            let transport = match archive.kind {
+                ArchiveKind::Oci => "oci-archive",
+                ArchiveKind::Docker => "docker-archive",
+            };
+            for name in archive.images {
+                let archive = format!("{transport}:{}", inside.path().display());
+                client.ask(&Request::Import { archive, name: name.clone() })?;
+                sink.emit(Event::Note { message: format!("imported {name}") });
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The images of every node.
+    ///
+    /// # Errors
+    /// The cluster doesn't run, or its runtime doesn't answer.
+    pub fn images(&self) -> Result<Vec<NodeImages>, HostError> {
+        self.sandbox()?;
+        match self.client()?.ask(&Request::Images)? {
+            Reply::Images { nodes } => Ok(nodes),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn boot_file(&self) -> Result<sandbox::Boot, HostError> {
+        BootFile::read(&self.root).map_err(|_| HostError::Stopped(self.name.clone()))
+    }
+}
+
+/// The same file under another name where both are on one file system, else a copy.
+fn link_or_copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::remove_file(to)?;
+    let from = from.canonicalize()?;
+    std::fs::hard_link(&from, to).or_else(|_| std::fs::copy(&from, to).map(drop))
+}

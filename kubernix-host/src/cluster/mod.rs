@@ -1,0 +1,50 @@
+//! Clusters as a command sees them: booted, looked at, ended.
+//!
+//! This is the host's side, outside of any sandbox. It brings settings, toolchain, certificates and components together and
+//! hands them to the sandbox; what happens inside is the engine's.
+
+mod facts;
+mod error;
+mod handle;
+mod interrupt;
+mod pids;
+mod port;
+mod prepare;
+mod status;
+mod up;
+
+pub use error::HostError;
+pub use handle::Cluster;
+pub use status::{ComponentStatus, ListEntry, State, Status, list};
+pub use up::UpReport;
+
+use crate::graph;
+use crate::spec::{Catalogue, Resolved};
+use kubernix_core::abi::ComponentBox;
+use std::path::PathBuf;
+
+/// Components to choose from, and the program that carries sandboxes.
+pub struct Host {
+    /// All components, compiled in or loaded.
+    pub components: Vec<ComponentBox>,
+    /// The `kubernix` binary.
+    pub executable: PathBuf,
+}
+
+impl Host {
+    /// What there is to be set.
+    pub fn catalogue(&self) -> Catalogue {
+        graph::catalogue(&self.components)
+    }
+
+    /// What a boot with these settings would do, as data. Needs no privileges and changes nothing.
+    ///
+    /// # Errors
+    /// The settings don't fit, or a component refuses its context.
+    pub fn plan(&self, resolved: &Resolved) -> Result<serde_json::Value, HostError> {
+        resolved.validate(&self.catalogue())?;
+        let prepared = prepare::dry(self, &resolved.settings)?;
+        let instances = graph::plan(&self.components, &resolved.settings.slots, &prepared)?;
+        Ok(serde_json::json!({ "cluster": resolved.settings.name, "instances": instances }))
+    }
+}

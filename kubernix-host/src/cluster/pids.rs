@@ -1,0 +1,27 @@
+//! Process IDs of a sandbox as the host sees them.
+
+use crate::sandbox::SandboxIds;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Of every process in the sandbox: its ID inside, and on the host.
+pub(super) fn by_inner(ids: SandboxIds) -> BTreeMap<i32, i32> {
+    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = namespace(ids.init.pid);
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    all.filter(|pid| own.is_some() && namespace(*pid) == own)
+        .filter_map(|pid| Some((field(pid, "NSpid:")?.split_whitespace().last()?.parse().ok()?, pid)))
+        .collect()
+}
+
+/// Resident memory, in KiB; 0 for a process that is gone.
+pub(super) fn resident_kib(pid: i32) -> u64 {
+    let text = field(pid, "VmRSS:").unwrap_or_default();
+    text.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+fn field(pid: i32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
+}

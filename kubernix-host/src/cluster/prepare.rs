@@ -1,0 +1,153 @@
+//! From settings to an environment: addresses, directories, certificates, kubeconfigs.
+
+use super::{Host, HostError, facts};
+use crate::graph::{self, Environment, Instance, NodeSpec};
+use crate::network::plan::AddressPlan;
+use crate::pki::{self, Identity, Pki};
+use crate::root::{self, Root};
+use crate::spec::Settings;
+use crate::toolchain::Resolution;
+use kubernix_core::roles;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Binaries that a user of the cluster works with, beside those that components run.
+const FOR_USERS: &[&str] = &["kubectl", "crictl"];
+/// The toolchain's name of our own binary: it carries the OCI runtime shim.
+const OWN: &str = "kubernix";
+/// Identities of the control plane.
+const USERS: &[&str] = &[
+    "admin", "apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "controller-manager", "etcd",
+    "front-proxy-client", "proxy", "scheduler",
+];
+/// Identities that each node has of its own.
+const NODE_USERS: &[&str] = &["kubelet", "kubelet-serving"];
+/// Users with a kubeconfig for use inside of the sandbox.
+const INSIDE: &[&str] = &["controller-manager", "proxy", "scheduler"];
+/// Files of the PKI that components may ask for.
+const FILES: &[&str] = &[
+    "ca.crt", "ca.key", "encryption.yaml", "etcd-ca.crt", "front-proxy-ca.crt", "service-account.key",
+    "service-account.pub",
+];
+/// What pods see as resolv.conf on a cluster without DNS: no server, so that look-ups fail at once instead of waiting.
+const RESOLV_CONF: &str = "# This cluster has no upstream resolver.\n";
+
+/// The node that every cluster has.
+fn nodes() -> Vec<NodeSpec> {
+    vec![NodeSpec { name: "node-0".into(), index: 0 }]
+}
+
+/// The toolchain's names of all that this cluster runs.
+pub(super) fn binaries(host: &Host, settings: &Settings) -> Result<Vec<String>, HostError> {
+    let used = graph::used(&host.components, &settings.slots)?;
+    let named = used.into_iter().flat_map(|component| component.binaries()).map(String::from);
+    let all: BTreeSet<String> = named.chain(FOR_USERS.iter().map(|name| (*name).to_owned())).collect();
+    Ok(all.into_iter().filter(|name| name != OWN).collect())
+}
+
+fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Environment {
+    let mut kubeconfigs: BTreeMap<String, PathBuf> =
+        INSIDE.iter().chain(&["admin"]).map(|user| ((*user).to_owned(), root.kubeconfig(user))).collect();
+    for node in nodes() {
+        let name = format!("kubelet@{}", node.name);
+        kubeconfigs.insert(name.clone(), root.kubeconfig(&name));
+    }
+    Environment {
+        cluster: settings.name.clone(),
+        root: root.path().to_owned(),
+        addresses,
+        nodes: nodes(),
+        binaries: BTreeMap::new(),
+        identities: BTreeMap::new(),
+        kubeconfigs,
+        files: BTreeMap::from([("resolv.conf".to_owned(), root.path().join("resolv.conf"))]),
+        facts: BTreeMap::new(),
+        parameters: settings.components.clone(),
+    }
+}
+
+/// An environment for a dry run: nothing is made, binaries have their bare names below `/usr/bin`.
+pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, HostError> {
+    let root = Root::new(&settings.root, &settings.name);
+    let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?);
+    let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
+    let path = |name: &String| overrides.get(name).cloned().unwrap_or_else(|| Path::new("/usr/bin").join(name));
+    environment.binaries = binaries(host, settings)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
+    environment.binaries.insert(OWN.to_owned(), host.executable.clone());
+    environment.facts = facts::detect(&settings.name, None);
+    let pki = root.pki();
+    add_identities(&mut environment, |user, node| {
+        let stem = node.map_or_else(|| pki.join(user), |node| pki.join("nodes").join(node).join(user));
+        let ca = if user.contains("etcd") { "etcd-ca.crt" } else { "ca.crt" };
+        Some(Identity { cert: stem.with_extension("crt"), key: stem.with_extension("key"), ca: pki.join(ca) })
+    });
+    environment.files.extend(FILES.iter().map(|name| ((*name).to_owned(), pki.join(name))));
+    Ok(Arc::new(environment))
+}
+
+/// An environment whose files exist. Returns certificates that had to be made anew, with the reason.
+pub(super) fn real(
+    host: &Host,
+    settings: &Settings,
+    root: &Root,
+    tools: &Resolution,
+) -> Result<(Environment, Vec<String>), HostError> {
+    let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?);
+    environment.binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), tool.path.clone())).collect();
+    environment.binaries.insert(OWN.to_owned(), host.executable.clone());
+    environment.facts = facts::detect(&settings.name, Some(&root.run()));
+    let pki = pki::ensure(&root.pki(), &request(&environment))?;
+    add_identities(&mut environment, |user, node| pki.identity(user, node));
+    add_files(&mut environment, &pki);
+    root::write_atomic(&root.path().join("resolv.conf"), RESOLV_CONF.as_bytes(), 0o644)?;
+    Ok((environment, pki.reissued))
+}
+
+fn request(environment: &Environment) -> pki::Request {
+    let addresses = &environment.addresses;
+    let node = |node: &NodeSpec| (node.name.clone(), IpAddr::V4(addresses.node_ip(node.index)));
+    pki::Request {
+        cluster: environment.cluster.clone(),
+        control_plane_ip: IpAddr::V4(addresses.control_plane_ip()),
+        api_service_ip: IpAddr::V4(addresses.api_service_ip()),
+        control_plane_name: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
+        nodes: environment.nodes.iter().map(node).collect(),
+    }
+}
+
+fn add_identities(environment: &mut Environment, find: impl Fn(&str, Option<&str>) -> Option<Identity>) {
+    let shared = USERS.iter().filter_map(|user| Some(((*user).to_owned(), find(user, None)?)));
+    environment.identities.extend(shared);
+    for node in &environment.nodes {
+        let own = NODE_USERS.iter().filter_map(|user| {
+            Some((format!("{user}@{}", node.name), find(user, Some(&node.name))?))
+        });
+        environment.identities.extend(own);
+    }
+}
+
+fn add_files(environment: &mut Environment, pki: &Pki) {
+    let found = FILES.iter().filter_map(|name| Some(((*name).to_owned(), pki.file(name)?)));
+    environment.files.extend(found);
+}
+
+/// Writes kubeconfigs: the admin's for the host, the others for the inside.
+pub(super) fn write_kubeconfigs(
+    root: &Root,
+    environment: &Environment,
+    instances: &[Instance],
+    api_port: u16,
+) -> Result<(), HostError> {
+    let endpoints = instances.iter().flat_map(|instance| &instance.plan.provides);
+    let inside = endpoints.into_iter().find(|endpoint| endpoint.role.as_str() == roles::APISERVER);
+    let Some(inside) = inside.map(|endpoint| endpoint.url.as_str()) else { return Ok(()) };
+    let outside = format!("https://127.0.0.1:{api_port}");
+    for name in environment.kubeconfigs.keys() {
+        let Some(identity) = environment.identities.get(name) else { continue };
+        let server = if name == "admin" { outside.as_str() } else { inside };
+        pki::kubeconfig(&root.kubeconfigs(), name, identity, server, &environment.cluster)?;
+    }
+    Ok(())
+}

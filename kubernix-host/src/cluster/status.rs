@@ -1,0 +1,175 @@
+//! What is said of clusters.
+
+use super::{Cluster, HostError, pids};
+use crate::api::Summary;
+use crate::control::{Reply, Request};
+use crate::engine::{InstanceState, Report};
+use crate::root::{self, Root};
+use crate::sandbox::{BootFile, SandboxIds, lock};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Whether a cluster runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// All of it is ready.
+    Running,
+    /// It is on its way up, or a part of it is being started again.
+    Starting,
+    /// Its root directory is there, nothing runs.
+    Stopped,
+    /// It runs and doesn't answer.
+    Broken,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Stopped => "stopped",
+            Self::Broken => "broken",
+        })
+    }
+}
+
+/// One instance of a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentStatus {
+    /// What people read: `CRI-O (node 0)`.
+    pub instance: String,
+    /// The component's name.
+    pub component: String,
+    /// Its phase.
+    pub phase: String,
+    /// Where it is in its life.
+    pub state: InstanceState,
+    /// Its processes, as the host numbers them.
+    pub pids: Vec<i32>,
+    /// How often one of them was started again.
+    pub restarts: u32,
+    /// Their resident memory, in KiB.
+    pub rss_kib: u64,
+    /// Its logs.
+    pub logs: Vec<PathBuf>,
+}
+
+/// One cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Whether it runs.
+    pub state: State,
+    /// Its root directory.
+    pub root: PathBuf,
+    /// The API server's URL on this host; empty before the first boot.
+    pub api: String,
+    /// The admin's kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// Since when it runs, in seconds.
+    pub uptime_s: Option<u64>,
+    /// What the Kubernetes API says; absent where it doesn't answer.
+    pub kubernetes: Option<Summary>,
+    /// All instances, in boot order; empty for a cluster that doesn't run.
+    pub components: Vec<ComponentStatus>,
+    /// Our own processes: keeper and init.
+    pub own_pids: Vec<i32>,
+    /// Their resident memory, in KiB.
+    pub own_rss_kib: u64,
+}
+
+impl Cluster {
+    /// What can be said of the cluster, running or not.
+    ///
+    /// # Errors
+    /// A running cluster answers in another version's words.
+    pub fn status(&self) -> Result<Status, HostError> {
+        let ids = SandboxIds::read(self.root());
+        let own_pids = ids.map(|ids| vec![ids.keeper.pid, ids.init.pid]).unwrap_or_default();
+        let mut status = Status {
+            name: self.name().to_owned(),
+            state: if lock::is_taken(self.root()) { State::Broken } else { State::Stopped },
+            root: self.root().path().to_owned(),
+            api: api_url(self.root()),
+            kubeconfig: self.root().kubeconfig("admin"),
+            uptime_s: None,
+            kubernetes: None,
+            components: Vec::new(),
+            own_rss_kib: own_pids.iter().copied().map(pids::resident_kib).sum(),
+            own_pids,
+        };
+        let (State::Broken, Some(ids), Ok(mut client)) = (status.state, ids, self.client()) else {
+            return Ok(status);
+        };
+        let Ok(Reply::Report { report }) = client.ask(&Request::Report) else { return Ok(status) };
+        status.state = if report.ready { State::Running } else { State::Starting };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        status.uptime_s = u64::try_from(now.saturating_sub(u128::from(report.booted_at_ms)) / 1000).ok();
+        status.components = components(&report, ids);
+        if let Ok(Reply::Summary { summary }) = client.ask(&Request::Summary) {
+            status.kubernetes = Some(summary);
+        }
+        Ok(status)
+    }
+}
+
+fn components(report: &Report, ids: SandboxIds) -> Vec<ComponentStatus> {
+    let outer = pids::by_inner(ids);
+    let convert = |one: &crate::engine::InstanceReport| {
+        let pids: Vec<i32> = one.pids.iter().filter_map(|pid| outer.get(pid).copied()).collect();
+        ComponentStatus {
+            instance: one.instance.clone(),
+            component: one.component.clone(),
+            phase: one.phase.clone(),
+            state: one.state,
+            restarts: one.restarts,
+            rss_kib: pids.iter().copied().map(pids::resident_kib).sum(),
+            pids,
+            logs: one.logs.clone(),
+        }
+    };
+    report.instances.iter().map(convert).collect()
+}
+
+fn api_url(root: &Root) -> String {
+    BootFile::read(root).map(|boot| format!("https://127.0.0.1:{}", boot.api_port)).unwrap_or_default()
+}
+
+/// One line of `kubernix list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListEntry {
+    /// The cluster's name.
+    pub name: String,
+    /// Whether it runs.
+    pub state: State,
+    /// Its root directory.
+    pub root: PathBuf,
+    /// The API server's URL on this host; empty before the first boot.
+    pub api: String,
+    /// When it was made: RFC 3339.
+    pub created: String,
+    /// How many nodes it has.
+    pub nodes: usize,
+}
+
+/// All clusters below a base directory, by name.
+///
+/// # Errors
+/// The directory can't be read.
+pub fn list(base: &Path) -> Result<Vec<ListEntry>, HostError> {
+    let entry = |(name, root): (String, Root)| {
+        let state = match (lock::is_taken(&root), SandboxIds::read(&root)) {
+            (false, _) => State::Stopped,
+            (true, Some(_)) => State::Running,
+            (true, None) => State::Starting,
+        };
+        let created = root.open_existing().map(|state| state.created.to_string()).unwrap_or_default();
+        let nodes = BootFile::read(&root).map_or(0, |boot| boot.environment.nodes.len());
+        ListEntry { name, state, root: root.path().to_owned(), api: api_url(&root), created, nodes }
+    };
+    Ok(root::list(base)?.into_iter().map(entry).collect())
+}

@@ -1,0 +1,253 @@
+//! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
+
+use super::interrupt::Interrupts;
+use super::{Host, HostError, port, prepare};
+use crate::events::{Event, FileSink, Sink, Tee};
+use crate::graph;
+use crate::network::plan::{AddressPlan, routed_by_host};
+use crate::process::tail;
+use crate::root::{Environment as Shell, Root};
+use crate::sandbox::{self, Boot, BootChannel, BootFile, KeeperStart, lock};
+use crate::spec::{Resolved, Settings, binary_overrides};
+use crate::toolchain;
+use kubernix_core::roles;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The certificates step, as it reads in the timeline.
+const CERTIFICATES: &str = "certificates";
+/// The step that the sandbox's init reports the end of.
+const SANDBOX: &str = "sandbox";
+/// Places that every sandbox replaces by its own.
+const REPLACED: &[&str] = &["/proc", "/sys", "/run", "/dev", "/var/log", "/var/lib/kubelet", "/var/lib/cni"];
+
+/// What came up.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpReport {
+    /// The cluster's name.
+    pub name: String,
+    /// Its root directory.
+    pub root: PathBuf,
+    /// The admin's kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// The API server's URL on this host.
+    pub api: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+impl Host {
+    /// Boots a cluster, or starts a stopped one again. Returns when its node is ready and pods can be made; it goes on in the
+    /// background. Ctrl-C stops and cleans up, a second one does so at once.
+    ///
+    /// # Errors
+    /// See [`HostError`]. What was started is gone then; a root directory that this call made stays only where its logs
+    /// tell why.
+    pub fn up(&self, resolved: &Resolved, sink: Arc<dyn Sink>) -> Result<UpReport, HostError> {
+        let began = Instant::now();
+        let settings = &resolved.settings;
+        if !nix::unistd::geteuid().is_root() {
+            return Err(HostError::NotRoot("up"));
+        }
+        resolved.validate(&self.catalogue())?;
+        let addresses = AddressPlan::new(settings.cidr)?;
+        let root = Root::new(&settings.root, &settings.name);
+        if let Some(place) = REPLACED.iter().find(|place| root.path().starts_with(place)) {
+            return Err(HostError::UnfitRoot(PathBuf::from(place)));
+        }
+        if lock::is_taken(&root) {
+            return Err(HostError::Running(settings.name.clone()));
+        }
+        // A plan that can't be made is said before anything is built or written.
+        let dry = prepare::dry(self, settings)?;
+        graph::plan(&self.components, &settings.slots, &dry)?;
+        for message in &resolved.said {
+            sink.emit(Event::Note { message: message.clone() });
+        }
+        warn_of_routes(settings, &*sink);
+        let tools = self.tools(settings, &*sink)?;
+
+        let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
+        let is_new = !root.path().exists();
+        root.create()?;
+        let result = self.boot(resolved, &root, addresses, tools, &interrupts, sink);
+        match result {
+            Ok((kubeconfig, api)) => Ok(UpReport {
+                name: settings.name.clone(),
+                root: root.path().to_owned(),
+                kubeconfig,
+                api,
+                seconds: began.elapsed().as_secs_f64(),
+            }),
+            Err(error) => {
+                // Logs of a boot that failed are worth keeping; everything else that is new goes.
+                if is_new && !matches!(error, HostError::Boot { .. } | HostError::Running(_)) {
+                    root.remove()?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds, or makes, all binaries that this cluster needs.
+    ///
+    /// # Errors
+    /// One error that lists all that can't be had.
+    pub fn tools(&self, settings: &Settings, sink: &dyn Sink) -> Result<toolchain::Resolution, HostError> {
+        let any = |parameters: &std::collections::BTreeMap<String, String>| {
+            parameters.get("any-version").is_some_and(|text| text == "true")
+        };
+        let request = toolchain::Request {
+            names: prepare::binaries(self, settings)?,
+            overrides: binary_overrides(settings, &self.catalogue())?,
+            any_version: settings.components.iter().filter(|(_, p)| any(p)).map(|(name, _)| name.clone()).collect(),
+        };
+        let options = toolchain::Options { cache_dir: settings.cache_dir.clone(), install: settings.install };
+        Ok(toolchain::resolve(&request, &options, sink)?)
+    }
+
+    fn boot(
+        &self,
+        resolved: &Resolved,
+        root: &Root,
+        addresses: AddressPlan,
+        tools: toolchain::Resolution,
+        interrupts: &Interrupts,
+        sink: Arc<dyn Sink>,
+    ) -> Result<(PathBuf, String), HostError> {
+        let settings = &resolved.settings;
+        let Some(lock) = lock::take(root)? else { return Err(HostError::Running(settings.name.clone())) };
+        for directory in [root.run(), root.images()] {
+            std::fs::create_dir_all(&directory).map_err(HostError::io(format!("`{}`", directory.display())))?;
+        }
+        let file = FileSink::append(&root.events()).map_err(HostError::io("events can't be recorded"))?;
+        let both = Tee::new(vec![Box::new(file), Box::new(sink.clone())]);
+        let step = |instance: &str, component: &str| Event::Planned {
+            instance: instance.into(),
+            component: component.into(),
+            phase: "Host".into(),
+            waits_for: Vec::new(),
+        };
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        both.emit(Event::BootStarted { cluster: settings.name.clone(), version });
+        both.emit(step(CERTIFICATES, ""));
+        both.emit(Event::Started { instance: CERTIFICATES.into() });
+        let (environment, reissued) = prepare::real(self, settings, root, &tools)?;
+        for reason in reissued {
+            both.emit(Event::Note { message: reason });
+        }
+        let last = BootFile::read(root).ok().map(|boot| boot.api_port);
+        let listener = port::listen(settings.port, last, port::PORTS)?;
+        let api_port = listener.local_addr().map_err(HostError::io("the API server's port"))?.port();
+        let environment = Arc::new(environment);
+        let instances = graph::plan(&self.components, &settings.slots, &environment)?;
+        self.preflight(&instances, &both)?;
+        prepare::write_kubeconfigs(root, &environment, &instances, api_port)?;
+        root.save_spec(settings)?;
+        root.save_environment(&shell(root, &environment, &instances))?;
+        let boot = Boot {
+            hostname: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
+            environment: Environment::clone(&environment),
+            slots: settings.slots.clone(),
+            api_port,
+            boot_timeout_s: settings.boot_timeout_s,
+        };
+        BootFile::write(root, &boot)?;
+        both.emit(Event::Ready { instance: CERTIFICATES.into() });
+        both.emit(step(SANDBOX, ""));
+        both.emit(Event::Started { instance: SANDBOX.into() });
+        drop(both);
+        if interrupts.any() {
+            return Err(HostError::Interrupted);
+        }
+        let (near, channel) = BootChannel::pair().map_err(HostError::io("no line to the sandbox"))?;
+        let (base, name) = (settings.root.as_path(), settings.name.as_str());
+        let start = KeeperStart { executable: &self.executable, base, name, lock, listener, channel };
+        sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
+        interrupts.pass_to(near.try_clone().map_err(HostError::io("no line to the sandbox"))?);
+        watch(&near, root, settings, interrupts, &*sink)?;
+        Ok((root.kubeconfig("admin"), format!("https://127.0.0.1:{api_port}")))
+    }
+
+    /// Asks all components about this host.
+    fn preflight(&self, instances: &[graph::Instance], sink: &dyn Sink) -> Result<(), HostError> {
+        let mut fatal = Vec::new();
+        for instance in instances {
+            let findings = self.components[instance.index].preflight(&instance.context.abi()).into_result();
+            let refuse = |error: kubernix_core::abi::AbiError| graph::GraphError::Component {
+                instance: instance.instance.clone(),
+                source: error.into(),
+            };
+            for finding in findings.map_err(refuse)? {
+                let message = format!("{}: {}", instance.instance, finding.message);
+                if finding.fatal {
+                    fatal.push(message);
+                } else {
+                    sink.emit(Event::Warning { message });
+                }
+            }
+        }
+        if fatal.is_empty() { Ok(()) } else { Err(HostError::Preflight(fatal)) }
+    }
+}
+
+use crate::graph::Environment;
+
+fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
+    let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    for route in routed_by_host(settings.cidr, &table) {
+        let message = format!(
+            "this host routes {route}, which overlaps the cluster's {}: pods won't reach hosts there, choose another --cidr if they have to",
+            settings.cidr
+        );
+        sink.emit(Event::Warning { message });
+    }
+}
+
+/// What a shell needs to work with the cluster.
+fn shell(root: &Root, environment: &Environment, instances: &[graph::Instance]) -> Shell {
+    let directories: BTreeSet<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
+    // The system's own directories are in every PATH, and not in front of a user's.
+    let own = directories.into_iter().filter(|path| !path.starts_with("/usr") && !path.starts_with("/bin"));
+    let cri = instances.iter().flat_map(|i| &i.plan.provides).find(|endpoint| endpoint.role.as_str() == roles::CRI);
+    Shell {
+        kubeconfig: root.kubeconfig("admin"),
+        path: own.map(Path::to_owned).collect(),
+        cri: cri.map(|endpoint| endpoint.url.clone()),
+    }
+}
+
+/// Passes events on until the cluster is ready, or nothing of it is left.
+fn watch(
+    channel: &BootChannel,
+    root: &Root,
+    settings: &Settings,
+    interrupts: &Interrupts,
+    sink: &dyn Sink,
+) -> Result<(), HostError> {
+    let mut why = None;
+    for record in channel.records() {
+        match &record.event {
+            Event::BootReady => {
+                sink.emit(record.event);
+                return Ok(());
+            }
+            Event::BootFailed { error } => why = Some(error.clone()),
+            _ => {}
+        }
+        sink.emit(record.event);
+    }
+    if interrupts.any() {
+        return Err(HostError::Interrupted);
+    }
+    let unsaid = || {
+        let log = root.run().join("keeper.log");
+        format!("the sandbox ended without a word; {}:\n  {}", log.display(), tail(&log, 20).join("\n  "))
+    };
+    let why = why.unwrap_or_else(unsaid);
+    let timed_out = why.starts_with("not ready after");
+    Err(HostError::Boot { name: settings.name.clone(), why, root: root.path().to_owned(), timed_out })
+}

@@ -1,0 +1,66 @@
+//! What can be asked of a running cluster.
+
+use crate::api::Summary;
+use crate::cri::Image;
+use crate::engine::Report;
+use serde::{Deserialize, Serialize};
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// The instances and their states. Answers at once, whatever the cluster does.
+    Report,
+    /// What the Kubernetes API says of nodes and pods.
+    Summary,
+    /// The images of every node.
+    Images,
+    /// Imports an image into every node's store.
+    Import {
+        /// `oci-archive:PATH` or `docker-archive:PATH`.
+        archive: String,
+        /// The image's name in it.
+        name: String,
+    },
+    /// Ends everything in order. Events follow until the end.
+    Stop,
+    /// Ends everything at once.
+    Kill,
+}
+
+/// Images of one node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeImages {
+    /// The node.
+    pub node: String,
+    /// Its images.
+    pub images: Vec<Image>,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// To `Report`.
+    Report {
+        /// The instances and their states.
+        report: Report,
+    },
+    /// To `Summary`.
+    Summary {
+        /// What the API says.
+        summary: Summary,
+    },
+    /// To `Images`.
+    Images {
+        /// By node.
+        nodes: Vec<NodeImages>,
+    },
+    /// It is done.
+    Done,
+    /// It didn't work.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}

@@ -1,0 +1,268 @@
+//! The init's life: boot, serve, end.
+
+use super::instance::Live;
+use super::{BootFailure, Cluster, InstanceState, Report};
+use crate::control::{self, Hub, Wish};
+use crate::events::{Event, FileSink, Sink, WriterSink};
+use crate::graph::{self, Environment};
+use crate::network::{forward, netlink};
+use crate::process::{Reaper, Spawner};
+use crate::sandbox::{Inside, Order};
+use kubernix_core::abi::ComponentBox;
+use kubernix_core::roles;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+/// The host's step that makes the namespaces and the network in them, as it reads in the timeline.
+const SANDBOX: &str = "sandbox";
+
+/// Where events go: the cluster's file, and whoever watches right now.
+struct Watched {
+    file: FileSink,
+    watcher: Mutex<Option<WriterSink<UnixStream>>>,
+}
+
+impl Watched {
+    /// Events go to this stream from now on, in place of the one before. It must not block.
+    fn watch(&self, watcher: Option<UnixStream>) {
+        *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = watcher.map(WriterSink::new);
+    }
+}
+
+impl Sink for Watched {
+    fn emit(&self, event: Event) {
+        self.file.emit(event.clone());
+        if let Some(watcher) = &*self.watcher.lock().unwrap_or_else(PoisonError::into_inner) {
+            watcher.emit(event);
+        }
+    }
+}
+
+/// Runs a cluster until its end. `Inside` says in what; what is left in the sandbox afterwards is killed.
+///
+/// # Errors
+/// The engine itself can't start.
+pub fn run(inside: &Inside, components: Vec<ComponentBox>) -> io::Result<()> {
+    inside.channel.set_nonblocking(true)?;
+    let watched = Arc::new(Watched {
+        file: FileSink::append(&inside.root.events())?,
+        watcher: Mutex::new(Some(WriterSink::new(inside.channel.try_clone()?))),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    let end = runtime.block_on(local.run_until(live(inside, components, &watched)));
+    drop(local);
+    match &end {
+        Ok(End::KeeperGone) => inside.clean_without_keeper(),
+        _ => inside.kill_all(),
+    }
+    if let Err(error) = end {
+        watched.emit(Event::BootFailed { error });
+    }
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// How a cluster's life ended.
+enum End {
+    Ordered,
+    KeeperGone,
+}
+
+async fn live(inside: &Inside, components: Vec<ComponentBox>, watched: &Arc<Watched>) -> Result<End, String> {
+    let text = |error: &dyn std::error::Error| chain(error);
+    let (wishes, mut inbox) = mpsc::unbounded_channel();
+    listen(inside, &wishes).map_err(|error| text(&error))?;
+    let addresses = &inside.boot.environment.addresses;
+    let mut own = vec![addresses.control_plane_ip()];
+    own.extend(inside.boot.environment.nodes.iter().map(|node| addresses.node_ip(node.index)));
+    netlink::set_up(addresses.nodes, &own).await.map_err(|error| text(&error))?;
+    let reaper = Reaper::default();
+    tokio::task::spawn_local(reaper.clone().run());
+    let cluster = assemble(inside, components, watched.clone(), reaper).map_err(|error| text(&error))?;
+    watched.emit(Event::Ready { instance: SANDBOX.into() });
+    cluster.serve_hooks();
+    forward_api(inside, &cluster).map_err(|error| text(&error))?;
+    let hub = Hub::open(&inside.root, wishes.clone()).map_err(|error| text(&error))?;
+    tokio::task::spawn_local(hub.serve());
+
+    let boot = cluster.bring_up(&inside.root);
+    tokio::pin!(boot);
+    let mut booted = None;
+    loop {
+        let wish = tokio::select! {
+            biased;
+            wish = inbox.recv() => wish,
+            result = &mut boot, if booted.is_none() => match result {
+                Ok(()) => {
+                    watched.emit(Event::BootReady);
+                    // The command returns now; what it would say with its end is no order any more.
+                    watched.watch(None);
+                    booted = Some(());
+                    continue;
+                }
+                Err(error) => return Err(give_up(&cluster, &error).await),
+            },
+        };
+        match wish {
+            None | Some(Wish::Kill) => return Ok(End::Ordered),
+            Some(Wish::KeeperGone) => return Ok(End::KeeperGone),
+            // An order of the command that boots, or its end.
+            Some(Wish::Abandon) if booted.is_some() => {}
+            Some(Wish::Abandon) => {
+                let end = tokio::select! {
+                    error = give_up(&cluster, &BootFailure::Interrupted) => Err(error),
+                    end = at_once(&mut inbox) => Ok(end),
+                };
+                return end;
+            }
+            Some(Wish::Stop(watcher)) => {
+                watched.watch(watcher);
+                let end = tokio::select! {
+                    _ = cluster.shut_down() => End::Ordered,
+                    end = at_once(&mut inbox) => end,
+                };
+                return Ok(end);
+            }
+            Some(Wish::Ask(request, reply)) => {
+                let cluster = cluster.clone();
+                let ready = booted.is_some();
+                tokio::task::spawn_local(async move {
+                    let _ = reply.send(control::answer(request, &Answers { cluster, ready }).await);
+                });
+            }
+        }
+    }
+}
+
+/// What the rest of a stop can't wait for.
+async fn at_once(inbox: &mut mpsc::UnboundedReceiver<Wish>) -> End {
+    loop {
+        match inbox.recv().await {
+            None | Some(Wish::Kill) => return End::Ordered,
+            Some(Wish::KeeperGone) => return End::KeeperGone,
+            Some(_) => {}
+        }
+    }
+}
+
+/// Ends what a failed boot had started, and says why it failed.
+async fn give_up(cluster: &Cluster, error: &BootFailure) -> String {
+    if let BootFailure::Instance { instance, .. } = error {
+        cluster.emit(Event::Failed { instance: instance.clone(), error: chain(error) });
+    }
+    cluster.shut_down().await;
+    chain(error)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let frames = std::iter::successors(Some(error), |error| error.source());
+    frames.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn assemble(
+    inside: &Inside,
+    components: Vec<ComponentBox>,
+    sink: Arc<dyn Sink>,
+    reaper: Reaper,
+) -> Result<Rc<Cluster>, graph::GraphError> {
+    let environment = Arc::new(inside.boot.environment.clone());
+    let planned = graph::plan(&components, &inside.boot.slots, &environment)?;
+    Ok(Rc::new(Cluster {
+        boot: inside.boot.clone(),
+        components: Arc::new(components),
+        instances: planned.into_iter().map(|one| Rc::new(Live::new(one, &environment))).collect(),
+        board: Default::default(),
+        spawner: Spawner { reaper, path: search_path(&environment) },
+        sink,
+        since: SystemTime::now(),
+    }))
+}
+
+/// The directories of the cluster's binaries before those of the system.
+fn search_path(environment: &Environment) -> String {
+    let own: BTreeSet<_> = environment.binaries.values().filter_map(|path| path.parent()).collect();
+    let own = own.into_iter().map(|path| path.to_string_lossy().into_owned());
+    let system = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(String::from);
+    own.chain(system).collect::<Vec<_>>().join(":")
+}
+
+/// Passes on what comes over the lines to the keeper and to the command that boots.
+fn listen(inside: &Inside, wishes: &mpsc::UnboundedSender<Wish>) -> io::Result<()> {
+    let open = |stream: &UnixStream| -> io::Result<tokio::net::UnixStream> {
+        let stream = stream.try_clone()?;
+        stream.set_nonblocking(true)?;
+        tokio::net::UnixStream::from_std(stream)
+    };
+    let lines = [(open(&inside.life)?, true), (open(&inside.channel)?, false)];
+    for (mut line, is_keeper) in lines {
+        let wishes = wishes.clone();
+        tokio::task::spawn_local(async move {
+            loop {
+                let read = line.read_u8().await;
+                let ended = read.is_err();
+                let wish = match read.map(Order::from_byte) {
+                    Ok(Some(Order::Kill)) => Wish::Kill,
+                    Ok(Some(Order::Interrupt)) if is_keeper => Wish::Stop(None),
+                    Ok(Some(Order::Interrupt)) => Wish::Abandon,
+                    Ok(None) => continue,
+                    Err(_) if is_keeper => Wish::KeeperGone,
+                    Err(_) => Wish::Abandon,
+                };
+                if wishes.send(wish).is_err() || ended {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
+fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {
+    let Some(url) = cluster.endpoint(roles::APISERVER_PORT) else { return Ok(()) };
+    let address = url.split("//").nth(1).and_then(|rest| rest.parse::<SocketAddr>().ok());
+    let address = address.ok_or_else(|| io::Error::other(format!("`{url}` is not https://IP:PORT")))?;
+    let listener = inside.listener.try_clone()?;
+    listener.set_nonblocking(true)?;
+    tokio::task::spawn_local(forward::run(tokio::net::TcpListener::from_std(listener)?, address));
+    Ok(())
+}
+
+/// Answers to those who ask over the control socket.
+struct Answers {
+    cluster: Rc<Cluster>,
+    ready: bool,
+}
+
+impl control::Answer for Answers {
+    fn report(&self) -> Report {
+        let since = self.cluster.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let all_ready = self.cluster.instances.iter().all(|live| live.state() == InstanceState::Ready);
+        Report {
+            instances: self.cluster.instances.iter().map(|live| live.report()).collect(),
+            booted_at_ms: u64::try_from(since.as_millis()).unwrap_or_default(),
+            ready: self.ready && all_ready,
+        }
+    }
+
+    async fn summary(&self) -> Result<crate::api::Summary, String> {
+        let api = self.cluster.api()?.ok_or("the cluster has no API server")?;
+        api.summary().await.map_err(|error| error.to_string())
+    }
+
+    async fn images(&self) -> Result<Vec<(String, Vec<crate::cri::Image>)>, String> {
+        self.cluster.images().await
+    }
+
+    async fn import(&self, archive: &str, name: &str) -> Result<(), String> {
+        self.cluster.import(archive, name).await
+    }
+}
