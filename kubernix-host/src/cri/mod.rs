@@ -1,1 +1,158 @@
-//! cri
+//! The Container Runtime Interface, as far as the host itself needs it: is the runtime ready, which images does it hold.
+//!
+//! gRPC over the runtime's unix socket. Must not know which runtime it is.
+
+mod messages;
+#[cfg(test)]
+mod tests;
+
+use http::uri::PathAndQuery;
+use kubernix_core::UnixSocket;
+use messages::{ImageSpec, ImageStatusRequest, ImageStatusResponse, ListImagesRequest, ListImagesResponse};
+use messages::{StatusRequest, StatusResponse};
+use serde::Serialize;
+use std::time::Duration;
+use tonic::client::Grpc;
+use tonic::transport::{Channel, Endpoint};
+use tonic_prost::ProstCodec;
+
+/// How long a call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest answer in bytes: what kubelets allow.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Why a container runtime could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The path can't be a unix socket's.
+    #[error(transparent)]
+    Socket(#[from] kubernix_core::Error),
+    /// Nothing answers at the socket.
+    #[error("no container runtime answers at {socket}: {cause}")]
+    Connect {
+        /// The socket's path.
+        socket: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The runtime refused or failed.
+    #[error("container runtime at {socket}: {call} failed: {cause}")]
+    Call {
+        /// The socket's path.
+        socket: String,
+        /// The CRI call: `ListImages`.
+        call: &'static str,
+        /// What the runtime says.
+        cause: String,
+    },
+}
+
+/// A condition that the runtime reports of itself: `RuntimeReady`, `NetworkReady`, or one of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Which condition.
+    pub kind: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why it doesn't: a CamelCase word and a sentence, either may be empty.
+    pub reason: String,
+}
+
+/// An image that the runtime holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Image {
+    /// The runtime's own identifier: a digest.
+    pub id: String,
+    /// Names with tags, then names with digests; fully qualified.
+    pub names: Vec<String>,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// A connection to a container runtime. Closes with the value.
+#[derive(Debug, Clone)]
+pub struct Client {
+    channel: Channel,
+    socket: String,
+}
+
+impl Client {
+    /// Connects to the runtime's socket: a path, or `unix://PATH`.
+    ///
+    /// # Errors
+    /// The path can't be a unix socket's, or nothing answers there.
+    pub async fn connect(socket: &str) -> Result<Self, Error> {
+        let socket = UnixSocket::new(socket.strip_prefix("unix://").unwrap_or(socket))?;
+        let failed = |error: tonic::transport::Error| Error::Connect {
+            socket: socket.path().to_owned(),
+            cause: crate::api::root_cause(&error),
+        };
+        let endpoint = Endpoint::from_shared(socket.url()).map_err(failed)?;
+        let endpoint = endpoint.connect_timeout(CALL_TIMEOUT).timeout(CALL_TIMEOUT);
+        let channel = endpoint.connect().await.map_err(failed)?;
+        Ok(Self { channel, socket: socket.path().to_owned() })
+    }
+
+    /// What the runtime says of its state.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn status(&self) -> Result<Vec<Condition>, Error> {
+        let answer: StatusResponse = self.call("Status", RUNTIME_STATUS, StatusRequest {}).await?;
+        let conditions = answer.status.unwrap_or_default().conditions.into_iter();
+        Ok(conditions
+            .map(|condition| Condition {
+                kind: condition.r#type,
+                holds: condition.status,
+                reason: [condition.reason, condition.message].join(" ").trim().to_owned(),
+            })
+            .collect())
+    }
+
+    /// All images.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn images(&self) -> Result<Vec<Image>, Error> {
+        let answer: ListImagesResponse = self.call("ListImages", LIST_IMAGES, ListImagesRequest {}).await?;
+        Ok(answer.images.into_iter().map(Image::from).collect())
+    }
+
+    /// Whether the runtime holds an image of this reference, found as a pod's would be.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn has_image(&self, reference: &str) -> Result<bool, Error> {
+        let request = ImageStatusRequest { image: Some(ImageSpec { image: reference.to_owned() }) };
+        let answer: ImageStatusResponse = self.call("ImageStatus", IMAGE_STATUS, request).await?;
+        Ok(answer.image.is_some())
+    }
+
+    async fn call<Q, A>(&self, call: &'static str, path: &'static str, request: Q) -> Result<A, Error>
+    where
+        Q: prost::Message + 'static,
+        A: prost::Message + Default + 'static,
+    {
+        let failed = |cause: String| Error::Call { socket: self.socket.clone(), call, cause };
+        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER);
+        grpc.ready().await.map_err(|error| failed(crate::api::root_cause(&error)))?;
+        let codec = ProstCodec::<Q, A>::default();
+        let answer = grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), codec).await;
+        match answer {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) => Err(failed(format!("{} ({:?})", status.message(), status.code()))),
+        }
+    }
+}
+
+const RUNTIME_STATUS: &str = "/runtime.v1.RuntimeService/Status";
+const LIST_IMAGES: &str = "/runtime.v1.ImageService/ListImages";
+const IMAGE_STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
+
+impl From<messages::Image> for Image {
+    fn from(image: messages::Image) -> Self {
+        let names = image.repo_tags.into_iter().chain(image.repo_digests).collect();
+        Self { id: image.id, names, size: image.size }
+    }
+}

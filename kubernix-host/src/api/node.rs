@@ -1,0 +1,267 @@
+//! Nodes: whether one is Ready by a report of this boot, and making one ahead of its kubelet.
+//!
+//! After a restart the API still holds what the last boot's kubelet said. A Ready condition counts if it was reported since
+//! this boot began. Reports carry whole seconds, so one of the very second in which the boot began may be of either boot.
+//! Then a node that was made since is of this boot, and else the kubelet's lease (in microseconds) decides. The lease decides
+//! nothing else: on a fresh datastore a kubelet may make it ten seconds after its node is Ready.
+
+use super::{Api, Error, FIELD_MANAGER, watch};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Node, NodeSpec};
+use kube::api::{ObjectMeta, PostParams};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, timeout_at};
+
+/// Where kubelets renew their leases, each under its node's name.
+const LEASES: &str = "kube-node-lease";
+
+/// What a node object says.
+#[derive(Debug, PartialEq, Eq)]
+enum Report {
+    /// Ready, said since the boot began.
+    Ready,
+    /// Ready, said in the second in which the boot began.
+    PerhapsOld,
+    /// Not ready, or not by a report of this boot.
+    NotYet(String),
+}
+
+impl Api {
+    /// Asks once whether the node is Ready, by a report that isn't older than `since`. `Ok(Err(text))` says what is missing.
+    ///
+    /// # Errors
+    /// The API server couldn't be asked, or refused.
+    pub async fn node_ready(&self, name: &str, since: SystemTime) -> Result<Result<(), String>, Error> {
+        let nodes = kube::Api::<Node>::all(self.client.clone());
+        let Some(node) = self.request(&format!("get node `{name}`"), nodes.get_opt(name)).await? else {
+            return Ok(Err(format!("`{name}` does not exist yet")));
+        };
+        match report(&node, since) {
+            Report::Ready => Ok(Ok(())),
+            Report::NotYet(missing) => Ok(Err(missing)),
+            Report::PerhapsOld => {
+                let leases = kube::Api::<Lease>::namespaced(self.client.clone(), LEASES);
+                let lease = self.request(&format!("get lease `{name}`"), leases.get_opt(name)).await?;
+                Ok(lease.map_or_else(|| Err(stale(name)), |lease| renewed(&lease, since)))
+            }
+        }
+    }
+
+    /// Waits until the node is Ready, by a report that isn't older than `since`. Neither the node nor the API server has to
+    /// be there yet.
+    ///
+    /// # Errors
+    /// The deadline passed (the text says what was seen last), or the API server's certificate can't be trusted.
+    pub async fn wait_node_ready(&self, name: &str, since: SystemTime, deadline: Instant) -> Result<(), Error> {
+        let mut last = String::from("the API server was not asked yet");
+        match timeout_at(deadline, self.until_node_ready(name, since, &mut last)).await {
+            Ok(done) => done,
+            Err(_) => Err(Error::TimedOut { what: format!("a Ready node `{name}`"), last }),
+        }
+    }
+
+    async fn until_node_ready(&self, name: &str, since: SystemTime, last: &mut String) -> Result<(), Error> {
+        let nodes = kube::Api::<Node>::all(self.client.clone());
+        let leases = kube::Api::<Lease>::namespaced(self.client.clone(), LEASES);
+        let sure = watch::until(&nodes, name, last, |node| match report(node, since) {
+            Report::NotYet(missing) => Err(missing),
+            Report::Ready => Ok(true),
+            Report::PerhapsOld => Ok(false),
+        });
+        if sure.await? {
+            return Ok(());
+        }
+        let mut unused = String::new();
+        *last = stale(name);
+        // Whichever comes first: the kubelet renews its lease, or says anew that it is Ready.
+        tokio::select! {
+            done = watch::until(&leases, name, &mut unused, |lease| renewed(lease, since)) => done,
+            done = watch::until(&nodes, name, last, |node| match report(node, since) {
+                Report::NotYet(missing) => Err(missing),
+                Report::Ready => Ok(()),
+                Report::PerhapsOld => Err(stale(name)),
+            }) => done,
+        }
+    }
+
+    /// Makes the node's object with its pod CIDR ahead of its kubelet, so that nodes keep theirs whatever the order in which
+    /// they come up. Leaves a node alone that is there.
+    ///
+    /// # Errors
+    /// The API server couldn't be asked, or refused.
+    pub async fn ensure_node(&self, name: &str, pod_cidr: &str) -> Result<(), Error> {
+        let node = Node {
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            spec: Some(NodeSpec {
+                pod_cidr: Some(pod_cidr.to_owned()),
+                pod_cidrs: Some(vec![pod_cidr.to_owned()]),
+                ..NodeSpec::default()
+            }),
+            ..Node::default()
+        };
+        let nodes = kube::Api::<Node>::all(self.client.clone());
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let create = async {
+            match nodes.create(&params, &node).await {
+                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+                created => created.map(drop),
+            }
+        };
+        self.request(&format!("create node `{name}`"), create).await
+    }
+}
+
+/// What the node's Ready condition says, as seen from a boot that began at `since`.
+fn report(node: &Node, since: SystemTime) -> Report {
+    let name = node.metadata.name.as_deref().unwrap_or_default();
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let Some(ready) = conditions.iter().find(|condition| condition.type_ == "Ready") else {
+        return Report::NotYet(format!("the kubelet of `{name}` has not reported yet"));
+    };
+    if ready.status != "True" {
+        let why = ready.message.as_deref().or(ready.reason.as_deref()).unwrap_or("no reason given");
+        return Report::NotYet(format!("`{name}` is not Ready: {why}"));
+    }
+    let boot_second = micros(since).div_euclid(1_000_000);
+    let said = ready.last_heartbeat_time.as_ref().map_or(i64::MIN, |time| time.0.as_second());
+    let made = node.metadata.creation_timestamp.as_ref().map_or(i64::MIN, |time| time.0.as_second());
+    match said.cmp(&boot_second) {
+        std::cmp::Ordering::Greater => Report::Ready,
+        std::cmp::Ordering::Equal if made >= boot_second => Report::Ready,
+        std::cmp::Ordering::Equal => Report::PerhapsOld,
+        std::cmp::Ordering::Less => Report::NotYet(stale(name)),
+    }
+}
+
+/// Whether the kubelet renewed its lease since.
+fn renewed(lease: &Lease, since: SystemTime) -> Result<(), String> {
+    let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+    match renewed.is_some_and(|time| time.0.as_microsecond() >= micros(since)) {
+        true => Ok(()),
+        false => Err(stale(lease.metadata.name.as_deref().unwrap_or_default())),
+    }
+}
+
+fn stale(name: &str) -> String {
+    format!("`{name}` was Ready before this boot, its kubelet has not reported since")
+}
+
+/// Microseconds since 1970.
+fn micros(time: SystemTime) -> i64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Authority, Server, answer, events};
+    use super::*;
+    use serde_json::json;
+    use std::time::Duration;
+
+    /// 2026-08-01T10:00:05.250Z
+    fn boot() -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(1_785_578_405_250)
+    }
+
+    fn node(status: &str, heartbeat: &str, created: &str) -> serde_json::Value {
+        json!({
+            "metadata": { "name": "node-0", "creationTimestamp": created },
+            "status": { "conditions": [
+                { "type": "MemoryPressure", "status": "False" },
+                { "type": "Ready", "status": status, "lastHeartbeatTime": heartbeat, "message": "no CNI configuration" },
+            ]},
+        })
+    }
+
+    fn reported(status: &str, heartbeat: &str, created: &str) -> Report {
+        report(&serde_json::from_value(node(status, heartbeat, created)).unwrap(), boot())
+    }
+
+    #[test]
+    fn only_a_report_of_this_boot_counts() {
+        const OLD: &str = "2026-07-30T08:00:00Z";
+        assert_eq!(reported("True", "2026-08-01T10:00:06Z", OLD), Report::Ready);
+        assert_eq!(reported("True", "2026-08-01T10:00:05Z", "2026-08-01T10:00:05Z"), Report::Ready);
+        assert_eq!(reported("True", "2026-08-01T10:00:05Z", OLD), Report::PerhapsOld);
+        assert_eq!(reported("True", "2026-08-01T10:00:04Z", OLD), Report::NotYet(stale("node-0")));
+        let starting = reported("False", "2026-08-01T10:00:06Z", OLD);
+        assert_eq!(starting, Report::NotYet("`node-0` is not Ready: no CNI configuration".into()));
+        let unborn = serde_json::from_value(json!({ "metadata": { "name": "node-0" } })).unwrap();
+        assert_eq!(report(&unborn, boot()), Report::NotYet("the kubelet of `node-0` has not reported yet".into()));
+    }
+
+    #[test]
+    fn leases_are_compared_in_microseconds() {
+        let lease = |time: &str| serde_json::from_value(json!({ "spec": { "renewTime": time } })).unwrap();
+        assert_eq!(renewed(&lease("2026-08-01T10:00:05.250000Z"), boot()), Ok(()));
+        assert!(renewed(&lease("2026-08-01T10:00:05.249999Z"), boot()).is_err());
+        assert!(renewed(&Lease::default(), boot()).is_err());
+    }
+
+    fn event(kind: &str, object: &serde_json::Value) -> String {
+        json!({ "type": kind, "object": object }).to_string()
+    }
+
+    #[tokio::test]
+    async fn a_stale_node_becomes_ready_through_one_watch() {
+        let authority = Authority::new();
+        let (socket, url) = Server::reserve();
+        let old = event("ADDED", &node("True", "2026-08-01T09:59:59Z", "2026-07-30T08:00:00Z"));
+        let starting = event("MODIFIED", &node("False", "2026-08-01T10:00:06Z", "2026-07-30T08:00:00Z"));
+        let new = event("MODIFIED", &node("True", "2026-08-01T10:00:07Z", "2026-07-30T08:00:00Z"));
+        let _server = Server::start(socket, &authority, move |_| {
+            events(vec![(0, old.clone()), (20, starting.clone()), (20, new.clone())], true)
+        });
+        let api = Api::connect(&url, &authority.client("admin")).unwrap();
+        let begun = Instant::now();
+        api.wait_node_ready("node-0", boot(), begun + Duration::from_secs(10)).await.unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(40));
+    }
+
+    #[tokio::test]
+    async fn a_report_of_the_boots_own_second_waits_for_the_lease() {
+        let authority = Authority::new();
+        let (socket, url) = Server::reserve();
+        let unsure = node("True", "2026-08-01T10:00:05Z", "2026-07-30T08:00:00Z");
+        let lease = |time: &str| json!({ "metadata": { "name": "node-0" }, "spec": { "renewTime": time } });
+        let (before, after) = (lease("2026-08-01T10:00:05.1Z"), lease("2026-08-01T10:00:05.9Z"));
+        let _server = Server::start(socket, &authority, move |request| {
+            match (request.uri().path(), request.uri().query().is_some_and(|query| query.contains("watch=true"))) {
+                ("/api/v1/nodes", true) => events(vec![(0, event("ADDED", &unsure))], true),
+                ("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", true) => {
+                    events(vec![(0, event("ADDED", &before)), (40, event("MODIFIED", &after))], true)
+                }
+                ("/api/v1/nodes/node-0", false) => answer(200, &unsure.to_string()),
+                ("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-0", false) => {
+                    answer(200, &before.to_string())
+                }
+                other => panic!("unexpected request {other:?}"),
+            }
+        });
+        let api = Api::connect(&url, &authority.client("admin")).unwrap();
+        assert_eq!(api.node_ready("node-0", boot()).await.unwrap(), Err(stale("node-0")));
+        let begun = Instant::now();
+        api.wait_node_ready("node-0", boot(), begun + Duration::from_secs(10)).await.unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(40));
+        let later = boot() + Duration::from_secs(60);
+        let error = api.wait_node_ready("node-0", later, Instant::now() + Duration::from_millis(100)).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with("a Ready node `node-0` is not there in time: `node-0` was Ready before"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_there_is_left_alone() {
+        let authority = Authority::new();
+        let (socket, url) = Server::reserve();
+        let _server = Server::start(socket, &authority, |request| {
+            assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/api/v1/nodes"));
+            answer(
+                409,
+                r#"{"kind":"Status","status":"Failure","code":409,"reason":"AlreadyExists","message":"exists"}"#,
+            )
+        });
+        let api = Api::connect(&url, &authority.client("admin")).unwrap();
+        api.ensure_node("node-0", "10.10.0.0/24").await.unwrap();
+    }
+}

@@ -1,0 +1,201 @@
+//! The one way to HTTP servers inside the cluster: a client per identity, and words for what went wrong.
+//!
+//! Trusts exactly one CA, never the machine's. Must not know what is asked for.
+
+use super::Error;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use std::error::Error as StdError;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Files of an identity, PEM: what a client shows, and whom it trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The client certificate, and what else belongs to its chain.
+    pub cert: PathBuf,
+    /// Its private key: PKCS #8, SEC 1 or PKCS #1.
+    pub key: PathBuf,
+    /// The CA that the server's certificate is checked against.
+    pub ca: PathBuf,
+}
+
+/// An HTTP/1.1 client that reuses its connections.
+pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, kube::client::Body>;
+
+/// How long a TCP connection may take to come up: all servers are on this machine.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client that trusts `ca` and shows `identity`, if any. `http://` works as well.
+pub(crate) fn http_client(ca: &Path, identity: Option<&TlsFiles>) -> Result<HttpClient, Error> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls_config(ca, identity)?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    // Nobody needs more than a watch, a probe and a request at once.
+    Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(2).build(https))
+}
+
+fn tls_config(ca: &Path, identity: Option<&TlsFiles>) -> Result<ClientConfig, Error> {
+    let mut roots = RootCertStore::empty();
+    for root in certificates("CA certificate", ca)? {
+        roots.add(root).map_err(|error| unusable("CA certificate", ca, error))?;
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable("CA certificate", ca, error))?
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(files) => {
+            let chain = certificates("certificate", &files.cert)?;
+            let key = PrivateKeyDer::from_pem_file(&files.key);
+            let key = key.map_err(|error| unusable("private key", &files.key, error))?;
+            let config = builder.with_client_auth_cert(chain, key);
+            config.map_err(|error| unusable("private key", &files.key, error))?
+        }
+    };
+    // The default keeps room for 256 servers; a client here speaks to one or two.
+    config.resumption = Resumption::in_memory_sessions(2);
+    Ok(config)
+}
+
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(found) if found.is_empty() => Err(unusable(what, path, "it holds no PEM certificate")),
+        Ok(found) => Ok(found),
+        Err(error) => Err(unusable(what, path, error)),
+    }
+}
+
+fn unusable(what: &'static str, path: &Path, cause: impl std::fmt::Display) -> Error {
+    Error::File { what, path: path.to_owned(), cause: cause.to_string() }
+}
+
+/// What a failure means for somebody who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// Nothing listens. Cheap to try again.
+    Refused,
+    /// The server can't or won't answer now.
+    Busy,
+    /// To try again changes nothing.
+    Hopeless,
+}
+
+/// A failed request, in words that a user can act on.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub kind: FailureKind,
+    pub text: String,
+}
+
+impl Failure {
+    /// A request to `server` that got no HTTP answer.
+    pub(crate) fn of_transport(server: &str, error: &(dyn StdError + 'static)) -> Self {
+        let busy = |text| Self { kind: FailureKind::Busy, text };
+        for cause in causes(error) {
+            if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+                return match tls {
+                    rustls::Error::InvalidCertificate(why) => Self {
+                        kind: FailureKind::Hopeless,
+                        text: format!("the certificate is not trusted that {server} shows: {why}"),
+                    },
+                    rustls::Error::AlertReceived(alert) => busy(format!(
+                        "{server} refuses the TLS connection ({alert:?}): is the client certificate of the right identity?"
+                    )),
+                    other => busy(format!("{server} does not speak TLS as expected: {other}")),
+                };
+            }
+            if let Some(io) = cause.downcast_ref::<io::Error>() {
+                match io.kind() {
+                    io::ErrorKind::ConnectionRefused => {
+                        let text = format!("{server} refuses connections: nothing listens there yet");
+                        return Self { kind: FailureKind::Refused, text };
+                    }
+                    io::ErrorKind::TimedOut => return busy(format!("{server} does not accept connections in time")),
+                    _ => {}
+                }
+            }
+        }
+        busy(format!("{server} gives no answer: {}", chain(error)))
+    }
+
+    /// A request to the API server that failed, there or on the way.
+    pub(crate) fn of_api(server: &str, error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                // What the server finds wrong with the request itself stays wrong. A field of a wrong type is such a fault,
+                // though API servers call it one of their own (500).
+                let mistyped = status.message.starts_with("failed to create typed patch object");
+                let hopeless = mistyped || matches!(status.code, 400 | 405 | 406 | 413 | 415 | 422);
+                let kind = if hopeless { FailureKind::Hopeless } else { FailureKind::Busy };
+                Self { kind, text: format!("{server} answers {}: {}", status.code, status.message.trim()) }
+            }
+            kube::Error::Service(cause) => Self::of_transport(server, cause.as_ref()),
+            other => Self::of_transport(server, other),
+        }
+    }
+}
+
+/// An error and what caused it, outermost first. `io::Error` passes over the error that it wraps; this doesn't.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    })
+}
+
+/// The innermost message of an error, for errors whose outer ones say nothing but `transport error`.
+pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// All messages of an error, each said once.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = String::new();
+    for message in causes(error).map(ToString::to_string) {
+        if !text.contains(&message) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&message);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_says_each_message_once_and_looks_into_io_errors() {
+        let inner = io::Error::other(rustls::Error::DecryptError);
+        assert_eq!(chain(&inner), "cannot decrypt peer's message");
+        assert_eq!(Failure::of_transport("https://a", &inner).kind, FailureKind::Busy);
+        let refused = io::Error::other(io::Error::from_raw_os_error(111));
+        assert_eq!(Failure::of_transport("https://a", &refused).kind, FailureKind::Refused);
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_not_an_empty_trust_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.crt");
+        std::fs::write(&path, "not PEM").unwrap();
+        let error = http_client(&path, None).err().unwrap().to_string();
+        assert!(error.contains("ca.crt`: it holds no PEM certificate"), "{error}");
+    }
+}

@@ -1,0 +1,35 @@
+//! Whether somebody accepts connections.
+
+use super::{Attempt, SHORT_PAUSE, never, not_yet};
+use kubernix_core::UnixSocket;
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::{TcpStream, UnixStream};
+
+/// A TCP connection to `IP:PORT`.
+pub(super) async fn tcp(target: &str) -> Attempt {
+    let Ok(address) = target.parse::<SocketAddr>() else {
+        return Err(never(format!("`{target}` is not an IP:PORT address")));
+    };
+    verdict(target, TcpStream::connect(address).await)
+}
+
+/// A connection to the unix socket at this path, or `unix://PATH`.
+pub(super) async fn unix(target: &str) -> Attempt {
+    let socket = UnixSocket::new(target.strip_prefix("unix://").unwrap_or(target));
+    let socket = socket.map_err(|error| never(error.to_string()))?;
+    verdict(socket.path(), UnixStream::connect(socket.path()).await)
+}
+
+fn verdict<S>(target: &str, connected: io::Result<S>) -> Attempt {
+    match connected {
+        Ok(_) => Ok(()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                not_yet(format!("{target} refuses connections: nothing listens there yet"), SHORT_PAUSE)
+            }
+            io::ErrorKind::NotFound => not_yet(format!("{target} does not exist yet"), SHORT_PAUSE),
+            _ => not_yet(format!("cannot connect to {target}: {error}"), SHORT_PAUSE),
+        },
+    }
+}

@@ -1,0 +1,189 @@
+//! Probes against real servers on loopback.
+
+use super::*;
+use crate::api::testing::{Authority, Server, answer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::net::{TcpListener, UnixListener};
+
+fn prober(authority: &Authority) -> Prober {
+    let admin = authority.client("admin");
+    Prober::new(&authority.ca(), move |user| (user == "admin").then(|| admin.clone()))
+}
+
+fn in_ms(ms: u64) -> Instant {
+    Instant::now() + Duration::from_millis(ms)
+}
+
+async fn not_yet_text(prober: &Prober, probe: &Probe) -> String {
+    match prober.check(probe, SystemTime::now()).await {
+        Err(Unready::NotYet(text)) => text,
+        other => panic!("expected a probe that may pass later, got {other:?}"),
+    }
+}
+
+async fn never_text(prober: &Prober, probe: &Probe) -> String {
+    // With a deadline far away: what can't pass isn't waited for.
+    match prober.wait(probe, SystemTime::now(), in_ms(60_000)).await {
+        Err(Unready::Never(text)) => text,
+        other => panic!("expected a probe that can't pass, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn https_is_asked_over_one_connection_until_it_says_200() {
+    let authority = Authority::new();
+    let prober = prober(&authority);
+    let (socket, url) = Server::reserve();
+    let probe = Probe::http(format!("{url}/readyz")).identity("admin");
+    assert_eq!(
+        not_yet_text(&prober, &probe).await,
+        format!("{url}/readyz refuses connections: nothing listens there yet")
+    );
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let server = Server::start(socket, &authority, move |request| {
+        assert_eq!(request.uri().path(), "/readyz");
+        match count.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => answer(
+                500,
+                "[+]ping ok\n[-]poststarthook/rbac/bootstrap-roles failed: not finished\nreadyz check failed",
+            ),
+            _ => answer(200, "ok"),
+        }
+    });
+    let text = not_yet_text(&prober, &probe).await;
+    assert!(
+        text.ends_with("500 Internal Server Error: poststarthook/rbac/bootstrap-roles failed: not finished"),
+        "{text}"
+    );
+    prober.wait(&probe, SystemTime::now(), in_ms(10_000)).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    assert_eq!(server.connections(), 1);
+    // And what is ready isn't asked again.
+    sleep(Duration::from_millis(80)).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn servers_are_checked_against_the_ca_and_identities_against_the_server() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (socket, url) = Server::reserve();
+    let _server = Server::start(socket, &authority, |_| answer(401, r#"{"kind":"Status","message":"Unauthorized"}"#));
+    let text = not_yet_text(&prober(&authority), &Probe::http(&url)).await;
+    assert_eq!(
+        text,
+        format!(
+            "{url} answers 401 Unauthorized: Unauthorized (it wants a client certificate of a CA that it knows; none was shown)"
+        )
+    );
+    let text = never_text(&prober(&other), &Probe::http(&url)).await;
+    assert!(text.starts_with(&format!("the certificate is not trusted that {url} shows: ")), "{text}");
+    // The right CA to check the server with, and a certificate that this server's CA never signed.
+    let mut foreign = other.client("admin");
+    foreign.ca = authority.ca();
+    let stranger = Prober::new(&other.ca(), move |_| Some(foreign.clone()));
+    let text = not_yet_text(&stranger, &Probe::http(&url).identity("admin")).await;
+    assert!(text.contains("is the client certificate of the right identity?"), "{text}");
+}
+
+#[tokio::test]
+async fn what_cannot_pass_is_said_at_once() {
+    let authority = Authority::new();
+    let prober = prober(&authority);
+    assert_eq!(never_text(&prober, &Probe::http("ftp://a")).await, "`ftp://a` is not a http:// or https:// URL");
+    let probe = Probe::http("https://127.0.0.1:1").identity("nobody");
+    assert_eq!(never_text(&prober, &probe).await, "there is no identity `nobody`");
+    assert_eq!(never_text(&prober, &Probe::tcp("localhost:1")).await, "`localhost:1` is not an IP:PORT address");
+    let text = never_text(&prober, &Probe::unix(format!("/{}", "a".repeat(107)))).await;
+    assert!(text.contains("108 bytes"), "{text}");
+    assert!(never_text(&prober, &Probe::cri("relative.sock")).await.contains("not absolute"));
+    assert!(never_text(&prober, &Probe::node("node-0")).await.contains("no API server"));
+    assert!(never_text(&prober, &Probe::command("/bin/true", [])).await.contains("no way to run /bin/true"));
+    let mut unknown = Probe::started();
+    unknown.kind = ProbeKind(99);
+    assert_eq!(never_text(&prober, &unknown).await, "this version knows no probe of kind `ProbeKind(99)`");
+    let nowhere = Prober::new(Path::new("/nowhere/ca.crt"), |_| None);
+    assert!(
+        never_text(&nowhere, &Probe::http("https://127.0.0.1:1")).await.starts_with("cannot use the CA certificate")
+    );
+}
+
+#[tokio::test]
+async fn sockets_that_come_late_are_waited_for() {
+    let authority = Authority::new();
+    let prober = prober(&authority);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.sock");
+    let (reserved, url) = Server::reserve();
+    let tcp = Probe::tcp(url.strip_prefix("https://").unwrap());
+    let unix = Probe::unix(path.to_str().unwrap());
+    assert!(not_yet_text(&prober, &tcp).await.ends_with("refuses connections: nothing listens there yet"));
+    assert!(not_yet_text(&prober, &unix).await.ends_with("a.sock does not exist yet"));
+    // A socket file that its owner left behind.
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(not_yet_text(&prober, &unix).await.ends_with("a.sock refuses connections: nothing listens there yet"));
+    std::fs::remove_file(&path).unwrap();
+
+    let since = SystemTime::now();
+    let listen = async {
+        sleep(Duration::from_millis(40)).await;
+        (reserved.listen(1).unwrap(), UnixListener::bind(&path).unwrap())
+    };
+    let (tcp, unix, _listeners) =
+        tokio::join!(prober.wait(&tcp, since, in_ms(10_000)), prober.wait(&unix, since, in_ms(10_000)), listen);
+    assert_eq!((tcp, unix), (Ok(()), Ok(())));
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_then_says_nothing_ends_with_the_deadline() {
+    let authority = Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let probe = Probe::http(format!("http://{}/", listener.local_addr().unwrap()));
+    let begun = Instant::now();
+    let error = prober(&authority).wait(&probe, SystemTime::now(), in_ms(60)).await.unwrap_err();
+    assert!(error.to_string().ends_with("gave no answer in time"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn commands_pass_by_exit_code_and_failures_show_their_last_line() {
+    let authority = Authority::new();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = runs.clone();
+    let prober = prober(&authority).commands(move |command| {
+        let run = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            assert_eq!(command, Command::new("/bin/check", ["--all".to_owned()]));
+            match run {
+                0 => Err(io::Error::from_raw_os_error(2)),
+                1 => Ok(Output { code: 3, stdout: String::new(), stderr: "first\nno quorum\n".into() }),
+                _ => Ok(Output { code: 0, stdout: String::new(), stderr: String::new() }),
+            }
+        }
+    });
+    let probe = Probe::command("/bin/check", ["--all".to_owned()]);
+    assert!(not_yet_text(&prober, &probe).await.starts_with("cannot run /bin/check: No such file"));
+    assert_eq!(not_yet_text(&prober, &probe).await, "/bin/check exits with 3: no quorum");
+    prober.wait(&probe, SystemTime::now(), in_ms(10_000)).await.unwrap();
+    assert_eq!(prober.check(&Probe::started(), SystemTime::now()).await, Ok(()));
+}
+
+/// An engine may spawn what waits.
+#[tokio::test]
+async fn waiting_is_send() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    let authority = Authority::new();
+    let api = Api::connect("https://127.0.0.1:1", &authority.client("admin")).unwrap();
+    let prober = is_send(Arc::new(prober(&authority).api(api.clone())));
+    let waiting = tokio::spawn(async move {
+        let node = Probe::node("node-0");
+        prober.wait(&node, SystemTime::now(), in_ms(30)).await
+    });
+    let text = waiting.await.unwrap().unwrap_err().to_string();
+    assert_eq!(text, "the API server refuses connections: nothing listens there yet");
+    is_send(api.wait_default_service_account(in_ms(1))).await.unwrap_err();
+}
