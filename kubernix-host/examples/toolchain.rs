@@ -15,6 +15,7 @@ impl Sink for Print {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let begun = Instant::now();
     let mut arguments = std::env::args().skip(1);
     let cache_dir = arguments.next().ok_or("which cache directory?")?.into();
     let (switches, mut names): (Vec<String>, Vec<String>) = arguments.partition(|argument| argument.starts_with("--"));
@@ -22,7 +23,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         names = toolchain::known().into_iter().map(|tool| tool.name).collect();
     }
     let options = Options { cache_dir, install: !switches.iter().any(|switch| switch == "--no-install") };
-    let begun = Instant::now();
     let resolution = toolchain::resolve(&Request { names, ..Request::default() }, &options, &Print(begun));
     let took = begun.elapsed();
     match resolution {

@@ -30,8 +30,8 @@ pub struct MissingTool {
     pub wanted: String,
     /// What each provider that was asked said, in their order.
     pub said: Vec<(&'static str, String)>,
-    /// What else can be done.
-    pub advice: String,
+    /// The tool that was probably meant, where the table doesn't know the name.
+    pub nearest: Option<String>,
 }
 
 /// A binary of the user's own that doesn't fit.
@@ -120,16 +120,31 @@ fn list_missing(tools: &[MissingTool], packages: &Option<String>) -> String {
         [_] => String::from("a tool is missing, and nothing here can supply it:"),
         _ => format!("{} tools are missing, and nothing here can supply them:", tools.len()),
     };
+    // Tools that share a fate share a paragraph: six of them are built from one module.
+    let mut paragraphs: Vec<(&MissingTool, Vec<&str>)> = Vec::new();
     for tool in tools {
-        let _ = write!(text, "\n  {} {}", tool.name, tool.wanted);
+        let alike = |(first, _): &&mut (&MissingTool, _)| {
+            (&first.wanted, &first.said, &first.nearest) == (&tool.wanted, &tool.said, &tool.nearest)
+        };
+        match paragraphs.iter_mut().find(alike) {
+            Some((_, names)) => names.push(&tool.name),
+            None => paragraphs.push((tool, vec![&tool.name])),
+        }
+    }
+    for (tool, names) in paragraphs {
+        let _ = write!(text, "\n  {} {}", names.join(", "), tool.wanted);
         text.truncate(text.trim_end().len());
         for (provider, said) in &tool.said {
             let _ = write!(text, "\n    {provider}: {}", said.replace('\n', "\n      "));
         }
-        let _ = write!(text, "\n    otherwise: {}", tool.advice);
+        if let Some(nearest) = &tool.nearest {
+            let _ = write!(text, "\n    did you mean {nearest}?");
+        }
     }
     if let Some(command) = packages {
         let _ = write!(text, "\nto install the packages that are missing: {command}");
     }
+    let example = tools.first().map_or("NAME", |tool| &tool.name);
+    let _ = write!(text, "\nbinaries of your own can be named, as in --set {example}.binary=PATH");
     text
 }

@@ -20,6 +20,8 @@ mod progress;
 mod provider;
 mod resolver;
 mod table;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub use error::{Error, MissingTool, OverrideError, OverrideProblem};

@@ -21,7 +21,17 @@ const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// See [`super::resolve`].
 pub fn resolve(table: &Table, request: &Request, options: &Options, sink: &dyn Sink) -> Result<Resolution, Error> {
-    let search = search_path(env::var_os("PATH").unwrap_or_default());
+    resolve_within(search_path(env::var_os("PATH").unwrap_or_default()), table, request, options, sink)
+}
+
+/// Resolves with the programs that a search path has.
+pub fn resolve_within(
+    search: OsString,
+    table: &Table,
+    request: &Request,
+    options: &Options,
+    sink: &dyn Sink,
+) -> Result<Resolution, Error> {
     let dir = options.cache_dir.join("toolchain");
     let answers = RefCell::new(Answers::read(dir.join("versions.json")));
     let session = Session { table, dir, apt: Apt::look(&search, options.install), search, answers, sink };
@@ -224,12 +234,8 @@ impl Resolver<'_> {
             (Some(version), _) => version.to_string(),
             (None, requires) => requires.as_ref().map(ToString::to_string).unwrap_or_default(),
         });
-        let own = format!("name one of your own with --set {name}.binary=PATH");
-        let advice = match (tool.wanted.spec, nearest(&name, table)) {
-            (None, Some(near)) => format!("{own}, or did you mean {near}?"),
-            _ => own,
-        };
-        MissingTool { name, wanted: wanted.unwrap_or_default(), said: tool.said, advice }
+        let nearest = if tool.wanted.spec.is_none() { nearest(&name, table) } else { None };
+        MissingTool { name, wanted: wanted.unwrap_or_default(), said: tool.said, nearest }
     }
 }
 

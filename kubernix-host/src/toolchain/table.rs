@@ -254,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_built_together_is_named_as_go_names_it() {
+        let table = Table::embedded();
+        for module in table.go.keys() {
+            let tools = table.tool.iter().filter(|(_, spec)| spec.go.as_ref() == Some(module));
+            let mains: Vec<_> = tools.flat_map(|(name, spec)| spec.main_packages(name)).collect();
+            let named = |(package, program): &(String, String)| last_element(package) == program;
+            assert!(mains.len() == 1 || mains.iter().all(named), "{module}: {mains:?}");
+        }
+    }
+
+    #[test]
     fn the_stamp_is_filled_in() {
         let flags = Table::embedded().go["kubernetes"].ldflags();
         assert!(flags.starts_with("-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 "), "{flags}");
