@@ -1,1 +1,114 @@
-//! toolchain
+//! The toolchain: which binaries a cluster needs, in which versions, and where they come from.
+//!
+//! One table ([`known`]) names every tool; *providers* are asked in order: `path`, `cache`, `go`, `host package`. What nobody can
+//! supply comes back as one error that lists all of it with what each provider said. [`resolve`] on a machine where everything is in place runs no
+//! program and costs a few milliseconds.
+//!
+//! This module must not know components, clusters or root directories: names go in, paths come out. A new provider
+//! implements [`provider::Provider`] and takes its place in [`provider::in_order`].
+
+mod answers;
+mod cache;
+mod command;
+mod error;
+mod go;
+mod host_package;
+mod needs;
+mod overrides;
+mod path;
+mod progress;
+mod provider;
+mod resolver;
+mod table;
+#[cfg(test)]
+mod tests;
+mod version;
+
+pub use error::{Error, MissingTool, OverrideError, OverrideProblem};
+
+use crate::events::Sink;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Tools by name, see [`known`]: `crio`, `cni`, or one program of a group, `bridge`. A name that the table doesn't have is
+    /// looked for on PATH, in any version.
+    pub names: Vec<String>,
+    /// The user's own binaries by tool name; a directory for a group. Tools that aren't asked for are left out.
+    pub overrides: BTreeMap<String, PathBuf>,
+    /// Tools whose override may have any version.
+    pub any_version: BTreeSet<String>,
+}
+
+/// Where and how tools are got.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The user's cache directory; tools lie in `toolchain/` of it, shared by all clusters.
+    pub cache_dir: PathBuf,
+    /// Whether host packages may be installed. If not, the error says what to type.
+    pub install: bool,
+}
+
+/// A tool that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// Its name: a tool, a group (its path is the directory then), or a program of a group.
+    pub name: String,
+    /// Absolute path.
+    pub path: PathBuf,
+    /// The version it told, or that it was built from; `unknown` where neither is known.
+    pub version: String,
+    /// Who supplied it: `override`, `path`, `cache`, `go`, `host package`.
+    pub provider: String,
+}
+
+/// What came of a [`Request`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// Tools by name. A group is there under its own name and those of all its programs.
+    pub tools: BTreeMap<String, Tool>,
+}
+
+impl Resolution {
+    /// The path of a tool.
+    pub fn path(&self, name: &str) -> Option<&std::path::Path> {
+        self.tools.get(name).map(|tool| tool.path.as_path())
+    }
+}
+
+/// An entry of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Known {
+    /// The tool's name.
+    pub name: String,
+    /// Its programs, where it is a group of several in one directory.
+    pub programs: Vec<String>,
+    /// The version that is built from source, where it can be.
+    pub version: Option<String>,
+    /// The versions that are taken from PATH or a host package, as a semver requirement.
+    pub requires: Option<String>,
+}
+
+/// All tools of the table, by name.
+pub fn known() -> Vec<Known> {
+    let table = table::Table::embedded();
+    let entry = |(name, spec): (&String, &table::ToolSpec)| Known {
+        name: name.clone(),
+        programs: if spec.is_group() { spec.programs(name) } else { Vec::new() },
+        version: table.version(spec).map(ToString::to_string),
+        requires: spec.requires.as_ref().map(ToString::to_string),
+    };
+    table.tool.iter().map(entry).collect()
+}
+
+/// Gets all tools of a request, building and installing what isn't there yet.
+///
+/// # Errors
+/// [`Error::Overrides`] with every override that doesn't fit; [`Error::Missing`] with every tool that no provider can
+/// supply, before anything slow is begun where that can be told.
+pub fn resolve(request: &Request, options: &Options, sink: &dyn Sink) -> Result<Resolution, Error> {
+    resolver::resolve(table::Table::embedded(), request, options, sink)
+}
