@@ -17,7 +17,8 @@ const UNSAFE: &[&str] = &[
     "images/pause/",
 ];
 /// Where programs are started.
-const STARTS: &[&str] = &["kubernix-host/src/process/", "kubernix-host/src/toolchain/", "xtask/", "tests/"];
+const STARTS: &[&str] =
+    &["kubernix-host/src/process/", "kubernix-host/src/sandbox/", "kubernix-host/src/toolchain/", "xtask/", "tests/"];
 /// Where a CRI runtime may be known by name: its component, the default that fills the slot, the table of binaries, tests, and this check.
 const RUNTIME: &[&str] = &[
     "components/crio/",
