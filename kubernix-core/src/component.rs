@@ -4,7 +4,7 @@ use crate::{Command, Context, Phase, Planner, Requirement, Result, Role, Scope};
 
 /// A parameter that a component reads from the config: `--set COMPONENT.NAME=VALUE`.
 ///
-/// `binary` needs no declaration: a component that runs a binary of its own name has it.
+/// `binary` needs no declaration: it replaces the first of the component's `binaries`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     /// The name, lower case with dashes.
@@ -60,7 +60,7 @@ pub trait Component: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The binaries it runs, by toolchain name. Only these are in [`Context::executable`].
+    /// The binaries it runs, by toolchain name, its own program first. Only these are in [`Context::executable`].
     fn binaries(&self) -> Vec<String> {
         Vec::new()
     }
@@ -93,8 +93,10 @@ pub trait Component: Send + Sync + 'static {
         Ok(())
     }
 
-    /// For components that fill `cri`: the command that imports the image of an archive (an OCI layout in a tar file) under
-    /// this name. `None`: it can't.
+    /// For components that fill `cri`: the command that imports an image of an archive under this name. The archive comes as
+    /// `oci-archive:PATH[:REFERENCE]` (an OCI layout in a tar file) or `docker-archive:PATH[:REFERENCE]` (containers-
+    /// transports(5)); PATH is absolute, REFERENCE says which image where there are more. The command may run before the
+    /// component's processes do, and beside them. `None`: it can't.
     ///
     /// # Errors
     /// The command can't be made from this context.

@@ -91,7 +91,8 @@ impl<'a> Context<'a> {
         self.inner.directory("state".into()).unwrap_or_default().into()
     }
 
-    /// A directory that belongs to this instance and is empty at each boot (a tmpfs inside the sandbox).
+    /// A directory that belongs to this instance and is empty at each boot (a tmpfs inside the sandbox). Its path is short
+    /// (at most 35 bytes), so that sockets below it fit: programs put them in directories named by 64-digit IDs.
     pub fn volatile_dir(&self) -> String {
         self.inner.directory("volatile".into()).unwrap_or_default().into()
     }
@@ -127,7 +128,7 @@ impl<'a> Context<'a> {
         Ok(self.inner.host_file(name.into()).into_result()?.into())
     }
 
-    /// The absolute path of a binary that the component named in `binaries`.
+    /// The absolute path of a binary that the component named in `binaries`. A host always has `kubernix`: itself.
     ///
     /// # Errors
     /// It wasn't named there.
@@ -174,6 +175,14 @@ impl<'a> Context<'a> {
             let wanted = std::any::type_name::<T>();
             Error::invalid(format!("parameter `{name}` is `{text}`, which is not a {wanted}"))
         })
+    }
+
+    /// A parameter that lists words separated by white space, such as further arguments of a program.
+    ///
+    /// # Errors
+    /// As [`Context::parameter`].
+    pub fn words(&self, name: &str) -> Result<Vec<String>> {
+        Ok(self.parameter(name)?.split_whitespace().map(String::from).collect())
     }
 
     /// What the host knows of itself under this name, see [`facts`].

@@ -41,6 +41,7 @@ mod plan;
 mod planner;
 mod probe;
 mod process;
+mod text;
 mod types;
 
 pub use abi_stable;
@@ -52,6 +53,7 @@ pub use plan::{Directory, Endpoint, File, Manifest, Plan};
 pub use planner::Planner;
 pub use probe::{Probe, ProbeKind};
 pub use process::{Command, Process, Restart};
+pub use text::quote;
 pub use types::{Phase, Requirement, Role, Scope, Wait, facts, roles};
 
 /// The version of this contract, `MAJOR.MINOR.PATCH`: what a plugin says it was built for.

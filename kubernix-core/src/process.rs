@@ -57,6 +57,13 @@ impl Process {
         self
     }
 
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
     /// Adds `--name=value` for each pair.
     #[must_use]
     pub fn flags<N: AsRef<str>, V: AsRef<str>>(mut self, flags: impl IntoIterator<Item = (N, V)>) -> Self {

@@ -1,1 +1,108 @@
-//! testkit
+//! A host for components to be tested against: it answers what a real one would, starts nothing and needs no root.
+//!
+//! Everything goes through [`kubernix_core::abi`], as it does in a real host, so that what a test sees is what crosses the
+//! boundary. It must not know any component.
+//!
+//! # Example
+//! ```
+//! # use kubernix_core::{Component, Context, Phase, Planner, Probe, Process, Result, Role, abi};
+//! # struct Etcd;
+//! # impl Component for Etcd {
+//! #     fn name(&self) -> &str { "etcd" }
+//! #     fn phase(&self) -> Phase { Phase::INFRASTRUCTURE }
+//! #     fn provides(&self) -> Vec<Role> { vec!["datastore".into()] }
+//! #     fn binaries(&self) -> Vec<String> { vec!["etcd".into()] }
+//! #     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+//! #         plan.process(Process::new("etcd", ctx.executable("etcd")?))?;
+//! #         plan.provide("datastore", "https://10.10.192.1:2379", Probe::started())
+//! #     }
+//! # }
+//! use kubernix_testkit::FakeContext;
+//!
+//! let plan = kubernix_testkit::plan(&abi::component(Etcd), &FakeContext::new()).unwrap();
+//! assert_eq!(plan.processes[0].program, "/opt/bin/etcd");
+//! ```
+
+mod context;
+mod scoped;
+
+pub use context::FakeContext;
+
+use kubernix_core::abi::{AbiContextRef, AbiPlannerMut, ComponentBox};
+use kubernix_core::abi_stable::sabi_trait::TD_Opaque;
+use kubernix_core::abi_stable::sabi_types::{RMut, RRef};
+use kubernix_core::{Command, Error, Finding, Plan, Result};
+use scoped::Scoped;
+
+/// Calls with the context as this component may see it: the binaries, parameters and roles that it declared, no others.
+fn with<T>(component: &ComponentBox, ctx: &FakeContext, call: impl FnOnce(&AbiContextRef<'_>) -> T) -> T {
+    let scoped = Scoped::new(component, ctx);
+    call(&AbiContextRef::from_ptr(RRef::new(&scoped), TD_Opaque))
+}
+
+/// The component's plan, checked against what it declares.
+///
+/// # Errors
+/// What the component says; a role that it declares and doesn't fill, or fills undeclared.
+pub fn plan(component: &ComponentBox, ctx: &FakeContext) -> Result<Plan> {
+    let mut plan = Plan::default();
+    with(component, ctx, |ctx| {
+        let mut planner = AbiPlannerMut::from_ptr(RMut::new(&mut plan), TD_Opaque);
+        component.plan(ctx, &mut planner).into_result()
+    })?;
+    let filled = plan.provides.iter().map(|endpoint| endpoint.role.as_str().to_owned());
+    let (mut filled, mut declared): (Vec<String>, Vec<String>) =
+        (filled.collect(), component.provides().into_iter().map(String::from).collect());
+    (filled.sort(), declared.sort());
+    if filled != declared {
+        return Err(Error::invalid(format!("the component declares the roles {declared:?} and fills {filled:?}")));
+    }
+    Ok(plan)
+}
+
+/// The plan, after it was made twice and came out the same, and survived its serialised form.
+///
+/// # Panics
+/// The component isn't a pure function of its context, or has no plan.
+pub fn assert_pure(component: &ComponentBox, ctx: &FakeContext) -> Plan {
+    let first = plan(component, ctx).expect("the component has a plan");
+    assert_eq!(plan(component, ctx).as_ref(), Ok(&first), "the same context has to give the same plan");
+    let json = serde_json::to_string(&first).expect("a plan can be serialised");
+    assert_eq!(serde_json::from_str::<Plan>(&json).expect("and read again"), first);
+    first
+}
+
+/// The content of the file in a plan whose path ends like this.
+///
+/// # Panics
+/// The plan has no such file.
+pub fn file<'a>(plan: &'a Plan, ending: &str) -> &'a str {
+    let found = plan.files.iter().find(|file| file.path.ends_with(ending));
+    &found.unwrap_or_else(|| panic!("no file {ending} in {:?}", plan.files.iter().map(|f| &f.path))).content
+}
+
+/// Runs the component's `before_stop`. What it ran is in [`FakeContext::commands`].
+///
+/// # Errors
+/// What the component says.
+pub fn before_stop(component: &ComponentBox, ctx: &FakeContext) -> Result<()> {
+    Ok(with(component, ctx, |ctx| component.before_stop(ctx)).into_result()?)
+}
+
+/// Runs the component's `preflight`.
+///
+/// # Errors
+/// What the component says.
+pub fn preflight(component: &ComponentBox, ctx: &FakeContext) -> Result<Vec<Finding>> {
+    let findings = with(component, ctx, |ctx| component.preflight(ctx)).into_result()?;
+    Ok(findings.into_iter().map(|f| Finding { fatal: f.fatal, message: f.message.into() }).collect())
+}
+
+/// The component's command for importing an image.
+///
+/// # Errors
+/// What the component says.
+pub fn import_image(component: &ComponentBox, ctx: &FakeContext, archive: &str, name: &str) -> Result<Option<Command>> {
+    let call = |ctx: &AbiContextRef<'_>| component.import_image(ctx, archive.into(), name.into());
+    Ok(with(component, ctx, call).into_result()?.map(Command::from).into_option())
+}

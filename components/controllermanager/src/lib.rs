@@ -1,1 +1,161 @@
-//! x
+//! The kube-controller-manager component: fills `controller-manager`.
+//!
+//! It knows that program's flags; the API is whatever fills `apiserver`.
+
+use kubernix_core::abi::ComponentBox;
+use kubernix_core::{
+    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, roles,
+};
+
+/// Health and metrics, inside of the sandbox only.
+const PORT: u16 = 10257;
+
+/// kube-controller-manager.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ControllerManager;
+
+impl ControllerManager {
+    /// The component, ready for a host.
+    pub fn component() -> ComponentBox {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for ControllerManager {
+    fn name(&self) -> &str {
+        "controllermanager"
+    }
+
+    fn title(&self) -> &str {
+        "kube-controller-manager"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::CONTROLLER
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::CONTROL_PLANE
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::CONTROLLER_MANAGER.into()]
+    }
+
+    // Not the port: before RBAC's bootstrap roles exist, it exits for good.
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::APISERVER)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        vec!["kube-controller-manager".into()]
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
+            Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
+            Parameter::new("extra-args", "", "further arguments of kube-controller-manager, separated by white space"),
+        ]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let process = Process::new("kube-controller-manager", ctx.executable("kube-controller-manager")?)
+            .flags(flags(ctx)?)
+            .args(ctx.words("extra-args")?)
+            // It keeps nothing of its own.
+            .stop(15, 1_000);
+        plan.process(process)?;
+        let url = format!("https://127.0.0.1:{PORT}");
+        plan.provide(roles::CONTROLLER_MANAGER, &url, Probe::http(format!("{url}/healthz")))
+    }
+}
+
+/// Flags without their dashes, each with its value.
+fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
+    let (kubeconfig, tls) = (ctx.kubeconfig("controller-manager")?, ctx.identity("controller-manager")?);
+    let (ca, ca_key) = (ctx.host_file("ca.crt")?, ctx.host_file("ca.key")?);
+    let mut flags = vec![
+        ("kubeconfig", kubeconfig.clone()),
+        ("authentication-kubeconfig", kubeconfig.clone()),
+        ("authorization-kubeconfig", kubeconfig),
+        ("client-ca-file", ca.clone()),
+        ("requestheader-client-ca-file", ctx.host_file("front-proxy-ca.crt")?),
+        ("bind-address", "127.0.0.1".into()),
+        ("secure-port", PORT.to_string()),
+        // Without a certificate it makes itself an RSA one at each start, that nobody can check.
+        ("tls-cert-file", tls.cert),
+        ("tls-private-key-file", tls.key),
+        ("leader-elect", "false".into()),
+        ("cluster-name", ctx.cluster()),
+        ("allocate-node-cidrs", "true".into()),
+        ("cluster-cidr", ctx.pods_cidr()),
+        ("node-cidr-mask-size", ctx.node_mask()),
+        ("service-cluster-ip-range", ctx.service_cidr()),
+        ("cluster-signing-cert-file", ca.clone()),
+        ("cluster-signing-key-file", ca_key),
+        ("root-ca-file", ca),
+        ("service-account-private-key-file", ctx.host_file("service-account.key")?),
+        ("use-service-account-credentials", "true".into()),
+        // The default is a directory of the host's.
+        ("flex-volume-plugin-dir", format!("{}/flex-volume", ctx.dir())),
+        ("profiling", "false".into()),
+        ("v", ctx.parameter_as::<u8>("log-level")?.to_string()),
+    ];
+    let gates = ctx.parameter("feature-gates")?;
+    if !gates.is_empty() {
+        flags.push(("feature-gates", gates));
+    }
+    Ok(flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_testkit::{FakeContext, assert_pure, plan};
+
+    #[test]
+    fn ranges_and_keys_come_from_the_context() {
+        let ctx = FakeContext::new()
+            .root("/r")
+            .cluster("one")
+            .address("pods", "10.7.0.0/17")
+            .address("node-mask", "25")
+            .address("services", "10.7.128.0/18");
+        let args = assert_pure(&ControllerManager::component(), &ctx).processes[0].args.clone();
+        for wanted in [
+            "--kubeconfig=/r/kubeconfig/controller-manager.kubeconfig",
+            "--cluster-name=one",
+            "--cluster-cidr=10.7.0.0/17",
+            "--node-cidr-mask-size=25",
+            "--service-cluster-ip-range=10.7.128.0/18",
+            "--cluster-signing-key-file=/r/pki/ca.key",
+            "--service-account-private-key-file=/r/pki/service-account.key",
+            "--flex-volume-plugin-dir=/r/control/controllermanager/flex-volume",
+            "--leader-elect=false",
+        ] {
+            assert!(args.iter().any(|arg| arg == wanted), "{wanted} is not in {args:#?}");
+        }
+    }
+
+    #[test]
+    fn it_waits_for_rbac_and_not_only_for_the_port() {
+        assert_eq!(ControllerManager.requires(), [Requirement::ready(roles::APISERVER)]);
+    }
+
+    #[test]
+    fn parameters_reach_the_flags() {
+        let ctx =
+            FakeContext::new().parameter("feature-gates", "A=true").parameter("extra-args", "--leader-elect=true");
+        let args = assert_pure(&ControllerManager::component(), &ctx).processes[0].args.clone();
+        assert!(args.contains(&"--feature-gates=A=true".to_owned()), "{args:#?}");
+        assert_eq!(args.last().map(String::as_str), Some("--leader-elect=true"));
+    }
+
+    #[test]
+    fn a_verbosity_that_is_no_number_is_named() {
+        let ctx = FakeContext::new().parameter("log-level", "300");
+        let error = plan(&ControllerManager::component(), &ctx).unwrap_err();
+        assert!(error.to_string().contains("`log-level` is `300`"), "{error}");
+    }
+}

@@ -1,1 +1,154 @@
-//! x
+//! The CRI-O component: fills `cri` on each node, with conmon, an OCI runtime and a CNI bridge.
+//!
+//! Nothing outside of this crate knows CRI-O's name. All that it writes lies in the node's directory, and what is worthless
+//! after a boot in the volatile one: it must not touch the host's `/etc/containers`, `/etc/cni` or `/var/lib/containers`.
+
+mod config;
+mod layout;
+mod network;
+mod runtime;
+
+use kubernix_core::abi::ComponentBox;
+use kubernix_core::{
+    Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
+    Role, Scope, UnixSocket, roles,
+};
+use layout::Layout;
+
+/// The image of each pod's first container. The host builds and imports it; it is never pulled.
+const PAUSE_IMAGE: &str = "kubernix.local/pause:1.0.0";
+
+/// CRI-O.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Crio;
+
+impl Crio {
+    /// The component, ready for a host.
+    pub fn component() -> ComponentBox {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for Crio {
+    fn name(&self) -> &str {
+        "crio"
+    }
+
+    fn title(&self) -> &str {
+        "CRI-O"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::CONTROLLER
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::NODE
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::CRI.into()]
+    }
+
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::SANDBOX)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        let names =
+            ["crio", "conmon", "pinns", "runc", "crictl", "skopeo", "bridge", "host-local", "loopback", "kubernix"];
+        names.map(String::from).into()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("log-level", "info", "trace, debug, info, warn, error, fatal or panic"),
+            Parameter::new("runtime", "", "absolute path of another OCI runtime than runc, such as crun"),
+            Parameter::new("storage-driver", "auto", "overlay or vfs; auto: overlay where it can be mounted"),
+            Parameter::new("stop-timeout", "5", "seconds that pods have to end when the cluster stops, 1 to 50"),
+        ]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let layout = Layout::new(ctx)?;
+        let socket = layout.socket()?;
+        stop_timeout(ctx)?;
+
+        for directory in layout.directories() {
+            plan.directory(directory)?;
+        }
+        plan.file(layout.crio_conf(), config::crio_conf(ctx, &layout)?)?;
+        plan.file(layout.policy(), config::POLICY)?;
+        plan.file(layout.registries_conf(), config::REGISTRIES)?;
+        plan.file(layout.storage_conf(), config::storage_conf(&layout))?;
+        plan.file(layout.crictl_conf(), config::crictl_conf(&socket))?;
+        plan.file(layout.cni_conflist(), network::conflist(ctx, &layout))?;
+        if let Some(script) = runtime::wrapper(ctx)? {
+            plan.script(layout.runtime_wrapper(), script)?;
+        }
+
+        let process = Process::new("crio", ctx.executable("crio")?)
+            .flags([
+                ("config", layout.crio_conf().as_str()),
+                // An empty directory: the host's drop-ins in /etc/crio/crio.conf.d stay out.
+                ("config-dir", ""),
+                ("registries-conf", &layout.registries_conf()),
+                ("registries-conf-dir", &layout.registries_conf_dir()),
+            ])
+            .env("CONTAINERS_STORAGE_CONF", layout.storage_conf())
+            .stop(15, 5_000);
+        plan.process(process)?;
+        plan.image(PAUSE_IMAGE)?;
+        plan.provide(roles::CRI, socket.url(), Probe::cri(socket.path()))
+    }
+
+    /// Removes all pods: their containers get their signal and their grace, their mounts and addresses are given back.
+    fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
+        let layout = Layout::new(ctx)?;
+        // CRI-O gives containers all whole seconds that remain of a call's time: one more is left for the clean-up.
+        let timeout = format!("--timeout={}s", stop_timeout(ctx)? + 1);
+        let config = format!("--config={}", layout.crictl_conf());
+        let command = Command::new(ctx.executable("crictl")?, [&*config, &*timeout, "rmp", "--all", "--force"]);
+        // A pod that needed its whole time fails the first call, and has ended by the second.
+        let mut output = ctx.run(&command)?;
+        if output.code != 0 {
+            output = ctx.run(&command)?;
+        }
+        if output.code == 0 {
+            return Ok(());
+        }
+        let said = output.stderr.trim();
+        Err(Error::new(ErrorKind::COMMAND, format!("crictl rmp --all --force exited with {}: {said}", output.code)))
+    }
+
+    fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
+        let transports = ["oci-archive:/", "docker-archive:/"];
+        if !transports.iter().any(|transport| archive.starts_with(transport)) {
+            return Err(Error::invalid(format!(
+                "`{archive}` is neither oci-archive:PATH nor docker-archive:PATH with an absolute path"
+            )));
+        }
+        let layout = Layout::new(ctx)?;
+        let arguments = [
+            format!("--policy={}", layout.policy()),
+            format!("--tmpdir={}", layout.temporary()),
+            "copy".into(),
+            "--quiet".into(),
+            archive.into(),
+            format!("containers-storage:{}{name}", layout.image_store_spec()),
+        ];
+        Ok(Some(Command::new(ctx.executable("skopeo")?, arguments)))
+    }
+}
+
+/// Seconds that pods have to end on a graceful stop. Hooks have a minute in all.
+fn stop_timeout(ctx: &Context<'_>) -> Result<u8> {
+    let seconds = ctx.parameter_as("stop-timeout")?;
+    if !(1..=50).contains(&seconds) {
+        return Err(Error::invalid(format!("parameter `stop-timeout` is {seconds}: use 1 to 50 seconds")));
+    }
+    Ok(seconds)
+}
+
+#[cfg(test)]
+mod tests;

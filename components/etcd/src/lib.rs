@@ -1,1 +1,140 @@
-//! x
+//! The etcd component: one member that fills the role `datastore`, behind TLS with client certificates.
+//!
+//! It knows etcd's flags and nothing of who uses the store.
+
+use kubernix_core::abi::ComponentBox;
+use kubernix_core::{
+    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, roles,
+};
+
+/// Clients, over TLS.
+const CLIENT_PORT: u16 = 2379;
+/// Other members, over TLS.
+const PEER_PORT: u16 = 2380;
+/// Health and metrics, plain, inside of the sandbox only.
+const METRICS_PORT: u16 = 2381;
+
+/// etcd.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Etcd;
+
+impl Etcd {
+    /// The component, ready for a host.
+    pub fn component() -> ComponentBox {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for Etcd {
+    fn name(&self) -> &str {
+        "etcd"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::INFRASTRUCTURE
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::CONTROL_PLANE
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::DATASTORE.into()]
+    }
+
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::SANDBOX)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        vec!["etcd".into()]
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("log-level", "info", "debug, info, warn, error, panic or fatal"),
+            Parameter::new("extra-args", "", "further arguments of etcd, separated by white space"),
+        ]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let (ip, dir) = (ctx.control_plane_ip(), ctx.dir());
+        let tls = ctx.identity("etcd")?;
+        let client_url = format!("https://{ip}:{CLIENT_PORT}");
+        let peer_url = format!("https://{ip}:{PEER_PORT}");
+        let metrics_url = format!("http://127.0.0.1:{METRICS_PORT}");
+
+        let process = Process::new("etcd", ctx.executable("etcd")?)
+            .flags([
+                ("name", "etcd"),
+                ("data-dir", &format!("{dir}/data")),
+                ("log-level", &ctx.parameter("log-level")?),
+                ("listen-client-urls", &format!("{client_url},https://127.0.0.1:{CLIENT_PORT}")),
+                ("advertise-client-urls", &client_url),
+                ("listen-peer-urls", &peer_url),
+                ("initial-advertise-peer-urls", &peer_url),
+                ("initial-cluster", &format!("etcd={peer_url}")),
+                ("initial-cluster-token", &format!("kubernix-{}", ctx.cluster())),
+                ("listen-metrics-urls", &metrics_url),
+                ("client-cert-auth", "true"),
+                ("trusted-ca-file", &tls.ca),
+                ("cert-file", &tls.cert),
+                ("key-file", &tls.key),
+                ("peer-client-cert-auth", "true"),
+                ("peer-trusted-ca-file", &tls.ca),
+                ("peer-cert-file", &tls.cert),
+                ("peer-key-file", &tls.key),
+                // A lone member elects itself after up to the whole election timeout, a second by default, and has no
+                // peer whose delays these would have to allow for: 0.3 s to a leader instead of 1.0.
+                ("heartbeat-interval", "50"),
+                ("election-timeout", "250"),
+            ])
+            .args(ctx.words("extra-args")?)
+            // Data is at stake: it flushes and closes its database.
+            .stop(15, 10_000);
+        plan.process(process)?;
+        plan.provide(roles::DATASTORE, client_url, Probe::http(format!("{metrics_url}/readyz")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_testkit::{FakeContext, assert_pure};
+
+    #[test]
+    fn addresses_directory_and_certificates_come_from_the_context() {
+        let ctx = FakeContext::new().address("control-plane", "10.7.0.1").root("/r").cluster("one");
+        let plan = assert_pure(&Etcd::component(), &ctx);
+        let args = &plan.processes[0].args;
+        for wanted in [
+            "--data-dir=/r/control/etcd/data",
+            "--listen-client-urls=https://10.7.0.1:2379,https://127.0.0.1:2379",
+            "--advertise-client-urls=https://10.7.0.1:2379",
+            "--initial-cluster=etcd=https://10.7.0.1:2380",
+            "--initial-cluster-token=kubernix-one",
+            "--client-cert-auth=true",
+            "--trusted-ca-file=/r/pki/etcd-ca.crt",
+            "--cert-file=/r/pki/etcd.crt",
+        ] {
+            assert!(args.iter().any(|arg| arg == wanted), "{wanted} is not in {args:#?}");
+        }
+        assert_eq!(plan.provides[0].url, "https://10.7.0.1:2379");
+        assert_eq!(plan.provides[0].probe, Probe::http("http://127.0.0.1:2381/readyz"));
+    }
+
+    #[test]
+    fn it_starts_with_the_sandbox_and_gets_time_to_flush() {
+        assert_eq!(Etcd.requires(), [Requirement::ready(roles::SANDBOX)]);
+        let plan = assert_pure(&Etcd::component(), &FakeContext::new());
+        assert_eq!((plan.processes[0].stop_signal, plan.processes[0].stop_grace_ms), (15, 10_000));
+    }
+
+    #[test]
+    fn further_arguments_come_last_and_so_win() {
+        let ctx = FakeContext::new().parameter("extra-args", " --unsafe-no-fsync=true  --election-timeout=1000 ");
+        let plan = assert_pure(&Etcd::component(), &ctx);
+        let args = &plan.processes[0].args;
+        assert_eq!(args[args.len() - 2..], ["--unsafe-no-fsync=true", "--election-timeout=1000"]);
+    }
+}

@@ -1,1 +1,173 @@
-//! x
+//! The kubelet component: fills `kubelet` when it answers and `node` when its node object says Ready.
+//!
+//! It knows the kubelet's flags and config file; the runtime is whatever fills `cri`.
+
+mod config;
+
+use kubernix_core::abi::ComponentBox;
+use kubernix_core::{
+    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket, roles,
+};
+
+/// Health, on the node's address.
+const HEALTH_PORT: u16 = 10248;
+
+/// The kubelet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kubelet;
+
+impl Kubelet {
+    /// The component, ready for a host.
+    pub fn component() -> ComponentBox {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for Kubelet {
+    fn name(&self) -> &str {
+        "kubelet"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::NODE_AGENT
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::NODE
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::KUBELET.into(), roles::NODE.into()]
+    }
+
+    // Without a CRI runtime it exits for good; for the API it waits, and registers as soon as the port opens.
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::CRI), Requirement::known(roles::APISERVER_PORT)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        vec!["kubelet".into()]
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
+            Parameter::new("max-pods", "110", "pods that may run on a node"),
+            Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
+            Parameter::new("extra-args", "", "further arguments of the kubelet, separated by white space"),
+        ]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let (dir, node) = (ctx.dir(), ctx.node());
+        // It serves this socket whether asked to or not, and exits where the path doesn't fit.
+        UnixSocket::new(format!("{dir}/pod-resources/kubelet.sock"))?;
+        let config = format!("{dir}/config.yaml");
+        plan.file(&config, config::config_file(ctx)?)?;
+
+        let mut flags = vec![
+            ("config", config),
+            ("kubeconfig", ctx.kubeconfig("kubelet")?),
+            ("root-dir", dir),
+            ("hostname-override", node.name.clone()),
+            // Or it resolves its host name, which takes 10 to 20 s where no resolver answers.
+            ("node-ip", node.ip.clone()),
+            ("v", ctx.parameter_as::<u8>("log-level")?.to_string()),
+        ];
+        let gates = ctx.parameter("feature-gates")?;
+        if !gates.is_empty() {
+            flags.push(("feature-gates", gates));
+        }
+        let process = Process::new("kubelet", ctx.executable("kubelet")?)
+            .flags(flags)
+            .args(ctx.words("extra-args")?)
+            // Pods belong to the runtime: it has nothing to finish.
+            .stop(15, 1_000);
+        plan.process(process)?;
+        let url = format!("http://{}:{HEALTH_PORT}", node.ip);
+        plan.provide(roles::KUBELET, &url, Probe::http(format!("{url}/healthz")))?;
+        plan.provide(roles::NODE, "", Probe::node(node.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_core::{Node, facts};
+    use kubernix_testkit::{FakeContext, assert_pure, file, plan};
+
+    fn config(ctx: &FakeContext) -> String {
+        file(&assert_pure(&Kubelet::component(), ctx), "/kubelet/config.yaml").to_owned()
+    }
+
+    #[test]
+    fn it_needs_the_runtime_but_only_the_api_servers_address() {
+        let wanted = [Requirement::ready(roles::CRI), Requirement::known(roles::APISERVER_PORT)];
+        assert_eq!(Kubelet.requires(), wanted);
+    }
+
+    #[test]
+    fn the_node_is_the_contexts() {
+        let node = Node { name: "node-1".into(), index: 1, ip: "10.7.192.3".into(), pod_cidr: "10.7.1.0/24".into() };
+        let plan = assert_pure(&Kubelet::component(), &FakeContext::new().root("/r").node(node));
+        let args = &plan.processes[0].args;
+        for wanted in [
+            "--hostname-override=node-1",
+            "--node-ip=10.7.192.3",
+            "--root-dir=/r/nodes/node-1/kubelet",
+            "--kubeconfig=/r/kubeconfig/kubelet.kubeconfig",
+        ] {
+            assert!(args.iter().any(|arg| arg == wanted), "{wanted} is not in {args:#?}");
+        }
+        assert_eq!(plan.provides[0].probe, Probe::http("http://10.7.192.3:10248/healthz"));
+        assert_eq!(plan.provides[1].probe, Probe::node("node-1"));
+    }
+
+    #[test]
+    fn the_config_follows_the_host() {
+        let fresh = config(&FakeContext::new());
+        for wanted in [
+            "containerRuntimeEndpoint: \"unix:///var/lib/kubernix/test/nodes/node-0/crio/crio.sock\"\n",
+            "cgroupDriver: \"cgroupfs\"\n",
+            "cgroupRoot: \"/kubernix/test\"\n",
+            "failCgroupV1: false\n",
+            "podLogsDir: \"/var/lib/kubernix/test/nodes/node-0/pod-logs\"\n",
+            "tlsCertFile: \"/var/lib/kubernix/test/pki/kubelet-serving.crt\"\n",
+        ] {
+            assert!(fresh.contains(wanted), "{wanted} is not in {fresh}");
+        }
+        let systemd = FakeContext::new().fact(facts::CGROUP_DRIVER, "systemd").without_fact(facts::CGROUP_ROOT);
+        let systemd = config(&systemd);
+        assert!(systemd.contains("cgroupDriver: \"systemd\"\n") && !systemd.contains("cgroupRoot"), "{systemd}");
+    }
+
+    #[test]
+    fn pods_get_cluster_dns_only_where_something_answers() {
+        assert!(!config(&FakeContext::new()).contains("clusterDNS"));
+        let filled = config(&FakeContext::new().filled_by(roles::DNS, "coredns"));
+        assert!(filled.contains("clusterDNS: [\"10.10.128.10\"]\nclusterDomain: cluster.local\n"), "{filled}");
+    }
+
+    #[test]
+    fn a_socket_path_of_107_bytes_fits_and_one_of_108_does_not() {
+        let rest = "/nodes/node-0/kubelet/pod-resources/kubelet.sock".len();
+        let root = |bytes: usize| format!("/{}", "r".repeat(bytes - rest - 1));
+        assert_pure(&Kubelet::component(), &FakeContext::new().root(&root(107)));
+        let error = plan(&Kubelet::component(), &FakeContext::new().root(&root(108))).unwrap_err().to_string();
+        assert!(error.contains("kubelet.sock` has 108 bytes, the kernel allows 107"), "{error}");
+    }
+
+    #[test]
+    fn parameters_reach_the_kubelet_and_wrong_ones_are_named() {
+        let ctx = FakeContext::new()
+            .parameter("max-pods", "12")
+            .parameter("feature-gates", "A=true")
+            .parameter("extra-args", "--node-labels=a=b");
+        let plan_ = assert_pure(&Kubelet::component(), &ctx);
+        assert!(file(&plan_, "config.yaml").contains("maxPods: 12\n"));
+        let args = &plan_.processes[0].args;
+        assert_eq!(args[args.len() - 2..], ["--feature-gates=A=true", "--node-labels=a=b"]);
+        let error = plan(&Kubelet::component(), &FakeContext::new().parameter("max-pods", "many")).unwrap_err();
+        assert!(error.to_string().contains("`max-pods` is `many`"), "{error}");
+    }
+}

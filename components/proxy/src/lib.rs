@@ -1,1 +1,178 @@
-//! x
+//! The kube-proxy component: fills `proxy` on each node.
+//!
+//! It knows that program's config file; the API is whatever fills `apiserver-port`.
+
+use kubernix_core::abi::ComponentBox;
+use kubernix_core::{
+    Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, quote,
+    roles,
+};
+use std::fmt::Write;
+
+/// Health, on the node's address.
+const HEALTH_PORT: u16 = 10256;
+/// How it may route Services.
+const MODES: [&str; 3] = ["nftables", "iptables", "ipvs"];
+
+/// kube-proxy.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Proxy;
+
+impl Proxy {
+    /// The component, ready for a host.
+    pub fn component() -> ComponentBox {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for Proxy {
+    fn name(&self) -> &str {
+        "proxy"
+    }
+
+    fn title(&self) -> &str {
+        "kube-proxy"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::NODE_AGENT
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::NODE
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::PROXY.into()]
+    }
+
+    // Its reflectors retry until RBAC lets them in.
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::APISERVER_PORT)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        vec!["kube-proxy".into(), "nft".into()]
+    }
+
+    // No `extra-args`: beside a config file kube-proxy ignores its flags without a word.
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("mode", MODES[0], "how Services are routed: nftables, iptables or ipvs"),
+            Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
+            Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
+        ]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let config = format!("{}/config.yaml", ctx.dir());
+        plan.file(&config, config_file(ctx)?)?;
+        // Its rules go with the node's network namespace: nothing to wait for.
+        plan.process(
+            Process::new("kube-proxy", ctx.executable("kube-proxy")?).flags([("config", config)]).stop(15, 1_000),
+        )?;
+        let url = format!("http://{}:{HEALTH_PORT}", ctx.node().ip);
+        plan.provide(roles::PROXY, &url, Probe::http(format!("{url}/healthz")))
+    }
+}
+
+fn config_file(ctx: &Context<'_>) -> Result<String> {
+    let mode = ctx.parameter("mode")?;
+    if !MODES.contains(&mode.as_str()) {
+        return Err(Error::invalid(format!("parameter `mode` is `{mode}`: use one of {}", MODES.join(", "))));
+    }
+    let node = ctx.node();
+    let mut yaml = format!(
+        "\
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection:
+  kubeconfig: {kubeconfig}
+hostnameOverride: {name}
+bindAddress: {ip}
+healthzBindAddress: \"{ip}:{HEALTH_PORT}\"
+metricsBindAddress: \"127.0.0.1:10249\"
+mode: {mode}
+clusterCIDR: {pods}
+# Nothing of these is written: the limits are read-only in a network namespace, and the timeouts are the kernel's.
+conntrack:
+  maxPerCore: 0
+  min: 0
+  tcpEstablishedTimeout: 0s
+  tcpCloseWaitTimeout: 0s
+# No more precious than what else runs on this machine; lowering it also needs a capability that not every host grants.
+oomScoreAdj: 0
+logging:
+  verbosity: {verbosity}
+",
+        kubeconfig = quote(&ctx.kubeconfig("proxy")?),
+        name = quote(&node.name),
+        ip = node.ip,
+        pods = quote(&ctx.pods_cidr()),
+        verbosity = ctx.parameter_as::<u8>("log-level")?,
+    );
+    let gates = ctx.parameter("feature-gates")?;
+    let gates = feature_gates(&gates)?;
+    if !gates.is_empty() {
+        yaml.push_str("featureGates:\n");
+        for (name, value) in gates {
+            writeln!(yaml, "  {}: {value}", quote(name)).expect("writing to a String can't fail");
+        }
+    }
+    Ok(yaml)
+}
+
+/// `NAME=true,OTHER=false` as pairs.
+fn feature_gates(text: &str) -> Result<Vec<(&str, bool)>> {
+    let gates = text.split(',').map(str::trim).filter(|gate| !gate.is_empty());
+    gates
+        .map(|gate| {
+            let pair = gate.split_once('=').and_then(|(name, value)| Some((name, value.parse().ok()?)));
+            let wrong = || format!("parameter `feature-gates` has `{gate}`, which is not NAME=true or NAME=false");
+            pair.ok_or_else(|| Error::invalid(wrong()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_core::Node;
+    use kubernix_testkit::{FakeContext, assert_pure, file, plan};
+
+    #[test]
+    fn the_config_is_the_nodes_own() {
+        let node = Node { name: "node-3".into(), index: 3, ip: "10.7.192.5".into(), pod_cidr: "10.7.3.0/24".into() };
+        let plan = assert_pure(&Proxy::component(), &FakeContext::new().node(node).address("pods", "10.7.0.0/17"));
+        let config = file(&plan, "/nodes/node-3/proxy/config.yaml");
+        for wanted in [
+            "mode: nftables\n",
+            "hostnameOverride: \"node-3\"\n",
+            "bindAddress: 10.7.192.5\n",
+            "clusterCIDR: \"10.7.0.0/17\"\n",
+            "maxPerCore: 0\n",
+        ] {
+            assert!(config.contains(wanted), "{wanted} is not in {config}");
+        }
+        assert_eq!(plan.provides[0].probe, Probe::http("http://10.7.192.5:10256/healthz"));
+    }
+
+    #[test]
+    fn feature_gates_become_a_map() {
+        let ctx = FakeContext::new().parameter("feature-gates", "A=true, B=false");
+        let plan = assert_pure(&Proxy::component(), &ctx);
+        assert!(file(&plan, "config.yaml").ends_with("featureGates:\n  \"A\": true\n  \"B\": false\n"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_parameter_is_named() {
+        for (name, value, wanted) in [
+            ("mode", "userspace", "`mode` is `userspace`: use one of nftables, iptables, ipvs"),
+            ("feature-gates", "A=on", "`feature-gates` has `A=on`"),
+            ("log-level", "x", "`log-level` is `x`"),
+        ] {
+            let error = plan(&Proxy::component(), &FakeContext::new().parameter(name, value)).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+        }
+    }
+}

@@ -1,1 +1,46 @@
-//! engine
+//! The engine: runs the planned instances of a cluster inside its sandbox, from the first process to the last.
+//!
+//! It runs in the cluster's init, on one thread. Order comes from the graph alone: every instance waits for the roles that it
+//! names, and everything that can overlap does. This module must not know any component by name, nor how namespaces are made.
+
+mod board;
+mod boot;
+mod failure;
+mod images;
+mod instance;
+mod run;
+mod shutdown;
+mod state;
+mod supervise;
+
+pub use failure::{BootFailure, StartFailure};
+pub use run::run;
+pub use state::{InstanceReport, InstanceState, Report};
+
+use crate::events::{Event, Sink};
+use crate::process::Spawner;
+use crate::sandbox::Boot;
+use board::Board;
+use instance::Live;
+use kubernix_core::abi::ComponentBox;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Everything that the parts of a running cluster share. One thread, so no locks.
+struct Cluster {
+    boot: Boot,
+    components: Arc<Vec<ComponentBox>>,
+    instances: Vec<Rc<Live>>,
+    board: Board,
+    spawner: Spawner,
+    sink: Arc<dyn Sink>,
+    /// When this boot began: what was reported earlier doesn't count.
+    since: SystemTime,
+}
+
+impl Cluster {
+    fn emit(&self, event: Event) {
+        self.sink.emit(event);
+    }
+}

@@ -1,1 +1,15 @@
-//! events
+//! What happens to a cluster, as a stream of events: the one thing that a boot writes down (`events.jsonl`), that the command
+//! in front of it shows as progress, and that the timeline is made of.
+//!
+//! This module must not know who emits events or how they are shown; it knows their form, where they go ([`Sink`]) and
+//! what can be read out of them afterwards ([`Timeline`]).
+
+mod reader;
+mod record;
+mod sink;
+mod timeline;
+
+pub use reader::{read, records};
+pub use record::{Event, Record, ToolState};
+pub use sink::{Discard, FileSink, Sink, Tee, WriterSink};
+pub use timeline::{RoleReady, Row, Timeline};

@@ -1,1 +1,27 @@
-//! sandbox
+//! The sandbox: kernel namespaces that belong to one cluster, so that its end is the kernel's business.
+//!
+//! Two processes of ours carry it. The *keeper* stays in the host's namespaces, holds the cluster's lock and cleans its
+//! cgroups away. The *init* is PID 1 of new mount, PID, network, UTS and IPC namespaces and runs the engine. When the init
+//! goes, the kernel takes every process, mount, link and netfilter rule with it; when the keeper goes, the init notices, ends
+//! everything, and cleans up in its place.
+//!
+//! This module must not know components, roles or images.
+
+mod boot;
+pub mod cgroups;
+mod channel;
+pub mod enter;
+mod hugetlb;
+mod identity;
+mod init;
+mod keeper;
+pub mod lock;
+mod mounts;
+mod names;
+
+pub use boot::{Boot, BootFile};
+pub use channel::{BootChannel, ChannelEnd, Order};
+pub use identity::{ProcessId, SandboxIds};
+pub use init::{Inside, enter_sandbox};
+pub use keeper::{KeeperStart, clean_up_after, run as run_keeper, start as start_keeper};
+pub use names::{INIT, KEEPER};

@@ -1,0 +1,52 @@
+//! Which OCI runtime CRI-O calls, and through what. It must not know CRI-O's configuration.
+
+use crate::layout::Layout;
+use kubernix_core::{Context, Error, Result, facts};
+
+/// The OCI runtime that CRI-O calls: its name, and the path.
+pub(crate) fn runtime(ctx: &Context<'_>, layout: &Layout) -> Result<(String, String)> {
+    let program = program(ctx)?;
+    let name = program.rsplit('/').next().unwrap_or_default().to_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(Error::invalid(format!("OCI runtime `{program}` has a file name that isn't letters, digits, -_.")));
+    }
+    Ok((name, if needs_wrapper(ctx) { layout.runtime_wrapper() } else { program }))
+}
+
+fn program(ctx: &Context<'_>) -> Result<String> {
+    let chosen = ctx.parameter("runtime")?;
+    if chosen.is_empty() {
+        return ctx.executable("runc");
+    }
+    if !chosen.starts_with('/') {
+        return Err(Error::invalid(format!("parameter `runtime` is `{chosen}`, which is not an absolute path")));
+    }
+    Ok(chosen)
+}
+
+/// Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods that ask for it (Guaranteed ones, system-critical
+/// ones) would fail to start.
+fn needs_wrapper(ctx: &Context<'_>) -> bool {
+    !ctx.is(facts::LOWER_OOM_SCORE)
+}
+
+/// The script between CRI-O and the OCI runtime, where one is needed.
+pub(crate) fn wrapper(ctx: &Context<'_>) -> Result<Option<String>> {
+    if !needs_wrapper(ctx) {
+        return Ok(None);
+    }
+    let (kubernix, program) = (shell_quote(&ctx.executable("kubernix")?), shell_quote(&program(ctx)?));
+    Ok(Some(format!(
+        "\
+#!/bin/sh
+# Raises negative oom_score_adj values in a bundle's config.json, which this host doesn't allow to set.
+exec {kubernix} oci-runtime-shim {program} \"$@\"
+"
+    )))
+}
+
+/// A word of a shell script.
+fn shell_quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

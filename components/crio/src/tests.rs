@@ -1,0 +1,155 @@
+//! What the plan says, by context.
+
+use super::*;
+use kubernix_core::{Node, Output, facts};
+use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image, plan};
+
+fn conf(ctx: &FakeContext) -> String {
+    file(&assert_pure(&Crio::component(), ctx), "/crio/crio.conf").to_owned()
+}
+
+fn refused(ctx: &FakeContext) -> String {
+    plan(&Crio::component(), ctx).expect_err("the plan has to be refused").to_string()
+}
+
+fn assert_has(text: &str, wanted: &[&str]) {
+    for wanted in wanted {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+}
+
+#[test]
+fn every_path_lies_in_the_nodes_directory_or_goes_with_the_boot() {
+    let plan = assert_pure(&Crio::component(), &FakeContext::new());
+    let own = ["/var/lib/kubernix/test/nodes/node-0/crio", "/run/kubernix/crio", "/opt/bin"];
+    let quoted = plan.files.iter().flat_map(|file| file.content.split('"').skip(1).step_by(2));
+    let paths: Vec<&str> = quoted.filter(|text| text.starts_with('/')).collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    for path in paths {
+        assert!(own.iter().any(|own| path.starts_with(own)), "{path}");
+    }
+}
+
+#[test]
+fn the_socket_has_a_checked_path_and_a_probe() {
+    let plan = assert_pure(&Crio::component(), &FakeContext::new());
+    let socket = "/var/lib/kubernix/test/nodes/node-0/crio/crio.sock";
+    assert_eq!(plan.provides[0].url, format!("unix://{socket}"));
+    assert_eq!(plan.provides[0].probe, Probe::cri(socket));
+}
+
+#[test]
+fn a_socket_path_of_107_bytes_fits_and_one_of_108_does_not() {
+    let rest = "/nodes/node-0/crio/crio.sock".len();
+    let root = |bytes: usize| format!("/{}", "r".repeat(bytes - rest - 1));
+    assert_pure(&Crio::component(), &FakeContext::new().root(&root(107)));
+    let error = refused(&FakeContext::new().root(&root(108)));
+    assert_has(&error, &["crio.sock` has 108 bytes, the kernel allows 107", "shorter --root or --name"]);
+}
+
+#[test]
+fn attach_sockets_below_the_volatile_directory_are_checked_as_well() {
+    let volatile = |bytes: usize| format!("/{}", "v".repeat(bytes - "/crio".len() - 1));
+    assert_pure(&Crio::component(), &FakeContext::new().volatile(&volatile(35)));
+    assert_has(&refused(&FakeContext::new().volatile(&volatile(36))), &["/attach` has 108 bytes"]);
+}
+
+#[test]
+fn a_root_that_image_references_cannot_name_is_refused() {
+    let error = refused(&FakeContext::new().root("/srv/a+b"));
+    assert_has(&error, &["/srv/a+b/nodes/node-0/crio` has a `+`", "--root"]);
+}
+
+#[test]
+fn storage_falls_back_to_vfs_where_overlay_cannot_be_mounted() {
+    let overlay = r#"storage_option = ["overlay.imagestore=/var/lib/kubernix/test/nodes/node-0/crio/images"]"#;
+    assert_has(&conf(&FakeContext::new()), &["storage_driver = \"overlay\"", overlay]);
+    assert_has(&conf(&FakeContext::new().without_fact(facts::OVERLAY)), &["storage_driver = \"overlay\""]);
+    let without = FakeContext::new().fact(facts::OVERLAY, "false");
+    assert_has(&conf(&without), &["storage_driver = \"vfs\"", "[\"vfs.imagestore="]);
+    assert_has(&conf(&without.parameter("storage-driver", "overlay")), &["storage_driver = \"overlay\""]);
+}
+
+#[test]
+fn the_pods_network_is_the_nodes_range_behind_nftables() {
+    let node = Node { name: "node-2".into(), index: 2, ip: "10.7.192.4".into(), pod_cidr: "10.7.2.0/24".into() };
+    let plan = assert_pure(&Crio::component(), &FakeContext::new().node(node));
+    let conflist = file(&plan, "/nodes/node-2/crio/cni/10-kubernix.conflist");
+    let wanted = [
+        r#""subnet": "10.7.2.0/24""#,
+        r#""dataDir": "/run/kubernix/crio/ipam""#,
+        r#""ipMasqBackend": "nftables""#,
+        r#""isGateway": true"#,
+        r#""hairpinMode": true"#,
+    ];
+    assert_has(conflist, &wanted);
+}
+
+#[test]
+fn the_runtime_is_called_directly_where_the_kernel_lets_it() {
+    let plan = assert_pure(&Crio::component(), &FakeContext::new());
+    assert_has(file(&plan, "crio.conf"), &["default_runtime = \"runc\"", "runtime_path = \"/opt/bin/runc\""]);
+    assert!(!plan.files.iter().any(|file| file.path.ends_with("/oci-runtime")));
+}
+
+#[test]
+fn the_runtime_is_wrapped_where_oom_scores_cannot_be_lowered() {
+    let ctx = FakeContext::new().fact(facts::LOWER_OOM_SCORE, "false").parameter("runtime", "/o'clock/crun");
+    let plan = assert_pure(&Crio::component(), &ctx);
+    let script = plan.files.iter().find(|file| file.path.ends_with("/crio/oci-runtime")).unwrap();
+    assert_eq!(script.mode, 0o700);
+    assert_has(&script.content, &[r#"exec '/opt/bin/kubernix' oci-runtime-shim '/o'\''clock/crun' "$@""#]);
+    let runtime = format!("[crio.runtime.runtimes.\"crun\"]\nruntime_path = \"{}\"", script.path);
+    assert_has(file(&plan, "crio.conf"), &[&runtime]);
+}
+
+#[test]
+fn parameters_reach_the_configuration_and_wrong_ones_are_named() {
+    assert_has(&conf(&FakeContext::new().parameter("log-level", "debug")), &["log_level = \"debug\""]);
+    assert_has(&conf(&FakeContext::new().fact(facts::CGROUP_DRIVER, "systemd")), &["cgroup_manager = \"systemd\""]);
+    for (name, value, wanted) in [
+        ("log-level", "loud", "`log-level` is `loud`: use one of trace, debug"),
+        ("storage-driver", "zfs", "`storage-driver` is `zfs`"),
+        ("runtime", "crun", "`runtime` is `crun`, which is not an absolute path"),
+        ("stop-timeout", "0", "`stop-timeout` is 0: use 1 to 50"),
+        ("stop-timeout", "soon", "`stop-timeout` is `soon`"),
+    ] {
+        assert_has(&refused(&FakeContext::new().parameter(name, value)), &[wanted]);
+    }
+}
+
+#[test]
+fn a_graceful_stop_removes_all_pods_first() {
+    let ctx = FakeContext::new().parameter("stop-timeout", "9");
+    before_stop(&Crio::component(), &ctx).unwrap();
+    let config = "--config=/var/lib/kubernix/test/nodes/node-0/crio/crictl.yaml";
+    let wanted = Command::new("/opt/bin/crictl", [config, "--timeout=10s", "rmp", "--all", "--force"]);
+    assert_eq!(ctx.commands(), [wanted]);
+}
+
+#[test]
+fn pods_that_cannot_be_removed_are_tried_twice_and_reported() {
+    let ctx = FakeContext::new().output(Output { code: 1, stdout: String::new(), stderr: "no such socket\n".into() });
+    let error = before_stop(&Crio::component(), &ctx).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::COMMAND);
+    assert_eq!(error.to_string(), "crictl rmp --all --force exited with 1: no such socket");
+    assert_eq!(ctx.commands().len(), 2);
+}
+
+#[test]
+fn images_are_imported_into_the_store_that_cri_o_only_reads() {
+    let import = |ctx: &FakeContext, archive: &str| import_image(&Crio::component(), ctx, archive, "a.b/c:1");
+    let command = import(&FakeContext::new(), "oci-archive:/x.tar").unwrap().unwrap();
+    let dir = "/var/lib/kubernix/test/nodes/node-0/crio";
+    let store = format!("[overlay@{dir}/images+/run/kubernix/crio/import:overlay.skip_mount_home=true]");
+    assert_eq!(command.program, "/opt/bin/skopeo");
+    assert_eq!(command.args[0], format!("--policy={dir}/policy.json"));
+    assert_eq!(command.args[4..], ["oci-archive:/x.tar", &format!("containers-storage:{store}a.b/c:1")]);
+
+    let vfs = FakeContext::new().fact(facts::OVERLAY, "false");
+    let command = import(&vfs, "docker-archive:/x.tar").unwrap().unwrap();
+    assert_has(&command.args[5], &[&format!("[vfs@{dir}/images+/run/kubernix/crio/import]a.b/c:1")]);
+
+    let error = import(&FakeContext::new(), "/x.tar").unwrap_err().to_string();
+    assert_has(&error, &["`/x.tar` is neither oci-archive:PATH nor docker-archive:PATH"]);
+}

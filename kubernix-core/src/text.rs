@@ -1,0 +1,36 @@
+//! Text that goes into other programs' files.
+
+use std::fmt::Write;
+
+/// A string as a double-quoted literal that JSON, TOML and YAML all read back as the same text.
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            // The C1 controls and the two separators are JSON as they stand, but end a line for YAML.
+            '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
+                write!(quoted, "\\u{:04x}", u32::from(c)).expect("writing to a String can't fail");
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_the_literal_is_escaped() {
+        assert_eq!(quote(r#"/a "b"\c"#), r#""/a \"b\"\\c""#);
+        assert_eq!(quote("a\nb\u{1}\u{7f}ä"), "\"a\\nb\\u0001\\u007fä\"");
+        assert_eq!(quote(""), "\"\"");
+    }
+}

@@ -1,0 +1,192 @@
+//! The way up: every instance as soon as what it needs is there, then the host's own last steps.
+
+use super::instance::Live;
+use super::{BootFailure, Cluster, InstanceState, StartFailure};
+use crate::api::Api;
+use crate::events::Event;
+use crate::graph::Environment;
+use crate::probe::{Prober, TlsFiles};
+use crate::process::Launch;
+use crate::root::{Root, Written, write_managed};
+use kubernix_core::{Role, roles};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The host's own steps, as they read in the timeline.
+pub(super) const PAUSE_IMAGE: &str = "pause image";
+pub(super) const SERVICE_ACCOUNT: &str = "default service account";
+
+impl Cluster {
+    /// Brings everything up.
+    ///
+    /// # Errors
+    /// The first instance or step that fails.
+    pub(super) async fn bring_up(self: &Rc<Self>, root: &Root) -> Result<(), BootFailure> {
+        let limit = Duration::from_secs(self.boot.boot_timeout_s);
+        let deadline = Instant::now() + limit;
+        // Probes end by themselves at the deadline and say what they saw; this is for what can't.
+        let latest = deadline + Duration::from_secs(1);
+        self.announce();
+        let prober = self.prober().map_err(|why| BootFailure::Step { step: "sandbox".into(), why })?;
+        let instances = self.instances.iter().map(|live| async {
+            let result = self.start(live, &prober, root, deadline).await;
+            result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source })
+        });
+        let instances = futures_util::future::try_join_all(instances);
+        let steps = async { tokio::try_join!(self.load_needed_images(root), self.wait_service_account(deadline)) };
+        let all = async { tokio::try_join!(instances, steps).map(drop) };
+        tokio::time::timeout_at(latest, all).await.unwrap_or_else(|_| Err(self.timed_out(limit)))
+    }
+
+    fn announce(&self) {
+        for live in &self.instances {
+            let planned = &live.planned;
+            self.emit(Event::Planned {
+                instance: planned.instance.clone(),
+                component: planned.component.clone(),
+                phase: planned.phase.to_string(),
+                waits_for: planned.waits_for().map(|at| at.role.to_string()).collect(),
+            });
+        }
+        let steps = [(PAUSE_IMAGE, roles::CRI), (SERVICE_ACCOUNT, roles::CONTROLLER_MANAGER)];
+        for (step, role) in steps.into_iter().filter(|(_, role)| self.provider(role).is_some()) {
+            self.emit(Event::Planned {
+                instance: step.into(),
+                component: String::new(),
+                phase: "Host".into(),
+                waits_for: vec![role.into()],
+            });
+        }
+    }
+
+    async fn start(
+        self: &Rc<Self>,
+        live: &Rc<Live>,
+        prober: &Prober,
+        root: &Root,
+        deadline: Instant,
+    ) -> Result<(), StartFailure> {
+        for role in live.planned.waits_for() {
+            self.board.wait(role).await;
+        }
+        self.write_files(live, root)?;
+        for process in &live.planned.plan.processes {
+            let launch = Launch { process, directory: &live.directory };
+            let spawned = self.spawner.spawn(&launch);
+            let failed = |source| StartFailure::Spawn { process: process.name.clone(), source };
+            live.processes.borrow_mut().push(spawned.map_err(failed)?);
+        }
+        live.set(InstanceState::Starting);
+        self.emit(Event::Started { instance: live.name().into() });
+        self.probe_all(prober, live, deadline).await?;
+        live.set(InstanceState::Ready);
+        self.emit(Event::Ready { instance: live.name().into() });
+        for slot in 0..live.processes.borrow().len() {
+            tokio::task::spawn_local(self.clone().supervise(live.clone(), slot));
+        }
+        Ok(())
+    }
+
+    fn write_files(&self, live: &Live, root: &Root) -> Result<(), StartFailure> {
+        let failed = |path: &Path, error: &dyn std::error::Error| {
+            StartFailure::File(format!("{}: {error}", path.display()))
+        };
+        make_directory(&live.directory, 0o700).map_err(|error| failed(&live.directory, &error))?;
+        for directory in &live.planned.plan.directories {
+            let path = Path::new(&directory.path);
+            make_directory(path, directory.mode).map_err(|error| failed(path, &error))?;
+        }
+        for file in &live.planned.plan.files {
+            let path = Path::new(&file.path);
+            if let Some(parent) = path.parent() {
+                make_directory(parent, 0o700).map_err(|error| failed(parent, &error))?;
+            }
+            let written = if path.starts_with(root.path()) {
+                write_managed(path, file.content.as_bytes(), file.mode, &root.managed_file())
+            } else {
+                crate::root::write_atomic(path, file.content.as_bytes(), file.mode).map(|_| Written::Updated)
+            };
+            if written.map_err(|error| StartFailure::File(error.to_string()))? == Written::KeptEdited {
+                let message = format!("{} was edited and is left as it is", path.display());
+                self.emit(Event::Note { message });
+            }
+        }
+        Ok(())
+    }
+
+    /// The first instance that fills a role.
+    pub(super) fn provider(&self, role: &str) -> Option<&Rc<Live>> {
+        let role = Role::new(role);
+        self.instances.iter().find(|live| live.planned.plan.provides.iter().any(|e| e.role == role))
+    }
+
+    /// The URL of a role, wherever it is filled.
+    pub(super) fn endpoint(&self, role: &str) -> Option<&str> {
+        let provides = &self.provider(role)?.planned.plan.provides;
+        provides.iter().find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.as_str())
+    }
+
+    /// A client of the cluster's own API, where it has one.
+    pub(super) fn api(&self) -> Result<Option<Api>, String> {
+        let Some(server) = self.endpoint(roles::APISERVER) else { return Ok(None) };
+        let identity = Environment::of_node(&self.boot.environment.identities, "admin", None);
+        let identity = identity.ok_or("the cluster has no identity `admin`")?;
+        Api::connect(server, &tls(identity)).map(Some).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn prober(&self) -> Result<Prober, String> {
+        let environment = &self.boot.environment;
+        let ca = environment.files.get("ca.crt").ok_or("the cluster has no CA certificate")?;
+        let identities = environment.identities.clone();
+        let spawner = self.spawner.clone();
+        let prober = Prober::new(ca, move |user| identities.get(user).map(tls)).commands(move |command| {
+            let spawner = spawner.clone();
+            async move { spawner.output(&command).await.map_err(io::Error::other) }
+        });
+        Ok(match self.api()? {
+            Some(api) => prober.api(api),
+            None => prober,
+        })
+    }
+
+    async fn wait_service_account(&self, deadline: Instant) -> Result<(), BootFailure> {
+        let failed = |why| BootFailure::Step { step: SERVICE_ACCOUNT.into(), why };
+        let Some(provider) = self.provider(roles::CONTROLLER_MANAGER) else { return Ok(()) };
+        let Some(api) = self.api().map_err(failed)? else { return Ok(()) };
+        // From the moment on that somebody can make it: before, there is nothing to see.
+        for role in provider.planned.waits_for() {
+            self.board.wait(role).await;
+        }
+        self.emit(Event::Started { instance: SERVICE_ACCOUNT.into() });
+        api.wait_default_service_account(deadline).await.map_err(|error| failed(error.to_string()))?;
+        self.emit(Event::Ready { instance: SERVICE_ACCOUNT.into() });
+        Ok(())
+    }
+
+    fn timed_out(&self, limit: Duration) -> BootFailure {
+        let waiting = self.instances.iter().filter(|live| live.state() != InstanceState::Ready);
+        let mut waiting: Vec<String> = waiting.map(|live| format!("{} ({})", live.name(), live.state())).collect();
+        if waiting.is_empty() {
+            waiting.push(format!("{PAUSE_IMAGE} or {SERVICE_ACCOUNT}"));
+        }
+        BootFailure::TimedOut { seconds: limit.as_secs(), waiting }
+    }
+}
+
+fn tls(identity: &crate::pki::Identity) -> TlsFiles {
+    TlsFiles { cert: identity.cert.clone(), key: identity.key.clone(), ca: identity.ca.clone() }
+}
+
+fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // The mode of what is asked for, whatever the umask; parents stay 0700.
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}

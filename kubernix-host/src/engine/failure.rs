@@ -1,0 +1,105 @@
+//! Why a cluster doesn't come up. Each way to fail is a variant, with what a person needs to go on.
+
+use crate::process::{Exit, Running, SpawnError, tail};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// How much of a log an error shows, in lines.
+const LOG_LINES: usize = 20;
+
+/// The end of a process's log, as part of a message.
+#[derive(Debug)]
+pub struct LogTail {
+    path: PathBuf,
+    lines: Vec<String>,
+}
+
+impl LogTail {
+    pub(super) fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), lines: tail(path, LOG_LINES) }
+    }
+}
+
+impl fmt::Display for LogTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.lines.is_empty() {
+            return write!(f, "its log {} is empty", self.path.display());
+        }
+        write!(f, "the end of {}:", self.path.display())?;
+        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+/// Why an instance didn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFailure {
+    /// A file of its plan can't be written.
+    #[error("its files can't be written: {0}")]
+    File(String),
+    /// A process can't be started.
+    #[error("process `{process}` can't be started")]
+    Spawn {
+        /// The process.
+        process: String,
+        /// Why.
+        source: SpawnError,
+    },
+    /// A process ended before the instance was ready.
+    #[error("process `{process}` ended with {exit} before it was ready; {log}")]
+    Ended {
+        /// The process.
+        process: String,
+        /// How.
+        exit: Exit,
+        /// What it said.
+        log: LogTail,
+    },
+    /// A probe didn't pass in time.
+    #[error("role `{role}` is not ready: {unready}; {log}")]
+    Unready {
+        /// The role.
+        role: String,
+        /// What the probe saw.
+        unready: String,
+        /// What its process said.
+        log: LogTail,
+    },
+}
+
+impl StartFailure {
+    pub(super) fn ended(running: &Running, exit: Exit) -> Self {
+        Self::Ended { process: running.process.name.clone(), exit, log: LogTail::of(&running.log) }
+    }
+}
+
+/// Why a boot came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BootFailure {
+    /// An instance didn't start.
+    #[error("{instance} failed to start")]
+    Instance {
+        /// The instance.
+        instance: String,
+        /// Why.
+        source: StartFailure,
+    },
+    /// A step of the host's own failed.
+    #[error("{step} failed: {why}")]
+    Step {
+        /// The step: `pause image`.
+        step: String,
+        /// Why.
+        why: String,
+    },
+    /// It took too long.
+    #[error("not ready after {seconds} s: still waiting for {}", .waiting.join(", "))]
+    TimedOut {
+        /// The limit.
+        seconds: u64,
+        /// Instances and steps that weren't ready.
+        waiting: Vec<String>,
+    },
+    /// The command that boots was interrupted or went away.
+    #[error("interrupted")]
+    Interrupted,
+}

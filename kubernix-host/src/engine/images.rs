@@ -1,0 +1,79 @@
+//! Images without a registry: made by the host, imported in the runtime component's own way.
+
+use super::boot::PAUSE_IMAGE as STEP;
+use super::instance::Live;
+use super::{BootFailure, Cluster};
+use crate::cri;
+use crate::events::Event;
+use crate::images::{PAUSE_IMAGE, write_pause_archive};
+use crate::root::Root;
+use kubernix_core::{Command, Error, UnixSocket, roles};
+use std::rc::Rc;
+
+impl Cluster {
+    /// Sees that the pause image is in every node's store: without it no pod runs, and no registry is asked for it.
+    pub(super) async fn load_needed_images(&self, root: &Root) -> Result<(), BootFailure> {
+        let failed = |why| BootFailure::Step { step: STEP.into(), why };
+        let runtimes: Vec<&Rc<Live>> = self.runtimes().collect();
+        if runtimes.is_empty() {
+            return Ok(());
+        }
+        for live in &runtimes {
+            for endpoint in &live.planned.plan.provides {
+                self.board.wait(&live.planned.at(&endpoint.role)).await;
+            }
+        }
+        self.emit(Event::Started { instance: STEP.into() });
+        let archive = root.images().join("pause.tar");
+        for live in runtimes {
+            let client = connect(live).await.map_err(failed)?;
+            if client.has_image(PAUSE_IMAGE).await.map_err(|error| failed(error.to_string()))? {
+                continue;
+            }
+            write_pause_archive(&archive).map_err(|error| failed(error.to_string()))?;
+            let source = format!("oci-archive:{}", archive.display());
+            self.import_into(live, &source, PAUSE_IMAGE).await.map_err(failed)?;
+        }
+        self.emit(Event::Ready { instance: STEP.into() });
+        Ok(())
+    }
+
+    /// Imports an image of an archive (`oci-archive:PATH` or `docker-archive:PATH`) into every node's store.
+    pub(super) async fn import(&self, archive: &str, name: &str) -> Result<(), String> {
+        for live in self.runtimes() {
+            self.import_into(live, archive, name).await.map_err(|why| format!("{}: {why}", live.name()))?;
+        }
+        Ok(())
+    }
+
+    /// The images of every node, by node.
+    pub(super) async fn images(&self) -> Result<Vec<(String, Vec<cri::Image>)>, String> {
+        let mut all = Vec::new();
+        for live in self.runtimes() {
+            let images = connect(live).await?.images().await.map_err(|error| error.to_string())?;
+            all.push((live.planned.node.clone().unwrap_or_default(), images));
+        }
+        Ok(all)
+    }
+
+    fn runtimes(&self) -> impl Iterator<Item = &Rc<Live>> {
+        let is_runtime = |live: &&Rc<Live>| live.planned.plan.provides.iter().any(|e| e.role.as_str() == roles::CRI);
+        self.instances.iter().filter(is_runtime)
+    }
+
+    async fn import_into(&self, live: &Live, archive: &str, name: &str) -> Result<(), String> {
+        let component = &self.components[live.planned.index];
+        let context = live.planned.context.abi();
+        let command = component.import_image(&context, archive.into(), name.into()).into_result();
+        let command = command.map_err(|error| Error::from(error).frames().join(": "))?.into_option();
+        let command = command.ok_or_else(|| format!("component `{}` can't import images", live.planned.component))?;
+        let output = self.spawner.output(&Command::from(command)).await.map_err(|error| error.to_string())?;
+        if output.code == 0 { Ok(()) } else { Err(output.stderr.trim().to_owned()) }
+    }
+}
+
+async fn connect(live: &Live) -> Result<cri::Client, String> {
+    let url = live.planned.plan.provides.iter().find(|e| e.role.as_str() == roles::CRI).map(|e| e.url.as_str());
+    let socket = UnixSocket::from_url(url.unwrap_or_default()).map_err(|error| error.to_string())?;
+    cri::Client::connect(socket.path()).await.map_err(|error| error.to_string())
+}

@@ -1,0 +1,88 @@
+//! The way down, in order: each instance after all that need it, with its component's last word first.
+
+use super::instance::Live;
+use super::{Cluster, InstanceState};
+use crate::events::Event;
+use crate::process::stop;
+use kubernix_core::{Command, Error, Output};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a hook's command may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// A command of a hook, and where its result goes.
+pub(super) type HookCommand = (Command, oneshot::Sender<Result<Output, Error>>);
+
+impl Cluster {
+    /// Lets components' hooks run commands: they are on a thread of their own, and what they ask for is done here.
+    pub(super) fn serve_hooks(self: &Rc<Self>) {
+        let (sender, mut receiver) = mpsc::unbounded_channel::<HookCommand>();
+        for live in &self.instances {
+            let sender = sender.clone();
+            live.planned.context.set_runner(Box::new(move |command| {
+                let (reply, answer) = oneshot::channel();
+                let gone = || Error::invalid("the cluster is ending");
+                sender.send((command, reply)).map_err(|_| gone())?;
+                answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+            }));
+        }
+        let spawner = self.spawner.clone();
+        tokio::task::spawn_local(async move {
+            while let Some((command, reply)) = receiver.recv().await {
+                let spawner = spawner.clone();
+                tokio::task::spawn_local(async move {
+                    let result = match tokio::time::timeout(COMMAND_LIMIT, spawner.output(&command)).await {
+                        Ok(result) => result.map_err(|error| Error::from_std(&error)),
+                        Err(_) => {
+                            Err(Error::invalid(format!("`{}` took longer than {COMMAND_LIMIT:?}", command.program)))
+                        }
+                    };
+                    let _ = reply.send(result);
+                });
+            }
+        });
+    }
+
+    /// Ends all instances in order. Goes on past errors and returns them.
+    pub(super) async fn shut_down(&self) -> Vec<String> {
+        let all = self.instances.iter().map(|live| self.end(live));
+        futures_util::future::join_all(all).await.into_iter().flatten().collect()
+    }
+
+    async fn end(&self, live: &Rc<Live>) -> Option<String> {
+        for other in self.instances.iter().filter(|other| other.needs(live) && !Rc::ptr_eq(other, live)) {
+            other.stopped().await;
+        }
+        let was_up = matches!(live.state(), InstanceState::Ready | InstanceState::Restarting);
+        live.set(InstanceState::Stopping);
+        let running = live.processes.borrow().clone();
+        if running.is_empty() {
+            live.set(InstanceState::Stopped);
+            return None;
+        }
+        self.emit(Event::Stopping { instance: live.name().into() });
+        let error = if was_up { self.before_stop(live).await } else { None };
+        for one in running.iter().rev() {
+            stop(one).await;
+        }
+        live.set(InstanceState::Stopped);
+        self.emit(Event::Stopped { instance: live.name().into() });
+        error
+    }
+
+    async fn before_stop(&self, live: &Rc<Live>) -> Option<String> {
+        let (components, context, index) = (self.components.clone(), live.planned.context.clone(), live.planned.index);
+        // Hooks are plain code that may wait; the reaper must go on meanwhile.
+        let hook = move || components[index].before_stop(&context.abi()).into_result().map_err(Error::from);
+        let why = match tokio::task::spawn_blocking(hook).await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error.frames().join(": "),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("{} didn't end cleanly: {why}", live.name());
+        self.emit(Event::Warning { message: message.clone() });
+        Some(message)
+    }
+}

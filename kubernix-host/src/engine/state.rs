@@ -1,0 +1,73 @@
+//! What can be said of a running cluster's instances.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where an instance is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// For the roles that it needs.
+    Waiting,
+    /// Its processes run, its probes haven't passed yet.
+    Starting,
+    /// All its probes passed.
+    Ready,
+    /// A process ended and is being started again.
+    Restarting,
+    /// A process ended and stays down.
+    Failed,
+    /// It is being ended.
+    Stopping,
+    /// It has ended.
+    Stopped,
+}
+
+impl fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Restarting => "restarting",
+            Self::Failed => "failed",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// What is said of one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceReport {
+    /// Its name: `CRI-O (node 0)`.
+    pub instance: String,
+    /// The component's name.
+    pub component: String,
+    /// Its phase.
+    pub phase: String,
+    /// The node it is on.
+    pub node: Option<String>,
+    /// Roles that it fills.
+    pub roles: Vec<String>,
+    /// Where it is in its life.
+    pub state: InstanceState,
+    /// Process IDs inside the cluster's PID namespace.
+    pub pids: Vec<i32>,
+    /// How often one of its processes was started again.
+    pub restarts: u32,
+    /// Its logs.
+    pub logs: Vec<PathBuf>,
+}
+
+/// What is said of the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// All instances, in boot order.
+    pub instances: Vec<InstanceReport>,
+    /// When the boot began: Unix time in milliseconds.
+    pub booted_at_ms: u64,
+    /// The boot is over and the cluster can be used.
+    pub ready: bool,
+}

@@ -1,0 +1,178 @@
+//! The form of an event: one line of JSON. Growth: new kinds and new fields; a reader skips what it doesn't know.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// One line of `events.jsonl`, and of the pipe between a boot and the command that watches it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Record {
+    /// When it happened: Unix time in microseconds.
+    pub at_us: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Record {
+    /// This event, happening now.
+    pub fn now(event: Event) -> Self {
+        // A clock before 1970 gives 0: the order of the lines still says what came first.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { at_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX), event }
+    }
+}
+
+/// What happened. An *instance* is what people read: `etcd`, `CRI-O (node 0)`; the host's own steps are instances as well:
+/// `sandbox`, `certificates`, `pause image`, `default service account`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A boot begins. Everything up to the next one of these belongs to it.
+    BootStarted {
+        /// The cluster's name.
+        cluster: String,
+        /// The version of KuberNix that boots it.
+        version: String,
+    },
+    /// An instance is part of this boot.
+    Planned {
+        /// The instance.
+        instance: String,
+        /// The component's name: `crio`. Empty for the host's own steps.
+        component: String,
+        /// The phase it belongs to: `Controller`.
+        phase: String,
+        /// The roles that have to be filled before it starts.
+        waits_for: Vec<String>,
+    },
+    /// Its requirements are met and its processes run.
+    Started {
+        /// The instance.
+        instance: String,
+    },
+    /// One of the roles that it fills answers.
+    RoleReady {
+        /// The instance.
+        instance: String,
+        /// The role.
+        role: String,
+    },
+    /// All its probes passed.
+    Ready {
+        /// The instance.
+        instance: String,
+    },
+    /// It didn't become ready, or went down for good.
+    Failed {
+        /// The instance.
+        instance: String,
+        /// Why.
+        error: String,
+    },
+    /// One of its processes ended on its own.
+    Exited {
+        /// The instance.
+        instance: String,
+        /// The process's name.
+        process: String,
+        /// How it ended: `exit status 1`, `signal 9 (SIGKILL)`.
+        status: String,
+        /// It will be started again.
+        restarting: bool,
+    },
+    /// It is being asked to end.
+    Stopping {
+        /// The instance.
+        instance: String,
+    },
+    /// All its processes are gone.
+    Stopped {
+        /// The instance.
+        instance: String,
+    },
+    /// A step on the way to one binary of the toolchain.
+    Tool {
+        /// The binary's toolchain name.
+        name: String,
+        /// How far it is.
+        #[serde(flatten)]
+        state: ToolState,
+    },
+    /// Something worth saying.
+    Note {
+        /// The text.
+        message: String,
+    },
+    /// Something that a user should look at.
+    Warning {
+        /// The text.
+        message: String,
+    },
+    /// The cluster can be used: the node is ready and pods can be made.
+    BootReady,
+    /// The boot came to nothing; what it had started is cleaned up.
+    BootFailed {
+        /// Why.
+        error: String,
+    },
+}
+
+/// How far the search for a binary is.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum ToolState {
+    /// Providers are being asked.
+    Checking,
+    /// A host package is being installed.
+    Installing {
+        /// The command that installs it.
+        command: String,
+    },
+    /// It is being built.
+    Building {
+        /// What is being done at this moment.
+        detail: String,
+        /// Steps that are done.
+        done: u64,
+        /// Steps in all; 0 where that isn't known.
+        total: u64,
+    },
+    /// It is there.
+    Ready {
+        /// The provider it came from.
+        provider: String,
+        /// Its version.
+        version: String,
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// No provider can supply it.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_flat_line() {
+        let record = Record { at_us: 7, event: Event::Started { instance: "CRI-O (node 0)".into() } };
+        let line = serde_json::to_string(&record).unwrap();
+        assert_eq!(line, r#"{"at_us":7,"event":"started","instance":"CRI-O (node 0)"}"#);
+        assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
+    }
+
+    #[test]
+    fn unit_events_and_tool_states_come_back_as_they_were() {
+        let building = ToolState::Building { detail: "k8s.io/api".into(), done: 3, total: 900 };
+        for event in [Event::BootReady, Event::Tool { name: "crio".into(), state: building }] {
+            let record = Record { at_us: u64::MAX, event };
+            let line = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record, "{line}");
+        }
+    }
+}

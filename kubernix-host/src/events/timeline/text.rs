@@ -1,0 +1,99 @@
+//! The timeline as a table, with a bar for each instance.
+
+use super::{Row, Timeline, time};
+use std::fmt;
+
+/// Cells of a bar.
+const BAR: u64 = 32;
+
+impl fmt::Display for Timeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.rows.iter().map(|row| row.instance.chars().count()).max().unwrap_or(0).max("INSTANCE".len());
+        let phase = self.rows.iter().map(|row| row.phase.chars().count()).max().unwrap_or(0).max("PHASE".len());
+        let end = self.end_ms();
+        let axis = format!("0{:>width$}", time(end), width = BAR as usize - 1);
+        writeln!(
+            f,
+            "{:name$}  {:phase$}  {:>8}  {:>8}  {:>8}  {axis}  WAITED FOR",
+            "INSTANCE", "PHASE", "WAITED", "STARTING", "READY AT"
+        )?;
+        for row in &self.rows {
+            let line = format!(
+                "{:name$}  {:phase$}  {:>8}  {:>8}  {:>8}  {}  {}",
+                row.instance,
+                row.phase,
+                cell(row.waited_ms),
+                cell(row.starting_ms),
+                cell(row.ready_ms),
+                bar(row, end),
+                row.waits_for.join(", "),
+            );
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        writeln!(f)?;
+        match (self.total_ms, &self.error) {
+            (Some(total), _) => writeln!(f, "ready after {}", time(total))?,
+            (None, Some(error)) => writeln!(f, "the boot failed: {error}")?,
+            (None, None) => writeln!(f, "the boot isn't over")?,
+        }
+        for (row, error) in self.rows.iter().filter_map(|row| Some((row, row.error.as_ref()?))) {
+            writeln!(f, "{} failed: {error}", row.instance)?;
+        }
+        Ok(())
+    }
+}
+
+fn cell(ms: Option<u64>) -> String {
+    ms.map_or_else(|| "-".to_owned(), time)
+}
+
+/// Waiting is dotted, starting is solid, and whatever was started has at least one cell.
+fn bar(row: &Row, end: u64) -> String {
+    let cells = |ms: u64| (ms * BAR / end).min(BAR);
+    let started = row.waited_ms.map_or(BAR, |ms| cells(ms).min(BAR - 1));
+    let ready = row.ready_ms.map_or(BAR, |ms| cells(ms).max(started + 1).min(BAR));
+    (0..BAR)
+        .map(|i| {
+            if i < started {
+                '·'
+            } else if i < ready {
+                '█'
+            } else {
+                ' '
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::RECORDED;
+    use super::*;
+    use crate::events::{Record, records};
+
+    #[test]
+    fn columns_are_aligned_and_each_instance_has_a_bar() {
+        let recorded: Vec<Record> = records(RECORDED.as_bytes()).collect();
+        let text = Timeline::of(&recorded).unwrap().to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        let column = lines[0].find("READY AT").unwrap() + "READY AT".len();
+        let kubelet = lines.iter().find(|line| line.starts_with("kubelet")).unwrap();
+        assert!(kubelet[..column].ends_with("2.19 s"), "{text}");
+        assert!(kubelet.ends_with("cri") && kubelet.contains("·█"), "{text}");
+        assert_eq!(lines.last(), Some(&"ready after 3.18 s"));
+    }
+
+    #[test]
+    fn a_bar_has_its_width_at_either_end() {
+        let mut row = Row::new("x");
+        row.waited_ms = Some(100);
+        row.ready_ms = Some(100);
+        assert_eq!(bar(&row, 100), format!("{}█", "·".repeat(31)));
+        row.waited_ms = Some(0);
+        row.ready_ms = Some(0);
+        assert_eq!(bar(&row, 100), format!("█{}", " ".repeat(31)));
+        row.waited_ms = None;
+        row.ready_ms = None;
+        assert_eq!(bar(&row, 100), "·".repeat(32));
+    }
+}

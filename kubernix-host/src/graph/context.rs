@@ -1,0 +1,157 @@
+//! What one instance may know: the host's side of the contract's context.
+
+use super::Environment;
+use crate::pki::Identity;
+use abi_stable::std_types::{ROption, RStr, RString};
+use kubernix_core::abi::{AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiNode, AbiOutput, AbiResult};
+use kubernix_core::abi_stable::{self, sabi_trait::TD_Opaque, sabi_types::RRef};
+use kubernix_core::{Command, Error, Output};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// Runs a command of a hook inside the sandbox and waits for its end.
+pub type HookRunner = Box<dyn Fn(Command) -> Result<Output, Error> + Send + Sync>;
+
+/// What one instance may know.
+pub struct InstanceContext {
+    pub(super) environment: Arc<Environment>,
+    pub(super) component: String,
+    pub(super) node: Option<String>,
+    pub(super) binaries: Vec<String>,
+    /// Text of every declared parameter.
+    pub(super) parameters: BTreeMap<String, String>,
+    /// URLs of the roles that it requires.
+    pub(super) endpoints: BTreeMap<String, String>,
+    /// The component's name behind each filled role.
+    pub(super) filled: Arc<BTreeMap<String, String>>,
+    pub(super) runner: OnceLock<HookRunner>,
+}
+
+impl InstanceContext {
+    /// The form in which components get it.
+    pub fn abi(&self) -> AbiContextRef<'_> {
+        AbiContextRef::from_ptr(RRef::new(self), TD_Opaque)
+    }
+
+    /// Lets hooks run commands. Only the cluster's init can.
+    pub fn set_runner(&self, runner: HookRunner) {
+        let _ = self.runner.set(runner);
+    }
+
+    /// An identity as this instance sees it.
+    pub fn identity_files(&self, user: &str) -> Option<&Identity> {
+        Environment::of_node(&self.environment.identities, user, self.node.as_deref())
+    }
+
+    fn missing<T>(&self, what: &str, name: RStr<'_>) -> AbiResult<T> {
+        AbiResult::RErr(Error::not_found(format!("component `{}` has no {what} `{name}`", self.component)).into())
+    }
+
+    fn look_up(&self, what: &str, name: RStr<'_>, found: Option<impl AsRef<str>>) -> AbiResult<RString> {
+        match found {
+            Some(text) => AbiResult::ROk(text.as_ref().into()),
+            None => self.missing(what, name),
+        }
+    }
+}
+
+fn text(path: &Path) -> RString {
+    path.to_string_lossy().into_owned().into()
+}
+
+impl AbiContext for InstanceContext {
+    fn cluster(&self) -> RString {
+        self.environment.cluster.as_str().into()
+    }
+
+    fn node(&self) -> AbiNode {
+        let nodes = &self.environment.nodes;
+        let own = nodes.iter().find(|node| Some(&node.name) == self.node.as_ref()).or_else(|| nodes.first());
+        let (name, index) = own.map_or_else(Default::default, |node| (node.name.clone(), node.index));
+        let addresses = &self.environment.addresses;
+        AbiNode {
+            name: name.into(),
+            index,
+            ip: addresses.node_ip(index).map(|ip| ip.to_string()).unwrap_or_default().into(),
+            pod_cidr: addresses.pod_cidr(index).map(|cidr| cidr.to_string()).unwrap_or_default().into(),
+        }
+    }
+
+    fn address(&self, name: RStr<'_>) -> ROption<RString> {
+        let addresses = &self.environment.addresses;
+        let found = match name.as_str() {
+            "control-plane" => addresses.control_plane_ip().to_string(),
+            "pods" => addresses.pods.to_string(),
+            "services" => addresses.services.to_string(),
+            "node-mask" => addresses.node_mask.to_string(),
+            "dns" => addresses.dns_ip().to_string(),
+            _ => return ROption::RNone,
+        };
+        ROption::RSome(found.into())
+    }
+
+    fn directory(&self, name: RStr<'_>) -> ROption<RString> {
+        let (component, node) = (&self.component, self.node.as_deref());
+        let found = match name.as_str() {
+            "state" => self.environment.state_dir(component, node),
+            "volatile" => self.environment.volatile_dir(component, node),
+            "node" => match node {
+                Some(node) => self.environment.node_dir(node),
+                None => return ROption::RNone,
+            },
+            _ => return ROption::RNone,
+        };
+        ROption::RSome(text(&found))
+    }
+
+    fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity> {
+        match self.identity_files(user.as_str()) {
+            None => self.missing("identity", user),
+            Some(id) => {
+                AbiResult::ROk(AbiIdentity { cert: text(&id.cert), key: text(&id.key), ca: text(&id.ca) })
+            }
+        }
+    }
+
+    fn kubeconfig(&self, user: RStr<'_>) -> AbiResult<RString> {
+        let found = Environment::of_node(&self.environment.kubeconfigs, user.as_str(), self.node.as_deref());
+        self.look_up("kubeconfig", user, found.map(|path| path.to_string_lossy()))
+    }
+
+    fn host_file(&self, name: RStr<'_>) -> AbiResult<RString> {
+        let found = self.environment.files.get(name.as_str());
+        self.look_up("host file", name, found.map(|path| path.to_string_lossy()))
+    }
+
+    fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
+        let named = self.binaries.iter().any(|binary| *binary == name.as_str());
+        let found = self.environment.binaries.get(name.as_str()).filter(|_| named);
+        self.look_up("binary", name, found.map(|path| path.to_string_lossy()))
+    }
+
+    fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {
+        self.look_up("required role", role, self.endpoints.get(role.as_str()))
+    }
+
+    fn filled_by(&self, role: RStr<'_>) -> ROption<RString> {
+        self.filled.get(role.as_str()).map(|name| name.as_str().into()).into()
+    }
+
+    fn parameter(&self, name: RStr<'_>) -> AbiResult<RString> {
+        self.look_up("parameter", name, self.parameters.get(name.as_str()))
+    }
+
+    fn fact(&self, name: RStr<'_>) -> ROption<RString> {
+        self.environment.facts.get(name.as_str()).map(|text| text.as_str().into()).into()
+    }
+
+    fn run(&self, command: AbiCommand) -> AbiResult<AbiOutput> {
+        let Some(runner) = self.runner.get() else {
+            let why = format!("component `{}` runs a command where only hooks of a running cluster may", self.component);
+            return AbiResult::RErr(Error::invalid(why).into());
+        };
+        let convert = |o: Output| AbiOutput { code: o.code, stdout: o.stdout.into(), stderr: o.stderr.into() };
+        runner(command.into()).map(convert).map_err(Into::into).into()
+    }
+}

@@ -1,0 +1,69 @@
+//! What every context is cut from: the cluster's addresses, directories, identities and binaries.
+
+use crate::network::plan::AddressPlan;
+use crate::pki::Identity;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A node of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSpec {
+    /// The Kubernetes node's name.
+    pub name: String,
+    /// 0 for the first.
+    pub index: u32,
+}
+
+/// What every context is cut from. Saved for the cluster's init, which plans again from the same values.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Environment {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The cluster's root directory.
+    pub root: PathBuf,
+    /// Addresses and ranges.
+    pub addresses: AddressPlan,
+    /// The nodes.
+    pub nodes: Vec<NodeSpec>,
+    /// Binaries by toolchain name.
+    pub binaries: BTreeMap<String, PathBuf>,
+    /// Identities: `admin`, and `kubelet@node-0` for those of a node.
+    pub identities: BTreeMap<String, Identity>,
+    /// Kubeconfigs, named like identities.
+    pub kubeconfigs: BTreeMap<String, PathBuf>,
+    /// Files that the host made, by name.
+    pub files: BTreeMap<String, PathBuf>,
+    /// What the host knows of itself.
+    pub facts: BTreeMap<String, String>,
+    /// Parameters given in the config: component, name, text.
+    pub parameters: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// The tmpfs inside the sandbox below which instances get their volatile directories.
+pub const VOLATILE: &str = "/run/kubernix";
+
+impl Environment {
+    /// The directory of an instance that outlives a stop.
+    pub fn state_dir(&self, component: &str, node: Option<&str>) -> PathBuf {
+        match node {
+            Some(node) => self.node_dir(node).join(component),
+            None => self.root.join("control").join(component),
+        }
+    }
+
+    /// The directory of a node.
+    pub fn node_dir(&self, node: &str) -> PathBuf {
+        self.root.join("nodes").join(node)
+    }
+
+    /// The directory of an instance that is empty at each boot.
+    pub fn volatile_dir(&self, component: &str, node: Option<&str>) -> PathBuf {
+        Path::new(VOLATILE).join(node.unwrap_or("control")).join(component)
+    }
+
+    /// An entry of a map whose names may be a node's own: `kubelet@node-0` before `kubelet`.
+    pub fn of_node<'m, T>(map: &'m BTreeMap<String, T>, name: &str, node: Option<&str>) -> Option<&'m T> {
+        node.and_then(|node| map.get(&format!("{name}@{node}"))).or_else(|| map.get(name))
+    }
+}

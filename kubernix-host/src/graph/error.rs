@@ -1,0 +1,65 @@
+//! Why a set of components doesn't make a cluster.
+
+use kubernix_core::Role;
+
+/// Why a set of components doesn't make a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// A slot that something requires is empty.
+    #[error("role `{role}` is empty, but `{by}` requires it: fill it with `--set {role}=COMPONENT`{}", candidates(.candidates))]
+    Empty {
+        /// The empty role.
+        role: Role,
+        /// The component that requires it.
+        by: String,
+        /// Components that could fill it.
+        candidates: Vec<String>,
+    },
+    /// The chosen component doesn't exist.
+    #[error("role `{role}` is set to `{component}`, but there is no component of this name{}", candidates(.candidates))]
+    Unknown {
+        /// The role.
+        role: String,
+        /// The name given.
+        component: String,
+        /// Components that could fill it.
+        candidates: Vec<String>,
+    },
+    /// The chosen component is something else.
+    #[error("component `{component}` doesn't provide role `{role}`{}", candidates(.candidates))]
+    Unfit {
+        /// The role.
+        role: String,
+        /// The name given.
+        component: String,
+        /// Components that could fill it.
+        candidates: Vec<String>,
+    },
+    /// Several components could fill a role and none is the default.
+    #[error("role `{role}` can be filled by {}: choose one with `--set {role}=COMPONENT`", .candidates.join(", "))]
+    Ambiguous {
+        /// The role.
+        role: String,
+        /// The components.
+        candidates: Vec<String>,
+    },
+    /// Two components of one name.
+    #[error("two components are named `{0}`")]
+    Duplicate(String),
+    /// Components wait for each other.
+    #[error("these wait for each other: {}", .0.join(" -> "))]
+    Circle(Vec<String>),
+    /// The component refused, or said something that can't be.
+    #[error("{instance} can't be planned")]
+    Component {
+        /// The instance.
+        instance: String,
+        /// What it said.
+        #[source]
+        source: kubernix_core::Error,
+    },
+}
+
+fn candidates(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(" (there is: {})", names.join(", ")) }
+}

@@ -1,0 +1,73 @@
+//! Which component fills which role. The one place that knows defaults.
+
+use super::GraphError;
+use crate::spec::{Catalogue, Entry};
+use kubernix_core::Role;
+use kubernix_core::abi::ComponentBox;
+use std::collections::BTreeMap;
+
+/// Who fills a role that more than one component could fill, unless the config says otherwise.
+pub const DEFAULT_SLOTS: &[(&str, &str)] = &[("datastore", "etcd"), ("cri", "crio"), ("proxy", "proxy")];
+
+/// Leaves a slot empty: `--set proxy=none`.
+const NONE: &str = "none";
+
+/// What there is to choose from, for checking the config and for help.
+pub fn catalogue(components: &[ComponentBox]) -> Catalogue {
+    let entry = |component: &ComponentBox| Entry {
+        name: component.name().into(),
+        provides: component.provides().into_iter().map(Into::into).collect(),
+        binaries: component.binaries().into_iter().map(Into::into).collect(),
+        parameters: (component.parameters().into_iter())
+            .map(|p| (p.name.into(), p.help.into(), p.default.into()))
+            .collect(),
+    };
+    Catalogue { components: components.iter().map(entry).collect() }
+}
+
+/// The component, by index, that fills each role.
+pub(super) fn choose(
+    components: &[ComponentBox],
+    slots: &BTreeMap<String, String>,
+) -> Result<BTreeMap<Role, usize>, GraphError> {
+    let mut by_name = BTreeMap::new();
+    let mut providers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, component) in components.iter().enumerate() {
+        let name = component.name().to_string();
+        for role in component.provides() {
+            providers.entry(role.into()).or_default().push(index);
+        }
+        if by_name.insert(name.clone(), index).is_some() {
+            return Err(GraphError::Duplicate(name));
+        }
+    }
+    let names = |indices: &[usize]| indices.iter().map(|i| components[*i].name().to_string()).collect::<Vec<_>>();
+    let mut chosen = BTreeMap::new();
+    for (role, wanted) in slots {
+        let fitting = providers.get(role).map(Vec::as_slice).unwrap_or_default();
+        let (role, component) = (role.clone(), wanted.clone());
+        match by_name.get(wanted) {
+            _ if wanted == NONE => {}
+            None => return Err(GraphError::Unknown { role, component, candidates: names(fitting) }),
+            Some(index) if !fitting.contains(index) => {
+                return Err(GraphError::Unfit { role, component, candidates: names(fitting) });
+            }
+            Some(index) => {
+                chosen.insert(Role::new(role), *index);
+            }
+        }
+    }
+    for (role, fitting) in providers {
+        if slots.contains_key(&role) {
+            continue;
+        }
+        let default = DEFAULT_SLOTS.iter().find(|(r, _)| *r == role).and_then(|(_, name)| by_name.get(*name));
+        let index = match (default, fitting.as_slice()) {
+            (Some(index), _) => *index,
+            (None, [only]) => *only,
+            (None, several) => return Err(GraphError::Ambiguous { candidates: names(several), role }),
+        };
+        chosen.insert(Role::new(role), index);
+    }
+    Ok(chosen)
+}

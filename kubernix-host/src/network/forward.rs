@@ -1,0 +1,61 @@
+//! Connections from the host's loopback into the sandbox.
+//!
+//! A listening socket belongs to the namespace it was made in, whoever accepts from it: the host's side opens it, the
+//! sandbox's init inherits it, and each connection is made on the inside. No process changes namespaces for it.
+
+use std::net::SocketAddr;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Forwards every connection on `listener` to `target`, for as long as the task lives.
+pub async fn run(listener: TcpListener, target: SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => {
+                tokio::spawn(forward(client, target));
+            }
+            Err(error) => {
+                // Out of file descriptors, or the peer went away: wait instead of spinning.
+                log::warn!("a connection for {target} can't be accepted: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn forward(mut client: TcpStream, target: SocketAddr) {
+    let mut server = match TcpStream::connect(target).await {
+        Ok(server) => server,
+        Err(error) => return log::debug!("{target} doesn't answer a forwarded connection: {error}"),
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    if let Err(error) = copy_bidirectional(&mut client, &mut server).await {
+        log::debug!("a forwarded connection to {target} broke: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn bytes_go_both_ways_and_closing_is_passed_on() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (target, address) = (server.local_addr().unwrap(), front.local_addr().unwrap());
+        tokio::spawn(run(front, target));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (mut inner, _) = server.accept().await.unwrap();
+        client.write_all(b"ping").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut got = String::new();
+        inner.read_to_string(&mut got).await.unwrap();
+        assert_eq!(got, "ping");
+        inner.write_all(b"pong").await.unwrap();
+        drop(inner);
+        got.clear();
+        client.read_to_string(&mut got).await.unwrap();
+        assert_eq!(got, "pong");
+    }
+}

@@ -1,0 +1,60 @@
+//! Links, addresses and routes inside the sandbox's network namespace.
+//!
+//! Everything here happens in the namespace of the calling thread, which must be the sandbox's own: the links vanish with it.
+
+use ipnet::Ipv4Net;
+use nix::net::if_::if_nametoindex;
+use rtnetlink::{Handle, LinkBridge, LinkUnspec, RouteMessageBuilder};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The bridge that nodes hang on. At most 15 bytes (IFNAMSIZ).
+pub const BRIDGE: &str = "kubernix0";
+
+/// Why the sandbox's network can't be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the sandbox's network can't be set up: {step}: {why}")]
+pub struct NetworkError {
+    step: &'static str,
+    why: String,
+}
+
+fn at(step: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkError {
+    move |error| NetworkError { step, why: error.to_string() }
+}
+
+/// Brings up loopback and the node bridge with these addresses, and a default route over it: cluster IPs are routed before
+/// they are translated, so that without one nothing inside would reach a Service.
+///
+/// # Errors
+/// The kernel refuses (no bridge support, or missing privileges).
+pub async fn set_up(range: Ipv4Net, addresses: &[Ipv4Addr]) -> Result<(), NetworkError> {
+    let io_error = |step| move |error: io::Error| NetworkError { step, why: error.to_string() };
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(io_error("opening a netlink socket"))?;
+    let connection = tokio::spawn(connection);
+    let result = configure(&handle, range, addresses).await;
+    connection.abort();
+    result?;
+    sysctl("net/ipv4/ip_forward", "1").map_err(io_error("net.ipv4.ip_forward"))?;
+    // Absent until br_netfilter is loaded, and then already 1.
+    let _ = sysctl("net/bridge/bridge-nf-call-iptables", "1");
+    Ok(())
+}
+
+async fn configure(handle: &Handle, range: Ipv4Net, addresses: &[Ipv4Addr]) -> Result<(), NetworkError> {
+    let loopback = LinkUnspec::new_with_index(1).up().build();
+    handle.link().set(loopback).execute().await.map_err(at("loopback"))?;
+    handle.link().add(LinkBridge::new(BRIDGE).up().build()).execute().await.map_err(at("making the bridge"))?;
+    let bridge = if_nametoindex(BRIDGE)
+        .map_err(|errno| NetworkError { step: "finding the bridge", why: errno.to_string() })?;
+    for address in addresses {
+        let request = handle.address().add(bridge, IpAddr::V4(*address), range.prefix_len());
+        request.execute().await.map_err(at("adding an address"))?;
+    }
+    let route = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(bridge).build();
+    handle.route().add(route).execute().await.map_err(at("adding the default route"))
+}
+
+fn sysctl(path: &str, value: &str) -> io::Result<()> {
+    std::fs::write(format!("/proc/sys/{path}"), value)
+}

@@ -1,0 +1,330 @@
+//! The address plan: what a cluster's one CIDR is cut into. Arithmetic only: it must not know interfaces, routes of the
+//! kernel or any component; what the host routes comes in as text.
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// The largest range that a plan is cut from, as a prefix length.
+pub const MIN_PREFIX: u8 = 8;
+/// The smallest range that a plan is cut from, as a prefix length.
+pub const MAX_PREFIX: u8 = 24;
+/// The prefix of a node's pod CIDR, where the pods' range is that large.
+const NODE_PREFIX: u8 = 24;
+/// kube-apiserver before 1.34 refuses larger Service ranges, and someone may swap such a one in.
+const MIN_SERVICE_PREFIX: u8 = 12;
+
+/// Ranges that no cluster can have, and what they are for.
+const RESERVED: [(Ipv4Addr, u8, &str); 5] = [
+    (Ipv4Addr::new(0, 0, 0, 0), 8, "this network"),
+    (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
+    (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local"),
+    (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
+    (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved and broadcast"),
+];
+
+/// Why no address plan can be cut out of a CIDR, or not that far.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// The text isn't an IPv4 CIDR.
+    #[error("`{0}` is not an IPv4 CIDR, write it as ADDRESS/PREFIX: 10.10.0.0/16")]
+    NotACidr(String),
+    /// The address has bits beyond the prefix.
+    #[error("`{given}` has host bits set, the network's address is `{network}`")]
+    HostBits {
+        /// As given.
+        given: Ipv4Net,
+        /// The same with its host bits cleared.
+        network: Ipv4Net,
+    },
+    /// Fewer addresses than pods, Services and nodes need.
+    #[error("`{0}` is too small for pods, Services and nodes, give a prefix from /{MIN_PREFIX} to /{MAX_PREFIX}")]
+    TooSmall(Ipv4Net),
+    /// More addresses than one cluster can have.
+    #[error("`{0}` is too large, give a prefix from /{MIN_PREFIX} to /{MAX_PREFIX}")]
+    TooLarge(Ipv4Net),
+    /// Addresses in it have another meaning.
+    #[error(
+        "`{cidr}` overlaps `{reserved}`, which is reserved ({purpose}): choose another range, 10.10.0.0/16 for example"
+    )]
+    Reserved {
+        /// As given.
+        cidr: Ipv4Net,
+        /// The range it overlaps.
+        reserved: Ipv4Net,
+        /// What that range is for.
+        purpose: &'static str,
+    },
+    /// There is no pod CIDR left for a node.
+    #[error("node {index} gets no pod CIDR: `{pods}` holds {most} of /{mask}, a larger --cidr holds more")]
+    NoPodCidr {
+        /// The node's index, from 0.
+        index: u32,
+        /// The range of all pods.
+        pods: Ipv4Net,
+        /// How many nodes there can be.
+        most: u32,
+        /// The prefix of each node's pod CIDR.
+        mask: u8,
+    },
+}
+
+/// What a cluster's CIDR is cut into: the lower half for pods, the third quarter for Services, the last for nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressPlan {
+    /// The range that all others are part of.
+    pub cidr: Ipv4Net,
+    /// Pods of all nodes: the lower half.
+    pub pods: Ipv4Net,
+    /// Services: the third quarter, or its first /12.
+    pub services: Ipv4Net,
+    /// The control plane and the nodes: the last quarter.
+    pub nodes: Ipv4Net,
+    /// The prefix length of each node's pod CIDR: 24, or that of all pods where these are fewer.
+    pub node_mask: u8,
+}
+
+impl AddressPlan {
+    /// Cuts a CIDR up.
+    ///
+    /// # Errors
+    /// Host bits are set, the prefix is not one of 8 to 24, or the range overlaps one that is reserved.
+    pub fn new(cidr: Ipv4Net) -> Result<Self, AddressError> {
+        if cidr.addr() != cidr.network() {
+            return Err(AddressError::HostBits { given: cidr, network: cidr.trunc() });
+        }
+        for (address, prefix, purpose) in RESERVED {
+            let reserved = net(u32::from(address), prefix);
+            if overlap(&cidr, &reserved) {
+                return Err(AddressError::Reserved { cidr, reserved, purpose });
+            }
+        }
+        let prefix = cidr.prefix_len();
+        if prefix < MIN_PREFIX {
+            return Err(AddressError::TooLarge(cidr));
+        }
+        if prefix > MAX_PREFIX {
+            return Err(AddressError::TooSmall(cidr));
+        }
+        let first = u32::from(cidr.network());
+        let quarter = 1u32 << (32 - (prefix + 2));
+        let pods = net(first, prefix + 1);
+        Ok(Self {
+            cidr,
+            pods,
+            services: net(first + 2 * quarter, (prefix + 2).max(MIN_SERVICE_PREFIX)),
+            nodes: net(first + 3 * quarter, prefix + 2),
+            node_mask: NODE_PREFIX.max(pods.prefix_len()),
+        })
+    }
+
+    /// The address of the Service `kubernetes`: the first of the Services' range.
+    pub fn api_service_ip(&self) -> Ipv4Addr {
+        nth(&self.services, 1)
+    }
+
+    /// The address of cluster DNS: the tenth of the Services' range.
+    pub fn dns_ip(&self) -> Ipv4Addr {
+        nth(&self.services, 10)
+    }
+
+    /// The address at which the control plane listens: the first of the nodes' range.
+    pub fn control_plane_ip(&self) -> Ipv4Addr {
+        nth(&self.nodes, 1)
+    }
+
+    /// The address of a node, counted from 0. It lies in the nodes' range for each node that has a pod CIDR.
+    pub fn node_ip(&self, index: u32) -> Ipv4Addr {
+        nth(&self.nodes, index.saturating_add(2))
+    }
+
+    /// How many nodes get a pod CIDR.
+    pub fn max_nodes(&self) -> u32 {
+        1 << (self.node_mask - self.pods.prefix_len())
+    }
+
+    /// The range of the pods on a node, counted from 0.
+    ///
+    /// # Errors
+    /// The pods' range holds fewer nodes.
+    pub fn pod_cidr(&self, index: u32) -> Result<Ipv4Net, AddressError> {
+        let most = self.max_nodes();
+        if index >= most {
+            return Err(AddressError::NoPodCidr { index, pods: self.pods, most, mask: self.node_mask });
+        }
+        Ok(net(u32::from(self.pods.network()) + (index << (32 - self.node_mask)), self.node_mask))
+    }
+}
+
+/// Reads a CIDR that an address plan can be cut from: what a flag, a variable or a file says.
+///
+/// # Errors
+/// It isn't an IPv4 CIDR, or [`AddressPlan::new`] refuses it.
+pub fn parse_cidr(text: &str) -> Result<Ipv4Net, AddressError> {
+    let cidr = text.trim().parse().map_err(|_| AddressError::NotACidr(text.into()))?;
+    AddressPlan::new(cidr).map(|plan| plan.cidr)
+}
+
+/// The routes of `/proc/net/route` (its text) that overlap a CIDR. The default route doesn't count; routes that are down
+/// don't either.
+pub fn routed_by_host(cidr: Ipv4Net, proc_net_route: &str) -> Vec<Ipv4Net> {
+    /// `RTF_UP` of route(7).
+    const UP: u32 = 1;
+    let mut found: Vec<Ipv4Net> = proc_net_route
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            // Iface Destination Gateway Flags RefCnt Use Metric Mask ...; addresses are hexadecimal in memory's order.
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let hex = |index: usize| u32::from_str_radix(fields.get(index)?, 16).ok();
+            let address = |index: usize| Some(Ipv4Addr::from(hex(index)?.to_ne_bytes()));
+            let route = Ipv4Net::with_netmask(address(1)?, address(7)?).ok()?;
+            (hex(3)? & UP != 0 && route.prefix_len() > 0 && overlap(&cidr, &route)).then_some(route)
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Two CIDRs overlap exactly if one contains the other.
+fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
+    a.contains(b) || b.contains(a)
+}
+
+/// The network of this prefix (at most 32, as all callers' are) that an address lies in.
+fn net(address: u32, prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::from(address), prefix).trunc()
+}
+
+/// The address so far above the network's own.
+fn nth(net: &Ipv4Net, offset: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(net.network()).saturating_add(offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(cidr: &str) -> AddressPlan {
+        AddressPlan::new(cidr.parse().unwrap()).unwrap()
+    }
+
+    fn refused(cidr: &str) -> String {
+        parse_cidr(cidr).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_is_cut_into_half_and_quarters() {
+        let plan = plan("10.10.0.0/16");
+        assert_eq!(plan.pods.to_string(), "10.10.0.0/17");
+        assert_eq!(plan.services.to_string(), "10.10.128.0/18");
+        assert_eq!(plan.nodes.to_string(), "10.10.192.0/18");
+        assert_eq!(plan.node_mask, 24);
+        assert_eq!(plan.api_service_ip().to_string(), "10.10.128.1");
+        assert_eq!(plan.dns_ip().to_string(), "10.10.128.10");
+        assert_eq!(plan.control_plane_ip().to_string(), "10.10.192.1");
+        assert_eq!(plan.node_ip(0).to_string(), "10.10.192.2");
+        assert_eq!(plan.pod_cidr(0).unwrap().to_string(), "10.10.0.0/24");
+        assert_eq!(plan.pod_cidr(127).unwrap().to_string(), "10.10.127.0/24");
+    }
+
+    #[test]
+    fn every_allowed_prefix_gives_disjoint_ranges_within_the_cidr() {
+        for prefix in MIN_PREFIX..=MAX_PREFIX {
+            let plan = plan(&format!("10.0.0.0/{prefix}"));
+            let parts = [plan.pods, plan.services, plan.nodes];
+            for (index, part) in parts.iter().enumerate() {
+                assert!(plan.cidr.contains(part), "{part} in {}", plan.cidr);
+                assert!(parts[index + 1..].iter().all(|other| !overlap(part, other)), "{parts:?}");
+            }
+            let last = plan.max_nodes() - 1;
+            assert!(plan.pods.contains(&plan.pod_cidr(last).unwrap()));
+            assert!(plan.nodes.contains(&plan.node_ip(last)), "a node's address for each pod CIDR");
+            assert!(plan.services.contains(&plan.dns_ip()) && plan.services.prefix_len() >= MIN_SERVICE_PREFIX);
+        }
+    }
+
+    #[test]
+    fn the_smallest_has_one_node_with_all_pods() {
+        let plan = plan("192.168.7.0/24");
+        assert_eq!((plan.node_mask, plan.max_nodes()), (25, 1));
+        assert_eq!(plan.pod_cidr(0).unwrap().to_string(), "192.168.7.0/25");
+        let error = plan.pod_cidr(1).unwrap_err().to_string();
+        assert!(error.contains("node 1 gets no pod CIDR: `192.168.7.0/25` holds 1 of /25"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_cidr_is_named() {
+        for text in ["", "10.10.0.0", "10.10.0.0/33", "10.10/16", "fd00::/64", "nonsense"] {
+            let error = refused(text);
+            assert!(error.contains(&format!("`{text}` is not an IPv4 CIDR")), "{error}");
+        }
+    }
+
+    #[test]
+    fn host_bits_suggest_the_network() {
+        assert_eq!(
+            refused("10.10.3.1/16"),
+            "`10.10.3.1/16` has host bits set, the network's address is `10.10.0.0/16`"
+        );
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_name_the_limits() {
+        assert!(
+            refused("10.10.0.0/25").contains("too small for pods, Services and nodes, give a prefix from /8 to /24")
+        );
+        assert!(refused("64.0.0.0/7").contains("`64.0.0.0/7` is too large"));
+        assert!(refused("10.0.0.1/32").contains("too small"));
+    }
+
+    #[test]
+    fn reserved_ranges_are_named_with_the_given_one() {
+        for (given, reserved) in [
+            ("127.0.0.0/16", "127.0.0.0/8"),
+            ("169.254.0.0/16", "169.254.0.0/16"),
+            ("169.0.0.0/8", "169.254.0.0/16"),
+            ("224.1.0.0/16", "224.0.0.0/4"),
+            ("240.0.0.0/8", "240.0.0.0/4"),
+            ("0.0.0.0/8", "0.0.0.0/8"),
+            ("0.0.0.0/0", "0.0.0.0/8"),
+        ] {
+            let error = refused(given);
+            assert!(error.contains(&format!("`{given}` overlaps `{reserved}`")), "{error}");
+        }
+    }
+
+    /// `/proc/net/route` as the kernel of this machine would print it.
+    fn table(rows: &[(&str, u8, u32)]) -> String {
+        let hex = |address: Ipv4Addr| format!("{:08X}", u32::from_ne_bytes(address.octets()));
+        let rows = rows.iter().map(|(address, prefix, flags)| {
+            let route = Ipv4Net::new(address.parse().unwrap(), *prefix).unwrap();
+            format!("eth0\t{}\t00000000\t{flags:04X}\t0\t0\t0\t{}\t0\t0\t0\n", hex(route.addr()), hex(route.netmask()))
+        });
+        format!(
+            "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n{}",
+            rows.collect::<String>()
+        )
+    }
+
+    #[test]
+    fn routes_that_overlap_are_found_whichever_is_larger() {
+        let text = table(&[("0.0.0.0", 0, 3), ("10.10.5.0", 24, 1), ("10.0.0.0", 8, 3), ("172.17.0.0", 16, 1)]);
+        let cidr = "10.10.0.0/16".parse().unwrap();
+        let found: Vec<String> = routed_by_host(cidr, &text).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["10.0.0.0/8", "10.10.5.0/24"]);
+    }
+
+    #[test]
+    fn routes_that_are_down_and_broken_lines_do_not_count() {
+        let text = table(&[("10.10.5.0", 24, 0)]) + "garbage\n\neth0 zz 0 1 0 0 0 zz\n";
+        assert_eq!(routed_by_host("10.10.0.0/16".parse().unwrap(), &text), []);
+        let real = std::fs::read_to_string("/proc/net/route").unwrap();
+        assert_eq!(
+            routed_by_host("198.18.0.0/24".parse().unwrap(), &real),
+            [],
+            "no machine routes the benchmark range"
+        );
+    }
+}

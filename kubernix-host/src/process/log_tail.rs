@@ -1,0 +1,38 @@
+//! The end of a log, for errors.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Only this much of a log's end is looked at, in bytes: logs grow, and the end is what an error wants.
+const WINDOW: u64 = 32 * 1024;
+
+/// The last `lines` lines of a log; empty where there is none.
+pub fn tail(path: &Path, lines: usize) -> Vec<String> {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(WINDOW)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_a_long_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let text: String = (0..10_000).map(|n| format!("line {n}\n")).collect();
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(tail(&path, 2), ["line 9998", "line 9999"]);
+        assert!(tail(&dir.path().join("none"), 2).is_empty());
+    }
+}

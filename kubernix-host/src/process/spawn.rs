@@ -1,0 +1,215 @@
+//! Starts processes, each in a process group of its own.
+
+use super::{Exit, Reaper, RunFile};
+use crate::root::write_atomic;
+use kubernix_core::{Command, Output, Process};
+use nix::unistd::Pid;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
+
+/// A process that can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The program doesn't exist.
+    #[error("`{0}` doesn't exist")]
+    Missing(String),
+    /// It may not be run.
+    #[error("`{0}` is not executable")]
+    NotExecutable(String),
+    /// Its log or `run.json` can't be written.
+    #[error("`{path}` can't be written")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Anything else.
+    #[error("`{program}` can't be started")]
+    Other {
+        /// The program.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl SpawnError {
+    fn new(program: &str, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing(program.to_owned()),
+            io::ErrorKind::PermissionDenied => Self::NotExecutable(program.to_owned()),
+            _ => Self::Other { program: program.to_owned(), source },
+        }
+    }
+}
+
+/// A process that was started.
+#[derive(Clone)]
+pub struct Running {
+    /// Its ID, which is its process group's as well.
+    pub pid: Pid,
+    /// What was asked for.
+    pub process: Process,
+    /// Its output.
+    pub log: PathBuf,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+impl Running {
+    /// How it ended, if it did.
+    pub fn exit(&self) -> Option<Exit> {
+        *self.exit.borrow()
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&self) -> Exit {
+        let mut exit = self.exit.clone();
+        // The sender only goes away with the reaper, and so with this whole process.
+        match exit.wait_for(Option::is_some).await.map(|exit| *exit) {
+            Ok(Some(exit)) => exit,
+            _ => Exit::Signal(9),
+        }
+    }
+}
+
+/// What to start, and where its traces go.
+pub struct Launch<'a> {
+    /// The process.
+    pub process: &'a Process,
+    /// Gets `NAME.log` and `NAME.run.json`.
+    pub directory: &'a Path,
+}
+
+/// Starts processes.
+#[derive(Clone)]
+pub struct Spawner {
+    /// Waits for all of them.
+    pub reaper: Reaper,
+    /// `PATH` of everything that is started.
+    pub path: String,
+}
+
+impl Spawner {
+    /// Starts a process whose output is appended to its log.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub fn spawn(&self, launch: &Launch<'_>) -> Result<Running, SpawnError> {
+        let process = launch.process;
+        let log = launch.directory.join(format!("{}.log", process.name));
+        let output = OpenOptions::new().create(true).append(true).open(&log);
+        let output = output.map_err(|source| SpawnError::File { path: log.clone(), source })?;
+        let errors = output.try_clone().map_err(|source| SpawnError::File { path: log.clone(), source })?;
+        let mut command = self.command(&process.program, &process.args);
+        command.envs(&process.env).stdin(Stdio::null()).stdout(output).stderr(errors);
+        let child = command.spawn().map_err(|error| SpawnError::new(&process.program, error))?;
+        let running = self.register(child.id(), process.clone(), log);
+        let run = RunFile { process: process.clone(), path: self.path.clone(), pid: running.pid.as_raw() };
+        let path = launch.directory.join(format!("{}.run.json", process.name));
+        // Serialising a struct of strings and numbers can't fail.
+        let text = serde_json::to_vec_pretty(&run).unwrap_or_default();
+        write_atomic(&path, &text, 0o600).map_err(|error| SpawnError::File { path, source: error.into() })?;
+        Ok(running)
+    }
+
+    /// Runs a command to its end; keeps a mebibyte of each of its outputs.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub async fn output(&self, command: &Command) -> Result<Output, SpawnError> {
+        let fail = |error| SpawnError::new(&command.program, error);
+        let mut built = self.command(&command.program, &command.args);
+        built.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = built.spawn().map_err(fail)?;
+        let process = Process::new("command", command.program.clone());
+        let running = self.register(child.id(), process, PathBuf::new());
+        let guard = KillOnDrop(&running);
+        let stdout = child.stdout.take().map(std::os::fd::OwnedFd::from);
+        let stderr = child.stderr.take().map(std::os::fd::OwnedFd::from);
+        let (stdout, stderr) = tokio::join!(read(stdout), read(stderr));
+        let exit = running.wait().await;
+        std::mem::forget(guard);
+        Ok(Output { code: exit.code(), stdout: stdout.map_err(fail)?, stderr: stderr.map_err(fail)? })
+    }
+
+    #[allow(clippy::disallowed_methods)] // This is the module that starts programs.
+    fn command(&self, program: &str, args: &[String]) -> std::process::Command {
+        let mut command = std::process::Command::new(program);
+        command.args(args).env_clear().env("PATH", &self.path).env("HOME", "/root").process_group(0);
+        command
+    }
+
+    fn register(&self, pid: u32, process: Process, log: PathBuf) -> Running {
+        let pid = Pid::from_raw(pid.cast_signed());
+        Running { exit: self.reaper.register(pid), pid, process, log }
+    }
+}
+
+/// A command that nobody waits for any more is ended with all that it started.
+struct KillOnDrop<'a>(&'a Running);
+
+impl Drop for KillOnDrop<'_> {
+    fn drop(&mut self) {
+        super::kill_group(self.0, nix::sys::signal::Signal::SIGKILL);
+    }
+}
+
+async fn read(fd: Option<std::os::fd::OwnedFd>) -> io::Result<String> {
+    const LIMIT: u64 = 1024 * 1024;
+    let Some(fd) = fd else { return Ok(String::new()) };
+    let mut bytes = Vec::new();
+    let mut pipe = pipe::Receiver::from_owned_fd(fd)?;
+    (&mut pipe).take(LIMIT).read_to_end(&mut bytes).await?;
+    // What is beyond the limit is read and dropped, so that the command doesn't hang on a full pipe.
+    tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use tokio::task::LocalSet;
+
+    async fn with<T>(test: impl AsyncFnOnce(Spawner) -> T) -> T {
+        let reaper = Reaper::default();
+        let local = LocalSet::new();
+        local.spawn_local(reaper.clone().run());
+        local.run_until(test(Spawner { reaper, path: "/usr/bin:/bin".into() })).await
+    }
+
+    // One test: reaping is for the whole process, and test threads would reap each other's children.
+    #[tokio::test(flavor = "current_thread")]
+    async fn processes_are_started_watched_and_ended() {
+        with(async |spawner| {
+            let output = spawner.output(&Command::new("/bin/sh", ["-c", "echo out; echo err >&2; exit 3"])).await.unwrap();
+            assert_eq!((output.code, &*output.stdout, &*output.stderr), (3, "out\n", "err\n"));
+
+            let missing = spawner.output(&Command::new("/nowhere/x", [""; 0])).await.unwrap_err();
+            assert_eq!(missing.to_string(), "`/nowhere/x` doesn't exist");
+
+            let dir = tempfile::tempdir().unwrap();
+            let process = Process::new("sleeper", "/bin/sh").arg("-c").arg("echo hello; trap '' TERM; sleep 60 & wait; wait");
+            let process = process.stop(15, 100);
+            let running = spawner.spawn(&Launch { process: &process, directory: dir.path() }).unwrap();
+            while crate::process::tail(&running.log, 1).is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            assert_eq!(running.exit(), None);
+            // It ignores SIGTERM, so the ladder's last step ends it, and its child with it.
+            assert_eq!(crate::process::stop(&running).await, Exit::Signal(9));
+            let mut text = String::new();
+            std::fs::File::open(dir.path().join("sleeper.run.json")).unwrap().read_to_string(&mut text).unwrap();
+            let run: RunFile = serde_json::from_str(&text).unwrap();
+            assert_eq!((run.process, run.pid), (process, running.pid.as_raw()));
+        })
+        .await;
+    }
+}

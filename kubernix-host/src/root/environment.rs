@@ -1,0 +1,91 @@
+//! What a shell needs to reach a cluster: `kubernix.env`, to be sourced, and the same as variables.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// What a shell needs to reach a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `KUBECONFIG`.
+    pub kubeconfig: PathBuf,
+    /// Directories of the cluster's binaries, which come first in `PATH`.
+    pub path: Vec<PathBuf>,
+    /// `CONTAINER_RUNTIME_ENDPOINT` in `unix://PATH` form, where the cluster has one.
+    pub cri: Option<String>,
+}
+
+impl Environment {
+    /// A file for POSIX shells. Sourcing it twice does what once does.
+    pub fn render(&self) -> String {
+        let mut text = String::from("# Reach this cluster from a shell: source this file. Rewritten at each boot.\n");
+        text += &format!("export KUBECONFIG={}\n", quote(&self.kubeconfig.to_string_lossy()));
+        // Last first: each is put in front of the others.
+        for directory in self.path.iter().rev() {
+            let directory = quote(&directory.to_string_lossy());
+            text += &format!("case \":$PATH:\" in *:{directory}:*) ;; *) PATH={directory}:\"$PATH\" ;; esac\n");
+        }
+        text += "export PATH\n";
+        if let Some(cri) = &self.cri {
+            text += &format!("export CONTAINER_RUNTIME_ENDPOINT={}\n", quote(cri));
+        }
+        text
+    }
+
+    /// The same as variables for a child process whose `PATH` would else be this one.
+    pub fn variables(&self, path: Option<&OsStr>) -> Vec<(&'static str, OsString)> {
+        let old = path.map(std::env::split_paths).into_iter().flatten().filter(|entry| !self.path.contains(entry));
+        // A directory with a colon in its name can't be in any PATH.
+        let ours = self.path.iter().filter(|entry| !entry.as_os_str().as_encoded_bytes().contains(&b':')).cloned();
+        let joined = std::env::join_paths(ours.chain(old)).unwrap_or_else(|_| path.unwrap_or_default().to_owned());
+        let mut variables = vec![("KUBECONFIG", self.kubeconfig.clone().into_os_string()), ("PATH", joined)];
+        variables.extend(self.cri.as_ref().map(|cri| ("CONTAINER_RUNTIME_ENDPOINT", cri.into())));
+        variables
+    }
+}
+
+/// As one word of a POSIX shell, whatever is in it.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nasty() -> Environment {
+        Environment {
+            kubeconfig: "/a b/it's $HOME `id` \"x\" \\n/admin".into(),
+            path: vec!["/first dir".into(), "/second'dir".into()],
+            cri: Some("unix:///run/a;b/crio.sock".into()),
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_back_what_was_meant() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("kubernix.env");
+        std::fs::write(&file, nasty().render()).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a real shell is the judge of the quoting")]
+        let output = std::process::Command::new("sh")
+            .args(["-euc", r#". "$0"; . "$0"; printf '%s\n' "$KUBECONFIG" "$PATH" "$CONTAINER_RUNTIME_ENDPOINT""#])
+            .arg(&file)
+            .env("PATH", "/usr/bin:/bin")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let lines: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(String::from).collect();
+        let expected = nasty();
+        assert_eq!(lines[0], expected.kubeconfig.to_string_lossy());
+        assert_eq!(lines[1], "/first dir:/second'dir:/usr/bin:/bin");
+        assert_eq!(lines[2], expected.cri.unwrap());
+    }
+
+    #[test]
+    fn variables_agree_with_the_file() {
+        let variables = nasty().variables(Some(OsStr::new("/usr/bin:/first dir:/bin")));
+        assert_eq!(variables[1], ("PATH", OsString::from("/first dir:/second'dir:/usr/bin:/bin")));
+        let without = Environment { cri: None, ..nasty() };
+        assert!(!without.render().contains("CONTAINER_RUNTIME_ENDPOINT"));
+        assert_eq!(without.variables(None).len(), 2);
+    }
+}

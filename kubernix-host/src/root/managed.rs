@@ -1,0 +1,90 @@
+//! Files that KuberNix writes and people may edit: an edited one is kept.
+//!
+//! The ledger holds hashes of what KuberNix wrote; a file with any other content was edited. Hashes are noted before the
+//! file is written, so that a crash in between never makes a file look edited.
+
+use super::{Error, write_atomic};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// What became of a managed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Written {
+    /// It wasn't there.
+    Created,
+    /// It had this content already.
+    Unchanged,
+    /// It had older content of ours.
+    Updated,
+    /// Someone edited it: it is as it was.
+    KeptEdited,
+}
+
+/// Of each file by path (below the ledger's directory: relative), SHA-256 of the last content and, first, the one before.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Ledger {
+    files: BTreeMap<String, Vec<String>>,
+}
+
+/// Writes a file by rename unless someone edited it since KuberNix wrote it last. `ledger` is the JSON file that remembers
+/// what was written; both files' directories must exist. Not for two threads with the same ledger at once.
+///
+/// # Errors
+/// A file can't be read or written, or the ledger can't be understood.
+pub fn write_managed(path: &Path, content: &[u8], mode: u32, ledger: &Path) -> Result<Written, Error> {
+    let current = match fs::read(path) {
+        Ok(bytes) => Some(hash(&bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(cause) => return Err(Error::io("read", path, cause)),
+    };
+    let wanted = hash(content);
+    let mut notes = read(ledger)?;
+    let home = ledger.parent().unwrap_or(Path::new("/"));
+    let key = path.strip_prefix(home).unwrap_or(path).to_string_lossy().into_owned();
+    let known = notes.files.entry(key).or_default();
+    let written = match &current {
+        None => Written::Created,
+        Some(current) if *current == wanted => Written::Unchanged,
+        Some(current) if known.contains(current) => Written::Updated,
+        Some(_) => return Ok(Written::KeptEdited),
+    };
+    let noted: Vec<String> = current.filter(|current| *current != wanted).into_iter().chain([wanted]).collect();
+    // An unchanged file keeps its older hash as well, or each second boot would rewrite the ledger.
+    if known.last() != noted.last() || written == Written::Updated {
+        *known = noted;
+        let failed = |error: serde_json::Error| Error::io("write", ledger, error.into());
+        let text = serde_json::to_string_pretty(&notes).map_err(failed)? + "\n";
+        write_atomic(ledger, text.as_bytes(), 0o600)?;
+    }
+    // Whoever replaced the file by a link to the same content keeps the link.
+    if written != Written::Unchanged || !path.is_symlink() {
+        write_atomic(path, content, mode)?;
+    }
+    Ok(written)
+}
+
+fn read(ledger: &Path) -> Result<Ledger, Error> {
+    match fs::read(ledger) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
+            path: ledger.to_owned(),
+            reason: format!("{error}; without that file every config counts as edited, remove it together with them"),
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ledger::default()),
+        Err(cause) => Err(Error::io("read", ledger, cause)),
+    }
+}
+
+/// SHA-256, hexadecimal.
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

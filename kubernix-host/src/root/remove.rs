@@ -1,0 +1,233 @@
+//! Removing a directory tree that may hold anything: odd modes, devices, very deep nesting, and, if something went badly
+//! wrong, mount points of other people's data. Nothing outside the tree is ever touched.
+//!
+//! Every name is looked up in an open directory, never by path, without following links or crossing mounts (openat2(2)):
+//! whoever moves things about meanwhile can't lead it astray.
+
+use super::Error;
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{self, AtFlags, OFlag, OpenHow, ResolveFlag};
+use nix::libc::dev_t;
+use nix::sys::stat::{self, FileStat, Mode, SFlag};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::ffi::{CStr, CString, OsStr};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Each level below the top holds a file descriptor; deeper directories are moved up to the top first.
+const MAX_DEPTH: usize = 128;
+
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// Removes `path` and all that is in it, the file `last` after everything else.
+pub(super) fn remove(path: &Path, last: &str) -> Result<(), Error> {
+    let whole = |failures| Error::Remove { path: path.to_owned(), failures };
+    let top = fcntl::open(path, DIRECTORY, Mode::empty()).map_err(|errno| Error::errno("open", path, errno))?;
+    let device = stat::fstat(&top).map_err(|errno| Error::errno("read", path, errno))?.st_dev;
+    if matches!(beneath(&top, c".", DIRECTORY), Err(Errno::ENOSYS | Errno::EPERM)) {
+        // Without openat2(2) a bind mount of the same device can't be told apart on the way: look for one before.
+        let table = "/proc/self/mountinfo";
+        let mounts = fs::read_to_string(table).map_err(|cause| Error::io("read", Path::new(table), cause))?;
+        let path = fs::canonicalize(path).map_err(|cause| Error::io("read", path, cause))?;
+        let failures: Vec<_> = mounts_below(&path, &mounts).into_iter().map(|path| Error::Mounted { path }).collect();
+        if !failures.is_empty() {
+            return Err(whole(failures));
+        }
+    }
+    let mut remover = Remover { top, path, device, failures: Vec::new(), moved: Vec::new(), count: 0 };
+    remover.everything_but(last);
+    if !remover.failures.is_empty() {
+        return Err(whole(remover.failures));
+    }
+    let last = path.join(last);
+    fs::remove_file(&last).map_err(|cause| whole(vec![Error::io("remove", &last, cause)]))?;
+    match fs::remove_dir(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
+            Err(whole(vec![Error::Mounted { path: path.to_owned() }]))
+        }
+        Err(cause) => Err(whole(vec![Error::io("remove", path, cause)])),
+    }
+}
+
+struct Remover<'a> {
+    top: OwnedFd,
+    path: &'a Path,
+    device: dev_t,
+    failures: Vec<Error>,
+    /// Directories that were too deep, by the name that they have in `top` now.
+    moved: Vec<CString>,
+    count: usize,
+}
+
+impl Remover<'_> {
+    fn everything_but(&mut self, last: &str) {
+        if let Some(top) = self.top_again() {
+            self.contents(top, self.path, 0, Some(last));
+        }
+        while let Some(name) = self.moved.pop() {
+            if let Some(top) = self.top_again() {
+                self.entry(top, &name, Some(Type::Directory), self.path, 0);
+            }
+        }
+    }
+
+    fn top_again(&mut self) -> Option<OwnedFd> {
+        let top = self.top.try_clone().map_err(|cause| self.failures.push(Error::io("open", self.path, cause)));
+        top.ok()
+    }
+
+    /// Empties a directory; `false` if something remains in it.
+    fn contents(&mut self, directory: OwnedFd, path: &Path, depth: usize, but: Option<&str>) -> bool {
+        let mut directory = match Dir::from_fd(directory) {
+            Ok(directory) => directory,
+            Err(errno) => return self.remains("read", path, errno),
+        };
+        // Names first: what readdir(3) gives while entries vanish is up to the file system.
+        let mut names = Vec::new();
+        for entry in directory.iter() {
+            match entry {
+                Ok(entry) => {
+                    let name = entry.file_name();
+                    if !matches!(name.to_bytes(), b"." | b"..") && but.map(str::as_bytes) != Some(name.to_bytes()) {
+                        names.push((name.to_owned(), entry.file_type()));
+                    }
+                }
+                Err(errno) => return self.remains("read", path, errno),
+            }
+        }
+        let mut empty = true;
+        for (name, kind) in names {
+            empty &= self.entry(directory.as_fd(), &name, kind, path, depth);
+        }
+        empty
+    }
+
+    /// Removes one entry of a directory; `false` if it remains.
+    fn entry(&mut self, parent: impl AsFd, name: &CStr, kind: Option<Type>, above: &Path, depth: usize) -> bool {
+        let parent = parent.as_fd();
+        // Some file systems don't say what an entry is.
+        let directory = match kind {
+            Some(kind) => kind == Type::Directory,
+            None => stat::fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|found| is_directory(&found)),
+        };
+        let path = || above.join(OsStr::from_bytes(name.to_bytes()));
+        if !directory {
+            return self.unlinked(unlinkat(parent, name, UnlinkatFlags::NoRemoveDir), path);
+        }
+        if depth >= MAX_DEPTH {
+            return self.moved_up(parent, name, path);
+        }
+        let path = path();
+        match self.open(parent, name) {
+            Ok(opened) => {
+                if !self.contents(opened, &path, depth + 1, None) {
+                    return false;
+                }
+                self.unlinked(unlinkat(parent, name, UnlinkatFlags::RemoveDir), || path)
+            }
+            Err(Errno::ENOENT) => true,
+            Err(Errno::EXDEV) => {
+                self.failures.push(Error::Mounted { path });
+                false
+            }
+            Err(errno) => self.remains("open", &path, errno),
+        }
+    }
+
+    /// Opens a directory of this file system in another, so that it can be read and emptied. EXDEV: something is mounted.
+    fn open(&self, parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
+        let parent = parent.as_fd();
+        let opened = match enter(parent, name, DIRECTORY) {
+            // Its owner may not even read it: make that possible, by its descriptor.
+            Err(Errno::EACCES) => {
+                let handle = enter(parent, name, DIRECTORY.union(OFlag::O_PATH))?;
+                let itself = format!("/proc/self/fd/{}", handle.as_raw_fd());
+                let all = fs::Permissions::from_mode(0o700);
+                fs::set_permissions(itself, all).map_err(|_| Errno::EACCES)?;
+                enter(parent, name, DIRECTORY)?
+            }
+            opened => opened?,
+        };
+        let found = stat::fstat(&opened)?;
+        // Where openat2(2) is missing, this is what notices a mount; a bind mount of the same device shows by neither.
+        if found.st_dev != self.device {
+            return Err(Errno::EXDEV);
+        }
+        if found.st_mode & 0o700 != 0o700 {
+            // If it fails, so will the removal of what is inside, and that is reported.
+            let _ = stat::fchmod(&opened, Mode::S_IRWXU);
+        }
+        Ok(opened)
+    }
+
+    fn moved_up(&mut self, parent: impl AsFd, name: &CStr, path: impl FnOnce() -> PathBuf) -> bool {
+        self.count += 1;
+        let target = CString::new(format!(".kubernix-removing-{}", self.count)).unwrap_or_default();
+        match fcntl::renameat(parent, name, &self.top, target.as_c_str()) {
+            Ok(()) => self.moved.push(target),
+            Err(errno) => return self.unlinked(Err(errno), path),
+        }
+        true
+    }
+
+    fn unlinked(&mut self, result: nix::Result<()>, path: impl FnOnce() -> PathBuf) -> bool {
+        match result {
+            Ok(()) | Err(Errno::ENOENT) => true,
+            Err(Errno::EBUSY) => {
+                self.failures.push(Error::Mounted { path: path() });
+                false
+            }
+            Err(errno) => self.remains("remove", &path(), errno),
+        }
+    }
+
+    fn remains(&mut self, action: &'static str, path: &Path, errno: Errno) -> bool {
+        self.failures.push(Error::errno(action, path, errno));
+        false
+    }
+}
+
+/// Opens a name in a directory, neither through links nor into mounts.
+fn beneath(parent: impl AsFd, name: &CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV;
+    fcntl::openat2(parent, name, OpenHow::new().flags(flags).resolve(resolve))
+}
+
+/// As [`beneath`], as well as it goes where openat2(2) is missing: Linux before 5.6, a sandbox that doesn't know the call.
+fn enter(parent: impl AsFd, name: &CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
+    match beneath(&parent, name, flags) {
+        Err(Errno::ENOSYS | Errno::EPERM) => fcntl::openat(&parent, name, flags, Mode::empty()),
+        opened => opened,
+    }
+}
+
+fn is_directory(found: &FileStat) -> bool {
+    SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
+}
+
+/// The mount points below a path, of the text of `/proc/self/mountinfo`.
+fn mounts_below(path: &Path, mountinfo: &str) -> Vec<PathBuf> {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| {
+        // proc(5): space, tab, newline and backslash are octal.
+        let plain = point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\");
+        PathBuf::from(plain)
+    });
+    points.filter(|point| point != path && point.starts_with(path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_below_a_path_are_found_in_the_kernels_table() {
+        let table = "36 35 98:0 / / rw - ext4 /dev/sda rw\n37 36 98:0 /home /var/a\\040b/mnt rw,noatime - ext4 /dev/sda rw\n\
+                     38 36 0:5 / /var/a\\040bc rw - tmpfs tmpfs rw\n39 36 0:5 / /var/a\\040b rw - tmpfs tmpfs rw\n";
+        assert_eq!(mounts_below(Path::new("/var/a b"), table), [Path::new("/var/a b/mnt")]);
+    }
+}

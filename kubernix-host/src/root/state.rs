@@ -1,0 +1,68 @@
+//! `state.json`: which version made a root directory, and what of the cluster can't change.
+
+use super::{Error, write};
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// The version of the directory's layout. Raised when an older KuberNix would misread a newer directory.
+pub const FORMAT: u32 = 1;
+
+/// What a root directory says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The layout's version, see [`FORMAT`].
+    pub format: u32,
+    /// The version of KuberNix that made the directory.
+    pub kubernix: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The cluster's name, which its certificates and nodes carry.
+    pub name: String,
+    /// The cluster's CIDR, known once its settings were saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cidr: Option<Ipv4Net>,
+}
+
+/// What can be read of any format.
+#[derive(Deserialize)]
+struct Header {
+    format: u32,
+    #[serde(default)]
+    kubernix: Option<String>,
+}
+
+impl State {
+    pub(super) fn new(name: String) -> Self {
+        Self { format: FORMAT, kubernix: env!("CARGO_PKG_VERSION").into(), created: Timestamp::now(), name, cidr: None }
+    }
+
+    pub(super) fn read(path: &Path) -> Result<Self, Error> {
+        let root = path.parent().unwrap_or(path).to_owned();
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::NotACluster { path: root }),
+            Err(cause) => return Err(Error::io("read", path, cause)),
+        };
+        let damaged = |error: serde_json::Error| Error::Damaged {
+            path: path.to_owned(),
+            reason: format!("{error}; if that cluster isn't needed any more, remove its directory by hand"),
+        };
+        let header: Header = serde_json::from_str(&text).map_err(damaged)?;
+        if header.format > FORMAT {
+            let version = header.kubernix.unwrap_or_else(|| "of a newer version".into());
+            return Err(Error::NewerFormat { path: root, format: header.format, known: FORMAT, version });
+        }
+        serde_json::from_str(&text).map_err(damaged)
+    }
+
+    /// Durable: without this file nobody would dare to remove the directory.
+    pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
+        let failed = |error: serde_json::Error| Error::io("write", path, error.into());
+        let text = serde_json::to_string_pretty(self).map_err(failed)? + "\n";
+        write::replace(path, text.as_bytes(), 0o600, true)
+    }
+}

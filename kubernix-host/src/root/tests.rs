@@ -1,0 +1,345 @@
+//! The root directory against real file systems: what it makes, what it refuses, what it removes and what it leaves.
+
+use super::*;
+use nix::fcntl::AT_FDCWD;
+use nix::mount::{MsFlags, mount};
+use nix::sys::stat::{Mode, SFlag, mkdirat, mknod};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use tempfile::TempDir;
+
+fn cluster() -> (TempDir, Root) {
+    let base = tempfile::tempdir().unwrap();
+    let root = Root::new(base.path(), "one");
+    root.create().unwrap();
+    (base, root)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().mode() & 0o7777
+}
+
+/// Runs a test in a mount namespace of its own thread; says why where the machine doesn't allow that.
+fn with_own_mounts(test: impl FnOnce() + Send + 'static) {
+    let run = move || {
+        if let Err(errno) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS) {
+            eprintln!("skipped: no mount namespace can be made here: {errno}");
+            return;
+        }
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+        test();
+    };
+    std::thread::spawn(run).join().unwrap();
+}
+
+fn mount_tmpfs(at: &Path, options: &str) {
+    mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some(options)).unwrap();
+}
+
+#[test]
+fn a_new_one_is_private_and_says_who_made_it() {
+    let (_base, root) = cluster();
+    assert_eq!(mode(root.path()), 0o700);
+    assert_eq!(mode(&root.path().join("state.json")), 0o600);
+    let state = root.open_existing().unwrap();
+    assert_eq!((state.format, state.name.as_str()), (FORMAT, "one"));
+    assert_eq!(state.kubernix, env!("CARGO_PKG_VERSION"));
+    assert_eq!(root.create().unwrap(), state, "a second create opens it");
+}
+
+#[test]
+fn paths_lie_inside() {
+    let root = Root::new("/base", "one");
+    assert_eq!(root.node_component("node-0", "crio"), Path::new("/base/one/nodes/node-0/crio"));
+    assert_eq!(root.control("etcd"), Path::new("/base/one/control/etcd"));
+    assert_eq!(root.control_socket(), Path::new("/base/one/run/control.sock"));
+    assert_eq!(root.name(), "one");
+}
+
+#[test]
+fn other_peoples_directories_are_neither_taken_nor_removed() {
+    let base = tempfile::tempdir().unwrap();
+    let root = Root::new(base.path(), "photos");
+    fs::create_dir(root.path()).unwrap();
+    fs::write(root.path().join("precious"), "x").unwrap();
+    for error in [root.create().unwrap_err(), root.remove().unwrap_err()] {
+        assert!(matches!(error, Error::NotACluster { .. }), "{error}");
+        assert!(error.to_string().contains("photos` is not a cluster's root directory"), "{error}");
+    }
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_empty_directory_and_a_broken_off_create_are_taken() {
+    let base = tempfile::tempdir().unwrap();
+    let root = Root::new(base.path(), "one");
+    fs::create_dir(root.path()).unwrap();
+    fs::write(root.path().join(".kubernix-tmp-1-0"), "{").unwrap();
+    root.create().unwrap();
+    root.open_existing().unwrap();
+    assert_eq!(mode(root.path()), 0o700);
+}
+
+#[test]
+fn none_is_told_from_something_else() {
+    let base = tempfile::tempdir().unwrap();
+    assert!(matches!(Root::new(base.path(), "none").open_existing(), Err(Error::Missing { .. })));
+    assert!(matches!(Root::new(base.path(), "none").remove(), Err(Error::Missing { .. })));
+    fs::write(base.path().join("file"), "").unwrap();
+    assert!(matches!(Root::new(base.path(), "file").open_existing(), Err(Error::NotACluster { .. })));
+    assert!(matches!(Root::new(base.path(), "file").create(), Err(Error::NotACluster { .. })));
+}
+
+#[test]
+fn a_newer_versions_directory_is_refused_with_what_to_do() {
+    let (_base, root) = cluster();
+    let newer = r#"{ "format": 7, "kubernix": "3.2.1", "created": 12, "shards": [] }"#;
+    fs::write(root.path().join("state.json"), newer).unwrap();
+    for error in [root.create().unwrap_err(), root.remove().unwrap_err()] {
+        let text = error.to_string();
+        assert!(text.contains("made by KuberNix 3.2.1 (format 7, this version knows 1): use that version"), "{text}");
+    }
+    assert!(root.path().is_dir());
+}
+
+#[test]
+fn a_damaged_state_is_named() {
+    let (_base, root) = cluster();
+    fs::write(root.path().join("state.json"), "{ \"format\": }").unwrap();
+    let text = root.open_existing().unwrap_err().to_string();
+    assert!(text.contains("state.json` can't be understood") && text.contains("line 1 column 13"), "{text}");
+}
+
+#[test]
+fn errors_of_the_disk_name_path_and_cause() {
+    let error = Root::new("/proc/kubernix-test", "one").create().unwrap_err().to_string();
+    assert!(error.contains("can't make the directory `/proc/kubernix-test`: No such file"), "{error}");
+    let base = tempfile::tempdir().unwrap();
+    let file = base.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = Root::new(&file, "one").create().unwrap_err().to_string();
+    assert!(error.contains("File exists"), "{error}");
+    let error = write_atomic(&file.join("config"), b"x", 0o600).unwrap_err().to_string();
+    assert!(error.contains("file/config`: Not a directory"), "{error}");
+    let error = write_atomic(&base.path().join("none/config"), b"x", 0o600).unwrap_err().to_string();
+    assert!(error.contains("can't write") && error.contains("none/config`: No such file"), "{error}");
+}
+
+#[test]
+fn a_full_disk_is_said_and_leaves_the_old_content() {
+    with_own_mounts(|| {
+        let (_base, root) = cluster();
+        fs::create_dir(root.images()).unwrap();
+        mount_tmpfs(&root.images(), "size=64k");
+        let file = root.images().join("config");
+        assert!(write_atomic(&file, b"old", 0o600).unwrap());
+        let error = write_atomic(&file, &vec![b'x'; 1 << 20], 0o600).unwrap_err().to_string();
+        assert!(error.contains("images/config`: No space left on device"), "{error}");
+        assert!(error.contains("free some space there or choose another --root"), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        assert_eq!(fs::read_dir(root.images()).unwrap().count(), 1, "nothing half-written remains");
+    });
+}
+
+#[test]
+fn a_read_only_disk_is_said() {
+    with_own_mounts(|| {
+        let base = tempfile::tempdir().unwrap();
+        mount_tmpfs(base.path(), "ro");
+        let error = Root::new(base.path(), "one").create().unwrap_err().to_string();
+        assert!(
+            error.contains("one`: Read-only file system") && error.contains("choose a --root that can be"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn writing_again_changes_only_what_differs() {
+    let base = tempfile::tempdir().unwrap();
+    let file = base.path().join("config");
+    assert!(write_atomic(&file, b"one", 0o640).unwrap());
+    let inode = fs::metadata(&file).unwrap().ino();
+    assert!(!write_atomic(&file, b"one", 0o600).unwrap());
+    assert_eq!((fs::metadata(&file).unwrap().ino(), mode(&file)), (inode, 0o600));
+    assert!(write_atomic(&file, b"two", 0o600).unwrap());
+    assert_eq!(fs::read(&file).unwrap(), b"two");
+}
+
+#[test]
+fn a_link_is_replaced_not_written_through() {
+    let base = tempfile::tempdir().unwrap();
+    let (target, link) = (base.path().join("target"), base.path().join("link"));
+    fs::write(&target, "theirs").unwrap();
+    symlink(&target, &link).unwrap();
+    assert!(write_atomic(&link, b"ours", 0o600).unwrap());
+    assert_eq!(fs::read(&target).unwrap(), b"theirs");
+    assert!(!link.is_symlink());
+}
+
+#[test]
+fn edited_files_are_kept_and_ours_updated() {
+    let (_base, root) = cluster();
+    let (file, ledger) = (root.path().join("crio.conf"), root.managed_file());
+    let write = |content: &str| write_managed(&file, content.as_bytes(), 0o600, &ledger).unwrap();
+    assert_eq!(write("a"), Written::Created);
+    assert_eq!(write("a"), Written::Unchanged);
+    assert_eq!(write("b"), Written::Updated);
+    let noted = fs::read(&ledger).unwrap();
+    assert_eq!(write("b"), Written::Unchanged);
+    assert_eq!(fs::read(&ledger).unwrap(), noted, "an unchanged file costs no write");
+    fs::write(&file, "mine").unwrap();
+    assert_eq!(write("b"), Written::KeptEdited);
+    assert_eq!(write("c"), Written::KeptEdited);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    fs::write(&file, "c").unwrap();
+    assert_eq!(write("c"), Written::Unchanged);
+    assert_eq!(write("d"), Written::Updated, "who edits it to our content gives it back");
+    fs::remove_file(&file).unwrap();
+    assert_eq!(write("d"), Written::Created);
+}
+
+#[test]
+fn a_crash_between_note_and_file_makes_no_edit() {
+    let (_base, root) = cluster();
+    let (file, ledger) = (root.path().join("crio.conf"), root.managed_file());
+    write_managed(&file, b"old", 0o600, &ledger).unwrap();
+    // As after a note of "new" that the file didn't follow.
+    write_managed(&file, b"new", 0o600, &ledger).unwrap();
+    fs::write(&file, "old").unwrap();
+    assert_eq!(write_managed(&file, b"new", 0o600, &ledger).unwrap(), Written::Updated);
+}
+
+#[test]
+fn a_file_that_was_never_ours_is_kept() {
+    let (_base, root) = cluster();
+    let file = root.path().join("crio.conf");
+    fs::write(&file, "theirs").unwrap();
+    assert_eq!(write_managed(&file, b"ours", 0o600, &root.managed_file()).unwrap(), Written::KeptEdited);
+    assert_eq!(fs::read(&file).unwrap(), b"theirs");
+}
+
+#[test]
+fn the_ledger_survives_a_move_of_the_directory() {
+    let (base, root) = cluster();
+    write_managed(&root.path().join("a"), b"1", 0o600, &root.managed_file()).unwrap();
+    let moved = Root::new(base.path(), "two");
+    fs::rename(root.path(), moved.path()).unwrap();
+    assert_eq!(write_managed(&moved.path().join("a"), b"2", 0o600, &moved.managed_file()).unwrap(), Written::Updated);
+}
+
+#[test]
+fn list_names_clusters_only() {
+    let (base, _one) = cluster();
+    Root::new(base.path(), "another").create().unwrap();
+    fs::create_dir(base.path().join("photos")).unwrap();
+    fs::write(base.path().join("file"), "").unwrap();
+    let names: Vec<String> = list(base.path()).unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["another", "one"]);
+    assert_eq!(list(&base.path().join("none")).unwrap(), []);
+    assert!(list(&base.path().join("file")).unwrap_err().to_string().contains("file`: Not a directory"));
+}
+
+#[test]
+fn all_goes_whatever_its_mode_and_nothing_else() {
+    let (base, root) = cluster();
+    let precious = base.path().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("file"), "x").unwrap();
+    let layer = root.node_component("node-0", "crio").join("storage/overlay/l1/diff");
+    fs::create_dir_all(&layer).unwrap();
+    symlink(&precious, layer.join("link")).unwrap();
+    symlink("/", layer.join("slash")).unwrap();
+    symlink("nowhere", layer.join("dangling")).unwrap();
+    for index in 0..500 {
+        fs::write(layer.join(format!("file{index}")), "x").unwrap();
+    }
+    nix::unistd::mkfifo(&layer.join("fifo"), Mode::S_IRUSR).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(layer.join("socket")).unwrap();
+    // An overlay's whiteout, where the machine lets us make one.
+    let _ = mknod(&layer.join("whiteout"), SFlag::S_IFCHR, Mode::empty(), 0);
+    for mode in [0o000, 0o300, 0o400, 0o1555, 0o6711] {
+        let directory = layer.join(format!("mode{mode:o}"));
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("inside"), "x").unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    root.remove().unwrap();
+    assert!(!root.path().exists());
+    assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "x");
+}
+
+#[test]
+fn no_depth_is_too_deep() {
+    let (_base, root) = cluster();
+    let mut at = nix::fcntl::open(root.path(), nix::fcntl::OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..3000 {
+        mkdirat(&at, "d", Mode::S_IRWXU).unwrap();
+        at = nix::fcntl::openat(&at, "d", nix::fcntl::OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+    }
+    drop(at);
+    root.remove().unwrap();
+    assert!(!root.path().exists());
+    assert!(nix::sys::stat::fstatat(AT_FDCWD, root.path(), nix::fcntl::AtFlags::empty()).is_err());
+}
+
+#[test]
+fn a_root_that_is_a_link_is_not_followed() {
+    let (base, root) = cluster();
+    let link = Root::new(base.path(), "link");
+    symlink(root.path(), link.path()).unwrap();
+    let error = link.remove().unwrap_err().to_string();
+    assert!(error.contains("can't open") && error.contains("link`"), "{error}");
+    root.open_existing().unwrap();
+}
+
+#[test]
+fn mounts_are_left_alone_and_the_rest_goes() {
+    with_own_mounts(|| {
+        let (base, root) = cluster();
+        let precious = base.path().join("precious");
+        fs::create_dir(&precious).unwrap();
+        fs::write(precious.join("file"), "x").unwrap();
+        let (bound, other, file) =
+            (root.path().join("a/bound"), root.path().join("b/other"), root.path().join("c/file"));
+        for directory in [&bound, &other, &root.path().join("c")] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        fs::write(&file, "").unwrap();
+        let bind =
+            |from: &Path, to: &Path| mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+        // The same file system: its device number gives nothing away.
+        bind(&precious, &bound);
+        bind(&precious.join("file"), &file);
+        mount_tmpfs(&other, "size=64k");
+        fs::write(other.join("file"), "y").unwrap();
+        fs::write(root.path().join("b/plain"), "z").unwrap();
+
+        let Error::Remove { failures, .. } = root.remove().unwrap_err() else { panic!("not a Remove") };
+        let mut mounted: Vec<_> = failures
+            .iter()
+            .map(|failure| match failure {
+                Error::Mounted { path } => path.as_path(),
+                other => panic!("{other}"),
+            })
+            .collect();
+        mounted.sort();
+        assert_eq!(mounted, [&bound, &other, &file]);
+        assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "x");
+        assert_eq!(fs::read_to_string(other.join("file")).unwrap(), "y");
+        assert!(!root.path().join("b/plain").exists(), "it goes on past what it can't remove");
+
+        for point in [&bound, &other, &file] {
+            nix::mount::umount(point).unwrap();
+        }
+        root.remove().unwrap();
+        assert!(!root.path().exists(), "and can be tried again");
+        assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "x");
+    });
+}
+
+#[test]
+fn many_failures_are_all_returned_and_some_shown() {
+    let failures = (0..25).map(|n| Error::Mounted { path: format!("/m{n}").into() }).collect();
+    let text = Error::Remove { path: "/x".into(), failures }.to_string();
+    assert!(text.contains("/m19`") && !text.contains("/m20`") && text.ends_with("and 5 more"), "{text}");
+}

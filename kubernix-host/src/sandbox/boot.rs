@@ -1,0 +1,49 @@
+//! What the command hands to the sandbox: all that the init needs to plan and run the cluster.
+
+use crate::graph::Environment;
+use crate::root::{Error as RootError, Root, write_atomic};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+/// All that the init needs to plan and run the cluster.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Boot {
+    /// What contexts are cut from.
+    pub environment: Environment,
+    /// Roles that were given a component.
+    pub slots: BTreeMap<String, String>,
+    /// The API server's port on the host's 127.0.0.1.
+    pub api_port: u16,
+    /// The host name inside.
+    pub hostname: String,
+    /// How long the boot may take, in seconds.
+    pub boot_timeout_s: u64,
+}
+
+/// `run/boot.json` of a root directory.
+pub struct BootFile;
+
+impl BootFile {
+    fn path(root: &Root) -> PathBuf {
+        root.run().join("boot.json")
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The root directory can't be written.
+    pub fn write(root: &Root, boot: &Boot) -> Result<(), RootError> {
+        let text = serde_json::to_vec_pretty(boot).unwrap_or_default();
+        write_atomic(&Self::path(root), &text, 0o600).map(drop)
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// It isn't there, or isn't what [`BootFile::write`] wrote.
+    pub fn read(root: &Root) -> io::Result<Boot> {
+        serde_json::from_slice(&std::fs::read(Self::path(root))?).map_err(Into::into)
+    }
+}

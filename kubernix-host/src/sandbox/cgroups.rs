@@ -1,0 +1,187 @@
+//! The cluster's cgroups: `kubernix/NAME` below the root of every hierarchy that is mounted, v1, hybrid or v2.
+//!
+//! Only groups of that name are made and removed; the hierarchies and other groups belong to others.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The group that all clusters of this program lie in.
+const PARENT: &str = "kubernix";
+/// The group of our own and the control plane's processes. In v2, groups with children have no processes of their own.
+const LEAF: &str = "system";
+
+/// A mounted hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Where it is mounted.
+    pub mount: PathBuf,
+    /// The unified hierarchy of cgroup v2.
+    pub unified: bool,
+    /// The v1 mount's options, among them its controllers.
+    pub options: BTreeSet<String>,
+}
+
+/// The mounted hierarchies, by a mountinfo file (proc_pid_mountinfo(5)).
+pub fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
+    let parse = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut right = right.split(' ');
+        let unified = match right.next()? {
+            "cgroup2" => true,
+            "cgroup" => false,
+            _ => return None,
+        };
+        let options = right.nth(1)?.split(',').map(str::to_owned).collect();
+        Some(Hierarchy { mount: left.split(' ').nth(4)?.into(), unified, options })
+    };
+    mountinfo.lines().filter_map(parse).collect()
+}
+
+/// The hierarchies of this mount namespace.
+pub fn mounted() -> Vec<Hierarchy> {
+    hierarchies(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
+}
+
+/// `v1`, `hybrid` or `v2`: as systemd and the kubelet tell them apart.
+pub fn version(hierarchies: &[Hierarchy]) -> &'static str {
+    let v1 = hierarchies.iter().any(|h| !h.unified && !h.options.iter().any(|o| o.starts_with("name=")));
+    match (v1, hierarchies.iter().any(|h| h.unified)) {
+        (false, _) => "v2",
+        (true, true) => "hybrid",
+        (true, false) => "v1",
+    }
+}
+
+/// The cluster's group below a hierarchy's root: `/kubernix/NAME`.
+pub fn path(cluster: &str) -> String {
+    format!("/{PARENT}/{cluster}")
+}
+
+impl Hierarchy {
+    fn parent(&self) -> PathBuf {
+        self.mount.join(PARENT)
+    }
+
+    fn cluster(&self, cluster: &str) -> PathBuf {
+        self.parent().join(cluster)
+    }
+
+    /// Makes the cluster's group.
+    ///
+    /// # Errors
+    /// The kernel refuses: no privileges, or a read-only mount.
+    pub fn create(&self, cluster: &str, version: &str) -> io::Result<()> {
+        for group in [self.parent(), self.cluster(cluster), self.cluster(cluster).join(LEAF)] {
+            match std::fs::create_dir(&group) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                if !self.unified && group.join(file).exists() {
+                    inherit(&group, file)?;
+                }
+            }
+        }
+        // In a hybrid set-up the controllers are v1's; enabling the few that sit here would take them away from it.
+        if self.unified && version == "v2" {
+            for group in [self.mount.clone(), self.parent(), self.cluster(cluster)] {
+                enable_controllers(&group)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves this process into the cluster's group; what it starts from then on is born there.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn join(&self, cluster: &str) -> io::Result<()> {
+        std::fs::write(self.cluster(cluster).join(LEAF).join("cgroup.procs"), "0")
+    }
+
+    /// Moves this process out again, so that the group can be removed.
+    pub fn leave(&self) {
+        let _ = std::fs::write(self.mount.join("cgroup.procs"), "0");
+    }
+
+    /// Removes the cluster's group with all below it, and the parent when it was the last.
+    ///
+    /// # Errors
+    /// A group is still in use after a second.
+    pub fn remove(&self, cluster: &str) -> io::Result<()> {
+        remove_tree(&self.cluster(cluster))?;
+        // Other clusters may live here.
+        let _ = std::fs::remove_dir(self.parent());
+        Ok(())
+    }
+}
+
+/// Copies a cpuset's setting down from the parent: v1 groups start empty, and take no process until they aren't.
+fn inherit(group: &Path, file: &str) -> io::Result<()> {
+    let own = std::fs::read_to_string(group.join(file))?;
+    if !own.trim().is_empty() {
+        return Ok(());
+    }
+    let parent = group.parent().unwrap_or(group).join(file);
+    std::fs::write(group.join(file), std::fs::read_to_string(parent)?.trim())
+}
+
+/// Makes all controllers that a v2 group has available to its children.
+fn enable_controllers(group: &Path) -> io::Result<()> {
+    let there = std::fs::read_to_string(group.join("cgroup.controllers"))?;
+    for controller in there.split_whitespace() {
+        // One that can't be enabled (real-time processes outside of the root group) is the kubelet's to complain about.
+        if let Err(error) = std::fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")) {
+            log::debug!("cgroup controller {controller} can't be enabled in {}: {error}", group.display());
+        }
+    }
+    Ok(())
+}
+
+fn remove_tree(group: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(group) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path())?;
+        }
+    }
+    // A process that was just killed leaves its group a moment later.
+    for _ in 0..200 {
+        match std::fs::remove_dir(group) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => return Ok(()),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("{} is still in use", group.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+30 25 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct
+32 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
+33 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
+
+    #[test]
+    fn versions_are_told_apart() {
+        let all = hierarchies(HYBRID);
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[0].mount, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+        assert_eq!(version(&all), "hybrid");
+        assert_eq!(version(&all[..2]), "v1");
+        assert_eq!(version(&all[2..]), "v2");
+        assert_eq!(version(&all[1..]), "v2", "a named hierarchy beside v2 has no controllers");
+    }
+}

@@ -1,0 +1,51 @@
+//! Programs inside a running sandbox, started from outside.
+
+use super::SandboxIds;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{SigSet, Signal};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::Command;
+
+/// Runs a program inside a sandbox with this process's terminal, and waits for its end. Returns its exit code, as a shell puts
+/// it: 128 + N where signal N ended it.
+///
+/// # Errors
+/// The sandbox is gone, or the program can't be started.
+pub fn run(ids: SandboxIds, argv: &[OsString], environment: &[(String, String)]) -> io::Result<i32> {
+    let [program, args @ ..] = argv else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let open = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", ids.init.pid));
+    let (pid, mount, net, uts, ipc) = (open("pid")?, open("mnt")?, open("net")?, open("uts")?, open("ipc")?);
+    if !ids.init.is_alive() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the sandbox ended just now"));
+    }
+    // Only children get it, which is why the program is one and doesn't replace this process.
+    setns(&pid, CloneFlags::CLONE_NEWPID)?;
+    let enter = move || {
+        setns(&net, CloneFlags::CLONE_NEWNET)?;
+        setns(&uts, CloneFlags::CLONE_NEWUTS)?;
+        setns(&ipc, CloneFlags::CLONE_NEWIPC)?;
+        Ok(setns(&mount, CloneFlags::CLONE_NEWNS)?)
+    };
+    #[allow(clippy::disallowed_methods)] // Not a process of the cluster's own: the user's, in the user's terminal.
+    let mut command = Command::new(program);
+    command.args(args).envs(environment.iter().map(|(key, value)| (key, value)));
+    // SAFETY: between fork and exec only setns(2) is called, on descriptors that the closure owns; nothing is allocated.
+    unsafe { command.pre_exec(enter) };
+    foreground(command)
+}
+
+/// Runs a program in the foreground of this process's terminal and waits for its end: the terminal's interrupts are the
+/// program's, not ours. Returns its exit code as [`run`] does.
+///
+/// # Errors
+/// The program can't be started.
+pub fn foreground(mut command: Command) -> io::Result<i32> {
+    let mut child = command.spawn()?;
+    // After the start: a child inherits what is blocked.
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGQUIT]).thread_block()?;
+    let status = child.wait()?;
+    Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1))
+}

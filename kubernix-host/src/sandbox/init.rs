@@ -1,0 +1,89 @@
+//! The init: PID 1 of the sandbox. It furnishes the namespaces that it was born into, and hands over to the engine.
+
+use super::cgroups::Hierarchy;
+use super::channel::ChannelEnd;
+use super::keeper::inherited;
+use super::mounts::Mounts;
+use super::{Boot, BootFile};
+use crate::root::Root;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, sethostname};
+use std::ffi::OsString;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// What the engine finds when the sandbox stands.
+pub struct Inside {
+    /// The cluster's directory.
+    pub root: Root,
+    /// What to boot.
+    pub boot: Boot,
+    /// The line to the keeper: orders come in, and its end means that the keeper is gone.
+    pub life: UnixStream,
+    /// The line to the command that boots.
+    pub channel: ChannelEnd,
+    /// The host's socket for the API server.
+    pub listener: TcpListener,
+    hierarchies: Vec<Hierarchy>,
+}
+
+/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE NAME LIFE-FD CHANNEL-FD LISTENER-FD.
+///
+/// # Errors
+/// The kernel refuses something; the text says what.
+pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
+    let [base, name, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
+    // SAFETY: this is the start of a process that the keeper made.
+    let fds = unsafe { inherited(fds) }?;
+    let [life, channel, listener] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let root = Root::new(Path::new(base), name.to_str().ok_or(io::ErrorKind::InvalidInput)?);
+    let boot = BootFile::read(&root)?;
+    sethostname(&boot.hostname)?;
+    let hierarchies = Mounts { root: root.path().to_owned(), private: private_directories(&boot) }.apply()?;
+    for hierarchy in &hierarchies {
+        // Those that were mounted only inside are new.
+        hierarchy.create(&boot.environment.cluster, super::cgroups::version(&hierarchies))?;
+        hierarchy.join(&boot.environment.cluster)?;
+    }
+    // The API server and etcd hold many connections; what this process may have, its children inherit.
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    }
+    Ok(Inside { root, boot, life: life.into(), channel: channel.into(), listener: listener.into(), hierarchies })
+}
+
+/// Fixed paths of the kubelet and CNI, which clusters would fight over, become the node's own.
+fn private_directories(boot: &Boot) -> Vec<(PathBuf, PathBuf)> {
+    let Some(node) = boot.environment.nodes.first() else { return Vec::new() };
+    let own = boot.environment.node_dir(&node.name).join("host");
+    let fixed = ["/var/log", "/var/lib/kubelet", "/var/lib/cni"];
+    fixed.into_iter().map(|path| (own.join(path.trim_start_matches('/').replace('/', "-")), path.into())).collect()
+}
+
+impl Inside {
+    /// Ends every other process of the sandbox and waits until they are gone.
+    pub fn kill_all(&self) {
+        // From PID 1 of a namespace, -1 is everything in it but itself, and nothing outside.
+        let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+        while waitpid(None, None).is_ok() {}
+    }
+
+    /// Cleans up in the keeper's place: ends everything and removes the cgroups.
+    pub fn clean_without_keeper(&self) {
+        self.kill_all();
+        for hierarchy in &self.hierarchies {
+            hierarchy.leave();
+            if let Err(error) = hierarchy.remove(&self.boot.environment.cluster) {
+                log::warn!("{error}");
+            }
+        }
+        let _ = std::fs::remove_file(self.root.control_socket());
+        let _ = std::fs::remove_file(super::SandboxIds::path(&self.root));
+    }
+}

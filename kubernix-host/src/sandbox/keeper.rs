@@ -1,0 +1,195 @@
+//! The keeper: the one process of a cluster that stays in the host's namespaces.
+//!
+//! It holds the lock, starts the init in new namespaces, waits for its end and removes the cgroups. It does nothing else, so
+//! that there is little that could end it; if something does, the init takes over the cleaning.
+
+use super::cgroups::{self, Hierarchy};
+use super::channel::ChannelEnd;
+use super::lock::Lock;
+use super::{Order, ProcessId, SandboxIds, hugetlb, names};
+use crate::root::Root;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, setsid};
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// What a keeper is started with.
+pub struct KeeperStart<'a> {
+    /// The `kubernix` binary.
+    pub executable: &'a Path,
+    /// The directory of all clusters.
+    pub base: &'a Path,
+    /// The cluster's name.
+    pub name: &'a str,
+    /// The cluster's lock, which the keeper holds on.
+    pub lock: Lock,
+    /// The socket at which the host reaches the API server.
+    pub listener: TcpListener,
+    /// The line to the command that boots.
+    pub channel: ChannelEnd,
+}
+
+/// Starts a keeper in a session of its own; it goes on when the caller ends.
+///
+/// # Errors
+/// The program can't be started, or its log not be written.
+pub fn start(start: KeeperStart<'_>) -> io::Result<()> {
+    let root = Root::new(start.base, start.name);
+    let log = OpenOptions::new().create(true).append(true).open(root.run().join("keeper.log"))?;
+    let fds = [start.lock.0.as_fd(), start.channel.as_fd(), start.listener.as_fd()];
+    let mut command = own_program(start.executable, names::KEEPER, start.base, start.name, &fds);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.spawn().map(drop)
+}
+
+/// A hidden command of our own binary that inherits these descriptors, given as arguments.
+fn own_program(program: &Path, name: &str, base: &Path, cluster: &str, fds: &[BorrowedFd<'_>]) -> Command {
+    #[allow(clippy::disallowed_methods)] // Our own processes are started here and nowhere else.
+    let mut command = Command::new(program);
+    command.arg(name).arg(base).arg(cluster).args(fds.iter().map(|fd| fd.as_raw_fd().to_string()));
+    let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let inherit = move || {
+        for number in &numbers {
+            // SAFETY: the caller of `spawn` still holds the descriptors, so they are open in the child.
+            let fd = unsafe { BorrowedFd::borrow_raw(*number) };
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only fcntl(2) is called, which is async-signal-safe, and nothing is allocated.
+    unsafe { command.pre_exec(inherit) };
+    command
+}
+
+/// The descriptors that [`own_program`] handed on, from the arguments.
+///
+/// # Safety
+/// Must be called once, by the process that was started so, before it opens anything: the numbers are then its own.
+pub(super) unsafe fn inherited(args: &[OsString]) -> io::Result<Vec<OwnedFd>> {
+    let number = |arg: &OsString| {
+        let number = arg.to_str().and_then(|text| text.parse::<RawFd>().ok());
+        number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a descriptor's number is expected"))
+    };
+    let own = |number: RawFd| {
+        // SAFETY: the caller says that the numbers are this process's own and used once.
+        let fd = unsafe { OwnedFd::from_raw_fd(number) };
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        Ok(fd)
+    };
+    args.iter().map(|arg| number(arg).and_then(own)).collect()
+}
+
+/// The keeper's main: ROOT-BASE NAME LOCK-FD CHANNEL-FD LISTENER-FD.
+///
+/// # Errors
+/// The sandbox can't be made; nothing of it is left.
+pub fn run(args: &[OsString]) -> io::Result<()> {
+    let [base, name, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
+    // SAFETY: this is the start of a process that `start` made.
+    let fds = unsafe { inherited(fds) }?;
+    let [_lock, channel, listener] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let name = name.to_str().ok_or(io::ErrorKind::InvalidInput)?;
+    let root = Root::new(Path::new(base), name);
+    // Started with an own process group by `start`'s caller or not: a session keeps terminals' signals away.
+    match setsid() {
+        Err(errno) if errno != Errno::EPERM => return Err(errno.into()),
+        _ => {}
+    }
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD]);
+    signals.thread_block()?;
+    let signals = SignalFd::new(&signals)?;
+
+    let hierarchies = cgroups::mounted();
+    let version = cgroups::version(&hierarchies);
+    let result = (|| {
+        for hierarchy in &hierarchies {
+            hierarchy.create(name, version)?;
+        }
+        let (life, far) = UnixStream::pair()?;
+        let init = start_init(base, name, [far.as_fd(), channel.as_fd(), listener.as_fd()])?;
+        drop((far, listener));
+        let init_pid = Pid::from_raw(init.id().cast_signed());
+        SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init_pid)? }.write(&root);
+        wait(init_pid, &signals, life)
+    })();
+    let _ = std::fs::remove_file(SandboxIds::path(&root));
+    let _ = std::fs::remove_file(root.control_socket());
+    clean(&hierarchies, name, &root);
+    // The channel closes last: whoever reads it to its end finds nothing left.
+    drop(channel);
+    result
+}
+
+fn start_init(base: &OsString, name: &str, fds: [BorrowedFd<'_>; 3]) -> io::Result<Child> {
+    let executable = std::env::current_exe()?;
+    // Only children get it: the first one becomes PID 1.
+    unshare(CloneFlags::CLONE_NEWPID)?;
+    let mut command = own_program(&executable, names::INIT, Path::new(base), name, &fds);
+    let others =
+        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
+    let enter = move || {
+        SigSet::all().thread_unblock()?;
+        Ok(unshare(others)?)
+    };
+    // SAFETY: between fork and exec only sigprocmask(2) and unshare(2) are called, and nothing is allocated.
+    unsafe { command.pre_exec(enter) };
+    command.spawn()
+}
+
+/// Waits for the init's end. A signal asks it to stop in order, a second one ends it.
+fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<()> {
+    let mut asked = false;
+    loop {
+        let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            other => other?,
+        };
+        let signal = signals.read_signal()?.and_then(|info| Signal::try_from(info.ssi_signo.cast_signed()).ok());
+        match signal {
+            Some(Signal::SIGTERM | Signal::SIGINT) => {
+                let order = if asked { Order::Kill } else { Order::Interrupt };
+                asked = true;
+                let _ = life.write_all(&[order.byte()]);
+            }
+            _ => {}
+        }
+        match waitpid(init, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
+            Ok(_) | Err(Errno::ECHILD) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Removes the cluster's cgroups; goes on past errors.
+fn clean(hierarchies: &[Hierarchy], name: &str, root: &Root) {
+    for hierarchy in hierarchies {
+        if let Err(error) = hierarchy.remove(name) {
+            log::warn!("cgroup of {name} can't be removed: {error}");
+        }
+    }
+    if hugetlb::is_needed(hierarchies)
+        && let Err(error) = hugetlb::clean(name, &root.run())
+    {
+        log::warn!("hugetlb cgroup of {name} can't be removed: {error}");
+    }
+}
+
+/// Removes what a cluster whose two carriers were both killed left: its cgroups. The caller holds the lock.
+pub fn clean_up_after(root: &Root, name: &str) {
+    clean(&cgroups::mounted(), name, root);
+}

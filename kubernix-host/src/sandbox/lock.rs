@@ -1,0 +1,51 @@
+//! One keeper a cluster: a file lock that the kernel gives back when the keeper goes.
+
+use crate::root::{Error as RootError, Root};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
+
+/// Held for as long as the cluster's keeper lives. Whoever inherits the descriptor holds it on.
+pub struct Lock(pub(super) Flock<File>);
+
+fn open(root: &Root) -> Result<File, RootError> {
+    let path = root.lock_file();
+    let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&path);
+    file.map_err(|source| RootError::io("open", &path, source))
+}
+
+/// Takes the lock of a cluster; `None` where it is taken: the cluster runs.
+///
+/// # Errors
+/// The lock file can't be opened.
+pub fn take(root: &Root) -> Result<Option<Lock>, RootError> {
+    match Flock::lock(open(root)?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(Lock(lock))),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(RootError::errno("lock", &root.lock_file(), errno)),
+    }
+}
+
+/// Whether a keeper holds the lock.
+pub fn is_taken(root: &Root) -> bool {
+    root.lock_file().exists() && matches!(take(root), Ok(None))
+}
+
+/// Waits until no keeper holds the lock, and takes it; `None` when the time is over.
+///
+/// # Errors
+/// The lock file can't be opened.
+pub fn wait(root: &Root, limit: Duration) -> Result<Option<Lock>, RootError> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(lock) = take(root)? {
+            return Ok(Some(lock));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,143 @@
+//! The sandbox's view of the file system: the host's, with the parts that clusters would fight over replaced.
+//!
+//! Everything here happens in a mount namespace that was just made, and is private towards the host from the first call.
+
+use super::cgroups::{Hierarchy, hierarchies};
+use super::hugetlb;
+use nix::mount::{MsFlags, mount};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the host's mounts wait while `/sys` and `/var/lib` are replaced: on the sandbox's own tmpfs.
+const STASH: &str = "/run/.kubernix";
+
+/// What a sandbox replaces.
+pub struct Mounts {
+    /// The cluster's root directory, which stays where it is.
+    pub root: PathBuf,
+    /// Directories of the cluster, and the fixed paths at which programs expect them: `/var/lib/kubelet`, `/var/log`.
+    pub private: Vec<(PathBuf, PathBuf)>,
+}
+
+fn none() -> Option<&'static str> {
+    None
+}
+
+fn bind(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(mount(Some(from), to, none(), MsFlags::MS_BIND | MsFlags::MS_REC, none())?)
+}
+
+fn shift(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(mount(Some(from), to, none(), MsFlags::MS_MOVE, none())?)
+}
+
+fn fresh(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> io::Result<()> {
+    let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    Ok(mount(Some(kind), at, Some(kind), flags, options)?)
+}
+
+fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
+}
+
+impl Mounts {
+    /// Replaces what has to be replaced. The hierarchies returned are the ones that are seen inside.
+    ///
+    /// # Errors
+    /// The kernel refuses a mount; the text says which.
+    pub fn apply(&self) -> io::Result<Vec<Hierarchy>> {
+        let all = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        step("making mounts private", mount(none(), "/", none(), all, none()).map_err(Into::into))?;
+        let outside = fs::read_to_string("/proc/self/mountinfo")?;
+        step("mounting /proc", fresh("proc", "/proc", MsFlags::MS_NOEXEC, None))?;
+        step("mounting /run", fresh("tmpfs", "/run", MsFlags::empty(), Some("mode=755")))?;
+        fs::create_dir_all(STASH)?;
+        step("replacing /sys", replace_sys(&outside))?;
+        step("replacing /var/lib", self.replace_var_lib())?;
+        for (from, to) in &self.private {
+            fs::create_dir_all(from)?;
+            let result = fs::create_dir_all(to).and_then(|()| bind(from, to));
+            step(&format!("mounting {}", to.display()), result)?;
+        }
+        // Containers with mount propagation need it; towards the host everything stays private.
+        let all = MsFlags::MS_REC | MsFlags::MS_SHARED;
+        step("sharing mounts", mount(none(), "/", none(), all, none()).map_err(Into::into))?;
+        Ok(hierarchies(&fs::read_to_string("/proc/self/mountinfo")?))
+    }
+
+    /// Puts an overlay over `/var/lib`, so that mount points can be made there without a trace on the host.
+    fn replace_var_lib(&self) -> io::Result<()> {
+        let lib = Path::new("/var/lib");
+        let stash = Path::new(STASH).join("root");
+        let inside = self.root.starts_with(lib);
+        if inside {
+            fs::create_dir(&stash)?;
+            bind(&self.root, &stash)?;
+        }
+        let (upper, work) = (format!("{STASH}/upper"), format!("{STASH}/work"));
+        fs::create_dir(&upper)?;
+        fs::create_dir(&work)?;
+        let options = format!("lowerdir=/var/lib,upperdir={upper},workdir={work}");
+        if let Err(error) = fresh("overlay", "/var/lib", MsFlags::empty(), Some(&options)) {
+            log::info!("no overlay over /var/lib ({error}): it is empty inside");
+            fresh("tmpfs", "/var/lib", MsFlags::empty(), Some("mode=755"))?;
+        }
+        if inside {
+            fs::create_dir_all(&self.root)?;
+            shift(&stash, &self.root)?;
+        }
+        Ok(())
+    }
+}
+
+/// A fresh sysfs shows the sandbox's own network links. What is mounted below the host's is carried over, cgroups with a
+/// directory of their own, so that a further hierarchy finds a place.
+fn replace_sys(outside: &str) -> io::Result<()> {
+    let below = |line: &str| {
+        let point = line.split(' ').nth(4)?;
+        let rest = point.strip_prefix("/sys/")?;
+        Some((PathBuf::from(point), Path::new(STASH).join(rest.replace('/', "-"))))
+    };
+    let mut carried: Vec<(PathBuf, PathBuf)> = outside.lines().filter_map(below).collect();
+    let cgroup_root = Path::new("/sys/fs/cgroup");
+    let v2_only = hierarchies(outside).iter().any(|h| h.unified && h.mount == cgroup_root);
+    // The tmpfs that holds v1's hierarchies is the host's: it gets a stand-in, and only what is in it is carried.
+    carried.retain(|(point, _)| v2_only || point != cgroup_root);
+    let links = if v2_only { Vec::new() } else { symlinks(cgroup_root) };
+    carried.dedup_by(|a, b| a.0 == b.0);
+    for (point, stash) in &carried {
+        fs::create_dir_all(stash)?;
+        mount(Some(point), stash, none(), MsFlags::MS_BIND, none())?;
+    }
+    fresh("sysfs", "/sys", MsFlags::MS_NOEXEC, None)?;
+    if !v2_only {
+        fresh("tmpfs", "/sys/fs/cgroup", MsFlags::MS_NOEXEC, Some("mode=755"))?;
+    }
+    for (point, stash) in &carried {
+        if point.starts_with(cgroup_root) {
+            fs::create_dir_all(point)?;
+        }
+        // A directory that this kernel's sysfs doesn't show in a new namespace has nobody to miss it.
+        if point.exists() {
+            shift(stash, point)?;
+        }
+    }
+    for (link, target) in links {
+        std::os::unix::fs::symlink(target, link)?;
+    }
+    let inside = hierarchies(&fs::read_to_string("/proc/self/mountinfo")?);
+    if hugetlb::is_needed(&inside) {
+        let directory = cgroup_root.join("hugetlb");
+        fs::create_dir_all(&directory)?;
+        if let Err(error) = hugetlb::mount_at(&directory) {
+            log::warn!("hugetlb can't be mounted as cgroup v1, containers may fail: {error}");
+        }
+    }
+    Ok(())
+}
+
+fn symlinks(directory: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.path(), fs::read_link(entry.path()).ok()?))).collect()
+}

@@ -1,0 +1,178 @@
+//! What there is to be set: components, the roles they fill, their parameters and binaries. Filled by whoever knows the
+//! components; here is only checked against it.
+
+use super::error::{nearest, words};
+use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, show};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The parameter that every component and every binary has: the path of the binary to run.
+pub(super) const BINARY: &str = "binary";
+
+/// What there is to be set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Catalogue {
+    /// All components, compiled in or loaded.
+    pub components: Vec<Entry>,
+}
+
+/// A component, as far as settings go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Its name: `crio`.
+    pub name: String,
+    /// The roles that it can fill.
+    pub provides: Vec<String>,
+    /// Its parameters: name, what it does, default.
+    pub parameters: Vec<(String, String, String)>,
+    /// The binaries that it runs, by toolchain name, its own first.
+    pub binaries: Vec<String>,
+}
+
+impl Catalogue {
+    /// The component of this name.
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.components.iter().find(|entry| entry.name == name)
+    }
+
+    /// The components that can fill a role, by name.
+    pub fn fillers(&self, role: &str) -> Vec<&str> {
+        let fits = |entry: &&Entry| entry.provides.iter().any(|provided| provided == role);
+        self.components.iter().filter(fits).map(|entry| entry.name.as_str()).collect()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.components.iter().map(|entry| entry.name.as_str())
+    }
+
+    fn roles(&self) -> impl Iterator<Item = &str> {
+        self.components.iter().flat_map(|entry| entry.provides.iter().map(String::as_str))
+    }
+
+    fn binaries(&self) -> impl Iterator<Item = &str> {
+        self.components.iter().flat_map(|entry| entry.binaries.iter().map(String::as_str))
+    }
+}
+
+impl Entry {
+    /// The binary that `COMPONENT.binary` means: the one of the component's own name, else its first.
+    fn own_binary(&self) -> Option<&str> {
+        self.binaries.iter().find(|binary| **binary == self.name).or(self.binaries.first()).map(String::as_str)
+    }
+}
+
+/// Checks settings against what there is. [`Resolved::validate`] says as well where a wrong value came from.
+///
+/// # Errors
+/// A component, role or parameter that there isn't, with the nearest that there is; a slot filled by a component that
+/// doesn't provide its role; one binary with two paths.
+pub fn validate(settings: &Settings, catalogue: &Catalogue) -> Result<(), Error> {
+    for (role, component) in &settings.slots {
+        slot(role, component, catalogue)?;
+    }
+    for (component, parameters) in &settings.components {
+        for name in parameters.keys() {
+            parameter(component, name, catalogue)?;
+        }
+    }
+    binary_overrides(settings, catalogue).map(|_| ())
+}
+
+fn unknown(what: Unknown, name: &str, key: &Key, hint: String) -> Error {
+    Error::Unknown { what, name: name.into(), key: key.to_string(), hint, origin: None }
+}
+
+fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error> {
+    let key = Key::Slot(role.into());
+    let fillers = catalogue.fillers(role);
+    if fillers.is_empty() {
+        let hint = match catalogue.get(role) {
+            Some(entry) => {
+                let provided: Vec<&str> = entry.provides.iter().map(String::as_str).collect();
+                format!(": that is a component, which can fill {}", words(&provided))
+            }
+            None => nearest(role, catalogue.roles()),
+        };
+        return Err(unknown(Unknown::Role, role, &key, hint));
+    }
+    let Some(entry) = catalogue.get(component) else {
+        return Err(unknown(Unknown::Component, component, &key, nearest(component, catalogue.names())));
+    };
+    if fillers.contains(&component) {
+        return Ok(());
+    }
+    let provided: Vec<&str> = entry.provides.iter().map(String::as_str).collect();
+    Err(Error::Unfit {
+        role: role.into(),
+        component: component.into(),
+        provides: if provided.is_empty() {
+            "it fills none".into()
+        } else {
+            format!("it provides {}", words(&provided))
+        },
+        fillers: words(&fillers),
+        origin: None,
+    })
+}
+
+fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), Error> {
+    let key = Key::Parameter(component.into(), name.into());
+    let is_binary = catalogue.binaries().any(|binary| binary == component);
+    let Some(entry) = catalogue.get(component) else {
+        if is_binary && name == BINARY {
+            return Ok(());
+        }
+        if is_binary {
+            let hint = format!(" of the binary `{component}`{}", nearest(name, [BINARY]));
+            return Err(unknown(Unknown::Parameter, name, &key, hint));
+        }
+        // Binaries have a path and nothing else.
+        let binaries = catalogue.binaries().filter(|_| name == BINARY);
+        let hint = nearest(component, catalogue.names().chain(binaries));
+        return Err(unknown(Unknown::Component, component, &key, hint));
+    };
+    let has_binary = is_binary || !entry.binaries.is_empty();
+    let known = entry.parameters.iter().map(|(name, ..)| name.as_str()).chain(has_binary.then_some(BINARY));
+    if known.clone().any(|known| known == name) {
+        return Ok(());
+    }
+    Err(unknown(Unknown::Parameter, name, &key, format!(" of `{component}`{}", nearest(name, known))))
+}
+
+/// The paths that replace binaries of the toolchain, by toolchain name. `NAME.binary` means the binary of that name where
+/// there is one, else the component's.
+///
+/// # Errors
+/// One binary with two paths.
+pub fn binary_overrides(settings: &Settings, catalogue: &Catalogue) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let mut paths = BTreeMap::<String, PathBuf>::new();
+    for (name, parameters) in &settings.components {
+        let Some(path) = parameters.get(BINARY).map(PathBuf::from) else { continue };
+        let is_binary = catalogue.binaries().any(|binary| binary == name);
+        let own = catalogue.get(name).and_then(Entry::own_binary);
+        let Some(binary) = is_binary.then_some(name.as_str()).or(own) else { continue };
+        match paths.insert(binary.into(), path.clone()) {
+            Some(first) if first != path => {
+                let key = Key::Parameter(name.clone(), BINARY.into()).to_string();
+                return Err(Error::TwoBinaries { binary: binary.into(), first, second: path, key, origin: None });
+            }
+            _ => {}
+        }
+    }
+    Ok(paths)
+}
+
+/// As [`show`], and every parameter that components declare with its default.
+pub fn show_all(resolved: &Resolved, catalogue: &Catalogue) -> Vec<Row> {
+    let mut rows = show(resolved);
+    for entry in &catalogue.components {
+        for (name, _, default) in &entry.parameters {
+            let key = Key::Parameter(entry.name.clone(), name.clone()).to_string();
+            if !rows.iter().any(|row| row.key == key) {
+                rows.push(Row { key, value: default.clone(), origin: Origin::Default });
+            }
+        }
+    }
+    rows
+}

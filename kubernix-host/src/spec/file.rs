@@ -1,0 +1,166 @@
+//! `kubernix.toml`: read with the place of every value, and written as what a cluster was booted with.
+
+use super::error::nearest;
+use super::{Error, Key, Origin, Partial, Settings};
+use ipnet::Ipv4Net;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+const SLOTS: &str = "slots";
+const COMPONENTS: &str = "components";
+
+impl Partial {
+    /// What a configuration file says, given its text. Relative paths in it stay so until it is resolved; `path` is for
+    /// origins and messages.
+    ///
+    /// # Errors
+    /// The text isn't TOML, or says what no configuration can say: by line and column.
+    pub fn from_toml(path: &Path, text: &str) -> Result<Self, Error> {
+        let mut reader = Reader { path, text, partial: Self::default() };
+        let table = DeTable::parse(text).map_err(|error| {
+            let at = error.span().unwrap_or(0..0);
+            reader.error(&at, error.message().trim().replace('\n', ", "))
+        })?;
+        reader.document(table.get_ref())?;
+        Ok(reader.partial)
+    }
+}
+
+/// Reads a configuration file; `None` where there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Partial>, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => Partial::from_toml(path, &text).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::Read { path: path.to_owned(), cause }),
+    }
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    partial: Partial,
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+impl Reader<'_> {
+    fn document(&mut self, table: &DeTable<'_>) -> Result<(), Error> {
+        for (name, value) in table {
+            match (name.get_ref().as_ref(), Key::plain(name.get_ref())) {
+                (_, Some(key)) => self.plain(key, value)?,
+                (SLOTS, _) => {
+                    for (role, component) in self.table(SLOTS, value)? {
+                        let key = Key::Slot(role.get_ref().to_string());
+                        let Some(text) = component.get_ref().as_str() else {
+                            return Err(self.wrong_type(&key, "a component's name in quotes", component));
+                        };
+                        self.put(key, text, component)?;
+                    }
+                }
+                (COMPONENTS, _) => {
+                    for (component, parameters) in self.table(COMPONENTS, value)? {
+                        self.parameters(component.get_ref(), parameters)?;
+                    }
+                }
+                (other, _) => {
+                    let plain: Vec<String> = Key::PLAIN.iter().map(Key::to_string).collect();
+                    let known = plain.iter().map(String::as_str).chain([SLOTS, COMPONENTS]);
+                    return Err(self.error(&name.span(), format!("unknown key `{other}`{}", nearest(other, known))));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn plain(&mut self, key: Key, value: &Value<'_>) -> Result<(), Error> {
+        let (wanted, text) = match (&key, value.get_ref()) {
+            (Key::Port | Key::BootTimeout, DeValue::Integer(number)) => ("", number.to_string()),
+            (Key::Port | Key::BootTimeout, _) => ("a number", String::new()),
+            (Key::Install, DeValue::Boolean(yes)) => ("", yes.to_string()),
+            (Key::Install, _) => ("true or false", String::new()),
+            (_, DeValue::String(text)) => ("", text.to_string()),
+            _ => ("text in quotes", String::new()),
+        };
+        if !wanted.is_empty() {
+            return Err(self.wrong_type(&key, wanted, value));
+        }
+        self.put(key, &text, value)
+    }
+
+    fn parameters(&mut self, component: &str, parameters: &Value<'_>) -> Result<(), Error> {
+        for (name, value) in self.table(&format!("{COMPONENTS}.{component}"), parameters)? {
+            let key = Key::Parameter(component.into(), name.get_ref().to_string());
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(number) => number.to_string(),
+                DeValue::Float(number) => number.as_str().into(),
+                DeValue::Boolean(yes) => yes.to_string(),
+                _ => return Err(self.wrong_type(&key, "text in quotes, a number, true or false", value)),
+            };
+            self.put(key, &text, value)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, key: Key, text: &str, value: &Value<'_>) -> Result<(), Error> {
+        let origin = Origin::File(self.path.to_owned(), position(self.text, value.span().start).0);
+        self.partial.put(key, text, origin).map_err(|reason| self.error(&value.span(), reason))
+    }
+
+    fn table<'v, 't>(&self, name: &str, value: &'v Value<'t>) -> Result<&'v DeTable<'t>, Error> {
+        let other = || self.error(&value.span(), format!("`{name}` must be a table, not {}", kind(value)));
+        value.get_ref().as_table().ok_or_else(other)
+    }
+
+    fn wrong_type(&self, key: &Key, wanted: &str, value: &Value<'_>) -> Error {
+        self.error(&value.span(), format!("`{key}` must be {wanted}, not {}", kind(value)))
+    }
+
+    fn error(&self, at: &Range<usize>, reason: String) -> Error {
+        let (line, column) = position(self.text, at.start);
+        Error::File { path: self.path.to_owned(), line, column, reason }
+    }
+}
+
+/// What a value is, with its article.
+fn kind(value: &Value<'_>) -> String {
+    let name = value.get_ref().type_str();
+    format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
+}
+
+/// Line and column in characters, from 1, of a byte.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+const HEADER: &str = "\
+# What this cluster was booted with last, and will be again: flags, variables and other files replace single values.
+# Rewritten by each `kubernix up`; lines removed here go back to their defaults. `name` and `cidr` can't change.
+";
+
+/// What is saved of settings.
+#[derive(Serialize)]
+struct Saved<'a> {
+    name: &'a str,
+    cidr: Ipv4Net,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    slots: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    components: &'a BTreeMap<String, BTreeMap<String, String>>,
+}
+
+pub(super) fn render(settings: &Settings) -> String {
+    let Settings { name, cidr, port, slots, components, .. } = settings;
+    let saved = Saved { name, cidr: *cidr, port: *port, slots, components };
+    HEADER.to_owned() + &toml::to_string(&saved).expect("a table of texts and numbers is TOML")
+}

@@ -1,0 +1,238 @@
+//! From what each source says to one value for each setting.
+
+use super::{
+    DEFAULT_BOOT_TIMEOUT_S, DEFAULT_CIDR, DEFAULT_NAME, Defaults, Error, Key, Origin, Partial, Resolved, Settings,
+};
+use super::{file, value};
+use crate::network::AddressPlan;
+use crate::network::plan::parse_cidr;
+use crate::root::{self, Root, State};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The configuration file's name in a working directory.
+const FILE: &str = "kubernix.toml";
+
+/// Which cluster is meant: what commands need that don't boot it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The cluster's name.
+    pub name: String,
+    /// The base directory; the cluster's own is `root/name`.
+    pub root: PathBuf,
+}
+
+/// Which cluster is meant, by the same precedence as [`resolve`]. For commands that don't boot: a configuration that no
+/// longer fits the cluster must not keep anyone from stopping it.
+///
+/// # Errors
+/// A value doesn't fit, or a configuration file can't be read.
+pub fn locate(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) -> Result<Place, Error> {
+    let defaults = Defaults::of_process();
+    let layers = Layers::read(flags, env, file, cwd, &defaults)?;
+    Settled { layers, ..Settled::default() }.place(&defaults)
+}
+
+/// Settles every setting: flags, then variables, then the configuration file (`--config`, `KUBERNIX_CONFIG`,
+/// `./kubernix.toml`, the user's), then what the cluster was booted with last, then the default.
+///
+/// # Errors
+/// A value doesn't fit, a file can't be read, a newer version made the cluster, or its CIDR would change.
+pub fn resolve(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) -> Result<Resolved, Error> {
+    resolve_with(flags, env, file, cwd, &Defaults::of_process())
+}
+
+/// As [`resolve`], with other defaults than the process's own.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_with(
+    flags: Partial,
+    env: Partial,
+    file: Option<&Path>,
+    cwd: &Path,
+    defaults: &Defaults,
+) -> Result<Resolved, Error> {
+    let said = env.notes.iter().chain(&flags.notes).cloned().collect();
+    let layers = Layers::read(flags, env, file, cwd, defaults)?;
+    let mut settled = Settled { layers, said, ..Settled::default() };
+    let Place { name, root } = settled.place(defaults)?;
+
+    let state = settled.read_saved(&Root::new(&root, &name), defaults)?;
+    let standard = parse_cidr(DEFAULT_CIDR).map_err(|error| Error::value(Origin::Default, error))?;
+    let cidr = settled.pick(Key::Cidr, |given| given.cidr, |cidr| cidr.to_string()).unwrap_or(standard);
+    let origin = || settled.origins.get("cidr").cloned().unwrap_or(Origin::Default);
+    AddressPlan::new(cidr).map_err(|error| Error::value(origin(), error))?;
+    // The saved file may have been edited; the state is what the cluster was made with.
+    let made = state.and_then(|state| state.cidr).or(settled.layers.saved.as_ref().and_then(|saved| saved.cidr));
+    if let Some(made) = made.filter(|made| *made != cidr) {
+        let reason = format!(
+            "certificates, Services and pods in its datastore have addresses of that range; take it down first (`kubernix \
+             down --name {name}`) or choose another --name"
+        );
+        return Err(fixed("cidr", &name, made.to_string(), cidr.to_string(), origin(), reason));
+    }
+    let settings = Settings {
+        cidr,
+        port: settled.pick(Key::Port, |given| given.port, u16::to_string),
+        slots: settled.slots(),
+        components: settled.components(),
+        cache_dir: match settled.pick(Key::CacheDir, |given| given.cache_dir.clone(), shown) {
+            Some(given) => given,
+            None => defaults.cache_dir()?,
+        },
+        install: settled.pick(Key::Install, |given| given.install, bool::to_string).unwrap_or(true),
+        boot_timeout_s: settled
+            .pick(Key::BootTimeout, |given| given.boot_timeout_s, u64::to_string)
+            .unwrap_or(DEFAULT_BOOT_TIMEOUT_S),
+        name,
+        root,
+    };
+    Ok(Resolved { settings, origins: settled.origins, said: settled.said, file: settled.layers.path })
+}
+
+#[expect(clippy::ptr_arg, reason = "it is passed as a function of what is picked")]
+fn shown(path: &PathBuf) -> String {
+    path.display().to_string()
+}
+
+fn fixed(key: &'static str, cluster: &str, made: String, wanted: String, origin: Origin, reason: String) -> Error {
+    Error::Fixed { key, cluster: cluster.into(), made, wanted, origin: Box::new(origin), reason }
+}
+
+/// What each source says, highest precedence first.
+#[derive(Default)]
+struct Layers {
+    given: Vec<Partial>,
+    saved: Option<Partial>,
+    /// The configuration file among them.
+    path: Option<PathBuf>,
+}
+
+impl Layers {
+    fn read(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path, defaults: &Defaults) -> Result<Self, Error> {
+        let home = defaults.home.as_deref();
+        let named = file.map(Path::to_owned).or(flags.config.clone()).or(env.config.clone());
+        let mut layers = Self { given: vec![flags.based_at(cwd, home)?, env.based_at(cwd, home)?], ..Self::default() };
+        let candidates = match &named {
+            Some(path) => vec![cwd.join(path)],
+            None => [Some(cwd.join(FILE)), defaults.config.clone()].into_iter().flatten().collect(),
+        };
+        for path in candidates {
+            if let Some(partial) = file::read(&path)? {
+                layers.given.push(partial.based_at(path.parent().unwrap_or(cwd), home)?);
+                layers.path = Some(path);
+                break;
+            } else if named.is_some() {
+                return Err(Error::Read { path, cause: std::io::ErrorKind::NotFound.into() });
+            }
+        }
+        Ok(layers)
+    }
+}
+
+/// Settings on their way: what was settled so far.
+#[derive(Default)]
+struct Settled {
+    layers: Layers,
+    origins: BTreeMap<String, Origin>,
+    said: Vec<String>,
+}
+
+impl Settled {
+    /// The value of the highest source that has one; notes where it came from, and if it replaces a saved one.
+    fn pick<T: PartialEq>(
+        &mut self,
+        key: Key,
+        get: impl Fn(&Partial) -> Option<T>,
+        text: impl Fn(&T) -> String,
+    ) -> Option<T> {
+        let saved = self.layers.saved.as_ref().and_then(|saved| Some((get(saved)?, saved)));
+        let given = self.layers.given.iter().find_map(|given| Some((get(given)?, given)));
+        let origin = |(value, source): &(T, &Partial)| source.origin(&key, &text(value));
+        let name = key.to_string();
+        if let (Some(new), Some(old)) = (&given, &saved)
+            && new.0 != old.0
+        {
+            let (by, from) = (origin(new), origin(old));
+            self.said.push(format!("{name}: `{}` ({by}) replaces `{}` of {from}", text(&new.0), text(&old.0)));
+        }
+        let found = given.or(saved)?;
+        let origin = origin(&found);
+        let (value, _) = found;
+        self.origins.insert(name, origin);
+        Some(value)
+    }
+
+    fn place(&mut self, defaults: &Defaults) -> Result<Place, Error> {
+        let name =
+            self.pick(Key::Name, |given| given.name.clone(), String::clone).unwrap_or_else(|| DEFAULT_NAME.into());
+        let origin = || self.origins.get("name").cloned().unwrap_or(Origin::Default);
+        let name = value::parse_name(&name).map_err(|reason| Error::value(origin(), reason))?;
+        let root = match self.pick(Key::Root, |given| given.root.clone(), shown) {
+            Some(given) => given,
+            None => defaults.root()?,
+        };
+        Ok(Place { name, root })
+    }
+
+    /// Reads what the cluster was booted with last, and what it was made with, if there is one.
+    fn read_saved(&mut self, root: &Root, defaults: &Defaults) -> Result<Option<State>, Error> {
+        let state = match root.open_existing() {
+            Ok(state) => state,
+            // Whoever makes the cluster says what is wrong with that.
+            Err(root::Error::Missing { .. } | root::Error::NotACluster { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let (path, name) = (root.spec_file(), root.name());
+        let reason = |undo: String| format!("its certificates and nodes carry that name; {undo}");
+        let origin = Origin::Saved(path.clone());
+        if state.name != name {
+            let origin = self.origins.get("name").cloned().unwrap_or(Origin::Default);
+            let undo = format!("`{}` was renamed or copied, give it its old name back", root.path().display());
+            return Err(fixed("name", &state.name, state.name.clone(), name, origin, reason(undo)));
+        }
+        if let Some(mut saved) = file::read(&path)? {
+            if let Some(other) = saved.name.take().filter(|other| *other != name) {
+                let undo = "put that name back into the file".into();
+                return Err(fixed("name", &name, name.clone(), other, origin, reason(undo)));
+            }
+            saved.origins.values_mut().for_each(|place| *place = origin.clone());
+            if saved.root.take().is_some() {
+                self.said
+                    .push(format!("{}: `root` has no effect here, the cluster is where this file is", path.display()));
+            }
+            self.layers.saved = Some(saved.based_at(root.path(), defaults.home.as_deref())?);
+        }
+        Ok(Some(state))
+    }
+
+    fn slots(&mut self) -> BTreeMap<String, String> {
+        let roles: BTreeSet<String> = self.sources().flat_map(|source| source.slots.keys().cloned()).collect();
+        let pick = |role: String| {
+            let component =
+                self.pick(Key::Slot(role.clone()), |given| given.slots.get(&role).cloned(), String::clone)?;
+            Some((role, component))
+        };
+        roles.into_iter().filter_map(pick).collect()
+    }
+
+    fn components(&mut self) -> BTreeMap<String, BTreeMap<String, String>> {
+        let named = self.sources().flat_map(|source| &source.components);
+        let keys: BTreeSet<(String, String)> = named
+            .flat_map(|(component, parameters)| parameters.keys().map(|name| (component.clone(), name.clone())))
+            .collect();
+        let mut components = BTreeMap::<String, BTreeMap<String, String>>::new();
+        for (component, name) in keys {
+            let get = |given: &Partial| given.components.get(&component)?.get(&name).cloned();
+            if let Some(text) = self.pick(Key::Parameter(component.clone(), name.clone()), get, String::clone) {
+                components.entry(component).or_default().insert(name, text);
+            }
+        }
+        components
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Partial> {
+        self.layers.given.iter().chain(&self.layers.saved)
+    }
+}

@@ -1,0 +1,82 @@
+//! Single values as text, whoever gives them: the same rules and words for flags, variables and files.
+
+use super::MAX_NAME;
+use std::path::{Path, PathBuf};
+
+/// The longest boot timeout: a day, in seconds.
+const MAX_BOOT_TIMEOUT_S: u64 = 86_400;
+
+/// Reads a cluster's name.
+///
+/// # Errors
+/// It isn't a DNS label of at most [`MAX_NAME`] bytes; the message proposes one if it can.
+pub fn parse_name(text: &str) -> Result<String, String> {
+    let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let fits = |name: &str| {
+        !name.is_empty()
+            && name.len() <= MAX_NAME
+            && name.chars().all(allowed)
+            && !name.starts_with('-')
+            && !name.ends_with('-')
+    };
+    if fits(text) {
+        return Ok(text.into());
+    }
+    let cleaned: String =
+        text.to_lowercase().chars().map(|letter| if allowed(letter) { letter } else { '-' }).collect();
+    let proposal = cleaned.trim_matches('-');
+    let hint = if fits(proposal) { format!(", `{proposal}` would do") } else { String::new() };
+    Err(format!("`{text}` can't name a cluster: use at most {MAX_NAME} of a-z, 0-9 and -, with a - only inside{hint}"))
+}
+
+/// Reads a port.
+pub(super) fn parse_port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| format!("`{text}` is not a port, give a number from 1 to 65535"))
+}
+
+/// Reads yes or no.
+pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(format!("`{text}` is neither true nor false")),
+    }
+}
+
+/// Reads a number of seconds.
+pub(super) fn parse_seconds(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=MAX_BOOT_TIMEOUT_S).contains(seconds));
+    seconds.ok_or_else(|| format!("`{text}` is not a number of seconds from 1 to {MAX_BOOT_TIMEOUT_S}"))
+}
+
+/// The name of a role, component or parameter: what is left to say about one that nothing has.
+pub(super) fn parse_word(text: &str) -> Result<String, String> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    if text.is_empty() || !text.chars().all(fits) {
+        return Err(format!("`{text}` is not a name: use letters, digits and -"));
+    }
+    Ok(text.into())
+}
+
+/// An absolute path, of one that is relative to a directory; `~/` is the home directory. Components and `kubernix.toml` hold
+/// paths as text, so it has to be UTF-8.
+pub(super) fn absolute(path: &Path, directory: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
+    if path.as_os_str().is_empty() {
+        return Err("a path can't be empty".into());
+    }
+    let whole = match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => directory.join(path),
+    };
+    let whole = std::path::absolute(&whole).map_err(|cause| format!("`{}`: {cause}", path.display()))?;
+    if whole.to_str().is_none() {
+        return Err(format!("`{}` is not UTF-8", path.display()));
+    }
+    Ok(whole)
+}
+
+/// The text of a `binary` parameter as [`absolute`] would have it.
+pub(super) fn absolute_text(text: &str, directory: &Path, home: Option<&Path>) -> Result<String, String> {
+    Ok(absolute(Path::new(text), directory, home)?.to_string_lossy().into_owned())
+}

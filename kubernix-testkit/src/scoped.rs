@@ -1,0 +1,134 @@
+//! The context as one component may see it.
+
+use crate::FakeContext;
+use kubernix_core::Error;
+use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult, ComponentBox};
+use kubernix_core::abi_stable::std_types::{ROption, RResult, RStr, RString};
+use kubernix_core::{Command, Scope};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A [`FakeContext`] narrowed to what a component declared.
+pub(crate) struct Scoped<'a> {
+    fake: &'a FakeContext,
+    name: String,
+    scope: Scope,
+    binaries: BTreeSet<String>,
+    required: BTreeSet<String>,
+    parameters: BTreeMap<String, String>,
+}
+
+impl<'a> Scoped<'a> {
+    pub(crate) fn new(component: &ComponentBox, fake: &'a FakeContext) -> Self {
+        let declared = component.parameters().into_iter().map(|p| (String::from(p.name), String::from(p.default)));
+        Self {
+            fake,
+            name: component.name().into(),
+            scope: component.scope(),
+            binaries: component.binaries().into_iter().map(String::from).collect(),
+            required: component.requires().into_iter().map(|r| String::from(r.role)).collect(),
+            parameters: declared.collect(),
+        }
+    }
+
+    fn node_dir(&self) -> String {
+        format!("{}/nodes/{}", self.fake.root, self.fake.node.name)
+    }
+}
+
+/// The answer of a host that has none.
+fn found<T>(value: Option<T>, what: &str, name: &str) -> AbiResult<T> {
+    match value {
+        Some(value) => RResult::ROk(value),
+        None => RResult::RErr(Error::not_found(format!("there is no {what} `{name}` for this component")).into()),
+    }
+}
+
+fn text(value: Option<&String>) -> ROption<RString> {
+    value.map(|v| RString::from(v.as_str())).into()
+}
+
+impl AbiContext for Scoped<'_> {
+    fn cluster(&self) -> RString {
+        self.fake.cluster.as_str().into()
+    }
+
+    fn node(&self) -> AbiNode {
+        self.fake.abi_node()
+    }
+
+    fn address(&self, name: RStr<'_>) -> ROption<RString> {
+        text(self.fake.addresses.get(name.as_str()))
+    }
+
+    fn directory(&self, name: RStr<'_>) -> ROption<RString> {
+        let path = match name.as_str() {
+            "state" if self.scope == Scope::NODE => format!("{}/{}", self.node_dir(), self.name),
+            "state" => format!("{}/control/{}", self.fake.root, self.name),
+            "volatile" => format!("{}/{}", self.fake.volatile, self.name),
+            "node" => self.node_dir(),
+            _ => return ROption::RNone,
+        };
+        ROption::RSome(path.into())
+    }
+
+    fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity> {
+        let identity = self.fake.identity_of(user.as_str());
+        let convert =
+            |i: kubernix_core::Identity| AbiIdentity { cert: i.cert.into(), key: i.key.into(), ca: i.ca.into() };
+        found(identity.map(convert), "identity", user.as_str())
+    }
+
+    fn kubeconfig(&self, user: RStr<'_>) -> AbiResult<RString> {
+        let path = || format!("{}/kubeconfig/{user}.kubeconfig", self.fake.root).into();
+        found(self.fake.identity_of(user.as_str()).map(|_| path()), "kubeconfig of", user.as_str())
+    }
+
+    fn host_file(&self, name: RStr<'_>) -> AbiResult<RString> {
+        let known = [
+            "ca.crt",
+            "ca.key",
+            "encryption.yaml",
+            "front-proxy-ca.crt",
+            "resolv.conf",
+            "service-account.key",
+            "service-account.pub",
+        ];
+        let path = || format!("{}/pki/{name}", self.fake.root).into();
+        found(known.contains(&name.as_str()).then(path), "file", name.as_str())
+    }
+
+    fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
+        let path = || format!("/opt/bin/{name}").into();
+        found(self.binaries.contains(name.as_str()).then(path), "executable", name.as_str())
+    }
+
+    fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {
+        let url = self.fake.endpoints.get(role.as_str()).filter(|_| self.required.contains(role.as_str()));
+        found(url.map(|url| url.as_str().into()), "endpoint of required role", role.as_str())
+    }
+
+    fn filled_by(&self, role: RStr<'_>) -> ROption<RString> {
+        text(self.fake.filled.get(role.as_str()))
+    }
+
+    fn parameter(&self, name: RStr<'_>) -> AbiResult<RString> {
+        let default = self.parameters.get(name.as_str());
+        let value = default.map(|default| self.fake.parameters.get(name.as_str()).unwrap_or(default));
+        found(value.map(|value| value.as_str().into()), "parameter", name.as_str())
+    }
+
+    fn fact(&self, name: RStr<'_>) -> ROption<RString> {
+        text(self.fake.facts.get(name.as_str()))
+    }
+
+    fn run(&self, command: AbiCommand) -> AbiResult<AbiOutput> {
+        let mut commands = self.fake.commands.lock().expect("no thread panicked while it held the lock");
+        commands.push(Command::from(command));
+        let output = &self.fake.output;
+        RResult::ROk(AbiOutput {
+            code: output.code,
+            stdout: output.stdout.as_str().into(),
+            stderr: output.stderr.as_str().into(),
+        })
+    }
+}
