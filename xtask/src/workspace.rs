@@ -33,10 +33,10 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// The one that the current directory lies in.
     pub fn load() -> Result<Self> {
         let mut metadata = run::cargo();
-        metadata.args(["metadata", "--format-version=1", "--no-deps"]).current_dir(source_root());
+        metadata.args(["metadata", "--format-version=1", "--no-deps"]);
         Self::parse(&serde_json::from_str(&run::output(&mut metadata)?)?)
     }
 
@@ -116,12 +116,6 @@ fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
 
 fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value[key].as_array().into_iter().flatten()
-}
-
-/// The checkout that xtask was built from.
-fn source_root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
 }
 
 /// Passes cargo's progress on, but for the line that only says that there was nothing to do.

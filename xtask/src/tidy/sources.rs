@@ -23,7 +23,7 @@ const STARTS: &[&str] =
 const RUNTIME: &[&str] = &[
     "components/crio/",
     "components/containerd/",
-    "kubernix-cli/src/components",
+    "kubernix-host/src/graph/slots.rs",
     "kubernix-host/src/toolchain/",
     "tests/",
     "xtask/src/tidy/",
