@@ -38,3 +38,30 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let error = command.exec();
     Err(error).with_context(|| format!("can't run {}", kubernix.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn every_word_goes_through() {
+        let words = [
+            &["up", "--name", "a"][..],
+            &["--help"],
+            &["kubectl", "--", "get", "-h"],
+            &["kubectl", "--name=a", "--", "x"],
+            &[],
+        ];
+        for words in words {
+            let parsed = Cli::try_parse_from(std::iter::once(&"cluster").chain(words)).map(|cli| cli.args.args);
+            assert_eq!(parsed.unwrap(), words, "{words:?}");
+        }
+    }
+}

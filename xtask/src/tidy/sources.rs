@@ -14,16 +14,25 @@ const UNSAFE: &[&str] = &[
     "kubernix-host/src/sandbox/",
     "kubernix-host/src/process/",
     "kubernix-host/src/network/",
+    "kubernix-host/src/toolchain/command.rs",
     "images/pause/",
 ];
 /// Where programs are started.
-const STARTS: &[&str] =
-    &["kubernix-host/src/process/", "kubernix-host/src/sandbox/", "kubernix-host/src/toolchain/", "xtask/", "tests/"];
-/// Where a CRI runtime may be known by name: its component, the default that fills the slot, the table of binaries, tests, and this check.
+const STARTS: &[&str] = &[
+    "kubernix-host/src/process/",
+    "kubernix-host/src/sandbox/",
+    "kubernix-host/src/toolchain/",
+    "kubernix-cli/src/program.rs",
+    "xtask/",
+    "tests/",
+];
+/// Where a CRI runtime may be known by name: its component, the default of the slot, the list of components, the table of
+/// binaries, tests, and this check.
 const RUNTIME: &[&str] = &[
     "components/crio/",
     "components/containerd/",
     "kubernix-host/src/graph/slots.rs",
+    "kubernix-cli/src/registry.rs",
     "kubernix-host/src/toolchain/",
     "tests/",
     "xtask/src/tidy/",

@@ -3,6 +3,8 @@
 use super::{guest, host};
 use crate::run;
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -90,15 +92,10 @@ fn install_kernel(folder: &Path, package: &str, base: &Path, kernel: &Path) -> R
 
 /// Puts in what is under test and the script that tests it.
 fn install(root: &Path, kubernix: &Path) -> Result<()> {
-    let tools = cache()?.join("toolchain");
     let place = root.join("root/.cache/kubernix/toolchain");
     fs::create_dir_all(&place)?;
-    for entry in fs::read_dir(&tools).with_context(|| format!("no binaries in {}", tools.display()))? {
-        let entry = entry?;
-        // What begins with a dot is a build that goes on, or its lock.
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            run::checked(run::command("cp").arg("--archive").arg(entry.path()).arg(&place))?;
-        }
+    for entry in built_tools(kubernix)? {
+        run::checked(run::command("cp").arg("--archive").arg(entry).arg(&place))?;
     }
     copy_program(&fs::read(kubernix)?, &root.join("usr/local/bin/kubernix"))?;
     copy_program(guest::SCRIPT.as_bytes(), &root.join("usr/local/bin/kubernix-vm"))?;
@@ -111,14 +108,30 @@ fn install(root: &Path, kubernix: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The user's cache directory, as `kubernix` finds it.
-fn cache() -> Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(cache) = variable("KUBERNIX_CACHE_DIR") {
-        return Ok(cache);
+/// The entries of the toolchain's cache that this `kubernix` uses; older versions may lie beside them. What it takes from host
+/// packages is among the system's own.
+fn built_tools(kubernix: &Path) -> Result<BTreeSet<PathBuf>> {
+    let ensured = run::output(run::command(kubernix).args(["toolchain", "ensure", "--quiet", "--output=json"]))?;
+    let entries =
+        cache_entries(&serde_json::from_str(&ensured).context("`kubernix toolchain ensure` printed no JSON")?);
+    if entries.is_empty() {
+        bail!("none of the cluster's binaries lies in the toolchain's cache");
     }
-    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-    Ok(cache.context("neither HOME nor XDG_CACHE_HOME is set")?.join("kubernix"))
+    Ok(entries)
+}
+
+/// `CACHE/toolchain/ENTRY` of every path in there that a value holds.
+fn cache_entries(value: &Value) -> BTreeSet<PathBuf> {
+    match value {
+        Value::String(text) if text.starts_with('/') => {
+            let Some((cache, rest)) = text.split_once("/toolchain/") else { return BTreeSet::new() };
+            let entry = rest.split('/').next().unwrap_or(rest);
+            BTreeSet::from([Path::new(cache).join("toolchain").join(entry)])
+        }
+        Value::Array(values) => values.iter().flat_map(cache_entries).collect(),
+        Value::Object(fields) => fields.values().flat_map(cache_entries).collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 fn copy_program(content: &[u8], path: &Path) -> Result<()> {
@@ -158,6 +171,18 @@ fn remove(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_in_use_is_copied() {
+        let resolution = serde_json::json!({ "tools": {
+            "bridge": { "path": "/c/toolchain/cni-1/bridge", "provider": "cache" },
+            "cni": { "path": "/c/toolchain/cni-1", "provider": "cache" },
+            "etcd": { "path": "/c/toolchain/etcd-2/etcd", "provider": "go" },
+            "nft": { "path": "/usr/sbin/nft", "provider": "path" },
+        }});
+        let entries: Vec<_> = cache_entries(&resolution).into_iter().collect();
+        assert_eq!(entries, [Path::new("/c/toolchain/cni-1"), Path::new("/c/toolchain/etcd-2")]);
+    }
 
     #[test]
     fn one_entry_means_one() {
