@@ -1,0 +1,87 @@
+//! The runs of `bench boot`. Floor and boot take turns, so that what slows the machine down for a while slows down both.
+
+use super::cluster::Cluster;
+use super::floor::Floor;
+use super::report::{Machine, Report, Run};
+use super::{Boot, Output};
+use crate::workspace::Workspace;
+use crate::{exit_code, run};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How long a cluster is left alone before its memory and idle time are taken.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Measures and prints.
+pub fn run(args: &Boot) -> Result<ExitCode> {
+    if run::output(run::command("id").arg("-u"))?.trim() != "0" {
+        bail!("booting clusters needs root");
+    }
+    let workspace = Workspace::load()?;
+    let kubernix = workspace.build()?;
+    run::checked(run::command(&kubernix).args(["toolchain", "ensure", "--quiet"]))?;
+    let directory = directory(args.root.as_deref())?;
+    say(&format!("clusters `bench` and `bench-floor` in {}", directory.display()));
+    let report = measure(args, &kubernix, &directory);
+    // Whatever happened above; and there may be nothing.
+    for name in ["bench", "bench-floor"] {
+        Cluster::new(&kubernix, &directory, name).sweep();
+    }
+    if args.root.is_none() {
+        std::fs::remove_dir_all(&directory).with_context(|| format!("can't remove {}", directory.display()))?;
+    }
+    let report = report?;
+    match args.output {
+        Output::Text => print!("{report}"),
+        Output::Json => println!("{:#}", report.json()),
+    }
+    exit_code(true)
+}
+
+/// Progress, apart from the result.
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+fn directory(given: Option<&Path>) -> Result<PathBuf> {
+    let path = match given {
+        Some(path) => path.to_owned(),
+        None => std::env::temp_dir().join(format!("kubernix-bench-{}", std::process::id())),
+    };
+    std::fs::create_dir_all(&path).with_context(|| format!("can't make {}", path.display()))?;
+    Ok(path.canonicalize()?)
+}
+
+fn measure(args: &Boot, kubernix: &Path, directory: &Path) -> Result<Report> {
+    let template = Cluster::new(kubernix, directory, "bench-floor");
+    say("warming up: one boot that doesn't count");
+    template.up()?;
+    template.timed(&["stop"])?;
+    let floor = Floor::of(&template)?;
+    let mut runs = Vec::new();
+    for number in 1..=args.runs {
+        let floor = floor.measure()?;
+        let run = one(kubernix, directory, floor, Duration::from_secs(args.idle.into()))?;
+        say(&format!("run {number} of {}: {}", args.runs, run.short()));
+        runs.push(run);
+    }
+    Ok(Report { machine: Machine::this(), runs })
+}
+
+fn one(kubernix: &Path, directory: &Path, floor: Duration, idle: Duration) -> Result<Run> {
+    let cluster = Cluster::new(kubernix, directory, "bench");
+    let called = Instant::now();
+    let boot = cluster.up()?;
+    cluster.run_pod()?;
+    let pod_running = called.elapsed();
+    std::thread::sleep(SETTLE);
+    let processes = cluster.processes()?;
+    let memory = processes.memory()?;
+    let idle_share = processes.idle_share(idle)?;
+    let stop = cluster.timed(&["stop"])?;
+    let again = cluster.up()?;
+    let down = cluster.timed(&["down"])?;
+    Ok(Run { floor, boot, pod_running, stop, again, down, memory, idle_share })
+}

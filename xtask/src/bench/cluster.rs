@@ -1,0 +1,147 @@
+//! A cluster as somebody sees it who only has the `kubernix` command, its events and /proc.
+
+use super::processes::Processes;
+use crate::run;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A cluster that is measured.
+pub struct Cluster {
+    kubernix: PathBuf,
+    directory: PathBuf,
+    name: String,
+}
+
+/// How long `up` took, from its call.
+#[derive(Debug, Clone, Copy)]
+pub struct Up {
+    /// To the last node's Ready.
+    pub node_ready: Duration,
+    /// To its return: pods can be made.
+    pub returned: Duration,
+}
+
+impl Cluster {
+    /// The cluster of this name, which needn't be there, with its root directory in this one.
+    pub fn new(kubernix: &Path, directory: &Path, name: &str) -> Self {
+        Self { kubernix: kubernix.to_owned(), directory: directory.to_owned(), name: name.to_owned() }
+    }
+
+    /// Its root directory.
+    pub fn root(&self) -> PathBuf {
+        self.directory.join(&self.name)
+    }
+
+    /// A command of `kubernix` for it.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = run::command(&self.kubernix);
+        command.arg("--name").arg(&self.name).arg("--root").arg(&self.directory).args(args);
+        command
+    }
+
+    /// The same, run to its end, with what it printed as JSON.
+    pub fn json(&self, args: &[&str]) -> Result<Value> {
+        let printed = run::output(self.command(args).args(["--output", "json"]))?;
+        serde_json::from_str(&printed).with_context(|| format!("`kubernix {}` printed no JSON", args.join(" ")))
+    }
+
+    /// How long a command takes.
+    pub fn timed(&self, args: &[&str]) -> Result<Duration> {
+        let started = Instant::now();
+        run::output(&mut self.command(args))?;
+        Ok(started.elapsed())
+    }
+
+    /// Boots it.
+    pub fn up(&self) -> Result<Up> {
+        let called = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let returned = self.timed(&["up", "--quiet"])?;
+        let events = self.root().join("events.jsonl");
+        let events = std::fs::read_to_string(&events).with_context(|| format!("can't read {}", events.display()))?;
+        let ready = last_node_ready(&events).context("the events of the boot have no node that became ready")?;
+        let Some(node_ready) = ready.checked_sub(called) else { bail!("the events are those of an earlier boot") };
+        Ok(Up { node_ready, returned })
+    }
+
+    /// Makes a pod of the pause image, which every cluster has, and waits until it runs.
+    pub fn run_pod(&self) -> Result<()> {
+        let images = self.json(&["image", "list"])?;
+        let image = find_text(&images, &|text| text.contains("/pause:")).context("the cluster has no pause image")?;
+        let image = format!("--image={image}");
+        let pod = ["kubectl", "--", "run", "bench", &image, "--image-pull-policy=Never"];
+        run::output(&mut self.command(&pod))?;
+        let wait = ["kubectl", "--", "wait", "--for=jsonpath={.status.phase}=Running", "pod/bench", "--timeout=60s"];
+        run::output(&mut self.command(&wait)).map(drop)
+    }
+
+    /// Its processes at this moment.
+    pub fn processes(&self) -> Result<Processes> {
+        let found = Processes::of(&self.directory, &self.name)?;
+        if found.is_empty() {
+            bail!("cluster `{}` has no processes", self.name);
+        }
+        Ok(found)
+    }
+
+    /// Takes it away if it is there.
+    pub fn sweep(&self) {
+        if self.root().exists()
+            && let Err(error) = self.timed(&["down"])
+        {
+            eprintln!("warning: {error:#}");
+        }
+    }
+}
+
+/// When, in Unix time, the last node of the last boot became ready.
+fn last_node_ready(events: &str) -> Option<Duration> {
+    let mut ready = None;
+    for line in events.lines() {
+        let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
+        if record["event"] == "boot-started" {
+            ready = None;
+        } else if record["event"] == "role-ready" && record["role"] == "node" {
+            ready = record["at_us"].as_u64().map(Duration::from_micros);
+        }
+    }
+    ready
+}
+
+/// The first text within a JSON value that fits.
+fn find_text<'a>(value: &'a Value, fits: &impl Fn(&str) -> bool) -> Option<&'a str> {
+    match value {
+        Value::String(text) => fits(text).then_some(text),
+        Value::Array(values) => values.iter().find_map(|value| find_text(value, fits)),
+        Value::Object(fields) => fields.values().find_map(|value| find_text(value, fits)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_boot_and_the_last_node_count() {
+        let events = r#"{"at_us":1,"event":"boot-started","cluster":"c","version":"1"}
+{"at_us":2000,"event":"role-ready","instance":"kubelet (node 0)","role":"node"}
+{"at_us":5000,"event":"boot-started","cluster":"c","version":"1"}
+{"at_us":7000,"event":"role-ready","instance":"kubelet (node 0)","role":"node"}
+{"at_us":8000,"event":"role-ready","instance":"scheduler","role":"scheduler"}
+{"at_us":9000,"event":"role-ready","instance":"kubelet (node 1)","role":"node"}
+"#;
+        assert_eq!(last_node_ready(events), Some(Duration::from_millis(9)));
+        let unfinished: Vec<&str> = events.lines().take(3).collect();
+        assert_eq!(last_node_ready(&unfinished.join("\n")), None);
+    }
+
+    #[test]
+    fn texts_are_found_at_any_depth() {
+        let images = serde_json::json!([{ "names": ["a/b:1", "local/pause:1.0"], "size": 3 }]);
+        assert_eq!(find_text(&images, &|text| text.contains("/pause:")), Some("local/pause:1.0"));
+        assert_eq!(find_text(&images, &|text| text.contains("/nginx:")), None);
+    }
+}

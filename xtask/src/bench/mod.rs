@@ -1,0 +1,56 @@
+//! `cargo xtask bench ...`: measures this checkout on this machine.
+
+mod boot;
+mod cluster;
+mod floor;
+mod processes;
+mod report;
+
+use anyhow::Result;
+use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What to measure.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// How long a cluster takes to boot, to stop and to go, what it weighs, and how that compares to its own etcd and API server
+    /// alone.
+    Boot(Boot),
+}
+
+/// How to measure a boot.
+#[derive(clap::Args)]
+struct Boot {
+    /// How often.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Seconds over which the idle CPU time of our own processes is taken, per run.
+    #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    idle: u32,
+    /// Where the clusters' root directories lie meanwhile; default: a new directory in the system's own for temporary files.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Text, or JSON with every run's numbers.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Measures.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    match &args.what {
+        What::Boot(boot) => boot::run(boot),
+    }
+}

@@ -1,0 +1,186 @@
+//! A cluster's processes, out of /proc: who they are, what they weigh, what ours do while nothing happens.
+
+use anyhow::{Context, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A process of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Process {
+    pid: u32,
+    parent: u32,
+    /// Its program's file name; what a process of our own is called for.
+    name: String,
+    /// One of our own.
+    own: bool,
+}
+
+/// The processes of a cluster.
+#[derive(Debug)]
+pub struct Processes(Vec<Process>);
+
+/// Resident memory in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// By name: all processes of a name together, and how many they are.
+    pub by_name: BTreeMap<String, (u64, usize)>,
+    /// Of our own.
+    pub own: u64,
+}
+
+impl Memory {
+    /// Of all.
+    pub fn total(&self) -> u64 {
+        self.by_name.values().map(|(bytes, _)| bytes).sum()
+    }
+}
+
+impl Processes {
+    /// All processes of a cluster: our own are known by their arguments, `__keeper BASE NAME ...`, the others by descent.
+    pub fn of(base: &Path, cluster: &str) -> Result<Self> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            if let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
+                all.extend(read(pid, base, cluster));
+            }
+        }
+        Ok(Self(family(all)))
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What they weigh. One that has ended meanwhile weighs nothing.
+    pub fn memory(&self) -> Result<Memory> {
+        let mut memory = Memory::default();
+        for process in &self.0 {
+            let Ok(status) = fs::read_to_string(format!("/proc/{}/status", process.pid)) else { continue };
+            let bytes = resident(&status).unwrap_or_default();
+            let entry = memory.by_name.entry(process.name.clone()).or_default();
+            *entry = (entry.0 + bytes, entry.1 + 1);
+            memory.own += if process.own { bytes } else { 0 };
+        }
+        Ok(memory)
+    }
+
+    /// The share of one core, 0 to 1, that our own processes take together over this time.
+    pub fn idle_share(&self, window: Duration) -> Result<f64> {
+        let (before, started) = (self.own_time()?, Instant::now());
+        std::thread::sleep(window);
+        let spent = self.own_time()?.saturating_sub(before);
+        Ok(spent.as_secs_f64() / started.elapsed().as_secs_f64())
+    }
+
+    /// The CPU time of our own processes so far.
+    fn own_time(&self) -> Result<Duration> {
+        let mut sum = 0;
+        for process in self.0.iter().filter(|process| process.own) {
+            let tasks = format!("/proc/{}/task", process.pid);
+            for task in fs::read_dir(&tasks).with_context(|| format!("`{}` ended meanwhile", process.name))? {
+                let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
+                sum += schedstat.split(' ').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or_default();
+            }
+        }
+        Ok(Duration::from_nanos(sum))
+    }
+}
+
+/// A process, if it is still there.
+fn read(pid: u32, base: &Path, cluster: &str) -> Option<Process> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let parent = field(&status, "PPid:")?.parse().ok()?;
+    let command_line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    if let Some(name) = own_name(&command_line, base, cluster) {
+        return Some(Process { pid, parent, name, own: true });
+    }
+    // The kernel's own name for it is cut after 15 bytes.
+    let program = fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let program = program.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let name = program.or_else(|| field(&status, "Name:").map(str::to_owned))?;
+    Some(Process { pid, parent, name, own: false })
+}
+
+/// `keeper` of the command line `kubernix __keeper BASE NAME ...`.
+fn own_name(command_line: &[u8], base: &Path, cluster: &str) -> Option<String> {
+    let words: Vec<&[u8]> = command_line.split(|byte| *byte == 0).collect();
+    let [_, command, its_base, its_name, ..] = words[..] else { return None };
+    let command = std::str::from_utf8(command).ok()?.strip_prefix("__")?;
+    let ours = Path::new(OsStr::from_bytes(its_base)) == base && its_name == cluster.as_bytes();
+    ours.then(|| command.to_owned())
+}
+
+/// Our own processes and all that descend from them.
+fn family(all: Vec<Process>) -> Vec<Process> {
+    let mut members: BTreeSet<u32> = all.iter().filter(|process| process.own).map(|process| process.pid).collect();
+    loop {
+        let known = members.len();
+        members.extend(
+            all.iter()
+                .filter(|process| members.contains(&process.parent))
+                .map(|process| process.pid)
+                .collect::<Vec<_>>(),
+        );
+        if members.len() == known {
+            break;
+        }
+    }
+    all.into_iter().filter(|process| members.contains(&process.pid)).collect()
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+/// `VmRSS` in bytes.
+fn resident(status: &str) -> Option<u64> {
+    let kilobytes: u64 = field(status, "VmRSS:")?.strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_are_known_by_their_arguments() {
+        let line = b"/bin/kubernix\0__keeper\0/var/lib\0one\x003\0";
+        assert_eq!(own_name(line, Path::new("/var/lib"), "one"), Some("keeper".to_owned()));
+        assert_eq!(own_name(line, Path::new("/var/lib"), "two"), None);
+        assert_eq!(own_name(line, Path::new("/srv"), "one"), None);
+        assert_eq!(own_name(b"/bin/kubernix\0--name\0/var/lib\0one\0", Path::new("/var/lib"), "one"), None);
+    }
+
+    #[test]
+    fn all_descendants_belong_to_the_cluster_and_nobody_else() {
+        let process = |pid, parent, own| Process { pid, parent, name: pid.to_string(), own };
+        let all = vec![
+            process(9, 7, false),
+            process(2, 1, true),
+            process(7, 2, false),
+            process(1, 0, false),
+            process(8, 1, false),
+        ];
+        let pids: Vec<_> = family(all).iter().map(|process| process.pid).collect();
+        assert_eq!(pids, [9, 2, 7]);
+    }
+
+    #[test]
+    fn memory_is_read_in_bytes() {
+        assert_eq!(resident("Name:\tx\nVmRSS:\t    2048 kB\n"), Some(2 << 20));
+        assert_eq!(resident("Name:\tkthreadd\n"), None);
+    }
+
+    #[test]
+    fn the_kernels_account_of_this_process_is_readable() {
+        let own = Process { pid: std::process::id(), parent: 0, name: "test".to_owned(), own: true };
+        let processes = Processes(vec![own]);
+        assert!(processes.memory().unwrap().own > 100_000);
+        assert!(processes.own_time().unwrap() > Duration::ZERO);
+    }
+}

@@ -1,0 +1,167 @@
+//! Starts programs. The only module of this crate that does.
+
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a step may say nothing before it says that it is still running.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// A program to start. Not under supervision: what xtask starts ends before xtask does.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nothing of a cluster is started here: cargo, git, apt, qemu and `kubernix` are"
+)]
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(program)
+}
+
+/// The cargo that started xtask.
+pub fn cargo() -> Command {
+    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// What a command looks like to somebody who would type it.
+pub fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs a command to its end and returns its standard output.
+pub fn output(command: &mut Command) -> Result<String> {
+    let name = shown(command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("can't start `{name}`"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("`{name}` failed ({}): {}", output.status, stderr.trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{name}` printed something that isn't text"))
+}
+
+/// Runs a command to its end; its output goes where ours goes.
+pub fn checked(command: &mut Command) -> Result<()> {
+    let name = shown(command);
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("can't start `{name}`"))?;
+    if !status.success() {
+        bail!("`{name}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Runs a command to its end, writes what it prints to a log file and hands each line to `line`. A line now and then says that
+/// it still runs. True where it ended well.
+pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> Result<bool> {
+    let name = shown(command);
+    let mut file = File::options().create(true).append(true).open(log)?;
+    writeln!(file, "$ {name}")?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("can't start `{name}`"))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let sink = Mutex::new((file, Instant::now()));
+    let copy = |stream: Box<dyn std::io::Read>| -> std::io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        let mut bytes = Vec::new();
+        while stream.read_until(b'\n', &mut bytes)? > 0 {
+            let text = String::from_utf8_lossy(&bytes);
+            let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+            sink.0.write_all(text.as_bytes())?;
+            sink.1 = Instant::now();
+            line(text.trim_end());
+            drop(sink);
+            bytes.clear();
+        }
+        Ok(())
+    };
+    let started = Instant::now();
+    let status = std::thread::scope(|scope| -> Result<_> {
+        let readers = [
+            stdout.map(|stream| scope.spawn(|| copy(Box::new(stream)))),
+            stderr.map(|stream| scope.spawn(|| copy(Box::new(stream)))),
+        ];
+        let status = wait_saying(&mut child, started, || {
+            let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+            let quiet = sink.1.elapsed() >= QUIET;
+            if quiet {
+                sink.1 = Instant::now();
+            }
+            quiet
+        })?;
+        for reader in readers.into_iter().flatten() {
+            reader.join().map_err(|_| anyhow::anyhow!("reading the output of `{name}` panicked"))??;
+        }
+        Ok(status)
+    })?;
+    Ok(status.success())
+}
+
+/// Waits for a child; says that it still runs where `quiet` finds that nothing was heard of it.
+fn wait_saying(
+    child: &mut Child,
+    started: Instant,
+    mut quiet: impl FnMut() -> bool,
+) -> Result<std::process::ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if quiet() {
+            println!("     still running after {}", duration(started.elapsed()));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A duration as people read it: `0.4 s`, `3 min 20 s`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
+}
+
+/// The last lines of a log file.
+pub fn tail(log: &Path, lines: usize) -> String {
+    let text = String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned();
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_readable() {
+        assert_eq!(duration(Duration::from_millis(449)), "0.4 s");
+        assert_eq!(duration(Duration::from_secs(200)), "3 min 20 s");
+    }
+
+    #[test]
+    fn both_streams_reach_the_log_and_the_exit_status_counts() {
+        let log = std::env::temp_dir().join(format!("kubernix-xtask-{}.log", std::process::id()));
+        let seen = Mutex::new(Vec::new());
+        let mut sh = command("sh");
+        sh.args(["-c", "echo out; echo err >&2; printf end; exit 3"]);
+        let good = logged(&mut sh, &log, |line| seen.lock().unwrap().push(line.to_owned())).unwrap();
+        let mut seen = seen.into_inner().unwrap();
+        seen.sort();
+        let text = std::fs::read_to_string(&log).unwrap();
+        std::fs::remove_file(&log).unwrap();
+        assert!(!good);
+        assert_eq!(seen, ["end", "err", "out"]);
+        assert!(text.starts_with("$ sh -c") && text.contains("out\n") && text.contains("err\n"), "{text}");
+    }
+
+    #[test]
+    fn a_failed_command_says_what_it_said() {
+        let error = output(command("sh").args(["-c", "echo because >&2; exit 7"])).unwrap_err().to_string();
+        assert!(error.contains("because") && error.contains("7"), "{error}");
+    }
+}

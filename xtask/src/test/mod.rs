@@ -1,0 +1,146 @@
+//! `cargo xtask test`: everything that has to hold before a change lands, step by step.
+//!
+//! A step's output goes to a log file; here appear one line a step, what failed, what was skipped and why, and the sum.
+
+mod steps;
+mod summary;
+
+use crate::workspace::Workspace;
+use crate::{exit_code, run, vm};
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use std::process::ExitCode;
+use std::time::Instant;
+use steps::{Outcome, STEPS, Step};
+use summary::Counts;
+
+/// How much of a failed step's log is shown.
+const TAIL: usize = 100;
+
+/// What to test.
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
+    /// Run only this step; can be given more than once.
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// List the steps.
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Subcommand)]
+enum Other {
+    /// Boot a cluster in an emulated Debian machine with systemd and cgroup v2 (up to a quarter of an hour; not part of the rest).
+    Vm(vm::Args),
+}
+
+/// Runs the steps that were asked for.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(Other::Vm(args)) = &args.other {
+        return vm::run(args);
+    }
+    let steps = selected(&args.only)?;
+    if args.list {
+        steps.iter().for_each(|step| println!("{:<10} {}", step.name, step.about));
+        return exit_code(true);
+    }
+    let workspace = Workspace::load()?;
+    let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+    let started = Instant::now();
+    let mut sum = Counts::default();
+    let mut failed = Vec::new();
+    for step in steps {
+        let Some(outcome) = step_outcome(step, &workspace, &failed) else {
+            println!("{:<10} not run: `{}` failed", step.name, step.needs.unwrap_or_default());
+            failed.push(step.name);
+            continue;
+        };
+        if !outcome.good {
+            failed.push(step.name);
+        }
+        sum.add(outcome.counts, outcome.good);
+    }
+    println!();
+    for (test, why) in &sum.skips {
+        println!("skipped: {test}: {why}");
+    }
+    if !failed.is_empty() {
+        println!("failed: {}", failed.join(", "));
+    }
+    let skipped_in_ci = strict && sum.skipped() > 0;
+    if skipped_in_ci {
+        println!("failed: tests were skipped, and CI is set: there every test has to run");
+    }
+    println!("all in {}", run::duration(started.elapsed()));
+    println!("{sum}");
+    exit_code(failed.is_empty() && !skipped_in_ci)
+}
+
+/// Runs a step and tells of it; `None` where what it needs failed.
+fn step_outcome(step: &Step, workspace: &Workspace, failed: &[&str]) -> Option<Outcome> {
+    if step.needs.is_some_and(|needed| failed.contains(&needed)) {
+        return None;
+    }
+    println!("{:<10} {}", step.name, step.about);
+    let started = Instant::now();
+    let log = match workspace.scratch("logs") {
+        Ok(folder) => folder.join(format!("{}.log", step.name)),
+        Err(error) => return Some(Outcome::broken(&error)),
+    };
+    // A log of an earlier run would be taken for this one's.
+    if let Err(error) = std::fs::write(&log, "") {
+        return Some(Outcome::broken(&error.into()));
+    }
+    let mut outcome = (step.run)(workspace, &log).unwrap_or_else(|error| Outcome::broken(&error));
+    if outcome.good && step.tests && outcome.counts.ran() == 0 {
+        outcome.good = false;
+        outcome.say = "no test ran".to_owned();
+    }
+    if !outcome.good {
+        let tail = run::tail(&log, TAIL);
+        if !tail.is_empty() {
+            println!("---- the end of {}\n{tail}\n----", log.display());
+        }
+    }
+    let verdict = if outcome.good { "ok" } else { "FAILED" };
+    let say = if outcome.say.is_empty() { String::new() } else { format!(": {}", outcome.say) };
+    println!("{:<10} {verdict} in {}{say}", step.name, run::duration(started.elapsed()));
+    Some(outcome)
+}
+
+/// The steps of these names, in their own order; all where none is named.
+fn selected(only: &[String]) -> Result<Vec<&'static Step>> {
+    if let Some(unknown) = only.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
+        let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        bail!("there is no step `{unknown}`; there are {}", names.join(", "));
+    }
+    Ok(STEPS.iter().filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_run_in_their_own_order_and_unknown_ones_are_named() {
+        let names = |only: &[&str]| -> Result<Vec<_>> {
+            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+            Ok(selected(&only)?.iter().map(|step| step.name).collect())
+        };
+        assert_eq!(names(&["e2e", "fmt"]).unwrap(), ["fmt", "e2e"]);
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
+        assert!(names(&["e3e"]).unwrap_err().to_string().contains("no step `e3e`; there are fmt, clippy"));
+    }
+
+    #[test]
+    fn what_a_step_needs_comes_before_it() {
+        for (at, step) in STEPS.iter().enumerate() {
+            if let Some(needed) = step.needs {
+                assert!(STEPS[..at].iter().any(|earlier| earlier.name == needed), "{} needs {needed}", step.name);
+            }
+        }
+    }
+}

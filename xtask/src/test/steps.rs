@@ -1,0 +1,159 @@
+//! The steps of `cargo xtask test`, in order.
+
+use super::summary::Counts;
+use crate::workspace::{Workspace, executable};
+use crate::{run, tidy};
+use anyhow::{Context, Result};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// The package of the end-to-end tests and goldens.
+const TESTS: &str = "kubernix-tests";
+/// Its test of the dry-run plans, which needs neither root nor binaries.
+const GOLDENS: &str = "plan";
+
+/// A step.
+pub struct Step {
+    /// What `--only` calls it.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    /// The step without which it can't run.
+    pub needs: Option<&'static str>,
+    /// It runs tests: none at all is a failure.
+    pub tests: bool,
+    /// Does it; output goes to the log file.
+    pub run: fn(&Workspace, &Path) -> Result<Outcome>,
+}
+
+/// How a step went.
+pub struct Outcome {
+    /// Well.
+    pub good: bool,
+    /// The tests in it.
+    pub counts: Counts,
+    /// What its line says.
+    pub say: String,
+}
+
+impl Outcome {
+    /// A step that couldn't be run at all.
+    pub fn broken(error: &anyhow::Error) -> Self {
+        Self { good: false, counts: Counts::default(), say: format!("{error:#}") }
+    }
+
+    fn plain(good: bool) -> Self {
+        Self { good, counts: Counts::default(), say: String::new() }
+    }
+}
+
+/// All of them.
+pub const STEPS: &[Step] = &[
+    Step { name: "fmt", about: "every file is formatted", needs: None, tests: false, run: fmt },
+    Step { name: "clippy", about: "no warning", needs: None, tests: false, run: clippy },
+    Step { name: "tidy", about: "the invariants hold", needs: None, tests: false, run: check_tidy },
+    Step { name: "unit", about: "unit and doc tests", needs: None, tests: true, run: unit },
+    Step { name: "build", about: "`kubernix` in release mode", needs: None, tests: false, run: build },
+    Step { name: "goldens", about: "plans are what they were", needs: Some("build"), tests: true, run: goldens },
+    Step { name: "toolchain", about: "the cluster's binaries", needs: Some("build"), tests: false, run: toolchain },
+    Step { name: "e2e", about: "real clusters", needs: Some("toolchain"), tests: true, run: e2e },
+];
+
+fn fmt(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    quiet(workspace, log, &["fmt", "--all", "--check"])
+}
+
+fn clippy(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    quiet(workspace, log, &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny=warnings"])
+}
+
+fn check_tidy(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    let report = tidy::check(workspace)?;
+    std::fs::write(log, report.to_string())?;
+    Ok(Outcome { say: report.sum(), ..Outcome::plain(report.good()) })
+}
+
+fn unit(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    let mut test = cargo_test(workspace, &["--workspace", "--exclude", TESTS]);
+    counted(&mut test, log, |_| false)
+}
+
+fn build(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    let messages = Mutex::new(String::new());
+    let good = run::logged(&mut workspace.build_command(), log, |line| {
+        if line.starts_with('{') {
+            let mut messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
+            messages.push_str(line);
+            messages.push('\n');
+        }
+    })?;
+    let messages = messages.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if good {
+        let path = executable(&messages).context("cargo built `kubernix` without saying where")?;
+        std::fs::write(log, format!("built {}\n", path.display()))?;
+    }
+    Ok(Outcome::plain(good))
+}
+
+fn goldens(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    let mut test = cargo_test(workspace, &["--package", TESTS, "--lib", "--test", GOLDENS]);
+    test.env("KUBERNIX_BIN", binary(workspace)?);
+    counted(&mut test, log, |_| false)
+}
+
+fn toolchain(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    let mut ensure = run::command(binary(workspace)?);
+    ensure.args(["toolchain", "ensure"]).current_dir(&workspace.root);
+    // Cold, this builds Kubernetes: 25 minutes that somebody watches.
+    Ok(Outcome::plain(run::logged(&mut ensure, log, |line| shown("  ", line))?))
+}
+
+fn e2e(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    let mut test = cargo_test(workspace, &["--package", TESTS]);
+    for name in workspace.package(TESTS)?.tests.iter().filter(|name| *name != GOLDENS) {
+        test.args(["--test", name]);
+    }
+    // One cluster at a time, but where a test boots several: two cores are few, and a test that fails leaves a clear log.
+    test.args(["--", "--test-threads=1", "--show-output"]).env("KUBERNIX_BIN", binary(workspace)?);
+    counted(&mut test, log, |line| line.starts_with("test ") && !line.starts_with("test result:"))
+}
+
+fn cargo_test(workspace: &Workspace, args: &[&str]) -> Command {
+    let mut test = run::cargo();
+    test.args(["test", "--locked", "--no-fail-fast"]).args(args).current_dir(&workspace.root);
+    test
+}
+
+/// A cargo command of which only failure is worth words.
+fn quiet(workspace: &Workspace, log: &Path, args: &[&str]) -> Result<Outcome> {
+    let mut cargo = run::cargo();
+    cargo.args(args).current_dir(&workspace.root);
+    Ok(Outcome::plain(run::logged(&mut cargo, log, |_| ())?))
+}
+
+/// Runs tests and adds up what their closing lines say. `visible` picks the lines that are worth showing meanwhile.
+fn counted(test: &mut Command, log: &Path, visible: fn(&str) -> bool) -> Result<Outcome> {
+    let counts = Mutex::new(Counts::default());
+    let good = run::logged(test, log, |line| {
+        counts.lock().unwrap_or_else(PoisonError::into_inner).read(line);
+        if visible(line) {
+            shown("  ", line);
+        }
+    })?;
+    let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let say = counts.to_string();
+    Ok(Outcome { good: good && counts.failed == 0, counts, say })
+}
+
+/// A line while a step runs. Output that nobody reads is no reason to fail.
+fn shown(indent: &str, line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{indent}{line}").and_then(|()| stdout.flush());
+}
+
+/// The `kubernix` that the step `build` built, or an earlier run of it, made fresh.
+fn binary(workspace: &Workspace) -> Result<PathBuf> {
+    workspace.build()
+}

@@ -1,0 +1,148 @@
+//! Dependencies point one way, and the contract stands alone.
+
+use super::text::{code, product};
+use super::{File, Finding};
+use crate::workspace::Package;
+
+/// Who may depend on which members, by folder (`*`: every folder in there). Tests may use more.
+const ALLOWED: &[(&str, &[&str], &[&str])] = &[
+    ("kubernix-core", &[], &[]),
+    ("components/*", &["kubernix-core"], &["kubernix-testkit"]),
+    ("images/*", &[], &[]),
+    ("kubernix-testkit", &["kubernix-core"], &[]),
+    ("kubernix-host", &["kubernix-core", "images/*"], &["kubernix-testkit"]),
+    ("kubernix-cli", &["kubernix-core", "kubernix-host", "components/*"], &["kubernix-testkit"]),
+    ("tests", &["kubernix-core", "kubernix-host", "kubernix-cli", "kubernix-testkit"], &[]),
+    ("xtask", &[], &[]),
+];
+
+/// The contract's folder.
+const CORE: &str = "kubernix-core/src/";
+/// How many lines of code it may have.
+const CORE_LINES: usize = 1_500;
+
+/// The direction: components -> core <- host <- cli.
+pub fn check(packages: &[Package]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for package in packages {
+        let manifest = format!("{}/Cargo.toml", package.folder);
+        let Some((_, always, in_tests)) = ALLOWED.iter().find(|(folder, ..)| matches(folder, &package.folder)) else {
+            let message = "this member isn't in xtask's table of who may depend on whom; add it there, so that its place is decided";
+            findings.push(Finding::new(&manifest, None, message));
+            continue;
+        };
+        for (name, test_only) in &package.dependencies {
+            let Some(other) = packages.iter().find(|other| other.name == *name) else { continue };
+            let allowed = |list: &[&str]| list.iter().any(|folder| matches(folder, &other.folder));
+            if !(allowed(always) || *test_only && allowed(in_tests)) {
+                let message = format!(
+                    "`{}` must not depend on `{name}`: dependencies point one way (components -> core <- host <- cli), so that \
+                     every part can be replaced without the others",
+                    package.name
+                );
+                findings.push(Finding::new(&manifest, None, message));
+            }
+        }
+    }
+    findings
+}
+
+fn matches(pattern: &str, folder: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == folder, |parent| folder.starts_with(parent))
+}
+
+/// The contract is small, data only, and does nothing.
+pub fn contract(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut lines = 0;
+    for file in files.iter().filter(|file| file.path.starts_with(CORE) && file.path.ends_with(".rs")) {
+        lines += product(&file.content).filter(|(_, line)| !line.trim().is_empty()).count();
+        for (number, line) in code(&file.content) {
+            for module in ["fs", "process", "net"].iter().filter(|module| names(line, module)) {
+                let message =
+                    format!("the contract must not use `std::{module}`: a plan is data, and only the host acts");
+                findings.push(Finding::new(&file.path, Some(number), message));
+            }
+        }
+    }
+    if lines >= CORE_LINES {
+        let message = format!(
+            "the contract has {lines} lines without blank ones and tests, and has to stay below {CORE_LINES}: whoever writes a \
+             component reads it whole"
+        );
+        findings.push(Finding::new(CORE, None, message));
+    }
+    findings
+}
+
+/// Whether a line names a module of std, alone or in a group.
+fn names(line: &str, module: &str) -> bool {
+    let Some((_, rest)) = line.split_once("std::") else { return false };
+    let parts = rest.trim_start_matches('{').split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+    let mut parts = parts.map(|part| part.split("::").next().unwrap_or_default());
+    if rest.starts_with('{') { parts.any(|part| part == module) } else { parts.next() == Some(module) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{file, messages};
+    use super::*;
+
+    fn package(folder: &str, dependencies: &[(&str, bool)]) -> Package {
+        Package {
+            name: folder.replace("components/", "kubernix-"),
+            folder: folder.to_owned(),
+            dependencies: dependencies.iter().map(|(name, dev)| ((*name).to_owned(), *dev)).collect(),
+            tests: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_right_direction_is_fine() {
+        let packages = [
+            package("kubernix-core", &[("serde", false)]),
+            package("kubernix-testkit", &[("kubernix-core", false)]),
+            package("components/etcd", &[("kubernix-core", false), ("kubernix-testkit", true)]),
+            package("kubernix-host", &[("kubernix-core", false)]),
+            package("kubernix-cli", &[("kubernix-host", false), ("kubernix-etcd", false)]),
+        ];
+        assert_eq!(messages(&check(&packages)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_wrong_direction_is_found() {
+        let packages = [
+            package("kubernix-core", &[("kubernix-host", false)]),
+            package("components/etcd", &[("kubernix-testkit", false)]),
+            package("components/crio", &[("kubernix-etcd", true)]),
+            package("kubernix-host", &[("kubernix-etcd", false)]),
+            package("kubernix-testkit", &[]),
+            package("xtask", &[("kubernix-host", false)]),
+            package("extras", &[]),
+        ];
+        let found = messages(&check(&packages));
+        assert_eq!(found.len(), 6, "{found:#?}");
+        assert!(
+            found[1].starts_with("components/etcd/Cargo.toml: `kubernix-etcd` must not depend on `kubernix-testkit`")
+        );
+        assert!(found[5].starts_with("extras/Cargo.toml: this member isn't in"));
+    }
+
+    #[test]
+    fn the_contract_does_nothing() {
+        let bad =
+            "use std::fmt;\nuse std::{fmt, net::IpAddr};\nfn f() { std::fs::read(p) }\nuse crate::process::Process;\n";
+        let found = messages(&contract(&[file("kubernix-core/src/a.rs", bad), file("kubernix-host/src/a.rs", bad)]));
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(found[0].starts_with("kubernix-core/src/a.rs:2: the contract must not use `std::net`"));
+        assert!(found[1].starts_with("kubernix-core/src/a.rs:3: the contract must not use `std::fs`"));
+    }
+
+    #[test]
+    fn the_contract_stays_small() {
+        let big = "let a = 1;\n\n".repeat(CORE_LINES);
+        let small = "let a = 1;\n".repeat(CORE_LINES - 1) + "#[cfg(test)]\nmod tests {\n    let a = 1;\n}\n";
+        assert_eq!(contract(&[file("kubernix-core/src/a.rs", &big)]).len(), 1);
+        assert_eq!(contract(&[file("kubernix-core/src/a.rs", &small)]), []);
+    }
+}

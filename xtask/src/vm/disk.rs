@@ -1,0 +1,199 @@
+//! The machine's disk: a Debian system in a folder, which is made once, and what is under test, which is new every time.
+
+use super::{guest, host};
+use crate::run;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// What the system has beside the essential packages. debootstrap follows no alternatives: `netavark` is what skopeo's
+/// configuration wants a network stack for.
+const PACKAGES: &str =
+    "ca-certificates,conmon,dbus,iproute2,kmod,libseccomp2,netavark,nftables,procps,skopeo,systemd,systemd-sysv,udev";
+/// The package that names Debian's newest kernel for machines without hardware.
+const KERNEL: &str = "linux-image-cloud-amd64";
+/// The disk's size; only what is used takes space.
+const SIZE: u64 = 8 << 30;
+
+/// What QEMU boots.
+pub struct Machine {
+    /// A raw disk image.
+    pub disk: PathBuf,
+    /// The kernel.
+    pub kernel: PathBuf,
+}
+
+/// Makes a machine that runs the guest's script with this `kubernix` and then switches itself off.
+pub fn make(folder: &Path, kubernix: &Path) -> Result<Machine> {
+    let (base, kernel) = base(folder)?;
+    let (root, disk) = (folder.join("root"), folder.join("disk.img"));
+    println!("making its disk");
+    remove(&root)?;
+    run::checked(run::command("cp").args(["--archive", "--reflink=auto"]).args([&base, &root]))?;
+    install(&root, kubernix)?;
+    fs::File::create(&disk)?.set_len(SIZE)?;
+    run::checked(run::command("mkfs.ext4").args(["-q", "-F", "-d"]).args([&root, &disk]))?;
+    remove(&root)?;
+    Ok(Machine { disk, kernel })
+}
+
+/// Debian, as debootstrap leaves it, with the kernel's modules; and the kernel.
+fn base(folder: &Path) -> Result<(PathBuf, PathBuf)> {
+    let (base, kernel, stamp) = (folder.join("base"), folder.join("vmlinuz"), folder.join("base.stamp"));
+    let mirror = host::mirror()?;
+    let newest = run::output(run::command("apt-cache").args(["depends", KERNEL]))?;
+    let package = newest.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
+    let package = package.filter(|name| name.starts_with("linux-image-"));
+    let package = package.with_context(|| format!("apt knows no kernel by `{KERNEL}`; try `apt-get update`"))?;
+    let wanted = format!("{} {PACKAGES} {package}", mirror.suite);
+    if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        return Ok((base, kernel));
+    }
+    println!("making a Debian system ({}, {package}) in {}", mirror.suite, base.display());
+    remove(&base)?;
+    remove(&stamp)?;
+    let log = folder.join("debootstrap.log");
+    // What it mounts meanwhile stays out of the host's sight.
+    let mut debootstrap = run::command("unshare");
+    debootstrap.args(["--mount", "--propagation=private", "debootstrap", "--variant=minbase"]);
+    debootstrap.arg(format!("--include={PACKAGES}")).arg(&mirror.suite).arg(&base).arg(&mirror.url);
+    if !run::logged(&mut debootstrap, &log, |_| ())? {
+        bail!("debootstrap failed:\n{}", run::tail(&log, 20));
+    }
+    install_kernel(folder, package, &base, &kernel)?;
+    // The name server of another machine.
+    remove(&base.join("etc/resolv.conf"))?;
+    fs::write(&stamp, wanted)?;
+    Ok((base, kernel))
+}
+
+/// Takes a kernel and its modules out of their package. Installing it would want an initramfs as well.
+fn install_kernel(folder: &Path, package: &str, base: &Path, kernel: &Path) -> Result<()> {
+    let unpacked = folder.join("kernel");
+    remove(&unpacked)?;
+    fs::create_dir_all(&unpacked)?;
+    // apt downloads as a user of its own where it can, and says so where it can't.
+    let mut download = run::command("apt-get");
+    run::output(download.args(["download", "-o", "APT::Sandbox::User=root", package]).current_dir(&unpacked))?;
+    let archive = only_entry(&unpacked, "")?;
+    run::checked(run::command("dpkg-deb").arg("--extract").args([&archive, &unpacked]))?;
+    fs::copy(only_entry(&unpacked.join("boot"), "vmlinuz-")?, kernel)?;
+    let modules = only_entry(&unpacked.join("lib/modules"), "")?;
+    let version = modules.file_name().context("the kernel's modules have no version")?;
+    let place = base.join("usr/lib/modules");
+    fs::create_dir_all(&place)?;
+    run::checked(run::command("cp").arg("--archive").args([&modules, &place]))?;
+    run::checked(run::command("chroot").arg(base).arg("depmod").arg(version))?;
+    remove(&unpacked)
+}
+
+/// Puts in what is under test and the script that tests it.
+fn install(root: &Path, kubernix: &Path) -> Result<()> {
+    let place = root.join("root/.cache/kubernix/toolchain");
+    fs::create_dir_all(&place)?;
+    for entry in built_tools(kubernix)? {
+        run::checked(run::command("cp").arg("--archive").arg(entry).arg(&place))?;
+    }
+    copy_program(&fs::read(kubernix)?, &root.join("usr/local/bin/kubernix"))?;
+    copy_program(guest::SCRIPT.as_bytes(), &root.join("usr/local/bin/kubernix-vm"))?;
+    replace(&root.join("etc/hostname"), "kubernix-vm\n")?;
+    replace(&root.join("etc/fstab"), "/dev/nvme0n1 / ext4 defaults 0 1\n")?;
+    replace(&root.join("etc/systemd/system/kubernix-vm.service"), guest::UNIT)?;
+    let wants = root.join("etc/systemd/system/multi-user.target.wants");
+    fs::create_dir_all(&wants)?;
+    symlink("/etc/systemd/system/kubernix-vm.service", wants.join("kubernix-vm.service"))?;
+    Ok(())
+}
+
+/// The entries of the toolchain's cache that this `kubernix` uses; older versions may lie beside them. What it takes from host
+/// packages is among the system's own.
+fn built_tools(kubernix: &Path) -> Result<BTreeSet<PathBuf>> {
+    let ensured = run::output(run::command(kubernix).args(["toolchain", "ensure", "--quiet", "--output=json"]))?;
+    let entries =
+        cache_entries(&serde_json::from_str(&ensured).context("`kubernix toolchain ensure` printed no JSON")?);
+    if entries.is_empty() {
+        bail!("none of the cluster's binaries lies in the toolchain's cache");
+    }
+    Ok(entries)
+}
+
+/// `CACHE/toolchain/ENTRY` of every path in there that a value holds.
+fn cache_entries(value: &Value) -> BTreeSet<PathBuf> {
+    match value {
+        Value::String(text) if text.starts_with('/') => {
+            let Some((cache, rest)) = text.split_once("/toolchain/") else { return BTreeSet::new() };
+            let entry = rest.split('/').next().unwrap_or(rest);
+            BTreeSet::from([Path::new(cache).join("toolchain").join(entry)])
+        }
+        Value::Array(values) => values.iter().flat_map(cache_entries).collect(),
+        Value::Object(fields) => fields.values().flat_map(cache_entries).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn copy_program(content: &[u8], path: &Path) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("can't write {}", path.display()))?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
+}
+
+fn replace(path: &Path, content: &str) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("can't write {}", path.display()))
+}
+
+/// The only entry of a folder whose name begins like this.
+fn only_entry(folder: &Path, prefix: &str) -> Result<PathBuf> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            entries.push(entry.path());
+        }
+    }
+    match entries.len() {
+        1 => Ok(entries.remove(0)),
+        n => bail!("{n} entries `{prefix}*` in {}, where there should be one", folder.display()),
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let gone = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match gone {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_in_use_is_copied() {
+        let resolution = serde_json::json!({ "tools": {
+            "bridge": { "path": "/c/toolchain/cni-1/bridge", "provider": "cache" },
+            "cni": { "path": "/c/toolchain/cni-1", "provider": "cache" },
+            "etcd": { "path": "/c/toolchain/etcd-2/etcd", "provider": "go" },
+            "nft": { "path": "/usr/sbin/nft", "provider": "path" },
+        }});
+        let entries: Vec<_> = cache_entries(&resolution).into_iter().collect();
+        assert_eq!(entries, [Path::new("/c/toolchain/cni-1"), Path::new("/c/toolchain/etcd-2")]);
+    }
+
+    #[test]
+    fn one_entry_means_one() {
+        let folder = std::env::temp_dir().join(format!("kubernix-xtask-disk-{}", std::process::id()));
+        fs::create_dir_all(folder.join("vmlinuz-6.1")).unwrap();
+        fs::create_dir_all(folder.join("config-6.1")).unwrap();
+        let one = only_entry(&folder, "vmlinuz-");
+        let (two, none) = (only_entry(&folder, ""), only_entry(&folder, "initrd"));
+        remove(&folder).unwrap();
+        remove(&folder).unwrap();
+        assert!(one.unwrap().ends_with("vmlinuz-6.1"));
+        assert!(two.is_err() && none.is_err() && !folder.exists());
+    }
+}

@@ -1,0 +1,82 @@
+#!/bin/sh
+# Runs inside the emulated machine: boots a cluster, starts a pod, takes it all down, and looks whether anything is left. What it
+# says between the two markers is shown to whoever started the machine. Everything here takes some fifty times as long as usual.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export KUBERNIX_BOOT_TIMEOUT=480 KUBERNIX_INSTALL=false
+
+seconds() { cut -d. -f1 /proc/uptime; }
+
+# check NAME COMMAND...: runs it, says how it went and how long it took.
+check() {
+    name=$1 begun=$(seconds)
+    shift
+    if "$@"; then
+        echo "PASSED: $name ($(($(seconds) - begun)) s)"
+    else
+        echo "FAILED: $name (exit code $?, $(($(seconds) - begun)) s)"
+        return 1
+    fi
+}
+
+kubectl() { kubernix kubectl -- "$@"; }
+
+cgroup_v2() { [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; }
+
+systemd_is_first() { [ "$(cat /proc/1/comm)" = systemd ]; }
+
+run_pod() {
+    image=$(kubernix image list --output json | grep -o '[^"]*/pause:[^"]*' | head -n 1)
+    [ -n "$image" ] || { echo "there is no pause image"; return 1; }
+    kubectl run first --image="$image" --image-pull-policy=Never &&
+        kubectl wait --for=condition=Ready pod/first --timeout=240s
+}
+
+# What there is of processes, mounts, interfaces, addresses, rules and cgroups. Kernel threads (children of 2) and systemd's own
+# helpers come and go.
+look() {
+    ps -e -o ppid= -o comm= | awk '$1 != 2 && $2 !~ /^(ps|awk|sort|sh|kubernix-vm|systemd|\(|agetty|kthreadd)/ { print "process", $2 }' | sort -u
+    awk '{ print "mount", $5, $9 }' /proc/self/mountinfo | sort
+    ip -o link | awk '{ print "link", $2 }'
+    ip -o address | awk '{ print "address", $2, $4 }'
+    ip route | sed 's/^/route /'
+    nft list ruleset | sed 's/^/rule /'
+    find /sys/fs/cgroup -type d | grep -v -e '\.service' -e '\.scope' -e '\.mount' -e '\.socket' -e '\.slice' | sort | sed 's/^/cgroup /'
+}
+
+nothing_left() {
+    look >/run/after
+    if diff /run/before /run/after >/run/diff; then return 0; fi
+    sed 's/^/  /' /run/diff
+    return 1
+}
+
+tell_more() {
+    kubernix status
+    kubectl get nodes,pods --all-namespaces -o wide
+    kubectl get events --all-namespaces --sort-by=.lastTimestamp | tail -n 15
+    find /var/lib/kubernix -name '*.log' | while read -r log; do
+        echo "---- the end of $log"
+        tail -n 15 "$log" | cut -c 1-300
+    done
+}
+
+echo "=====BEGIN====="
+echo "Linux $(uname -r), $(systemctl --version | head -n 1), up for $(seconds) s"
+look >/run/before
+check "systemd is the first process" systemd_is_first
+check "cgroup v2 is the only hierarchy" cgroup_v2
+if check "kubernix up" kubernix up --quiet; then
+    check "the node is Ready" kubectl wait --for=condition=Ready node --all --timeout=60s
+    kubectl get nodes -o wide
+    check "a pod runs" run_pod || tell_more
+    kubectl get pods -o wide
+    kubernix status
+    kubernix timeline
+else
+    tell_more
+fi
+check "kubernix down" kubernix down
+check "nothing is left of it" nothing_left
+check "its root directory is gone" [ ! -e /var/lib/kubernix/kubernix ]
+echo "=====END====="
+systemctl --no-block poweroff

@@ -1,0 +1,188 @@
+//! What cargo knows of this checkout, and the `kubernix` binary that it builds.
+
+use crate::run;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A member of the workspace.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its folder below the workspace's root: `components/etcd`.
+    pub folder: String,
+    /// What it depends on, by name; true for dependencies that only its tests have.
+    pub dependencies: Vec<(String, bool)>,
+    /// The names of its integration tests.
+    pub tests: Vec<String>,
+}
+
+/// The checkout.
+#[derive(Debug)]
+pub struct Workspace {
+    /// Its root.
+    pub root: PathBuf,
+    /// Where cargo builds.
+    pub target: PathBuf,
+    /// Its members.
+    pub packages: Vec<Package>,
+}
+
+impl Workspace {
+    /// The one that the current directory lies in.
+    pub fn load() -> Result<Self> {
+        let mut metadata = run::cargo();
+        metadata.args(["metadata", "--format-version=1", "--no-deps"]);
+        Self::parse(&serde_json::from_str(&run::output(&mut metadata)?)?)
+    }
+
+    fn parse(metadata: &Value) -> Result<Self> {
+        let root = PathBuf::from(text(metadata, "workspace_root")?);
+        let packages = list(metadata, "packages").map(|package| Package::parse(package, &root));
+        Ok(Self {
+            target: PathBuf::from(text(metadata, "target_directory")?),
+            packages: packages.collect::<Result<_>>()?,
+            root,
+        })
+    }
+
+    /// A directory of our own below cargo's target directory.
+    pub fn scratch(&self, name: &str) -> Result<PathBuf> {
+        let path = self.target.join("xtask").join(name);
+        std::fs::create_dir_all(&path).with_context(|| format!("can't make {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// The package of this name.
+    pub fn package(&self, name: &str) -> Result<&Package> {
+        self.packages.iter().find(|p| p.name == name).with_context(|| format!("the workspace has no package `{name}`"))
+    }
+
+    /// The command that builds `kubernix` for use. Its standard output is cargo's JSON.
+    pub fn build_command(&self) -> Command {
+        let mut build = run::cargo();
+        build.args(["build", "--release", "--package=kubernix-cli", "--bin=kubernix"]);
+        build.arg("--message-format=json-render-diagnostics").current_dir(&self.root);
+        build
+    }
+
+    /// Builds `kubernix` and returns its path: without a word where it is fresh, with cargo's progress where not.
+    pub fn build(&self) -> Result<PathBuf> {
+        let mut build = self.build_command();
+        if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+            build.env("CARGO_TERM_COLOR", "always");
+        }
+        let mut child = build.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            bail!("cargo has no output");
+        };
+        let messages = std::thread::scope(|scope| {
+            scope.spawn(|| forward(BufReader::new(stderr)));
+            let mut messages = String::new();
+            stdout.read_to_string(&mut messages).map(|_| messages)
+        })?;
+        if !child.wait()?.success() {
+            bail!("building `kubernix` failed");
+        }
+        executable(&messages).context("cargo built `kubernix` without saying where")
+    }
+}
+
+impl Package {
+    fn parse(package: &Value, root: &Path) -> Result<Self> {
+        let manifest = PathBuf::from(text(package, "manifest_path")?);
+        let folder = manifest.parent().and_then(|folder| folder.strip_prefix(root).ok());
+        let dependency = |d: &Value| Ok((text(d, "name")?.to_owned(), d["kind"] == "dev"));
+        let is_test = |target: &&Value| list(target, "kind").any(|kind| kind == "test");
+        Ok(Self {
+            name: text(package, "name")?.to_owned(),
+            folder: folder.context("a member lies outside the workspace")?.to_string_lossy().into_owned(),
+            dependencies: list(package, "dependencies").map(dependency).collect::<Result<_>>()?,
+            tests: list(package, "targets")
+                .filter(is_test)
+                .map(|target| Ok(text(target, "name")?.to_owned()))
+                .collect::<Result<_>>()?,
+        })
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
+    value[key].as_str().with_context(|| format!("cargo's metadata has no `{key}`"))
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value[key].as_array().into_iter().flatten()
+}
+
+/// Passes cargo's progress on, but for the line that only says that there was nothing to do.
+fn forward(stderr: impl BufRead) {
+    let mut busy = false;
+    for line in stderr.lines().map_while(Result::ok) {
+        busy = busy || !line.contains("Finished");
+        if busy {
+            eprintln!("{line}");
+        }
+    }
+}
+
+/// The path of the `kubernix` binary out of cargo's JSON messages.
+pub fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages
+        .filter(|message| message["target"]["name"] == "kubernix")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// `LD_LIBRARY_PATH` as it was before `cargo run` put its own directories in front; `None` where nothing is left.
+pub fn library_path(value: &str, target: &Path) -> Option<OsString> {
+    let cargos = |path: &Path| {
+        path.starts_with(target)
+            || path.iter().any(|part| part == "rustlib")
+            || path.iter().any(|part| part == "toolchains")
+    };
+    let own: Vec<PathBuf> = std::env::split_paths(value).filter(|path| !cargos(path)).collect();
+    if own.is_empty() { None } else { std::env::join_paths(own).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_where_cargo_says() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"kubernix"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"kubernix"},"executable":"/t/x86/release/kubernix"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/x86/release/kubernix")));
+        assert_eq!(executable("{}"), None);
+    }
+
+    #[test]
+    fn only_cargos_own_library_directories_go() {
+        let value = "/c/target/debug/deps:/c/target/debug:/r/toolchains/stable/lib/rustlib/x/lib:/opt/mine";
+        assert_eq!(library_path(value, Path::new("/c/target")), Some("/opt/mine".into()));
+        assert_eq!(library_path("/c/target/debug", Path::new("/c/target")), None);
+    }
+
+    #[test]
+    fn members_are_read_from_the_metadata() {
+        let metadata = serde_json::json!({
+            "workspace_root": "/w", "target_directory": "/w/target",
+            "packages": [{
+                "name": "kubernix-etcd", "manifest_path": "/w/components/etcd/Cargo.toml",
+                "dependencies": [{ "name": "kubernix-core", "kind": null }, { "name": "kubernix-testkit", "kind": "dev" }],
+                "targets": [{ "kind": ["lib"], "name": "kubernix_etcd" }, { "kind": ["test"], "name": "plan" }],
+            }],
+        });
+        let workspace = Workspace::parse(&metadata).unwrap();
+        let etcd = workspace.package("kubernix-etcd").unwrap();
+        assert_eq!(etcd.folder, "components/etcd");
+        assert_eq!(etcd.dependencies, [("kubernix-core".to_owned(), false), ("kubernix-testkit".to_owned(), true)]);
+        assert_eq!(etcd.tests, ["plan"]);
+        assert!(workspace.package("other").unwrap_err().to_string().contains("`other`"));
+    }
+}
