@@ -4,7 +4,7 @@ use super::{Api, Error};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Resource;
 use kube::api::ListParams;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -13,7 +13,7 @@ use std::fmt::Debug;
 const PAGE: u32 = 250;
 
 /// A cluster at a glance.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Summary {
     /// All nodes, by name.
     pub nodes: Vec<NodeSummary>,
@@ -23,7 +23,7 @@ pub struct Summary {
 }
 
 /// A node at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NodeSummary {
     /// The node's name.
     pub name: String,

@@ -45,11 +45,11 @@ pub enum HostError {
     #[error("cluster `{0}` runs already: `kubernix status --name {0}` shows it, `kubernix down --name {0}` ends it")]
     Running(String),
     /// There is no cluster of this name.
-    #[error("there is no cluster `{name}`{hint}: `kubernix list` shows what there is, `kubernix up --name {name}` makes it")]
+    #[error("there is no cluster `{name}`{hint} (`kubernix list` shows what there is, `kubernix up --name {name}` makes it)")]
     NoSuchCluster {
         /// The name given.
         name: String,
-        /// The nearest name, if any is near.
+        /// The nearest names, as the rest of the sentence.
         hint: String,
     },
     /// The cluster of this name is stopped.

@@ -3,7 +3,7 @@
 use super::HostError;
 use crate::control::{Client, NodeImages, Reply, Request};
 use crate::events::{Event, Sink};
-use crate::images::{Archive, ArchiveKind};
+use crate::images::Archive;
 use crate::root::{self, Root};
 use crate::sandbox::{self, BootFile, SandboxIds, lock};
 use std::ffi::OsString;
@@ -36,8 +36,7 @@ impl Cluster {
             Ok(_) => Ok(Self { name: name.to_owned(), root }),
             Err(root::Error::Missing { .. }) => {
                 let others: Vec<String> = root::list(base)?.into_iter().map(|(name, _)| name).collect();
-                let near = crate::spec::nearest(name, others.iter().map(String::as_str));
-                let hint = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+                let hint = crate::spec::nearest(name, others.iter().map(String::as_str));
                 Err(HostError::NoSuchCluster { name: name.to_owned(), hint })
             }
             Err(error) => Err(error.into()),
@@ -126,7 +125,7 @@ impl Cluster {
     /// # Errors
     /// The cluster was never booted.
     pub fn environment(&self) -> Result<Vec<(String, String)>, HostError> {
-        let shell = super::up::shell_of(&self.root, &self.boot_file()?);
+        let shell = super::up::shell(&self.root, &self.boot_file()?.environment);
         let path = std::env::var_os("PATH");
         let text = |value: OsString| value.to_string_lossy().into_owned();
         let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key.to_owned(), text(value)));
@@ -167,24 +166,18 @@ impl Cluster {
     pub fn load_images(&self, files: &[PathBuf], sink: &dyn Sink) -> Result<Vec<String>, HostError> {
         self.sandbox()?;
         // All are looked at before the first is imported.
-        let archives = files.iter().map(|file| Ok((file, Archive::open(file)?))).collect::<Result<Vec<_>, HostError>>()?;
+        let open = |file: &PathBuf| {
+            let visible = Visible::of(file, &self.root).map_err(HostError::io(format!("`{}`", file.display())))?;
+            Ok((Archive::open(visible.path())?, visible))
+        };
+        let archives = files.iter().map(open).collect::<Result<Vec<_>, HostError>>()?;
         let mut client = Client::connect(&self.root, IMPORT)?;
         let mut names = Vec::new();
-        for (file, archive) in archives {
-            // Places that the sandbox replaces aren't seen inside; the cluster's own directory always is.
-            let inside = tempfile::Builder::new().prefix("load-").tempfile_in(self.root.images());
-            let inside = inside.map_err(HostError::io("a copy for the cluster can't be made"))?;
-            link_or_copy(file, inside.path()).map_err(HostError::io(format!("`{}`", file.display())))?;
-            let transport = match archive.kind {
-                ArchiveKind::Oci => "oci-archive",
-                ArchiveKind::Docker => "docker-archive",
-            };
-            for name in archive.images {
-                let archive = format!("{transport}:{}", inside.path().display());
-                client.ask(&Request::Import { archive, name: name.clone() })?;
-                sink.emit(Event::Note { message: format!("imported {name}") });
-                names.push(name);
-            }
+        for image in archives.iter().flat_map(|(archive, _)| &archive.images) {
+            let (archive, name) = (image.source.clone(), image.reference.clone());
+            client.ask(&Request::Import { archive, name: name.clone() })?;
+            sink.emit(Event::Note { message: format!("imported {name}") });
+            names.push(name);
         }
         Ok(names)
     }
@@ -206,9 +199,28 @@ impl Cluster {
     }
 }
 
-/// The same file under another name where both are on one file system, else a copy.
-fn link_or_copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::remove_file(to)?;
-    let from = from.canonicalize()?;
-    std::fs::hard_link(&from, to).or_else(|_| std::fs::copy(&from, to).map(drop))
+/// A file that is seen inside of the sandbox as well.
+enum Visible {
+    AsIs(PathBuf),
+    /// From a place that every sandbox replaces; removed again.
+    Copied(tempfile::TempPath),
+}
+
+impl Visible {
+    fn of(file: &Path, root: &Root) -> std::io::Result<Self> {
+        let file = file.canonicalize()?;
+        if !super::up::REPLACED.iter().any(|place| file.starts_with(place)) {
+            return Ok(Self::AsIs(file));
+        }
+        let copy = tempfile::Builder::new().prefix("load-").tempfile_in(root.images())?.into_temp_path();
+        std::fs::copy(file, &copy)?;
+        Ok(Self::Copied(copy))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::AsIs(path) => path,
+            Self::Copied(path) => path,
+        }
+    }
 }

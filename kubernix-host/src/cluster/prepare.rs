@@ -65,6 +65,7 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
         files: BTreeMap::from([("resolv.conf".to_owned(), root.path().join("resolv.conf"))]),
         facts: BTreeMap::new(),
         parameters: settings.components.clone(),
+        cri: None,
     }
 }
 
@@ -77,13 +78,9 @@ pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, 
     environment.binaries = binaries(host, settings)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
     environment.facts = facts::detect(&settings.name, None);
-    let pki = root.pki();
-    add_identities(&mut environment, |user, node| {
-        let stem = node.map_or_else(|| pki.join(user), |node| pki.join("nodes").join(node).join(user));
-        let ca = if user.contains("etcd") { "etcd-ca.crt" } else { "ca.crt" };
-        Some(Identity { cert: stem.with_extension("crt"), key: stem.with_extension("key"), ca: pki.join(ca) })
-    });
-    environment.files.extend(FILES.iter().map(|name| ((*name).to_owned(), pki.join(name))));
+    let pki = Pki::planned(&root.pki(), &request(&environment));
+    add_identities(&mut environment, |user, node| pki.identity(user, node));
+    add_files(&mut environment, &pki);
     Ok(Arc::new(environment))
 }
 
@@ -133,6 +130,12 @@ fn add_files(environment: &mut Environment, pki: &Pki) {
     environment.files.extend(found);
 }
 
+/// Where a role answers, wherever it is filled first.
+pub(super) fn endpoint(instances: &[Instance], role: &str) -> Option<String> {
+    let mut endpoints = instances.iter().flat_map(|instance| &instance.plan.provides);
+    endpoints.find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone())
+}
+
 /// Writes kubeconfigs: the admin's for the host, the others for the inside.
 pub(super) fn write_kubeconfigs(
     root: &Root,
@@ -140,13 +143,11 @@ pub(super) fn write_kubeconfigs(
     instances: &[Instance],
     api_port: u16,
 ) -> Result<(), HostError> {
-    let endpoints = instances.iter().flat_map(|instance| &instance.plan.provides);
-    let inside = endpoints.into_iter().find(|endpoint| endpoint.role.as_str() == roles::APISERVER);
-    let Some(inside) = inside.map(|endpoint| endpoint.url.as_str()) else { return Ok(()) };
+    let Some(inside) = endpoint(instances, roles::APISERVER) else { return Ok(()) };
     let outside = format!("https://127.0.0.1:{api_port}");
     for name in environment.kubeconfigs.keys() {
         let Some(identity) = environment.identities.get(name) else { continue };
-        let server = if name == "admin" { outside.as_str() } else { inside };
+        let server = if name == "admin" { outside.as_str() } else { inside.as_str() };
         pki::kubeconfig(&root.kubeconfigs(), name, identity, server, &environment.cluster)?;
     }
     Ok(())

@@ -3,8 +3,8 @@
 use super::interrupt::Interrupts;
 use super::{Host, HostError, port, prepare};
 use crate::events::{Event, FileSink, Sink, Tee};
-use crate::graph;
-use crate::network::plan::{AddressPlan, routed_by_host};
+use crate::graph::{self, Environment};
+use crate::network::plan::routed_by_host;
 use crate::process::tail;
 use crate::root::{Environment as Shell, Root};
 use crate::sandbox::{self, Boot, BootChannel, BootFile, KeeperStart, lock};
@@ -22,7 +22,7 @@ const CERTIFICATES: &str = "certificates";
 /// The step that the sandbox's init reports the end of.
 const SANDBOX: &str = "sandbox";
 /// Places that every sandbox replaces by its own.
-const REPLACED: &[&str] = &["/proc", "/sys", "/run", "/dev", "/var/log", "/var/lib/kubelet", "/var/lib/cni"];
+pub(super) const REPLACED: &[&str] = &["/proc", "/sys", "/run", "/dev", "/var/log", "/var/lib/kubelet", "/var/lib/cni"];
 
 /// What came up.
 #[derive(Debug, Clone, Serialize)]
@@ -53,7 +53,6 @@ impl Host {
             return Err(HostError::NotRoot("up"));
         }
         resolved.validate(&self.catalogue())?;
-        let addresses = AddressPlan::new(settings.cidr)?;
         let root = Root::new(&settings.root, &settings.name);
         if let Some(place) = REPLACED.iter().find(|place| root.path().starts_with(place)) {
             return Err(HostError::UnfitRoot(PathBuf::from(place)));
@@ -73,7 +72,7 @@ impl Host {
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
         let is_new = !root.path().exists();
         root.create()?;
-        let result = self.boot(resolved, &root, addresses, tools, &interrupts, sink);
+        let result = self.boot(resolved, &root, tools, &interrupts, sink);
         match result {
             Ok((kubeconfig, api)) => Ok(UpReport {
                 name: settings.name.clone(),
@@ -113,7 +112,6 @@ impl Host {
         &self,
         resolved: &Resolved,
         root: &Root,
-        addresses: AddressPlan,
         tools: toolchain::Resolution,
         interrupts: &Interrupts,
         sink: Arc<dyn Sink>,
@@ -124,7 +122,7 @@ impl Host {
             std::fs::create_dir_all(&directory).map_err(HostError::io(format!("`{}`", directory.display())))?;
         }
         let file = FileSink::append(&root.events()).map_err(HostError::io("events can't be recorded"))?;
-        let both = Tee::new(vec![Box::new(file), Box::new(sink.clone())]);
+        let both = Tee::new(vec![Arc::new(file), sink.clone()]);
         let step = |instance: &str, component: &str| Event::Planned {
             instance: instance.into(),
             component: component.into(),
@@ -145,12 +143,13 @@ impl Host {
         let environment = Arc::new(environment);
         let instances = graph::plan(&self.components, &settings.slots, &environment)?;
         self.preflight(&instances, &both)?;
+        let environment = Environment { cri: prepare::endpoint(&instances, roles::CRI), ..Environment::clone(&environment) };
         prepare::write_kubeconfigs(root, &environment, &instances, api_port)?;
         root.save_spec(settings)?;
-        root.save_environment(&shell(root, &environment, &instances))?;
+        root.save_environment(&shell(root, &environment))?;
         let boot = Boot {
             hostname: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
-            environment: Environment::clone(&environment),
+            environment,
             slots: settings.slots.clone(),
             api_port,
             boot_timeout_s: settings.boot_timeout_s,
@@ -194,8 +193,6 @@ impl Host {
     }
 }
 
-use crate::graph::Environment;
-
 fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
     let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
     for route in routed_by_host(settings.cidr, &table) {
@@ -208,16 +205,12 @@ fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
 }
 
 /// What a shell needs to work with the cluster.
-fn shell(root: &Root, environment: &Environment, instances: &[graph::Instance]) -> Shell {
+pub(super) fn shell(root: &Root, environment: &Environment) -> Shell {
     let directories: BTreeSet<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
     // The system's own directories are in every PATH, and not in front of a user's.
     let own = directories.into_iter().filter(|path| !path.starts_with("/usr") && !path.starts_with("/bin"));
-    let cri = instances.iter().flat_map(|i| &i.plan.provides).find(|endpoint| endpoint.role.as_str() == roles::CRI);
-    Shell {
-        kubeconfig: root.kubeconfig("admin"),
-        path: own.map(Path::to_owned).collect(),
-        cri: cri.map(|endpoint| endpoint.url.clone()),
-    }
+    let path = own.map(Path::to_owned).collect();
+    Shell { kubeconfig: root.kubeconfig("admin"), path, cri: environment.cri.clone() }
 }
 
 /// Passes events on until the cluster is ready, or nothing of it is left.

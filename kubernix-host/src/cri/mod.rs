@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use kubernix_core::UnixSocket;
 use messages::{ImageSpec, ImageStatusRequest, ImageStatusResponse, ListImagesRequest, ListImagesResponse};
 use messages::{StatusRequest, StatusResponse};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
@@ -60,7 +60,7 @@ pub struct Condition {
 }
 
 /// An image that the runtime holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Image {
     /// The runtime's own identifier: a digest.
     pub id: String,

@@ -73,7 +73,7 @@ impl AbiContext for InstanceContext {
         AbiNode {
             name: name.into(),
             index,
-            ip: addresses.node_ip(index).map(|ip| ip.to_string()).unwrap_or_default().into(),
+            ip: addresses.node_ip(index).to_string().into(),
             pod_cidr: addresses.pod_cidr(index).map(|cidr| cidr.to_string()).unwrap_or_default().into(),
         }
     }

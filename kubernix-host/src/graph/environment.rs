@@ -38,6 +38,8 @@ pub struct Environment {
     pub facts: BTreeMap<String, String>,
     /// Parameters given in the config: component, name, text.
     pub parameters: BTreeMap<String, BTreeMap<String, String>>,
+    /// Where the first node's CRI runtime answers, once that is planned: for users' shells.
+    pub cri: Option<String>,
 }
 
 /// The tmpfs inside the sandbox below which instances get their volatile directories.

@@ -6,7 +6,7 @@ use kubernix_core::Role;
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
     /// A slot that something requires is empty.
-    #[error("role `{role}` is empty, but `{by}` requires it: fill it with `--set {role}=COMPONENT`{}", candidates(.candidates))]
+    #[error("role `{role}` is empty, but `{by}` requires it: fill it with `--set {role}=COMPONENT`{}", there_is(.candidates))]
     Empty {
         /// The empty role.
         role: Role,
@@ -16,7 +16,7 @@ pub enum GraphError {
         candidates: Vec<String>,
     },
     /// The chosen component doesn't exist.
-    #[error("role `{role}` is set to `{component}`, but there is no component of this name{}", candidates(.candidates))]
+    #[error("role `{role}` is set to `{component}`, but there is no component of this name{}", there_is(.candidates))]
     Unknown {
         /// The role.
         role: String,
@@ -26,7 +26,7 @@ pub enum GraphError {
         candidates: Vec<String>,
     },
     /// The chosen component is something else.
-    #[error("component `{component}` doesn't provide role `{role}`{}", candidates(.candidates))]
+    #[error("component `{component}` doesn't provide role `{role}`{}", there_is(.candidates))]
     Unfit {
         /// The role.
         role: String,
@@ -60,6 +60,6 @@ pub enum GraphError {
     },
 }
 
-fn candidates(names: &[String]) -> String {
+fn there_is(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!(" (there is: {})", names.join(", ")) }
 }

@@ -71,3 +71,15 @@ pub(super) fn choose(
     }
     Ok(chosen)
 }
+
+/// The components that fill at least one role.
+///
+/// # Errors
+/// A slot is filled by what doesn't fit.
+pub fn used<'c>(
+    components: &'c [ComponentBox],
+    slots: &BTreeMap<String, String>,
+) -> Result<Vec<&'c ComponentBox>, GraphError> {
+    let indices: std::collections::BTreeSet<usize> = choose(components, slots)?.into_values().collect();
+    Ok(indices.into_iter().map(|index| &components[index]).collect())
+}

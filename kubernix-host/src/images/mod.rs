@@ -1,1 +1,53 @@
-//! images
+//! Images without a registry: builds small ones, and reads archives before they are imported.
+//!
+//! [`ImageBuilder`] writes an image as an OCI layout in a tar file, always with the same bytes for the same image.
+//! [`Archive`] looks into OCI and docker archives, checks that all is there and whole, and says how `skopeo` addresses each
+//! image. It must not import anything: that is for the component that fills the role `cri`.
+
+mod archive;
+mod builder;
+mod contents;
+mod docker;
+mod error;
+mod oci;
+#[cfg(test)]
+mod tests;
+
+pub use archive::{Archive, Image, Kind};
+pub use builder::ImageBuilder;
+pub use error::{Error, Problem};
+
+use oci_spec::distribution::Reference;
+use std::path::Path;
+
+/// The name of the image that holds a pod's namespaces.
+pub const PAUSE_IMAGE: &str = "kubernix.local/pause:1.0.0";
+
+/// Writes the archive of [`PAUSE_IMAGE`], about 1 MB. `true` if the file changed; its directory must exist.
+///
+/// # Errors
+/// The file can't be written.
+pub fn write_pause_archive(path: &Path) -> Result<bool, Error> {
+    ImageBuilder::new(PAUSE_IMAGE)
+        .file("/pause", kubernix_pause::PAUSE, 0o755)
+        .entrypoint(["/pause"])
+        // Nobody, as in the image that Kubernetes publishes.
+        .user("65535:65535")
+        .write_archive(path)
+}
+
+/// A reference with all that may be left out filled in: `busybox` is `docker.io/library/busybox:latest`.
+fn full_reference(name: &str) -> Result<String, Problem> {
+    let parsed = Reference::try_from(name);
+    parsed.map(|reference| reference.whole()).map_err(|cause| Problem::Reference(cause.to_string()))
+}
+
+/// Bytes as lower case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -3,3 +3,5 @@
 pub mod forward;
 pub mod netlink;
 pub mod plan;
+
+pub use plan::{AddressError, AddressPlan};

@@ -4,7 +4,7 @@ use crate::root::{Error as RootError, Root};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
 /// Held for as long as the cluster's keeper lives. Whoever inherits the descriptor holds it on.
@@ -22,10 +22,18 @@ fn open(root: &Root) -> Result<File, RootError> {
 /// The lock file can't be opened.
 pub fn take(root: &Root) -> Result<Option<Lock>, RootError> {
     match Flock::lock(open(root)?, FlockArg::LockExclusiveNonblock) {
+        // Somebody removed the cluster, and its lock's file, between our look at it and now.
+        Ok(lock) if !is_current(&lock, root) => take(root),
         Ok(lock) => Ok(Some(Lock(lock))),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, errno)) => Err(RootError::errno("lock", &root.lock_file(), errno)),
     }
+}
+
+/// Whether the file that is locked is still the one that others will look at.
+fn is_current(lock: &Flock<File>, root: &Root) -> bool {
+    let now = std::fs::metadata(root.lock_file());
+    lock.metadata().is_ok_and(|ours| now.is_ok_and(|now| (ours.dev(), ours.ino()) == (now.dev(), now.ino())))
 }
 
 /// Whether a keeper holds the lock.

@@ -164,7 +164,7 @@ impl fmt::Display for At<'_> {
 }
 
 /// The end of a message about an unknown name: the nearest of those that there are, or all of them if none is near.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
     known.dedup();

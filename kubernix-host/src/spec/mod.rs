@@ -15,7 +15,7 @@ mod value;
 
 pub use catalogue::{Catalogue, Entry, binary_overrides, show_all, validate};
 pub use defaults::Defaults;
-pub use error::{Error, Unknown};
+pub use error::{Error, Unknown, nearest};
 pub use key::Origin;
 pub use partial::Partial;
 pub use resolve::{Place, locate, resolve, resolve_with};

@@ -1,0 +1,135 @@
+//! Opens an archive of either kind, and what both have in common.
+
+use super::contents::{Contents, Entry};
+use super::{Error, Problem, docker, oci};
+use oci_spec::image::Arch;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// How an archive is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An OCI layout in a tar file.
+    Oci,
+    /// What `docker save` writes.
+    Docker,
+}
+
+impl Kind {
+    /// The name of its transport in `skopeo`.
+    pub fn transport(self) -> &'static str {
+        match self {
+            Self::Oci => "oci-archive",
+            Self::Docker => "docker-archive",
+        }
+    }
+}
+
+/// An image of an archive that can be imported here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its full name: `docker.io/library/busybox:1.37`.
+    pub reference: String,
+    /// Where it is, in the form of container tools: `oci-archive:/tmp/busybox.tar`, with a name behind another colon
+    /// where the archive has more than one image.
+    pub source: String,
+}
+
+/// An image archive in which everything was found to be there and whole.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// The file, as an absolute path.
+    pub path: PathBuf,
+    /// How it is laid out.
+    pub kind: Kind,
+    /// The images, in their order. An image of two names is two of these.
+    pub images: Vec<Image>,
+}
+
+/// An image as its archive's kind describes it.
+pub(super) struct Found {
+    pub reference: String,
+    /// What tells it from the archive's other images, where there are any.
+    pub selector: Option<String>,
+}
+
+impl Archive {
+    /// Reads the whole file, compressed by gzip or not, and checks every blob that its images need: there, with its size and
+    /// sha256, for this machine. Archives that are of both kinds, as recent versions of `docker save` write them, are
+    /// taken for docker's: only there each image has its full name.
+    ///
+    /// # Errors
+    /// What the file is instead, what is wrong with it, or with which of its images.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let path = path.canonicalize().map_err(Error::read(path))?;
+        let Some(text) = path.to_str().filter(|text| !text.contains(':')) else {
+            let found = "its path has a colon or is not UTF-8, which container tools can't address, rename it";
+            return Err(Error::NotAnArchive { found: found.to_owned(), path });
+        };
+        let contents = Contents::read(&path)?;
+        let (kind, found) = if let Some(manifest) = contents.get("manifest.json") {
+            (Kind::Docker, docker::images(&path, manifest, &contents)?)
+        } else if let Some(index) = contents.get("index.json") {
+            (Kind::Oci, oci::images(&path, index, &contents)?)
+        } else {
+            let found = if contents.get("repositories").is_some() {
+                "it is a docker archive without manifest.json, from before Docker 1.10"
+            } else {
+                "it has neither index.json nor manifest.json"
+            };
+            return Err(Error::NotAnArchive { found: found.to_owned(), path });
+        };
+        let transport = kind.transport();
+        let images = found.into_iter().map(|Found { reference, selector }| Image {
+            reference,
+            source: match selector {
+                Some(selector) => format!("{transport}:{text}:{selector}"),
+                None => format!("{transport}:{text}"),
+            },
+        });
+        Ok(Self { images: images.collect(), kind, path })
+    }
+}
+
+/// As much of an image's config as both kinds need.
+#[derive(Deserialize)]
+pub(super) struct ImageConfig {
+    architecture: String,
+    os: String,
+    pub rootfs: RootFs,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RootFs {
+    #[serde(default)]
+    pub diff_ids: Vec<String>,
+}
+
+impl ImageConfig {
+    /// Reads a config, and checks that it is for this machine.
+    pub fn parse(entry: &Entry) -> Result<Self, Problem> {
+        let config: Self = json("its config", entry)?;
+        let found = format!("{}/{}", config.os, config.architecture);
+        if found != platform() {
+            return Err(Problem::Platform { found, wanted: platform() });
+        }
+        Ok(config)
+    }
+}
+
+/// What images have to be for: `linux/amd64`.
+pub(super) fn platform() -> String {
+    format!("linux/{}", Arch::default())
+}
+
+/// Parses a JSON file of the archive.
+pub(super) fn json<'a, T: Deserialize<'a>>(part: &str, entry: &'a Entry) -> Result<T, Problem> {
+    let malformed = |reason: String| Problem::Malformed { part: part.to_owned(), reason };
+    let text = entry.json.as_deref().ok_or_else(|| malformed("it is not JSON".to_owned()))?;
+    serde_json::from_slice(text).map_err(|cause| malformed(cause.to_string()))
+}
+
+/// `layer 2 of 3`, for an index that begins at 0.
+pub(super) fn layer_title(index: usize, count: usize) -> String {
+    format!("layer {} of {count}", index + 1)
+}

@@ -1,0 +1,50 @@
+//! Writes kubeconfigs with everything in them, so that they can be copied and work from anywhere.
+
+use super::{Error, Identity, store};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Writes `DIR/USER.kubeconfig` (0600, if it changed) for an API server at `server_url` (`https://127.0.0.1:6443`), and
+/// returns its path. CA, certificate and key are inside as base64; its only context is `kubernix-CLUSTER`.
+///
+/// # Errors
+/// One of the identity's files can't be read, or the kubeconfig can't be written.
+pub fn kubeconfig(
+    dir: &Path,
+    user: &str,
+    identity: &Identity,
+    server_url: &str,
+    cluster_name: &str,
+) -> Result<PathBuf, Error> {
+    let data = |path: &Path| fs::read(path).map(|bytes| BASE64_STANDARD.encode(bytes)).map_err(Error::io("read", path));
+    let (ca, cert, key) = (data(&identity.ca)?, data(&identity.cert)?, data(&identity.key)?);
+    let name = format!("kubernix-{cluster_name}");
+    // Users of several clusters merge kubeconfigs, where names must differ.
+    let user_name = format!("{name}-{user}");
+    let text = format!(
+        "apiVersion: v1\n\
+         kind: Config\n\
+         clusters:\n\
+         \x20 - name: {name}\n\
+         \x20   cluster:\n\
+         \x20     server: {server_url}\n\
+         \x20     certificate-authority-data: {ca}\n\
+         users:\n\
+         \x20 - name: {user_name}\n\
+         \x20   user:\n\
+         \x20     client-certificate-data: {cert}\n\
+         \x20     client-key-data: {key}\n\
+         contexts:\n\
+         \x20 - name: {name}\n\
+         \x20   context:\n\
+         \x20     cluster: {name}\n\
+         \x20     user: {user_name}\n\
+         current-context: {name}\n"
+    );
+    store::directory(dir)?;
+    let path = dir.join(format!("{user}.kubeconfig"));
+    store::write(&path, &text)?;
+    Ok(path)
+}
