@@ -53,7 +53,8 @@ pub fn plan(component: &ComponentBox, ctx: &FakeContext) -> Result<Plan> {
     let filled = plan.provides.iter().map(|endpoint| endpoint.role.as_str().to_owned());
     let (mut filled, mut declared): (Vec<String>, Vec<String>) =
         (filled.collect(), component.provides().into_iter().map(String::from).collect());
-    (filled.sort(), declared.sort());
+    filled.sort();
+    declared.sort();
     if filled != declared {
         return Err(Error::invalid(format!("the component declares the roles {declared:?} and fills {filled:?}")));
     }
@@ -105,4 +106,72 @@ pub fn preflight(component: &ComponentBox, ctx: &FakeContext) -> Result<Vec<Find
 pub fn import_image(component: &ComponentBox, ctx: &FakeContext, archive: &str, name: &str) -> Result<Option<Command>> {
     let call = |ctx: &AbiContextRef<'_>| component.import_image(ctx, archive.into(), name.into());
     Ok(with(component, ctx, call).into_result()?.map(Command::from).into_option())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_core::{Component, Context, ErrorKind, Parameter, Phase, Planner, Probe, Process, Role, abi};
+
+    /// Declares a role, a parameter and a binary, and then does what its parameter says.
+    struct Careless;
+
+    impl Component for Careless {
+        fn name(&self) -> &str {
+            "careless"
+        }
+
+        fn phase(&self) -> Phase {
+            Phase::ADDON
+        }
+
+        fn provides(&self) -> Vec<Role> {
+            vec!["dns".into()]
+        }
+
+        fn binaries(&self) -> Vec<String> {
+            vec!["declared".into()]
+        }
+
+        fn parameters(&self) -> Vec<Parameter> {
+            vec![Parameter::new("does", "right", "what it does")]
+        }
+
+        fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+            match ctx.parameter("does")?.as_str() {
+                "binary" => ctx.executable("undeclared").map(|_| ()),
+                "endpoint" => ctx.endpoint("apiserver").map(|_| ()),
+                "parameter" => ctx.parameter("undeclared").map(|_| ()),
+                "nothing" => Ok(()),
+                "panic" => panic!("careless"),
+                _ => {
+                    plan.process(Process::new("declared", ctx.executable("declared")?))?;
+                    plan.provide("dns", "", Probe::started())
+                }
+            }
+        }
+    }
+
+    fn result(does: &str) -> Result<Plan> {
+        plan(&abi::component(Careless), &FakeContext::new().parameter("does", does))
+    }
+
+    #[test]
+    fn what_a_component_did_not_declare_is_not_there() {
+        for does in ["binary", "endpoint", "parameter"] {
+            assert_eq!(result(does).unwrap_err().kind(), ErrorKind::NOT_FOUND, "{does}");
+        }
+        assert_eq!(result("right").unwrap().processes[0].program, "/opt/bin/declared");
+    }
+
+    #[test]
+    fn a_role_that_is_declared_has_to_be_filled() {
+        let error = result("nothing").unwrap_err().to_string();
+        assert_eq!(error, r#"the component declares the roles ["dns"] and fills []"#);
+    }
+
+    #[test]
+    fn panics_arrive_as_errors() {
+        assert_eq!(result("panic").unwrap_err().frames(), ["`plan` panicked", "careless"]);
+    }
 }

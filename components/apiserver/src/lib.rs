@@ -64,15 +64,15 @@ impl Component for ApiServer {
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let address = format!("{}:{PORT}", ctx.control_plane_ip());
-        let url = format!("https://{address}");
+        let url = format!("https://{}:{PORT}", ctx.control_plane_ip());
         let process = Process::new("kube-apiserver", ctx.executable("kube-apiserver")?)
             .flags(flags(ctx)?)
             .args(ctx.words("extra-args")?)
             // Everything of worth is in the store; open watches are no reason to wait.
             .stop(15, 3_000);
         plan.process(process)?;
-        plan.provide(roles::APISERVER_PORT, &url, Probe::tcp(address))?;
+        // Not by TCP: it listens a second before it answers anybody. `/version` says 200 as soon as TLS is served.
+        plan.provide(roles::APISERVER_PORT, &url, Probe::http(format!("{url}/version")).identity("admin"))?;
         plan.provide(roles::APISERVER, &url, Probe::http(format!("{url}/readyz")).identity("admin"))
     }
 }
@@ -102,7 +102,7 @@ mod tests {
     fn the_port_is_known_before_readiness() {
         let ctx = FakeContext::new().address("control-plane", "10.7.0.1");
         let provides = assert_pure(&ApiServer::component(), &ctx).provides;
-        assert_eq!(provides[0].probe, Probe::tcp("10.7.0.1:6443"));
+        assert_eq!(provides[0].probe, Probe::http("https://10.7.0.1:6443/version").identity("admin"));
         assert_eq!(provides[1].probe, Probe::http("https://10.7.0.1:6443/readyz").identity("admin"));
         assert!(provides.iter().all(|endpoint| endpoint.url == "https://10.7.0.1:6443"));
     }

@@ -97,6 +97,10 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         ("root-ca-file", ca),
         ("service-account-private-key-file", ctx.host_file("service-account.key")?),
         ("use-service-account-credentials", "true".into()),
+        // Its start asks for a token for each of its controllers: with the default of 20 requests a second that takes 5 s,
+        // in which no service account and so no pod can be made; without a limit of its own, 0.7 s.
+        ("kube-api-qps", "500".into()),
+        ("kube-api-burst", "1000".into()),
         // The default is a directory of the host's.
         ("flex-volume-plugin-dir", format!("{}/flex-volume", ctx.dir())),
         ("profiling", "false".into()),

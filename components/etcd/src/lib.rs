@@ -84,8 +84,8 @@ impl Component for Etcd {
                 ("peer-trusted-ca-file", &tls.ca),
                 ("peer-cert-file", &tls.cert),
                 ("peer-key-file", &tls.key),
-                // A lone member elects itself after up to the whole election timeout, a second by default, and has no
-                // peer whose delays these would have to allow for: 0.3 s to a leader instead of 1.0.
+                // A lone member elects itself once an election timeout has passed, and has no peer whose delays that
+                // would have to allow for: ready 0.3 s after its start, with the default of 1000 after 0.6 to 1.1 s.
                 ("heartbeat-interval", "50"),
                 ("election-timeout", "250"),
             ])

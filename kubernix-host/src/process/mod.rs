@@ -5,6 +5,7 @@
 
 mod exit;
 mod log_tail;
+pub mod oom_shim;
 mod reaper;
 mod run_file;
 mod spawn;
