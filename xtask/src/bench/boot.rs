@@ -23,7 +23,7 @@ pub fn run(args: &Boot) -> Result<ExitCode> {
     let kubernix = workspace.build()?;
     run::checked(run::command(&kubernix).args(["toolchain", "ensure", "--quiet"]))?;
     let directory = directory(args.root.as_deref())?;
-    say(&format!("clusters `bench` and `bench-floor` in {}", directory.display()));
+    say(&format!("clusters `bench` and `bench-floor` with --root {}", directory.display()));
     let report = measure(args, &kubernix, &directory);
     // Whatever happened above; and there may be nothing.
     for name in ["bench", "bench-floor"] {
