@@ -1,7 +1,8 @@
 //! Provider `cache`: what was built before, and the rules of the directory where it lies.
 //!
-//! `toolchain/` of the user's cache holds a directory per tool, version and pins. Such a directory appears by one rename, after its
-//! programs were asked for their version and written to disk: what is there is whole, and no question has to be asked again.
+//! `toolchain/` of the user's cache holds a directory per tool, version and pins. Such a directory appears by one
+//! rename, after its programs were asked for their version and written to disk: what is there is whole, and no
+//! question has to be asked again.
 
 use super::provider::{Done, Found, Offer, Provider, Session, Wanted};
 use super::table::ToolSpec;
@@ -51,8 +52,8 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Waits for the lock of a pin module, calling `waiting` once if another process has it, and clears away what killed
-    /// processes have left.
+    /// Waits for the lock of a pin module, calling `waiting` once if another process has it, and clears away what
+    /// killed processes have left.
     pub fn enter(cache: &Path, module: &str, waiting: impl FnOnce()) -> io::Result<Self> {
         fs::create_dir_all(cache)?;
         let lock = File::create(cache.join(format!(".{module}.lock")))?;

@@ -81,8 +81,8 @@ fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitSta
     }
 }
 
-/// Runs a program that takes its time, and passes on every line as it comes. `Err` says why it failed, with the last lines
-/// of what it printed but those that `line` took, by returning true.
+/// Runs a program that takes its time, and passes on every line as it comes. `Err` says why it failed, with the last
+/// lines of what it printed but those that `line` took, by returning true.
 pub fn stream(mut command: Command, mut line: impl FnMut(&str) -> bool) -> Result<(), String> {
     let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let failed = |error: io::Error| format!("running {name} failed: {error}");

@@ -131,11 +131,18 @@ fn list_missing(tools: &[MissingTool], packages: &Option<String>) -> String {
             None => paragraphs.push((tool, vec![&tool.name])),
         }
     }
+    let mut told: Vec<&str> = Vec::new();
     for (tool, names) in paragraphs {
         let _ = write!(text, "\n  {} {}", names.join(", "), tool.wanted);
         text.truncate(text.trim_end().len());
         for (provider, said) in &tool.said {
-            let _ = write!(text, "\n    {provider}: {}", said.replace('\n', "\n      "));
+            // What a compiler or a package manager printed is told once.
+            let shown = match said.split_once('\n') {
+                Some((first, _)) if told.contains(&said.as_str()) => format!("{first} see above"),
+                _ => said.replace('\n', "\n      "),
+            };
+            told.push(said);
+            let _ = write!(text, "\n    {provider}: {shown}");
         }
         if let Some(nearest) = &tool.nearest {
             let _ = write!(text, "\n    did you mean {nearest}?");
@@ -147,4 +154,28 @@ fn list_missing(tools: &[MissingTool], packages: &Option<String>) -> String {
     let example = tools.first().map_or("NAME", |tool| &tool.name);
     let _ = write!(text, "\nbinaries of your own can be named, as in --set {example}.binary=PATH");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_compiler_printed_is_told_once() {
+        let tool = |name: &str, wanted: &str| MissingTool {
+            name: name.to_owned(),
+            wanted: wanted.to_owned(),
+            said: vec![("go", "go failed (exit status: 1):\nno space left on device".to_owned())],
+            nearest: None,
+        };
+        let tools = vec![tool("crio", "1.36.3"), tool("pinns", "1.36.3"), tool("runc", "1.5.2")];
+        let expected = "3 tools are missing, and nothing here can supply them:
+  crio, pinns 1.36.3
+    go: go failed (exit status: 1):
+      no space left on device
+  runc 1.5.2
+    go: go failed (exit status: 1): see above
+binaries of your own can be named, as in --set crio.binary=PATH";
+        assert_eq!(Error::Missing { tools, packages: None }.to_string(), expected);
+    }
 }

@@ -1,7 +1,8 @@
 //! Provider `go`: builds tools from pinned Go modules, checksummed by go.sum.
 //!
-//! All tools of a pin module are built in one `go build`, in a directory of their own in the cache, and appear in their place once they have told
-//! the right version. It must not use anything of the caller's working directory or Go workspace.
+//! All tools of a pin module are built in one `go build`, in a directory of their own in the cache, and appear in
+//! their place once they have told the right version. It must not use anything of the caller's working directory or
+//! Go workspace.
 
 use super::cache::{self, Workshop};
 use super::command;
@@ -91,7 +92,9 @@ impl Compiler {
         let version = lines.next().and_then(|line| version::parse(line.strip_prefix("go")?));
         let version =
             version.ok_or_else(|| format!("`go env` told no version: {}", command::last_lines(&answer.text)))?;
-        let switches = version >= FIRST_TO_SWITCH && lines.next().is_some_and(|toolchain| toolchain != "local");
+        // `local` and a plain release don't switch; `auto`, `path` and `RELEASE+auto` do.
+        let may = |toolchain: &str| toolchain.ends_with("auto") || toolchain.ends_with("path");
+        let switches = version >= FIRST_TO_SWITCH && lines.next().is_some_and(may);
         Ok(Self { path, version, switches })
     }
 
@@ -137,13 +140,9 @@ struct Job<'a> {
     spec: &'a ToolSpec,
 }
 
-/// The same failure for several tools: told whole for the first, by reference for the others.
+/// The same failure for several tools.
 fn fail(jobs: &[Job<'_>], error: &str, done: &mut Done<'_>) {
-    for (index, job) in jobs.iter().enumerate() {
-        let error =
-            if index == 0 { error.to_owned() } else { format!("failed together with {}, see there", jobs[0].name) };
-        done(job.place, Err(error));
-    }
+    jobs.iter().for_each(|job| done(job.place, Err(error.to_owned())));
 }
 
 /// Builds tools of one pin module.

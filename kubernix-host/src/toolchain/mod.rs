@@ -1,11 +1,11 @@
 //! The toolchain: which binaries a cluster needs, in which versions, and where they come from.
 //!
-//! One table ([`known`]) names every tool; *providers* are asked in order: `path`, `cache`, `go`, `host package`. What nobody can
-//! supply comes back as one error that lists all of it with what each provider said. [`resolve`] on a machine where everything is in place runs no
-//! program and costs a few milliseconds.
+//! One table ([`known`]) names every tool; *providers* are asked in order: `path`, `cache`, `go`, `host package`.
+//! What nobody can supply comes back as one error that lists all of it with what each provider said. [`resolve`] on a
+//! machine where everything is in place runs no program and costs a few milliseconds.
 //!
 //! This module must not know components, clusters or root directories: names go in, paths come out. A new provider
-//! implements [`provider::Provider`] and takes its place in [`provider::in_order`].
+//! implements `provider::Provider` and takes its place in `provider::in_order`.
 
 mod answers;
 mod cache;
@@ -34,8 +34,8 @@ use std::path::PathBuf;
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// Tools by name, see [`known`]: `crio`, `cni`, or one program of a group, `bridge`. A name that the table doesn't have is
-    /// looked for on PATH, in any version.
+    /// Tools by name, see [`known`]: `crio`, `cni`, or one program of a group, `bridge`. A name that the table
+    /// doesn't have is looked for on PATH, in any version.
     pub names: Vec<String>,
     /// The user's own binaries by tool name; a directory for a group. Tools that aren't asked for are left out.
     pub overrides: BTreeMap<String, PathBuf>,

@@ -33,6 +33,8 @@ pub fn resolve_within(
     sink: &dyn Sink,
 ) -> Result<Resolution, Error> {
     let dir = options.cache_dir.join("toolchain");
+    // Compilers run in directories of their own.
+    let dir = std::path::absolute(&dir).unwrap_or(dir);
     let answers = RefCell::new(Answers::read(dir.join("versions.json")));
     let session = Session { table, dir, apt: Apt::look(&search, options.install), search, answers, sink };
     let resolution = Resolver { session: &session, providers: provider::in_order() }.resolve(request);
@@ -143,8 +145,8 @@ impl Resolver<'_> {
         if lost.is_empty() { Ok(left) } else { Err(self.missing(lost)) }
     }
 
-    /// Installs the packages of all tools in one call. Returns the tools that can be supplied now, and those whose packages
-    /// couldn't be had, moved on to their next provider.
+    /// Installs the packages of all tools in one call. Returns the tools that can be supplied now, and those whose
+    /// packages couldn't be had, moved on to their next provider.
     fn install<'a>(&self, pending: Vec<Pending<'a>>) -> (Vec<Pending<'a>>, Vec<Pending<'a>>) {
         let packages = sorted(pending.iter().flat_map(|tool| tool.packages.iter().cloned()));
         let Some(command) = self.session.apt.command_line(&packages) else { return (pending, Vec::new()) };
@@ -153,10 +155,8 @@ impl Resolver<'_> {
         }
         let Err(error) = self.session.apt.install(&packages) else { return (pending, Vec::new()) };
         let (ready, mut failed): (Vec<_>, Vec<_>) = pending.into_iter().partition(|tool| tool.packages.is_empty());
-        let mut error = Some(format!("{command}: {error}"));
         for tool in &mut failed {
-            let said = error.take().unwrap_or_else(|| "its packages couldn't be installed, see above".to_owned());
-            tool.said.push((self.providers[tool.at].name(), said));
+            tool.said.push((self.providers[tool.at].name(), format!("{command}: {error}")));
             tool.at += 1;
         }
         (ready, failed)

@@ -198,7 +198,8 @@ impl GoModule {
     }
 }
 
-/// The program that `go build` makes of a package. (A trailing `/v3` would name the directory above, but no group has one.)
+/// The program that `go build` makes of a package. (A trailing `/v3` would name the directory above, but no group has
+/// one.)
 fn last_element(package: &str) -> &str {
     package.rsplit('/').next().unwrap_or(package)
 }

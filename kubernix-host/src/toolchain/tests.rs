@@ -216,6 +216,16 @@ fn what_was_built_is_found_again_without_go() {
 }
 
 #[test]
+fn what_is_in_place_runs_nothing() {
+    let machine = Machine::new();
+    let runs = machine.dir.path().join("runs");
+    script(&machine.bin("crio"), &format!("echo run >> {}; echo crio version 1.36.3", runs.display()), 0o755);
+    let first = machine.resolve(&request(&["crio"])).unwrap();
+    assert_eq!(machine.resolve(&request(&["crio"])).unwrap(), first);
+    assert_eq!(fs::read_to_string(runs).unwrap(), "run\n");
+}
+
+#[test]
 fn a_build_that_fails_shows_what_the_compiler_said() {
     let table = "need = {}\n[go.cni]\nversion = \"1.9.1\"\ncgo = false\n[tool.nothing]\ngo = \"cni\"\n\
                  package = \"github.com/containernetworking/plugins/plugins/main/nothing\"\n";
