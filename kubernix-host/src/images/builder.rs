@@ -3,7 +3,7 @@
 //! Uncompressed because it is read once on the same machine, where compressing costs more than it saves. Times, owners and
 //! order are fixed, so that the same image has the same digest on every machine of an architecture.
 
-use super::{Error, Problem, full_reference, hex};
+use super::{Error, Problem, hex, reference};
 use crate::root::write_atomic;
 use oci_spec::OciSpecError;
 use oci_spec::image::{
@@ -95,7 +95,7 @@ impl ImageBuilder {
     }
 
     fn archive(&self) -> Result<Vec<u8>, Problem> {
-        let name = full_reference(&self.name)?;
+        let name = reference::full(&self.name)?;
         let layer = self.layer()?;
         let layer_descriptor = descriptor(MediaType::ImageLayer, &layer)?;
         let malformed = |cause: OciSpecError| malformed(&cause);

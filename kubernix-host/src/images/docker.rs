@@ -2,7 +2,7 @@
 
 use super::archive::{Found, ImageConfig, json, layer_title};
 use super::contents::{Contents, Entry};
-use super::{Error, Problem, full_reference};
+use super::{Error, Problem, reference};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub(super) fn images(path: &Path, manifest: &Entry, contents: &Contents) -> Resu
         };
         image(manifest, contents).map_err(error(format!("`{first}`")))?;
         for tag in tags {
-            let reference = full_reference(tag).map_err(error(format!("`{tag}`")))?;
+            let reference = reference::full(tag).map_err(error(format!("`{tag}`")))?;
             let selector = (manifests.len() > 1).then(|| reference.clone());
             images.push(Found { reference, selector });
         }

@@ -10,6 +10,7 @@ mod contents;
 mod docker;
 mod error;
 mod oci;
+mod reference;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,6 @@ pub use archive::{Archive, Image, Kind};
 pub use builder::ImageBuilder;
 pub use error::{Error, Problem};
 
-use oci_spec::distribution::Reference;
 use std::path::Path;
 
 /// The name of the image that holds a pod's namespaces.
@@ -34,12 +34,6 @@ pub fn write_pause_archive(path: &Path) -> Result<bool, Error> {
         // Nobody, as in the image that Kubernetes publishes.
         .user("65535:65535")
         .write_archive(path)
-}
-
-/// A reference with all that may be left out filled in: `busybox` is `docker.io/library/busybox:latest`.
-fn full_reference(name: &str) -> Result<String, Problem> {
-    let parsed = Reference::try_from(name);
-    parsed.map(|reference| reference.whole()).map_err(|cause| Problem::Reference(cause.to_string()))
 }
 
 /// Bytes as lower case hexadecimal digits.

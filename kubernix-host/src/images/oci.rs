@@ -2,7 +2,7 @@
 
 use super::archive::{Found, ImageConfig, json, layer_title, platform};
 use super::contents::{Contents, Entry};
-use super::{Error, Problem, full_reference};
+use super::{Error, Problem, reference};
 use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, DigestAlgorithm, ImageIndex, ImageManifest};
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn name(entry: &Descriptor) -> Result<(String, Option<&str>), Problem> {
         (None, Some(tag)) => return Err(Problem::Nameless(format!("only `{tag}`"))),
         (None, None) => return Err(Problem::Nameless("no annotation says it".to_owned())),
     };
-    Ok((full_reference(name)?, selector))
+    Ok((reference::full(name)?, selector))
 }
 
 /// Checks an image, or the one of a list of them that is for this machine.

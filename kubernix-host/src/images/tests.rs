@@ -79,7 +79,7 @@ impl Case {
     }
 
     /// Replaces a JSON blob of an OCI archive and adjusts all that names it.
-    fn replace(&mut self, part: &str, edit: impl FnOnce(&mut Value)) {
+    fn replace(&mut self, part: &str, edit: &dyn Fn(&mut Value)) {
         let old = self.blob(part);
         let mut value: Value = serde_json::from_slice(&self.files.remove(&old).unwrap()).unwrap();
         edit(&mut value);
@@ -87,12 +87,12 @@ impl Case {
         let descriptor = (format!("sha256:{}", hash(&bytes)), bytes.len());
         self.files.insert(format!("blobs/sha256/{}", hash(&bytes)), bytes);
         let set = |target: &mut Value| {
-            target["digest"] = descriptor.0.into();
+            target["digest"] = descriptor.0.as_str().into();
             target["size"] = descriptor.1.into();
         };
         match part {
             "manifest" => self.edit("index.json", |index| set(&mut index["manifests"][0])),
-            _ => self.replace("manifest", |manifest| set(&mut manifest["config"])),
+            _ => self.replace("manifest", &|manifest| set(&mut manifest["config"])),
         }
     }
 }
@@ -322,13 +322,13 @@ fn of_many_platforms_only_this_one_counts() {
 #[test]
 fn images_of_other_machines_are_refused() {
     let mut case = Case::oci();
-    case.replace("config", |config| config["architecture"] = "s390x".into());
+    case.replace("config", &|config| config["architecture"] = "s390x".into());
     let wanted = oci_spec::image::Arch::default();
     let error = case.error();
     assert!(error.starts_with("image `example.org/app:1` of "), "{error}");
     assert!(error.ends_with(&format!("it is for linux/s390x, this machine is linux/{wanted}")), "{error}");
     let mut case = Case::oci();
-    case.replace("config", |config| config["os"] = "windows".into());
+    case.replace("config", &|config| config["os"] = "windows".into());
     assert!(case.error().contains("it is for windows/"));
 }
 
@@ -370,13 +370,13 @@ fn damaged_parts_are_named() {
 #[test]
 fn layers_and_config_have_to_agree() {
     let mut case = Case::oci();
-    case.replace("config", |config| config["rootfs"]["diff_ids"] = json!([]));
+    case.replace("config", &|config| config["rootfs"]["diff_ids"] = json!([]));
     assert!(case.error().ends_with("its config can't be understood: it names 0 layers, the manifest 1"));
     case = Case::docker();
     case.edit("manifest.json", |manifest| manifest[0]["Layers"] = json!(["1/layer.tar"]));
     assert!(case.error().ends_with("its config can't be understood: it names 2 layers, manifest.json 1"));
     case = Case::oci();
-    case.replace("config", |config| *config = json!({"a": "signature, not an image"}));
+    case.replace("config", &|config| *config = json!({"a": "signature, not an image"}));
     assert!(case.error().contains("its config can't be understood: missing field"), "{}", case.error());
 }
 
