@@ -1,0 +1,297 @@
+//! The commands and their flags. Flags of settings are plain options without clap's own reading of variables: the host settles
+//! what counts, and has to know where a value came from.
+
+use crate::exit::Exit;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use ipnet::Ipv4Net;
+use kubernix_host::network::plan::parse_cidr;
+use kubernix_host::spec::parse_name;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Real Kubernetes clusters out of plain processes, in seconds.
+///
+/// Without a command: boots a cluster, opens a shell in it, and destroys it when the shell ends.
+#[derive(Debug, Parser)]
+#[command(name = "kubernix", version, after_long_help = after_help(), disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags that every command has.
+    #[command(flatten)]
+    pub global: Global,
+    /// Settings for the boot without a command.
+    #[command(flatten)]
+    pub boot: BootArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags that every command has.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The cluster's name [default: kubernix]
+    #[arg(long, global = true, value_parser = parse_name)]
+    pub name: Option<String>,
+    /// The directory that clusters live in, each in one of its name [default: /var/lib/kubernix for root]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The configuration file [default: ./kubernix.toml, else the user's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+    /// Says more on standard error; twice: all there is
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Says nothing on standard error but warnings and errors
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// How standard error is written
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How standard error is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings of a boot; all of them can come from `KUBERNIX_*` variables and `kubernix.toml` as well.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+#[command(next_help_heading = "Settings of a boot")]
+pub struct BootArgs {
+    /// The range that all of the cluster's addresses come from [default: 10.10.0.0/16]
+    #[arg(long, value_parser = parse_cidr)]
+    pub cidr: Option<Ipv4Net>,
+    /// The API server's port on 127.0.0.1 [default: the first free one from 6443]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE, crio.binary=PATH); can be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The container runtime: short for --set cri=NAME
+    #[arg(long, value_name = "COMPONENT")]
+    pub cri: Option<String>,
+    /// The datastore: short for --set datastore=NAME
+    #[arg(long, value_name = "COMPONENT")]
+    pub datastore: Option<String>,
+    /// What routes Services: short for --set proxy=NAME
+    #[arg(long, value_name = "COMPONENT")]
+    pub proxy: Option<String>,
+    /// Doesn't install missing host packages: prints the command and stops
+    #[arg(long)]
+    pub no_install: bool,
+    /// How long the boot may take [default: 120]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub boot_timeout: Option<u64>,
+    /// Where built tools are kept, for all clusters [default: ~/.cache/kubernix]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boots a cluster, or continues one that was stopped; it goes on in the background
+    Up(BootArgs),
+    /// Shows how a cluster and its components are
+    Status,
+    /// Runs kubectl on a cluster
+    #[command(disable_help_flag = true)]
+    Kubectl(KubectlArgs),
+    /// Opens your shell with KUBECONFIG and PATH set to reach a cluster
+    Shell,
+    /// Opens a shell inside a cluster's sandbox, or runs a command there
+    Enter(EnterArgs),
+    /// Prints what components wrote
+    Logs(LogsArgs),
+    /// Stops a cluster and keeps its data; `up` continues it
+    Stop,
+    /// Destroys a cluster and its data
+    Down,
+    /// Lists the clusters
+    List,
+    /// Prints what `up` would do, without doing it
+    Plan(BootArgs),
+    /// Shows where the time of the last boot went
+    Timeline(TimelineArgs),
+    /// Images for pods
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The binaries that clusters are made of
+    #[command(subcommand)]
+    Toolchain(ToolchainCommand),
+    /// Prints the version
+    Version,
+    /// Prints a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What kubectl gets.
+#[derive(Debug, Args)]
+pub struct KubectlArgs {
+    /// kubectl's arguments; after `--` none of them is taken for one of kubernix
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub args: Vec<OsString>,
+}
+
+/// Where to enter and what to run there.
+#[derive(Debug, Args)]
+pub struct EnterArgs {
+    /// A node [default: the control plane]
+    pub node: Option<String>,
+    /// A command instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Which logs, and how.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Components [default: all]
+    #[arg(value_name = "COMPONENT")]
+    pub components: Vec<String>,
+    /// Goes on with what is written from now on
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Begins this many lines before the end of each log
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub tail: Option<usize>,
+}
+
+/// How to show the timeline.
+#[derive(Debug, Args)]
+pub struct TimelineArgs {
+    /// Draws it as a Gantt chart into this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// The picture's title
+    #[arg(long, requires = "svg")]
+    pub title: Option<String>,
+}
+
+/// What to do about images.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Imports OCI or docker archives
+    Load {
+        /// The archives
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Lists the images that the cluster's runtime has
+    List,
+}
+
+/// What to do about settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Shows every setting and where its value came from
+    Show {
+        /// Shows components' parameters that have their defaults as well
+        #[arg(long)]
+        all: bool,
+        /// Settings to show as if they were given to `up`
+        #[command(flatten)]
+        boot: BootArgs,
+    },
+}
+
+/// What to do about the toolchain.
+#[derive(Debug, Subcommand)]
+pub enum ToolchainCommand {
+    /// Gets everything that a boot would need, building what isn't there yet
+    Ensure(BootArgs),
+    /// Lists the tools that are known, and the versions that fit
+    List,
+}
+
+fn after_help() -> String {
+    let codes: Vec<String> = Exit::ALL.iter().map(|exit| format!("  {:>3}  {}", exit.code(), exit.meaning())).collect();
+    format!("Exit codes:\n{}", codes.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"kubernix").chain(args))
+    }
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn kubectl_gets_its_flags_and_kubernix_its_own() {
+        for args in [
+            &["kubectl", "--name", "a", "--", "get", "--name", "b", "-h"][..],
+            &["--name=a", "kubectl", "get", "--name", "b", "-h"],
+        ] {
+            let cli = parse(args).unwrap();
+            assert_eq!(cli.global.name.as_deref(), Some("a"), "{args:?}");
+            let Some(Command::Kubectl(kubectl)) = cli.command else { panic!("{args:?}") };
+            assert_eq!(kubectl.args, ["get", "--name", "b", "-h"], "{args:?}");
+        }
+    }
+
+    #[test]
+    fn enter_takes_a_node_a_command_or_both() {
+        let enter = |args: &[&str]| match parse(args).unwrap().command {
+            Some(Command::Enter(enter)) => (enter.node, enter.command),
+            _ => panic!("{args:?}"),
+        };
+        assert_eq!(enter(&["enter", "node-0"]), (Some("node-0".into()), vec![]));
+        assert_eq!(enter(&["enter", "--", "ls", "-l"]), (None, vec!["ls".into(), "-l".into()]));
+        assert_eq!(enter(&["enter", "node-0", "--", "ls"]), (Some("node-0".into()), vec!["ls".into()]));
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_what_is_wrong() {
+        for (args, part) in [
+            (&["up", "--cidr", "10.0.0.0"][..], "10.0.0.0"),
+            (&["up", "--port", "0"], "0"),
+            (&["up", "--port", "70000"], "70000"),
+            (&["status", "--name", "Not_A_Label"], "Not_A_Label"),
+            (&["up", "--boot-timeout", "0"], "0"),
+            (&["status", "-v", "--quiet"], "--quiet"),
+        ] {
+            let error = parse(args).unwrap_err();
+            assert!(error.use_stderr() && error.to_string().contains(part), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_long_help_lists_every_exit_code() {
+        let help = Cli::command().render_long_help().to_string();
+        for exit in Exit::ALL {
+            assert!(help.contains(exit.meaning()), "{help}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `up`, `plan`, and the boot without a command: boot, shell, destroy.
+
+use super::App;
+use crate::cli::BootArgs;
+use crate::output::{self, outline};
+use crate::program::{self, Program};
+use crate::progress::Progress;
+use crate::settings;
+use anyhow::{Context, Result};
+use kubernix_host::cluster::{Cluster, UpReport};
+use kubernix_host::spec::{Place, Resolved};
+use std::process::ExitCode;
+
+impl App {
+    pub(super) fn up(&self, args: &BootArgs) -> Result<()> {
+        let (place, report) = self.boot(args)?;
+        output::show(self.output(), &report, |report| self.next_steps(&place, report))
+    }
+
+    /// Boots, opens a shell, and destroys the cluster when the shell ends, however it ends.
+    pub(super) fn session(&self, args: &BootArgs) -> Result<ExitCode> {
+        let (place, report) = self.boot(args)?;
+        let cluster = Cluster::find(&place.root, &place.name)?;
+        log::info!("cluster `{}` is ready after {:.2} s; leave this shell to destroy it", report.name, report.seconds);
+        let shell = super::access::environment(&place, &cluster)
+            .and_then(|environment| Program::new(program::shell(), &[], environment).run());
+        let progress = Progress::new(&self.flags);
+        let down = cluster.down(&*progress);
+        progress.finish();
+        // Both can fail; what the user saw first comes first.
+        let status = match (shell, down) {
+            (Ok(status), down) => {
+                down.map(|()| status).context("the shell ended, but the cluster couldn't be destroyed")?
+            }
+            (Err(shell), Ok(())) => return Err(shell),
+            (Err(shell), Err(down)) => {
+                log::warn!("the cluster couldn't be destroyed: {down}");
+                return Err(shell);
+            }
+        };
+        log::info!("cluster `{}` is destroyed", place.name);
+        Ok(ExitCode::from(program::code(status)))
+    }
+
+    pub(super) fn plan(&self, args: &BootArgs) -> Result<()> {
+        let host = self.host()?;
+        let resolved = self.resolve(args)?;
+        let plan = host.plan(&resolved)?;
+        output::show(self.output(), &plan, outline)
+    }
+
+    fn boot(&self, args: &BootArgs) -> Result<(Place, UpReport)> {
+        let host = self.host()?;
+        // What there is to be said about the settings, the host says.
+        let resolved = settings::resolve(&self.flags, args)?;
+        let place = Place { name: resolved.settings.name.clone(), root: resolved.settings.root.clone() };
+        let progress = Progress::new(&self.flags);
+        let report = host.up(&resolved, progress.clone());
+        progress.finish();
+        Ok((place, report?))
+    }
+
+    /// The settings; what there is to be said about them is said.
+    pub(super) fn resolve(&self, args: &BootArgs) -> Result<Resolved> {
+        let resolved = settings::resolve(&self.flags, args)?;
+        for said in &resolved.said {
+            log::warn!("{said}");
+        }
+        Ok(resolved)
+    }
+
+    fn next_steps(&self, place: &Place, report: &UpReport) -> String {
+        let UpReport { name, kubeconfig, api, seconds, .. } = report;
+        let steps = [
+            (self.call("kubectl", place) + " -- get nodes", "kubectl on this cluster"),
+            (self.call("shell", place), "a shell that reaches it"),
+            (self.call("status", place), "how its components are"),
+            (self.call("timeline", place), "where the time went"),
+            (self.call("stop", place), "stop it and keep its data"),
+            (self.call("down", place), "destroy it"),
+        ];
+        let width = steps.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+        let steps: Vec<String> = steps.iter().map(|(command, what)| format!("  {command:width$}  # {what}")).collect();
+        let kubeconfig = kubeconfig.display();
+        format!(
+            "cluster `{name}` is ready after {seconds:.2} s\n\nAPI         {api}\nkubeconfig  {kubeconfig}\n\nnext:\n{}\n",
+            steps.join("\n")
+        )
+    }
+}

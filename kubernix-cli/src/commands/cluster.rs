@@ -1,0 +1,166 @@
+//! `status`, `list`, `stop`, `down`: clusters as a whole.
+
+use super::App;
+use crate::output::{self, Table, size, span};
+use crate::progress::Progress;
+use crate::settings;
+use anyhow::Result;
+use kubernix_host::api::NodeSummary;
+use kubernix_host::cluster::{self, ListEntry, Status};
+use serde_json::json;
+use std::time::Instant;
+
+impl App {
+    pub(super) fn status(&self) -> Result<()> {
+        let (_, cluster) = self.cluster()?;
+        output::show(self.output(), &cluster.status()?, status)
+    }
+
+    pub(super) fn list(&self) -> Result<()> {
+        let place = settings::locate(&self.flags)?;
+        let entries = cluster::list(&place.root)?;
+        if entries.is_empty() {
+            log::info!("no clusters in {}", place.root.display());
+        }
+        output::show(self.output(), &entries, |entries| list(entries))
+    }
+
+    pub(super) fn stop(&self) -> Result<()> {
+        let (place, cluster) = self.cluster()?;
+        let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
+        let stopped = cluster.stop(&*progress);
+        progress.finish();
+        stopped?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let up = self.call("up", &place);
+        output::show(self.output(), &json!({ "name": place.name, "state": "stopped", "seconds": seconds }), |_| {
+            format!("cluster `{}` is stopped after {seconds:.2} s; `{up}` continues it", place.name)
+        })
+    }
+
+    pub(super) fn down(&self) -> Result<()> {
+        let (place, cluster) = self.cluster()?;
+        let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
+        let gone = cluster.down(&*progress);
+        progress.finish();
+        gone?;
+        let seconds = begun.elapsed().as_secs_f64();
+        output::show(self.output(), &json!({ "name": place.name, "state": "destroyed", "seconds": seconds }), |_| {
+            format!("cluster `{}` is destroyed after {seconds:.2} s", place.name)
+        })
+    }
+}
+
+fn status(status: &Status) -> String {
+    let uptime = status.uptime_s.map(|seconds| format!(" for {}", span(seconds))).unwrap_or_default();
+    let mut head = vec![
+        ("cluster", format!("{} ({}{uptime})", status.name, status.state)),
+        ("API", or_dash(&status.api)),
+        ("kubeconfig", status.kubeconfig.display().to_string()),
+        ("root", status.root.display().to_string()),
+    ];
+    if let Some(kubernetes) = &status.kubernetes {
+        head.extend(kubernetes.nodes.iter().map(|node| ("node", self::node(node))));
+        let pods: Vec<String> = kubernetes.pods.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
+        head.push(("pods", or_dash(&pods.join(", "))));
+    }
+    if !status.own_pids.is_empty() {
+        head.push((
+            "kubernix",
+            format!("{} in processes {}", size(status.own_rss_kib * 1024), joined(&status.own_pids)),
+        ));
+    }
+    let mut text: String = head.iter().map(|(key, value)| format!("{key:10}  {value}\n")).collect();
+    if status.components.is_empty() {
+        return text;
+    }
+    let table = Table::new(&["INSTANCE", "PHASE", "STATE", ">PID", ">RESTARTS", ">MEMORY"]);
+    let table = status.components.iter().fold(table, |table, component| {
+        table.row([
+            component.instance.clone(),
+            component.phase.clone(),
+            component.state.to_string(),
+            or_dash(&joined(&component.pids)),
+            component.restarts.to_string(),
+            if component.pids.is_empty() { "-".into() } else { size(component.rss_kib * 1024) },
+        ])
+    });
+    text.push_str(&format!("\n{table}"));
+    text
+}
+
+fn node(node: &NodeSummary) -> String {
+    let ready = match (node.ready, node.reason.as_str()) {
+        (true, _) => "ready".to_owned(),
+        (false, "") => "not ready".to_owned(),
+        (false, reason) => format!("not ready: {reason}"),
+    };
+    format!("{} ({ready}, {}, {})", node.name, node.version, node.runtime)
+}
+
+fn joined(pids: &[i32]) -> String {
+    pids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+fn list(entries: &[ListEntry]) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let table = Table::new(&["NAME", "STATE", "API", ">NODES", "CREATED", "ROOT"]);
+    let table = entries.iter().fold(table, |table, entry| {
+        table.row([
+            entry.name.clone(),
+            entry.state.to_string(),
+            or_dash(&entry.api),
+            entry.nodes.to_string(),
+            entry.created.clone(),
+            entry.root.display().to_string(),
+        ])
+    });
+    table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_cluster_reads_as_a_head_and_a_table() {
+        let text = status(
+            &serde_json::from_value(json!({
+                "name": "a", "state": "running", "root": "/r/a", "api": "https://127.0.0.1:6443",
+                "kubeconfig": "/r/a/kubeconfig/admin.kubeconfig", "uptime_s": 192,
+                "own_pids": [10, 11], "own_rss_kib": 20_480,
+                "kubernetes": {
+                    "nodes": [{ "name": "node-0", "ready": false, "reason": "no network", "version": "v1", "runtime": "x" }],
+                    "pods": { "Running": 2 },
+                },
+                "components": [{
+                    "instance": "CRI-O (node 0)", "component": "crio", "phase": "Controller", "state": "ready",
+                    "pids": [12], "restarts": 1, "rss_kib": 65_536, "logs": [],
+                }],
+            }))
+            .unwrap(),
+        );
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "cluster     a (running for 3 m 12 s)");
+        assert!(lines.contains(&"node        node-0 (not ready: no network, v1, x)"), "{text}");
+        assert!(lines.contains(&"kubernix    20.0 MiB in processes 10,11"), "{text}");
+        let words: Vec<&str> = lines[lines.len() - 1].split_whitespace().collect();
+        assert_eq!(words, ["CRI-O", "(node", "0)", "Controller", "ready", "12", "1", "64.0", "MiB"], "{text}");
+    }
+
+    #[test]
+    fn a_stopped_cluster_has_no_table() {
+        let stopped = json!({
+            "name": "a", "state": "stopped", "root": "/r/a", "api": "", "kubeconfig": "/k", "uptime_s": null,
+            "own_pids": [], "own_rss_kib": 0, "kubernetes": null, "components": [],
+        });
+        let text = status(&serde_json::from_value(stopped).unwrap());
+        assert_eq!(text, "cluster     a (stopped)\nAPI         -\nkubeconfig  /k\nroot        /r/a\n");
+    }
+}

@@ -1,0 +1,149 @@
+//! The commands, one file per group. Each asks the host and shows what comes back; none knows how it is done.
+
+mod about;
+mod access;
+mod boot;
+mod cluster;
+mod config;
+mod image;
+mod logs;
+mod timeline;
+mod toolchain;
+
+use crate::cli::{BootArgs, Cli, Command, ConfigCommand, Global, ImageCommand, Output, ToolchainCommand};
+use crate::exit::{Exit, Refusal};
+use crate::{program, registry, settings};
+use anyhow::{Context, Result};
+use kubernix_host::cluster::{Cluster, Host, State};
+use kubernix_host::spec::{Defaults, Place};
+use std::process::ExitCode;
+
+/// What every command has at hand.
+struct App {
+    flags: Global,
+    /// What a user types to call this program.
+    program: String,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever went wrong; [`Exit::of`] gives its exit code.
+pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
+    let Cli { global: flags, boot, command } = cli;
+    let app = App { flags, program };
+    if command.is_some() && boot != BootArgs::default() {
+        return Err(Refusal::error(
+            Exit::Usage,
+            "settings of a boot belong behind the command that they are for: kubernix up --cidr ...",
+        ));
+    }
+    match command {
+        None => return app.session(&boot),
+        Some(Command::Up(args)) => app.up(&args)?,
+        Some(Command::Status) => app.status()?,
+        Some(Command::Kubectl(args)) => return app.kubectl(&args.args),
+        Some(Command::Shell) => return app.shell(),
+        Some(Command::Enter(args)) => return app.enter(&args),
+        Some(Command::Logs(args)) => app.logs(&args)?,
+        Some(Command::Stop) => app.stop()?,
+        Some(Command::Down) => app.down()?,
+        Some(Command::List) => app.list()?,
+        Some(Command::Plan(args)) => app.plan(&args)?,
+        Some(Command::Timeline(args)) => app.timeline(&args)?,
+        Some(Command::Image(ImageCommand::Load { files })) => app.image_load(&files)?,
+        Some(Command::Image(ImageCommand::List)) => app.image_list()?,
+        Some(Command::Config(ConfigCommand::Show { all, boot })) => app.config_show(&boot, all)?,
+        Some(Command::Toolchain(ToolchainCommand::Ensure(args))) => app.toolchain_ensure(&args)?,
+        Some(Command::Toolchain(ToolchainCommand::List)) => app.toolchain_list()?,
+        Some(Command::Version) => app.version()?,
+        Some(Command::Completions { shell }) => app.completions(shell)?,
+    }
+    Ok(Exit::Ok.into())
+}
+
+impl App {
+    fn output(&self) -> Output {
+        self.flags.output
+    }
+
+    /// The host with everything that is compiled in.
+    fn host(&self) -> Result<Host> {
+        let executable = std::env::current_exe().context("can't tell the path of kubernix itself")?;
+        Ok(Host { components: registry::components(), executable })
+    }
+
+    /// The cluster that is meant, in whatever state it is.
+    fn cluster(&self) -> Result<(Place, Cluster)> {
+        let place = settings::locate(&self.flags)?;
+        let cluster = Cluster::find(&place.root, &place.name)?;
+        Ok((place, cluster))
+    }
+
+    /// The cluster that is meant, which has to run.
+    fn running(&self) -> Result<(Place, Cluster)> {
+        let (place, cluster) = self.cluster()?;
+        let up = self.call("up", &place);
+        let refused = match cluster.status()?.state {
+            // Also where a part of it is being started again: the rest answers.
+            State::Running | State::Starting => return Ok((place, cluster)),
+            State::Stopped => format!("cluster `{}` is stopped: start it with `{up}`", place.name),
+            State::Broken => format!(
+                "cluster `{}` runs, but doesn't answer: end it with `{}`, which destroys its data",
+                place.name,
+                self.call("down", &place)
+            ),
+        };
+        Err(Refusal::error(Exit::NotRunning, refused))
+    }
+
+    /// What a user types to run a command on this cluster.
+    fn call(&self, command: &str, place: &Place) -> String {
+        let mut call = format!("{} {command}", self.program);
+        if place.name != kubernix_host::spec::DEFAULT_NAME {
+            call.push_str(&format!(" --name {}", place.name));
+        }
+        if Defaults::of_process().root.as_ref() != Some(&place.root) {
+            call.push_str(&format!(" --root {}", program::quoted(&place.root.to_string_lossy())));
+        }
+        call
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn app(args: &[&str]) -> App {
+        let cli = Cli::try_parse_from(std::iter::once(&"kubernix").chain(args)).unwrap();
+        App { flags: cli.global, program: "kubernix".into() }
+    }
+
+    #[test]
+    fn advice_names_only_what_differs_from_the_default() {
+        let app = app(&["status"]);
+        let standard = Defaults::of_process().root.unwrap();
+        let place = |name: &str, root: &std::path::Path| Place { name: name.into(), root: root.into() };
+        assert_eq!(app.call("up", &place("kubernix", &standard)), "kubernix up");
+        assert_eq!(app.call("up", &place("b", "/a dir".as_ref())), "kubernix up --name b --root '/a dir'");
+    }
+
+    #[test]
+    fn settings_in_front_of_a_command_are_refused_not_dropped() {
+        let cli = Cli::try_parse_from(["kubernix", "--cidr", "10.1.0.0/16", "up"]).unwrap();
+        let error = run(cli, "kubernix".into()).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Usage);
+    }
+
+    #[test]
+    fn a_cluster_that_there_is_none_of_has_its_code() {
+        let base = tempfile::tempdir().unwrap();
+        let root = base.path().to_str().unwrap();
+        for command in ["status", "stop", "down", "shell", "timeline"] {
+            let cli = Cli::try_parse_from(["kubernix", command, "--root", root, "--name", "nobody"]).unwrap();
+            let error = run(cli, "kubernix".into()).unwrap_err();
+            assert_eq!(Exit::of(&error), Exit::NotRunning, "{command}: {error:#}");
+        }
+    }
+}

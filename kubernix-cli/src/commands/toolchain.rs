@@ -1,0 +1,37 @@
+//! `toolchain`: the binaries that clusters are made of.
+
+use super::App;
+use crate::cli::BootArgs;
+use crate::output::{self, Table};
+use crate::progress::Progress;
+use anyhow::Result;
+use kubernix_host::toolchain::{self, Known, Resolution};
+
+impl App {
+    pub(super) fn toolchain_ensure(&self, args: &BootArgs) -> Result<()> {
+        let host = self.host()?;
+        let resolved = self.resolve(args)?;
+        resolved.validate(&host.catalogue())?;
+        let progress = Progress::new(&self.flags);
+        let resolution = host.tools(&resolved.settings, &*progress);
+        progress.finish();
+        output::show(self.output(), &resolution?, found)
+    }
+
+    pub(super) fn toolchain_list(&self) -> Result<()> {
+        output::show(self.output(), &toolchain::known(), |tools| known(tools))
+    }
+}
+
+fn found(resolution: &Resolution) -> Table {
+    resolution.tools.values().fold(Table::new(&["TOOL", "VERSION", "FROM", "PATH"]), |table, tool| {
+        table.row([tool.name.clone(), tool.version.clone(), tool.provider.clone(), tool.path.display().to_string()])
+    })
+}
+
+fn known(tools: &[Known]) -> Table {
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+    tools.iter().fold(Table::new(&["TOOL", "BUILT", "ACCEPTED", "PROGRAMS"]), |table, tool| {
+        table.row([tool.name.clone(), or_dash(&tool.version), or_dash(&tool.requires), tool.programs.join(", ")])
+    })
+}

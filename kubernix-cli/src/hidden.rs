@@ -1,0 +1,56 @@
+//! The commands that only KuberNix itself calls: the same binary carries a cluster's keeper and init, and stands in front of
+//! the OCI runtime. They are told apart before any flags are read, because what they are given is no user's business.
+
+use crate::{logging, registry};
+use kubernix_host::process::oom_shim;
+use kubernix_host::{engine, sandbox};
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// The runtime wrapper's name, as CRI-O's script calls it.
+const OCI_RUNTIME_SHIM: &str = "oci-runtime-shim";
+
+/// Runs the hidden command of these arguments (the program's own name first), if they are one.
+pub fn run(args: &[OsString]) -> Option<ExitCode> {
+    let (command, args) = args.get(1..)?.split_first()?;
+    let ended = match command.to_str()? {
+        sandbox::KEEPER => carry(|| sandbox::run_keeper(args)),
+        sandbox::INIT => {
+            carry(|| sandbox::enter_sandbox(args).and_then(|inside| engine::run(&inside, registry::components())))
+        }
+        // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.
+        OCI_RUNTIME_SHIM => return Some(failed(&oom_shim::run(args.to_vec()))),
+        _ => return None,
+    };
+    Some(ended)
+}
+
+/// Runs a process that carries a cluster. Its standard error is a log file.
+fn carry(run: impl FnOnce() -> std::io::Result<()>) -> ExitCode {
+    if let Err(error) = logging::set_up_plain() {
+        return failed(&error);
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &dyn Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_of_users_are_left_alone() {
+        let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        assert!(run(&args(&["kubernix"])).is_none());
+        assert!(run(&args(&[])).is_none());
+        assert!(run(&args(&["kubernix", "up", sandbox::INIT])).is_none());
+    }
+}

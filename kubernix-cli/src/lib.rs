@@ -1,0 +1,58 @@
+//! The `kubernix` command: flags in, host calls, text or JSON out.
+//!
+//! Thin on purpose: what a cluster is and does lies in `kubernix-host`; here is how it is asked for and shown. The compiled-in
+//! components are listed in [`registry`] and nowhere else.
+
+pub mod cli;
+mod commands;
+pub mod exit;
+mod hidden;
+mod logging;
+mod output;
+mod program;
+mod progress;
+pub mod registry;
+mod settings;
+
+use clap::Parser;
+use cli::Cli;
+use exit::Exit;
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+/// Runs the command of these arguments, the program's own name first.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    if let Some(code) = hidden::run(&args) {
+        return code;
+    }
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    if let Err(error) = logging::set_up(&cli.global) {
+        eprintln!("error: {error:#}");
+        return Exit::Failure.into();
+    }
+    let program = program::name(args.first());
+    match commands::run(cli, program) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => Exit::Ok.into(),
+        Err(error) => {
+            log::error!("{error:#}");
+            Exit::of(&error).into()
+        }
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is there to be told if this fails.
+    let _ = error.print();
+    // Help and version that were asked for aren't errors.
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+}
+
+/// `kubernix list | head -1`: whoever reads has had enough.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

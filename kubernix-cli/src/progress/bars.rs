@@ -1,0 +1,211 @@
+//! Events as a display on a terminal: a line for each instance, and before them one for each tool that is being made.
+
+use super::{Clock, Seconds, lock};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kubernix_host::events::{Event, ToolState};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How often the display is drawn at most: the boot needs the processor more than its display does.
+const FRAMES: u8 = 12;
+/// Names of instances are padded to this many columns.
+const NAME: usize = 24;
+
+/// The display.
+pub(super) struct Bars {
+    screen: MultiProgress,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    clock: Clock,
+    /// The bottom line with the running time.
+    footer: Option<ProgressBar>,
+    instances: BTreeMap<String, ProgressBar>,
+    tools: BTreeMap<String, ProgressBar>,
+}
+
+impl Bars {
+    /// A display on standard error with nothing in it yet.
+    pub fn new() -> Self {
+        let target = ProgressDrawTarget::stderr_with_hz(FRAMES);
+        Self { screen: MultiProgress::with_draw_target(target), state: Mutex::default() }
+    }
+
+    /// A handle to print above the display.
+    pub fn screen(&self) -> MultiProgress {
+        self.screen.clone()
+    }
+
+    /// Shows an event.
+    pub fn show(&self, event: &Event, now: Instant) {
+        let state = &mut *lock(&self.state);
+        state.clock.see(event, now);
+        let since = Seconds(state.clock.since(now));
+        match event {
+            Event::BootStarted { cluster, .. } => self.footer(state, format!("booting {cluster}")),
+            Event::Planned { instance, waits_for, .. } => {
+                let message =
+                    if waits_for.is_empty() { "waits".into() } else { format!("waits for {}", waits_for.join(", ")) };
+                self.instance(state, instance, Look::Waiting, message);
+            }
+            Event::Started { instance } => self.instance(state, instance, Look::Working, "starting".into()),
+            Event::RoleReady { instance, role } => {
+                self.instance(state, instance, Look::Working, format!("starting, {role} answers after {since}"));
+            }
+            Event::Ready { instance } => self.instance(state, instance, Look::Done, format!("ready after {since}")),
+            Event::Failed { instance, error } => {
+                let first = error.lines().next().unwrap_or_default();
+                self.instance(state, instance, Look::Failed, format!("failed: {first}"));
+            }
+            Event::Exited { instance, restarting: true, .. } => {
+                self.instance(state, instance, Look::Working, "starting again".into());
+            }
+            Event::Exited { instance, status, .. } => {
+                self.instance(state, instance, Look::Failed, format!("ended with {status}"));
+            }
+            Event::Stopping { instance } => self.instance(state, instance, Look::Working, "stopping".into()),
+            Event::Stopped { instance } => self.instance(state, instance, Look::Waiting, "stopped".into()),
+            Event::Tool { name, state: tool } => self.tool(state, name, tool),
+            Event::BootReady | Event::BootFailed { .. } => {
+                if let Some(footer) = state.footer.take() {
+                    footer.finish_and_clear();
+                }
+            }
+            Event::Note { .. } | Event::Warning { .. } => {}
+        }
+    }
+
+    /// Ends the display; the lines of instances stay.
+    pub fn finish(&self) {
+        let state = &mut *lock(&self.state);
+        for gone in state.footer.take().into_iter().chain(std::mem::take(&mut state.tools).into_values()) {
+            gone.finish_and_clear();
+        }
+        for line in std::mem::take(&mut state.instances).into_values() {
+            line.abandon();
+        }
+    }
+
+    fn footer(&self, state: &mut State, message: String) {
+        let footer = state.footer.get_or_insert_with(|| {
+            let bar =
+                self.screen.add(ProgressBar::new_spinner().with_style(style("{spinner:.cyan} {msg} {elapsed:.dim}")));
+            // The only line that moves by itself, and the only thread that the display costs.
+            bar.enable_steady_tick(Duration::from_millis(125));
+            bar
+        });
+        footer.set_message(message);
+    }
+
+    fn instance(&self, state: &mut State, name: &str, look: Look, message: String) {
+        let line = state.instances.entry(name.to_owned()).or_insert_with(|| {
+            let bar = ProgressBar::new_spinner().with_prefix(format!("{name:NAME$}"));
+            match &state.footer {
+                Some(footer) => self.screen.insert_before(footer, bar),
+                None => self.screen.add(bar),
+            }
+        });
+        line.set_style(style(look.template()));
+        line.set_message(message);
+        line.tick();
+    }
+
+    fn tool(&self, state: &mut State, name: &str, tool: &ToolState) {
+        let (template, message) = match tool {
+            // Most tools are there: a line for the moment it takes to see that would only flicker.
+            ToolState::Checking => return,
+            ToolState::Ready { .. } | ToolState::Failed { .. } => {
+                if let Some(bar) = state.tools.remove(name) {
+                    bar.finish_and_clear();
+                    self.screen.remove(&bar);
+                }
+                return;
+            }
+            ToolState::Installing { command } => ("{spinner:.cyan} {prefix} {wide_msg:.dim}", command.clone()),
+            ToolState::Building { detail, total: 0, .. } => {
+                ("{spinner:.cyan} {prefix} {elapsed:>5} {wide_msg:.dim}", detail.clone())
+            }
+            ToolState::Building { detail, .. } => (
+                "{spinner:.cyan} {prefix} {elapsed:>5} [{bar:24.cyan/dim}] {pos}/{len} {wide_msg:.dim}",
+                detail.clone(),
+            ),
+        };
+        let bar = state.tools.entry(name.to_owned()).or_insert_with(|| {
+            let bar = ProgressBar::new_spinner().with_prefix(format!("{name:NAME$}"));
+            let bar = match &state.footer {
+                Some(footer) => self.screen.insert_before(footer, bar),
+                None => self.screen.add(bar),
+            };
+            bar.enable_steady_tick(Duration::from_millis(250));
+            bar
+        });
+        bar.set_style(style(template).progress_chars("━╸─"));
+        if let ToolState::Building { done, total, .. } = tool {
+            bar.set_length(*total);
+            bar.set_position(*done);
+        }
+        bar.set_message(message);
+    }
+}
+
+/// How an instance's line looks.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    Waiting,
+    Working,
+    Done,
+    Failed,
+}
+
+impl Look {
+    fn template(self) -> &'static str {
+        match self {
+            Self::Waiting => "{prefix:.dim}  · {wide_msg:.dim}",
+            Self::Working => "{prefix}  ● {wide_msg:.cyan}",
+            Self::Done => "{prefix}  ✔ {wide_msg:.green}",
+            Self::Failed => "{prefix}  ✘ {wide_msg:.red}",
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants and a test draws each of them; a plain line is the worst that can come of a wrong one.
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_look_has_a_template_that_can_be_drawn() {
+        for look in [Look::Waiting, Look::Working, Look::Done, Look::Failed] {
+            assert!(ProgressStyle::with_template(look.template()).is_ok(), "{look:?}");
+        }
+    }
+
+    #[test]
+    fn lines_come_with_instances_and_go_with_the_end() {
+        let bars =
+            Bars { screen: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), state: Mutex::default() };
+        let now = Instant::now();
+        let name = || "etcd".to_owned();
+        let building = ToolState::Building { detail: "x".into(), done: 4, total: 9 };
+        bars.show(&Event::Tool { name: name(), state: building }, now);
+        assert_eq!(lock(&bars.state).tools["etcd"].position(), 4);
+        let ready = ToolState::Ready { provider: "go".into(), version: "1".into(), path: "/x".into() };
+        bars.show(&Event::Tool { name: name(), state: ready }, now);
+        assert!(lock(&bars.state).tools.is_empty());
+        bars.show(&Event::BootStarted { cluster: "a".into(), version: "1".into() }, now);
+        bars.show(&Event::Started { instance: name() }, now);
+        bars.show(&Event::Ready { instance: name() }, now + Duration::from_secs(2));
+        assert_eq!(lock(&bars.state).instances["etcd"].message(), "ready after 2.00 s");
+        bars.finish();
+        let state = lock(&bars.state);
+        assert!(state.footer.is_none() && state.instances.is_empty());
+    }
+}

@@ -1,0 +1,82 @@
+//! From flags to what the host settles: which cluster is meant, and what it is to be.
+
+use crate::cli::{BootArgs, Global};
+use anyhow::{Context, Result};
+use kubernix_host::spec::{self, Origin, Partial, Place, Resolved};
+use std::env;
+
+/// What the flags that every command has say of the settings.
+fn global(flags: &Global) -> Partial {
+    Partial { name: flags.name.clone(), root: flags.root.clone(), config: flags.config.clone(), ..Partial::default() }
+}
+
+/// What all flags of a boot say of the settings.
+fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
+    let shorts = [("cri", &args.cri), ("datastore", &args.datastore), ("proxy", &args.proxy)];
+    let shorts = shorts.into_iter().filter_map(|(role, name)| Some((role, name.as_ref()?)));
+    let partial = Partial {
+        cidr: args.cidr,
+        port: args.port,
+        cache_dir: args.cache_dir.clone(),
+        install: args.no_install.then_some(false),
+        boot_timeout_s: args.boot_timeout,
+        ..global(flags)
+    };
+    let forms = shorts.clone().map(|(role, name)| format!("{role}={name}"));
+    let mut partial = partial.with_sets(args.set.iter().cloned().chain(forms))?;
+    // Where the value came from is what was typed, not what it is short for.
+    for (role, _) in shorts {
+        partial.origins.insert(format!("slots.{role}"), Origin::Flag(format!("--{role}")));
+    }
+    Ok(partial)
+}
+
+/// Which cluster is meant.
+pub fn locate(flags: &Global) -> Result<Place> {
+    let cwd = env::current_dir().context("can't tell the working directory")?;
+    Ok(spec::locate(global(flags), Partial::from_env(env::vars_os())?, flags.config.as_deref(), &cwd)?)
+}
+
+/// What a cluster is to be.
+pub fn resolve(flags: &Global, args: &BootArgs) -> Result<Resolved> {
+    let cwd = env::current_dir().context("can't tell the working directory")?;
+    let variables = Partial::from_env(env::vars_os())?;
+    Ok(spec::resolve(boot(flags, args)?, variables, flags.config.as_deref(), &cwd)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    #[test]
+    fn flags_keep_where_they_came_from() {
+        let args = [
+            "kubernix",
+            "up",
+            "--name=a",
+            "--cri",
+            "mine",
+            "--set",
+            "crio.binary=x",
+            "--no-install",
+            "--cidr=10.1.0.0/16",
+        ];
+        let cli = Cli::try_parse_from(args).unwrap();
+        let Some(Command::Up(args)) = &cli.command else { panic!("not up") };
+        let partial = boot(&cli.global, args).unwrap();
+        assert_eq!((partial.name.as_deref(), partial.install), (Some("a"), Some(false)));
+        assert_eq!(partial.slots["cri"], "mine");
+        assert_eq!(partial.components["crio"]["binary"], "x");
+        assert_eq!(partial.origins["slots.cri"], Origin::Flag("--cri".into()));
+        assert_eq!(partial.origins["components.crio.binary"], Origin::Flag("--set crio.binary".into()));
+    }
+
+    #[test]
+    fn what_no_flag_says_stays_open() {
+        let cli = Cli::try_parse_from(["kubernix", "up"]).unwrap();
+        let Some(Command::Up(args)) = &cli.command else { panic!("not up") };
+        assert_eq!(boot(&cli.global, args).unwrap(), Partial::default());
+    }
+}
