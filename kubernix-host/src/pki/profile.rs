@@ -96,6 +96,13 @@ pub(super) fn all(request: &Request) -> Vec<Profile> {
     use Authority::{Cluster, Etcd, FrontProxy};
     const MASTERS: Option<&str> = Some("system:masters");
     let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    // They serve their health to this machine, with the certificate that they show to the API server.
+    let local_server = |user, common_name| Profile {
+        client: true,
+        dns_names: vec!["localhost".to_owned()],
+        addresses: vec![localhost],
+        ..Profile::server(user, Cluster, common_name)
+    };
     let mut profiles = vec![
         Profile::client("admin", Cluster, "kubernetes-admin", MASTERS),
         Profile {
@@ -121,8 +128,8 @@ pub(super) fn all(request: &Request) -> Vec<Profile> {
             ..Profile::server("etcd", Etcd, "etcd")
         },
         Profile::client("apiserver-etcd-client", Etcd, "kube-apiserver-etcd-client", None),
-        Profile::client("controller-manager", Cluster, "system:kube-controller-manager", None),
-        Profile::client("scheduler", Cluster, "system:kube-scheduler", None),
+        local_server("controller-manager", "system:kube-controller-manager"),
+        local_server("scheduler", "system:kube-scheduler"),
         Profile::client("proxy", Cluster, "system:kube-proxy", None),
         Profile::client("front-proxy-client", FrontProxy, "front-proxy-client", None),
     ];

@@ -61,9 +61,14 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
 /// Fixed paths of the kubelet and CNI, which clusters would fight over, become the node's own.
 fn private_directories(boot: &Boot) -> Vec<(PathBuf, PathBuf)> {
     let Some(node) = boot.environment.nodes.first() else { return Vec::new() };
-    let own = boot.environment.node_dir(&node.name).join("host");
-    let fixed = ["/var/log", "/var/lib/kubelet", "/var/lib/cni"];
-    fixed.into_iter().map(|path| (own.join(path.trim_start_matches('/').replace('/', "-")), path.into())).collect()
+    let kept = boot.environment.node_dir(&node.name).join("host");
+    // CNI's cache describes addresses whose leases are volatile: the two live and die together.
+    let volatile = boot.environment.volatile_dir("cni", Some(&node.name));
+    vec![
+        (kept.join("log"), "/var/log".into()),
+        (kept.join("kubelet"), "/var/lib/kubelet".into()),
+        (volatile, "/var/lib/cni".into()),
+    ]
 }
 
 impl Inside {
