@@ -1,14 +1,13 @@
 //! One keeper a cluster: a file lock that the kernel gives back when the keeper goes.
 
 use crate::root::{Error as RootError, Root};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
-/// Held for as long as the cluster's keeper lives. Whoever inherits the descriptor holds it on.
-pub struct Lock(pub(super) Flock<File>);
+/// Held for as long as the cluster's keeper lives. Whoever inherits the descriptor holds it on: closing one of several doesn't
+/// give it back, which is why it is never unlocked, only closed.
+pub struct Lock(pub(super) File);
 
 fn open(root: &Root) -> Result<File, RootError> {
     let path = root.lock_file();
@@ -21,17 +20,18 @@ fn open(root: &Root) -> Result<File, RootError> {
 /// # Errors
 /// The lock file can't be opened.
 pub fn take(root: &Root) -> Result<Option<Lock>, RootError> {
-    match Flock::lock(open(root)?, FlockArg::LockExclusiveNonblock) {
+    let file = open(root)?;
+    match file.try_lock() {
         // Somebody removed the cluster, and its lock's file, between our look at it and now.
-        Ok(lock) if !is_current(&lock, root) => take(root),
-        Ok(lock) => Ok(Some(Lock(lock))),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, errno)) => Err(RootError::errno("lock", &root.lock_file(), errno)),
+        Ok(()) if !is_current(&file, root) => take(root),
+        Ok(()) => Ok(Some(Lock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(cause)) => Err(RootError::io("lock", &root.lock_file(), cause)),
     }
 }
 
 /// Whether the file that is locked is still the one that others will look at.
-fn is_current(lock: &Flock<File>, root: &Root) -> bool {
+fn is_current(lock: &File, root: &Root) -> bool {
     let now = std::fs::metadata(root.lock_file());
     lock.metadata().is_ok_and(|ours| now.is_ok_and(|now| (ours.dev(), ours.ino()) == (now.dev(), now.ino())))
 }
