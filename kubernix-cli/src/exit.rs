@@ -131,9 +131,27 @@ mod tests {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
         for code in 0..=u8::MAX {
-            let known = codes.contains(&code);
-            assert_eq!(Exit::from_code(code), if known { Exit::from_code(code) } else { Exit::Failure });
-            assert!(!known || Exit::from_code(code).code() == code);
+            let read_back = Exit::from_code(code);
+            assert_eq!(read_back.code(), if codes.contains(&code) { code } else { Exit::Failure.code() });
+        }
+    }
+
+    #[test]
+    fn failures_of_the_host_have_the_codes_that_are_published() {
+        let name = || "a".to_owned();
+        let boot = |timed_out| HostError::Boot { name: name(), why: name(), root: "/r".into(), timed_out };
+        for (error, exit) in [
+            (HostError::Running(name()), Exit::AlreadyRunning),
+            (HostError::NoSuchCluster { name: name(), hint: name() }, Exit::NotRunning),
+            (HostError::Stopped(name()), Exit::NotRunning),
+            (boot(false), Exit::Component),
+            (boot(true), Exit::Timeout),
+            (HostError::NotRoot("up"), Exit::NotPermitted),
+            (HostError::Interrupted, Exit::Interrupted),
+            (HostError::NoPort { first: 1, last: 2 }, Exit::Failure),
+        ] {
+            let text = error.to_string();
+            assert_eq!(Exit::of(&error.into()), exit, "{text}");
         }
     }
 

@@ -39,7 +39,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => Exit::Ok.into(),
         Err(error) => {
-            log::error!("{error:#}");
+            log::error!("{}", message(&error));
             Exit::of(&error).into()
         }
     }
@@ -52,7 +52,28 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }
 
+/// An error with its causes, outermost first; causes that a message already ends with aren't repeated.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |message, cause| match message.as_str() {
+        "" => cause,
+        said if said.ends_with(&cause) => message,
+        said => format!("{said}: {cause}"),
+    })
+}
+
 /// `kubernix list | head -1`: whoever reads has had enough.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let cause = || anyhow::Error::new(io::Error::other("no space left"));
+        assert_eq!(message(&cause().context("can't write /x")), "can't write /x: no space left");
+        assert_eq!(message(&cause().context("can't write /x: no space left")), "can't write /x: no space left");
+    }
 }

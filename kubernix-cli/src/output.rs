@@ -85,7 +85,10 @@ fn write_outline(text: &mut String, value: &Value, depth: usize) {
     let pad = "  ".repeat(depth);
     match value {
         Value::Object(fields) => {
-            for (key, value) in fields.iter().filter(|(_, value)| !is_empty(value)) {
+            // Short things first, or what an object is would come after all that it has.
+            let (short, long): (Vec<_>, Vec<_>) =
+                fields.iter().filter(|(_, value)| !is_empty(value)).partition(|(_, value)| is_short(value));
+            for (key, value) in short.into_iter().chain(long) {
                 text.push_str(&format!("{pad}{key}:"));
                 write_value(text, value, depth);
             }
@@ -124,6 +127,14 @@ fn write_value(text: &mut String, value: &Value, depth: usize) {
 
 fn scalar(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn is_short(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.contains('\n'),
+        Value::Array(_) | Value::Object(_) => false,
+        _ => true,
+    }
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -183,7 +194,7 @@ mod tests {
             json!([{"name": "etcd", "args": ["-a", "b"], "none": [], "file": {"content": "x\n  y\n", "mode": 384}}]);
         assert_eq!(
             outline(&value),
-            "- args:\n    - -a\n    - b\n  file:\n    content: |\n      x\n        y\n    mode: 384\n  name: etcd\n"
+            "- name: etcd\n  args:\n    - -a\n    - b\n  file:\n    mode: 384\n    content: |\n      x\n        y\n"
         );
     }
 

@@ -89,6 +89,11 @@ fn status(status: &Status) -> String {
     text
 }
 
+/// A time to the second; what isn't one stays as it is.
+fn created(time: &str) -> String {
+    time.parse::<jiff::Timestamp>().map_or_else(|_| or_dash(time), |time| format!("{time:.0}"))
+}
+
 fn node(node: &NodeSummary) -> String {
     let ready = match (node.ready, node.reason.as_str()) {
         (true, _) => "ready".to_owned(),
@@ -117,7 +122,7 @@ fn list(entries: &[ListEntry]) -> String {
             entry.state.to_string(),
             or_dash(&entry.api),
             entry.nodes.to_string(),
-            entry.created.clone(),
+            created(&entry.created),
             entry.root.display().to_string(),
         ])
     });
@@ -152,6 +157,12 @@ mod tests {
         assert!(lines.contains(&"kubernix    20.0 MiB in processes 10,11"), "{text}");
         let words: Vec<&str> = lines[lines.len() - 1].split_whitespace().collect();
         assert_eq!(words, ["CRI-O", "(node", "0)", "Controller", "ready", "12", "1", "64.0", "MiB"], "{text}");
+    }
+
+    #[test]
+    fn times_are_shown_to_the_second() {
+        assert_eq!(created("2026-11-23T20:26:15.287241455Z"), "2026-11-23T20:26:15Z");
+        assert_eq!([created(""), created("long ago")], ["-", "long ago"]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Events as a display on a terminal: a line for each instance, and before them one for each tool that is being made.
 
+use super::echo::Silence;
 use super::{Clock, Seconds, lock};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kubernix_host::events::{Event, ToolState};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -20,10 +21,14 @@ pub(super) struct Bars {
 
 #[derive(Default)]
 struct State {
+    /// As long as the display is up.
+    silence: Option<Silence>,
     clock: Clock,
     /// The bottom line with the running time.
     footer: Option<ProgressBar>,
     instances: BTreeMap<String, ProgressBar>,
+    /// Instances that failed: the clean-up that follows must not wipe off which they were.
+    failed: BTreeSet<String>,
     tools: BTreeMap<String, ProgressBar>,
 }
 
@@ -31,7 +36,8 @@ impl Bars {
     /// A display on standard error with nothing in it yet.
     pub fn new() -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(FRAMES);
-        Self { screen: MultiProgress::with_draw_target(target), state: Mutex::default() }
+        let state = State { silence: Some(Silence::begin()), ..State::default() };
+        Self { screen: MultiProgress::with_draw_target(target), state: Mutex::new(state) }
     }
 
     /// A handle to print above the display.
@@ -87,6 +93,7 @@ impl Bars {
         for line in std::mem::take(&mut state.instances).into_values() {
             line.abandon();
         }
+        state.silence = None;
     }
 
     fn footer(&self, state: &mut State, message: String) {
@@ -101,6 +108,11 @@ impl Bars {
     }
 
     fn instance(&self, state: &mut State, name: &str, look: Look, message: String) {
+        match look {
+            Look::Failed => drop(state.failed.insert(name.to_owned())),
+            _ if state.failed.contains(name) => return,
+            _ => {}
+        }
         let line = state.instances.entry(name.to_owned()).or_insert_with(|| {
             let bar = ProgressBar::new_spinner().with_prefix(format!("{name:NAME$}"));
             match &state.footer {
@@ -188,11 +200,23 @@ mod tests {
         }
     }
 
+    fn hidden() -> Bars {
+        Bars { screen: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), state: Mutex::default() }
+    }
+
+    #[test]
+    fn what_failed_still_shows_after_the_clean_up() {
+        let (bars, now) = (hidden(), Instant::now());
+        let name = || "etcd".to_owned();
+        bars.show(&Event::Failed { instance: name(), error: "no disk\nlog".into() }, now);
+        bars.show(&Event::Stopping { instance: name() }, now);
+        bars.show(&Event::Stopped { instance: name() }, now);
+        assert_eq!(lock(&bars.state).instances["etcd"].message(), "failed: no disk");
+    }
+
     #[test]
     fn lines_come_with_instances_and_go_with_the_end() {
-        let bars =
-            Bars { screen: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), state: Mutex::default() };
-        let now = Instant::now();
+        let (bars, now) = (hidden(), Instant::now());
         let name = || "etcd".to_owned();
         let building = ToolState::Building { detail: "x".into(), done: 4, total: 9 };
         bars.show(&Event::Tool { name: name(), state: building }, now);

@@ -3,6 +3,7 @@
 //! Everything that goes to standard error while a display is up has to go through [`print`], or it would tear the display.
 
 mod bars;
+mod echo;
 mod plain;
 
 use crate::cli::{Global, LogFormat};

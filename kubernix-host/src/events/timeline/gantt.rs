@@ -35,7 +35,6 @@ const STYLE: &str = "
 text { font-family: system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif; font-size: 13px; fill: #1f2937 }
 .title { font-size: 18px; font-weight: 600 }
 .muted, .tick { fill: #64748b; font-size: 11px }
-.time { paint-order: stroke; stroke: #ffffff; stroke-width: 3; stroke-linejoin: round }
 .total { fill: #15803d; font-size: 12px; font-weight: 600 }
 .card { fill: #ffffff; stroke: #d7dee8 }
 .stripe { fill: #f5f7fa }
@@ -59,7 +58,7 @@ text { fill: #e5e7eb }
 .stripe { fill: #162036 }
 .grid { stroke: #28344a }
 .end { stroke: #4ade80 }
-.role, .mark, .time { stroke: #0f172a }
+.role, .mark { stroke: #0f172a }
 .wait { opacity: .3 }
 .host { fill: #94a3b8 }
 .infrastructure { fill: #a78bfa }
@@ -124,7 +123,7 @@ impl Timeline {
                 .add(text(&format!("ready {}", time(total)), "total", x, TOP - 14.0).set("text-anchor", "middle"));
         }
         for (index, row) in self.rows.iter().enumerate() {
-            picture = picture.add(bar(row, &scale, TOP + index as f64 * ROW));
+            picture = picture.add(bar(row, &scale, self.total_ms, TOP + index as f64 * ROW));
         }
         picture.add(self.legend(bottom + 50.0)).to_string()
     }
@@ -193,7 +192,7 @@ fn tick_label(ms: u64, step: u64) -> String {
     if step < 1000 { format!("{}.{} s", ms / 1000, ms % 1000 / 100) } else { format!("{} s", ms / 1000) }
 }
 
-fn bar(row: &Row, scale: &Scale, top: f64) -> Group {
+fn bar(row: &Row, scale: &Scale, total: Option<u64>, top: f64) -> Group {
     let class = class(&row.phase);
     let (y, baseline) = (top + (ROW - BAR) / 2.0, top + ROW / 2.0 + 4.5);
     let origin = scale.x(0);
@@ -228,14 +227,16 @@ fn bar(row: &Row, scale: &Scale, top: f64) -> Group {
     match (row.ready_ms, &row.error) {
         (Some(ms), _) => {
             let dot = Circle::new().set("class", format!("{class} mark")).set("cx", until);
-            group.add(dot.set("cy", top + ROW / 2.0).set("r", 6)).add(text(
-                &time(ms),
-                "muted",
-                until + 11.0,
-                baseline - 0.5,
-            ))
+            let label = time(ms);
+            let mut at = until + 11.0;
+            // Not across the line that ends the boot, but behind it.
+            let end = total.map_or(f64::INFINITY, |total| scale.x(total));
+            if at < end + 6.0 && at + label.len() as f64 * SMALL_CHAR > end - 3.0 {
+                at = at.max(end + 8.0);
+            }
+            group.add(dot.set("cy", top + ROW / 2.0).set("r", 6)).add(text(&label, "muted", at, baseline - 0.5))
         }
-        (None, Some(_)) => group.add(text("failed", "muted time failed", until + 8.0, baseline - 0.5)),
+        (None, Some(_)) => group.add(text("failed", "muted failed", until + 8.0, baseline - 0.5)),
         (None, None) => group,
     }
 }

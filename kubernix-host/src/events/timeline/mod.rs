@@ -26,6 +26,9 @@ pub struct Timeline {
     pub error: Option<String>,
     /// The instances in the order they started in; those that never did come last.
     pub rows: Vec<Row>,
+    /// When the last of these events was.
+    #[serde(skip)]
+    end_ms: u64,
 }
 
 /// One instance's way through the boot.
@@ -98,6 +101,7 @@ impl Timeline {
             total_ms: None,
             error: None,
             rows: Vec::new(),
+            end_ms: 0,
         };
         for record in &boot[1..] {
             timeline.apply(record.at_us.saturating_sub(boot[0].at_us) / 1000, &record.event);
@@ -112,6 +116,7 @@ impl Timeline {
     }
 
     fn apply(&mut self, at: u64, event: &Event) {
+        self.end_ms = self.end_ms.max(at);
         match event {
             Event::Planned { instance, component, phase, waits_for } => {
                 let row = self.row(instance);
@@ -153,8 +158,7 @@ impl Timeline {
 
     /// The last moment that anything is known of; at least 1, so that it can be divided by.
     fn end_ms(&self) -> u64 {
-        let times = self.rows.iter().flat_map(|row| [row.waited_ms, row.ready_ms]).flatten();
-        times.chain(self.total_ms).max().unwrap_or(0).max(1)
+        self.end_ms.max(1)
     }
 }
 

@@ -33,14 +33,23 @@ impl fmt::Display for Timeline {
         writeln!(f)?;
         match (self.total_ms, &self.error) {
             (Some(total), _) => writeln!(f, "ready after {}", time(total))?,
-            (None, Some(error)) => writeln!(f, "the boot failed: {error}")?,
+            (None, Some(error)) => writeln!(f, "the boot failed after {}: {}", time(end), first_line(error))?,
             (None, None) => writeln!(f, "the boot isn't over")?,
         }
-        for (row, error) in self.rows.iter().filter_map(|row| Some((row, row.error.as_ref()?))) {
-            writeln!(f, "{} failed: {error}", row.instance)?;
+        // Most often the boot failed because an instance did: that is said once.
+        let is_said = |error: &str| self.error.as_ref().is_some_and(|said| said.contains(first_line(error)));
+        for row in &self.rows {
+            if let Some(error) = row.error.as_ref().filter(|error| !is_said(error)) {
+                writeln!(f, "{} failed: {}", row.instance, first_line(error))?;
+            }
         }
         Ok(())
     }
+}
+
+/// Errors of processes carry the end of their logs, which `kubernix logs` shows.
+fn first_line(error: &str) -> &str {
+    error.lines().next().unwrap_or_default()
 }
 
 fn cell(ms: Option<u64>) -> String {
@@ -69,7 +78,7 @@ fn bar(row: &Row, end: u64) -> String {
 mod tests {
     use super::super::tests::RECORDED;
     use super::*;
-    use crate::events::{Record, records};
+    use crate::events::{Event, Record, records};
 
     #[test]
     fn columns_are_aligned_and_each_instance_has_a_bar() {
@@ -81,6 +90,26 @@ mod tests {
         assert!(kubelet[..column].ends_with("2.19 s"), "{text}");
         assert!(kubelet.ends_with("cri") && kubelet.contains("·█"), "{text}");
         assert_eq!(lines.last(), Some(&"ready after 3.18 s"));
+    }
+
+    #[test]
+    fn a_boot_that_failed_says_why_once_and_without_logs() {
+        let error = "etcd exited with status 1; the end of its log:\n  no space left";
+        let mut records: Vec<Record> = records(RECORDED.as_bytes()).take(2).collect();
+        let at_us = records[0].at_us + 95_000;
+        let instance = || "etcd".to_owned();
+        for event in [
+            Event::Failed { instance: instance(), error: error.into() },
+            Event::BootFailed { error: format!("etcd failed: {error}") },
+        ] {
+            records.push(Record { at_us, event });
+        }
+        let text = Timeline::of(&records).unwrap().to_string();
+        assert_eq!(text.matches("status 1").count(), 1, "{text}");
+        assert!(
+            text.contains("the boot failed after 95 ms: etcd failed: etcd exited") && !text.contains("no space"),
+            "{text}"
+        );
     }
 
     #[test]
