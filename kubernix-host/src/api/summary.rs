@@ -4,8 +4,8 @@ use super::{Api, Error};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Resource;
 use kube::api::ListParams;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 

@@ -45,7 +45,9 @@ pub enum HostError {
     #[error("cluster `{0}` runs already: `kubernix status --name {0}` shows it, `kubernix down --name {0}` ends it")]
     Running(String),
     /// There is no cluster of this name.
-    #[error("there is no cluster `{name}`{hint} (`kubernix list` shows what there is, `kubernix up --name {name}` makes it)")]
+    #[error(
+        "there is no cluster `{name}`{hint} (`kubernix list` shows what there is, `kubernix up --name {name}` makes it)"
+    )]
     NoSuchCluster {
         /// The name given.
         name: String,
@@ -74,7 +76,9 @@ pub enum HostError {
         tool: String,
     },
     /// The API server's port on the host is taken.
-    #[error("port {port} of 127.0.0.1 can't be used: {source}; choose another --port, or leave it out for the first free one")]
+    #[error(
+        "port {port} of 127.0.0.1 can't be used: {source}; choose another --port, or leave it out for the first free one"
+    )]
     Port {
         /// The port.
         port: u16,
@@ -105,7 +109,9 @@ pub enum HostError {
     #[error("interrupted")]
     Interrupted,
     /// The end takes too long.
-    #[error("cluster `{0}` is still ending: look at `kubernix status --name {0}`, or end it at once with `kubernix down --name {0}`")]
+    #[error(
+        "cluster `{0}` is still ending: look at `kubernix status --name {0}`, or end it at once with `kubernix down --name {0}`"
+    )]
     StillEnding(String),
     /// Anything of the operating system's.
     #[error("{what}: {source}")]

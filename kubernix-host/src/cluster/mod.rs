@@ -3,8 +3,8 @@
 //! This is the host's side, outside of any sandbox. It brings settings, toolchain, certificates and components together and
 //! hands them to the sandbox; what happens inside is the engine's.
 
-mod facts;
 mod error;
+mod facts;
 mod handle;
 mod interrupt;
 mod pids;

@@ -19,8 +19,15 @@ const FOR_USERS: &[&str] = &["kubectl", "crictl"];
 const OWN: &str = "kubernix";
 /// Identities of the control plane.
 const USERS: &[&str] = &[
-    "admin", "apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "controller-manager", "etcd",
-    "front-proxy-client", "proxy", "scheduler",
+    "admin",
+    "apiserver",
+    "apiserver-etcd-client",
+    "apiserver-kubelet-client",
+    "controller-manager",
+    "etcd",
+    "front-proxy-client",
+    "proxy",
+    "scheduler",
 ];
 /// Identities that each node has of its own.
 const NODE_USERS: &[&str] = &["kubelet", "kubelet-serving"];
@@ -28,7 +35,12 @@ const NODE_USERS: &[&str] = &["kubelet", "kubelet-serving"];
 const INSIDE: &[&str] = &["controller-manager", "proxy", "scheduler"];
 /// Files of the PKI that components may ask for.
 const FILES: &[&str] = &[
-    "ca.crt", "ca.key", "encryption.yaml", "etcd-ca.crt", "front-proxy-ca.crt", "service-account.key",
+    "ca.crt",
+    "ca.key",
+    "encryption.yaml",
+    "etcd-ca.crt",
+    "front-proxy-ca.crt",
+    "service-account.key",
     "service-account.pub",
 ];
 /// What pods see as resolv.conf on a cluster without DNS: no server, so that look-ups fail at once instead of waiting.
@@ -118,9 +130,8 @@ fn add_identities(environment: &mut Environment, find: impl Fn(&str, Option<&str
     let shared = USERS.iter().filter_map(|user| Some(((*user).to_owned(), find(user, None)?)));
     environment.identities.extend(shared);
     for node in &environment.nodes {
-        let own = NODE_USERS.iter().filter_map(|user| {
-            Some((format!("{user}@{}", node.name), find(user, Some(&node.name))?))
-        });
+        let own =
+            NODE_USERS.iter().filter_map(|user| Some((format!("{user}@{}", node.name), find(user, Some(&node.name))?)));
         environment.identities.extend(own);
     }
 }

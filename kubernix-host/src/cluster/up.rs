@@ -143,7 +143,8 @@ impl Host {
         let environment = Arc::new(environment);
         let instances = graph::plan(&self.components, &settings.slots, &environment)?;
         self.preflight(&instances, &both)?;
-        let environment = Environment { cri: prepare::endpoint(&instances, roles::CRI), ..Environment::clone(&environment) };
+        let environment =
+            Environment { cri: prepare::endpoint(&instances, roles::CRI), ..Environment::clone(&environment) };
         prepare::write_kubeconfigs(root, &environment, &instances, api_port)?;
         root.save_spec(settings)?;
         root.save_environment(&shell(root, &environment))?;

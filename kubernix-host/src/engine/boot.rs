@@ -93,9 +93,8 @@ impl Cluster {
     }
 
     fn write_files(&self, live: &Live, root: &Root) -> Result<(), StartFailure> {
-        let failed = |path: &Path, error: &dyn std::error::Error| {
-            StartFailure::File(format!("{}: {error}", path.display()))
-        };
+        let failed =
+            |path: &Path, error: &dyn std::error::Error| StartFailure::File(format!("{}: {error}", path.display()));
         make_directory(&live.directory, 0o700).map_err(|error| failed(&live.directory, &error))?;
         for directory in &live.planned.plan.directories {
             let path = Path::new(&directory.path);

@@ -108,9 +108,7 @@ impl AbiContext for InstanceContext {
     fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity> {
         match self.identity_files(user.as_str()) {
             None => self.missing("identity", user),
-            Some(id) => {
-                AbiResult::ROk(AbiIdentity { cert: text(&id.cert), key: text(&id.key), ca: text(&id.ca) })
-            }
+            Some(id) => AbiResult::ROk(AbiIdentity { cert: text(&id.cert), key: text(&id.key), ca: text(&id.ca) }),
         }
     }
 
@@ -148,7 +146,8 @@ impl AbiContext for InstanceContext {
 
     fn run(&self, command: AbiCommand) -> AbiResult<AbiOutput> {
         let Some(runner) = self.runner.get() else {
-            let why = format!("component `{}` runs a command where only hooks of a running cluster may", self.component);
+            let why =
+                format!("component `{}` runs a command where only hooks of a running cluster may", self.component);
             return AbiResult::RErr(Error::invalid(why).into());
         };
         let convert = |o: Output| AbiOutput { code: o.code, stdout: o.stdout.into(), stderr: o.stderr.into() };

@@ -34,7 +34,8 @@ pub(super) fn expand(
         for node in places {
             let instance = node.map_or_else(|| title.clone(), |node| format!("{title} (node {})", node.index));
             let at = |role: &str| RoleAt { role: Role::new(role), node: node.map(|n| n.name.clone()) };
-            let filled = component.provides().into_iter().filter(|r| chosen.get(&Role::new(r.as_str())) == Some(&index));
+            let filled =
+                component.provides().into_iter().filter(|r| chosen.get(&Role::new(r.as_str())) == Some(&index));
             drafts.push(Draft {
                 index,
                 component: name.clone(),

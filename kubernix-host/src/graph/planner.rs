@@ -62,8 +62,7 @@ fn parameters(component: &ComponentBox, name: &str, environment: &Environment) -
 
 /// The directories that an instance may write into.
 fn allowed(environment: &Environment, component: &str, node: Option<&str>) -> Vec<std::path::PathBuf> {
-    let mut directories =
-        vec![environment.state_dir(component, node), environment.volatile_dir(component, node)];
+    let mut directories = vec![environment.state_dir(component, node), environment.volatile_dir(component, node)];
     directories.extend(node.map(|node| environment.node_dir(node)));
     directories
 }
@@ -77,7 +76,9 @@ fn check(plan: &Plan, roles: &[&str], allowed: &[std::path::PathBuf]) -> Result<
     }
     for role in roles {
         if !plan.provides.iter().any(|endpoint| endpoint.role.as_str() == *role) {
-            return Err(Error::invalid(format!("the plan doesn't provide role `{role}`, which the component declares")));
+            return Err(Error::invalid(format!(
+                "the plan doesn't provide role `{role}`, which the component declares"
+            )));
         }
     }
     Ok(())

@@ -45,8 +45,8 @@ async fn configure(handle: &Handle, range: Ipv4Net, addresses: &[Ipv4Addr]) -> R
     let loopback = LinkUnspec::new_with_index(1).up().build();
     handle.link().set(loopback).execute().await.map_err(at("loopback"))?;
     handle.link().add(LinkBridge::new(BRIDGE).up().build()).execute().await.map_err(at("making the bridge"))?;
-    let bridge = if_nametoindex(BRIDGE)
-        .map_err(|errno| NetworkError { step: "finding the bridge", why: errno.to_string() })?;
+    let bridge =
+        if_nametoindex(BRIDGE).map_err(|errno| NetworkError { step: "finding the bridge", why: errno.to_string() })?;
     for address in addresses {
         let request = handle.address().add(bridge, IpAddr::V4(*address), range.prefix_len());
         request.execute().await.map_err(at("adding an address"))?;

@@ -115,7 +115,8 @@ impl Spawner {
         let path = launch.directory.join(format!("{}.run.json", process.name));
         // Serialising a struct of strings and numbers can't fail.
         let text = serde_json::to_vec_pretty(&run).unwrap_or_default();
-        write_atomic(&path, &text, 0o600).map_err(|error| SpawnError::File { path, source: io::Error::other(error) })?;
+        write_atomic(&path, &text, 0o600)
+            .map_err(|error| SpawnError::File { path, source: io::Error::other(error) })?;
         Ok(running)
     }
 
@@ -189,14 +190,16 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn processes_are_started_watched_and_ended() {
         with(async |spawner| {
-            let output = spawner.output(&Command::new("/bin/sh", ["-c", "echo out; echo err >&2; exit 3"])).await.unwrap();
+            let output =
+                spawner.output(&Command::new("/bin/sh", ["-c", "echo out; echo err >&2; exit 3"])).await.unwrap();
             assert_eq!((output.code, &*output.stdout, &*output.stderr), (3, "out\n", "err\n"));
 
             let missing = spawner.output(&Command::new("/nowhere/x", [""; 0])).await.unwrap_err();
             assert_eq!(missing.to_string(), "`/nowhere/x` doesn't exist");
 
             let dir = tempfile::tempdir().unwrap();
-            let process = Process::new("sleeper", "/bin/sh").arg("-c").arg("echo hello; trap '' TERM; sleep 60 & wait; wait");
+            let process =
+                Process::new("sleeper", "/bin/sh").arg("-c").arg("echo hello; trap '' TERM; sleep 60 & wait; wait");
             let process = process.stop(15, 100);
             let running = spawner.spawn(&Launch { process: &process, directory: dir.path() }).unwrap();
             while crate::process::tail(&running.log, 1).is_empty() {

@@ -68,6 +68,11 @@ impl Hierarchy {
         self.parent().join(cluster)
     }
 
+    /// Whether the cluster has a group here.
+    pub fn has(&self, cluster: &str) -> bool {
+        self.cluster(cluster).exists()
+    }
+
     /// Makes the cluster's group.
     ///
     /// # Errors

@@ -32,14 +32,15 @@ pub fn mount_at(directory: &Path) -> io::Result<Hierarchy> {
     Ok(Hierarchy { mount: directory.to_owned(), unified: false, options: BTreeSet::from(["hugetlb".to_owned()]) })
 }
 
-/// Removes the cluster's groups from it, from outside of the cluster: in a mount namespace of a thread's own.
+/// Removes the cluster's groups from it, from outside of the cluster. Takes the calling thread, or the process of a single
+/// one, into a mount namespace of its own: it sees the host's mounts no more afterwards.
+///
+/// # Errors
+/// The kernel refuses the mount, or a group is still in use.
 pub fn clean(cluster: &str, scratch: &Path) -> io::Result<()> {
-    let work = || {
-        unshare(CloneFlags::CLONE_NEWNS)?;
-        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-        mount_at(scratch)?.remove(cluster)
-    };
-    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+    mount_at(scratch)?.remove(cluster)
 }
 
 #[cfg(test)]

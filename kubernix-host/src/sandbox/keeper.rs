@@ -10,10 +10,11 @@ use super::{Order, ProcessId, SandboxIds, hugetlb, names};
 use crate::root::Root;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::SignalFd;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 use std::ffi::OsString;
@@ -62,6 +63,10 @@ fn own_program(program: &Path, name: &str, base: &Path, cluster: &str, fds: &[Bo
     command.arg(name).arg(base).arg(cluster).args(fds.iter().map(|fd| fd.as_raw_fd().to_string()));
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let inherit = move || {
+        // What the caller had inherited itself (a pipe of a shell's, say) isn't ours to hold open for a cluster's life.
+        // SAFETY: marks descriptors only, and nothing runs between here and exec that could need them.
+        let marked = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
+        Errno::result(marked)?;
         for number in &numbers {
             // SAFETY: the caller of `spawn` still holds the descriptors, so they are open in the child.
             let fd = unsafe { BorrowedFd::borrow_raw(*number) };
@@ -69,7 +74,7 @@ fn own_program(program: &Path, name: &str, base: &Path, cluster: &str, fds: &[Bo
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only fcntl(2) is called, which is async-signal-safe, and nothing is allocated.
+    // SAFETY: between fork and exec only close_range(2) and fcntl(2) are called, and nothing is allocated.
     unsafe { command.pre_exec(inherit) };
     command
 }
@@ -110,7 +115,7 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     }
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD]);
     signals.thread_block()?;
-    let signals = SignalFd::new(&signals)?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
 
     let hierarchies = cgroups::mounted();
     let version = cgroups::version(&hierarchies);
@@ -175,7 +180,7 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<()> {
     }
 }
 
-/// Removes the cluster's cgroups; goes on past errors.
+/// Removes the cluster's cgroups; goes on past errors. Leaves the calling thread in a mount namespace of its own.
 fn clean(hierarchies: &[Hierarchy], name: &str, root: &Root) {
     for hierarchy in hierarchies {
         if let Err(error) = hierarchy.remove(name) {
@@ -191,5 +196,9 @@ fn clean(hierarchies: &[Hierarchy], name: &str, root: &Root) {
 
 /// Removes what a cluster whose two carriers were both killed left: its cgroups. The caller holds the lock.
 pub fn clean_up_after(root: &Root, name: &str) {
-    clean(&cgroups::mounted(), name, root);
+    let hierarchies = cgroups::mounted();
+    if hierarchies.iter().any(|hierarchy| hierarchy.has(name)) {
+        // A thread of its own, for it is left in a mount namespace that nobody else should be in.
+        std::thread::scope(|scope| scope.spawn(|| clean(&hierarchies, name, root)).join()).unwrap_or_default();
+    }
 }
