@@ -81,7 +81,7 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
     }
 }
 
-/// An environment for a dry run: nothing is made, binaries have their bare names below `/usr/bin`.
+/// An environment for a dry run: nothing is made or looked at, binaries have their bare names below `/usr/bin`.
 pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, HostError> {
     let root = Root::new(&settings.root, &settings.name);
     let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?);
@@ -89,7 +89,7 @@ pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, 
     let path = |name: &String| overrides.get(name).cloned().unwrap_or_else(|| Path::new("/usr/bin").join(name));
     environment.binaries = binaries(host, settings)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
-    environment.facts = facts::detect(&settings.name, None);
+    environment.facts = facts::assumed(&settings.name);
     let pki = Pki::planned(&root.pki(), &request(&environment));
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);
@@ -106,7 +106,7 @@ pub(super) fn real(
     let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?);
     environment.binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), tool.path.clone())).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
-    environment.facts = facts::detect(&settings.name, Some(&root.run()));
+    environment.facts = facts::detect(&settings.name, &root.run());
     let pki = pki::ensure(&root.pki(), &request(&environment))?;
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);
