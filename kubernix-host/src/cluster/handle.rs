@@ -167,7 +167,8 @@ impl Cluster {
         self.sandbox()?;
         // All are looked at before the first is imported.
         let open = |file: &PathBuf| {
-            let visible = Visible::of(file, &self.root).map_err(HostError::io(format!("`{}`", file.display())))?;
+            let unreadable = |cause| crate::images::Error::Read { path: file.clone(), cause };
+            let visible = Visible::of(file, &self.root).map_err(unreadable)?;
             Ok((Archive::open(visible.path())?, visible))
         };
         let archives = files.iter().map(open).collect::<Result<Vec<_>, HostError>>()?;
