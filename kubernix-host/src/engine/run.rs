@@ -12,7 +12,7 @@ use kubernix_core::abi::ComponentBox;
 use kubernix_core::roles;
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -231,8 +231,12 @@ fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {
     let address = url.split("//").nth(1).and_then(|rest| rest.parse::<SocketAddr>().ok());
     let address = address.ok_or_else(|| io::Error::other(format!("`{url}` is not https://IP:PORT")))?;
     let listener = inside.listener.try_clone()?;
-    listener.set_nonblocking(true)?;
-    tokio::task::spawn_local(forward::run(tokio::net::TcpListener::from_std(listener)?, address));
+    // The same port inside, so that the admin's kubeconfig works in both worlds.
+    let same_inside = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, inside.boot.api_port))?;
+    for listener in [listener, same_inside] {
+        listener.set_nonblocking(true)?;
+        tokio::task::spawn_local(forward::run(tokio::net::TcpListener::from_std(listener)?, address));
+    }
     Ok(())
 }
 
