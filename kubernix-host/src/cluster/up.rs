@@ -8,7 +8,7 @@ use crate::network::plan::routed_by_host;
 use crate::process::tail;
 use crate::root::{Environment as Shell, Root};
 use crate::sandbox::{self, Boot, BootChannel, BootFile, KeeperStart, lock};
-use crate::spec::{Resolved, Settings, binary_overrides};
+use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use kubernix_core::roles;
 use serde::Serialize;
@@ -67,7 +67,7 @@ impl Host {
             sink.emit(Event::Note { message: message.clone() });
         }
         warn_of_routes(settings, &*sink);
-        let tools = self.tools(settings, &*sink)?;
+        let tools = self.tools(settings, &[], &*sink)?;
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
         let is_new = !root.path().exists();
@@ -91,18 +91,21 @@ impl Host {
         }
     }
 
-    /// Finds, or makes, all binaries that this cluster needs.
+    /// Finds, or makes, all binaries that this cluster needs, and `more`.
     ///
     /// # Errors
     /// One error that lists all that can't be had.
-    pub fn tools(&self, settings: &Settings, sink: &dyn Sink) -> Result<toolchain::Resolution, HostError> {
-        let any = |parameters: &std::collections::BTreeMap<String, String>| {
-            parameters.get("any-version").is_some_and(|text| text == "true")
-        };
+    pub fn tools(
+        &self,
+        settings: &Settings,
+        more: &[String],
+        sink: &dyn Sink,
+    ) -> Result<toolchain::Resolution, HostError> {
+        let needed = prepare::binaries(self, settings)?;
         let request = toolchain::Request {
-            names: prepare::binaries(self, settings)?,
+            names: needed.iter().chain(more.iter().filter(|name| !needed.contains(name))).cloned().collect(),
             overrides: binary_overrides(settings, &self.catalogue())?,
-            any_version: settings.components.iter().filter(|(_, p)| any(p)).map(|(name, _)| name.clone()).collect(),
+            any_version: of_any_version(settings, &self.catalogue()),
         };
         let options = toolchain::Options { cache_dir: settings.cache_dir.clone(), install: settings.install };
         Ok(toolchain::resolve(&request, &options, sink)?)
