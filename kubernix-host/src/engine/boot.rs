@@ -35,7 +35,13 @@ impl Cluster {
         let prober = self.prober().map_err(|why| BootFailure::Step { step: "sandbox".into(), why })?;
         let instances = self.instances.iter().map(|live| async {
             let result = self.start(live, &prober, root, deadline).await;
-            result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source })
+            let instance = live.name().to_owned();
+            result.map_err(|source| match source {
+                StartFailure::Unready { late: true, .. } => {
+                    BootFailure::Late { seconds: limit.as_secs(), instance, source }
+                }
+                _ => BootFailure::Instance { instance, source },
+            })
         });
         let instances = futures_util::future::try_join_all(instances);
         let steps = async { tokio::try_join!(self.load_needed_images(root), self.wait_service_account(deadline)) };

@@ -61,6 +61,8 @@ pub enum StartFailure {
         role: String,
         /// What the probe saw.
         unready: String,
+        /// It might have passed later.
+        late: bool,
         /// What its process said.
         log: LogTail,
     },
@@ -81,6 +83,16 @@ pub enum BootFailure {
         /// The instance.
         instance: String,
         /// Why.
+        source: StartFailure,
+    },
+    /// An instance wasn't ready in time.
+    #[error("not ready after {seconds} s: {instance} is late")]
+    Late {
+        /// The limit.
+        seconds: u64,
+        /// The instance.
+        instance: String,
+        /// What it waited for.
         source: StartFailure,
     },
     /// A step of the host's own failed.

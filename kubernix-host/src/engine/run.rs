@@ -156,7 +156,7 @@ async fn at_once(inbox: &mut mpsc::UnboundedReceiver<Wish>) -> End {
 
 /// Ends what a failed boot had started, and says why it failed.
 async fn give_up(cluster: &Cluster, error: &BootFailure) -> String {
-    if let BootFailure::Instance { instance, .. } = error {
+    if let BootFailure::Instance { instance, .. } | BootFailure::Late { instance, .. } = error {
         cluster.emit(Event::Failed { instance: instance.clone(), error: chain(error) });
     }
     cluster.shut_down().await;
