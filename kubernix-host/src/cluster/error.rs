@@ -105,6 +105,19 @@ pub enum HostError {
         /// It took too long.
         timed_out: bool,
     },
+    /// There is no room for a cluster.
+    #[error(
+        "no space left for a cluster: {free_mib} MiB are free at `{}`, and {wanted_mib} MiB are needed; make room, or choose another --root",
+        .path.display()
+    )]
+    Full {
+        /// Where.
+        path: PathBuf,
+        /// How much is free there, in MiB.
+        free_mib: u64,
+        /// How much a new cluster writes at once, in MiB.
+        wanted_mib: u64,
+    },
     /// Ctrl-C; what had been started is gone.
     #[error("interrupted")]
     Interrupted,
@@ -142,6 +155,7 @@ impl HostError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Spec(_) | Self::Address(_) | Self::Graph(_) | Self::UnfitRoot(_) => 2,
+            Self::Root(root::Error::NewerFormat { .. } | root::Error::NotACluster { .. }) => 2,
             Self::NoSuchNode { .. } | Self::NoSuchTool { .. } | Self::Image(_) => 2,
             Self::Toolchain(_) => 3,
             Self::Running(_) => 4,
@@ -151,7 +165,7 @@ impl HostError {
             Self::NotRoot(_) => 8,
             Self::Interrupted => 130,
             Self::Root(_) | Self::Pki(_) | Self::Control(_) | Self::Preflight(_) => 1,
-            Self::Port { .. } | Self::NoPort { .. } | Self::Io { .. } => 1,
+            Self::Port { .. } | Self::NoPort { .. } | Self::Full { .. } | Self::Io { .. } => 1,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::sandbox::{self, Boot, BootChannel, BootFile, KeeperStart, lock};
 use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use kubernix_core::roles;
+use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,9 @@ const CERTIFICATES: &str = "certificates";
 const SANDBOX: &str = "sandbox";
 /// Places that every sandbox replaces by its own.
 pub(super) const REPLACED: &[&str] = &["/proc", "/sys", "/run", "/dev", "/var/log", "/var/lib/kubelet", "/var/lib/cni"];
+
+/// What a new cluster writes before anybody uses it, in MiB: etcd takes most of it ahead of need.
+const WANTED_MIB: u64 = 160;
 
 /// What came up.
 #[derive(Debug, Clone, Serialize)]
@@ -72,6 +76,10 @@ impl Host {
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
         let is_new = !root.path().exists();
         root.create()?;
+        if is_new && let Err(full) = check_space(&root) {
+            root.remove()?;
+            return Err(full);
+        }
         let result = self.boot(resolved, &root, tools, &interrupts, sink);
         match result {
             Ok((kubeconfig, api)) => Ok(UpReport {
@@ -195,6 +203,17 @@ impl Host {
         }
         if fatal.is_empty() { Ok(()) } else { Err(HostError::Preflight(fatal)) }
     }
+}
+
+/// A datastore that finds no room says so in many words, none of which are clear.
+fn check_space(root: &Root) -> Result<(), HostError> {
+    let path = root.path();
+    let found = statvfs(path).map_err(|errno| HostError::io(format!("`{}`", path.display()))(errno.into()))?;
+    let free_mib = found.blocks_available() * found.fragment_size() / (1 << 20);
+    if free_mib >= WANTED_MIB {
+        return Ok(());
+    }
+    Err(HostError::Full { path: path.to_owned(), free_mib, wanted_mib: WANTED_MIB })
 }
 
 fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
