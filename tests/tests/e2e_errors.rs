@@ -111,7 +111,7 @@ fn a_socket_path_that_no_kernel_takes() {
     let long = cluster.base().join("l".repeat(110));
     let mut up = kubernix();
     up.args(["up", "--name", &cluster.name, "--root"]).arg(&long);
-    refused(&cluster, &mut up, 2, &["socket", "107 bytes"]);
+    refused(&cluster, &mut up, 2, &["socket path", "the kernel allows 107", "--root"]);
     let mut up = kubernix();
     refused(&cluster, up.args(["up", "--name", &cluster.name, "--root", "/run/kxt"]), 2, &["/run", "--root"]);
 }
@@ -169,6 +169,10 @@ fn a_process_that_dies_at_start() {
     assert!(!outcome.stderr.contains("complaint 10"), "more than 20 lines:\n{}", outcome.stderr);
     let killed = etcd(place.path(), "kill -SEGV $$");
     breaks_off(&["--set", &killed], 6, &["etcd failed to start", "signal 11 (SIGSEGV)"]);
+    // A version that doesn't fit is taken when that is asked for, as the error says.
+    let old = script(place.path(), "old", "echo 'etcd Version: 3.4.30'");
+    let settings = ["--set", &format!("etcd.binary={old}"), "--set", "etcd.any-version=true"];
+    breaks_off(&settings, 6, &["etcd failed to start", "exit status 0", "etcd Version: 3.4.30"]);
 }
 
 #[test]
@@ -176,16 +180,20 @@ fn a_boot_that_takes_too_long_says_what_it_waits_for() {
     skip_if!(unfit());
     let place = Base::new();
     let sleeps = etcd(place.path(), "echo asleep; exec sleep 1000");
-    breaks_off(&["--set", &sleeps, "--boot-timeout", "2"], 7, &["etcd", "2 s"]);
+    breaks_off(
+        &["--set", &sleeps, "--boot-timeout", "2"],
+        7,
+        &["not ready after 2 s: etcd is late", "`datastore`", "asleep"],
+    );
 }
 
 /// Runs `up` on a file system of its own that only it sees, and lists what is left there on standard output.
-fn on_a_file_system(cluster: &Cluster, options: &str) -> Outcome {
+fn on_a_file_system(cluster: &Cluster, options: &str, settings: &[&str]) -> Outcome {
     let text = format!(
         "mount -t tmpfs -o {options} tmpfs '{base}' || exit 99\n\"$@\"\ncode=$?\nls -A '{base}'\nexit $code",
         base = cluster.base().display()
     );
-    let up = cluster.command(&["up"]);
+    let up = cluster.command(&[&["up"], settings].concat());
     let mut command = program("unshare");
     command.args(["--mount", "/bin/sh", "-c", &text, "sh"]).arg(up.get_program()).args(up.get_args());
     for (name, value) in up.get_envs() {
@@ -204,18 +212,24 @@ fn on_a_file_system(cluster: &Cluster, options: &str) -> Outcome {
 fn a_root_that_is_read_only() {
     skip_if!(unfit_for_mounts());
     let cluster = Cluster::new("read-only");
-    let outcome = on_a_file_system(&cluster, "ro").exits(1).says(&["Read-only file system", &cluster.name]);
+    let outcome = on_a_file_system(&cluster, "ro", &[]).exits(1).says(&["Read-only file system", &cluster.name]);
     assert_eq!(outcome.stdout, "");
 }
 
 #[test]
 fn a_disk_that_is_full() {
     skip_if!(unfit_for_mounts());
-    // From the start, and once components write.
-    let cluster = Cluster::new("full");
-    let outcome = on_a_file_system(&cluster, "size=64k").exits(1).says(&["No space left on device"]);
-    assert_eq!(outcome.stdout, "", "{outcome:?}");
-    on_a_file_system(&cluster, "size=16m").exits(6).says(&["etcd failed to start", "no space left on device"]);
+    let (cluster, place) = (Cluster::new("full"), Base::new());
+    for size in ["size=4k", "size=16m"] {
+        let outcome = on_a_file_system(&cluster, size, &[]).exits(1).says(&["o space left"]);
+        assert_eq!(outcome.stdout, "", "{outcome:?}");
+    }
+    // There is room, and a component takes it all.
+    let fill = format!("cat /dev/zero > '{}/fill'; exit 4", cluster.root().display());
+    let greedy = etcd(place.path(), &fill);
+    let settings = ["--set", &greedy, "--boot-timeout", "10"];
+    let outcome = on_a_file_system(&cluster, "size=200m", &settings).exits(6).says(&["failed to start"]);
+    assert_eq!(outcome.stdout.trim(), cluster.name, "the logs of a boot that broke off are kept");
 }
 
 #[test]
@@ -238,12 +252,12 @@ fn a_root_directory_of_a_newer_version_or_of_somebody_else() {
     let text = r#"{ "format": 1000, "kubernix": "9.8.7", "created": "2030-01-01T00:00:00Z", "more": true }"#;
     fs::write(&state, text).expect("a file");
     for command in ["up", "down", "status"] {
-        refused(&cluster, &mut cluster.command(&[command]), 1, &["was made by KuberNix 9.8.7", "format 1000"]);
+        refused(&cluster, &mut cluster.command(&[command]), 2, &["was made by KuberNix 9.8.7", "format 1000"]);
     }
     assert_eq!(fs::read_to_string(&state).expect("a file"), text);
     // Somebody else's: no state.json.
     fs::rename(&state, cluster.root().join("precious")).expect("renamed");
-    refused(&cluster, &mut cluster.command(&["up"]), 1, &["is not a cluster's root directory"]);
-    refused(&cluster, &mut cluster.command(&["down"]), 1, &["is not a cluster's root directory"]);
+    refused(&cluster, &mut cluster.command(&["up"]), 2, &["is not a cluster's root directory"]);
+    refused(&cluster, &mut cluster.command(&["down"]), 2, &["is not a cluster's root directory"]);
     assert_eq!(fs::read_to_string(cluster.root().join("precious")).expect("a file"), text);
 }

@@ -128,14 +128,20 @@ fn an_edited_file_is_kept_and_said() {
 fn settings_of_a_cluster_stay_and_contradictions_are_said() {
     skip_if!(unfit());
     let cluster = Cluster::new("settings");
-    cluster.up(&["--cidr", "10.77.0.0/16"]).ok();
+    cluster.up(&["--cidr", "10.77.0.0/16", "--proxy", "proxy"]).ok();
     cluster.up(&[]).exits(4).says(&["runs already", &cluster.name]);
     let pod_cidr = cluster.get(&["node", "node-0"])["spec"]["podCIDR"].clone();
     assert_eq!(pod_cidr, "10.77.0.0/24");
     cluster.run(&["stop"]).ok();
     cluster.up(&["--cidr", "10.78.0.0/16"]).exits(2).says(&["10.77.0.0/16", "10.78.0.0/16", "--cidr"]);
-    cluster.up(&["--boot-timeout", "100"]).ok().says(&["100"]);
+    let said = ["slots.proxy: `none` (--set proxy) replaces `proxy`", "kubernix.toml"];
+    cluster.up(&["--set", "proxy=none"]).ok().says(&said);
     assert_eq!(cluster.get(&["node", "node-0"])["spec"]["podCIDR"], pod_cidr);
+    // What was asked for once stays so.
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    let components = cluster.running()["components"].to_string();
+    assert!(!components.contains("kube-proxy"), "{components}");
 }
 
 #[test]
