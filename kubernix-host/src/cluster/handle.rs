@@ -36,7 +36,10 @@ impl Cluster {
             Ok(_) => Ok(Self { name: name.to_owned(), root }),
             Err(root::Error::Missing { .. }) => {
                 let others: Vec<String> = root::list(base)?.into_iter().map(|(name, _)| name).collect();
-                let hint = crate::spec::nearest(name, others.iter().map(String::as_str));
+                let hint = match others.as_slice() {
+                    [] => String::new(),
+                    others => crate::spec::nearest(name, others.iter().map(String::as_str)),
+                };
                 Err(HostError::NoSuchCluster { name: name.to_owned(), hint })
             }
             Err(error) => Err(error.into()),
