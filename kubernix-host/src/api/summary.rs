@@ -30,7 +30,7 @@ pub struct NodeSummary {
     /// Its Ready condition is true.
     pub ready: bool,
     /// What the Ready condition says where it isn't true; else empty.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The kubelet's version: `v1.36.3`.
     pub version: String,
