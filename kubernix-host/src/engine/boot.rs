@@ -6,7 +6,7 @@ use crate::api::Api;
 use crate::events::Event;
 use crate::graph::Environment;
 use crate::probe::{Prober, TlsFiles};
-use crate::process::Launch;
+use crate::process::{Launch, set_nice};
 use crate::root::{Root, Written, write_managed};
 use kubernix_core::{Role, roles};
 use std::fs::{self, DirBuilder};
@@ -20,6 +20,12 @@ use tokio::time::Instant;
 /// The host's own steps, as they read in the timeline.
 pub(super) const PAUSE_IMAGE: &str = "pause image";
 pub(super) const SERVICE_ACCOUNT: &str = "default service account";
+/// The host's own steps, each with the role that it can't do without.
+const STEPS: &[(&str, &str)] = &[(PAUSE_IMAGE, roles::CRI), (SERVICE_ACCOUNT, roles::CONTROLLER_MANAGER)];
+/// Nice value, while a cluster boots, of what nothing else waits for: on few cores, the rest is sooner ready for it.
+const PATIENT: i32 = 10;
+/// Nice value of everything afterwards.
+const USUAL: i32 = 0;
 
 impl Cluster {
     /// Brings everything up.
@@ -40,7 +46,22 @@ impl Cluster {
         let instances = futures_util::future::try_join_all(instances);
         let steps = async { tokio::try_join!(self.load_needed_images(root), self.wait_service_account(deadline)) };
         let all = async { tokio::try_join!(instances, steps).map(drop) };
-        tokio::time::timeout_at(latest, all).await.unwrap_or_else(|_| Err(self.timed_out(limit)))
+        let result = tokio::time::timeout_at(latest, all).await.unwrap_or_else(|_| Err(self.timed_out(limit)));
+        for live in &self.instances {
+            live.processes.borrow().iter().for_each(|running| set_nice(running, USUAL));
+        }
+        result
+    }
+
+    /// Whether something of the boot can't go on before this instance: another instance, or a step of the host's own.
+    fn is_waited_for(&self, live: &Rc<Live>) -> bool {
+        let by_step = live
+            .planned
+            .plan
+            .provides
+            .iter()
+            .any(|endpoint| STEPS.iter().any(|(_, role)| endpoint.role.as_str() == *role));
+        by_step || self.instances.iter().any(|other| other.needs(live))
     }
 
     fn announce(&self) {
@@ -53,13 +74,12 @@ impl Cluster {
                 waits_for: planned.waits_for().map(|at| at.role.to_string()).collect(),
             });
         }
-        let steps = [(PAUSE_IMAGE, roles::CRI), (SERVICE_ACCOUNT, roles::CONTROLLER_MANAGER)];
-        for (step, role) in steps.into_iter().filter(|(_, role)| self.provider(role).is_some()) {
+        for (step, role) in STEPS.iter().filter(|(_, role)| self.provider(role).is_some()) {
             self.emit(Event::Planned {
-                instance: step.into(),
+                instance: (*step).into(),
                 component: String::new(),
                 phase: "Host".into(),
-                waits_for: vec![role.into()],
+                waits_for: vec![(*role).into()],
             });
         }
     }
@@ -80,6 +100,9 @@ impl Cluster {
             let spawned = self.spawner.spawn(&launch);
             let failed = |source| StartFailure::Spawn { process: process.name.clone(), source };
             live.processes.borrow_mut().push(spawned.map_err(failed)?);
+        }
+        if !self.is_waited_for(live) {
+            live.processes.borrow().iter().for_each(|running| set_nice(running, PATIENT));
         }
         live.set(InstanceState::Starting);
         self.emit(Event::Started { instance: live.name().into() });
