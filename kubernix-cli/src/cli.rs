@@ -224,7 +224,14 @@ pub enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub enum ToolchainCommand {
     /// Gets everything that a boot would need, building what isn't there yet
-    Ensure(BootArgs),
+    Ensure {
+        /// Tools to get beside those
+        #[arg(value_name = "TOOL")]
+        tools: Vec<String>,
+        /// Settings of that boot
+        #[command(flatten)]
+        boot: BootArgs,
+    },
     /// Lists the tools that are known, and the versions that fit
     List,
 }

@@ -1,1 +1,21 @@
-//! e2e
+//! What the end-to-end tests share: clusters that always end, commands and waits that never hang, and a look at the host
+//! that shows what a cluster changed or left.
+//!
+//! Everything goes through the built `kubernix`, as a user would do it; nothing here knows how it works inside.
+
+mod cluster;
+mod command;
+pub mod golden;
+mod host;
+mod image;
+mod listing;
+mod skip;
+mod wait;
+
+pub use cluster::{Base, Booting, Cluster};
+pub use command::{Background, Outcome, kubernix, program, run, run_for};
+pub use host::{Process, Snapshot, descends, processes_of};
+pub use image::{IMAGE, busybox, docker_archive, oci_archive};
+pub use listing::Listing;
+pub use skip::{unfit, unfit_for_mounts};
+pub use wait::{for_none, until};

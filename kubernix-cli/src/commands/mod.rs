@@ -54,7 +54,7 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Image(ImageCommand::Load { files })) => app.image_load(&files)?,
         Some(Command::Image(ImageCommand::List)) => app.image_list()?,
         Some(Command::Config(ConfigCommand::Show { all, boot })) => app.config_show(&boot, all)?,
-        Some(Command::Toolchain(ToolchainCommand::Ensure(args))) => app.toolchain_ensure(&args)?,
+        Some(Command::Toolchain(ToolchainCommand::Ensure { tools, boot })) => app.toolchain_ensure(&boot, &tools)?,
         Some(Command::Toolchain(ToolchainCommand::List)) => app.toolchain_list()?,
         Some(Command::Version) => app.version()?,
         Some(Command::Completions { shell }) => app.completions(shell)?,

@@ -8,12 +8,12 @@ use anyhow::Result;
 use kubernix_host::toolchain::{self, Known, Resolution};
 
 impl App {
-    pub(super) fn toolchain_ensure(&self, args: &BootArgs) -> Result<()> {
+    pub(super) fn toolchain_ensure(&self, args: &BootArgs, more: &[String]) -> Result<()> {
         let host = self.host()?;
         let resolved = self.resolve(args)?;
         resolved.validate(&host.catalogue())?;
         let progress = Progress::new(&self.flags);
-        let resolution = host.tools(&resolved.settings, &*progress);
+        let resolution = host.tools(&resolved.settings, more, &*progress);
         progress.finish();
         output::show(self.output(), &resolution?, found)
     }

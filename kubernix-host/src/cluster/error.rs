@@ -114,7 +114,7 @@ pub enum HostError {
     )]
     StillEnding(String),
     /// Anything of the operating system's.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Io {
         /// What was tried.
         what: String,

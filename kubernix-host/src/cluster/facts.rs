@@ -12,19 +12,26 @@ use std::path::Path;
 /// CAP_SYS_RESOURCE's bit: capabilities(7), linux/capability.h.
 const CAP_SYS_RESOURCE: u32 = 24;
 
-/// What this host knows of itself. `scratch` is a directory on the file system that clusters live on; without one, or without
-/// privileges, the overlay is believed and not tried.
-pub(super) fn detect(cluster: &str, scratch: Option<&Path>) -> BTreeMap<String, String> {
-    let hierarchies = cgroups::mounted();
-    let overlay = scratch.map_or_else(overlay_is_known, |scratch| try_overlay(scratch).is_ok());
+/// What this host knows of itself. `scratch` is a directory on the file system that clusters live on.
+pub(super) fn detect(cluster: &str, scratch: &Path) -> BTreeMap<String, String> {
+    let version = cgroups::version(&cgroups::mounted());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    facts(cluster, version, try_overlay(scratch).is_ok(), has_capability(CAP_SYS_RESOURCE), cpus)
+}
+
+/// What most hosts know of themselves: a dry run is about settings, and the same on every host.
+pub(super) fn assumed(cluster: &str) -> BTreeMap<String, String> {
+    facts(cluster, "v2", true, true, 2)
+}
+
+fn facts(cluster: &str, cgroups: &str, overlay: bool, lower_oom: bool, cpus: usize) -> BTreeMap<String, String> {
     BTreeMap::from([
-        (facts::CGROUP_VERSION.to_owned(), cgroups::version(&hierarchies).to_owned()),
+        (facts::CGROUP_VERSION.to_owned(), cgroups.to_owned()),
         // systemd can't be reached from inside a sandbox, and needn't be: the cluster's subtree is its own.
         (facts::CGROUP_DRIVER.to_owned(), "cgroupfs".to_owned()),
         (facts::CGROUP_ROOT.to_owned(), cgroups::path(cluster)),
         (facts::OVERLAY.to_owned(), overlay.to_string()),
-        (facts::LOWER_OOM_SCORE.to_owned(), has_capability(CAP_SYS_RESOURCE).to_string()),
+        (facts::LOWER_OOM_SCORE.to_owned(), lower_oom.to_string()),
         (facts::ROOTLESS.to_owned(), "false".to_owned()),
         (facts::CPUS.to_owned(), cpus.to_string()),
     ])
@@ -34,10 +41,6 @@ fn has_capability(bit: u32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|set| set & (1 << bit) != 0)
-}
-
-fn overlay_is_known() -> bool {
-    fs::read_to_string("/proc/filesystems").unwrap_or_default().lines().any(|line| line.ends_with("\toverlay"))
 }
 
 /// Mounts an overlay of two directories below `scratch`, in a mount namespace that only one thread sees, and removes them.

@@ -16,6 +16,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const IMPORT: Duration = Duration::from_secs(600);
 /// How long a stop may take in all; each process has a limit of its own.
 const STOP: Duration = Duration::from_secs(120);
+/// How long a cluster may take to obey the order to end at once.
+const ASKED_TO_END: Duration = Duration::from_secs(2);
 /// How long an end at once may take.
 const KILL: Duration = Duration::from_secs(10);
 
@@ -76,7 +78,7 @@ impl Cluster {
     pub fn stop(&self, sink: &dyn Sink) -> Result<(), HostError> {
         self.sandbox()?;
         let client = Client::connect(&self.root, ANSWER)?;
-        for record in client.order(&Request::Stop)? {
+        for record in client.order(&Request::Stop, STOP)? {
             sink.emit(record.event);
         }
         lock::wait(&self.root, STOP)?.map(drop).ok_or_else(|| HostError::StillEnding(self.name.clone()))
@@ -89,12 +91,13 @@ impl Cluster {
     pub fn down(&self, sink: &dyn Sink) -> Result<(), HostError> {
         sink.emit(Event::Stopping { instance: self.name.clone() });
         if self.is_running() {
-            let asked = Client::connect(&self.root, Duration::from_secs(1))
-                .and_then(|client| client.order(&Request::Kill).map(Iterator::count));
-            if asked.is_err()
-                && let Some(ids) = SandboxIds::read(&self.root)
-            {
-                // The keeper sees its end and cleans up.
+            let asked = Client::connect(&self.root, ASKED_TO_END)
+                .and_then(|client| client.order(&Request::Kill, ASKED_TO_END).map(Iterator::count));
+            if let Err(error) = asked {
+                log::debug!("{}: {error}", self.name);
+            }
+            // One that hangs is ended from outside: the keeper sees it and cleans up.
+            if let Some(ids) = SandboxIds::read(&self.root) {
                 ids.init.kill();
             }
         }
@@ -170,7 +173,8 @@ impl Cluster {
         self.sandbox()?;
         // All are looked at before the first is imported.
         let open = |file: &PathBuf| {
-            let visible = Visible::of(file, &self.root).map_err(HostError::io(format!("`{}`", file.display())))?;
+            let unreadable = |cause| crate::images::Error::Read { path: file.clone(), cause };
+            let visible = Visible::of(file, &self.root).map_err(unreadable)?;
             Ok((Archive::open(visible.path())?, visible))
         };
         let archives = files.iter().map(open).collect::<Result<Vec<_>, HostError>>()?;

@@ -82,20 +82,21 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
     }
 }
 
-/// An environment for a dry run: nothing is made, and binaries that nobody has looked for yet lie below `/usr/bin`.
+/// An environment for a dry run: nothing is made. A cluster that was booted before keeps its binaries and its host's facts;
+/// else binaries have their bare names below `/usr/bin`, and the host is believed to be an ordinary one.
 pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, HostError> {
     let root = Root::new(&settings.root, &settings.name);
     let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?);
     let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
-    // A cluster that was booted before keeps its binaries, and so does its plan.
-    let last = BootFile::read(&root).map(|boot| boot.environment.binaries).unwrap_or_default();
+    let last = BootFile::read(&root).ok().map(|boot| (boot.environment.binaries, boot.environment.facts));
+    let (last, facts) = last.unwrap_or_else(|| (BTreeMap::new(), facts::assumed(&settings.name)));
     let path = |name: &String| {
         let known = overrides.get(name).or_else(|| last.get(name)).cloned();
         known.unwrap_or_else(|| Path::new("/usr/bin").join(name))
     };
     environment.binaries = binaries(host, settings)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
-    environment.facts = facts::detect(&settings.name, None);
+    environment.facts = facts;
     let pki = Pki::planned(&root.pki(), &request(&environment));
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);
@@ -112,7 +113,7 @@ pub(super) fn real(
     let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?);
     environment.binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), tool.path.clone())).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
-    environment.facts = facts::detect(&settings.name, Some(&root.run()));
+    environment.facts = facts::detect(&settings.name, &root.run());
     let pki = pki::ensure(&root.pki(), &request(&environment))?;
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);

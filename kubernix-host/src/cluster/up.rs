@@ -8,7 +8,7 @@ use crate::network::plan::routed_by_host;
 use crate::process::tail;
 use crate::root::{Environment as Shell, Root};
 use crate::sandbox::{self, Boot, BootChannel, BootFile, KeeperStart, lock};
-use crate::spec::{Resolved, Settings, binary_overrides};
+use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use kubernix_core::roles;
 use serde::Serialize;
@@ -21,6 +21,10 @@ use std::time::Instant;
 const CERTIFICATES: &str = "certificates";
 /// The step that the sandbox's init reports the end of.
 const SANDBOX: &str = "sandbox";
+/// With less than this left, in bytes, a failure is probably the disk's: etcd alone reserves 64 MiB for its log.
+const NEARLY_FULL: u64 = 80 << 20;
+/// Absent where the kernel module br_netfilter isn't loaded.
+const BRIDGE_SETTINGS: &str = "/proc/sys/net/bridge";
 /// Places that every sandbox replaces by its own.
 pub(super) const REPLACED: &[&str] = &["/proc", "/sys", "/run", "/dev", "/var/log", "/var/lib/kubelet", "/var/lib/cni"];
 
@@ -67,7 +71,12 @@ impl Host {
             sink.emit(Event::Note { message: message.clone() });
         }
         warn_of_routes(settings, &*sink);
-        let tools = self.tools(settings, &*sink)?;
+        if !Path::new(BRIDGE_SETTINGS).exists() {
+            // Not loaded here: it would change how the host's own bridges treat their traffic.
+            let message = "the kernel module br_netfilter is not loaded: a pod may fail to reach a Service whose pod is on its own node; `modprobe br_netfilter` helps, and makes the host's own bridges pass through netfilter too";
+            sink.emit(Event::Warning { message: message.into() });
+        }
+        let tools = self.tools(settings, &[], &*sink)?;
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
         let is_new = !root.path().exists();
@@ -91,18 +100,21 @@ impl Host {
         }
     }
 
-    /// Finds, or makes, all binaries that this cluster needs.
+    /// Finds, or makes, all binaries that this cluster needs, and `more`.
     ///
     /// # Errors
     /// One error that lists all that can't be had.
-    pub fn tools(&self, settings: &Settings, sink: &dyn Sink) -> Result<toolchain::Resolution, HostError> {
-        let any = |parameters: &std::collections::BTreeMap<String, String>| {
-            parameters.get("any-version").is_some_and(|text| text == "true")
-        };
+    pub fn tools(
+        &self,
+        settings: &Settings,
+        more: &[String],
+        sink: &dyn Sink,
+    ) -> Result<toolchain::Resolution, HostError> {
+        let needed = prepare::binaries(self, settings)?;
         let request = toolchain::Request {
-            names: prepare::binaries(self, settings)?,
+            names: needed.iter().chain(more.iter().filter(|name| !needed.contains(name))).cloned().collect(),
             overrides: binary_overrides(settings, &self.catalogue())?,
-            any_version: settings.components.iter().filter(|(_, p)| any(p)).map(|(name, _)| name.clone()).collect(),
+            any_version: of_any_version(settings, &self.catalogue()),
         };
         let options = toolchain::Options { cache_dir: settings.cache_dir.clone(), install: settings.install };
         Ok(toolchain::resolve(&request, &options, sink)?)
@@ -214,6 +226,12 @@ pub(super) fn shell(root: &Root, environment: &Environment) -> Shell {
     Shell { kubeconfig: root.kubeconfig("admin"), path, cri: environment.cri.clone() }
 }
 
+/// What is left for us on the file system of a path, in bytes.
+fn free_bytes(path: &Path) -> Option<u64> {
+    let fs = nix::sys::statvfs::statvfs(path).ok()?;
+    Some(fs.blocks_available() * fs.fragment_size())
+}
+
 /// Passes events on until the cluster is ready, or nothing of it is left.
 fn watch(
     channel: &BootChannel,
@@ -229,7 +247,7 @@ fn watch(
                 sink.emit(record.event);
                 return Ok(());
             }
-            Event::BootFailed { error } => why = Some(error.clone()),
+            Event::BootFailed { error, timed_out } => why = Some((error.clone(), *timed_out)),
             _ => {}
         }
         sink.emit(record.event);
@@ -241,7 +259,9 @@ fn watch(
         let log = root.run().join("keeper.log");
         format!("the sandbox ended without a word; {}:\n  {}", log.display(), tail(&log, 20).join("\n  "))
     };
-    let why = why.unwrap_or_else(unsaid);
-    let timed_out = why.starts_with("not ready after");
+    let (mut why, timed_out) = why.unwrap_or_else(|| (unsaid(), false));
+    if let Some(free) = free_bytes(root.path()).filter(|free| *free < NEARLY_FULL) {
+        why += &format!("\nThe disk that holds {} is full: {} MiB are left", root.path().display(), free >> 20);
+    }
     Err(HostError::Boot { name: settings.name.clone(), why, root: root.path().to_owned(), timed_out })
 }

@@ -44,9 +44,15 @@ impl Cluster {
             result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source })
         });
         let instances = futures_util::future::try_join_all(instances);
-        let steps = async { tokio::try_join!(self.load_needed_images(root), self.wait_service_account(deadline)) };
+        let steps = async {
+            tokio::try_join!(
+                self.load_needed_images(root),
+                self.wait_service_account(deadline),
+                self.apply_manifests(deadline)
+            )
+        };
         let all = async { tokio::try_join!(instances, steps).map(drop) };
-        let result = tokio::time::timeout_at(latest, all).await.unwrap_or_else(|_| Err(self.timed_out(limit)));
+        let result = tokio::time::timeout_at(latest, all).await.unwrap_or_else(|_| Err(self.timed_out()));
         for live in &self.instances {
             live.processes.borrow().iter().for_each(|running| set_nice(running, USUAL));
         }
@@ -178,25 +184,37 @@ impl Cluster {
 
     async fn wait_service_account(&self, deadline: Instant) -> Result<(), BootFailure> {
         let failed = |why| BootFailure::Step { step: SERVICE_ACCOUNT.into(), why };
-        let Some(provider) = self.provider(roles::CONTROLLER_MANAGER) else { return Ok(()) };
+        let Some(maker) = self.provider(roles::CONTROLLER_MANAGER) else { return Ok(()) };
         let Some(api) = self.api().map_err(failed)? else { return Ok(()) };
-        // From the moment on that somebody can make it: before, there is nothing to see.
-        for role in provider.planned.waits_for() {
-            self.board.wait(role).await;
-        }
+        self.board.wait(&maker.planned.at(&Role::new(roles::CONTROLLER_MANAGER))).await;
         self.emit(Event::Started { instance: SERVICE_ACCOUNT.into() });
         api.wait_default_service_account(deadline).await.map_err(|error| failed(error.to_string()))?;
         self.emit(Event::Ready { instance: SERVICE_ACCOUNT.into() });
         Ok(())
     }
 
-    fn timed_out(&self, limit: Duration) -> BootFailure {
+    /// Applies what components want of the API, as soon as it is ready.
+    async fn apply_manifests(&self, deadline: Instant) -> Result<(), BootFailure> {
+        for live in self.instances.iter().filter(|live| !live.planned.plan.manifests.is_empty()) {
+            let failed = |why| BootFailure::Step { step: format!("manifests of {}", live.name()), why };
+            let (Some(server), Some(api)) = (self.provider(roles::APISERVER), self.api().map_err(failed)?) else {
+                return Err(failed("the cluster has no API server".into()));
+            };
+            self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
+            for manifest in &live.planned.plan.manifests {
+                api.apply(manifest, deadline).await.map_err(|error| failed(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn timed_out(&self) -> BootFailure {
         let waiting = self.instances.iter().filter(|live| live.state() != InstanceState::Ready);
         let mut waiting: Vec<String> = waiting.map(|live| format!("{} ({})", live.name(), live.state())).collect();
         if waiting.is_empty() {
             waiting.push(format!("{PAUSE_IMAGE} or {SERVICE_ACCOUNT}"));
         }
-        BootFailure::TimedOut { seconds: limit.as_secs(), waiting }
+        BootFailure::TimedOut { waiting }
     }
 }
 

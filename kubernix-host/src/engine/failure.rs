@@ -63,6 +63,8 @@ pub enum StartFailure {
         unready: String,
         /// What its process said.
         log: LogTail,
+        /// It might have passed later.
+        late: bool,
     },
 }
 
@@ -92,14 +94,19 @@ pub enum BootFailure {
         why: String,
     },
     /// It took too long.
-    #[error("not ready after {seconds} s: still waiting for {}", .waiting.join(", "))]
+    #[error("still waiting for {}", .waiting.join(", "))]
     TimedOut {
-        /// The limit.
-        seconds: u64,
         /// Instances and steps that weren't ready.
         waiting: Vec<String>,
     },
     /// The command that boots was interrupted or went away.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl BootFailure {
+    /// More time might have helped.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::Instance { source: StartFailure::Unready { late: true, .. }, .. })
+    }
 }

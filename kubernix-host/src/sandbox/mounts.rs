@@ -12,6 +12,17 @@ use std::path::{Path, PathBuf};
 /// Where the host's mounts wait while `/sys` and `/var/lib` are replaced: on the sandbox's own tmpfs.
 const STASH: &str = "/run/.kubernix";
 
+/// Settings of the kernel that no namespace has for itself, and that a kubelet writes. What it reads and writes are files of
+/// the sandbox's own, in their place, so that the host keeps its settings.
+const HOST_WIDE: &[&str] = &[
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+];
+
 /// What a sandbox replaces.
 pub struct Mounts {
     /// The cluster's root directory, which stays where it is.
@@ -53,6 +64,7 @@ impl Mounts {
         step("mounting /proc", fresh("proc", "/proc", MsFlags::MS_NOEXEC, None))?;
         step("mounting /run", fresh("tmpfs", "/run", MsFlags::empty(), Some("mode=755")))?;
         fs::create_dir_all(STASH)?;
+        step("replacing settings of the kernel", replace_sysctls())?;
         step("replacing /sys", replace_sys(&outside))?;
         step("replacing /var/lib", self.replace_var_lib())?;
         for (from, to) in &self.private {
@@ -89,6 +101,19 @@ impl Mounts {
         }
         Ok(())
     }
+}
+
+fn replace_sysctls() -> io::Result<()> {
+    let copies = Path::new(STASH).join("sysctl");
+    fs::create_dir(&copies)?;
+    let sysctls = HOST_WIDE.iter().map(|name| (name.replace('/', "."), Path::new("/proc/sys").join(name)));
+    // Kernels are built without some.
+    for (name, sysctl) in sysctls.filter(|(_, sysctl)| sysctl.exists()) {
+        let copy = copies.join(name);
+        fs::write(&copy, fs::read(&sysctl)?)?;
+        bind(&copy, &sysctl)?;
+    }
+    Ok(())
 }
 
 /// A fresh sysfs shows the sandbox's own network links. What is mounted below the host's is carried over, cgroups with a

@@ -4,11 +4,18 @@
 use super::error::{nearest, words};
 use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, show};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The parameter that every component and every binary has: the path of the binary to run.
 pub(super) const BINARY: &str = "binary";
+
+/// The parameter that every binary has: `true` lets it be of any version.
+const ANY_VERSION: &str = "any-version";
+/// All parameters that binaries have.
+const OF_BINARIES: [&str; 2] = [BINARY, ANY_VERSION];
+/// What leaves a slot empty, in place of a component's name.
+const NONE: &str = "none";
 
 /// What there is to be set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -48,6 +55,12 @@ impl Catalogue {
 
     fn roles(&self) -> impl Iterator<Item = &str> {
         self.components.iter().flat_map(|entry| entry.provides.iter().map(String::as_str))
+    }
+
+    /// The binary that `NAME.binary` means: that of the name, where there is one, else the component's.
+    fn binary_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let is_binary = self.binaries().any(|binary| binary == name);
+        is_binary.then_some(name).or_else(|| self.get(name).and_then(Entry::own_binary))
     }
 
     fn binaries(&self) -> impl Iterator<Item = &str> {
@@ -96,6 +109,9 @@ fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error>
         };
         return Err(unknown(Unknown::Role, role, &key, hint));
     }
+    if component == NONE {
+        return Ok(());
+    }
     let Some(entry) = catalogue.get(component) else {
         return Err(unknown(Unknown::Component, component, &key, nearest(component, catalogue.names())));
     };
@@ -120,20 +136,20 @@ fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), E
     let key = Key::Parameter(component.into(), name.into());
     let is_binary = catalogue.binaries().any(|binary| binary == component);
     let Some(entry) = catalogue.get(component) else {
-        if is_binary && name == BINARY {
+        if is_binary && OF_BINARIES.contains(&name) {
             return Ok(());
         }
         if is_binary {
-            let hint = format!(" of the binary `{component}`{}", nearest(name, [BINARY]));
+            let hint = format!(" of the binary `{component}`{}", nearest(name, OF_BINARIES));
             return Err(unknown(Unknown::Parameter, name, &key, hint));
         }
-        // Binaries have a path and nothing else.
-        let binaries = catalogue.binaries().filter(|_| name == BINARY);
+        let binaries = catalogue.binaries().filter(|_| OF_BINARIES.contains(&name));
         let hint = nearest(component, catalogue.names().chain(binaries));
         return Err(unknown(Unknown::Component, component, &key, hint));
     };
     let has_binary = is_binary || !entry.binaries.is_empty();
-    let known = entry.parameters.iter().map(|(name, ..)| name.as_str()).chain(has_binary.then_some(BINARY));
+    let known =
+        entry.parameters.iter().map(|(name, ..)| name.as_str()).chain(OF_BINARIES.into_iter().filter(|_| has_binary));
     if known.clone().any(|known| known == name) {
         return Ok(());
     }
@@ -149,9 +165,7 @@ pub fn binary_overrides(settings: &Settings, catalogue: &Catalogue) -> Result<BT
     let mut paths = BTreeMap::<String, PathBuf>::new();
     for (name, parameters) in &settings.components {
         let Some(path) = parameters.get(BINARY).map(PathBuf::from) else { continue };
-        let is_binary = catalogue.binaries().any(|binary| binary == name);
-        let own = catalogue.get(name).and_then(Entry::own_binary);
-        let Some(binary) = is_binary.then_some(name.as_str()).or(own) else { continue };
+        let Some(binary) = catalogue.binary_of(name) else { continue };
         match paths.insert(binary.into(), path.clone()) {
             Some(first) if first != path => {
                 let key = Key::Parameter(name.clone(), BINARY.into()).to_string();
@@ -161,6 +175,13 @@ pub fn binary_overrides(settings: &Settings, catalogue: &Catalogue) -> Result<BT
         }
     }
     Ok(paths)
+}
+
+/// The binaries, by toolchain name, that may be of any version; named as in [`binary_overrides`].
+pub fn of_any_version(settings: &Settings, catalogue: &Catalogue) -> BTreeSet<String> {
+    let asked =
+        settings.components.iter().filter(|(_, parameters)| parameters.get(ANY_VERSION).is_some_and(|v| v == "true"));
+    asked.filter_map(|(name, _)| catalogue.binary_of(name).map(str::to_owned)).collect()
 }
 
 /// As [`show`], and every parameter that components declare with its default.

@@ -1,0 +1,242 @@
+//! Clusters that end with the test that booted them, however that ends.
+
+use crate::command::{Outcome, finish, kubernix, run, run_for};
+use crate::wait::until;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a thing in a cluster may take that usually takes a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory for clusters, which goes with the test.
+pub struct Base(TempDir);
+
+impl Default for Base {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Base {
+    /// An empty one.
+    ///
+    /// # Panics
+    /// It can't be made.
+    pub fn new() -> Self {
+        Self(tempfile::Builder::new().prefix("kxt-").tempdir().expect("a temporary directory"))
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A cluster of a unique name, running or not.
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    base: Base,
+}
+
+impl Cluster {
+    /// A name and a place, and nothing booted yet.
+    pub fn new(tag: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self { name: format!("t-{tag}-{}-{number}", std::process::id()), base: Base::new() }
+    }
+
+    /// A running one.
+    ///
+    /// # Panics
+    /// It doesn't come up.
+    #[track_caller]
+    pub fn boot(tag: &str) -> Self {
+        let cluster = Self::new(tag);
+        cluster.up(&[]).ok();
+        cluster
+    }
+
+    /// The directory that it lies in.
+    pub fn base(&self) -> &Path {
+        self.base.path()
+    }
+
+    /// Its root directory.
+    pub fn root(&self) -> PathBuf {
+        self.base().join(&self.name)
+    }
+
+    /// A command of `kubernix` on it.
+    pub fn command(&self, command: &[&str]) -> Command {
+        let mut kubernix = kubernix();
+        kubernix.arg("--name").arg(&self.name).arg("--root").arg(self.base()).args(command);
+        kubernix
+    }
+
+    /// Runs a command of `kubernix` on it.
+    #[track_caller]
+    pub fn run(&self, command: &[&str]) -> Outcome {
+        run(&mut self.command(command))
+    }
+
+    /// `up`, with these settings.
+    #[track_caller]
+    pub fn up(&self, settings: &[&str]) -> Outcome {
+        self.run(&[&["up"], settings].concat())
+    }
+
+    /// Runs a command of `kubernix` on it that answers in JSON.
+    ///
+    /// # Panics
+    /// It fails, or answers otherwise.
+    #[track_caller]
+    pub fn json(&self, command: &[&str]) -> Value {
+        self.run(&[&["--output", "json"], command].concat()).ok().json()
+    }
+
+    /// Runs kubectl on it.
+    #[track_caller]
+    pub fn kubectl(&self, args: &[&str]) -> Outcome {
+        self.run(&[&["kubectl", "--"], args].concat())
+    }
+
+    /// Runs `kubectl get` on it and returns the answer.
+    ///
+    /// # Panics
+    /// It fails.
+    #[track_caller]
+    pub fn get(&self, args: &[&str]) -> Value {
+        self.kubectl(&[&["get", "--output", "json"], args].concat()).ok().json()
+    }
+
+    /// Makes what a manifest says.
+    ///
+    /// # Panics
+    /// It is refused.
+    #[track_caller]
+    pub fn apply(&self, manifest: &Value) {
+        let file = self.base().join("manifest.json");
+        fs::write(&file, manifest.to_string()).expect("the base can be written");
+        self.kubectl(&["apply", "--filename", &file.to_string_lossy()]).ok();
+    }
+
+    /// Waits until the containers of a pod are ready, and returns the pod.
+    ///
+    /// # Panics
+    /// They don't become so; with the pod's status.
+    #[track_caller]
+    pub fn ready_pod(&self, pod: &str) -> Value {
+        until(&format!("pod {pod} that is ready"), PATIENCE, || {
+            let found = self.kubectl(&["get", "pod", pod, "--output", "json"]);
+            if found.code != 0 {
+                return Err(found.stderr);
+            }
+            let found = found.json();
+            let statuses = found["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
+            let ready = !statuses.is_empty() && statuses.iter().all(|status| status["ready"] == true);
+            if ready { Ok(found) } else { Err(found["status"].to_string()) }
+        })
+    }
+
+    /// Waits until `status` says that all of it is ready, and returns the status.
+    ///
+    /// # Panics
+    /// It doesn't.
+    #[track_caller]
+    pub fn running(&self) -> Value {
+        until("running cluster", PATIENCE, || {
+            let status = self.json(&["status"]);
+            if status["state"] == "running" { Ok(status) } else { Err(status.to_string()) }
+        })
+    }
+
+    /// The keeper and the init.
+    ///
+    /// # Panics
+    /// It doesn't run.
+    #[track_caller]
+    pub fn carriers(&self) -> (Pid, Pid) {
+        let status = self.json(&["status"]);
+        let pids: Vec<i32> = serde_json::from_value(status["own_pids"].clone()).unwrap_or_default();
+        match pids[..] {
+            [keeper, init] => (Pid::from_raw(keeper), Pid::from_raw(init)),
+            _ => panic!("no keeper and init in {status}"),
+        }
+    }
+
+    /// Starts `up` and returns while it is at work.
+    ///
+    /// # Panics
+    /// It can't be started.
+    pub fn booting(&self) -> Booting {
+        let mut command = self.command(&["up"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
+        Booting { child: child.expect("kubernix can be started"), events: self.root().join("events.jsonl") }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let there = self.root().join("state.json").exists();
+        if there && std::thread::panicking() {
+            let status = run_for(&mut self.command(&["status"]), PATIENCE);
+            eprintln!("{}{}", status.stdout, status.stderr);
+        }
+        if there {
+            let down = run_for(&mut self.command(&["down"]), PATIENCE);
+            // A panic while one unwinds would end all tests.
+            if down.code != 0 {
+                eprintln!("{} can't be destroyed: {}", self.name, down.stderr);
+                assert!(std::thread::panicking(), "{} can't be destroyed: {}", self.name, down.stderr);
+            }
+        }
+    }
+}
+
+/// An `up` at work.
+pub struct Booting {
+    child: Child,
+    events: PathBuf,
+}
+
+impl Booting {
+    /// Waits until the boot has come so far that this stands in its events; from `boot-started` to `boot-ready`.
+    ///
+    /// # Panics
+    /// It doesn't come so far.
+    #[track_caller]
+    pub fn reaches(&self, event: &str) {
+        until(event, PATIENCE, || {
+            let events = fs::read_to_string(&self.events).unwrap_or_default();
+            if events.contains(event) { Ok(()) } else { Err(events) }
+        });
+    }
+
+    /// Sends the command a signal.
+    ///
+    /// # Panics
+    /// It is gone.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("`up` is still there");
+    }
+
+    /// Waits for the end of the command.
+    ///
+    /// # Panics
+    /// It doesn't end.
+    #[track_caller]
+    pub fn end(self) -> Outcome {
+        finish("kubernix up".to_owned(), self.child, PATIENCE)
+    }
+}

@@ -1,0 +1,157 @@
+//! What there is on the host: processes, mounts, links, netfilter rules, cgroups, settings of the kernel. Two looks show what
+//! came and what went.
+
+use crate::command::{program, run};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Settings of the kernel that no namespace has for itself, and that parts of Kubernetes write; and the host's own of one that
+/// each network namespace has.
+const SYSCTLS: &[&str] = &[
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+    "net/ipv4/ip_forward",
+    "net/netfilter/nf_conntrack_max",
+];
+
+/// A process, told apart from a later one of the same number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    started: u64,
+    /// Its command line.
+    pub command: String,
+}
+
+impl Process {
+    fn of(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name before the last parenthesis may contain anything.
+        let mut fields = stat.rsplit_once(") ")?.1.split_whitespace();
+        if fields.next()?.starts_with(['Z', 'X']) {
+            return None;
+        }
+        let started = fields.nth(18)?.parse().ok()?;
+        let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        Some(Self { pid, started, command: String::from_utf8_lossy(&command).replace('\0', " ") })
+    }
+
+    /// Whether it is still there.
+    pub fn is_alive(&self) -> bool {
+        Self::of(self.pid).is_some_and(|now| now.started == self.started)
+    }
+}
+
+/// All processes that live, without those that only wait to be noticed.
+fn processes() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Process::of).collect()
+}
+
+/// The processes in the PID namespace of a cluster's init, and its keeper.
+pub fn processes_of(keeper: i32, init: i32) -> Vec<Process> {
+    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = namespace(init);
+    processes().into_iter().filter(|p| p.pid == keeper || own.is_some() && namespace(p.pid) == own).collect()
+}
+
+/// Whether a process was started by another, or by one that that started.
+pub fn descends(pid: i32, from: i32) -> bool {
+    let parent = |pid: i32| -> Option<i32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    std::iter::successors(Some(pid), |pid| parent(*pid)).skip(1).any(|above| above == from)
+}
+
+/// A look at the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    things: BTreeSet<String>,
+}
+
+impl Snapshot {
+    /// What there is now. Of the processes, those that belong to clusters of this name or below this directory.
+    pub fn take(name: &str, base: &Path) -> Self {
+        let mut things = Self::host().things;
+        things.extend(own_processes(name, base));
+        Self { things }
+    }
+
+    /// What there is now that isn't a process or a cgroup: what a running cluster must leave alone.
+    pub fn outside() -> Self {
+        let mut things = Self::host().things;
+        things.retain(|thing| !thing.starts_with("cgroup "));
+        Self { things }
+    }
+
+    fn host() -> Self {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let links = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+        let rules = run(program("nft").args(["--stateless", "list", "ruleset"])).ok().stdout;
+        let sysctl = |path: &&str| {
+            let value = fs::read_to_string(format!("/proc/sys/{path}")).ok()?;
+            Some(format!("sysctl {path} = {}", value.trim()))
+        };
+        let things = mounts.lines().map(|line| format!("mount {line}"));
+        let things = things.chain(links.map(|link| format!("link {}", link.file_name().to_string_lossy())));
+        let things = things.chain(rules.lines().map(|line| format!("rule {}", line.trim())));
+        let things = things.chain(SYSCTLS.iter().filter_map(sysctl));
+        Self { things: things.chain(cgroups()).collect() }
+    }
+
+    /// How a later look differs: one line for each thing that came or went.
+    pub fn changes(&self, later: &Self) -> Vec<String> {
+        let gone = self.things.difference(&later.things).map(|thing| format!("gone: {thing}"));
+        gone.chain(later.things.difference(&self.things).map(|thing| format!("new: {thing}"))).collect()
+    }
+}
+
+fn own_processes(name: &str, base: &Path) -> Vec<String> {
+    let own = |process: &Process| {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
+        process.command.contains(&*base.to_string_lossy()) || groups.contains(&format!("/kubernix/{name}"))
+    };
+    processes().into_iter().filter(own).map(|p| format!("process {} {}", p.pid, p.command)).collect()
+}
+
+/// The cgroups named `kubernix`, with all below them, and whether a controller sits in a hierarchy that nobody sees.
+fn cgroups() -> Vec<String> {
+    let info = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
+    let mounts: Vec<PathBuf> =
+        info.lines().filter(is_cgroup).filter_map(|line| Some(line.split(' ').nth(4)?.into())).collect();
+    let mut found = Vec::new();
+    for mount in mounts {
+        below(&mount.join("kubernix"), &mut found);
+    }
+    let known = fs::read_to_string("/proc/cgroups").unwrap_or_default();
+    for line in known.lines().skip(1) {
+        let mut fields = line.split('\t');
+        let (Some(name), Some(hierarchy)) = (fields.next(), fields.next()) else { continue };
+        let shown = info.lines().any(|line| line.contains(" - cgroup ") && line.rsplit(',').any(|o| o == name));
+        if hierarchy != "0" && !shown {
+            found.push(format!("cgroup hierarchy of {name} that is mounted nowhere"));
+        }
+    }
+    found
+}
+
+fn below(group: &Path, found: &mut Vec<String>) {
+    if !group.is_dir() {
+        return;
+    }
+    found.push(format!("cgroup {}", group.display()));
+    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            below(&entry.path(), found);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The image that the tests' pods are made of: a static busybox, in the archives that users have.
+
+use crate::command::{kubernix, program, run};
+use kubernix_host::images::ImageBuilder;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The image's name.
+pub const IMAGE: &str = "kubernix.local/test/busybox:1.0.0";
+/// Programs that the tests call by name.
+const APPLETS: &[&str] = &["sh", "cat", "nc", "sleep", "tar", "ip", "ls"];
+
+/// The path of a tool, as `kubernix` finds or gets it.
+///
+/// # Panics
+/// It can't be had.
+fn tool(name: &str) -> PathBuf {
+    let found = run(kubernix().args(["toolchain", "ensure", name, "--output", "json"])).ok();
+    let path = &found.json()["tools"][name]["path"];
+    path.as_str().unwrap_or_else(|| panic!("no {name} in {}", found.stdout)).into()
+}
+
+/// A static busybox.
+///
+/// # Panics
+/// There is none.
+pub fn busybox() -> PathBuf {
+    tool("busybox")
+}
+
+/// Writes the image as an OCI archive into this directory.
+///
+/// # Panics
+/// It can't be written.
+pub fn oci_archive(directory: &Path) -> PathBuf {
+    let bytes = fs::read(busybox()).expect("busybox can be read");
+    let image = ImageBuilder::new(IMAGE).directory("tmp", 0o1777).entrypoint(["/bin/sh", "-c"]);
+    // Whole copies: a layer of links would need nothing else, but one that a user has looks like this.
+    let image = APPLETS.iter().fold(image, |image, applet| image.file(format!("bin/{applet}"), bytes.clone(), 0o755));
+    let archive = directory.join("busybox-oci.tar");
+    image.write_archive(&archive).expect("an image");
+    archive
+}
+
+/// Writes the image as a docker archive of another name into this directory.
+///
+/// # Panics
+/// skopeo refuses.
+pub fn docker_archive(directory: &Path, name: &str) -> PathBuf {
+    let (from, to) = (oci_archive(directory), directory.join("busybox-docker.tar"));
+    let (source, target) =
+        (format!("oci-archive:{}", from.display()), format!("docker-archive:{}:{name}", to.display()));
+    run(program(tool("skopeo")).args(["--insecure-policy", "copy", &source, &target])).ok();
+    to
+}

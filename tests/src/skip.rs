@@ -1,0 +1,40 @@
+//! Whether this machine can run a test at all. One that can't says so and ends; it never passes in silence.
+
+use crate::command::{program, run};
+use std::sync::OnceLock;
+
+/// Why no cluster can be booted here; `None` where one can.
+pub fn unfit() -> Option<&'static str> {
+    static WHY: OnceLock<Option<String>> = OnceLock::new();
+    let look = || {
+        if !nix::unistd::geteuid().is_root() {
+            return Some("not root".to_owned());
+        }
+        let made = run(program("unshare").args(["--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "true"]));
+        (made.code != 0).then(|| format!("no namespaces: {}", made.stderr.trim()))
+    };
+    WHY.get_or_init(look).as_deref()
+}
+
+/// Why no file system can be mounted here in a namespace of one's own; `None` where one can.
+pub fn unfit_for_mounts() -> Option<&'static str> {
+    static WHY: OnceLock<Option<String>> = OnceLock::new();
+    let look = || {
+        let made = run(program("unshare").args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]));
+        (made.code != 0).then(|| format!("no tmpfs can be mounted: {}", made.stderr.trim()))
+    };
+    unfit().or_else(|| WHY.get_or_init(look).as_deref())
+}
+
+/// Ends the test that it is called in, with `SKIPPED: TEST: WHY` on standard error, where there is a why.
+#[macro_export]
+macro_rules! skip_if {
+    ($why:expr) => {
+        if let Some(why) = $why {
+            // The closure's type is named after the function that it stands in.
+            let here = std::any::type_name_of_val(&|| ());
+            eprintln!("SKIPPED: {}: {why}", here.trim_end_matches("::{{closure}}"));
+            return;
+        }
+    };
+}

@@ -1,0 +1,249 @@
+//! Bad input: a clear error with its exit code, and nothing left behind.
+
+use kubernix_tests::{Base, Cluster, Outcome, Snapshot, kubernix, program, run, skip_if, unfit, unfit_for_mounts};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runs something that has to fail, and looks at what it left: nothing, not even a directory.
+#[track_caller]
+fn refused(cluster: &Cluster, command: &mut Command, code: i32, parts: &[&str]) -> Outcome {
+    let before = (Snapshot::take(&cluster.name, cluster.base()), names(cluster.base()));
+    let outcome = run(command).exits(code).says(parts);
+    let after = (Snapshot::take(&cluster.name, cluster.base()), names(cluster.base()));
+    assert_eq!(before.0.changes(&after.0), Vec::<String>::new(), "{outcome:?}");
+    assert_eq!(before.1, after.1, "{outcome:?}");
+    outcome
+}
+
+/// Runs an `up` that has to fail, leaving nothing.
+#[track_caller]
+fn up_is_refused(settings: &[&str], code: i32, parts: &[&str]) {
+    let cluster = Cluster::new("refused");
+    refused(&cluster, &mut cluster.command(&[&["up"], settings].concat()), code, parts);
+}
+
+fn names(directory: &Path) -> Vec<PathBuf> {
+    let mut names: Vec<_> = fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path()).collect();
+    names.sort();
+    names
+}
+
+/// An executable script.
+fn script(directory: &Path, name: &str, text: &str) -> String {
+    let path = directory.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a script");
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("an executable script");
+    path.to_string_lossy().into_owned()
+}
+
+/// A stand-in for etcd that tells the right version, and otherwise does this.
+fn etcd(directory: &Path, text: &str) -> String {
+    let text = format!("if [ \"$1\" = --version ]; then echo 'etcd Version: 3.6.14'; exit; fi\n{text}");
+    format!("etcd.binary={}", script(directory, "etcd", &text))
+}
+
+#[test]
+fn whoever_is_not_root_is_told_so() {
+    skip_if!(unfit());
+    let (cluster, place) = (Cluster::new("nobody"), Base::new());
+    // Where everybody can read it.
+    let binary = place.path().join("kubernix");
+    fs::copy(kubernix().get_program(), &binary).expect("a copy");
+    fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).expect("a directory for all");
+    let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let mut up = program("setpriv");
+    up.args(nobody).arg(&binary).args(["up", "--root"]).arg(cluster.base()).env("HOME", "/nonexistent");
+    refused(&cluster, up.current_dir("/"), 8, &["`up` needs root", "sudo"]);
+}
+
+#[test]
+fn a_cidr_that_no_plan_can_be_cut_from() {
+    skip_if!(unfit());
+    up_is_refused(&["--cidr", "10.10.0.0"], 2, &["`10.10.0.0` is not an IPv4 CIDR", "10.10.0.0/16"]);
+    up_is_refused(&["--cidr", "fd00::/64"], 2, &["`fd00::/64` is not an IPv4 CIDR"]);
+    up_is_refused(&["--cidr", "10.10.0.0/28"], 2, &["`10.10.0.0/28` is too small", "/24"]);
+    up_is_refused(&["--cidr", "127.0.0.0/16"], 2, &["`127.0.0.0/16` overlaps `127.0.0.0/8`", "loopback"]);
+    up_is_refused(&["--cidr", "10.10.1.0/16"], 2, &["host bits", "10.10.0.0/16"]);
+}
+
+#[test]
+fn an_unknown_name_gets_the_nearest() {
+    skip_if!(unfit());
+    up_is_refused(&["--set", "cri=cryo"], 2, &["unknown component `cryo`", "did you mean `crio`?"]);
+    up_is_refused(&["--cri", "cryo"], 2, &["--cri", "unknown component `cryo`", "did you mean `crio`?"]);
+    up_is_refused(&["--set", "datastor=etcd"], 2, &["unknown role `datastor`", "did you mean `datastore`?"]);
+    up_is_refused(&["--set", "crio.storag=vfs"], 2, &["unknown parameter `storag`", "did you mean"]);
+    up_is_refused(&["--set", "etdc.binary=/x"], 2, &["unknown component `etdc`", "did you mean `etcd`?"]);
+    up_is_refused(&["--set", "cri=etcd"], 2, &["`etcd` can't fill the slot `cri`"]);
+    up_is_refused(&["--set", "nonsense"], 2, &["nonsense"]);
+    up_is_refused(&["--set", "datastore=none"], 2, &["datastore"]);
+    let cluster = Cluster::new("usage");
+    refused(&cluster, &mut cluster.command(&["upp"]), 2, &["upp", "up"]);
+    refused(&cluster, &mut cluster.command(&["up", "--cidrr", "x"]), 2, &["--cidrr", "--cidr"]);
+    refused(&cluster, kubernix().args(["up", "--name", "Not_A_Label"]), 2, &["Not_A_Label"]);
+}
+
+#[test]
+fn a_configuration_that_is_no_toml_is_shown_by_line_and_column() {
+    skip_if!(unfit());
+    let place = Base::new();
+    let file = place.path().join("kubernix.toml");
+    let path = file.to_string_lossy();
+    for (text, at, part) in [
+        ("port = 6443\ncidr = \"10.10.0.0/16\n", "2:", "kubernix.toml"),
+        ("[slots]\ncri = 7\n", "2:7", "a component's name in quotes"),
+        ("cidr = \"10.10.0.0/30\"\n", "1:8", "too small"),
+        ("\n\n  cdir = \"10.10.0.0/16\"\n", "3:3", "did you mean `cidr`?"),
+    ] {
+        fs::write(&file, text).expect("a file");
+        up_is_refused(&["--config", &path], 2, &[&format!("{path}:{at}"), part]);
+    }
+    up_is_refused(&["--config", "/nonexistent.toml"], 2, &["/nonexistent.toml"]);
+}
+
+#[test]
+fn a_socket_path_that_no_kernel_takes() {
+    skip_if!(unfit());
+    let cluster = Cluster::new("long");
+    let long = cluster.base().join("l".repeat(110));
+    let mut up = kubernix();
+    up.args(["up", "--name", &cluster.name, "--root"]).arg(&long);
+    refused(&cluster, &mut up, 2, &["socket", "107 bytes"]);
+    let mut up = kubernix();
+    refused(&cluster, up.args(["up", "--name", &cluster.name, "--root", "/run/kxt"]), 2, &["/run", "--root"]);
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    skip_if!(unfit());
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = taken.local_addr().expect("its address").port().to_string();
+    up_is_refused(&["--port", &port], 1, &[&format!("port {port} of 127.0.0.1 can't be used"), "--port"]);
+}
+
+#[test]
+fn a_binary_that_is_not_what_it_should_be() {
+    skip_if!(unfit());
+    let place = Base::new();
+    up_is_refused(&["--set", "etcd.binary=/nonexistent/etcd"], 3, &["/nonexistent/etcd doesn't exist"]);
+    let plain = place.path().join("plain");
+    fs::write(&plain, "#!/bin/sh\n").expect("a file");
+    let set = format!("etcd.binary={}", plain.display());
+    up_is_refused(&["--set", &set], 3, &["etcd", "plain isn't executable", "chmod +x"]);
+    let old = script(place.path(), "old", "echo 'etcd Version: 3.4.30'");
+    up_is_refused(&["--set", &format!("etcd.binary={old}")], 3, &["is of version 3.4.30, but 3.6 is wanted"]);
+    let mute = script(place.path(), "mute", "exit 1");
+    up_is_refused(&["--set", &format!("etcd.binary={mute}")], 3, &["etcd", "mute", "any-version"]);
+    // All of them at once.
+    let sets = ["etcd.binary=/nonexistent/a", "kubelet.binary=/nonexistent/b"];
+    up_is_refused(&["--set", sets[0], "--set", sets[1]], 3, &["/nonexistent/a", "/nonexistent/b"]);
+    // With nothing on PATH and no cache, all that is missing is told in one error.
+    let (cluster, empty) = (Cluster::new("bare"), place.path().join("empty"));
+    let mut up = cluster.command(&["up", "--no-install", "--cache-dir", &empty.to_string_lossy()]);
+    refused(&cluster, up.env("PATH", &empty), 3, &["kube-apiserver", "conmon", "etcd", "tools are missing"]);
+}
+
+/// Runs an `up` that breaks off inside: its logs are kept, all else is gone, and `down` removes them.
+#[track_caller]
+fn breaks_off(settings: &[&str], code: i32, parts: &[&str]) -> Outcome {
+    let cluster = Cluster::new("broken");
+    let before = Snapshot::take(&cluster.name, cluster.base());
+    let outcome = cluster.up(settings).exits(code).says(parts);
+    assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new());
+    outcome.clone().says(&["kubernix down", &cluster.root().to_string_lossy()]);
+    cluster.run(&["down"]).ok();
+    assert_eq!(names(cluster.base()), Vec::<PathBuf>::new());
+    outcome
+}
+
+#[test]
+fn a_process_that_dies_at_start() {
+    skip_if!(unfit());
+    let place = Base::new();
+    let exits = etcd(place.path(), "for n in $(seq -w 1 30); do echo \"complaint $n\"; done; exit 3");
+    let parts = ["etcd failed to start", "exit status 3", "etcd.log", "complaint 11", "complaint 30"];
+    let outcome = breaks_off(&["--set", &exits], 6, &parts);
+    assert!(!outcome.stderr.contains("complaint 10"), "more than 20 lines:\n{}", outcome.stderr);
+    let killed = etcd(place.path(), "kill -SEGV $$");
+    breaks_off(&["--set", &killed], 6, &["etcd failed to start", "signal 11 (SIGSEGV)"]);
+}
+
+#[test]
+fn a_boot_that_takes_too_long_says_what_it_waits_for() {
+    skip_if!(unfit());
+    let place = Base::new();
+    let sleeps = etcd(place.path(), "echo asleep; exec sleep 1000");
+    breaks_off(&["--set", &sleeps, "--boot-timeout", "2"], 7, &["etcd", "2 s"]);
+}
+
+/// Runs `up` on a file system of its own that only it sees, and lists what is left there on standard output.
+fn on_a_file_system(cluster: &Cluster, options: &str) -> Outcome {
+    let text = format!(
+        "mount -t tmpfs -o {options} tmpfs '{base}' || exit 99\n\"$@\"\ncode=$?\nls -A '{base}'\nexit $code",
+        base = cluster.base().display()
+    );
+    let up = cluster.command(&["up"]);
+    let mut command = program("unshare");
+    command.args(["--mount", "/bin/sh", "-c", &text, "sh"]).arg(up.get_program()).args(up.get_args());
+    for (name, value) in up.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let before = Snapshot::take(&cluster.name, cluster.base());
+    let outcome = run(command.current_dir("/"));
+    assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new(), "{outcome:?}");
+    outcome
+}
+
+#[test]
+fn a_root_that_is_read_only() {
+    skip_if!(unfit_for_mounts());
+    let cluster = Cluster::new("read-only");
+    let outcome = on_a_file_system(&cluster, "ro").exits(1).says(&["Read-only file system", &cluster.name]);
+    assert_eq!(outcome.stdout, "");
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    skip_if!(unfit_for_mounts());
+    // From the start, and once components write.
+    let cluster = Cluster::new("full");
+    let outcome = on_a_file_system(&cluster, "size=64k").exits(1).says(&["No space left on device"]);
+    assert_eq!(outcome.stdout, "", "{outcome:?}");
+    on_a_file_system(&cluster, "size=16m").exits(6).says(&["etcd failed to start", "no space left on device"]);
+}
+
+#[test]
+fn the_name_of_no_cluster() {
+    skip_if!(unfit());
+    let cluster = Cluster::new("none");
+    for command in ["status", "stop", "down", "shell", "enter", "kubectl", "timeline", "logs"] {
+        refused(&cluster, &mut cluster.command(&[command]), 5, &["there is no cluster", &cluster.name]);
+    }
+    refused(&cluster, &mut cluster.command(&["image", "list"]), 5, &["there is no cluster"]);
+    refused(&cluster, &mut cluster.command(&["image", "load", "/dev/null"]), 5, &["there is no cluster"]);
+}
+
+#[test]
+fn a_root_directory_of_a_newer_version_or_of_somebody_else() {
+    skip_if!(unfit());
+    let cluster = Cluster::new("newer");
+    fs::create_dir(cluster.root()).expect("a directory");
+    let state = cluster.root().join("state.json");
+    let text = r#"{ "format": 1000, "kubernix": "9.8.7", "created": "2030-01-01T00:00:00Z", "more": true }"#;
+    fs::write(&state, text).expect("a file");
+    for command in ["up", "down", "status"] {
+        refused(&cluster, &mut cluster.command(&[command]), 1, &["was made by KuberNix 9.8.7", "format 1000"]);
+    }
+    assert_eq!(fs::read_to_string(&state).expect("a file"), text);
+    // Somebody else's: no state.json.
+    fs::rename(&state, cluster.root().join("precious")).expect("renamed");
+    refused(&cluster, &mut cluster.command(&["up"]), 1, &["is not a cluster's root directory"]);
+    refused(&cluster, &mut cluster.command(&["down"]), 1, &["is not a cluster's root directory"]);
+    assert_eq!(fs::read_to_string(cluster.root().join("precious")).expect("a file"), text);
+}
