@@ -14,8 +14,18 @@ fn plan(settings: &[&str]) -> Value {
     run(&mut command).ok().json()
 }
 
+/// Texts of several lines as lists of them, so that a difference is found at a glance.
+fn by_line(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.contains('\n') => text.split('\n').map(Value::from).collect(),
+        Value::Array(items) => items.into_iter().map(by_line).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, by_line(value))).collect(),
+        other => other,
+    }
+}
+
 fn check(name: &str, settings: &[&str]) {
-    let text = serde_json::to_string_pretty(&plan(settings)).expect("JSON");
+    let text = serde_json::to_string_pretty(&by_line(plan(settings))).expect("JSON");
     golden::compare(name, &(text + "\n"));
 }
 

@@ -244,10 +244,12 @@ fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {
     let Some(url) = cluster.endpoint(roles::APISERVER_PORT) else { return Ok(()) };
     let address = url.split("//").nth(1).and_then(|rest| rest.parse::<SocketAddr>().ok());
     let address = address.ok_or_else(|| io::Error::other(format!("`{url}` is not https://IP:PORT")))?;
-    let listener = inside.listener.try_clone()?;
-    // The same port inside, so that the admin's kubeconfig works in both worlds.
-    let same_inside = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, inside.boot.api_port))?;
-    for listener in [listener, same_inside] {
+    let mut listeners = vec![inside.listener.try_clone()?];
+    // The same port inside, so that the admin's kubeconfig works in both worlds; the server's own port is answered there.
+    if address.port() != inside.boot.api_port {
+        listeners.push(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, inside.boot.api_port))?);
+    }
+    for listener in listeners {
         listener.set_nonblocking(true)?;
         tokio::task::spawn_local(forward::run(tokio::net::TcpListener::from_std(listener)?, address));
     }
