@@ -165,7 +165,8 @@ async fn give_up(cluster: &Cluster, error: &BootFailure) -> Failure {
     let text = chain(error);
     if let BootFailure::Instance { instance, .. } = error {
         // The log's end comes once, with the boot's own failure.
-        let first = text.lines().next().unwrap_or_default().to_owned();
+        let first = text.lines().next().unwrap_or_default();
+        let first = first.split("; the end of").next().unwrap_or(first).to_owned();
         cluster.emit(Event::Failed { instance: instance.clone(), error: first });
     }
     cluster.shut_down().await;
