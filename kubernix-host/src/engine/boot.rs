@@ -41,7 +41,7 @@ impl Cluster {
         let prober = self.prober().map_err(|why| BootFailure::Step { step: "sandbox".into(), why })?;
         let instances = self.instances.iter().map(|live| async {
             let result = self.start(live, &prober, root, deadline).await;
-            result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source })
+            result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source: Box::new(source) })
         });
         let instances = futures_util::future::try_join_all(instances);
         let steps = async {

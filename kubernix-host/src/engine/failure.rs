@@ -83,7 +83,7 @@ pub enum BootFailure {
         /// The instance.
         instance: String,
         /// Why.
-        source: StartFailure,
+        source: Box<StartFailure>,
     },
     /// A step of the host's own failed.
     #[error("{step} failed: {why}")]
@@ -107,6 +107,10 @@ pub enum BootFailure {
 impl BootFailure {
     /// More time might have helped.
     pub fn is_late(&self) -> bool {
-        matches!(self, Self::TimedOut { .. } | Self::Instance { source: StartFailure::Unready { late: true, .. }, .. })
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Instance { source, .. } => matches!(**source, StartFailure::Unready { late: true, .. }),
+            Self::Step { .. } | Self::Interrupted => false,
+        }
     }
 }
