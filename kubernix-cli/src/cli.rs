@@ -46,7 +46,7 @@ pub struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// Says nothing on standard error but warnings and errors
-    #[arg(long, global = true)]
+    #[arg(short, long, global = true)]
     pub quiet: bool,
     /// How standard error is written
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]

@@ -1,7 +1,7 @@
 //! The commands that only KuberNix itself calls: the same binary carries a cluster's keeper and init, and stands in front of
 //! the OCI runtime. They are told apart before any flags are read, because what they are given is no user's business.
 
-use crate::{logging, registry};
+use crate::{logging, registry, wait};
 use kubernix_host::process::oom_shim;
 use kubernix_host::{engine, sandbox};
 use std::ffi::OsString;
@@ -10,6 +10,9 @@ use std::process::ExitCode;
 
 /// The runtime wrapper's name, as CRI-O's script calls it.
 const OCI_RUNTIME_SHIM: &str = "oci-runtime-shim";
+
+/// Asks a URL until it answers 200, with the probes of a boot: what the boot benchmark's floor is measured by.
+const WAIT_HTTP: &str = "__wait-http";
 
 /// Runs the hidden command of these arguments (the program's own name first), if they are one.
 pub fn run(args: &[OsString]) -> Option<ExitCode> {
@@ -20,6 +23,7 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
             carry(|| sandbox::enter_sandbox(args).and_then(|inside| engine::run(&inside, registry::components())))
         }
         // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.
+        WAIT_HTTP => carry(|| wait::http(args)),
         OCI_RUNTIME_SHIM => return Some(failed(&oom_shim::run(args.to_vec()))),
         _ => return None,
     };

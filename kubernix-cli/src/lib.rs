@@ -13,6 +13,7 @@ mod program;
 mod progress;
 pub mod registry;
 mod settings;
+mod wait;
 
 use clap::Parser;
 use cli::Cli;

@@ -2,7 +2,7 @@
 
 use crate::types::open_set;
 use abi_stable::StableAbi;
-use serde::{Deserialize, Serialize};
+
 use std::fmt;
 
 /// What a component's functions return.

@@ -3,6 +3,7 @@
 use crate::types::open_set;
 use abi_stable::StableAbi;
 use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 open_set! {

@@ -10,9 +10,28 @@ macro_rules! open_set {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $value:ident = $number:literal, $text:literal;)+ }) => {
         $(#[$doc])*
         #[repr(transparent)]
-        #[derive(StableAbi, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
+        #[derive(StableAbi, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u32);
+        /// As text it is the word; a value without one is its number.
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self.0 {
+                    $($number => serializer.serialize_str($text),)+
+                    other => serializer.serialize_u32(other),
+                }
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                match <$crate::types::Word as serde::Deserialize>::deserialize(deserializer)? {
+                    $crate::types::Word::Number(number) => Ok(Self(number)),
+                    $crate::types::Word::Text(text) => match text.as_str() {
+                        $($text => Ok(Self($number)),)+
+                        other => Err(serde::de::Error::unknown_variant(other, &[$($text),+])),
+                    },
+                }
+            }
+        }
         impl $name {
             $($(#[$vdoc])* pub const $value: Self = Self($number);)+
         }
@@ -27,6 +46,14 @@ macro_rules! open_set {
     };
 }
 pub(crate) use open_set;
+
+/// How a value of an open set is written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Word {
+    Number(u32),
+    Text(String),
+}
 
 open_set! {
     /// A step of the boot order. Components that name no requirement wait for all that earlier phases hold.

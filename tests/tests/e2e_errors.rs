@@ -180,11 +180,7 @@ fn a_boot_that_takes_too_long_says_what_it_waits_for() {
     skip_if!(unfit());
     let place = Base::new();
     let sleeps = etcd(place.path(), "echo asleep; exec sleep 1000");
-    breaks_off(
-        &["--set", &sleeps, "--boot-timeout", "2"],
-        7,
-        &["not ready after 2 s: etcd is late", "`datastore`", "asleep"],
-    );
+    breaks_off(&["--set", &sleeps, "--boot-timeout", "2"], 7, &["2 s", "etcd", "`datastore`", "asleep"]);
 }
 
 /// Runs `up` on a file system of its own that only it sees, and lists what is left there on standard output.
@@ -220,15 +216,15 @@ fn a_root_that_is_read_only() {
 fn a_disk_that_is_full() {
     skip_if!(unfit_for_mounts());
     let (cluster, place) = (Cluster::new("full"), Base::new());
-    for size in ["size=4k", "size=16m"] {
-        let outcome = on_a_file_system(&cluster, size, &[]).exits(1).says(&["o space left"]);
-        assert_eq!(outcome.stdout, "", "{outcome:?}");
-    }
+    let outcome = on_a_file_system(&cluster, "size=64k", &[]).exits(1).says(&["No space left on device"]);
+    assert_eq!(outcome.stdout, "", "{outcome:?}");
+    let full = format!("The disk that holds {} is full", cluster.root().display());
+    on_a_file_system(&cluster, "size=16m", &[]).exits(6).says(&["etcd failed to start", &full]);
     // There is room, and a component takes it all.
     let fill = format!("cat /dev/zero > '{}/fill'; exit 4", cluster.root().display());
     let greedy = etcd(place.path(), &fill);
     let settings = ["--set", &greedy, "--boot-timeout", "10"];
-    let outcome = on_a_file_system(&cluster, "size=200m", &settings).exits(6).says(&["failed to start"]);
+    let outcome = on_a_file_system(&cluster, "size=200m", &settings).exits(6).says(&["failed to start", &full]);
     assert_eq!(outcome.stdout.trim(), cluster.name, "the logs of a boot that broke off are kept");
 }
 

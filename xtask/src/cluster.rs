@@ -23,12 +23,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut command = run::command(&kubernix);
     command.args(&args.args);
     // What `cargo run` sets for xtask is nobody's business in a cluster, or in its shell.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text == "CARGO" || text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
-    }
+    run::forget_cargo(&mut command);
     if let Ok(value) = std::env::var("LD_LIBRARY_PATH") {
         match library_path(&value, &workspace.target) {
             Some(own) => command.env("LD_LIBRARY_PATH", own),

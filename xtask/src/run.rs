@@ -20,9 +20,22 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     Command::new(program)
 }
 
-/// The cargo that started xtask.
+/// The cargo that started xtask, as if it was typed: build scripts that look at what `cargo run` sets (ring's does) would else
+/// be run anew whenever the two take turns.
 pub fn cargo() -> Command {
-    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_cargo(&mut cargo);
+    cargo
+}
+
+/// Keeps what `cargo run` sets for xtask from a program.
+pub fn forget_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text == "CARGO" || text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
 }
 
 /// What a command looks like to somebody who would type it.

@@ -48,7 +48,7 @@ impl Component for Proxy {
 
     // Its reflectors retry until RBAC lets them in.
     fn requires(&self) -> Vec<Requirement> {
-        vec![Requirement::ready(roles::APISERVER_PORT)]
+        vec![Requirement::ready(roles::APISERVER)]
     }
 
     fn binaries(&self) -> Vec<String> {

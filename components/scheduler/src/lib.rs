@@ -44,7 +44,7 @@ impl Component for Scheduler {
 
     // Its reflectors retry until RBAC lets them in.
     fn requires(&self) -> Vec<Requirement> {
-        vec![Requirement::ready(roles::APISERVER_PORT)]
+        vec![Requirement::ready(roles::APISERVER)]
     }
 
     fn binaries(&self) -> Vec<String> {
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn it_starts_when_the_port_opens() {
-        assert_eq!(Scheduler.requires(), [Requirement::ready(roles::APISERVER_PORT)]);
+        assert_eq!(Scheduler.requires(), [Requirement::ready(roles::APISERVER)]);
         let plan = assert_pure(&Scheduler::component(), &FakeContext::new());
         assert_eq!(plan.provides[0].probe, Probe::http("https://127.0.0.1:10259/livez"));
     }

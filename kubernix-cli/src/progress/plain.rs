@@ -64,7 +64,7 @@ impl Plain {
             Event::Warning { message } => Some((Level::Warn, false, message.clone())),
             Event::BootReady => shown(format!("cluster ready after {since}")),
             // The command ends with this error and says so itself.
-            Event::BootFailed { error } => Some((Level::Debug, true, format!("the boot failed: {error}"))),
+            Event::BootFailed { error, .. } => Some((Level::Debug, true, format!("the boot failed: {error}"))),
         }
     }
 

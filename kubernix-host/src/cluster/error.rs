@@ -105,19 +105,6 @@ pub enum HostError {
         /// It took too long.
         timed_out: bool,
     },
-    /// There is no room for a cluster.
-    #[error(
-        "no space left for a cluster: {free_mib} MiB are free at `{}`, and {wanted_mib} MiB are needed; make room, or choose another --root",
-        .path.display()
-    )]
-    Full {
-        /// Where.
-        path: PathBuf,
-        /// How much is free there, in MiB.
-        free_mib: u64,
-        /// How much a new cluster writes at once, in MiB.
-        wanted_mib: u64,
-    },
     /// Ctrl-C; what had been started is gone.
     #[error("interrupted")]
     Interrupted,
@@ -127,7 +114,7 @@ pub enum HostError {
     )]
     StillEnding(String),
     /// Anything of the operating system's.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Io {
         /// What was tried.
         what: String,
@@ -165,7 +152,7 @@ impl HostError {
             Self::NotRoot(_) => 8,
             Self::Interrupted => 130,
             Self::Root(_) | Self::Pki(_) | Self::Control(_) | Self::Preflight(_) => 1,
-            Self::Port { .. } | Self::NoPort { .. } | Self::Full { .. } | Self::Io { .. } => 1,
+            Self::Port { .. } | Self::NoPort { .. } | Self::Io { .. } => 1,
         }
     }
 }

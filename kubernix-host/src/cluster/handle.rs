@@ -16,6 +16,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const IMPORT: Duration = Duration::from_secs(600);
 /// How long a stop may take in all; each process has a limit of its own.
 const STOP: Duration = Duration::from_secs(120);
+/// How long a cluster may take to obey the order to end at once.
+const ASKED_TO_END: Duration = Duration::from_secs(2);
 /// How long an end at once may take.
 const KILL: Duration = Duration::from_secs(10);
 
@@ -36,7 +38,10 @@ impl Cluster {
             Ok(_) => Ok(Self { name: name.to_owned(), root }),
             Err(root::Error::Missing { .. }) => {
                 let others: Vec<String> = root::list(base)?.into_iter().map(|(name, _)| name).collect();
-                let hint = crate::spec::nearest(name, others.iter().map(String::as_str));
+                let hint = match others.as_slice() {
+                    [] => String::new(),
+                    others => crate::spec::nearest(name, others.iter().map(String::as_str)),
+                };
                 Err(HostError::NoSuchCluster { name: name.to_owned(), hint })
             }
             Err(error) => Err(error.into()),
@@ -73,7 +78,7 @@ impl Cluster {
     pub fn stop(&self, sink: &dyn Sink) -> Result<(), HostError> {
         self.sandbox()?;
         let client = Client::connect(&self.root, ANSWER)?;
-        for record in client.order(&Request::Stop)? {
+        for record in client.order(&Request::Stop, STOP)? {
             sink.emit(record.event);
         }
         lock::wait(&self.root, STOP)?.map(drop).ok_or_else(|| HostError::StillEnding(self.name.clone()))
@@ -86,12 +91,13 @@ impl Cluster {
     pub fn down(&self, sink: &dyn Sink) -> Result<(), HostError> {
         sink.emit(Event::Stopping { instance: self.name.clone() });
         if self.is_running() {
-            let asked = Client::connect(&self.root, Duration::from_secs(1))
-                .and_then(|client| client.order(&Request::Kill).map(Iterator::count));
-            if asked.is_err()
-                && let Some(ids) = SandboxIds::read(&self.root)
-            {
-                // The keeper sees its end and cleans up.
+            let asked = Client::connect(&self.root, ASKED_TO_END)
+                .and_then(|client| client.order(&Request::Kill, ASKED_TO_END).map(Iterator::count));
+            if let Err(error) = asked {
+                log::debug!("{}: {error}", self.name);
+            }
+            // One that hangs is ended from outside: the keeper sees it and cleans up.
+            if let Some(ids) = SandboxIds::read(&self.root) {
                 ids.init.kill();
             }
         }

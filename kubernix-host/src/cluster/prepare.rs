@@ -5,6 +5,7 @@ use crate::graph::{self, Environment, Instance, NodeSpec};
 use crate::network::plan::AddressPlan;
 use crate::pki::{self, Identity, Pki};
 use crate::root::{self, Root};
+use crate::sandbox::BootFile;
 use crate::spec::Settings;
 use crate::toolchain::Resolution;
 use kubernix_core::roles;
@@ -81,15 +82,21 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
     }
 }
 
-/// An environment for a dry run: nothing is made or looked at, binaries have their bare names below `/usr/bin`.
+/// An environment for a dry run: nothing is made. A cluster that was booted before keeps its binaries and its host's facts;
+/// else binaries have their bare names below `/usr/bin`, and the host is believed to be an ordinary one.
 pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, HostError> {
     let root = Root::new(&settings.root, &settings.name);
     let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?);
     let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
-    let path = |name: &String| overrides.get(name).cloned().unwrap_or_else(|| Path::new("/usr/bin").join(name));
+    let last = BootFile::read(&root).ok().map(|boot| (boot.environment.binaries, boot.environment.facts));
+    let (last, facts) = last.unwrap_or_else(|| (BTreeMap::new(), facts::assumed(&settings.name)));
+    let path = |name: &String| {
+        let known = overrides.get(name).or_else(|| last.get(name)).cloned();
+        known.unwrap_or_else(|| Path::new("/usr/bin").join(name))
+    };
     environment.binaries = binaries(host, settings)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
-    environment.facts = facts::assumed(&settings.name);
+    environment.facts = facts;
     let pki = Pki::planned(&root.pki(), &request(&environment));
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);

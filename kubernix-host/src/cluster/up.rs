@@ -11,7 +11,6 @@ use crate::sandbox::{self, Boot, BootChannel, BootFile, KeeperStart, lock};
 use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use kubernix_core::roles;
-use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,11 +21,12 @@ use std::time::Instant;
 const CERTIFICATES: &str = "certificates";
 /// The step that the sandbox's init reports the end of.
 const SANDBOX: &str = "sandbox";
+/// With less than this left, in bytes, a failure is probably the disk's: etcd alone reserves 64 MiB for its log.
+const NEARLY_FULL: u64 = 80 << 20;
+/// Absent where the kernel module br_netfilter isn't loaded.
+const BRIDGE_SETTINGS: &str = "/proc/sys/net/bridge";
 /// Places that every sandbox replaces by its own.
 pub(super) const REPLACED: &[&str] = &["/proc", "/sys", "/run", "/dev", "/var/log", "/var/lib/kubelet", "/var/lib/cni"];
-
-/// What a new cluster writes before anybody uses it, in MiB: etcd takes most of it ahead of need.
-const WANTED_MIB: u64 = 160;
 
 /// What came up.
 #[derive(Debug, Clone, Serialize)]
@@ -71,15 +71,16 @@ impl Host {
             sink.emit(Event::Note { message: message.clone() });
         }
         warn_of_routes(settings, &*sink);
+        if !Path::new(BRIDGE_SETTINGS).exists() {
+            // Not loaded here: it would change how the host's own bridges treat their traffic.
+            let message = "the kernel module br_netfilter is not loaded: a pod may fail to reach a Service whose pod is on its own node; `modprobe br_netfilter` helps, and makes the host's own bridges pass through netfilter too";
+            sink.emit(Event::Warning { message: message.into() });
+        }
         let tools = self.tools(settings, &[], &*sink)?;
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
         let is_new = !root.path().exists();
         root.create()?;
-        if is_new && let Err(full) = check_space(&root) {
-            root.remove()?;
-            return Err(full);
-        }
         let result = self.boot(resolved, &root, tools, &interrupts, sink);
         match result {
             Ok((kubeconfig, api)) => Ok(UpReport {
@@ -205,17 +206,6 @@ impl Host {
     }
 }
 
-/// A datastore that finds no room says so in many words, none of which are clear.
-fn check_space(root: &Root) -> Result<(), HostError> {
-    let path = root.path();
-    let found = statvfs(path).map_err(|errno| HostError::io(format!("`{}`", path.display()))(errno.into()))?;
-    let free_mib = found.blocks_available() * found.fragment_size() / (1 << 20);
-    if free_mib >= WANTED_MIB {
-        return Ok(());
-    }
-    Err(HostError::Full { path: path.to_owned(), free_mib, wanted_mib: WANTED_MIB })
-}
-
 fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
     let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
     for route in routed_by_host(settings.cidr, &table) {
@@ -236,6 +226,12 @@ pub(super) fn shell(root: &Root, environment: &Environment) -> Shell {
     Shell { kubeconfig: root.kubeconfig("admin"), path, cri: environment.cri.clone() }
 }
 
+/// What is left for us on the file system of a path, in bytes.
+fn free_bytes(path: &Path) -> Option<u64> {
+    let fs = nix::sys::statvfs::statvfs(path).ok()?;
+    Some(fs.blocks_available() * fs.fragment_size())
+}
+
 /// Passes events on until the cluster is ready, or nothing of it is left.
 fn watch(
     channel: &BootChannel,
@@ -251,7 +247,7 @@ fn watch(
                 sink.emit(record.event);
                 return Ok(());
             }
-            Event::BootFailed { error } => why = Some(error.clone()),
+            Event::BootFailed { error, timed_out } => why = Some((error.clone(), *timed_out)),
             _ => {}
         }
         sink.emit(record.event);
@@ -263,7 +259,9 @@ fn watch(
         let log = root.run().join("keeper.log");
         format!("the sandbox ended without a word; {}:\n  {}", log.display(), tail(&log, 20).join("\n  "))
     };
-    let why = why.unwrap_or_else(unsaid);
-    let timed_out = why.starts_with("not ready after");
+    let (mut why, timed_out) = why.unwrap_or_else(|| (unsaid(), false));
+    if let Some(free) = free_bytes(root.path()).filter(|free| *free < NEARLY_FULL) {
+        why += &format!("\nThe disk that holds {} is full: {} MiB are left", root.path().display(), free >> 20);
+    }
     Err(HostError::Boot { name: settings.name.clone(), why, root: root.path().to_owned(), timed_out })
 }

@@ -56,13 +56,13 @@ impl Client {
         }
     }
 
-    /// Orders the end; the events of it follow, until the connection ends.
+    /// Orders the end; the events of it follow, until the connection ends or nothing is said for `limit`.
     ///
     /// # Errors
     /// The cluster doesn't take the order.
-    pub fn order(mut self, request: &Request) -> Result<impl Iterator<Item = Record>, ControlError> {
+    pub fn order(mut self, request: &Request, limit: Duration) -> Result<impl Iterator<Item = Record>, ControlError> {
         self.send(request)?;
-        self.stream.get_ref().set_read_timeout(None)?;
+        self.stream.get_ref().set_read_timeout(Some(limit))?;
         Ok(records(self.stream))
     }
 

@@ -64,3 +64,26 @@ pub enum Reply {
         why: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::NodeSummary;
+
+    #[test]
+    fn what_is_answered_can_be_read() {
+        let ready = NodeSummary {
+            name: "node-0".into(),
+            ready: true,
+            reason: String::new(),
+            version: "v1".into(),
+            runtime: String::new(),
+        };
+        let summary = Summary { nodes: vec![ready], ..Summary::default() };
+        let line = serde_json::to_string(&Reply::Summary { summary: summary.clone() }).unwrap();
+        match serde_json::from_str(&line).unwrap() {
+            Reply::Summary { summary: read } => assert_eq!(read, summary),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::api::Api;
 use crate::events::Event;
 use crate::graph::Environment;
 use crate::probe::{Prober, TlsFiles};
-use crate::process::Launch;
+use crate::process::{Launch, set_nice};
 use crate::root::{Root, Written, write_managed};
 use kubernix_core::{Role, roles};
 use std::fs::{self, DirBuilder};
@@ -20,6 +20,12 @@ use tokio::time::Instant;
 /// The host's own steps, as they read in the timeline.
 pub(super) const PAUSE_IMAGE: &str = "pause image";
 pub(super) const SERVICE_ACCOUNT: &str = "default service account";
+/// The host's own steps, each with the role that it can't do without.
+const STEPS: &[(&str, &str)] = &[(PAUSE_IMAGE, roles::CRI), (SERVICE_ACCOUNT, roles::CONTROLLER_MANAGER)];
+/// Nice value, while a cluster boots, of what nothing else waits for: on few cores, the rest is sooner ready for it.
+const PATIENT: i32 = 10;
+/// Nice value of everything afterwards.
+const USUAL: i32 = 0;
 
 impl Cluster {
     /// Brings everything up.
@@ -35,18 +41,33 @@ impl Cluster {
         let prober = self.prober().map_err(|why| BootFailure::Step { step: "sandbox".into(), why })?;
         let instances = self.instances.iter().map(|live| async {
             let result = self.start(live, &prober, root, deadline).await;
-            let instance = live.name().to_owned();
-            result.map_err(|source| match source {
-                StartFailure::Unready { late: true, .. } => {
-                    BootFailure::Late { seconds: limit.as_secs(), instance, source }
-                }
-                _ => BootFailure::Instance { instance, source },
-            })
+            result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source: Box::new(source) })
         });
         let instances = futures_util::future::try_join_all(instances);
-        let steps = async { tokio::try_join!(self.load_needed_images(root), self.wait_service_account(deadline)) };
+        let steps = async {
+            tokio::try_join!(
+                self.load_needed_images(root),
+                self.wait_service_account(deadline),
+                self.apply_manifests(deadline)
+            )
+        };
         let all = async { tokio::try_join!(instances, steps).map(drop) };
-        tokio::time::timeout_at(latest, all).await.unwrap_or_else(|_| Err(self.timed_out(limit)))
+        let result = tokio::time::timeout_at(latest, all).await.unwrap_or_else(|_| Err(self.timed_out()));
+        for live in &self.instances {
+            live.processes.borrow().iter().for_each(|running| set_nice(running, USUAL));
+        }
+        result
+    }
+
+    /// Whether something of the boot can't go on before this instance: another instance, or a step of the host's own.
+    fn is_waited_for(&self, live: &Rc<Live>) -> bool {
+        let by_step = live
+            .planned
+            .plan
+            .provides
+            .iter()
+            .any(|endpoint| STEPS.iter().any(|(_, role)| endpoint.role.as_str() == *role));
+        by_step || self.instances.iter().any(|other| other.needs(live))
     }
 
     fn announce(&self) {
@@ -59,13 +80,12 @@ impl Cluster {
                 waits_for: planned.waits_for().map(|at| at.role.to_string()).collect(),
             });
         }
-        let steps = [(PAUSE_IMAGE, roles::CRI), (SERVICE_ACCOUNT, roles::CONTROLLER_MANAGER)];
-        for (step, role) in steps.into_iter().filter(|(_, role)| self.provider(role).is_some()) {
+        for (step, role) in STEPS.iter().filter(|(_, role)| self.provider(role).is_some()) {
             self.emit(Event::Planned {
-                instance: step.into(),
+                instance: (*step).into(),
                 component: String::new(),
                 phase: "Host".into(),
-                waits_for: vec![role.into()],
+                waits_for: vec![(*role).into()],
             });
         }
     }
@@ -86,6 +106,9 @@ impl Cluster {
             let spawned = self.spawner.spawn(&launch);
             let failed = |source| StartFailure::Spawn { process: process.name.clone(), source };
             live.processes.borrow_mut().push(spawned.map_err(failed)?);
+        }
+        if !self.is_waited_for(live) {
+            live.processes.borrow().iter().for_each(|running| set_nice(running, PATIENT));
         }
         live.set(InstanceState::Starting);
         self.emit(Event::Started { instance: live.name().into() });
@@ -161,25 +184,37 @@ impl Cluster {
 
     async fn wait_service_account(&self, deadline: Instant) -> Result<(), BootFailure> {
         let failed = |why| BootFailure::Step { step: SERVICE_ACCOUNT.into(), why };
-        let Some(provider) = self.provider(roles::CONTROLLER_MANAGER) else { return Ok(()) };
+        let Some(maker) = self.provider(roles::CONTROLLER_MANAGER) else { return Ok(()) };
         let Some(api) = self.api().map_err(failed)? else { return Ok(()) };
-        // From the moment on that somebody can make it: before, there is nothing to see.
-        for role in provider.planned.waits_for() {
-            self.board.wait(role).await;
-        }
+        self.board.wait(&maker.planned.at(&Role::new(roles::CONTROLLER_MANAGER))).await;
         self.emit(Event::Started { instance: SERVICE_ACCOUNT.into() });
         api.wait_default_service_account(deadline).await.map_err(|error| failed(error.to_string()))?;
         self.emit(Event::Ready { instance: SERVICE_ACCOUNT.into() });
         Ok(())
     }
 
-    fn timed_out(&self, limit: Duration) -> BootFailure {
+    /// Applies what components want of the API, as soon as it is ready.
+    async fn apply_manifests(&self, deadline: Instant) -> Result<(), BootFailure> {
+        for live in self.instances.iter().filter(|live| !live.planned.plan.manifests.is_empty()) {
+            let failed = |why| BootFailure::Step { step: format!("manifests of {}", live.name()), why };
+            let (Some(server), Some(api)) = (self.provider(roles::APISERVER), self.api().map_err(failed)?) else {
+                return Err(failed("the cluster has no API server".into()));
+            };
+            self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
+            for manifest in &live.planned.plan.manifests {
+                api.apply(manifest, deadline).await.map_err(|error| failed(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn timed_out(&self) -> BootFailure {
         let waiting = self.instances.iter().filter(|live| live.state() != InstanceState::Ready);
         let mut waiting: Vec<String> = waiting.map(|live| format!("{} ({})", live.name(), live.state())).collect();
         if waiting.is_empty() {
             waiting.push(format!("{PAUSE_IMAGE} or {SERVICE_ACCOUNT}"));
         }
-        BootFailure::TimedOut { seconds: limit.as_secs(), waiting }
+        BootFailure::TimedOut { waiting }
     }
 }
 

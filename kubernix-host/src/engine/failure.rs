@@ -61,10 +61,10 @@ pub enum StartFailure {
         role: String,
         /// What the probe saw.
         unready: String,
-        /// It might have passed later.
-        late: bool,
         /// What its process said.
         log: LogTail,
+        /// It might have passed later.
+        late: bool,
     },
 }
 
@@ -83,17 +83,7 @@ pub enum BootFailure {
         /// The instance.
         instance: String,
         /// Why.
-        source: StartFailure,
-    },
-    /// An instance wasn't ready in time.
-    #[error("not ready after {seconds} s: {instance} is late")]
-    Late {
-        /// The limit.
-        seconds: u64,
-        /// The instance.
-        instance: String,
-        /// What it waited for.
-        source: StartFailure,
+        source: Box<StartFailure>,
     },
     /// A step of the host's own failed.
     #[error("{step} failed: {why}")]
@@ -104,14 +94,23 @@ pub enum BootFailure {
         why: String,
     },
     /// It took too long.
-    #[error("not ready after {seconds} s: still waiting for {}", .waiting.join(", "))]
+    #[error("still waiting for {}", .waiting.join(", "))]
     TimedOut {
-        /// The limit.
-        seconds: u64,
         /// Instances and steps that weren't ready.
         waiting: Vec<String>,
     },
     /// The command that boots was interrupted or went away.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl BootFailure {
+    /// More time might have helped.
+    pub fn is_late(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Instance { source, .. } => matches!(**source, StartFailure::Unready { late: true, .. }),
+            Self::Step { .. } | Self::Interrupted => false,
+        }
+    }
 }

@@ -27,6 +27,7 @@ impl Cluster {
         let archive = root.images().join("pause.tar");
         for live in runtimes {
             let client = connect(live).await.map_err(failed)?;
+            self.say_missing(&client).await.map_err(|error| failed(error.to_string()))?;
             if client.has_image(PAUSE_IMAGE).await.map_err(|error| failed(error.to_string()))? {
                 continue;
             }
@@ -35,6 +36,19 @@ impl Cluster {
             self.import_into(live, &source, PAUSE_IMAGE).await.map_err(failed)?;
         }
         self.emit(Event::Ready { instance: STEP.into() });
+        Ok(())
+    }
+
+    /// Says which images of the plans are in no store, and so come from their registry once a pod needs them.
+    async fn say_missing(&self, client: &cri::Client) -> Result<(), cri::Error> {
+        let wanted = self.instances.iter().flat_map(|live| &live.planned.plan.images);
+        for image in wanted.filter(|image| *image != PAUSE_IMAGE) {
+            if !client.has_image(image).await? {
+                self.emit(Event::Warning {
+                    message: format!("image {image} is in no store: pods that need it pull it"),
+                });
+            }
+        }
         Ok(())
     }
 

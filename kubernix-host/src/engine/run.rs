@@ -64,8 +64,8 @@ pub fn run(inside: &Inside, components: Vec<ComponentBox>) -> io::Result<()> {
         Ok(End::KeeperGone) => inside.clean_without_keeper(),
         _ => inside.kill_all(),
     }
-    if let Err(error) = end {
-        watched.emit(Event::BootFailed { error });
+    if let Err(failure) = end {
+        watched.emit(Event::BootFailed { error: failure.error, timed_out: failure.timed_out });
     }
     runtime.shutdown_background();
     Ok(())
@@ -77,8 +77,14 @@ enum End {
     KeeperGone,
 }
 
-async fn live(inside: &Inside, components: Vec<ComponentBox>, watched: &Arc<Watched>) -> Result<End, String> {
-    let text = |error: &dyn std::error::Error| chain(error);
+/// Why a boot came to nothing.
+struct Failure {
+    error: String,
+    timed_out: bool,
+}
+
+async fn live(inside: &Inside, components: Vec<ComponentBox>, watched: &Arc<Watched>) -> Result<End, Failure> {
+    let text = |error: &dyn std::error::Error| Failure { error: chain(error), timed_out: false };
     let (wishes, mut inbox) = mpsc::unbounded_channel();
     listen(inside, &wishes).map_err(|error| text(&error))?;
     let addresses = &inside.boot.environment.addresses;
@@ -155,12 +161,21 @@ async fn at_once(inbox: &mut mpsc::UnboundedReceiver<Wish>) -> End {
 }
 
 /// Ends what a failed boot had started, and says why it failed.
-async fn give_up(cluster: &Cluster, error: &BootFailure) -> String {
-    if let BootFailure::Instance { instance, .. } | BootFailure::Late { instance, .. } = error {
-        cluster.emit(Event::Failed { instance: instance.clone(), error: chain(error) });
+async fn give_up(cluster: &Cluster, error: &BootFailure) -> Failure {
+    let text = chain(error);
+    if let BootFailure::Instance { instance, .. } = error {
+        // The log's end comes once, with the boot's own failure.
+        let first = text.lines().next().unwrap_or_default();
+        let first = first.split("; the end of").next().unwrap_or(first).to_owned();
+        cluster.emit(Event::Failed { instance: instance.clone(), error: first });
     }
     cluster.shut_down().await;
-    chain(error)
+    match error.is_late() {
+        true => {
+            Failure { error: format!("not ready after {} s: {text}", cluster.boot.boot_timeout_s), timed_out: true }
+        }
+        false => Failure { error: text, timed_out: false },
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

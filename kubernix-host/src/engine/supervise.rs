@@ -88,8 +88,8 @@ impl Cluster {
             let asked = live.planned.plan.provides.iter().map(|endpoint| async {
                 let unready = |error: crate::probe::Unready| super::StartFailure::Unready {
                     role: endpoint.role.to_string(),
-                    late: matches!(error, crate::probe::Unready::NotYet(_)),
                     unready: error.to_string(),
+                    late: matches!(error, crate::probe::Unready::NotYet(_)),
                     log: super::failure::LogTail::of(running.first().map_or(&live.directory, |first| &first.log)),
                 };
                 prober.wait(&endpoint.probe, self.since, deadline).await.map_err(unready)?;

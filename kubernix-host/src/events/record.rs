@@ -115,6 +115,9 @@ pub enum Event {
     BootFailed {
         /// Why.
         error: String,
+        /// It took longer than it may.
+        #[serde(default)]
+        timed_out: bool,
     },
 }
 

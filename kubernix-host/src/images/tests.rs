@@ -1,3 +1,5 @@
+//! Archives of both kinds, good ones and ones that are wrong in one way each.
+
 use super::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;

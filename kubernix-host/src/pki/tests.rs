@@ -1,3 +1,5 @@
+//! Certificates as their peers see them: accepted by whom they are for, refused by the others, reused and made anew.
+
 use super::*;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;

@@ -6,6 +6,7 @@
 mod exit;
 mod log_tail;
 pub mod oom_shim;
+mod priority;
 mod reaper;
 mod run_file;
 mod spawn;
@@ -13,6 +14,7 @@ mod stop;
 
 pub use exit::Exit;
 pub use log_tail::tail;
+pub use priority::set_nice;
 pub use reaper::Reaper;
 pub use run_file::RunFile;
 pub use spawn::{Launch, Running, SpawnError, Spawner};

@@ -164,13 +164,10 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<()> {
             other => other?,
         };
         let signal = signals.read_signal()?.and_then(|info| Signal::try_from(info.ssi_signo.cast_signed()).ok());
-        match signal {
-            Some(Signal::SIGTERM | Signal::SIGINT) => {
-                let order = if asked { Order::Kill } else { Order::Interrupt };
-                asked = true;
-                let _ = life.write_all(&[order.byte()]);
-            }
-            _ => {}
+        if let Some(Signal::SIGTERM | Signal::SIGINT) = signal {
+            let order = if asked { Order::Kill } else { Order::Interrupt };
+            asked = true;
+            let _ = life.write_all(&[order.byte()]);
         }
         match waitpid(init, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}

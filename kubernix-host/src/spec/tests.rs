@@ -391,7 +391,10 @@ fn unknown_names_get_the_nearest_and_where_they_were_given() {
     );
     assert_eq!(invalid(&["cryo.log-level=3"]), "--set cryo.log-level: unknown component `cryo`, did you mean `crio`?");
     assert_eq!(invalid(&["run.binary=/x"]), "--set run.binary: unknown component `run`, did you mean `runc`?");
-    assert!(invalid(&["runc.args=x"]).ends_with("unknown parameter `args` of the binary `runc`, there is `any-version`, `binary`"));
+    assert!(
+        invalid(&["runc.args=x"])
+            .ends_with("unknown parameter `args` of the binary `runc`, there is `any-version`, `binary`")
+    );
     assert!(invalid(&["crio=containerd"]).ends_with("unknown role `crio`: that is a component, which can fill `cri`"));
     assert!(invalid(&["zzzzzzz=etcd"]).ends_with("there is `apiserver`, `apiserver-port`, `cri`, `datastore`"));
 }

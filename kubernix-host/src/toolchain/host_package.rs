@@ -144,7 +144,7 @@ mod tests {
     fn lists_are_seen_and_their_age_is_told_from_other_failures() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!has_lists(dir.path()) && !has_lists(&dir.path().join("none")));
-        fs::write(dir.path().join("deb.debian.org_debian_dists_bookworm_main_binary-amd64_Packages.lz4"), "").unwrap();
+        fs::write(dir.path().join("mirror.example_debian_dists_bookworm_main_binary-amd64_Packages.lz4"), "").unwrap();
         assert!(has_lists(dir.path()));
         assert!(is_stale("apt-get failed (exit status: 100):\nE: Unable to locate package conmon"));
         assert!(!is_stale(

@@ -143,7 +143,7 @@ impl Timeline {
             }
             Event::Failed { instance, error } => self.row(instance).error = Some(error.clone()),
             Event::BootReady => self.total_ms = Some(at),
-            Event::BootFailed { error } => self.error = Some(error.clone()),
+            Event::BootFailed { error, .. } => self.error = Some(error.clone()),
             _ => {}
         }
     }

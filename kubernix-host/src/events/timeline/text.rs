@@ -100,7 +100,7 @@ mod tests {
         let instance = || "etcd".to_owned();
         for event in [
             Event::Failed { instance: instance(), error: error.into() },
-            Event::BootFailed { error: format!("etcd failed: {error}") },
+            Event::BootFailed { error: format!("etcd failed: {error}"), timed_out: false },
         ] {
             records.push(Record { at_us, event });
         }
