@@ -8,7 +8,7 @@ use crate::root::{self, Root};
 use crate::sandbox::{self, BootFile, SandboxIds, lock};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -101,13 +101,27 @@ impl Cluster {
                 ids.init.kill();
             }
         }
-        let lock = lock::wait(&self.root, KILL)?.ok_or_else(|| HostError::StillEnding(self.name.clone()))?;
+        let lock = self.wait_until_ended()?;
         sandbox::clean_up_after(&self.root, &self.name);
         // Held until all is gone, so that no `up` of this name comes in between.
         self.root.remove()?;
         drop(lock);
         sink.emit(Event::Stopped { instance: self.name.clone() });
         Ok(())
+    }
+
+    /// Waits for the lock, ending whatever shows up meanwhile: a boot that had no init yet when it was asked.
+    fn wait_until_ended(&self) -> Result<lock::Lock, HostError> {
+        let deadline = Instant::now() + KILL;
+        while Instant::now() < deadline {
+            if let Some(lock) = lock::wait(&self.root, Duration::from_millis(200))? {
+                return Ok(lock);
+            }
+            if let Some(ids) = SandboxIds::read(&self.root) {
+                ids.init.kill();
+            }
+        }
+        Err(HostError::StillEnding(self.name.clone()))
     }
 
     /// Runs a program inside, on a node or (without one) beside the control plane, with this process's terminal.

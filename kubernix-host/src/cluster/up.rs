@@ -15,12 +15,14 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The certificates step, as it reads in the timeline.
 const CERTIFICATES: &str = "certificates";
 /// The step that the sandbox's init reports the end of.
 const SANDBOX: &str = "sandbox";
+/// How long somebody may hold a cluster's lock who only looks whether it runs.
+const A_LOOK: Duration = Duration::from_millis(200);
 /// With less than this left, in bytes, a failure is probably the disk's: etcd alone reserves 64 MiB for its log.
 const NEARLY_FULL: u64 = 80 << 20;
 /// Absent where the kernel module br_netfilter isn't loaded.
@@ -129,7 +131,8 @@ impl Host {
         sink: Arc<dyn Sink>,
     ) -> Result<(PathBuf, String), HostError> {
         let settings = &resolved.settings;
-        let Some(lock) = lock::take(root)? else { return Err(HostError::Running(settings.name.clone())) };
+        // Somebody who only looks holds it for a moment.
+        let Some(lock) = lock::wait(root, A_LOOK)? else { return Err(HostError::Running(settings.name.clone())) };
         for directory in [root.run(), root.images()] {
             std::fs::create_dir_all(&directory).map_err(HostError::io(format!("`{}`", directory.display())))?;
         }

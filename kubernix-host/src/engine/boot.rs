@@ -38,7 +38,7 @@ impl Cluster {
         // Probes end by themselves at the deadline and say what they saw; this is for what can't.
         let latest = deadline + Duration::from_secs(1);
         self.announce();
-        let prober = self.prober().map_err(|why| BootFailure::Step { step: "sandbox".into(), why })?;
+        let prober = self.prober().map_err(|why| BootFailure::Step { step: "sandbox".into(), why, late: false })?;
         let instances = self.instances.iter().map(|live| async {
             let result = self.start(live, &prober, root, deadline).await;
             result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source: Box::new(source) })
@@ -183,7 +183,7 @@ impl Cluster {
     }
 
     async fn wait_service_account(&self, deadline: Instant) -> Result<(), BootFailure> {
-        let failed = |why| BootFailure::Step { step: SERVICE_ACCOUNT.into(), why };
+        let failed = |why| BootFailure::Step { step: SERVICE_ACCOUNT.into(), why, late: Instant::now() >= deadline };
         let Some(maker) = self.provider(roles::CONTROLLER_MANAGER) else { return Ok(()) };
         let Some(api) = self.api().map_err(failed)? else { return Ok(()) };
         self.board.wait(&maker.planned.at(&Role::new(roles::CONTROLLER_MANAGER))).await;
@@ -196,7 +196,11 @@ impl Cluster {
     /// Applies what components want of the API, as soon as it is ready.
     async fn apply_manifests(&self, deadline: Instant) -> Result<(), BootFailure> {
         for live in self.instances.iter().filter(|live| !live.planned.plan.manifests.is_empty()) {
-            let failed = |why| BootFailure::Step { step: format!("manifests of {}", live.name()), why };
+            let failed = |why| BootFailure::Step {
+                step: format!("manifests of {}", live.name()),
+                why,
+                late: Instant::now() >= deadline,
+            };
             let (Some(server), Some(api)) = (self.provider(roles::APISERVER), self.api().map_err(failed)?) else {
                 return Err(failed("the cluster has no API server".into()));
             };

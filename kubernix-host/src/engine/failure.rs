@@ -92,6 +92,8 @@ pub enum BootFailure {
         step: String,
         /// Why.
         why: String,
+        /// It might have worked later.
+        late: bool,
     },
     /// It took too long.
     #[error("still waiting for {}", .waiting.join(", "))]
@@ -110,7 +112,8 @@ impl BootFailure {
         match self {
             Self::TimedOut { .. } => true,
             Self::Instance { source, .. } => matches!(**source, StartFailure::Unready { late: true, .. }),
-            Self::Step { .. } | Self::Interrupted => false,
+            Self::Step { late, .. } => *late,
+            Self::Interrupted => false,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 impl Cluster {
     /// Sees that the pause image is in every node's store: without it no pod runs, and no registry is asked for it.
     pub(super) async fn load_needed_images(&self, root: &Root) -> Result<(), BootFailure> {
-        let failed = |why| BootFailure::Step { step: STEP.into(), why };
+        let failed = |why| BootFailure::Step { step: STEP.into(), why, late: false };
         let runtimes: Vec<&Rc<Live>> = self.runtimes().collect();
         if runtimes.is_empty() {
             return Ok(());
@@ -76,9 +76,12 @@ impl Cluster {
     }
 
     async fn import_into(&self, live: &Live, archive: &str, name: &str) -> Result<(), String> {
-        let component = &self.components[live.planned.index];
-        let context = live.planned.context.abi();
-        let command = component.import_image(&context, archive.into(), name.into()).into_result();
+        let (components, context, index) = (self.components.clone(), live.planned.context.clone(), live.planned.index);
+        let (archive, name) = (archive.to_owned(), name.to_owned());
+        // A hook may run commands of its own, and so has to wait on a thread of its own.
+        let hook =
+            move || components[index].import_image(&context.abi(), archive.as_str().into(), name.as_str().into());
+        let command = tokio::task::spawn_blocking(hook).await.map_err(|error| error.to_string())?.into_result();
         let command = command.map_err(|error| Error::from(error).frames().join(": "))?.into_option();
         let command = command.ok_or_else(|| format!("component `{}` can't import images", live.planned.component))?;
         let output = self.spawner.output(&Command::from(command)).await.map_err(|error| error.to_string())?;

@@ -60,9 +60,10 @@ pub fn run(inside: &Inside, components: Vec<ComponentBox>) -> io::Result<()> {
     let local = LocalSet::new();
     let end = runtime.block_on(local.run_until(live(inside, components, &watched)));
     drop(local);
-    match &end {
-        Ok(End::KeeperGone) => inside.clean_without_keeper(),
-        _ => inside.kill_all(),
+    inside.kill_all();
+    // Also one that died a moment ago, when nobody was listening any more.
+    if matches!(end, Ok(End::KeeperGone)) || inside.has_lost_keeper() {
+        inside.clean_without_keeper();
     }
     if let Err(failure) = end {
         watched.emit(Event::BootFailed { error: failure.error, timed_out: failure.timed_out });
@@ -115,7 +116,12 @@ async fn live(inside: &Inside, components: Vec<ComponentBox>, watched: &Arc<Watc
                     booted = Some(());
                     continue;
                 }
-                Err(error) => return Err(give_up(&cluster, &error).await),
+                Err(error) => {
+                    return tokio::select! {
+                        error = give_up(&cluster, &error) => Err(error),
+                        end = at_once(&mut inbox) => Ok(end),
+                    };
+                }
             },
         };
         match wish {

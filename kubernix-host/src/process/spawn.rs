@@ -115,8 +115,10 @@ impl Spawner {
         let path = launch.directory.join(format!("{}.run.json", process.name));
         // Serialising a struct of strings and numbers can't fail.
         let text = serde_json::to_vec_pretty(&run).unwrap_or_default();
-        write_atomic(&path, &text, 0o600)
-            .map_err(|error| SpawnError::File { path, source: io::Error::other(error) })?;
+        // The process runs: what is only a trace of it mustn't make it look as if it didn't.
+        if let Err(error) = write_atomic(&path, &text, 0o600) {
+            log::warn!("{error}");
+        }
         Ok(running)
     }
 

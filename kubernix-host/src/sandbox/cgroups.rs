@@ -151,9 +151,12 @@ fn remove_tree(group: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
+    // All of them, whatever becomes of one: what is still in use shows again at the parent.
     for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path())?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && let Err(error) = remove_tree(&entry.path())
+        {
+            log::debug!("{error}");
         }
     }
     // A process that was just killed leaves its group a moment later.

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, sethostname};
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -30,9 +30,11 @@ pub struct Inside {
     /// The host's socket for the API server.
     pub listener: TcpListener,
     hierarchies: Vec<Hierarchy>,
+    /// The cluster's lock: a keeper that dies doesn't give it back before this process has cleaned up in its place.
+    _lock: OwnedFd,
 }
 
-/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE NAME LIFE-FD CHANNEL-FD LISTENER-FD.
+/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE NAME LIFE-FD CHANNEL-FD LISTENER-FD LOCK-FD.
 ///
 /// # Errors
 /// The kernel refuses something; the text says what.
@@ -40,7 +42,7 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let [base, name, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     // SAFETY: this is the start of a process that the keeper made.
     let fds = unsafe { inherited(fds) }?;
-    let [life, channel, listener] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let [life, channel, listener, lock] = <[OwnedFd; 4]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidInput)?;
     let root = Root::new(Path::new(base), name.to_str().ok_or(io::ErrorKind::InvalidInput)?);
     let boot = BootFile::read(&root)?;
     sethostname(&boot.hostname)?;
@@ -55,7 +57,15 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
-    Ok(Inside { root, boot, life: life.into(), channel: channel.into(), listener: listener.into(), hierarchies })
+    Ok(Inside {
+        root,
+        boot,
+        life: life.into(),
+        channel: channel.into(),
+        listener: listener.into(),
+        hierarchies,
+        _lock: lock,
+    })
 }
 
 /// Fixed paths of the kubelet and CNI, which clusters would fight over, become the node's own.
@@ -79,9 +89,15 @@ impl Inside {
         while waitpid(None, None).is_ok() {}
     }
 
-    /// Cleans up in the keeper's place: ends everything and removes the cgroups.
+    /// Whether the keeper is gone, seen without waiting: its end of the line is closed.
+    pub fn has_lost_keeper(&self) -> bool {
+        let mut orders = [0; 16];
+        let nonblocking = self.life.set_nonblocking(true);
+        nonblocking.is_ok() && (&self.life).read(&mut orders).is_ok_and(|read| read == 0)
+    }
+
+    /// Cleans up in the keeper's place, after [`Inside::kill_all`]: removes the cgroups.
     pub fn clean_without_keeper(&self) {
-        self.kill_all();
         for hierarchy in &self.hierarchies {
             hierarchy.leave();
             if let Err(error) = hierarchy.remove(&self.boot.environment.cluster) {

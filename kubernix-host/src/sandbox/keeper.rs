@@ -52,7 +52,8 @@ pub fn start(start: KeeperStart<'_>) -> io::Result<()> {
     let log = OpenOptions::new().create(true).append(true).open(root.run().join("keeper.log"))?;
     let fds = [start.lock.0.as_fd(), start.channel.as_fd(), start.listener.as_fd()];
     let mut command = own_program(start.executable, names::KEEPER, start.base, start.name, &fds);
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    // A cluster that lives on must not hold the directory that it was started from.
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir("/");
     command.spawn().map(drop)
 }
 
@@ -105,7 +106,7 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let [base, name, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     // SAFETY: this is the start of a process that `start` made.
     let fds = unsafe { inherited(fds) }?;
-    let [_lock, channel, listener] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let [lock, channel, listener] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidInput)?;
     let name = name.to_str().ok_or(io::ErrorKind::InvalidInput)?;
     let root = Root::new(Path::new(base), name);
     // Started with an own process group by `start`'s caller or not: a session keeps terminals' signals away.
@@ -124,7 +125,7 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
             hierarchy.create(name, version)?;
         }
         let (life, far) = UnixStream::pair()?;
-        let init = start_init(base, name, [far.as_fd(), channel.as_fd(), listener.as_fd()])?;
+        let init = start_init(base, name, [far.as_fd(), channel.as_fd(), listener.as_fd(), lock.as_fd()])?;
         drop((far, listener));
         let init_pid = Pid::from_raw(init.id().cast_signed());
         SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init_pid)? }.write(&root);
@@ -133,12 +134,13 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let _ = std::fs::remove_file(SandboxIds::path(&root));
     let _ = std::fs::remove_file(root.control_socket());
     clean(&hierarchies, name, &root);
-    // The channel closes last: whoever reads it to its end finds nothing left.
+    // The lock, and the channel last: whoever reads it to its end finds nothing left.
+    drop(lock);
     drop(channel);
     result
 }
 
-fn start_init(base: &OsString, name: &str, fds: [BorrowedFd<'_>; 3]) -> io::Result<Child> {
+fn start_init(base: &OsString, name: &str, fds: [BorrowedFd<'_>; 4]) -> io::Result<Child> {
     let executable = std::env::current_exe()?;
     // Only children get it: the first one becomes PID 1.
     unshare(CloneFlags::CLONE_NEWPID)?;

@@ -38,7 +38,8 @@ fn is_current(lock: &File, root: &Root) -> bool {
 
 /// Whether a keeper holds the lock.
 pub fn is_taken(root: &Root) -> bool {
-    root.lock_file().exists() && matches!(take(root), Ok(None))
+    // Shared, so that those who only look don't look like keepers to each other.
+    File::open(root.lock_file()).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Waits until no keeper holds the lock, and takes it; `None` when the time is over.

@@ -58,7 +58,8 @@ impl Mounts {
     /// # Errors
     /// The kernel refuses a mount; the text says which.
     pub fn apply(&self) -> io::Result<Vec<Hierarchy>> {
-        let all = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        // What the host unmounts goes here too, or it would stay busy for the cluster's life; nothing goes the other way.
+        let all = MsFlags::MS_REC | MsFlags::MS_SLAVE;
         step("making mounts private", mount(none(), "/", none(), all, none()).map_err(Into::into))?;
         let outside = fs::read_to_string("/proc/self/mountinfo")?;
         step("mounting /proc", fresh("proc", "/proc", MsFlags::MS_NOEXEC, None))?;

@@ -2,5 +2,5 @@
 
 /// Starts a cluster's keeper: ROOT-BASE NAME LOCK-FD CHANNEL-FD LISTENER-FD.
 pub const KEEPER: &str = "__keeper";
-/// Starts a cluster's init: ROOT-BASE NAME LIFE-FD CHANNEL-FD LISTENER-FD.
+/// Starts a cluster's init: ROOT-BASE NAME LIFE-FD CHANNEL-FD LISTENER-FD LOCK-FD.
 pub const INIT: &str = "__init";

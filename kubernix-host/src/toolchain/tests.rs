@@ -99,10 +99,10 @@ fn all_that_is_missing_is_one_error() {
   kube-proxy, kubelet 1.36.3
     path: not on PATH
     cache: not in {0}
-    go: go isn't on PATH: install Go 1.26.3 or newer, see https://go.dev/dl
+    go: go isn't on PATH; building it takes Go 1.26.0 or newer, see https://go.dev/dl
   pinns 1.36.3
     cache: not in {0}
-    go: go isn't on PATH: install Go 1.26.3 or newer, see https://go.dev/dl
+    go: go isn't on PATH; building it takes Go 1.26.3 or newer, see https://go.dev/dl
 binaries of your own can be named, as in --set conmon.binary=PATH",
         cache.display()
     );
