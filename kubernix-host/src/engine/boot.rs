@@ -212,9 +212,13 @@ impl Cluster {
         Ok(())
     }
 
+    /// The instances that aren't ready.
+    pub(super) fn late(&self) -> impl Iterator<Item = &Rc<Live>> {
+        self.instances.iter().filter(|live| live.state() != InstanceState::Ready)
+    }
+
     fn timed_out(&self) -> BootFailure {
-        let waiting = self.instances.iter().filter(|live| live.state() != InstanceState::Ready);
-        let mut waiting: Vec<String> = waiting.map(|live| format!("{} ({})", live.name(), live.state())).collect();
+        let mut waiting: Vec<String> = self.late().map(|live| format!("{} ({})", live.name(), live.state())).collect();
         if waiting.is_empty() {
             waiting.push(format!("{PAUSE_IMAGE} or {SERVICE_ACCOUNT}"));
         }

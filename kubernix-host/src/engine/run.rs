@@ -169,6 +169,9 @@ async fn at_once(inbox: &mut mpsc::UnboundedReceiver<Wish>) -> End {
 /// Ends what a failed boot had started, and says why it failed.
 async fn give_up(cluster: &Cluster, error: &BootFailure) -> Failure {
     let text = chain(error);
+    // Whoever is late first needn't be who keeps the others waiting.
+    let late: Vec<&str> = cluster.late().map(|live| live.name()).collect();
+    let late = late.join(", ");
     if let BootFailure::Instance { instance, .. } = error {
         // The log's end comes once, with the boot's own failure.
         let first = text.lines().next().unwrap_or_default();
@@ -178,7 +181,8 @@ async fn give_up(cluster: &Cluster, error: &BootFailure) -> Failure {
     cluster.shut_down().await;
     match error.is_late() {
         true => {
-            Failure { error: format!("not ready after {} s: {text}", cluster.boot.boot_timeout_s), timed_out: true }
+            let limit = cluster.boot.boot_timeout_s;
+            Failure { error: format!("not ready after {limit} s: {late}\n{text}"), timed_out: true }
         }
         false => Failure { error: text, timed_out: false },
     }
