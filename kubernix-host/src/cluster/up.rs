@@ -138,15 +138,15 @@ impl Host {
         }
         let file = FileSink::append(&root.events()).map_err(HostError::io("events can't be recorded"))?;
         let both = Tee::new(vec![Arc::new(file), sink.clone()]);
-        let step = |instance: &str, component: &str| Event::Planned {
+        let step = |instance: &str| Event::Planned {
             instance: instance.into(),
-            component: component.into(),
+            component: String::new(),
             phase: "Host".into(),
             waits_for: Vec::new(),
         };
         let version = env!("CARGO_PKG_VERSION").to_owned();
         both.emit(Event::BootStarted { cluster: settings.name.clone(), version });
-        both.emit(step(CERTIFICATES, ""));
+        both.emit(step(CERTIFICATES));
         both.emit(Event::Started { instance: CERTIFICATES.into() });
         let (environment, reissued) = prepare::real(self, settings, root, &tools)?;
         for reason in reissued {
@@ -172,7 +172,7 @@ impl Host {
         };
         BootFile::write(root, &boot)?;
         both.emit(Event::Ready { instance: CERTIFICATES.into() });
-        both.emit(step(SANDBOX, ""));
+        both.emit(step(SANDBOX));
         both.emit(Event::Started { instance: SANDBOX.into() });
         drop(both);
         if interrupts.any() {

@@ -42,7 +42,7 @@ pub fn run(ids: SandboxIds, argv: &[OsString], environment: &[(String, String)])
 ///
 /// # Errors
 /// The program can't be started.
-pub fn foreground(mut command: Command) -> io::Result<i32> {
+fn foreground(mut command: Command) -> io::Result<i32> {
     let mut child = command.spawn()?;
     // After the start: a child inherits what is blocked.
     SigSet::from_iter([Signal::SIGINT, Signal::SIGQUIT]).thread_block()?;
