@@ -19,9 +19,10 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
     let (command, args) = args.get(1..)?.split_first()?;
     let ended = match command.to_str()? {
         sandbox::KEEPER => carry(|| sandbox::run_keeper(args)),
-        sandbox::INIT => {
-            carry(|| sandbox::enter_sandbox(args).and_then(|inside| engine::run(&inside, registry::components())))
-        }
+        sandbox::INIT => carry(|| {
+            let inside = sandbox::enter_sandbox(args)?;
+            engine::run(&inside, &registry::components().map_err(std::io::Error::other)?)
+        }),
         // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.
         WAIT_HTTP => carry(|| wait::http(args)),
         OCI_RUNTIME_SHIM => return Some(failed(&oom_shim::run(args.to_vec()))),

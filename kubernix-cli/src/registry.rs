@@ -1,9 +1,18 @@
 //! The compiled-in components: the one place that lists them, each behind a cargo feature.
 
-use kubernix_core::abi::ComponentBox;
+use kubernix_core::abi::Handle;
+use kubernix_host::plugins::Registered;
+use std::sync::Arc;
 
 /// The components that this build of `kubernix` brings along.
-pub fn components() -> Vec<ComponentBox> {
+///
+/// # Errors
+/// One of them says of itself what can't be.
+pub fn components() -> kubernix_core::Result<Vec<Arc<Registered>>> {
+    handles().into_iter().map(Registered::built_in).collect()
+}
+
+fn handles() -> Vec<Handle> {
     vec![
         #[cfg(feature = "etcd")]
         kubernix_etcd::Etcd::component(),
@@ -29,7 +38,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let names: Vec<String> = components().iter().map(|component| component.name().into()).collect();
+        let names: Vec<String> = components().unwrap().iter().map(|component| component.name().to_owned()).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
     }
 }

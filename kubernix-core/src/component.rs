@@ -6,6 +6,7 @@ use crate::{Command, Context, Phase, Planner, Requirement, Result, Role, Scope};
 ///
 /// `binary` needs no declaration: it replaces the first of the component's `binaries`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Parameter {
     /// The name, lower case with dashes.
     pub name: String,
@@ -24,11 +25,24 @@ impl Parameter {
 
 /// Something that `preflight` found on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The boot can't succeed.
     pub fatal: bool,
     /// What was found and what to do about it.
     pub message: String,
+}
+
+impl Finding {
+    /// The boot can't succeed.
+    pub fn fatal(message: impl Into<String>) -> Self {
+        Self { fatal: true, message: message.into() }
+    }
+
+    /// Worth knowing; the boot goes on.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { fatal: false, message: message.into() }
+    }
 }
 
 /// One part of a cluster. A pure function of its context: the same context gives the same plan.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 /// The node that an instance belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Node {
     /// The Kubernetes node's name, a DNS label.
     pub name: String,
@@ -19,6 +20,7 @@ pub struct Node {
 
 /// Paths of an identity's certificate and key, PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Identity {
     /// The certificate.
     pub cert: String,
@@ -30,6 +32,7 @@ pub struct Identity {
 
 /// What a command that ran to its end left.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Output {
     /// Exit code; 128 + N where signal N ended it.
     pub code: i32,
@@ -37,6 +40,27 @@ pub struct Output {
     pub stdout: String,
     /// Standard error, as text.
     pub stderr: String,
+}
+
+impl Node {
+    /// A node, as a host or a test has it.
+    pub fn new(name: impl Into<String>, index: u32, ip: impl Into<String>, pod_cidr: impl Into<String>) -> Self {
+        Self { name: name.into(), index, ip: ip.into(), pod_cidr: pod_cidr.into() }
+    }
+}
+
+impl Identity {
+    /// Paths of a certificate, its key and its CA.
+    pub fn new(cert: impl Into<String>, key: impl Into<String>, ca: impl Into<String>) -> Self {
+        Self { cert: cert.into(), key: key.into(), ca: ca.into() }
+    }
+}
+
+impl Output {
+    /// What a command left.
+    pub fn new(code: i32, stdout: impl Into<String>, stderr: impl Into<String>) -> Self {
+        Self { code, stdout: stdout.into(), stderr: stderr.into() }
+    }
 }
 
 /// What a component may know of the cluster, its node and its host. A host object: later minor versions can say more.

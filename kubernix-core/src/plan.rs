@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A directory to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Directory {
     /// Absolute path.
     pub path: String,
@@ -14,6 +15,7 @@ pub struct Directory {
 
 /// A file to write. Left alone, and reported, when a user edited it since the host last wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct File {
     /// Absolute path; its parents are made with mode 0700.
     pub path: String,
@@ -25,6 +27,7 @@ pub struct File {
 
 /// A role that the component fills.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Endpoint {
     /// The role.
     pub role: Role,
@@ -36,6 +39,7 @@ pub struct Endpoint {
 
 /// Kubernetes objects to apply once the API server is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Manifest {
     /// Names it in messages.
     pub name: String,
@@ -43,9 +47,17 @@ pub struct Manifest {
     pub yaml: String,
 }
 
+impl Manifest {
+    /// Objects under a name.
+    pub fn new(name: impl Into<String>, yaml: impl Into<String>) -> Self {
+        Self { name: name.into(), yaml: yaml.into() }
+    }
+}
+
 /// What a component wants the host to do, in the order it said so.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Plan {
     /// Directories, made before files.
     pub directories: Vec<Directory>,

@@ -27,6 +27,7 @@ open_set! {
 
 /// A condition that the host polls until it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Probe {
     /// How to ask.
     pub kind: ProbeKind,

@@ -18,6 +18,7 @@ open_set! {
 
 /// A process that lives as long as the cluster. Output goes to a log file beside its `run.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Process {
     /// Unique within the component; names the log.
     pub name: String,
@@ -96,6 +97,7 @@ impl Process {
 
 /// A command that runs to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Command {
     /// Absolute path of the program.
     pub program: String,

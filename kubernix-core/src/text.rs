@@ -1,4 +1,4 @@
-//! Text that goes into other programs' files.
+//! Text that goes into other programs' files, and what names look like.
 
 use std::fmt::Write;
 
@@ -23,9 +23,26 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// Whether this can name a component, a role, a process or a parameter: a DNS label (RFC 1123), `[a-z0-9]([-a-z0-9]*[a-z0-9])?`
+/// of at most 63 bytes.
+pub fn is_name(text: &str) -> bool {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_dns_labels() {
+        for name in ["a", "kube-proxy", "9", &"a".repeat(63)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "-a", "a-", "A", "a.b", "a/b", "\u{e4}", &"a".repeat(64)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn what_would_end_the_literal_is_escaped() {

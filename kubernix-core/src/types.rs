@@ -168,6 +168,7 @@ impl From<&str> for Role {
 
 /// A role that a component needs, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Requirement {
     /// The role that has to be filled.
     pub role: Role,

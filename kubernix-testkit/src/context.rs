@@ -39,7 +39,7 @@ impl FakeContext {
             cluster: "test".into(),
             root: "/var/lib/kubernix/test".into(),
             volatile: "/run/kubernix".into(),
-            node: Node { name: "node-0".into(), index: 0, ip: "10.10.192.2".into(), pod_cidr: "10.10.0.0/24".into() },
+            node: Node::new("node-0", 0, "10.10.192.2", "10.10.0.0/24"),
             addresses: owned([
                 ("control-plane", "10.10.192.1"),
                 ("pods", "10.10.0.0/17"),
@@ -64,7 +64,7 @@ impl FakeContext {
                 (facts::ROOTLESS, "false"),
                 (facts::CPUS, "2"),
             ]),
-            output: Output { code: 0, stdout: String::new(), stderr: String::new() },
+            output: Output::new(0, "", ""),
             commands: Mutex::default(),
         }
     }
@@ -184,10 +184,9 @@ impl FakeContext {
             "front-proxy-client" => "front-proxy-ca",
             _ => "ca",
         };
-        USERS.contains(&user).then(|| Identity {
-            cert: format!("{}/pki/{user}.crt", self.root),
-            key: format!("{}/pki/{user}.key", self.root),
-            ca: format!("{}/pki/{ca}.crt", self.root),
+        USERS.contains(&user).then(|| {
+            let path = |name: &str, ending: &str| format!("{}/pki/{name}.{ending}", self.root);
+            Identity::new(path(user, "crt"), path(user, "key"), path(ca, "crt"))
         })
     }
 }

@@ -28,33 +28,27 @@ mod scoped;
 
 pub use context::FakeContext;
 
-use kubernix_core::abi::{AbiContextRef, AbiPlannerMut, ComponentBox};
-use kubernix_core::abi_stable::sabi_trait::TD_Opaque;
-use kubernix_core::abi_stable::sabi_types::{RMut, RRef};
-use kubernix_core::{Command, Error, Finding, Plan, Result};
+use kubernix_core::abi::Handle;
+use kubernix_core::{Command, Error, Finding, Plan, Result, Role};
 use scoped::Scoped;
 
-/// Calls with the context as this component may see it: the binaries, parameters and roles that it declared, no others.
-fn with<T>(component: &ComponentBox, ctx: &FakeContext, call: impl FnOnce(&AbiContextRef<'_>) -> T) -> T {
-    let scoped = Scoped::new(component, ctx);
-    call(&AbiContextRef::from_ptr(RRef::new(&scoped), TD_Opaque))
+/// The context as this component may see it: the binaries, parameters and roles that it declared, no others.
+fn scoped<'a>(component: &Handle, ctx: &'a FakeContext) -> Result<Scoped<'a>> {
+    Ok(Scoped::new(component.describe()?, ctx))
 }
 
 /// The component's plan, checked against what it declares.
 ///
 /// # Errors
 /// What the component says; a role that it declares and doesn't fill, or fills undeclared.
-pub fn plan(component: &ComponentBox, ctx: &FakeContext) -> Result<Plan> {
+pub fn plan(component: &Handle, ctx: &FakeContext) -> Result<Plan> {
     let mut plan = Plan::default();
-    with(component, ctx, |ctx| {
-        let mut planner = AbiPlannerMut::from_ptr(RMut::new(&mut plan), TD_Opaque);
-        component.plan(ctx, &mut planner).into_result()
-    })?;
-    let filled = plan.provides.iter().map(|endpoint| endpoint.role.as_str().to_owned());
-    let (mut filled, mut declared): (Vec<String>, Vec<String>) =
-        (filled.collect(), component.provides().into_iter().map(String::from).collect());
-    filled.sort();
-    declared.sort();
+    component.plan(&scoped(component, ctx)?, &mut plan)?;
+    let mut filled: Vec<&str> = plan.provides.iter().map(|endpoint| endpoint.role.as_str()).collect();
+    let provides = component.describe()?.provides;
+    let mut declared: Vec<&str> = provides.iter().map(Role::as_str).collect();
+    filled.sort_unstable();
+    declared.sort_unstable();
     if filled != declared {
         return Err(Error::invalid(format!("the component declares the roles {declared:?} and fills {filled:?}")));
     }
@@ -65,7 +59,7 @@ pub fn plan(component: &ComponentBox, ctx: &FakeContext) -> Result<Plan> {
 ///
 /// # Panics
 /// The component isn't a pure function of its context, or has no plan.
-pub fn assert_pure(component: &ComponentBox, ctx: &FakeContext) -> Plan {
+pub fn assert_pure(component: &Handle, ctx: &FakeContext) -> Plan {
     let first = plan(component, ctx).expect("the component has a plan");
     assert_eq!(plan(component, ctx).as_ref(), Ok(&first), "the same context has to give the same plan");
     let json = serde_json::to_string(&first).expect("a plan can be serialised");
@@ -86,32 +80,30 @@ pub fn file<'a>(plan: &'a Plan, ending: &str) -> &'a str {
 ///
 /// # Errors
 /// What the component says.
-pub fn before_stop(component: &ComponentBox, ctx: &FakeContext) -> Result<()> {
-    Ok(with(component, ctx, |ctx| component.before_stop(ctx)).into_result()?)
+pub fn before_stop(component: &Handle, ctx: &FakeContext) -> Result<()> {
+    component.before_stop(&scoped(component, ctx)?)
 }
 
 /// Runs the component's `preflight`.
 ///
 /// # Errors
 /// What the component says.
-pub fn preflight(component: &ComponentBox, ctx: &FakeContext) -> Result<Vec<Finding>> {
-    let findings = with(component, ctx, |ctx| component.preflight(ctx)).into_result()?;
-    Ok(findings.into_iter().map(|f| Finding { fatal: f.fatal, message: f.message.into() }).collect())
+pub fn preflight(component: &Handle, ctx: &FakeContext) -> Result<Vec<Finding>> {
+    component.preflight(&scoped(component, ctx)?)
 }
 
 /// The component's command for importing an image.
 ///
 /// # Errors
 /// What the component says.
-pub fn import_image(component: &ComponentBox, ctx: &FakeContext, archive: &str, name: &str) -> Result<Option<Command>> {
-    let call = |ctx: &AbiContextRef<'_>| component.import_image(ctx, archive.into(), name.into());
-    Ok(with(component, ctx, call).into_result()?.map(Command::from).into_option())
+pub fn import_image(component: &Handle, ctx: &FakeContext, archive: &str, name: &str) -> Result<Option<Command>> {
+    component.import_image(&scoped(component, ctx)?, archive, name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kubernix_core::{Component, Context, ErrorKind, Parameter, Phase, Planner, Probe, Process, Role, abi};
+    use kubernix_core::{Component, Context, ErrorKind, Parameter, Phase, Planner, Probe, Process, abi};
 
     /// Declares a role, a parameter and a binary, and then does what its parameter says.
     struct Careless;

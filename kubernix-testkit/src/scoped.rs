@@ -2,7 +2,7 @@
 
 use crate::FakeContext;
 use kubernix_core::Error;
-use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult, ComponentBox};
+use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult, Description};
 use kubernix_core::abi_stable::std_types::{ROption, RResult, RStr, RString};
 use kubernix_core::{Command, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,15 +18,14 @@ pub(crate) struct Scoped<'a> {
 }
 
 impl<'a> Scoped<'a> {
-    pub(crate) fn new(component: &ComponentBox, fake: &'a FakeContext) -> Self {
-        let declared = component.parameters().into_iter().map(|p| (String::from(p.name), String::from(p.default)));
+    pub(crate) fn new(said: Description, fake: &'a FakeContext) -> Self {
         Self {
             fake,
-            name: component.name().into(),
-            scope: component.scope(),
-            binaries: component.binaries().into_iter().map(String::from).collect(),
-            required: component.requires().into_iter().map(|r| String::from(r.role)).collect(),
-            parameters: declared.collect(),
+            name: said.name,
+            scope: said.scope,
+            binaries: said.binaries.into_iter().collect(),
+            required: said.requires.into_iter().map(|requirement| requirement.role.to_string()).collect(),
+            parameters: said.parameters.into_iter().map(|p| (p.name, p.default)).collect(),
         }
     }
 

@@ -5,7 +5,7 @@
 mod flags;
 
 use flags::flags;
-use kubernix_core::abi::ComponentBox;
+use kubernix_core::abi::Handle;
 use kubernix_core::{
     Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, roles,
 };
@@ -19,7 +19,7 @@ pub struct ApiServer;
 
 impl ApiServer {
     /// The component, ready for a host.
-    pub fn component() -> ComponentBox {
+    pub fn component() -> Handle {
         kubernix_core::abi::component(Self)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It knows that program's flags; the API is whatever fills `apiserver`.
 
-use kubernix_core::abi::ComponentBox;
+use kubernix_core::abi::Handle;
 use kubernix_core::{
     Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, roles,
 };
@@ -16,7 +16,7 @@ pub struct ControllerManager;
 
 impl ControllerManager {
     /// The component, ready for a host.
-    pub fn component() -> ComponentBox {
+    pub fn component() -> Handle {
         kubernix_core::abi::component(Self)
     }
 }

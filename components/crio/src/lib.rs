@@ -8,7 +8,7 @@ mod layout;
 mod network;
 mod runtime;
 
-use kubernix_core::abi::ComponentBox;
+use kubernix_core::abi::Handle;
 use kubernix_core::{
     Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
     Role, Scope, UnixSocket, roles,
@@ -24,7 +24,7 @@ pub struct Crio;
 
 impl Crio {
     /// The component, ready for a host.
-    pub fn component() -> ComponentBox {
+    pub fn component() -> Handle {
         kubernix_core::abi::component(Self)
     }
 }

@@ -72,7 +72,7 @@ fn storage_falls_back_to_vfs_where_overlay_cannot_be_mounted() {
 
 #[test]
 fn the_pods_network_is_the_nodes_range_behind_nftables() {
-    let node = Node { name: "node-2".into(), index: 2, ip: "10.7.192.4".into(), pod_cidr: "10.7.2.0/24".into() };
+    let node = Node::new("node-2", 2, "10.7.192.4", "10.7.2.0/24");
     let plan = assert_pure(&Crio::component(), &FakeContext::new().node(node));
     let conflist = file(&plan, "/nodes/node-2/crio/cni/10-kubernix.conflist");
     let wanted = [
@@ -129,7 +129,7 @@ fn a_graceful_stop_removes_all_pods_first() {
 
 #[test]
 fn pods_that_cannot_be_removed_are_tried_twice_and_reported() {
-    let ctx = FakeContext::new().output(Output { code: 1, stdout: String::new(), stderr: "no such socket\n".into() });
+    let ctx = FakeContext::new().output(Output::new(1, "", "no such socket\n"));
     let error = before_stop(&Crio::component(), &ctx).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::COMMAND);
     assert_eq!(error.to_string(), "crictl rmp --all --force exited with 1: no such socket");

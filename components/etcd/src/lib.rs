@@ -2,7 +2,7 @@
 //!
 //! It knows etcd's flags and nothing of who uses the store.
 
-use kubernix_core::abi::ComponentBox;
+use kubernix_core::abi::Handle;
 use kubernix_core::{
     Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, roles,
 };
@@ -20,7 +20,7 @@ pub struct Etcd;
 
 impl Etcd {
     /// The component, ready for a host.
-    pub fn component() -> ComponentBox {
+    pub fn component() -> Handle {
         kubernix_core::abi::component(Self)
     }
 }

@@ -4,7 +4,7 @@
 
 mod config;
 
-use kubernix_core::abi::ComponentBox;
+use kubernix_core::abi::Handle;
 use kubernix_core::{
     Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket, roles,
 };
@@ -18,7 +18,7 @@ pub struct Kubelet;
 
 impl Kubelet {
     /// The component, ready for a host.
-    pub fn component() -> ComponentBox {
+    pub fn component() -> Handle {
         kubernix_core::abi::component(Self)
     }
 }
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_node_is_the_contexts() {
-        let node = Node { name: "node-1".into(), index: 1, ip: "10.7.192.3".into(), pod_cidr: "10.7.1.0/24".into() };
+        let node = Node::new("node-1", 1, "10.7.192.3", "10.7.1.0/24");
         let plan = assert_pure(&Kubelet::component(), &FakeContext::new().root("/r").node(node));
         let args = &plan.processes[0].args;
         for wanted in [

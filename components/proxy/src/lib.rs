@@ -2,7 +2,7 @@
 //!
 //! It knows that program's config file; the API is whatever fills `apiserver-port`.
 
-use kubernix_core::abi::ComponentBox;
+use kubernix_core::abi::Handle;
 use kubernix_core::{
     Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, quote,
     roles,
@@ -20,7 +20,7 @@ pub struct Proxy;
 
 impl Proxy {
     /// The component, ready for a host.
-    pub fn component() -> ComponentBox {
+    pub fn component() -> Handle {
         kubernix_core::abi::component(Self)
     }
 }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_config_is_the_nodes_own() {
-        let node = Node { name: "node-3".into(), index: 3, ip: "10.7.192.5".into(), pod_cidr: "10.7.3.0/24".into() };
+        let node = Node::new("node-3", 3, "10.7.192.5", "10.7.3.0/24");
         let plan = assert_pure(&Proxy::component(), &FakeContext::new().node(node).address("pods", "10.7.0.0/17"));
         let config = file(&plan, "/nodes/node-3/proxy/config.yaml");
         for wanted in [

@@ -2,7 +2,7 @@
 //!
 //! It knows that program's flags and config file; the API is whatever fills `apiserver-port`.
 
-use kubernix_core::abi::ComponentBox;
+use kubernix_core::abi::Handle;
 use kubernix_core::{
     Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, quote, roles,
 };
@@ -16,7 +16,7 @@ pub struct Scheduler;
 
 impl Scheduler {
     /// The component, ready for a host.
-    pub fn component() -> ComponentBox {
+    pub fn component() -> Handle {
         kubernix_core::abi::component(Self)
     }
 }

@@ -70,7 +70,7 @@ impl App {
     /// The host with everything that is compiled in.
     fn host(&self) -> Result<Host> {
         let executable = std::env::current_exe().context("can't tell the path of kubernix itself")?;
-        Ok(Host { components: registry::components(), executable })
+        Ok(Host { components: registry::components()?, executable })
     }
 
     /// The cluster that is meant, in whatever state it is.

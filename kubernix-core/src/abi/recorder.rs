@@ -27,7 +27,12 @@ impl AbiPlanner for Plan {
     }
 
     fn process(&mut self, process: AbiProcess) -> AbiResult<()> {
-        answer(absolute(process.program.as_str()).and_then(|_| self.process(process.into())))
+        let name = process.name.as_str();
+        let named = match crate::is_name(name) {
+            true => absolute(process.program.as_str()),
+            false => Err(Error::invalid(format!("process {name:?} is not named by a DNS label"))),
+        };
+        answer(named.and_then(|_| self.process(process.into())))
     }
 
     fn provide(&mut self, role: RStr<'_>, url: RStr<'_>, probe: AbiProbe) -> AbiResult<()> {

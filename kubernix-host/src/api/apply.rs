@@ -115,7 +115,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     fn manifest(yaml: &str) -> Manifest {
-        Manifest { name: "test".into(), yaml: yaml.into() }
+        Manifest::new("test", yaml)
     }
 
     #[test]

@@ -19,14 +19,15 @@ pub use status::{ComponentStatus, ListEntry, State, Status, list};
 pub use up::UpReport;
 
 use crate::graph;
+use crate::plugins::Registered;
 use crate::spec::{Catalogue, Resolved};
-use kubernix_core::abi::ComponentBox;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Components to choose from, and the program that carries sandboxes.
 pub struct Host {
     /// All components, compiled in or loaded.
-    pub components: Vec<ComponentBox>,
+    pub components: Vec<Arc<Registered>>,
     /// The `kubernix` binary.
     pub executable: PathBuf,
 }

@@ -191,12 +191,8 @@ impl Host {
     fn preflight(&self, instances: &[graph::Instance], sink: &dyn Sink) -> Result<(), HostError> {
         let mut fatal = Vec::new();
         for instance in instances {
-            let findings = self.components[instance.index].preflight(&instance.context.abi()).into_result();
-            let refuse = |error: kubernix_core::abi::AbiError| graph::GraphError::Component {
-                instance: instance.instance.clone(),
-                source: error.into(),
-            };
-            for finding in findings.map_err(refuse)? {
+            let refuse = |source| graph::GraphError::Component { instance: instance.instance.clone(), source };
+            for finding in instance.registered.preflight(&instance.context).map_err(refuse)? {
                 let message = format!("{}: {}", instance.instance, finding.message);
                 if finding.fatal {
                     fatal.push(message);

@@ -7,7 +7,7 @@ use crate::cri;
 use crate::events::Event;
 use crate::images::{PAUSE_IMAGE, write_pause_archive};
 use crate::root::Root;
-use kubernix_core::{Command, Error, UnixSocket, roles};
+use kubernix_core::{UnixSocket, roles};
 use std::rc::Rc;
 
 impl Cluster {
@@ -76,15 +76,14 @@ impl Cluster {
     }
 
     async fn import_into(&self, live: &Live, archive: &str, name: &str) -> Result<(), String> {
-        let (components, context, index) = (self.components.clone(), live.planned.context.clone(), live.planned.index);
+        let (component, context) = (live.planned.registered.clone(), live.planned.context.clone());
         let (archive, name) = (archive.to_owned(), name.to_owned());
         // A hook may run commands of its own, and so has to wait on a thread of its own.
-        let hook =
-            move || components[index].import_image(&context.abi(), archive.as_str().into(), name.as_str().into());
-        let command = tokio::task::spawn_blocking(hook).await.map_err(|error| error.to_string())?.into_result();
-        let command = command.map_err(|error| Error::from(error).frames().join(": "))?.into_option();
+        let hook = move || component.import_image(&context, archive, name);
+        let command = tokio::task::spawn_blocking(hook).await.map_err(|error| error.to_string())?;
+        let command = command.map_err(|error| error.frames().join(": "))?;
         let command = command.ok_or_else(|| format!("component `{}` can't import images", live.planned.component))?;
-        let output = self.spawner.output(&Command::from(command)).await.map_err(|error| error.to_string())?;
+        let output = self.spawner.output(&command).await.map_err(|error| error.to_string())?;
         if output.code == 0 { Ok(()) } else { Err(output.stderr.trim().to_owned()) }
     }
 }

@@ -22,7 +22,6 @@ use crate::process::Spawner;
 use crate::sandbox::Boot;
 use board::Board;
 use instance::Live;
-use kubernix_core::abi::ComponentBox;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -30,7 +29,6 @@ use std::time::SystemTime;
 /// Everything that the parts of a running cluster share. One thread, so no locks.
 struct Cluster {
     boot: Boot,
-    components: Arc<Vec<ComponentBox>>,
     instances: Vec<Rc<Live>>,
     board: Board,
     spawner: Spawner,

@@ -6,9 +6,9 @@ use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
 use crate::graph::{self, Environment};
 use crate::network::{forward, netlink};
+use crate::plugins::Components;
 use crate::process::{Reaper, Spawner};
 use crate::sandbox::{Inside, Order};
-use kubernix_core::abi::ComponentBox;
 use kubernix_core::roles;
 use std::collections::BTreeSet;
 use std::io;
@@ -50,7 +50,7 @@ impl Sink for Watched {
 ///
 /// # Errors
 /// The engine itself can't start.
-pub fn run(inside: &Inside, components: Vec<ComponentBox>) -> io::Result<()> {
+pub fn run(inside: &Inside, components: &Components) -> io::Result<()> {
     inside.channel.set_nonblocking(true)?;
     let watched = Arc::new(Watched {
         file: FileSink::append(&inside.root.events())?,
@@ -84,7 +84,7 @@ struct Failure {
     timed_out: bool,
 }
 
-async fn live(inside: &Inside, components: Vec<ComponentBox>, watched: &Arc<Watched>) -> Result<End, Failure> {
+async fn live(inside: &Inside, components: &Components, watched: &Arc<Watched>) -> Result<End, Failure> {
     let text = |error: &dyn std::error::Error| Failure { error: chain(error), timed_out: false };
     let (wishes, mut inbox) = mpsc::unbounded_channel();
     listen(inside, &wishes).map_err(|error| text(&error))?;
@@ -195,15 +195,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn assemble(
     inside: &Inside,
-    components: Vec<ComponentBox>,
+    components: &Components,
     sink: Arc<dyn Sink>,
     reaper: Reaper,
 ) -> Result<Rc<Cluster>, graph::GraphError> {
     let environment = Arc::new(inside.boot.environment.clone());
-    let planned = graph::plan(&components, &inside.boot.slots, &environment)?;
+    let planned = graph::plan(components, &inside.boot.slots, &environment)?;
     Ok(Rc::new(Cluster {
         boot: inside.boot.clone(),
-        components: Arc::new(components),
         instances: planned.into_iter().map(|one| Rc::new(Live::new(one, &environment))).collect(),
         board: Default::default(),
         spawner: Spawner { reaper, path: search_path(&environment) },

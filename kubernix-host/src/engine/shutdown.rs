@@ -73,10 +73,9 @@ impl Cluster {
     }
 
     async fn before_stop(&self, live: &Rc<Live>) -> Option<String> {
-        let (components, context, index) = (self.components.clone(), live.planned.context.clone(), live.planned.index);
+        let (component, context) = (live.planned.registered.clone(), live.planned.context.clone());
         // Hooks are plain code that may wait; the reaper must go on meanwhile.
-        let hook = move || components[index].before_stop(&context.abi()).into_result().map_err(Error::from);
-        let why = match tokio::task::spawn_blocking(hook).await {
+        let why = match tokio::task::spawn_blocking(move || component.before_stop(&context)).await {
             Ok(Ok(())) => return None,
             Ok(Err(error)) => error.frames().join(": "),
             Err(error) => error.to_string(),

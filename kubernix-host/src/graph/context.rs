@@ -2,9 +2,8 @@
 
 use super::Environment;
 use crate::pki::Identity;
-use abi_stable::std_types::{ROption, RStr, RString};
-use kubernix_core::abi::{AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiNode, AbiOutput, AbiResult};
-use kubernix_core::abi_stable::{self, sabi_trait::TD_Opaque, sabi_types::RRef};
+use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult};
+use kubernix_core::abi_stable::std_types::{ROption, RStr, RString};
 use kubernix_core::{Command, Error, Output};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,11 +28,6 @@ pub struct InstanceContext {
 }
 
 impl InstanceContext {
-    /// The form in which components get it.
-    pub fn abi(&self) -> AbiContextRef<'_> {
-        AbiContextRef::from_ptr(RRef::new(self), TD_Opaque)
-    }
-
     /// Lets hooks run commands. Only the cluster's init can.
     pub fn set_runner(&self, runner: HookRunner) {
         let _ = self.runner.set(runner);

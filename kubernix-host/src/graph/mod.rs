@@ -15,7 +15,7 @@ pub use environment::{Environment, NodeSpec};
 pub use error::GraphError;
 pub use slots::{DEFAULT_SLOTS, catalogue, used};
 
-use kubernix_core::abi::ComponentBox;
+use crate::plugins::{Components, Registered};
 use kubernix_core::{Phase, Plan, Role, Wait};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -57,9 +57,9 @@ pub struct Instance {
     pub needs: Vec<Need>,
     /// What it wants.
     pub plan: Plan,
-    /// The component itself, for its hooks: index into the host's list.
+    /// The component itself, for its hooks.
     #[serde(skip)]
-    pub index: usize,
+    pub registered: Arc<Registered>,
     /// What it knows, for its hooks.
     #[serde(skip)]
     pub context: Arc<InstanceContext>,
@@ -82,7 +82,7 @@ impl Instance {
 /// # Errors
 /// An empty slot that something requires, a circle, or a component that refuses its context.
 pub fn plan(
-    components: &[ComponentBox],
+    components: &Components,
     slots: &BTreeMap<String, String>,
     environment: &Arc<Environment>,
 ) -> Result<Vec<Instance>, GraphError> {

@@ -1,7 +1,7 @@
 //! Instances of the chosen components, ordered by what they need.
 
 use super::{Environment, GraphError, Need, NodeSpec, RoleAt};
-use kubernix_core::abi::ComponentBox;
+use crate::plugins::Components;
 use kubernix_core::{Phase, Role, Scope, Wait, roles};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,29 +18,28 @@ pub(super) struct Draft {
 
 /// One draft for each place that a component has to be in.
 pub(super) fn expand(
-    components: &[ComponentBox],
+    components: &Components,
     chosen: &BTreeMap<Role, usize>,
     environment: &Environment,
 ) -> Result<Vec<Draft>, GraphError> {
     let used: BTreeSet<usize> = chosen.values().copied().collect();
     let mut drafts = Vec::new();
     for index in used {
-        let component = &components[index];
-        let (name, title) = (component.name().to_string(), component.title().to_string());
-        let places: Vec<Option<&NodeSpec>> = match component.scope() {
+        let component = &components[index].description;
+        let (name, title) = (&component.name, &component.title);
+        let places: Vec<Option<&NodeSpec>> = match component.scope {
             Scope::NODE => environment.nodes.iter().map(Some).collect(),
             _ => vec![None],
         };
         for node in places {
             let instance = node.map_or_else(|| title.clone(), |node| format!("{title} (node {})", node.index));
             let at = |role: &str| RoleAt { role: Role::new(role), node: node.map(|n| n.name.clone()) };
-            let filled =
-                component.provides().into_iter().filter(|r| chosen.get(&Role::new(r.as_str())) == Some(&index));
+            let filled = component.provides.iter().filter(|role| chosen.get(role) == Some(&index));
             drafts.push(Draft {
                 index,
                 component: name.clone(),
                 instance,
-                phase: component.phase(),
+                phase: component.phase,
                 node: node.cloned(),
                 provides: filled.map(|role| at(role.as_str())).collect(),
                 needs: Vec::new(),
@@ -53,8 +52,8 @@ pub(super) fn expand(
 }
 
 /// What a draft waits for: exactly what its component names, or else all that earlier phases hold.
-fn needs(components: &[ComponentBox], draft: &Draft, all: &[Draft]) -> Result<Vec<Need>, GraphError> {
-    let required = components[draft.index].requires();
+fn needs(components: &Components, draft: &Draft, all: &[Draft]) -> Result<Vec<Need>, GraphError> {
+    let required = &components[draft.index].description.requires;
     if required.is_empty() {
         let earlier = all.iter().filter(|other| other.phase < draft.phase);
         return Ok(earlier
@@ -64,7 +63,7 @@ fn needs(components: &[ComponentBox], draft: &Draft, all: &[Draft]) -> Result<Ve
     }
     let mut found = Vec::new();
     for requirement in required {
-        let role = Role::new(requirement.role.as_str());
+        let role = &requirement.role;
         if role.as_str() == roles::SANDBOX {
             continue; // The host's own: it stands before anything is run.
         }
@@ -73,11 +72,11 @@ fn needs(components: &[ComponentBox], draft: &Draft, all: &[Draft]) -> Result<Ve
             let at = RoleAt { role: role.clone(), node: node.clone() };
             all.iter().any(|other| other.provides.contains(&at)).then_some(at)
         };
-        let anywhere = || all.iter().flat_map(|other| &other.provides).find(|at| at.role == role).cloned();
+        let anywhere = || all.iter().flat_map(|other| &other.provides).find(|at| at.role == *role).cloned();
         let Some(at) = provided(&same_node).or_else(|| provided(&None)).or_else(anywhere) else {
-            let fits = |c: &&ComponentBox| c.provides().iter().any(|r| r.as_str() == role.as_str());
-            let candidates = components.iter().filter(fits).map(|c| c.name().to_string()).collect();
-            return Err(GraphError::Empty { role, by: draft.component.clone(), candidates });
+            let fitting = components.iter().filter(|component| component.provides(role.as_str()));
+            let candidates = fitting.map(|component| component.name().to_owned()).collect();
+            return Err(GraphError::Empty { role: role.clone(), by: draft.component.clone(), candidates });
         };
         found.push(Need { at, wait: requirement.wait });
     }

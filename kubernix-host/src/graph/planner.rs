@@ -2,15 +2,14 @@
 
 use super::order::Draft;
 use super::{Environment, GraphError, Instance, InstanceContext, RoleAt};
-use kubernix_core::abi::{AbiPlannerMut, ComponentBox};
-use kubernix_core::abi_stable::{sabi_trait::TD_Opaque, sabi_types::RMut};
+use crate::plugins::{Components, Registered};
 use kubernix_core::{Error, Plan, Role};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 pub(super) fn plan(
-    components: &[ComponentBox],
+    components: &Components,
     draft: Draft,
     chosen: &BTreeMap<Role, usize>,
     endpoints: &BTreeMap<RoleAt, String>,
@@ -23,20 +22,16 @@ pub(super) fn plan(
         environment: environment.clone(),
         component: draft.component.clone(),
         node: node.clone(),
-        binaries: component.binaries().into_iter().map(Into::into).collect(),
-        parameters: parameters(component, &draft.component, environment),
+        binaries: component.description.binaries.clone(),
+        parameters: parameters(component, environment),
         endpoints: (draft.needs.iter())
             .filter_map(|need| Some((need.at.role.to_string(), endpoints.get(&need.at)?.clone())))
             .collect(),
         filled: Arc::new(filled),
         runner: OnceLock::new(),
     });
-    let mut plan = Plan::default();
     let refuse = |source: Error| GraphError::Component { instance: draft.instance.clone(), source };
-    component
-        .plan(&context.abi(), &mut AbiPlannerMut::from_ptr(RMut::new(&mut plan), TD_Opaque))
-        .into_result()
-        .map_err(|error| refuse(error.into()))?;
+    let mut plan = component.plan(&context).map_err(refuse)?;
     let own: Vec<&str> = draft.provides.iter().map(|at| at.role.as_str()).collect();
     check(&plan, &own, &allowed(environment, &draft.component, node.as_deref())).map_err(refuse)?;
     plan.provides.retain(|endpoint| own.contains(&endpoint.role.as_str()));
@@ -47,16 +42,16 @@ pub(super) fn plan(
         node,
         needs: draft.needs,
         plan,
-        index: draft.index,
+        registered: component.clone(),
         context,
     })
 }
 
 /// Every declared parameter, and those that were given (which `spec::validate` has checked).
-fn parameters(component: &ComponentBox, name: &str, environment: &Environment) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> =
-        component.parameters().into_iter().map(|p| (p.name.into(), p.default.into())).collect();
-    all.extend(environment.parameters.get(name).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+fn parameters(component: &Registered, environment: &Environment) -> BTreeMap<String, String> {
+    let declared = component.description.parameters.iter();
+    let mut all: BTreeMap<String, String> = declared.map(|p| (p.name.clone(), p.default.clone())).collect();
+    all.extend(environment.parameters.get(component.name()).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
     all
 }
 

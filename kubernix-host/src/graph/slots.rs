@@ -1,10 +1,11 @@
 //! Which component fills which role. The one place that knows defaults.
 
 use super::GraphError;
+use crate::plugins::{Components, Registered};
 use crate::spec::{Catalogue, Entry};
 use kubernix_core::Role;
-use kubernix_core::abi::ComponentBox;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Who fills a role that more than one component could fill, unless the config says otherwise.
 pub const DEFAULT_SLOTS: &[(&str, &str)] = &[("datastore", "etcd"), ("cri", "crio"), ("proxy", "proxy")];
@@ -13,32 +14,33 @@ pub const DEFAULT_SLOTS: &[(&str, &str)] = &[("datastore", "etcd"), ("cri", "cri
 const NONE: &str = "none";
 
 /// What there is to choose from, for checking the config and for help.
-pub fn catalogue(components: &[ComponentBox]) -> Catalogue {
-    let entry = |component: &ComponentBox| Entry {
-        name: component.name().into(),
-        provides: component.provides().into_iter().map(Into::into).collect(),
-        binaries: component.binaries().into_iter().map(Into::into).collect(),
-        parameters: (component.parameters().into_iter())
-            .map(|p| (p.name.into(), p.help.into(), p.default.into()))
-            .collect(),
+pub fn catalogue(components: &Components) -> Catalogue {
+    let entry = |component: &Arc<Registered>| {
+        let said = &component.description;
+        let parameters = said.parameters.iter();
+        Entry {
+            name: said.name.clone(),
+            provides: said.provides.iter().map(ToString::to_string).collect(),
+            binaries: said.binaries.clone(),
+            parameters: parameters.map(|p| (p.name.clone(), p.help.clone(), p.default.clone())).collect(),
+        }
     };
     Catalogue { components: components.iter().map(entry).collect() }
 }
 
 /// The component, by index, that fills each role.
 pub(super) fn choose(
-    components: &[ComponentBox],
+    components: &Components,
     slots: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<Role, usize>, GraphError> {
     let mut by_name = BTreeMap::new();
     let mut providers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, component) in components.iter().enumerate() {
-        let name = component.name().to_string();
-        for role in component.provides() {
-            providers.entry(role.into()).or_default().push(index);
+        for role in &component.description.provides {
+            providers.entry(role.to_string()).or_default().push(index);
         }
-        if by_name.insert(name.clone(), index).is_some() {
-            return Err(GraphError::Duplicate(name));
+        if by_name.insert(component.name(), index).is_some() {
+            return Err(GraphError::Duplicate(component.name().to_owned()));
         }
     }
     let names = |indices: &[usize]| indices.iter().map(|i| components[*i].name().to_string()).collect::<Vec<_>>();
@@ -46,7 +48,7 @@ pub(super) fn choose(
     for (role, wanted) in slots {
         let fitting = providers.get(role).map(Vec::as_slice).unwrap_or_default();
         let (role, component) = (role.clone(), wanted.clone());
-        match by_name.get(wanted) {
+        match by_name.get(wanted.as_str()) {
             _ if wanted == NONE => {}
             None => return Err(GraphError::Unknown { role, component, candidates: names(fitting) }),
             Some(index) if !fitting.contains(index) => {
@@ -77,9 +79,9 @@ pub(super) fn choose(
 /// # Errors
 /// A slot is filled by what doesn't fit.
 pub fn used<'c>(
-    components: &'c [ComponentBox],
+    components: &'c Components,
     slots: &BTreeMap<String, String>,
-) -> Result<Vec<&'c ComponentBox>, GraphError> {
+) -> Result<Vec<&'c Registered>, GraphError> {
     let indices: std::collections::BTreeSet<usize> = choose(components, slots)?.into_values().collect();
-    Ok(indices.into_iter().map(|index| &components[index]).collect())
+    Ok(indices.into_iter().map(|index| &*components[index]).collect())
 }

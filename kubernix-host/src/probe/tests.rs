@@ -158,8 +158,8 @@ async fn commands_pass_by_exit_code_and_failures_show_their_last_line() {
             assert_eq!(command, Command::new("/bin/check", ["--all".to_owned()]));
             match run {
                 0 => Err(io::Error::from_raw_os_error(2)),
-                1 => Ok(Output { code: 3, stdout: String::new(), stderr: "first\nno quorum\n".into() }),
-                _ => Ok(Output { code: 0, stdout: String::new(), stderr: String::new() }),
+                1 => Ok(Output::new(3, "", "first\nno quorum\n")),
+                _ => Ok(Output::new(0, "", "")),
             }
         }
     });

@@ -139,7 +139,7 @@ impl Spawner {
         let (stdout, stderr) = tokio::join!(read(stdout), read(stderr));
         let exit = running.wait().await;
         std::mem::forget(guard);
-        Ok(Output { code: exit.code(), stdout: stdout.map_err(fail)?, stderr: stderr.map_err(fail)? })
+        Ok(Output::new(exit.code(), stdout.map_err(fail)?, stderr.map_err(fail)?))
     }
 
     #[allow(clippy::disallowed_methods)] // This is the module that starts programs.

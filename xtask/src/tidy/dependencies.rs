@@ -1,6 +1,6 @@
 //! Dependencies point one way, and the contract stands alone.
 
-use super::text::{code, product};
+use super::text::code;
 use super::{File, Finding};
 use crate::workspace::Package;
 
@@ -55,8 +55,9 @@ fn matches(pattern: &str, folder: &str) -> bool {
 pub fn contract(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut lines = 0;
-    for file in files.iter().filter(|file| file.path.starts_with(CORE) && file.path.ends_with(".rs")) {
-        lines += product(&file.content).filter(|(_, line)| !line.trim().is_empty()).count();
+    let is_product = |path: &str| path.starts_with(CORE) && path.ends_with(".rs") && !path.ends_with("/tests.rs");
+    for file in files.iter().filter(|file| is_product(&file.path)) {
+        lines += code(&file.content).count();
         for (number, line) in code(&file.content) {
             for module in ["fs", "process", "net"].iter().filter(|module| names(line, module)) {
                 let message =
@@ -67,7 +68,7 @@ pub fn contract(files: &[File]) -> Vec<Finding> {
     }
     if lines >= CORE_LINES {
         let message = format!(
-            "the contract has {lines} lines without blank ones and tests, and has to stay below {CORE_LINES}: whoever writes a \
+            "the contract has {lines} lines of code, and has to stay below {CORE_LINES}: whoever writes a \
              component reads it whole"
         );
         findings.push(Finding::new(CORE, None, message));

@@ -1,0 +1,142 @@
+//! A component as a host holds it: plain types in and out, wherever it comes from.
+
+use super::host_side::{with_context, with_planner};
+use super::{AbiContext, AbiPlanner, ComponentBox, adapter};
+use crate::{Command, Component, Error, Finding, Parameter, Phase, Requirement, Result, Role, Scope, is_name};
+
+/// What a component says of itself, checked: see [`Component`] for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Description {
+    /// Its unique name, a DNS label.
+    pub name: String,
+    /// The name that people read.
+    pub title: String,
+    /// The step of the boot order.
+    pub phase: Phase,
+    /// How many instances there are.
+    pub scope: Scope,
+    /// Roles that it fills: at least one.
+    pub provides: Vec<Role>,
+    /// Roles that it needs.
+    pub requires: Vec<Requirement>,
+    /// Binaries that it runs, its own program first.
+    pub binaries: Vec<String>,
+    /// Parameters that it reads.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A component as a host holds it. Every call is guarded on both sides: a panic of either is an error.
+pub struct Handle(ComponentBox);
+
+/// Makes a component ready for a host, as if it had been loaded.
+pub fn component<C: Component>(component: C) -> Handle {
+    Handle(adapter::boxed(component))
+}
+
+impl From<ComponentBox> for Handle {
+    fn from(component: ComponentBox) -> Self {
+        Self(component)
+    }
+}
+
+impl Handle {
+    /// Asks the component what it is, and refuses what can't be: names that aren't DNS labels, the same name twice, no role.
+    ///
+    /// # Errors
+    /// A panic of the component, or what is wrong with what it says.
+    pub fn describe(&self) -> Result<Description> {
+        let name = String::from(self.0.name().into_result()?);
+        label("its name", &name)?;
+        let description = Description {
+            title: self.0.title().into_result()?.into(),
+            phase: self.0.phase().into_result()?,
+            scope: self.0.scope().into_result()?,
+            provides: self.0.provides().into_result()?.into_iter().map(Role::new).collect(),
+            requires: self.0.requires().into_result()?.into_iter().map(Requirement::from).collect(),
+            binaries: self.0.binaries().into_result()?.into_iter().map(String::from).collect(),
+            parameters: self.0.parameters().into_result()?.into_iter().map(Parameter::from).collect(),
+            name,
+        };
+        description.check().map_err(|error| error.context(format!("component `{}`", description.name)))?;
+        Ok(description)
+    }
+
+    /// Has the component say its plan to a planner.
+    ///
+    /// # Errors
+    /// What the component says, or its panic.
+    pub fn plan(&self, ctx: &dyn AbiContext, planner: &mut dyn AbiPlanner) -> Result<()> {
+        let planned = with_context(ctx, |ctx| with_planner(planner, |planner| self.0.plan(ctx, planner)));
+        Ok(planned.into_result()?)
+    }
+
+    /// Has the component look at the host.
+    ///
+    /// # Errors
+    /// As [`Handle::plan`].
+    pub fn preflight(&self, ctx: &dyn AbiContext) -> Result<Vec<Finding>> {
+        let findings = with_context(ctx, |ctx| self.0.preflight(ctx)).into_result()?;
+        Ok(findings.into_iter().map(Finding::from).collect())
+    }
+
+    /// Has the component do what comes before its processes are ended.
+    ///
+    /// # Errors
+    /// As [`Handle::plan`].
+    pub fn before_stop(&self, ctx: &dyn AbiContext) -> Result<()> {
+        Ok(with_context(ctx, |ctx| self.0.before_stop(ctx)).into_result()?)
+    }
+
+    /// Asks the component for the command that imports an image.
+    ///
+    /// # Errors
+    /// As [`Handle::plan`].
+    pub fn import_image(&self, ctx: &dyn AbiContext, archive: &str, name: &str) -> Result<Option<Command>> {
+        let command = with_context(ctx, |ctx| self.0.import_image(ctx, archive.into(), name.into()));
+        Ok(command.into_result()?.map(Command::from).into_option())
+    }
+}
+
+impl Description {
+    fn check(&self) -> Result<()> {
+        if self.title.trim().is_empty() || self.title.contains(char::is_control) {
+            return Err(Error::invalid(format!("its title {:?} can't be read", self.title)));
+        }
+        if self.provides.is_empty() {
+            return Err(Error::invalid("it provides no role, so nothing could ever use it"));
+        }
+        let roles = || self.provides.iter().map(Role::as_str);
+        roles().chain(self.requires.iter().map(|r| r.role.as_str())).try_for_each(|role| label("a role", role))?;
+        once("role", roles())?;
+        once("requirement", self.requires.iter().map(|r| r.role.as_str()))?;
+        let parameters = || self.parameters.iter().map(|p| p.name.as_str());
+        parameters().try_for_each(|name| label("a parameter", name))?;
+        once("parameter", parameters())?;
+        let own = self.requires.iter().find(|required| self.provides.contains(&required.role));
+        match own {
+            Some(own) => Err(Error::invalid(format!("it requires role `{}`, which it provides itself", own.role))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn label(what: &str, name: &str) -> Result<()> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{what} is {name:?}, which is no DNS label (a-z, 0-9 and dashes, at most 63)")))
+}
+
+fn once<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Error::invalid(format!("it names {what} `{name}` twice")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

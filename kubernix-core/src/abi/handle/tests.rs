@@ -1,0 +1,151 @@
+//! Tests of a component's way over the boundary and back.
+
+use super::*;
+use crate::abi::{AbiCommand, AbiIdentity, AbiNode, AbiOutput, AbiResult};
+use crate::{Context, ErrorKind, Plan, Planner, Probe, Process};
+use abi_stable::std_types::{ROption, RStr, RString};
+
+/// Says of itself what it is made of.
+struct Says {
+    name: &'static str,
+    provides: Vec<&'static str>,
+    requires: Vec<&'static str>,
+    parameters: Vec<&'static str>,
+    panics_in: &'static str,
+}
+
+impl Says {
+    fn with(change: impl FnOnce(&mut Self)) -> Handle {
+        let (requires, parameters) = (Vec::new(), Vec::new());
+        let mut says = Self { name: "fine", provides: vec!["dns"], requires, parameters, panics_in: "" };
+        change(&mut says);
+        component(says)
+    }
+
+    fn maybe_panic(&self, method: &str) {
+        assert_ne!(self.panics_in, method, "on purpose");
+    }
+}
+
+impl Component for Says {
+    fn name(&self) -> &str {
+        self.maybe_panic("name");
+        self.name
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::ADDON
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        self.maybe_panic("provides");
+        self.provides.iter().copied().map(Role::new).collect()
+    }
+
+    fn requires(&self) -> Vec<Requirement> {
+        self.maybe_panic("requires");
+        self.requires.iter().copied().map(Requirement::ready).collect()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.parameters.iter().map(|name| Parameter::new(*name, "", "")).collect()
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        plan.process(Process::new("one", format!("/bin/{}", ctx.cluster())))?;
+        plan.provide("dns", ctx.parameter("zone")?, Probe::started())
+    }
+}
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        self.maybe_panic("drop");
+    }
+}
+
+fn refusal(change: impl FnOnce(&mut Says)) -> String {
+    Says::with(change).describe().unwrap_err().frames().join(": ")
+}
+
+#[test]
+fn what_can_not_be_is_refused_and_named() {
+    assert!(refusal(|c| c.name = "").starts_with("its name is \"\", which is no DNS label"));
+    assert!(refusal(|c| c.name = "../x").starts_with("its name is \"../x\""));
+    assert!(refusal(|c| c.provides.clear()).starts_with("component `fine`: it provides no role"));
+    assert!(refusal(|c| c.provides = vec!["No Such"]).contains("a role is \"No Such\", which is no DNS label"));
+    assert!(refusal(|c| c.provides = vec!["dns", "dns"]).ends_with("it names role `dns` twice"));
+    assert!(refusal(|c| c.requires = vec!["cri", "cri"]).ends_with("it names requirement `cri` twice"));
+    assert!(refusal(|c| c.parameters = vec!["a", "a"]).ends_with("it names parameter `a` twice"));
+    assert!(refusal(|c| c.requires = vec!["dns"]).ends_with("it requires role `dns`, which it provides itself"));
+    assert_eq!(Says::with(|_| ()).describe().unwrap().provides, [Role::new("dns")]);
+}
+
+#[test]
+fn a_panic_anywhere_is_an_error_that_names_the_method() {
+    for method in ["name", "provides", "requires"] {
+        let error = Says::with(|c| c.panics_in = method).describe().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PANIC, "{method}");
+        assert!(error.frames()[0].contains(&format!("`{method}` panicked")), "{:?}", error.frames());
+    }
+    drop(Says::with(|c| c.panics_in = "drop"));
+}
+
+/// A host with one defect: it panics when it is asked for a parameter, or for the cluster.
+struct Broken {
+    in_cluster: bool,
+}
+
+impl AbiContext for Broken {
+    fn cluster(&self) -> RString {
+        assert!(!self.in_cluster, "on purpose");
+        "test".into()
+    }
+    fn node(&self) -> AbiNode {
+        AbiNode::default()
+    }
+    fn address(&self, _: RStr<'_>) -> ROption<RString> {
+        ROption::RNone
+    }
+    fn directory(&self, _: RStr<'_>) -> ROption<RString> {
+        ROption::RNone
+    }
+    fn identity(&self, _: RStr<'_>) -> AbiResult<AbiIdentity> {
+        unreachable!("nobody asks")
+    }
+    fn kubeconfig(&self, _: RStr<'_>) -> AbiResult<RString> {
+        unreachable!("nobody asks")
+    }
+    fn host_file(&self, _: RStr<'_>) -> AbiResult<RString> {
+        unreachable!("nobody asks")
+    }
+    fn executable(&self, _: RStr<'_>) -> AbiResult<RString> {
+        unreachable!("nobody asks")
+    }
+    fn endpoint(&self, _: RStr<'_>) -> AbiResult<RString> {
+        unreachable!("nobody asks")
+    }
+    fn filled_by(&self, _: RStr<'_>) -> ROption<RString> {
+        ROption::RNone
+    }
+    fn parameter(&self, _: RStr<'_>) -> AbiResult<RString> {
+        panic!("on purpose")
+    }
+    fn fact(&self, _: RStr<'_>) -> ROption<RString> {
+        ROption::RNone
+    }
+    fn run(&self, _: AbiCommand) -> AbiResult<AbiOutput> {
+        unreachable!("nobody asks")
+    }
+}
+
+#[test]
+fn a_defect_of_the_host_is_an_error_of_the_call_and_not_the_end() {
+    let mut plan = Plan::default();
+    let error = Says::with(|_| ()).plan(&Broken { in_cluster: false }, &mut plan).unwrap_err();
+    assert_eq!(error.frames(), ["`parameter` panicked", "on purpose"]);
+    assert_eq!(plan.processes[0].program, "/bin/test");
+
+    let mut plan = Plan::default();
+    Says::with(|_| ()).plan(&Broken { in_cluster: true }, &mut plan).unwrap_err();
+    assert_eq!(plan.processes[0].program, "/bin/");
+}

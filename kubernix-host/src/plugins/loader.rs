@@ -1,0 +1,147 @@
+//! Loads a shared library as a plugin: looks at the file, at its header and at its types, and only then calls it.
+//!
+//! A library stays loaded until this process ends. This module must not know where files come from, nor what they are for.
+
+use super::elf::{self, ElfError};
+use super::layout;
+use abi_stable::StableAbi;
+use abi_stable::library::{
+    AbiHeader, AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL, RootModule, RootModuleError,
+};
+use abi_stable::sabi_types::VersionNumber;
+use kubernix_core::abi::{Handle, PluginRef, host_log};
+use kubernix_core::{Error, abi_stable};
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use std::path::{Path, PathBuf};
+
+/// A component that came out of a file.
+pub struct Loaded {
+    /// The component.
+    pub handle: Handle,
+    /// The plugin's own version.
+    pub version: String,
+    /// The version of the contract that it was built with.
+    pub contract: String,
+}
+
+/// Why a file isn't loaded. The path comes first.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", .path.display())]
+pub struct LoadError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: LoadProblem,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadProblem {
+    /// It isn't a library for this machine.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// The dynamic linker refuses it.
+    #[error("can't be loaded: {0}")]
+    Linker(String),
+    /// It isn't a plugin.
+    #[error("is a shared library but not a plugin (it exports no plugin header)")]
+    NoHeader,
+    /// Its header is of another generation.
+    #[error("built with abi_stable ABI {}.{}, this host needs {}.{}", .theirs.0, .theirs.1, .ours.0, .ours.1)]
+    OtherAbi {
+        /// Major and minor of the plugin's.
+        theirs: (u32, u32),
+        /// Major and minor of the host's.
+        ours: (u32, u32),
+    },
+    /// It is somebody else's plugin.
+    #[error("is a plugin of another program ({0})")]
+    OtherProgram(String),
+    /// Its contract is another one.
+    #[error("built for plugin interface {theirs}, this host has {ours}: the major versions must be equal")]
+    OtherMajor {
+        /// The plugin's.
+        theirs: VersionNumber,
+        /// The host's.
+        ours: VersionNumber,
+    },
+    /// Its types are others.
+    #[error("built for plugin interface {theirs}, this host has {ours}, and the two disagree: {}", .differences.join("; "))]
+    OtherLayout {
+        /// The plugin's.
+        theirs: VersionNumber,
+        /// The host's.
+        ours: VersionNumber,
+        /// What differs.
+        differences: Vec<String>,
+    },
+    /// It was loaded and doesn't work.
+    #[error("doesn't start: {0}")]
+    Broken(String),
+}
+
+/// Loads a plugin and makes its component.
+///
+/// # Errors
+/// See [`LoadProblem`]. Whatever it is, this process goes on.
+pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+    try_load(path).map_err(|problem| LoadError { path: path.to_owned(), problem })
+}
+
+fn try_load(path: &Path) -> Result<Loaded, LoadProblem> {
+    elf::check(path)?;
+    let header = header(path)?.upgrade().map_err(|error| match error {
+        LibraryError::InvalidAbiHeader(theirs) => {
+            let ours = AbiHeader::VALUE;
+            let pair = |header: AbiHeader| (header.abi_major, header.abi_minor);
+            LoadProblem::OtherAbi { theirs: pair(theirs), ours: pair(ours) }
+        }
+        other => LoadProblem::Broken(other.to_string()),
+    })?;
+    let program = header.root_mod_consts().name();
+    if program.as_str() != PluginRef::NAME {
+        return Err(LoadProblem::OtherProgram(program.as_str().to_owned()));
+    }
+    let broken = |error: abi_stable::sabi_types::ParseVersionError| LoadProblem::Broken(error.to_string());
+    let theirs = VersionNumber::new(header.version_strings()).map_err(broken)?;
+    let ours = VersionNumber::new(PluginRef::VERSION_STRINGS).map_err(broken)?;
+    if theirs.major != ours.major {
+        return Err(LoadProblem::OtherMajor { theirs, ours });
+    }
+    let layout = header.layout().ok_or_else(|| LoadProblem::Broken("it carries no type layout".into()))?;
+    let is_older = (theirs.minor, theirs.patch) < (ours.minor, ours.patch);
+    layout::compare(<PluginRef as StableAbi>::LAYOUT, layout, is_older)
+        .map_err(|differences| LoadProblem::OtherLayout { theirs, ours, differences })?;
+    // SAFETY: the layouts of the module and of all that it leads to have just been compared.
+    let module = unsafe { header.unchecked_layout::<PluginRef>() }.map_err(|error| match error {
+        RootModuleError::Returned(error) => LoadProblem::Broken(error.to_string()),
+        RootModuleError::Unwound => LoadProblem::Broken("it panicked".into()),
+    })?;
+    module.join()(host_log());
+    let component = module.component()().into_result();
+    let component = component.map_err(|error| LoadProblem::Broken(Error::from(error).frames().join(": ")))?;
+    let (version, contract) = (module.version().to_string(), theirs.to_string());
+    Ok(Loaded { handle: Handle::from(component), version, contract })
+}
+
+/// The header that every plugin exports. All symbols are bound at once: what is missing is said now, and by name.
+fn header(path: &Path) -> Result<AbiHeaderRef, LoadProblem> {
+    // SAFETY: this runs the library's initialisers, as the user who installed it wants; `elf::check` kept out what would
+    // end this process, and the caller what others could have written.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
+    let library = library.map_err(|error| LoadProblem::Linker(said(&error, path)))?;
+    // SAFETY: under this name abi_stable's headers lie, whose first part, all that is read before `upgrade`, never changes.
+    let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) };
+    let header = header.map(|symbol| *symbol).map_err(|_| LoadProblem::NoHeader);
+    // Components point into it for as long as this process lives.
+    std::mem::forget(library);
+    header
+}
+
+/// What the dynamic linker said, without the path, which comes first anyway.
+fn said(error: &libloading::Error, path: &Path) -> String {
+    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let text = chain.last().map(ToString::to_string).unwrap_or_default();
+    let prefix = format!("{}: ", path.display());
+    text.strip_prefix(&prefix).unwrap_or(&text).to_owned()
+}
