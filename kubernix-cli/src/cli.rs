@@ -95,6 +95,9 @@ pub struct BootArgs {
     /// What routes Services: short for --set proxy=NAME
     #[arg(long, value_name = "COMPONENT")]
     pub proxy: Option<String>,
+    /// A plugin, or a directory of plugins, that is looked at before all others; can be repeated
+    #[arg(long = "plugin", value_name = "FILE|DIR")]
+    pub plugins: Vec<PathBuf>,
     /// Doesn't install missing host packages: prints the command and stops
     #[arg(long)]
     pub no_install: bool,

@@ -19,6 +19,7 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
         port: args.port,
         cache_dir: args.cache_dir.clone(),
         install: args.no_install.then_some(false),
+        plugins: (!args.plugins.is_empty()).then(|| args.plugins.clone()),
         boot_timeout_s: args.boot_timeout,
         ..global(flags)
     };

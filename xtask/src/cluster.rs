@@ -1,8 +1,8 @@
 //! `cargo xtask cluster ...`: the `kubernix` of this checkout, as if it were installed.
 
-use crate::run;
 use crate::workspace::{Workspace, library_path};
-use anyhow::{Context, Result};
+use crate::{plugin, run};
+use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
@@ -12,6 +12,8 @@ use std::process::ExitCode;
 #[command(disable_help_flag = true)]
 pub struct Args {
     /// A command of `kubernix` and its arguments: up, status, kubectl, shell, enter, logs, stop, down, list, ...
+    ///
+    /// `--plugins all` (or names, separated by commas) takes these components out of `kubernix` and loads them as plugins.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<OsString>,
 }
@@ -19,9 +21,17 @@ pub struct Args {
 /// Builds `kubernix` and becomes it: signals, terminal and exit code are its own.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    let kubernix = workspace.build()?;
+    let (mut args, plugins) = split(&args.args)?;
+    let kubernix = match plugins {
+        None => workspace.build()?,
+        Some(names) => {
+            let libraries = plugin::build(&workspace, &names)?;
+            args.extend(libraries.into_iter().flat_map(|path| [OsString::from("--plugin"), path.into()]));
+            workspace.build_without(&names)?
+        }
+    };
     let mut command = run::command(&kubernix);
-    command.args(&args.args);
+    command.args(&args);
     // What `cargo run` sets for xtask is nobody's business in a cluster, or in its shell.
     run::forget_cargo(&mut command);
     if let Ok(value) = std::env::var("LD_LIBRARY_PATH") {
@@ -34,6 +44,25 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Err(error).with_context(|| format!("can't run {}", kubernix.display()))
 }
 
+/// What goes to `kubernix`, and the components that are to be plugins: none named means all.
+fn split(args: &[OsString]) -> Result<(Vec<OsString>, Option<Vec<String>>)> {
+    const FLAG: &str = "--plugins";
+    let own = args
+        .iter()
+        .take_while(|arg| *arg != "--")
+        .position(|arg| arg.to_str().is_some_and(|arg| arg == FLAG || arg.starts_with(&format!("{FLAG}="))));
+    let Some(at) = own else { return Ok((args.to_vec(), None)) };
+    let mut rest = args.to_vec();
+    let flag = rest.remove(at);
+    let value = match flag.to_string_lossy().split_once('=') {
+        Some((_, value)) => value.to_owned(),
+        None if at < rest.len() => rest.remove(at).to_string_lossy().into_owned(),
+        None => bail!("{FLAG} needs a value: `all`, or names of components separated by commas"),
+    };
+    let names = if value == "all" { Vec::new() } else { value.split(',').map(str::to_owned).collect() };
+    Ok((rest, Some(names)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +72,19 @@ mod tests {
     struct Cli {
         #[command(flatten)]
         args: Args,
+    }
+
+    #[test]
+    fn plugins_are_for_xtask_and_the_rest_is_not() {
+        let split = |words: &[&str]| split(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        let words = |rest: Vec<OsString>| rest.iter().map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>();
+        let (rest, names) = split(&["up", "--plugins", "crio,etcd", "--name", "a"]).unwrap();
+        assert_eq!((words(rest).join(" "), names), ("up --name a".into(), Some(vec!["crio".into(), "etcd".into()])));
+        let (rest, names) = split(&["up", "--plugins=all"]).unwrap();
+        assert_eq!((words(rest).join(" "), names), ("up".into(), Some(vec![])));
+        let (rest, names) = split(&["kubectl", "--", "--plugins", "x"]).unwrap();
+        assert_eq!((words(rest).join(" "), names), ("kubectl -- --plugins x".into(), None));
+        assert!(split(&["up", "--plugins"]).is_err());
     }
 
     #[test]

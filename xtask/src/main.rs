@@ -6,6 +6,7 @@
 
 mod bench;
 mod cluster;
+mod plugin;
 mod run;
 mod test;
 mod tidy;
@@ -28,6 +29,8 @@ struct Args {
 enum Task {
     /// Build `kubernix` and run it with these arguments: `cluster up`, `cluster kubectl -- get pods`.
     Cluster(cluster::Args),
+    /// Build components of this checkout as plugins: `plugin build crio`.
+    Plugin(plugin::Args),
     /// Run everything that has to hold before a change lands.
     Test(test::Args),
     /// Check the invariants that ARCHITECTURE.md promises and no compiler knows.
@@ -39,6 +42,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Cluster(args) => cluster::run(&args),
+        Task::Plugin(args) => plugin::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),
         Task::Bench(args) => bench::run(&args),

@@ -72,7 +72,28 @@ impl Workspace {
 
     /// Builds `kubernix` and returns its path: without a word where it is fresh, with cargo's progress where not.
     pub fn build(&self) -> Result<PathBuf> {
+        self.build_with(self.build_command())
+    }
+
+    /// Builds `kubernix` without these components (none named: without any), beside the usual one, and returns its path.
+    pub fn build_without(&self, components: &[String]) -> Result<PathBuf> {
+        let kept = crate::plugin::names(self)
+            .into_iter()
+            .filter(|name| !components.is_empty() && !components.iter().any(|without| without == name));
+        let kept = kept.collect::<Vec<_>>();
         let mut build = self.build_command();
+        build.args(["--no-default-features", "--features", &kept.join(",")]);
+        let built = self.build_with(build)?;
+        // The usual one is put back into this place by the next build.
+        let without = if components.is_empty() { "all".to_owned() } else { components.join("-") };
+        let own = self.scratch(&format!("without-{without}"))?.join("kubernix");
+        let new = own.with_extension("new");
+        std::fs::copy(&built, &new).with_context(|| format!("can't copy {}", built.display()))?;
+        std::fs::rename(&new, &own).with_context(|| format!("can't write {}", own.display()))?;
+        Ok(own)
+    }
+
+    fn build_with(&self, mut build: Command) -> Result<PathBuf> {
         if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
             build.env("CARGO_TERM_COLOR", "always");
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -84,6 +84,10 @@ impl Reader<'_> {
             (Key::Port | Key::BootTimeout, _) => ("a number", String::new()),
             (Key::Install, DeValue::Boolean(yes)) => ("", yes.to_string()),
             (Key::Install, _) => ("true or false", String::new()),
+            (Key::Plugins | Key::PluginPath, DeValue::Array(paths)) => match paths_of(paths) {
+                Some(paths) => ("", super::value::show_paths(&paths)),
+                None => ("a list of paths in quotes", String::new()),
+            },
             (_, DeValue::String(text)) => ("", text.to_string()),
             _ => ("text in quotes", String::new()),
         };
@@ -129,6 +133,10 @@ impl Reader<'_> {
 }
 
 /// What a value is, with its article.
+fn paths_of(array: &toml::de::DeArray<'_>) -> Option<Vec<PathBuf>> {
+    array.iter().map(|path| path.get_ref().as_str().map(PathBuf::from)).collect()
+}
+
 fn kind(value: &Value<'_>) -> String {
     let name = value.get_ref().type_str();
     format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
@@ -148,11 +156,16 @@ const HEADER: &str = "\
 
 /// What is saved of settings.
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Saved<'a> {
     name: &'a str,
     cidr: Ipv4Net,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    plugins: &'a [PathBuf],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    plugin_path: &'a [PathBuf],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     slots: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -160,7 +173,7 @@ struct Saved<'a> {
 }
 
 pub(super) fn render(settings: &Settings) -> String {
-    let Settings { name, cidr, port, slots, components, .. } = settings;
-    let saved = Saved { name, cidr: *cidr, port: *port, slots, components };
+    let Settings { name, cidr, port, plugins, plugin_path, slots, components, .. } = settings;
+    let saved = Saved { name, cidr: *cidr, port: *port, plugins, plugin_path, slots, components };
     HEADER.to_owned() + &toml::to_string(&saved).expect("a table of texts and numbers is TOML")
 }

@@ -14,6 +14,8 @@ pub(super) enum Key {
     CacheDir,
     Install,
     BootTimeout,
+    Plugins,
+    PluginPath,
     /// The component that fills this role.
     Slot(String),
     /// A component's parameter.
@@ -22,8 +24,17 @@ pub(super) enum Key {
 
 impl Key {
     /// All but slots and parameters.
-    pub const PLAIN: [Self; 7] =
-        [Self::Name, Self::Root, Self::Cidr, Self::Port, Self::CacheDir, Self::Install, Self::BootTimeout];
+    pub const PLAIN: [Self; 9] = [
+        Self::Name,
+        Self::Root,
+        Self::Cidr,
+        Self::Port,
+        Self::CacheDir,
+        Self::Install,
+        Self::BootTimeout,
+        Self::Plugins,
+        Self::PluginPath,
+    ];
 
     /// The plain setting of this name in `kubernix.toml`.
     pub fn plain(name: &str) -> Option<Self> {
@@ -41,6 +52,7 @@ impl Key {
             Self::Slot(role) => format!("--set {role}"),
             Self::Parameter(component, name) => format!("--set {component}.{name}"),
             Self::Install if value == "false" => "--no-install".into(),
+            Self::Plugins => "--plugin".into(),
             plain => format!("--{plain}"),
         })
     }
@@ -65,6 +77,8 @@ impl fmt::Display for Key {
             Self::CacheDir => f.write_str("cache-dir"),
             Self::Install => f.write_str("install"),
             Self::BootTimeout => f.write_str("boot-timeout"),
+            Self::Plugins => f.write_str("plugins"),
+            Self::PluginPath => f.write_str("plugin-path"),
             Self::Slot(role) => write!(f, "slots.{role}"),
             Self::Parameter(component, name) => write!(f, "components.{component}.{name}"),
         }

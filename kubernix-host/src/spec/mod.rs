@@ -57,6 +57,10 @@ pub struct Settings {
     pub install: bool,
     /// How long a boot may take, in seconds.
     pub boot_timeout_s: u64,
+    /// Plugins, and directories of them, that are looked at first.
+    pub plugins: Vec<PathBuf>,
+    /// Further plugins and directories, looked at after those.
+    pub plugin_path: Vec<PathBuf>,
 }
 
 /// Settings, and how they came about.
@@ -116,6 +120,8 @@ impl Settings {
             (Key::CacheDir, path(&self.cache_dir)),
             (Key::Install, self.install.to_string()),
             (Key::BootTimeout, self.boot_timeout_s.to_string()),
+            (Key::Plugins, value::show_paths(&self.plugins)),
+            (Key::PluginPath, value::show_paths(&self.plugin_path)),
         ];
         entries.extend(self.slots.iter().map(|(role, component)| (Key::Slot(role.clone()), component.clone())));
         for (component, parameters) in &self.components {

@@ -37,6 +37,10 @@ pub struct Partial {
     pub install: Option<bool>,
     /// How long a boot may take, in seconds.
     pub boot_timeout_s: Option<u64>,
+    /// Plugins, and directories of them, that are looked at first.
+    pub plugins: Option<Vec<PathBuf>>,
+    /// Further plugins and directories, looked at after those.
+    pub plugin_path: Option<Vec<PathBuf>>,
     /// The configuration file to read.
     pub config: Option<PathBuf>,
     /// Where values came from, by key. Those of flags are made up from the key where they are missing.
@@ -111,6 +115,8 @@ impl Partial {
             Key::CacheDir => self.cache_dir = Some(text.into()),
             Key::Install => self.install = Some(value::parse_bool(text)?),
             Key::BootTimeout => self.boot_timeout_s = Some(value::parse_seconds(text)?),
+            Key::Plugins => self.plugins = Some(value::parse_paths(text)),
+            Key::PluginPath => self.plugin_path = Some(value::parse_paths(text)),
             Key::Slot(role) => {
                 self.slots.insert(value::parse_word(&role)?, value::parse_word(text)?);
             }
@@ -134,6 +140,11 @@ impl Partial {
         for (key, path) in [(Key::Root, &mut self.root), (Key::CacheDir, &mut self.cache_dir)] {
             if let Some(path) = path {
                 *path = absolute(path, directory, home).map_err(|reason| Error::value(at(key), reason))?;
+            }
+        }
+        for (key, paths) in [(Key::Plugins, &mut self.plugins), (Key::PluginPath, &mut self.plugin_path)] {
+            for path in paths.iter_mut().flatten() {
+                *path = absolute(path, directory, home).map_err(|reason| Error::value(at(key.clone()), reason))?;
             }
         }
         for (component, parameters) in &mut self.components {

@@ -1,5 +1,6 @@
 //! From what each source says to one value for each setting.
 
+use super::value::show_paths;
 use super::{
     DEFAULT_BOOT_TIMEOUT_S, DEFAULT_CIDR, DEFAULT_NAME, Defaults, Error, Key, Origin, Partial, Resolved, Settings,
 };
@@ -85,6 +86,10 @@ pub fn resolve_with(
         boot_timeout_s: settled
             .pick(Key::BootTimeout, |given| given.boot_timeout_s, u64::to_string)
             .unwrap_or(DEFAULT_BOOT_TIMEOUT_S),
+        plugins: settled.pick(Key::Plugins, |given| given.plugins.clone(), |it| show_paths(it)).unwrap_or_default(),
+        plugin_path: settled
+            .pick(Key::PluginPath, |given| given.plugin_path.clone(), |it| show_paths(it))
+            .unwrap_or_default(),
         name,
         root,
     };

@@ -80,3 +80,12 @@ pub(super) fn absolute(path: &Path, directory: &Path, home: Option<&Path>) -> Re
 pub(super) fn absolute_text(text: &str, directory: &Path, home: Option<&Path>) -> Result<String, String> {
     Ok(absolute(Path::new(text), directory, home)?.to_string_lossy().into_owned())
 }
+/// Paths separated by colons, as in PATH.
+pub(super) fn parse_paths(text: &str) -> Vec<PathBuf> {
+    std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty()).collect()
+}
+
+/// Paths as [`parse_paths`] reads them.
+pub(super) fn show_paths(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(":")
+}
