@@ -8,6 +8,7 @@ use crate::workspace::Package;
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("kubernix-core", &[], &[]),
     ("components/*", &["kubernix-core"], &["kubernix-testkit"]),
+    ("plugins/*", &["kubernix-core", "components/*"], &[]),
     ("images/*", &[], &[]),
     ("kubernix-testkit", &["kubernix-core"], &[]),
     ("kubernix-host", &["kubernix-core", "images/*"], &["kubernix-testkit"]),
