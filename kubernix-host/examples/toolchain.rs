@@ -3,7 +3,7 @@
 //! `cargo run -p kubernix-host --example toolchain -- CACHE_DIR [--no-install] [NAME...]`
 
 use kubernix_host::events::{Event, Sink};
-use kubernix_host::toolchain::{self, Options, Request};
+use kubernix_host::toolchain::{self, Options, Request, Table};
 use std::time::Instant;
 
 struct Print(Instant);
@@ -20,10 +20,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cache_dir = arguments.next().ok_or("which cache directory?")?.into();
     let (switches, mut names): (Vec<String>, Vec<String>) = arguments.partition(|argument| argument.starts_with("--"));
     if names.is_empty() {
-        names = toolchain::known().into_iter().map(|tool| tool.name).collect();
+        names = toolchain::known(Table::embedded()).into_iter().map(|tool| tool.name).collect();
     }
     let options = Options { cache_dir, install: !switches.iter().any(|switch| switch == "--no-install") };
-    let resolution = toolchain::resolve(&Request { names, ..Request::default() }, &options, &Print(begun));
+    let resolution =
+        toolchain::resolve(Table::embedded(), &Request { names, ..Request::default() }, &options, &Print(begun));
     let took = begun.elapsed();
     match resolution {
         Ok(resolution) => println!("{}", serde_json::to_string_pretty(&resolution)?),
