@@ -11,6 +11,7 @@ pub mod graph;
 pub mod images;
 pub mod network;
 pub mod pki;
+pub mod plugins;
 pub mod probe;
 pub mod process;
 pub mod root;
