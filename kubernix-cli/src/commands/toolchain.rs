@@ -19,7 +19,7 @@ impl App {
     }
 
     pub(super) fn toolchain_list(&self) -> Result<()> {
-        output::show(self.output(), &toolchain::known(), |tools| known(tools))
+        output::show(self.output(), &toolchain::known(toolchain::Table::embedded()), |tools| known(tools))
     }
 }
 

@@ -119,7 +119,7 @@ impl Host {
             any_version: of_any_version(settings, &self.catalogue()),
         };
         let options = toolchain::Options { cache_dir: settings.cache_dir.clone(), install: settings.install };
-        Ok(toolchain::resolve(&request, &options, sink)?)
+        Ok(toolchain::resolve(toolchain::Table::embedded(), &request, &options, sink)?)
     }
 
     fn boot(

@@ -7,9 +7,10 @@
 use super::cache::{self, Workshop};
 use super::command;
 use super::needs;
+use super::pins::Pins;
 use super::progress::{self, Line, Progress};
 use super::provider::{Done, Found, Offer, Provider, Session, Wanted};
-use super::table::{self, GoModule, Pins, ToolSpec};
+use super::table::{GoModule, ToolSpec};
 use super::version;
 use crate::events::{Event, ToolState};
 use semver::Version;
@@ -51,7 +52,7 @@ impl Provider for Go {
 
     fn offer(&self, wanted: Wanted<'_>, session: &Session<'_>) -> Offer {
         let Some(spec) = wanted.spec else { return Offer::Silent };
-        let Some(pins) = spec.go.as_deref().and_then(table::pins) else { return Offer::Silent };
+        let Some(pins) = spec.go.as_deref().and_then(|module| session.table.pins(module)) else { return Offer::Silent };
         let needed = pins.go_version();
         match self.compiler.get_or_init(|| Compiler::find(session)) {
             Err(reason) => {
@@ -125,14 +126,6 @@ impl Compiler {
     }
 }
 
-impl Pins {
-    /// The Go release that the pin module asks for.
-    fn go_version(&self) -> Version {
-        let line = self.go_mod.lines().find_map(|line| line.strip_prefix("go "));
-        line.and_then(|text| version::parse(text.trim())).unwrap_or(FIRST_TO_SWITCH)
-    }
-}
-
 /// A tool to build.
 struct Job<'a> {
     place: usize,
@@ -147,7 +140,7 @@ fn fail(jobs: &[Job<'_>], error: &str, done: &mut Done<'_>) {
 
 /// Builds tools of one pin module.
 fn build_module(compiler: &Compiler, name: &str, mut jobs: Vec<Job<'_>>, session: &Session<'_>, done: &mut Done<'_>) {
-    let (Some(module), Some(pins)) = (session.table.go.get(name), table::pins(name)) else {
+    let (Some(module), Some(pins)) = (session.table.go.get(name), session.table.pins(name)) else {
         return fail(&jobs, &format!("there are no pins for {name}"), done);
     };
     let waiting = || {
@@ -167,7 +160,7 @@ fn build_module(compiler: &Compiler, name: &str, mut jobs: Vec<Job<'_>>, session
         None => true,
     });
     let build = Build { compiler, module, needed: pins.go_version(), dir: workshop.dir(), session };
-    if let Err(error) = build.write_pins(&pins) {
+    if let Err(error) = build.write_pins(pins) {
         return fail(&jobs, &error, done);
     }
     let (c, go): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.spec.c_sources.is_some());
@@ -192,8 +185,8 @@ struct Build<'a> {
 
 impl Build<'_> {
     fn write_pins(&self, pins: &Pins) -> Result<(), String> {
-        let write = |name, text| fs::write(self.dir.join(name), text);
-        let written = write("go.mod", pins.go_mod).and_then(|()| write("go.sum", pins.go_sum));
+        let write = |name, text: &str| fs::write(self.dir.join(name), text);
+        let written = write("go.mod", &pins.go_mod).and_then(|()| write("go.sum", &pins.go_sum));
         written.and_then(|()| fs::create_dir(self.dir.join("out"))).map_err(|e| self.unwritable(&e))
     }
 

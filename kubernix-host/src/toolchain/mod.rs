@@ -1,6 +1,6 @@
 //! The toolchain: which binaries a cluster needs, in which versions, and where they come from.
 //!
-//! One table ([`known`]) names every tool; *providers* are asked in order: `path`, `cache`, `go`, `host package`.
+//! One table ([`Table`]) names every tool, ours and those that manifests of plugins add; *providers* are asked in order: `path`, `cache`, `go`, `host package`.
 //! What nobody can supply comes back as one error that lists all of it with what each provider said. [`resolve`] on a
 //! machine where everything is in place runs no program and costs a few milliseconds.
 //!
@@ -11,11 +11,13 @@ mod answers;
 mod cache;
 mod command;
 mod error;
+mod extend;
 mod go;
 mod host_package;
 mod needs;
 mod overrides;
 mod path;
+mod pins;
 mod progress;
 mod provider;
 mod resolver;
@@ -25,6 +27,9 @@ mod tests;
 mod version;
 
 pub use error::{Error, MissingTool, OverrideError, OverrideProblem};
+pub use extend::{Conflict, Section, Unsound};
+pub use pins::Pins;
+pub use table::{GoModule, Need, Table, ToolSpec};
 
 use crate::events::Sink;
 use serde::{Deserialize, Serialize};
@@ -34,7 +39,7 @@ use std::path::PathBuf;
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// Tools by name, see [`known`]: `crio`, `cni`, or one program of a group, `bridge`. A name that the table
+    /// Tools by name, see [`Table`]: `crio`, `cni`, or one program of a group, `bridge`. A name that the table
     /// doesn't have is looked for on PATH, in any version.
     pub names: Vec<String>,
     /// The user's own binaries by tool name; a directory for a group. Tools that aren't asked for are left out.
@@ -90,25 +95,28 @@ pub struct Known {
     pub version: Option<String>,
     /// The versions that are taken from PATH or a host package, as a semver requirement.
     pub requires: Option<String>,
+    /// The manifest that added it; none for our own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<PathBuf>,
 }
 
-/// All tools of the table, by name.
-pub fn known() -> Vec<Known> {
-    let table = table::Table::embedded();
-    let entry = |(name, spec): (&String, &table::ToolSpec)| Known {
+/// All tools of a table, by name.
+pub fn known(table: &Table) -> Vec<Known> {
+    let entry = |(name, spec): (&String, &ToolSpec)| Known {
         name: name.clone(),
         programs: if spec.is_group() { spec.programs(name) } else { Vec::new() },
         version: table.version(spec).map(ToString::to_string),
         requires: spec.requires.as_ref().map(ToString::to_string),
+        manifest: table.source(name).map(Into::into),
     };
     table.tool.iter().map(entry).collect()
 }
 
-/// Gets all tools of a request, building and installing what isn't there yet.
+/// Gets all tools of a request as the table says, building and installing what isn't there yet.
 ///
 /// # Errors
 /// [`Error::Overrides`] with every override that doesn't fit; [`Error::Missing`] with every tool that no provider can
 /// supply, before anything slow is begun where that can be told.
-pub fn resolve(request: &Request, options: &Options, sink: &dyn Sink) -> Result<Resolution, Error> {
-    resolver::resolve(table::Table::embedded(), request, options, sink)
+pub fn resolve(table: &Table, request: &Request, options: &Options, sink: &dyn Sink) -> Result<Resolution, Error> {
+    resolver::resolve(table, request, options, sink)
 }

@@ -1,39 +1,17 @@
-//! The table of tools and the pins that belong to it, both carried inside of the binary.
+//! The table of tools and the pins that belong to it. Ours is carried inside of the binary; manifests add to it.
 //!
 //! This module must not look at the machine: it is data, read once.
 
+use super::pins::{self, Pins};
 use semver::{Version, VersionReq};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{LazyLock, OnceLock};
 
-/// A pin module's go.mod and go.sum.
-pub struct Pins {
-    /// The text of go.mod.
-    pub go_mod: &'static str,
-    /// The text of go.sum.
-    pub go_sum: &'static str,
-}
-
-macro_rules! pins {
-    ($($name:literal),+) => {
-        /// The pin module of this name.
-        pub fn pins(name: &str) -> Option<Pins> {
-            match name {
-                $($name => Some(Pins {
-                    go_mod: include_str!(concat!("../../../toolchain/", $name, "/go.mod")),
-                    go_sum: include_str!(concat!("../../../toolchain/", $name, "/go.sum")),
-                }),)+
-                _ => None,
-            }
-        }
-    };
-}
-pins!("cni", "crictl", "crio", "etcd", "kubernetes", "runc");
-
-/// See `toolchain/tools.toml`, which explains every field.
-#[derive(Debug, Deserialize)]
+/// Tools and how each is got. See `toolchain/tools.toml`, which explains every field.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Go pin modules.
@@ -42,12 +20,18 @@ pub struct Table {
     pub tool: BTreeMap<String, ToolSpec>,
     /// Build requirements.
     pub need: BTreeMap<String, Need>,
+    /// The files that added entries, by `SECTION.NAME`; what isn't here is our own.
+    #[serde(skip)]
+    pub(super) sources: BTreeMap<String, PathBuf>,
 }
 
 /// How the tools of a pin module are built.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoModule {
+    /// In a manifest, the directory of its go.mod and go.sum, below the manifest's own.
+    #[serde(rename = "pins")]
+    pub pins_dir: Option<String>,
     /// What its tools report.
     pub version: Version,
     /// Whether it is built with cgo.
@@ -64,10 +48,13 @@ pub struct GoModule {
     /// The hash of pins and flags, once it is known.
     #[serde(skip)]
     digest: OnceLock<[u8; 32]>,
+    /// Its go.mod and go.sum.
+    #[serde(skip)]
+    pub(super) pins: Option<Pins>,
 }
 
 /// A tool, or a group of programs that share one directory.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ToolSpec {
     /// Versions that fit.
@@ -96,7 +83,7 @@ pub struct ToolSpec {
 }
 
 /// A build requirement.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Need {
     /// A program that has to be on PATH.
@@ -139,9 +126,13 @@ impl Table {
         &TABLE
     }
 
-    /// Reads a table.
-    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+    /// Reads a table whose modules are pinned by what this program carries.
+    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        let mut table: Self = toml::from_str(text)?;
+        for (name, module) in &mut table.go {
+            module.pins = pins::embedded(name);
+        }
+        Ok(table)
     }
 
     /// The tool or group that a name stands for: its own name, or that of one of its programs.
@@ -154,6 +145,16 @@ impl Table {
     /// The pin module of a tool, with its name.
     pub fn module(&self, spec: &ToolSpec) -> Option<(&str, &GoModule)> {
         self.go.get_key_value(spec.go.as_deref()?).map(|(name, module)| (name.as_str(), module))
+    }
+
+    /// The pins of a pin module.
+    pub fn pins(&self, module: &str) -> Option<&Pins> {
+        self.go.get(module)?.pins.as_ref()
+    }
+
+    /// The file that added a tool; none for our own.
+    pub fn source(&self, tool: &str) -> Option<&std::path::Path> {
+        self.sources.get(&format!("tool.{tool}")).map(PathBuf::as_path)
     }
 
     /// The version that a tool is built from source in.
@@ -170,13 +171,18 @@ impl Table {
     /// The name of a tool's directory in the cache, `NAME-VERSION-HASH`: another pin or flag is another directory.
     pub fn cache_name(&self, name: &str) -> Option<String> {
         let spec = self.tool.get(name)?;
-        let (module_name, module) = self.module(spec)?;
-        let pins = pins(module_name)?;
+        let (_, module) = self.module(spec)?;
+        let pins = module.pins.as_ref()?;
         // A pin module's part is the largest by far, and the same for all of its tools.
         let shared = module.digest.get_or_init(|| {
             let cgo = if module.cgo { "cgo" } else { "" };
             let flags = [&module.ldflags(), &module.tags.join(","), cgo, std::env::consts::ARCH].join(";");
-            Sha256::new().chain_update(flags).chain_update(pins.go_mod).chain_update(pins.go_sum).finalize().into()
+            Sha256::new()
+                .chain_update(flags)
+                .chain_update(pins.go_mod.as_bytes())
+                .chain_update(pins.go_sum.as_bytes())
+                .finalize()
+                .into()
         });
         let sources = [spec.package.as_deref(), spec.c_module.as_deref(), spec.c_sources.as_deref()];
         let sources = [sources.map(Option::unwrap_or_default).join(","), spec.packages.join(",")].join(";");
@@ -200,7 +206,7 @@ impl GoModule {
 
 /// The program that `go build` makes of a package. (A trailing `/v3` would name the directory above, but no group has
 /// one.)
-fn last_element(package: &str) -> &str {
+pub(super) fn last_element(package: &str) -> &str {
     package.rsplit('/').next().unwrap_or(package)
 }
 
@@ -216,7 +222,7 @@ mod tests {
             assert!(built || packaged, "{name} has no provider");
             if let Some(go) = &spec.go {
                 let (_, module) = table.module(spec).unwrap_or_else(|| panic!("{name}: there is no [go.{go}]"));
-                assert!(pins(go).is_some(), "{name}: no pins are embedded for {go}");
+                assert!(table.pins(go).is_some(), "{name}: no pins are embedded for {go}");
                 assert!(
                     !spec.main_packages(name).is_empty() || spec.c_sources.is_some(),
                     "{name} has nothing to build"
@@ -236,7 +242,7 @@ mod tests {
         let table = Table::embedded();
         for (name, spec) in &table.tool {
             let Some((module_name, module)) = table.module(spec) else { continue };
-            let go_mod = pins(module_name).unwrap().go_mod;
+            let go_mod = &table.pins(module_name).unwrap().go_mod;
             let packages = spec.main_packages(name);
             let paths = packages.iter().map(|(package, _)| package.as_str()).chain(spec.c_module.as_deref());
             for path in paths {

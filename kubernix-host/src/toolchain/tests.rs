@@ -1,7 +1,6 @@
 //! The toolchain as a whole, against real files, a real Go and a real C compiler.
 
-use super::resolver::{resolve, resolve_within};
-use super::table::Table;
+use super::resolver::resolve_within;
 use super::*;
 use crate::events::{Event, ToolState};
 use std::fs;

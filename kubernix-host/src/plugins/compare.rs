@@ -1,0 +1,202 @@
+//! Whether a manifest fits: this host, and what its library says of itself once it is loaded.
+//!
+//! Pure: data in, findings out.
+
+use super::Manifest;
+use semver::{Version, VersionReq};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why a plugin isn't for this host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It was built for another contract.
+    #[error(
+        "{}: {name} was built for plugin interface {contract}, this host has {has}: {}", path.display(), way(contract, has)
+    )]
+    Contract {
+        /// The manifest.
+        path: PathBuf,
+        /// The plugin.
+        name: String,
+        /// What it was built for.
+        contract: VersionReq,
+        /// What there is.
+        has: Version,
+    },
+    /// It needs a newer host.
+    #[error("{}: {name} needs KuberNix {least} or newer, this is {has}: upgrade KuberNix, or take an older {name}", path.display())]
+    Host {
+        /// The manifest.
+        path: PathBuf,
+        /// The plugin.
+        name: String,
+        /// What it needs at least.
+        least: Version,
+        /// What there is.
+        has: Version,
+    },
+}
+
+/// Which side is behind, as far as that can be told.
+fn way(contract: &VersionReq, has: &Version) -> &'static str {
+    let newer = |c: &semver::Comparator| (c.major, c.minor.unwrap_or(0)) > (has.major, has.minor);
+    match contract.comparators.first() {
+        Some(first) if newer(first) => "upgrade KuberNix, or take an older version of the plugin",
+        _ => "take a version of the plugin that was built for it",
+    }
+}
+
+/// What a loaded component says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its name.
+    pub name: String,
+    /// The roles that it can fill.
+    pub provides: Vec<String>,
+    /// The roles that it needs.
+    pub requires: Vec<String>,
+    /// The binaries that it runs.
+    pub binaries: Vec<String>,
+    /// The version of the contract that it was built with.
+    pub contract: String,
+}
+
+/// Something that a manifest and its library disagree about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The manifest.
+    pub path: PathBuf,
+    /// About what: the key in the manifest.
+    pub key: &'static str,
+    /// What the manifest says.
+    pub manifest: String,
+    /// What the library says.
+    pub library: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, key, manifest, library } = self;
+        write!(f, "{}: `{key}` is {manifest} in the manifest, but the library says {library}", path.display())
+    }
+}
+
+impl Manifest {
+    /// Whether this host can take the plugin. Pre-releases count as what they become.
+    ///
+    /// # Errors
+    /// It needs a newer host, or was built for a contract that this host doesn't have.
+    pub fn compatible(&self, host: &Version, contract: &Version) -> Result<(), Refusal> {
+        let released = |v: &Version| Version::new(v.major, v.minor, v.patch);
+        let (path, name) = (self.path.clone(), self.name.clone());
+        match &self.host {
+            Some(least) if released(host) < released(least) => {
+                Err(Refusal::Host { path, name, least: least.clone(), has: host.clone() })
+            }
+            _ if !self.contract.matches(&released(contract)) => {
+                Err(Refusal::Contract { path, name, contract: self.contract.clone(), has: contract.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What its library says otherwise. The order of roles doesn't matter; that of binaries does, as the first one is the
+    /// component's own.
+    pub fn compare(&self, said: &Said) -> Vec<Mismatch> {
+        let sorted = |names: &[String]| {
+            let mut names = names.to_vec();
+            names.sort_unstable();
+            names.dedup();
+            names
+        };
+        let mismatch = |key, manifest, library| Mismatch { path: self.path.clone(), key, manifest, library };
+        let list = |key, ours: &[String], theirs: &[String]| {
+            (ours != theirs).then(|| mismatch(key, listed(ours), listed(theirs)))
+        };
+        let name = (self.name != said.name).then(|| mismatch("name", quoted(&self.name), quoted(&said.name)));
+        let provides = list("provides", &sorted(&self.provides), &sorted(&said.provides));
+        let requires = list("requires", &sorted(&self.requires), &sorted(&said.requires));
+        let binaries = list("binaries", &self.binaries, &said.binaries);
+        let built = Version::parse(&said.contract);
+        let fits = built.is_ok_and(|v| self.contract.matches(&Version::new(v.major, v.minor, v.patch)));
+        let contract = (!fits).then(|| mismatch("contract", quoted(&self.contract), quoted(&said.contract)));
+        [name, provides, requires, binaries, contract].into_iter().flatten().collect()
+    }
+}
+
+fn quoted(text: &impl fmt::Display) -> String {
+    format!("`{text}`")
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(quoted).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn manifest(more: &str) -> Manifest {
+        let text = format!("name = \"x\"\nversion = \"1.0.0\"\n{more}");
+        Manifest::parse(Path::new("/p/x.toml"), &text).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn a_plugin_is_for_the_hosts_that_it_names() {
+        let version = |text: &str| Version::parse(text).unwrap();
+        let fits = |more: &str, host: &str, contract: &str| {
+            manifest(more).compatible(&version(host), &version(contract)).map_err(|refusal| refusal.to_string())
+        };
+        for contract in ["1.0.0", "1.7.2", "1.1.0-dev"] {
+            assert_eq!(fits("contract = \"1.0\"\n", "1.0.0", contract), Ok(()), "{contract}");
+        }
+        assert_eq!(fits("contract = \">=1.0, <3\"\nhost = \"1.2\"\n", "1.2.0-rc.1", "2.5.0"), Ok(()));
+        let newer = "upgrade KuberNix, or take an older version of the plugin";
+        let older = "take a version of the plugin that was built for it";
+        for (contract, has, way) in [("1.1", "1.0.3", newer), ("2", "1.0.0", newer), ("1", "2.0.0", older)] {
+            let shown = VersionReq::parse(contract).unwrap();
+            let expected = format!("/p/x.toml: x was built for plugin interface {shown}, this host has {has}: {way}");
+            assert_eq!(fits(&format!("contract = \"{contract}\"\n"), "1.0.0", has), Err(expected));
+        }
+        let error = fits("contract = \"1\"\nhost = \"1.2\"\n", "1.1.9", "1.0.0").unwrap_err();
+        assert_eq!(
+            error,
+            "/p/x.toml: x needs KuberNix 1.2.0 or newer, this is 1.1.9: upgrade KuberNix, or take an older x"
+        );
+    }
+
+    #[test]
+    fn every_disagreement_names_both_values_and_the_file() {
+        let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let text = "contract = \"1.1\"\nprovides = [\"a\", \"b\"]\nrequires = [\"c\"]\nbinaries = [\"d\", \"e\"]\n";
+        let manifest = manifest(text);
+        let mut said = Said {
+            name: "x".into(),
+            provides: strings(&["b", "a"]),
+            requires: strings(&["c"]),
+            binaries: strings(&["d", "e"]),
+            contract: "1.3.0".into(),
+        };
+        assert_eq!(manifest.compare(&said), []);
+        said.binaries.reverse();
+        assert_eq!(manifest.compare(&said).len(), 1, "which binary comes first matters");
+        said = Said { name: "y".into(), provides: strings(&["a"]), contract: "1.0.0".into(), ..Said::default() };
+        let told: Vec<String> = manifest.compare(&said).iter().map(ToString::to_string).collect();
+        let told: Vec<&str> = told.iter().map(|text| text.strip_prefix("/p/x.toml: ").unwrap()).collect();
+        assert_eq!(
+            told,
+            [
+                "`name` is `x` in the manifest, but the library says `y`",
+                "`provides` is `a`, `b` in the manifest, but the library says `a`",
+                "`requires` is `c` in the manifest, but the library says none",
+                "`binaries` is `d`, `e` in the manifest, but the library says none",
+                "`contract` is `^1.1` in the manifest, but the library says `1.0.0`",
+            ]
+        );
+    }
+}

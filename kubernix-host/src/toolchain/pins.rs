@@ -1,0 +1,111 @@
+//! Pins: the go.mod and go.sum that decide what a Go module's tools are built from. Ours are compiled in; a manifest's lie
+//! beside it.
+//!
+//! This module must not know what is built from them.
+
+use super::version;
+use semver::Version;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path};
+
+/// How much of a go.sum is read: the longest of ours has 80 KB.
+const MAX_SIZE: u64 = 4 << 20;
+
+/// What counts where a go.mod names no release of Go: the first that fetches others by itself.
+const FIRST_GO: Version = Version::new(1, 21, 0);
+
+/// A pin module's go.mod and go.sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pins {
+    /// The text of go.mod.
+    pub go_mod: Cow<'static, str>,
+    /// The text of go.sum.
+    pub go_sum: Cow<'static, str>,
+}
+
+macro_rules! embedded {
+    ($($name:literal),+) => {
+        /// The pin module of this name that this program carries.
+        pub fn embedded(name: &str) -> Option<Pins> {
+            match name {
+                $($name => Some(Pins {
+                    go_mod: include_str!(concat!("../../../toolchain/", $name, "/go.mod")).into(),
+                    go_sum: include_str!(concat!("../../../toolchain/", $name, "/go.sum")).into(),
+                }),)+
+                _ => None,
+            }
+        }
+    };
+}
+embedded!("cni", "crictl", "crio", "etcd", "kubernetes", "runc");
+
+impl Pins {
+    /// Reads the pins in `below`, a directory inside of `base`.
+    ///
+    /// # Errors
+    /// It leaves `base`, or the files can't be read: what is wrong, and where.
+    pub fn read(base: &Path, below: &str) -> Result<Self, String> {
+        let inside =
+            !below.is_empty() && Path::new(below).components().all(|part| matches!(part, Component::Normal(_)));
+        let leaves = || format!("`{below}` is no directory below that of the manifest, which pins have to lie in");
+        if !inside {
+            return Err(leaves());
+        }
+        let dir = base.join(below);
+        let unreadable = |path: &Path, error: std::io::Error| {
+            format!("can't read `{}`: {error}; pins are a directory with go.mod and go.sum", path.display())
+        };
+        let base = base.canonicalize().map_err(|error| unreadable(base, error))?;
+        let text = |name: &str| {
+            let path = dir.join(name);
+            // A link may lead out as well.
+            let real = path.canonicalize().map_err(|error| unreadable(&path, error))?;
+            if !real.starts_with(&base) {
+                return Err(leaves());
+            }
+            let mut text = String::new();
+            let read = File::open(&real).and_then(|file| file.take(MAX_SIZE + 1).read_to_string(&mut text));
+            match read.map_err(|error| unreadable(&path, error))? as u64 {
+                0..=MAX_SIZE => Ok(text),
+                _ => Err(format!("`{}` is larger than {} MiB", path.display(), MAX_SIZE >> 20)),
+            }
+        };
+        Ok(Self { go_mod: text("go.mod")?.into(), go_sum: text("go.sum")?.into() })
+    }
+
+    /// The Go release that the pin module asks for.
+    pub fn go_version(&self) -> Version {
+        let line = self.go_mod.lines().find_map(|line| line.strip_prefix("go "));
+        line.and_then(|text| version::parse(text.trim())).unwrap_or(FIRST_GO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn pins_lie_below_their_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("plugins");
+        for pins in [base.join("toolchain/x"), dir.path().join("outside")] {
+            fs::create_dir_all(&pins).unwrap();
+            fs::write(pins.join("go.mod"), "module x\n\ngo 1.24\n").unwrap();
+            fs::write(pins.join("go.sum"), "sums\n").unwrap();
+        }
+        let pins = Pins::read(&base, "toolchain/x").unwrap();
+        assert_eq!((pins.go_version(), pins.go_sum.as_ref()), (Version::new(1, 24, 0), "sums\n"));
+        std::os::unix::fs::symlink("../outside", base.join("link")).unwrap();
+        let absolute = dir.path().join("outside");
+        for out in ["../outside", "toolchain/../../outside", "", ".", absolute.to_str().unwrap(), "link"] {
+            let error = Pins::read(&base, out).unwrap_err();
+            assert!(error.contains(&format!("`{out}` is no directory below")), "{error}");
+        }
+        fs::remove_file(base.join("toolchain/x/go.sum")).unwrap();
+        let error = Pins::read(&base, "toolchain/x").unwrap_err();
+        assert!(error.contains("toolchain/x/go.sum") && error.ends_with("go.mod and go.sum"), "{error}");
+    }
+}
