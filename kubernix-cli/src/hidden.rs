@@ -21,7 +21,7 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
         sandbox::KEEPER => carry(|| sandbox::run_keeper(args)),
         sandbox::INIT => carry(|| {
             let inside = sandbox::enter_sandbox(args)?;
-            engine::run(&inside, &registry::components().map_err(std::io::Error::other)?)
+            engine::run(&inside, registry::components().map_err(std::io::Error::other)?)
         }),
         // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.
         WAIT_HTTP => carry(|| wait::http(args)),

@@ -43,16 +43,16 @@ impl App {
     }
 
     pub(super) fn plan(&self, args: &BootArgs) -> Result<()> {
-        let host = self.host()?;
         let resolved = self.resolve(args)?;
+        let host = self.host(&resolved.settings)?;
         let plan = host.plan(&resolved)?;
         output::show(self.output(), &plan, outline)
     }
 
     fn boot(&self, args: &BootArgs) -> Result<(Place, UpReport)> {
-        let host = self.host()?;
         // What there is to be said about the settings, the host says.
         let resolved = settings::resolve(&self.flags, args)?;
+        let host = self.host(&resolved.settings)?;
         let place = Place { name: resolved.settings.name.clone(), root: resolved.settings.root.clone() };
         let progress = Progress::new(&self.flags);
         let report = host.up(&resolved, progress.clone());

@@ -8,8 +8,8 @@ use kubernix_host::spec::{self, Row};
 
 impl App {
     pub(super) fn config_show(&self, args: &BootArgs, all: bool) -> Result<()> {
-        let catalogue = self.host()?.catalogue();
         let resolved = self.resolve(args)?;
+        let catalogue = self.host(&resolved.settings)?.catalogue();
         resolved.validate(&catalogue)?;
         let rows = if all { spec::show_all(&resolved, &catalogue) } else { spec::show(&resolved) };
         output::show(self.output(), &rows, |rows| table(rows))

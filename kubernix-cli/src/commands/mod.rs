@@ -15,7 +15,8 @@ use crate::exit::{Exit, Refusal};
 use crate::{program, registry, settings};
 use anyhow::{Context, Result};
 use kubernix_host::cluster::{Cluster, Host, State};
-use kubernix_host::spec::{Defaults, Place};
+use kubernix_host::plugins::{Registry, Search};
+use kubernix_host::spec::{Defaults, Place, Settings};
 use std::process::ExitCode;
 
 /// What every command has at hand.
@@ -67,10 +68,10 @@ impl App {
         self.flags.output
     }
 
-    /// The host with everything that is compiled in.
-    fn host(&self) -> Result<Host> {
+    /// The host with everything that is compiled in, and the plugins that these settings find.
+    fn host(&self, settings: &Settings) -> Result<Host> {
         let executable = std::env::current_exe().context("can't tell the path of kubernix itself")?;
-        Ok(Host { components: registry::components()?, executable })
+        Ok(Host { registry: Registry::gather(registry::components()?, &Search::of_settings(settings)), executable })
     }
 
     /// The cluster that is meant, in whatever state it is.

@@ -9,8 +9,8 @@ use kubernix_host::toolchain::{self, Known, Resolution};
 
 impl App {
     pub(super) fn toolchain_ensure(&self, args: &BootArgs, more: &[String]) -> Result<()> {
-        let host = self.host()?;
         let resolved = self.resolve(args)?;
+        let host = self.host(&resolved.settings)?;
         resolved.validate(&host.catalogue())?;
         let progress = Progress::new(&self.flags);
         let resolution = host.tools(&resolved.settings, more, &*progress);

@@ -19,15 +19,14 @@ pub use status::{ComponentStatus, ListEntry, State, Status, list};
 pub use up::UpReport;
 
 use crate::graph;
-use crate::plugins::Registered;
+use crate::plugins::Registry;
 use crate::spec::{Catalogue, Resolved};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Components to choose from, and the program that carries sandboxes.
 pub struct Host {
     /// All components, compiled in or loaded.
-    pub components: Vec<Arc<Registered>>,
+    pub registry: Registry,
     /// The `kubernix` binary.
     pub executable: PathBuf,
 }
@@ -35,7 +34,7 @@ pub struct Host {
 impl Host {
     /// What there is to be set.
     pub fn catalogue(&self) -> Catalogue {
-        graph::catalogue(&self.components)
+        graph::catalogue(&self.registry.components)
     }
 
     /// What a boot with these settings would do, as data. Needs no privileges and changes nothing.
@@ -45,7 +44,7 @@ impl Host {
     pub fn plan(&self, resolved: &Resolved) -> Result<serde_json::Value, HostError> {
         resolved.validate(&self.catalogue())?;
         let prepared = prepare::dry(self, &resolved.settings)?;
-        let instances = graph::plan(&self.components, &resolved.settings.slots, &prepared)?;
+        let instances = graph::plan(&self.registry.components, &resolved.settings.slots, &prepared)?;
         Ok(serde_json::json!({ "cluster": resolved.settings.name, "instances": instances }))
     }
 }

@@ -54,7 +54,7 @@ fn nodes() -> Vec<NodeSpec> {
 
 /// The toolchain's names of all that this cluster runs.
 pub(super) fn binaries(host: &Host, settings: &Settings) -> Result<Vec<String>, HostError> {
-    let used = graph::used(&host.components, &settings.slots)?;
+    let used = graph::used(&host.registry.components, &settings.slots)?;
     let named = used.into_iter().flat_map(|component| component.description.binaries.iter().cloned());
     let all: BTreeSet<String> = named.chain(FOR_USERS.iter().map(|name| (*name).to_owned())).collect();
     Ok(all.into_iter().filter(|name| name != OWN).collect())

@@ -5,6 +5,7 @@ use super::{Host, HostError, port, prepare};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
 use crate::network::plan::routed_by_host;
+use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
 use crate::root::{Environment as Shell, Root};
 use crate::sandbox::{self, Boot, BootChannel, BootFile, KeeperStart, lock};
@@ -68,9 +69,12 @@ impl Host {
         }
         // A plan that can't be made is said before anything is built or written.
         let dry = prepare::dry(self, settings)?;
-        graph::plan(&self.components, &settings.slots, &dry)?;
+        graph::plan(&self.registry.components, &settings.slots, &dry)?;
         for message in &resolved.said {
             sink.emit(Event::Note { message: message.clone() });
+        }
+        for problem in self.registry.problems() {
+            sink.emit(Event::Warning { message: format!("{problem}; this plugin is not used") });
         }
         warn_of_routes(settings, &*sink);
         if !Path::new(BRIDGE_SETTINGS).exists() {
@@ -119,7 +123,7 @@ impl Host {
             any_version: of_any_version(settings, &self.catalogue()),
         };
         let options = toolchain::Options { cache_dir: settings.cache_dir.clone(), install: settings.install };
-        Ok(toolchain::resolve(toolchain::Table::embedded(), &request, &options, sink)?)
+        Ok(toolchain::resolve(&self.registry.table, &request, &options, sink)?)
     }
 
     fn boot(
@@ -156,17 +160,20 @@ impl Host {
         let listener = port::listen(settings.port, last, port::PORTS)?;
         let api_port = listener.local_addr().map_err(HostError::io("the API server's port"))?.port();
         let environment = Arc::new(environment);
-        let instances = graph::plan(&self.components, &settings.slots, &environment)?;
+        let instances = graph::plan(&self.registry.components, &settings.slots, &environment)?;
         self.preflight(&instances, &both)?;
         let environment =
             Environment { cri: prepare::endpoint(&instances, roles::CRI), ..Environment::clone(&environment) };
         prepare::write_kubeconfigs(root, &environment, &instances, api_port)?;
         root.save_spec(settings)?;
         root.save_environment(&shell(root, &environment))?;
+        let used = used(&instances);
         let boot = Boot {
             hostname: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
             environment,
-            slots: settings.slots.clone(),
+            slots: graph::filled(&self.registry.components, &settings.slots)?,
+            plugins: snapshot::take(&used, &root.run().join("plugins"))
+                .map_err(HostError::io("plugins can't be copied into the cluster's directory"))?,
             api_port,
             boot_timeout_s: settings.boot_timeout_s,
         };
@@ -203,6 +210,17 @@ impl Host {
         }
         if fatal.is_empty() { Ok(()) } else { Err(HostError::Preflight(fatal)) }
     }
+}
+
+/// The components of these instances, each once.
+fn used(instances: &[graph::Instance]) -> Vec<Arc<Registered>> {
+    let mut all: Vec<Arc<Registered>> = Vec::new();
+    for instance in instances {
+        if !all.iter().any(|one| one.name() == instance.component) {
+            all.push(instance.registered.clone());
+        }
+    }
+    all
 }
 
 fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {

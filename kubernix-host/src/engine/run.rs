@@ -6,7 +6,7 @@ use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
 use crate::graph::{self, Environment};
 use crate::network::{forward, netlink};
-use crate::plugins::Components;
+use crate::plugins::{Components, Registered, snapshot};
 use crate::process::{Reaper, Spawner};
 use crate::sandbox::{Inside, Order};
 use kubernix_core::roles;
@@ -46,11 +46,12 @@ impl Sink for Watched {
     }
 }
 
-/// Runs a cluster until its end. `Inside` says in what; what is left in the sandbox afterwards is killed.
+/// Runs a cluster until its end. `Inside` says in what; what is left in the sandbox afterwards is killed. Components are those
+/// that are compiled in, and the plugins that the boot names in their place.
 ///
 /// # Errors
 /// The engine itself can't start.
-pub fn run(inside: &Inside, components: &Components) -> io::Result<()> {
+pub fn run(inside: &Inside, built_in: Vec<Arc<Registered>>) -> io::Result<()> {
     inside.channel.set_nonblocking(true)?;
     let watched = Arc::new(Watched {
         file: FileSink::append(&inside.root.events())?,
@@ -58,7 +59,13 @@ pub fn run(inside: &Inside, components: &Components) -> io::Result<()> {
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
-    let end = runtime.block_on(local.run_until(live(inside, components, &watched)));
+    let end = match snapshot::load(&inside.boot.plugins) {
+        Err(error) => Err(Failure { error, timed_out: false }),
+        Ok(mut components) => {
+            components.extend(without(built_in, &components));
+            runtime.block_on(local.run_until(live(inside, &components, &watched)))
+        }
+    };
     drop(local);
     inside.kill_all();
     // Also one that died a moment ago, when nobody was listening any more.
@@ -70,6 +77,11 @@ pub fn run(inside: &Inside, components: &Components) -> io::Result<()> {
     }
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Those that no other takes the place of.
+fn without(built_in: Vec<Arc<Registered>>, others: &Components) -> Vec<Arc<Registered>> {
+    built_in.into_iter().filter(|own| !others.iter().any(|other| other.name() == own.name())).collect()
 }
 
 /// How a cluster's life ended.

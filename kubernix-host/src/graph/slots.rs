@@ -74,6 +74,21 @@ pub(super) fn choose(
     Ok(chosen)
 }
 
+/// Every role with the component that fills it; those that are left empty on purpose with `none`.
+///
+/// # Errors
+/// A slot is filled by what doesn't fit.
+pub fn filled(
+    components: &Components,
+    slots: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, GraphError> {
+    let mut filled = slots.clone();
+    for (role, index) in choose(components, slots)? {
+        filled.insert(role.to_string(), components[index].name().to_owned());
+    }
+    Ok(filled)
+}
+
 /// The components that fill at least one role.
 ///
 /// # Errors

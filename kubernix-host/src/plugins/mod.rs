@@ -3,14 +3,26 @@
 //! This module must not know what components are for, nor any of them by name.
 
 mod compare;
+mod discover;
 mod elf;
+mod gather;
 mod layout;
 mod loader;
+mod lock;
 mod manifest;
+mod permissions;
 mod registry;
+mod scan;
+pub mod snapshot;
 
 pub use compare::{Mismatch, Refusal, Said};
+pub use discover::{DiscoverError, Discovery, Found, Place, Problem, Search};
 pub use elf::ElfError;
+pub use gather::{Plugin, PluginState, Registry};
 pub use loader::{LoadError, LoadProblem, Loaded, load};
+pub use lock::{Lock, LockError};
 pub use manifest::{Manifest, ManifestError};
+pub use permissions::{Trust, Untrusted};
 pub use registry::{Components, Registered, Source};
+pub use scan::{Kind, ScanError};
+pub use snapshot::Snapshot;

@@ -4,9 +4,9 @@
 
 use kubernix_core::abi::{AbiContext, Description, Handle};
 use kubernix_core::{Command, Error, ErrorKind, Finding, Plan, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const THINKING: Duration = Duration::from_secs(10);
 const HOOK: Duration = Duration::from_secs(180);
 
 /// Where a component comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Source {
     /// Compiled into this `kubernix`.
@@ -32,6 +32,16 @@ pub enum Source {
         /// Its file.
         path: PathBuf,
     },
+}
+
+impl Source {
+    /// Its file, where it has one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::BuiltIn => None,
+            Self::SharedLibrary { path } | Self::Toml { path } => Some(path),
+        }
+    }
 }
 
 impl fmt::Display for Source {

@@ -1,6 +1,7 @@
 //! What the command hands to the sandbox: all that the init needs to plan and run the cluster.
 
 use crate::graph::Environment;
+use crate::plugins::Snapshot;
 use crate::root::{Error as RootError, Root, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,8 +13,11 @@ use std::path::PathBuf;
 pub struct Boot {
     /// What contexts are cut from.
     pub environment: Environment,
-    /// Roles that were given a component.
+    /// The component that fills each role; `none` where it stays empty.
     pub slots: BTreeMap<String, String>,
+    /// Plugins that components come from.
+    #[serde(default)]
+    pub plugins: Vec<Snapshot>,
     /// The API server's port on the host's 127.0.0.1.
     pub api_port: u16,
     /// The host name inside.
