@@ -3,7 +3,15 @@
 //! This module must not know what components are for, nor any of them by name.
 
 mod compare;
+mod discover;
+mod lock;
 mod manifest;
+mod permissions;
+mod scan;
 
 pub use compare::{Mismatch, Refusal, Said};
+pub use discover::{DiscoverError, Discovery, Found, Place, Problem, Search, VARIABLE};
+pub use lock::{Entry, LOCK_FILE, Lock, LockError};
 pub use manifest::{Manifest, ManifestError};
+pub use permissions::{Trust, Untrusted};
+pub use scan::{Kind, ScanError};
