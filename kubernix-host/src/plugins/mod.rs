@@ -16,11 +16,11 @@ mod scan;
 pub mod snapshot;
 
 pub use compare::{Mismatch, Refusal, Said};
-pub use discover::{DiscoverError, Discovery, Found, Place, Problem, Search};
+pub use discover::{DiscoverError, Discovery, Found, Place, Problem, Search, VARIABLE};
 pub use elf::ElfError;
 pub use gather::{Plugin, PluginState, Registry};
 pub use loader::{LoadError, LoadProblem, Loaded, load};
-pub use lock::{Lock, LockError};
+pub use lock::{Entry, LOCK_FILE, Lock, LockError};
 pub use manifest::{Manifest, ManifestError};
 pub use permissions::{Trust, Untrusted};
 pub use registry::{Components, Registered, Source};
