@@ -135,6 +135,9 @@ pub enum Command {
     Plan(BootArgs),
     /// Shows where the time of the last boot went
     Timeline(TimelineArgs),
+    /// Who fills which role
+    #[command(subcommand)]
+    Component(ComponentCommand),
     /// Images for pods
     #[command(subcommand)]
     Image(ImageCommand),
@@ -194,6 +197,28 @@ pub struct TimelineArgs {
     /// The picture's title
     #[arg(long, requires = "svg")]
     pub title: Option<String>,
+}
+
+/// What to do about components.
+#[derive(Debug, Subcommand)]
+pub enum ComponentCommand {
+    /// Lists roles, who fills them and who could
+    List(BootArgs),
+    /// Puts another component, binary or parameter in its place while the cluster runs; goes back if it doesn't become ready
+    Replace(ReplaceArgs),
+}
+
+/// What to replace.
+#[derive(Debug, Args)]
+pub struct ReplaceArgs {
+    /// The role, if a component is to fill it
+    #[arg(requires = "name", required_unless_present = "set")]
+    pub role: Option<String>,
+    /// That component; the one that fills the role already is started anew
+    pub name: Option<String>,
+    /// Settings that change
+    #[command(flatten)]
+    pub boot: BootArgs,
 }
 
 /// What to do about images.

@@ -145,7 +145,8 @@ mod tests {
                     "pods": { "Running": 2 },
                 },
                 "components": [{
-                    "instance": "CRI-O (node 0)", "component": "crio", "phase": "Controller", "state": "ready",
+                    "instance": "CRI-O (node 0)", "component": "crio", "source": { "kind": "built-in" }, "version": "1.0.0", "roles": ["cri"],
+                    "phase": "Controller", "state": "ready",
                     "pids": [12], "restarts": 1, "rss_kib": 65_536, "logs": [],
                 }],
             }))

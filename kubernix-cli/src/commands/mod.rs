@@ -4,13 +4,16 @@ mod about;
 mod access;
 mod boot;
 mod cluster;
+mod component;
 mod config;
 mod image;
 mod logs;
 mod timeline;
 mod toolchain;
 
-use crate::cli::{BootArgs, Cli, Command, ConfigCommand, Global, ImageCommand, Output, ToolchainCommand};
+use crate::cli::{
+    BootArgs, Cli, Command, ComponentCommand, ConfigCommand, Global, ImageCommand, Output, ToolchainCommand,
+};
 use crate::exit::{Exit, Refusal};
 use crate::{program, registry, settings};
 use anyhow::{Context, Result};
@@ -57,6 +60,8 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Config(ConfigCommand::Show { all, boot })) => app.config_show(&boot, all)?,
         Some(Command::Toolchain(ToolchainCommand::Ensure { tools, boot })) => app.toolchain_ensure(&boot, &tools)?,
         Some(Command::Toolchain(ToolchainCommand::List)) => app.toolchain_list()?,
+        Some(Command::Component(ComponentCommand::List(boot))) => app.component_list(&boot)?,
+        Some(Command::Component(ComponentCommand::Replace(args))) => app.component_replace(&args)?,
         Some(Command::Version) => app.version()?,
         Some(Command::Completions { shell }) => app.completions(shell)?,
     }

@@ -75,7 +75,7 @@ impl Bars {
             Event::Stopping { instance } => self.instance(state, instance, Look::Working, "stopping".into()),
             Event::Stopped { instance } => self.instance(state, instance, Look::Waiting, "stopped".into()),
             Event::Tool { name, state: tool } => self.tool(state, name, tool),
-            Event::BootReady | Event::BootFailed { .. } => {
+            Event::BootReady | Event::BootFailed { .. } | Event::Changed | Event::ChangeFailed { .. } => {
                 if let Some(footer) = state.footer.take() {
                     footer.finish_and_clear();
                 }

@@ -64,6 +64,8 @@ impl Plain {
             Event::Warning { message } => Some((Level::Warn, false, message.clone())),
             Event::BootReady => shown(format!("cluster ready after {since}")),
             // The command ends with this error and says so itself.
+            Event::Changed => shown("changed".into()),
+            Event::ChangeFailed { error, .. } => Some((Level::Debug, true, format!("the change failed: {error}"))),
             Event::BootFailed { error, .. } => Some((Level::Debug, true, format!("the boot failed: {error}"))),
         }
     }

@@ -105,6 +105,16 @@ pub enum HostError {
         /// It took too long.
         timed_out: bool,
     },
+    /// A change of a running cluster came to nothing.
+    #[error("the change of cluster `{name}` failed: {why}\n{}", if *.restored { "what ran before runs again" } else { "it doesn't run as it did before: look at `kubernix status`" })]
+    Change {
+        /// The cluster.
+        name: String,
+        /// Why.
+        why: String,
+        /// What ran before runs again.
+        restored: bool,
+    },
     /// Ctrl-C; what had been started is gone.
     #[error("interrupted")]
     Interrupted,
@@ -147,7 +157,7 @@ impl HostError {
             Self::Toolchain(_) => 3,
             Self::Running(_) => 4,
             Self::NoSuchCluster { .. } | Self::Stopped(_) | Self::Root(root::Error::Missing { .. }) => 5,
-            Self::Boot { timed_out: false, .. } => 6,
+            Self::Boot { timed_out: false, .. } | Self::Change { .. } => 6,
             Self::Boot { timed_out: true, .. } | Self::StillEnding(_) => 7,
             Self::NotRoot(_) => 8,
             Self::Interrupted => 130,

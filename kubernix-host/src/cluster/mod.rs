@@ -3,6 +3,7 @@
 //! This is the host's side, outside of any sandbox. It brings settings, toolchain, certificates and components together and
 //! hands them to the sandbox; what happens inside is the engine's.
 
+mod change;
 mod error;
 mod facts;
 mod handle;
@@ -21,6 +22,7 @@ pub use up::UpReport;
 use crate::graph;
 use crate::plugins::Registry;
 use crate::spec::{Catalogue, Resolved};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Components to choose from, and the program that carries sandboxes.
@@ -35,6 +37,14 @@ impl Host {
     /// What there is to be set.
     pub fn catalogue(&self) -> Catalogue {
         graph::catalogue(&self.registry.components)
+    }
+
+    /// The component that fills each role with these settings; `none` where it stays empty on purpose.
+    ///
+    /// # Errors
+    /// A slot is filled by what doesn't fit.
+    pub fn filled(&self, resolved: &Resolved) -> Result<BTreeMap<String, String>, HostError> {
+        Ok(graph::filled(&self.registry.components, &resolved.settings.slots)?)
     }
 
     /// What a boot with these settings would do, as data. Needs no privileges and changes nothing.

@@ -4,6 +4,7 @@ use super::{Cluster, HostError, pids};
 use crate::api::Summary;
 use crate::control::{Reply, Request};
 use crate::engine::{InstanceState, Report};
+use crate::plugins::Source;
 use crate::root::{self, Root};
 use crate::sandbox::{BootFile, SandboxIds, lock};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,12 @@ pub struct ComponentStatus {
     pub instance: String,
     /// The component's name.
     pub component: String,
+    /// Where the component comes from.
+    pub source: Source,
+    /// The component's version.
+    pub version: String,
+    /// Roles that it fills.
+    pub roles: Vec<String>,
     /// Its phase.
     pub phase: String,
     /// Where it is in its life.
@@ -124,6 +131,9 @@ fn components(report: &Report, ids: SandboxIds) -> Vec<ComponentStatus> {
         ComponentStatus {
             instance: one.instance.clone(),
             component: one.component.clone(),
+            source: one.source.clone(),
+            version: one.version.clone(),
+            roles: one.roles.clone(),
             phase: one.phase.clone(),
             state: one.state,
             restarts: one.restarts,

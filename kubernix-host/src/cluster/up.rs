@@ -159,24 +159,10 @@ impl Host {
         let last = BootFile::read(root).ok().map(|boot| boot.api_port);
         let listener = port::listen(settings.port, last, port::PORTS)?;
         let api_port = listener.local_addr().map_err(HostError::io("the API server's port"))?.port();
-        let environment = Arc::new(environment);
-        let instances = graph::plan(&self.registry.components, &settings.slots, &environment)?;
-        self.preflight(&instances, &both)?;
-        let environment =
-            Environment { cri: prepare::endpoint(&instances, roles::CRI), ..Environment::clone(&environment) };
-        prepare::write_kubeconfigs(root, &environment, &instances, api_port)?;
+        let (boot, instances) = self.prepare_boot(settings, root, environment, api_port, &both)?;
+        prepare::write_kubeconfigs(root, &boot.environment, &instances, api_port)?;
         root.save_spec(settings)?;
-        root.save_environment(&shell(root, &environment))?;
-        let used = used(&instances);
-        let boot = Boot {
-            hostname: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
-            environment,
-            slots: graph::filled(&self.registry.components, &settings.slots)?,
-            plugins: snapshot::take(&used, &root.run().join("plugins"))
-                .map_err(HostError::io("plugins can't be copied into the cluster's directory"))?,
-            api_port,
-            boot_timeout_s: settings.boot_timeout_s,
-        };
+        root.save_environment(&shell(root, &boot.environment))?;
         BootFile::write(root, &boot)?;
         both.emit(Event::Ready { instance: CERTIFICATES.into() });
         both.emit(step(SANDBOX));
@@ -192,6 +178,33 @@ impl Host {
         interrupts.pass_to(near.try_clone().map_err(HostError::io("no line to the sandbox"))?);
         watch(&near, root, settings, interrupts, &*sink)?;
         Ok((root.kubeconfig("admin"), format!("https://127.0.0.1:{api_port}")))
+    }
+
+    /// Plans what is real, asks the components about this host, and puts it all into what the init reads.
+    pub(super) fn prepare_boot(
+        &self,
+        settings: &Settings,
+        root: &Root,
+        environment: Environment,
+        api_port: u16,
+        sink: &dyn Sink,
+    ) -> Result<(Boot, Vec<graph::Instance>), HostError> {
+        let environment = Arc::new(environment);
+        let instances = graph::plan(&self.registry.components, &settings.slots, &environment)?;
+        self.preflight(&instances, sink)?;
+        let environment =
+            Environment { cri: prepare::endpoint(&instances, roles::CRI), ..Environment::clone(&environment) };
+        let plugins = snapshot::take(&used(&instances), &root.run().join("plugins"))
+            .map_err(HostError::io("plugins can't be copied into the cluster's directory"))?;
+        let boot = Boot {
+            hostname: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
+            environment,
+            slots: graph::filled(&self.registry.components, &settings.slots)?,
+            plugins,
+            api_port,
+            boot_timeout_s: settings.boot_timeout_s,
+        };
+        Ok((boot, instances))
     }
 
     /// Asks all components about this host.

@@ -22,6 +22,11 @@ pub enum Request {
         /// The image's name in it.
         name: String,
     },
+    /// Goes over to what `run/change.json` says. Events follow until `Changed` or `ChangeFailed`.
+    Change {
+        /// A component whose instances are started anew even if their plans stay the same.
+        component: Option<String>,
+    },
     /// Ends everything in order. Events follow until the end.
     Stop,
     /// Ends everything at once.

@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 pub enum Wish {
     /// An answer.
     Ask(Request, oneshot::Sender<Reply>),
+    /// Another set of instances; which component's are started anew in any case, and who wants to watch.
+    Change(Option<String>, Option<std::os::unix::net::UnixStream>),
     /// The end of everything, in order; who wants to watch.
     Stop(Option<std::os::unix::net::UnixStream>),
     /// The end of everything, at once.
@@ -46,7 +48,7 @@ pub async fn answer(request: Request, answers: &impl Answer) -> Reply {
             nodes: nodes.into_iter().map(|(node, images)| NodeImages { node, images }).collect(),
         }),
         Request::Import { archive, name } => answers.import(&archive, &name).await.map(|()| Reply::Done),
-        Request::Stop | Request::Kill => Ok(Reply::Done),
+        Request::Change { .. } | Request::Stop | Request::Kill => Ok(Reply::Done),
     };
     reply.unwrap_or_else(|why| Reply::Failed { why })
 }
@@ -100,6 +102,10 @@ async fn converse(stream: UnixStream, wishes: mpsc::UnboundedSender<Wish>) {
             Ok(Request::Stop) => {
                 // From here on the connection is the watcher's.
                 let _ = wishes.send(Wish::Stop(stream.into_inner().into_std().ok()));
+                return;
+            }
+            Ok(Request::Change { component }) => {
+                let _ = wishes.send(Wish::Change(component, stream.into_inner().into_std().ok()));
                 return;
             }
             Ok(Request::Kill) => {

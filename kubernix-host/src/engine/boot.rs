@@ -39,24 +39,44 @@ impl Cluster {
         let latest = deadline + Duration::from_secs(1);
         self.announce();
         let prober = self.prober().map_err(|why| BootFailure::Step { step: "sandbox".into(), why, late: false })?;
-        let instances = self.instances.iter().map(|live| async {
-            let result = self.start(live, &prober, root, deadline).await;
-            result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source: Box::new(source) })
-        });
-        let instances = futures_util::future::try_join_all(instances);
+        let all = self.instances();
+        let instances = self.start_all(&all, &prober, root, deadline);
         let steps = async {
             tokio::try_join!(
                 self.load_needed_images(root),
                 self.wait_service_account(deadline),
-                self.apply_manifests(deadline)
+                self.apply_manifests(&all, deadline)
             )
         };
-        let all = async { tokio::try_join!(instances, steps).map(drop) };
-        let result = tokio::time::timeout_at(latest, all).await.unwrap_or_else(|_| Err(self.timed_out()));
-        for live in &self.instances {
+        let everything = async { tokio::try_join!(instances, steps).map(drop) };
+        let result = tokio::time::timeout_at(latest, everything).await.unwrap_or_else(|_| Err(self.timed_out()));
+        self.end_patience(&all);
+        result
+    }
+
+    /// Starts instances, each as soon as what it needs is there.
+    ///
+    /// # Errors
+    /// The first that doesn't become ready.
+    pub(super) async fn start_all(
+        self: &Rc<Self>,
+        instances: &[Rc<Live>],
+        prober: &Prober,
+        root: &Root,
+        deadline: Instant,
+    ) -> Result<(), BootFailure> {
+        let started = instances.iter().map(|live| async {
+            let result = self.start(live, prober, root, deadline).await;
+            result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source: Box::new(source) })
+        });
+        futures_util::future::try_join_all(started).await.map(drop)
+    }
+
+    /// From now on nobody has to let others go first.
+    pub(super) fn end_patience(&self, instances: &[Rc<Live>]) {
+        for live in instances {
             live.processes.borrow().iter().for_each(|running| set_nice(running, USUAL));
         }
-        result
     }
 
     /// Whether something of the boot can't go on before this instance: another instance, or a step of the host's own.
@@ -67,11 +87,11 @@ impl Cluster {
             .provides
             .iter()
             .any(|endpoint| STEPS.iter().any(|(_, role)| endpoint.role.as_str() == *role));
-        by_step || self.instances.iter().any(|other| other.needs(live))
+        by_step || self.instances().iter().any(|other| other.needs(live))
     }
 
     fn announce(&self) {
-        for live in &self.instances {
+        for live in self.instances() {
             let planned = &live.planned;
             self.emit(Event::Planned {
                 instance: planned.instance.clone(),
@@ -103,7 +123,7 @@ impl Cluster {
         self.write_files(live, root)?;
         for process in &live.planned.plan.processes {
             let launch = Launch { process, directory: &live.directory };
-            let spawned = self.spawner.spawn(&launch);
+            let spawned = self.spawner().spawn(&launch);
             let failed = |source| StartFailure::Spawn { process: process.name.clone(), source };
             live.processes.borrow_mut().push(spawned.map_err(failed)?);
         }
@@ -148,15 +168,16 @@ impl Cluster {
     }
 
     /// The first instance that fills a role.
-    pub(super) fn provider(&self, role: &str) -> Option<&Rc<Live>> {
+    pub(super) fn provider(&self, role: &str) -> Option<Rc<Live>> {
         let role = Role::new(role);
-        self.instances.iter().find(|live| live.planned.plan.provides.iter().any(|e| e.role == role))
+        self.instances().into_iter().find(|live| live.planned.plan.provides.iter().any(|e| e.role == role))
     }
 
     /// The URL of a role, wherever it is filled.
-    pub(super) fn endpoint(&self, role: &str) -> Option<&str> {
-        let provides = &self.provider(role)?.planned.plan.provides;
-        provides.iter().find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.as_str())
+    pub(super) fn endpoint(&self, role: &str) -> Option<String> {
+        let provider = self.provider(role)?;
+        let mut provides = provider.planned.plan.provides.iter();
+        provides.find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone())
     }
 
     /// A client of the cluster's own API, where it has one.
@@ -164,14 +185,14 @@ impl Cluster {
         let Some(server) = self.endpoint(roles::APISERVER) else { return Ok(None) };
         let identity = Environment::of_node(&self.boot.environment.identities, "admin", None);
         let identity = identity.ok_or("the cluster has no identity `admin`")?;
-        Api::connect(server, &tls(identity)).map(Some).map_err(|error| error.to_string())
+        Api::connect(&server, &tls(identity)).map(Some).map_err(|error| error.to_string())
     }
 
     pub(super) fn prober(&self) -> Result<Prober, String> {
         let environment = &self.boot.environment;
         let ca = environment.files.get("ca.crt").ok_or("the cluster has no CA certificate")?;
         let identities = environment.identities.clone();
-        let spawner = self.spawner.clone();
+        let spawner = self.spawner();
         let prober = Prober::new(ca, move |user| identities.get(user).map(tls)).commands(move |command| {
             let spawner = spawner.clone();
             async move { spawner.output(&command).await.map_err(io::Error::other) }
@@ -194,8 +215,8 @@ impl Cluster {
     }
 
     /// Applies what components want of the API, as soon as it is ready.
-    async fn apply_manifests(&self, deadline: Instant) -> Result<(), BootFailure> {
-        for live in self.instances.iter().filter(|live| !live.planned.plan.manifests.is_empty()) {
+    pub(super) async fn apply_manifests(&self, instances: &[Rc<Live>], deadline: Instant) -> Result<(), BootFailure> {
+        for live in instances.iter().filter(|live| !live.planned.plan.manifests.is_empty()) {
             let failed = |why| BootFailure::Step {
                 step: format!("manifests of {}", live.name()),
                 why,
@@ -213,12 +234,13 @@ impl Cluster {
     }
 
     /// The instances that aren't ready.
-    pub(super) fn late(&self) -> impl Iterator<Item = &Rc<Live>> {
-        self.instances.iter().filter(|live| live.state() != InstanceState::Ready)
+    pub(super) fn late(&self) -> Vec<Rc<Live>> {
+        self.instances().into_iter().filter(|live| live.state() != InstanceState::Ready).collect()
     }
 
     fn timed_out(&self) -> BootFailure {
-        let mut waiting: Vec<String> = self.late().map(|live| format!("{} ({})", live.name(), live.state())).collect();
+        let mut waiting: Vec<String> =
+            self.late().iter().map(|live| format!("{} ({})", live.name(), live.state())).collect();
         if waiting.is_empty() {
             waiting.push(format!("{PAUSE_IMAGE} or {SERVICE_ACCOUNT}"));
         }

@@ -14,7 +14,7 @@ impl Cluster {
     /// Sees that the pause image is in every node's store: without it no pod runs, and no registry is asked for it.
     pub(super) async fn load_needed_images(&self, root: &Root) -> Result<(), BootFailure> {
         let failed = |why| BootFailure::Step { step: STEP.into(), why, late: false };
-        let runtimes: Vec<&Rc<Live>> = self.runtimes().collect();
+        let runtimes = self.runtimes();
         if runtimes.is_empty() {
             return Ok(());
         }
@@ -26,14 +26,14 @@ impl Cluster {
         self.emit(Event::Started { instance: STEP.into() });
         let archive = root.images().join("pause.tar");
         for live in runtimes {
-            let client = connect(live).await.map_err(failed)?;
+            let client = connect(&live).await.map_err(failed)?;
             self.say_missing(&client).await.map_err(|error| failed(error.to_string()))?;
             if client.has_image(PAUSE_IMAGE).await.map_err(|error| failed(error.to_string()))? {
                 continue;
             }
             write_pause_archive(&archive).map_err(|error| failed(error.to_string()))?;
             let source = format!("oci-archive:{}", archive.display());
-            self.import_into(live, &source, PAUSE_IMAGE).await.map_err(failed)?;
+            self.import_into(&live, &source, PAUSE_IMAGE).await.map_err(failed)?;
         }
         self.emit(Event::Ready { instance: STEP.into() });
         Ok(())
@@ -41,7 +41,8 @@ impl Cluster {
 
     /// Says which images of the plans are in no store, and so come from their registry once a pod needs them.
     async fn say_missing(&self, client: &cri::Client) -> Result<(), cri::Error> {
-        let wanted = self.instances.iter().flat_map(|live| &live.planned.plan.images);
+        let instances = self.instances();
+        let wanted = instances.iter().flat_map(|live| &live.planned.plan.images);
         for image in wanted.filter(|image| *image != PAUSE_IMAGE) {
             if !client.has_image(image).await? {
                 self.emit(Event::Warning {
@@ -55,7 +56,7 @@ impl Cluster {
     /// Imports an image of an archive (`oci-archive:PATH` or `docker-archive:PATH`) into every node's store.
     pub(super) async fn import(&self, archive: &str, name: &str) -> Result<(), String> {
         for live in self.runtimes() {
-            self.import_into(live, archive, name).await.map_err(|why| format!("{}: {why}", live.name()))?;
+            self.import_into(&live, archive, name).await.map_err(|why| format!("{}: {why}", live.name()))?;
         }
         Ok(())
     }
@@ -64,15 +65,15 @@ impl Cluster {
     pub(super) async fn images(&self) -> Result<Vec<(String, Vec<cri::Image>)>, String> {
         let mut all = Vec::new();
         for live in self.runtimes() {
-            let images = connect(live).await?.images().await.map_err(|error| error.to_string())?;
+            let images = connect(&live).await?.images().await.map_err(|error| error.to_string())?;
             all.push((live.planned.node.clone().unwrap_or_default(), images));
         }
         Ok(all)
     }
 
-    fn runtimes(&self) -> impl Iterator<Item = &Rc<Live>> {
-        let is_runtime = |live: &&Rc<Live>| live.planned.plan.provides.iter().any(|e| e.role.as_str() == roles::CRI);
-        self.instances.iter().filter(is_runtime)
+    fn runtimes(&self) -> Vec<Rc<Live>> {
+        let is_runtime = |live: &Rc<Live>| live.planned.plan.provides.iter().any(|e| e.role.as_str() == roles::CRI);
+        self.instances().into_iter().filter(is_runtime).collect()
     }
 
     async fn import_into(&self, live: &Live, archive: &str, name: &str) -> Result<(), String> {
@@ -83,7 +84,7 @@ impl Cluster {
         let command = tokio::task::spawn_blocking(hook).await.map_err(|error| error.to_string())?;
         let command = command.map_err(|error| error.frames().join(": "))?;
         let command = command.ok_or_else(|| format!("component `{}` can't import images", live.planned.component))?;
-        let output = self.spawner.output(&command).await.map_err(|error| error.to_string())?;
+        let output = self.spawner().output(&command).await.map_err(|error| error.to_string())?;
         if output.code == 0 { Ok(()) } else { Err(output.stderr.trim().to_owned()) }
     }
 }

@@ -5,11 +5,12 @@ use crate::graph::{Environment, Instance};
 use crate::process::Running;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
+use std::rc::Rc;
 use tokio::sync::watch;
 
 /// One instance while the cluster lives.
 pub(super) struct Live {
-    pub planned: Instance,
+    pub planned: Rc<Instance>,
     /// Logs and `run.json` go there.
     pub directory: PathBuf,
     state: watch::Sender<InstanceState>,
@@ -18,7 +19,7 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(planned: Instance, environment: &Environment) -> Self {
+    pub(super) fn new(planned: Rc<Instance>, environment: &Environment) -> Self {
         let directory = environment.state_dir(&planned.component, planned.node.as_deref());
         let (state, _) = watch::channel(InstanceState::Waiting);
         Self { planned, directory, state, processes: RefCell::default(), restarts: Cell::new(0) }
@@ -63,6 +64,8 @@ impl Live {
             component: planned.component.clone(),
             phase: planned.phase.to_string(),
             node: planned.node.clone(),
+            source: planned.registered.source.clone(),
+            version: planned.registered.version.clone(),
             roles: planned.plan.provides.iter().map(|endpoint| endpoint.role.to_string()).collect(),
             state: self.state(),
             pids: processes.iter().filter(|p| p.exit().is_none()).map(|p| p.pid.as_raw()).collect(),

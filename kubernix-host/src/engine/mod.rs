@@ -5,6 +5,7 @@
 
 mod board;
 mod boot;
+mod change;
 mod failure;
 mod images;
 mod instance;
@@ -22,23 +23,40 @@ use crate::process::Spawner;
 use crate::sandbox::Boot;
 use board::Board;
 use instance::Live;
+use shutdown::HookCommand;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::sync::mpsc;
 
 /// Everything that the parts of a running cluster share. One thread, so no locks.
 struct Cluster {
     boot: Boot,
-    instances: Vec<Rc<Live>>,
+    /// What runs now. A change puts others in their places.
+    instances: RefCell<Vec<Rc<Live>>>,
     board: Board,
-    spawner: Spawner,
+    spawner: RefCell<Spawner>,
+    /// Takes the commands of hooks.
+    hooks: mpsc::UnboundedSender<HookCommand>,
     sink: Arc<dyn Sink>,
-    /// When this boot began: what was reported earlier doesn't count.
-    since: SystemTime,
+    /// When this boot began.
+    booted_at: SystemTime,
+    /// When the boot, or the last change, began: what was reported earlier doesn't count.
+    since: Cell<SystemTime>,
 }
 
 impl Cluster {
     fn emit(&self, event: Event) {
         self.sink.emit(event);
+    }
+
+    /// What runs now.
+    fn instances(&self) -> Vec<Rc<Live>> {
+        self.instances.borrow().clone()
+    }
+
+    fn spawner(&self) -> Spawner {
+        self.spawner.borrow().clone()
     }
 }

@@ -1,15 +1,18 @@
 //! The init's life: boot, serve, end.
 
 use super::instance::Live;
+use super::shutdown::HookCommand;
 use super::{BootFailure, Cluster, InstanceState, Report};
 use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
 use crate::graph::{self, Environment};
 use crate::network::{forward, netlink};
-use crate::plugins::{Components, Registered, snapshot};
+use crate::plugins::{Components, Registered, Snapshot, snapshot};
 use crate::process::{Reaper, Spawner};
 use crate::sandbox::{Inside, Order};
+use futures_util::future::LocalBoxFuture;
 use kubernix_core::roles;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -59,13 +62,7 @@ pub fn run(inside: &Inside, built_in: Vec<Arc<Registered>>) -> io::Result<()> {
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
-    let end = match snapshot::load(&inside.boot.plugins) {
-        Err(error) => Err(Failure { error, timed_out: false }),
-        Ok(mut components) => {
-            components.extend(without(built_in, &components));
-            runtime.block_on(local.run_until(live(inside, &components, &watched)))
-        }
-    };
+    let end = runtime.block_on(local.run_until(live(inside, built_in, &watched)));
     drop(local);
     inside.kill_all();
     // Also one that died a moment ago, when nobody was listening any more.
@@ -79,9 +76,20 @@ pub fn run(inside: &Inside, built_in: Vec<Arc<Registered>>) -> io::Result<()> {
     Ok(())
 }
 
-/// Those that no other takes the place of.
-fn without(built_in: Vec<Arc<Registered>>, others: &Components) -> Vec<Arc<Registered>> {
-    built_in.into_iter().filter(|own| !others.iter().any(|other| other.name() == own.name())).collect()
+/// The plugins of a boot, and what is compiled in and not replaced by them.
+pub(super) fn with_plugins(built_in: &Components, plugins: &[Snapshot]) -> Result<Vec<Arc<Registered>>, String> {
+    let mut all = snapshot::load(plugins)?;
+    let others: Vec<_> =
+        built_in.iter().filter(|own| !all.iter().any(|one| one.name() == own.name())).cloned().collect();
+    all.extend(others);
+    Ok(all)
+}
+
+/// Tells somebody who wants a change that there will be none.
+fn refuse(watcher: Option<UnixStream>, why: &str) {
+    if let Some(watcher) = watcher {
+        WriterSink::new(watcher).emit(Event::ChangeFailed { error: why.into(), restored: true });
+    }
 }
 
 /// How a cluster's life ended.
@@ -96,7 +104,9 @@ struct Failure {
     timed_out: bool,
 }
 
-async fn live(inside: &Inside, components: &Components, watched: &Arc<Watched>) -> Result<End, Failure> {
+async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Watched>) -> Result<End, Failure> {
+    let failed = |error| Failure { error, timed_out: false };
+    let components = with_plugins(&built_in, &inside.boot.plugins).map_err(failed)?;
     let text = |error: &dyn std::error::Error| Failure { error: chain(error), timed_out: false };
     let (wishes, mut inbox) = mpsc::unbounded_channel();
     listen(inside, &wishes).map_err(|error| text(&error))?;
@@ -106,9 +116,10 @@ async fn live(inside: &Inside, components: &Components, watched: &Arc<Watched>) 
     netlink::set_up(addresses.nodes, &own).await.map_err(|error| text(&error))?;
     let reaper = Reaper::default();
     tokio::task::spawn_local(reaper.clone().run());
-    let cluster = assemble(inside, components, watched.clone(), reaper).map_err(|error| text(&error))?;
+    let (hooks, asked) = mpsc::unbounded_channel();
+    let cluster = assemble(inside, &components, watched.clone(), reaper, hooks).map_err(|error| text(&error))?;
+    tokio::task::spawn_local(cluster.clone().serve_hooks(asked));
     watched.emit(Event::Ready { instance: SANDBOX.into() });
-    cluster.serve_hooks();
     forward_api(inside, &cluster).map_err(|error| text(&error))?;
     let hub = Hub::open(&inside.root, wishes.clone()).map_err(|error| text(&error))?;
     tokio::task::spawn_local(hub.serve());
@@ -116,10 +127,16 @@ async fn live(inside: &Inside, components: &Components, watched: &Arc<Watched>) 
     let boot = cluster.bring_up(&inside.root);
     tokio::pin!(boot);
     let mut booted = None;
+    let mut change: Option<LocalBoxFuture<'_, ()>> = None;
     loop {
         let wish = tokio::select! {
             biased;
             wish = inbox.recv() => wish,
+            () = async { if let Some(change) = &mut change { change.await } }, if change.is_some() => {
+                change = None;
+                watched.watch(None);
+                continue;
+            }
             result = &mut boot, if booted.is_none() => match result {
                 Ok(()) => {
                     watched.emit(Event::BootReady);
@@ -149,12 +166,21 @@ async fn live(inside: &Inside, components: &Components, watched: &Arc<Watched>) 
                 return end;
             }
             Some(Wish::Stop(watcher)) => {
+                drop(change.take());
                 watched.watch(watcher);
                 let end = tokio::select! {
                     _ = cluster.shut_down() => End::Ordered,
                     end = at_once(&mut inbox) => end,
                 };
                 return Ok(end);
+            }
+            Some(Wish::Change(_, watcher)) if booted.is_none() => refuse(watcher, "the cluster is still booting"),
+            Some(Wish::Change(_, watcher)) if change.is_some() => refuse(watcher, "another change goes on"),
+            Some(Wish::Change(forced, watcher)) => {
+                watched.watch(watcher);
+                let (cluster, built_in) = (cluster.clone(), built_in.clone());
+                let changed = async move { cluster.change(&inside.root, &built_in, forced.as_deref()).await };
+                change = Some(Box::pin(changed));
             }
             Some(Wish::Ask(request, reply)) => {
                 let cluster = cluster.clone();
@@ -182,8 +208,8 @@ async fn at_once(inbox: &mut mpsc::UnboundedReceiver<Wish>) -> End {
 async fn give_up(cluster: &Cluster, error: &BootFailure) -> Failure {
     let text = chain(error);
     // Whoever is late first needn't be who keeps the others waiting.
-    let late: Vec<&str> = cluster.late().map(|live| live.name()).collect();
-    let late = late.join(", ");
+    let late = cluster.late();
+    let late = late.iter().map(|live| live.name()).collect::<Vec<_>>().join(", ");
     if let BootFailure::Instance { instance, .. } = error {
         // The log's end comes once, with the boot's own failure.
         let first = text.lines().next().unwrap_or_default();
@@ -200,7 +226,7 @@ async fn give_up(cluster: &Cluster, error: &BootFailure) -> Failure {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let frames = std::iter::successors(Some(error), |error| error.source());
     frames.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
@@ -210,21 +236,28 @@ fn assemble(
     components: &Components,
     sink: Arc<dyn Sink>,
     reaper: Reaper,
+    hooks: mpsc::UnboundedSender<HookCommand>,
 ) -> Result<Rc<Cluster>, graph::GraphError> {
     let environment = Arc::new(inside.boot.environment.clone());
     let planned = graph::plan(components, &inside.boot.slots, &environment)?;
-    Ok(Rc::new(Cluster {
+    let now = SystemTime::now();
+    let instances: Vec<_> = planned.into_iter().map(|one| Rc::new(Live::new(Rc::new(one), &environment))).collect();
+    let cluster = Cluster {
         boot: inside.boot.clone(),
-        instances: planned.into_iter().map(|one| Rc::new(Live::new(one, &environment))).collect(),
+        instances: RefCell::new(instances),
         board: Default::default(),
-        spawner: Spawner { reaper, path: search_path(&environment) },
+        spawner: RefCell::new(Spawner { reaper, path: search_path(&environment) }),
+        hooks,
         sink,
-        since: SystemTime::now(),
-    }))
+        booted_at: now,
+        since: Cell::new(now),
+    };
+    cluster.instances().iter().for_each(|live| cluster.let_run_commands(live));
+    Ok(Rc::new(cluster))
 }
 
 /// The directories of the cluster's binaries before those of the system.
-fn search_path(environment: &Environment) -> String {
+pub(super) fn search_path(environment: &Environment) -> String {
     let own: BTreeSet<_> = environment.binaries.values().filter_map(|path| path.parent()).collect();
     let own = own.into_iter().map(|path| path.to_string_lossy().into_owned());
     let system = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(String::from);
@@ -286,10 +319,10 @@ struct Answers {
 
 impl control::Answer for Answers {
     fn report(&self) -> Report {
-        let since = self.cluster.since.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let all_ready = self.cluster.instances.iter().all(|live| live.state() == InstanceState::Ready);
+        let since = self.cluster.booted_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let all_ready = self.cluster.instances().iter().all(|live| live.state() == InstanceState::Ready);
         Report {
-            instances: self.cluster.instances.iter().map(|live| live.report()).collect(),
+            instances: self.cluster.instances().iter().map(|live| live.report()).collect(),
             booted_at_ms: u64::try_from(since.as_millis()).unwrap_or_default(),
             ready: self.ready && all_ready,
         }

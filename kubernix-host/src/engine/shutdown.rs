@@ -16,43 +16,44 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 pub(super) type HookCommand = (Command, oneshot::Sender<Result<Output, Error>>);
 
 impl Cluster {
-    /// Lets components' hooks run commands: they are on a thread of their own, and what they ask for is done here.
-    pub(super) fn serve_hooks(self: &Rc<Self>) {
-        let (sender, mut receiver) = mpsc::unbounded_channel::<HookCommand>();
-        for live in &self.instances {
-            let sender = sender.clone();
-            live.planned.context.set_runner(Box::new(move |command| {
-                let (reply, answer) = oneshot::channel();
-                let gone = || Error::invalid("the cluster is ending");
-                sender.send((command, reply)).map_err(|_| gone())?;
-                answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
-            }));
+    /// Lets an instance's hooks run commands: they are on a thread of their own, and what they ask for is done here.
+    pub(super) fn let_run_commands(&self, live: &Live) {
+        let sender = self.hooks.clone();
+        live.planned.context.set_runner(Box::new(move |command| {
+            let (reply, answer) = oneshot::channel();
+            let gone = || Error::invalid("the cluster is ending");
+            sender.send((command, reply)).map_err(|_| gone())?;
+            answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+        }));
+    }
+
+    /// Runs what hooks ask for.
+    pub(super) async fn serve_hooks(self: Rc<Self>, mut asked: mpsc::UnboundedReceiver<HookCommand>) {
+        while let Some((command, reply)) = asked.recv().await {
+            let spawner = self.spawner();
+            tokio::task::spawn_local(async move {
+                let result = match tokio::time::timeout(COMMAND_LIMIT, spawner.output(&command)).await {
+                    Ok(result) => result.map_err(|error| Error::from_std(&error)),
+                    Err(_) => Err(Error::invalid(format!("`{}` took longer than {COMMAND_LIMIT:?}", command.program))),
+                };
+                let _ = reply.send(result);
+            });
         }
-        let spawner = self.spawner.clone();
-        tokio::task::spawn_local(async move {
-            while let Some((command, reply)) = receiver.recv().await {
-                let spawner = spawner.clone();
-                tokio::task::spawn_local(async move {
-                    let result = match tokio::time::timeout(COMMAND_LIMIT, spawner.output(&command)).await {
-                        Ok(result) => result.map_err(|error| Error::from_std(&error)),
-                        Err(_) => {
-                            Err(Error::invalid(format!("`{}` took longer than {COMMAND_LIMIT:?}", command.program)))
-                        }
-                    };
-                    let _ = reply.send(result);
-                });
-            }
-        });
     }
 
     /// Ends all instances in order. Goes on past errors and returns them.
     pub(super) async fn shut_down(&self) -> Vec<String> {
-        let all = self.instances.iter().map(|live| self.end(live));
+        self.end_all(&self.instances()).await
+    }
+
+    /// Ends these instances, each after those among them that need it. Goes on past errors and returns them.
+    pub(super) async fn end_all(&self, instances: &[Rc<Live>]) -> Vec<String> {
+        let all = instances.iter().map(|live| self.end(live, instances));
         futures_util::future::join_all(all).await.into_iter().flatten().collect()
     }
 
-    async fn end(&self, live: &Rc<Live>) -> Option<String> {
-        for other in self.instances.iter().filter(|other| other.needs(live) && !Rc::ptr_eq(other, live)) {
+    async fn end(&self, live: &Rc<Live>, among: &[Rc<Live>]) -> Option<String> {
+        for other in among.iter().filter(|other| other.needs(live) && !Rc::ptr_eq(other, live)) {
             other.stopped().await;
         }
         let was_up = matches!(live.state(), InstanceState::Ready | InstanceState::Restarting);

@@ -1,5 +1,6 @@
 //! What can be said of a running cluster's instances.
 
+use crate::plugins::Source;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -49,6 +50,10 @@ pub struct InstanceReport {
     pub phase: String,
     /// The node it is on.
     pub node: Option<String>,
+    /// Where the component comes from.
+    pub source: Source,
+    /// The component's version.
+    pub version: String,
     /// Roles that it fills.
     pub roles: Vec<String>,
     /// Where it is in its life.

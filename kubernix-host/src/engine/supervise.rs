@@ -44,7 +44,7 @@ impl Cluster {
             if live.is_stopping() {
                 return;
             }
-            match self.spawner.spawn(&Launch { process: &running.process, directory: &live.directory }) {
+            match self.spawner().spawn(&Launch { process: &running.process, directory: &live.directory }) {
                 Ok(again) => {
                     live.processes.borrow_mut()[slot] = again;
                     live.restarts.set(live.restarts.get() + 1);
@@ -92,7 +92,7 @@ impl Cluster {
                     late: matches!(error, crate::probe::Unready::NotYet(_)),
                     log: super::failure::LogTail::of(running.first().map_or(&live.directory, |first| &first.log)),
                 };
-                prober.wait(&endpoint.probe, self.since, deadline).await.map_err(unready)?;
+                prober.wait(&endpoint.probe, self.since.get(), deadline).await.map_err(unready)?;
                 self.board.set(&live.planned.at(&endpoint.role), true);
                 self.emit(Event::RoleReady { instance: live.name().into(), role: endpoint.role.to_string() });
                 Ok(())

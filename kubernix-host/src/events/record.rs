@@ -111,6 +111,15 @@ pub enum Event {
     },
     /// The cluster can be used: the node is ready and pods can be made.
     BootReady,
+    /// A change of a running cluster is over, and everything is ready.
+    Changed,
+    /// A change of a running cluster came to nothing.
+    ChangeFailed {
+        /// Why.
+        error: String,
+        /// What ran before runs again.
+        restored: bool,
+    },
     /// The boot came to nothing; what it had started is cleaned up.
     BootFailed {
         /// Why.

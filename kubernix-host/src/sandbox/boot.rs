@@ -6,7 +6,7 @@ use crate::root::{Error as RootError, Root, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All that the init needs to plan and run the cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,13 +34,41 @@ impl BootFile {
         root.run().join("boot.json")
     }
 
+    /// What a running cluster is to become.
+    fn change(root: &Root) -> PathBuf {
+        root.run().join("change.json")
+    }
+
     /// Writes it.
     ///
     /// # Errors
     /// The root directory can't be written.
     pub fn write(root: &Root, boot: &Boot) -> Result<(), RootError> {
-        let text = serde_json::to_vec_pretty(boot).unwrap_or_default();
-        write_atomic(&Self::path(root), &text, 0o600).map(drop)
+        write(&Self::path(root), boot)
+    }
+
+    /// Writes down what a running cluster is to become.
+    ///
+    /// # Errors
+    /// The root directory can't be written.
+    pub fn write_change(root: &Root, boot: &Boot) -> Result<(), RootError> {
+        write(&Self::change(root), boot)
+    }
+
+    /// Reads what the cluster is to become.
+    ///
+    /// # Errors
+    /// As [`BootFile::read`].
+    pub fn read_change(root: &Root) -> io::Result<Boot> {
+        serde_json::from_slice(&std::fs::read(Self::change(root))?).map_err(Into::into)
+    }
+
+    /// The cluster is now what it was to become.
+    ///
+    /// # Errors
+    /// The root directory can't be written.
+    pub fn keep_change(root: &Root) -> io::Result<()> {
+        std::fs::rename(Self::change(root), Self::path(root))
     }
 
     /// Reads it.
@@ -50,4 +78,9 @@ impl BootFile {
     pub fn read(root: &Root) -> io::Result<Boot> {
         serde_json::from_slice(&std::fs::read(Self::path(root))?).map_err(Into::into)
     }
+}
+
+fn write(path: &Path, boot: &Boot) -> Result<(), RootError> {
+    let text = serde_json::to_vec_pretty(boot).unwrap_or_default();
+    write_atomic(path, &text, 0o600).map(drop)
 }

@@ -1,0 +1,67 @@
+//! A change of a running cluster: other components in its slots, other binaries, other parameters.
+
+use super::{Cluster, Host, HostError, prepare, up};
+use crate::control::{Client, Request};
+use crate::events::{Event, Sink};
+use crate::graph;
+use crate::sandbox::BootFile;
+use crate::spec::Resolved;
+use std::time::Duration;
+
+/// How long the cluster may take to accept a change.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How much longer than its boot a change may take: what ran before is stopped, and may have to come back.
+const EXTRA: Duration = Duration::from_secs(300);
+
+impl Host {
+    /// Brings a running cluster to what the settings say, without a restart: only instances whose plans differ are stopped
+    /// and started, and those of `component` in any case. Where the new ones don't become ready, the old ones come back.
+    ///
+    /// # Errors
+    /// See [`HostError`]. Before [`HostError::Change`] nothing was stopped.
+    pub fn change(&self, resolved: &Resolved, component: Option<&str>, sink: &dyn Sink) -> Result<(), HostError> {
+        let settings = &resolved.settings;
+        resolved.validate(&self.catalogue())?;
+        let cluster = Cluster::find(&settings.root, &settings.name)?;
+        let root = cluster.root();
+        if !cluster.is_running() {
+            return Err(HostError::Stopped(settings.name.clone()));
+        }
+        for message in &resolved.said {
+            sink.emit(Event::Note { message: message.clone() });
+        }
+        for problem in self.registry.problems() {
+            sink.emit(Event::Warning { message: format!("{problem}; this plugin is not used") });
+        }
+        let dry = prepare::dry(self, settings)?;
+        graph::plan(&self.registry.components, &settings.slots, &dry)?;
+        let tools = self.tools(settings, &[], sink)?;
+        let running = BootFile::read(root).map_err(HostError::io("what the cluster was booted with can't be read"))?;
+        let (environment, reissued) = prepare::real(self, settings, root, &tools)?;
+        for message in reissued {
+            sink.emit(Event::Note { message });
+        }
+        let (next, _) = self.prepare_boot(settings, root, environment, running.api_port, sink)?;
+        BootFile::write_change(root, &next)?;
+        let client = Client::connect(root, ANSWER)?;
+        let order = Request::Change { component: component.map(str::to_owned) };
+        let limit = Duration::from_secs(settings.boot_timeout_s) + EXTRA;
+        for record in client.order(&order, limit)? {
+            match &record.event {
+                Event::Changed => {
+                    root.save_spec(settings)?;
+                    root.save_environment(&up::shell(root, &next.environment))?;
+                    sink.emit(record.event);
+                    return Ok(());
+                }
+                Event::ChangeFailed { error, restored } => {
+                    let (why, restored) = (error.clone(), *restored);
+                    sink.emit(record.event);
+                    return Err(HostError::Change { name: settings.name.clone(), why, restored });
+                }
+                _ => sink.emit(record.event),
+            }
+        }
+        Err(HostError::StillEnding(settings.name.clone()))
+    }
+}

@@ -1,0 +1,121 @@
+//! From one set of instances to another while the cluster runs: only what differs is stopped and started, and what ran before
+//! comes back where the new doesn't become ready.
+
+use super::instance::Live;
+use super::run::{chain, search_path, with_plugins};
+use super::{BootFailure, Cluster, InstanceState};
+use crate::events::Event;
+use crate::graph;
+use crate::plugins::Components;
+use crate::root::Root;
+use crate::sandbox::{Boot, BootFile};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// What goes and what comes.
+struct Difference {
+    stays: Vec<Rc<Live>>,
+    goes: Vec<Rc<Live>>,
+    comes: Vec<Rc<Live>>,
+}
+
+impl Cluster {
+    /// Goes over to the boot of the change file. `forced` names a component whose instances are started anew in any case.
+    /// Says with its last event how it went.
+    pub(super) async fn change(self: &Rc<Self>, root: &Root, built_in: &Components, forced: Option<&str>) {
+        let (result, restored) = match BootFile::read_change(root) {
+            Err(error) => (Err(format!("the change can't be read: {error}")), true),
+            Ok(next) => match self.difference(&next, built_in, forced) {
+                Err(error) => (Err(error), true),
+                Ok(difference) => self.go_over(difference, &next, root).await,
+            },
+        };
+        match result {
+            Ok(()) => self.emit(Event::Changed),
+            Err(error) => self.emit(Event::ChangeFailed { error, restored }),
+        }
+    }
+
+    fn difference(&self, next: &Boot, built_in: &Components, forced: Option<&str>) -> Result<Difference, String> {
+        let components = with_plugins(built_in, &next.plugins)?;
+        let environment = Arc::new(next.environment.clone());
+        let planned = graph::plan(&components, &next.slots, &environment).map_err(|error| chain(&error))?;
+        let mut goes = self.instances();
+        let (mut stays, mut comes) = (Vec::new(), Vec::new());
+        for new in planned {
+            let same = |live: &Rc<Live>| {
+                let old = &live.planned;
+                (&old.instance, &old.component, &old.needs) == (&new.instance, &new.component, &new.needs)
+                    && old.plan == new.plan
+                    && forced != Some(&new.component)
+            };
+            match goes.iter().position(same) {
+                Some(at) => stays.push(goes.remove(at)),
+                None => comes.push(Rc::new(Live::new(Rc::new(new), &environment))),
+            }
+        }
+        Ok(Difference { stays, goes, comes })
+    }
+
+    /// Returns how it went, and if badly, whether what ran before runs again.
+    async fn go_over(self: &Rc<Self>, difference: Difference, next: &Boot, root: &Root) -> (Result<(), String>, bool) {
+        let Difference { stays, goes, comes } = difference;
+        let path = search_path(&next.environment);
+        let path = std::mem::replace(&mut self.spawner.borrow_mut().path, path);
+        self.retire(&goes).await;
+        let Err(failure) = self.bring(&stays, &comes, root).await else {
+            let kept = BootFile::keep_change(root).map_err(|error| format!("the change can't be saved: {error}"));
+            return (kept, false);
+        };
+        let mut error = chain(&failure);
+        self.emit(Event::Warning { message: format!("{error}\ngoing back to what ran before") });
+        self.retire(&comes).await;
+        self.spawner.borrow_mut().path = path;
+        let old: Vec<_> =
+            goes.iter().map(|live| Rc::new(Live::new(live.planned.clone(), &self.boot.environment))).collect();
+        let back = self.bring(&stays, &old, root).await;
+        if let Err(failure) = &back {
+            error += &format!("\nand what ran before doesn't come back: {}", chain(failure));
+        }
+        (Err(error), back.is_ok())
+    }
+
+    /// Ends instances in order; their roles aren't ready any more.
+    async fn retire(&self, instances: &[Rc<Live>]) {
+        self.end_all(instances).await;
+        for live in instances {
+            for endpoint in &live.planned.plan.provides {
+                self.board.set(&live.planned.at(&endpoint.role), false);
+            }
+        }
+    }
+
+    /// Starts instances beside those that stay, and waits until all of them are ready.
+    async fn bring(self: &Rc<Self>, stays: &[Rc<Live>], comes: &[Rc<Live>], root: &Root) -> Result<(), BootFailure> {
+        *self.instances.borrow_mut() = stays.iter().chain(comes).cloned().collect();
+        comes.iter().for_each(|live| self.let_run_commands(live));
+        self.since.set(SystemTime::now());
+        let limit = Duration::from_secs(self.boot.boot_timeout_s);
+        let deadline = Instant::now() + limit;
+        let prober = self.prober().map_err(|why| BootFailure::Step { step: "probes".into(), why, late: false })?;
+        let all = async {
+            tokio::try_join!(
+                self.start_all(comes, &prober, root, deadline),
+                self.load_needed_images(root),
+                self.apply_manifests(comes, deadline)
+            )
+        };
+        let late =
+            || BootFailure::TimedOut { waiting: self.late().iter().map(|live| live.name().to_owned()).collect() };
+        let result = tokio::time::timeout_at(deadline + Duration::from_secs(1), all).await;
+        self.end_patience(comes);
+        let result = result.map_err(|_| late()).and_then(|result| result.map(drop));
+        if result.is_err() {
+            let ended = comes.iter().filter(|live| live.state() == InstanceState::Waiting);
+            ended.for_each(|live| live.set(InstanceState::Stopped));
+        }
+        result
+    }
+}
