@@ -212,10 +212,10 @@ pub enum ComponentCommand {
 #[derive(Debug, Args)]
 pub struct ReplaceArgs {
     /// The role, if a component is to fill it
-    #[arg(requires = "name", required_unless_present = "set")]
+    #[arg(requires = "component", required_unless_present = "set")]
     pub role: Option<String>,
     /// That component; the one that fills the role already is started anew
-    pub name: Option<String>,
+    pub component: Option<String>,
     /// Settings that change
     #[command(flatten)]
     pub boot: BootArgs,

@@ -48,20 +48,20 @@ impl App {
 
     pub(super) fn component_replace(&self, args: &ReplaceArgs) -> Result<()> {
         let mut boot = args.boot.clone();
-        boot.set.extend(args.role.iter().zip(&args.name).map(|(role, name)| format!("{role}={name}")));
+        boot.set.extend(args.role.iter().zip(&args.component).map(|(role, name)| format!("{role}={name}")));
         let (place, _) = self.running()?;
         let resolved = settings::resolve(&self.flags, &boot)?;
         let host = self.host(&resolved.settings)?;
         let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
-        let changed = host.change(&resolved, args.name.as_deref(), &*progress);
+        let changed = host.change(&resolved, args.component.as_deref(), &*progress);
         progress.finish();
         changed?;
         let seconds = begun.elapsed().as_secs_f64();
-        let what = match (&args.role, &args.name) {
+        let what = match (&args.role, &args.component) {
             (Some(role), Some(name)) => format!("`{name}` fills role `{role}` of cluster `{}`", place.name),
             _ => format!("cluster `{}` is changed", place.name),
         };
-        let value = json!({ "name": place.name, "role": args.role, "component": args.name, "seconds": seconds });
+        let value = json!({ "name": place.name, "role": args.role, "component": args.component, "seconds": seconds });
         output::show(self.output(), &value, |_| format!("{what} after {seconds:.2} s"))
     }
 }

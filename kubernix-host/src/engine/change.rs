@@ -70,7 +70,9 @@ impl Cluster {
             return (kept, false);
         };
         let mut error = chain(&failure);
-        self.emit(Event::Warning { message: format!("{error}\ngoing back to what ran before") });
+        // The log's end comes once, with the failure itself.
+        let first = failure.to_string();
+        self.emit(Event::Warning { message: format!("{first}: going back to what ran before") });
         self.retire(&comes).await;
         self.spawner.borrow_mut().path = path;
         let old: Vec<_> =
