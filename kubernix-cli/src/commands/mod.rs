@@ -7,10 +7,13 @@ mod cluster;
 mod config;
 mod image;
 mod logs;
+mod plugin;
 mod timeline;
 mod toolchain;
 
-use crate::cli::{BootArgs, Cli, Command, ConfigCommand, Global, ImageCommand, Output, ToolchainCommand};
+use crate::cli::{
+    BootArgs, Cli, Command, ConfigCommand, Global, ImageCommand, Output, PluginCommand, ToolchainCommand,
+};
 use crate::exit::{Exit, Refusal};
 use crate::{program, registry, settings};
 use anyhow::{Context, Result};
@@ -57,6 +60,10 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Config(ConfigCommand::Show { all, boot })) => app.config_show(&boot, all)?,
         Some(Command::Toolchain(ToolchainCommand::Ensure { tools, boot })) => app.toolchain_ensure(&boot, &tools)?,
         Some(Command::Toolchain(ToolchainCommand::List)) => app.toolchain_list()?,
+        Some(Command::Plugin(PluginCommand::List { search })) => app.plugin_list(&search)?,
+        Some(Command::Plugin(PluginCommand::Info { name, search })) => app.plugin_info(&name, &search)?,
+        Some(Command::Plugin(PluginCommand::Install { source, to })) => app.plugin_install(&source, &to)?,
+        Some(Command::Plugin(PluginCommand::Remove { name, from })) => app.plugin_remove(&name, &from)?,
         Some(Command::Version) => app.version()?,
         Some(Command::Completions { shell }) => app.completions(shell)?,
     }
