@@ -2,10 +2,13 @@
 //!
 //! This module must not know what components are for, nor any of them by name.
 
+mod archive;
 mod compare;
 mod discover;
 mod elf;
+mod fetch;
 mod gather;
+mod install;
 mod layout;
 mod loader;
 mod lock;
@@ -14,11 +17,15 @@ mod permissions;
 mod registry;
 mod scan;
 pub mod snapshot;
+mod transaction;
 
+pub use archive::ArchiveError;
 pub use compare::{Mismatch, Refusal, Said};
 pub use discover::{DiscoverError, Discovery, Found, Place, Problem, Search, VARIABLE};
 pub use elf::ElfError;
+pub use fetch::FetchError;
 pub use gather::{Plugin, PluginState, Registry};
+pub use install::{Check, InstallError, Installed, install, remove};
 pub use loader::{LoadError, LoadProblem, Loaded, load};
 pub use lock::{Entry, LOCK_FILE, Lock, LockError};
 pub use manifest::{Manifest, ManifestError};
@@ -26,3 +33,4 @@ pub use permissions::{Trust, Untrusted};
 pub use registry::{Components, Registered, Source};
 pub use scan::{Kind, ScanError};
 pub use snapshot::Snapshot;
+pub use transaction::TransactionError;
