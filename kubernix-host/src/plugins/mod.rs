@@ -2,6 +2,7 @@
 //!
 //! This module must not know what components are for, nor any of them by name.
 
+pub mod declared;
 mod elf;
 mod layout;
 mod loader;

@@ -135,7 +135,7 @@ fn kind(value: &Value<'_>) -> String {
 }
 
 /// Line and column in characters, from 1, of a byte.
-fn position(text: &str, byte: usize) -> (usize, usize) {
+pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
     (before.matches('\n').count() + 1, line.chars().count() + 1)

@@ -16,6 +16,7 @@ mod value;
 pub use catalogue::{Catalogue, Entry, binary_overrides, of_any_version, show_all, validate};
 pub use defaults::Defaults;
 pub use error::{Error, Unknown, nearest};
+pub(crate) use file::position;
 pub use key::Origin;
 pub use partial::Partial;
 pub use resolve::{Place, locate, resolve, resolve_with};
