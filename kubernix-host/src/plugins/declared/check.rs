@@ -245,7 +245,7 @@ impl<'a> Check<'a> {
             Err(format!("{what} `{name}` is not in {key}{}", nearest(name, known)))
         };
         match placeholder {
-            Placeholder::Executable(name) => {
+            Placeholder::Executable(name) | Placeholder::ExecutableDir(name) => {
                 declared("binary", name, "`binaries`", head.binaries.iter().map(String::as_str).collect())
             }
             Placeholder::Parameter(name) => {

@@ -23,6 +23,8 @@ pub(super) enum Placeholder<'a> {
     Kubeconfig(&'a str),
     HostFile(&'a str),
     Executable(&'a str),
+    /// The directory that a binary lies in.
+    ExecutableDir(&'a str),
     Endpoint(&'a str),
     /// The path of an endpoint that is a unix socket.
     EndpointPath(&'a str),
@@ -62,6 +64,7 @@ const HEADS: &[(&str, &str)] = &[
     ("kubeconfig", "USER"),
     ("host-file", "NAME"),
     ("executable", "NAME"),
+    ("executable-dir", "NAME"),
     ("endpoint", "ROLE"),
     ("filled-by", "ROLE"),
     ("parameter", "NAME"),
@@ -124,6 +127,7 @@ impl<'a> Placeholder<'a> {
             "kubeconfig" => Ok(Self::Kubeconfig(rest)),
             "host-file" => Ok(Self::HostFile(rest)),
             "executable" => Ok(Self::Executable(rest)),
+            "executable-dir" => Ok(Self::ExecutableDir(rest)),
             "filled-by" => Ok(Self::FilledBy(rest)),
             "parameter" => Ok(Self::Parameter(rest)),
             _ => Ok(Self::Fact(rest)),

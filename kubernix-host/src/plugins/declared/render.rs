@@ -109,6 +109,10 @@ impl<'a> Values<'a> {
             Placeholder::Kubeconfig(user) => ctx.kubeconfig(user)?,
             Placeholder::HostFile(name) => ctx.host_file(name)?,
             Placeholder::Executable(name) => ctx.executable(name)?,
+            // Absolute, as the contract has it.
+            Placeholder::ExecutableDir(name) => {
+                ctx.executable(name)?.rsplit_once('/').map_or_else(String::new, |(directory, _)| directory.into())
+            }
             Placeholder::Endpoint(role) => ctx.endpoint(role)?,
             Placeholder::EndpointPath(role) => UnixSocket::from_url(&ctx.endpoint(role)?)?.path().into(),
             Placeholder::EndpointHostPort(role) => host_port(&ctx.endpoint(role)?)?,

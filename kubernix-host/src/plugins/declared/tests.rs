@@ -85,7 +85,7 @@ content = """
 {{address.control-plane}} {{address.pods}} {{address.services}} {{address.node-mask}} {{ address.dns }}
 {{dir}} {{volatile-dir}} {{node-dir}}
 {{identity.admin.cert}} {{identity.admin.key}} {{identity.etcd.ca}} {{kubeconfig.admin}}
-{{host-file.ca.crt}} {{executable.fake}}
+{{host-file.ca.crt}} {{executable.fake}} {{executable-dir.fake}}
 {{endpoint.apiserver}} {{endpoint.apiserver.host-port}} {{endpoint.cri}} {{endpoint.cri.path}}
 {{filled-by.cri}}{{filled-by.dns}} {{parameter.tag}} {{fact.cgroup.version}} {{braces}}x}}
 """
@@ -100,7 +100,7 @@ content = """
              10.10.192.1 10.10.0.0/17 10.10.128.0/18 24 10.10.128.10\n\
              {root}/nodes/node-0/fake /run/kubernix/fake {root}/nodes/node-0\n\
              {root}/pki/admin.crt {root}/pki/admin.key {root}/pki/etcd-ca.crt {root}/kubeconfig/admin.kubeconfig\n\
-             {root}/pki/ca.crt /opt/bin/fake\n\
+             {root}/pki/ca.crt /opt/bin/fake /opt/bin\n\
              https://10.10.192.1:6443 10.10.192.1:6443 unix://{root}/nodes/node-0/crio/crio.sock \
              {root}/nodes/node-0/crio/crio.sock\n\
              some 1 v2 {{{{x}}}}\n"
