@@ -19,7 +19,15 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// The path is outside of what the component may write.
     pub fn directory(&mut self, path: impl AsRef<str>) -> Result<()> {
-        Ok(self.inner.directory(path.as_ref().into(), 0o700).into_result()?)
+        self.directory_with_mode(path, 0o700)
+    }
+
+    /// Makes a directory with these permission bits; parents that aren't there get 0700.
+    ///
+    /// # Errors
+    /// As [`Planner::directory`].
+    pub fn directory_with_mode(&mut self, path: impl AsRef<str>, mode: u32) -> Result<()> {
+        Ok(self.inner.directory(path.as_ref().into(), mode).into_result()?)
     }
 
     /// Writes a file of mode 0600 (`content` is all of it).
@@ -27,7 +35,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// The path is outside of what the component may write, or named twice.
     pub fn file(&mut self, path: impl AsRef<str>, content: impl AsRef<str>) -> Result<()> {
-        Ok(self.inner.file(path.as_ref().into(), content.as_ref().into(), 0o600).into_result()?)
+        self.file_with_mode(path, content, 0o600)
     }
 
     /// Writes an executable script of mode 0700.
@@ -35,7 +43,15 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// As [`Planner::file`].
     pub fn script(&mut self, path: impl AsRef<str>, content: impl AsRef<str>) -> Result<()> {
-        Ok(self.inner.file(path.as_ref().into(), content.as_ref().into(), 0o700).into_result()?)
+        self.file_with_mode(path, content, 0o700)
+    }
+
+    /// Writes a file with these permission bits.
+    ///
+    /// # Errors
+    /// As [`Planner::file`].
+    pub fn file_with_mode(&mut self, path: impl AsRef<str>, content: impl AsRef<str>, mode: u32) -> Result<()> {
+        Ok(self.inner.file(path.as_ref().into(), content.as_ref().into(), mode).into_result()?)
     }
 
     /// Runs a process for as long as the cluster lives.

@@ -6,13 +6,13 @@ use super::discover::{Discovery, Found, Place};
 use super::permissions::Trust;
 use super::registry::{Registered, Source};
 use super::scan::Kind;
-use super::{Manifest, Said, Search, loader};
+use super::{Manifest, Said, Search, declared, loader};
 use crate::toolchain::Table;
-use kubernix_core::abi::Description;
+use kubernix_core::abi::{self, Description};
 use semver::Version;
 use serde::Serialize;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything that can fill a slot.
@@ -133,15 +133,27 @@ impl Registry {
     /// Loads one, its tools included. Errors name the file.
     fn load(&mut self, found: &Found) -> Result<Registered, String> {
         let path = &found.path;
-        let registered = match (&found.kind, &found.manifest) {
-            (Kind::SharedLibrary, Some(manifest)) => load_library(path.clone(), manifest)?,
-            (Kind::SharedLibrary, None) => return Err(format!("{}: it has no manifest", path.display())),
-            (Kind::Toml, _) => return Err(format!("{}: TOML components can't be loaded yet", path.display())),
-        };
-        if let Some(manifest) = &found.manifest {
-            self.table.extend(&manifest.tools, &manifest.path).map_err(|error| chain(&error))?;
+        match (&found.kind, &found.manifest) {
+            (Kind::SharedLibrary, Some(manifest)) => {
+                let registered = load_library(path.clone(), manifest)?;
+                self.extend(&manifest.tools, &manifest.path)?;
+                Ok(registered)
+            }
+            (Kind::SharedLibrary, None) => Err(format!("{}: it has no manifest", path.display())),
+            (Kind::Toml, _) => {
+                let declared = declared::read(path).map_err(|error| chain(&error))?;
+                let (version, tools) = (declared.head().version.to_string(), declared.tools().clone());
+                let source = Source::Toml { path: path.clone() };
+                let registered = Registered::new(abi::component(declared), version, source);
+                let registered = registered.map_err(|error| error.frames().join(": "))?;
+                self.extend(&tools, path)?;
+                Ok(registered)
+            }
         }
-        Ok(registered)
+    }
+
+    fn extend(&mut self, tools: &Table, path: &Path) -> Result<(), String> {
+        self.table.extend(tools, path).map_err(|error| chain(&error))
     }
 }
 

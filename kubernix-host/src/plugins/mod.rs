@@ -4,6 +4,7 @@
 
 mod archive;
 mod compare;
+pub mod declared;
 mod discover;
 mod elf;
 mod fetch;

@@ -2,8 +2,9 @@
 //! library from under the cluster's first process.
 
 use super::registry::{Registered, Source};
-use super::{Components, loader};
+use super::{Components, declared, loader};
 use crate::root::write_atomic;
+use kubernix_core::abi;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -48,7 +49,8 @@ pub fn load(snapshots: &[Snapshot]) -> Result<Vec<Arc<Registered>>, String> {
     let one = |snapshot: &Snapshot| {
         let handle = match snapshot.source {
             Source::Toml { .. } => {
-                return Err(format!("{}: TOML components can't be loaded yet", snapshot.copy.display()));
+                // Its pins were needed for the toolchain alone, and stay where they are.
+                abi::component(declared::read_plan(&snapshot.copy).map_err(|error| error.to_string())?)
             }
             _ => loader::load(&snapshot.copy).map_err(|error| error.to_string())?.handle,
         };

@@ -1,0 +1,153 @@
+//! A declared component answers the contract as one in Rust does.
+
+use super::Declared;
+use super::file::{CommandEntry, ProbeEntry};
+use super::render::Values;
+use super::template::Template;
+use kubernix_core::{
+    Command, Component, Context, Error, ErrorKind, Finding, Parameter, Phase, Planner, Probe, Process, Requirement,
+    Result, Role, Scope,
+};
+
+/// Permission bits of what says none.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+
+impl Component for Declared {
+    fn name(&self) -> &str {
+        self.head().name.get_ref()
+    }
+
+    fn title(&self) -> &str {
+        self.head().title.as_deref().unwrap_or_else(|| self.name())
+    }
+
+    fn phase(&self) -> Phase {
+        self.head().phase
+    }
+
+    fn scope(&self) -> Scope {
+        self.head().scope
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        self.head().provides.iter().map(|role| role.get_ref().clone()).collect()
+    }
+
+    fn requires(&self) -> Vec<Requirement> {
+        self.head().requires.iter().map(|need| need.get_ref().0.clone()).collect()
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        self.head().binaries.clone()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let parameters = self.document.parameters.iter();
+        parameters.map(|p| Parameter::new(p.name.get_ref(), &p.default, &p.help)).collect()
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let values = Values::new(ctx, &self.source);
+        self.files(values, plan)?;
+        self.processes(values, plan)?;
+        for entry in &self.document.provides {
+            let probe = probe(values, entry.probe.get_ref())?;
+            let done = plan.provide(entry.role.get_ref().as_str(), values.render(&entry.url)?, probe);
+            done.map_err(|error| error.context(self.source.place(entry.role.span().start)))?;
+        }
+        for entry in &self.document.manifests {
+            for values in values.copies(&entry.repeat)? {
+                let yaml = values.render_unless(entry.verbatim, &entry.yaml)?;
+                self.at(&entry.name, plan.manifest(&values.render(&entry.name)?, yaml))?;
+            }
+        }
+        for image in &self.document.images {
+            self.at(image, plan.image(&values.render(image)?))?;
+        }
+        Ok(())
+    }
+
+    fn preflight(&self, ctx: &Context<'_>) -> Result<Vec<Finding>> {
+        let values = Values::new(ctx, &self.source);
+        let mut findings = Vec::new();
+        for entry in &self.document.preflight {
+            // What the host doesn't know of itself can't be held against it.
+            let Some(fact) = ctx.fact(&entry.fact) else { continue };
+            if !entry.one_of.contains(&fact) {
+                let message = values.render(&entry.message)?;
+                findings.push(if entry.fatal { Finding::fatal(message) } else { Finding::warning(message) });
+            }
+        }
+        Ok(findings)
+    }
+
+    fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
+        let Some(entry) = &self.document.before_stop else { return Ok(()) };
+        let command = command(Values::new(ctx, &self.source), entry)?;
+        let output = ctx.run(&command)?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let (place, said) = (self.source.place(entry.program.span.start), output.stderr.trim());
+        let program = &command.program;
+        Err(Error::new(ErrorKind::COMMAND, format!("{place}: {program} exited with {}: {said}", output.code)))
+    }
+
+    fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
+        let values = Values::new(ctx, &self.source).image(archive, name);
+        self.document.import_image.as_ref().map(|entry| command(values, entry)).transpose()
+    }
+}
+
+impl Declared {
+    fn files(&self, values: Values<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        for entry in &self.document.directories {
+            let mode = entry.mode.as_ref().map_or(DIRECTORY_MODE, |mode| *mode.get_ref());
+            for values in values.copies(&entry.repeat)? {
+                self.at(&entry.path, plan.directory_with_mode(values.render(&entry.path)?, mode))?;
+            }
+        }
+        for entry in &self.document.files {
+            let mode = entry.mode.as_ref().map_or(FILE_MODE, |mode| *mode.get_ref());
+            for values in values.copies(&entry.repeat)? {
+                let content = values.render_unless(entry.verbatim, &entry.content)?;
+                self.at(&entry.path, plan.file_with_mode(values.render(&entry.path)?, content, mode))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn processes(&self, values: Values<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        for entry in &self.document.processes {
+            for values in values.copies(&entry.repeat)? {
+                let mut process = Process::new(values.render(&entry.name)?, values.render(&entry.program)?)
+                    .args(values.render_all(&entry.args)?);
+                for (key, value) in &entry.env {
+                    process = process.env(key, values.render(value)?);
+                }
+                process.restart = entry.restart.unwrap_or(process.restart);
+                process.stop_signal = entry.stop_signal.map_or(process.stop_signal, |signal| signal.0);
+                process.stop_grace_ms = entry.stop_grace_ms.unwrap_or(process.stop_grace_ms);
+                self.at(&entry.program, plan.process(process))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A result with the place that it is about.
+    fn at(&self, template: &Template, result: Result<()>) -> Result<()> {
+        result.map_err(|error| error.context(self.source.place(template.span.start)))
+    }
+}
+
+fn probe(values: Values<'_>, entry: &ProbeEntry) -> Result<Probe> {
+    let mut probe = Probe::started().identity(values.render(&entry.identity)?);
+    (probe.kind, probe.target) = (entry.kind, values.render(&entry.target)?);
+    probe.arguments = values.render_all(&entry.arguments)?;
+    Ok(probe)
+}
+
+fn command(values: Values<'_>, entry: &CommandEntry) -> Result<Command> {
+    Ok(Command::new(values.render(&entry.program)?, values.render_all(&entry.args)?))
+}

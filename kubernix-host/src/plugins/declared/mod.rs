@@ -1,0 +1,96 @@
+//! Components without Rust: one TOML file that holds a plan as data, with placeholders for what its context knows.
+//!
+//! `docs/toml-components.md` is the reference of the format. This module reads, checks and renders such files; where they are
+//! looked for is not its business, and it must not know any component by name.
+
+mod check;
+mod component;
+mod error;
+mod file;
+mod placeholder;
+mod render;
+mod source;
+mod template;
+
+pub use error::Error;
+pub use file::Head;
+
+use crate::toolchain::Table;
+use file::Document;
+use source::Source;
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem::take;
+use std::path::Path;
+
+/// The longest file, in bytes.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// A component that a TOML file declares. Made by [`read`], which has checked it.
+#[derive(Debug)]
+pub struct Declared {
+    document: Document,
+    tools: Table,
+    source: Source,
+}
+
+/// Reads a component file, and the pins that it names.
+///
+/// # Errors
+/// The file can't be read, isn't TOML, or says what no component can say: by line and column.
+pub fn read(path: &Path) -> Result<Declared, Error> {
+    let mut declared = read_plan(path)?;
+    declared.read_tools()?;
+    Ok(declared)
+}
+
+/// Reads a component file for its plan alone: how its binaries are got isn't looked at.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_plan(path: &Path) -> Result<Declared, Error> {
+    let unreadable = |cause| Error::Read { path: path.to_owned(), cause };
+    let mut text = String::new();
+    let file = File::open(path).map_err(unreadable)?;
+    if file.take(MAX_SIZE + 1).read_to_string(&mut text).map_err(unreadable)? as u64 > MAX_SIZE {
+        return Err(unreadable(io::Error::other(format!("it is larger than {} MiB", MAX_SIZE >> 20))));
+    }
+    parse(path, text)
+}
+
+/// As [`read_plan`], given the text; `path` is for messages.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(path: &Path, text: impl Into<String>) -> Result<Declared, Error> {
+    let source = Source { path: path.to_owned(), text: text.into() };
+    let document: Document = toml::from_str(&source.text).map_err(|error| {
+        let at = error.span().unwrap_or(0..0);
+        source.error(at.start, error.message().trim().replace('\n', ", "))
+    })?;
+    check::check(&document, &source)?;
+    Ok(Declared { document, tools: Table::default(), source })
+}
+
+impl Declared {
+    /// What the file says of the component itself.
+    pub fn head(&self) -> &Head {
+        &self.document.component
+    }
+
+    fn read_tools(&mut self) -> Result<(), Error> {
+        let Document { go, tool, need, .. } = &mut self.document;
+        let directory = self.source.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let tools = Table::of_sections(take(go), take(tool), take(need), directory.unwrap_or(Path::new(".")));
+        self.tools = tools.map_err(|unsound| self.source.error(unsound.at.start, unsound.reason))?;
+        Ok(())
+    }
+
+    /// How its binaries are got that aren't in our own table.
+    pub fn tools(&self) -> &Table {
+        &self.tools
+    }
+}
+
+#[cfg(test)]
+mod tests;

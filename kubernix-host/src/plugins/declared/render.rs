@@ -1,0 +1,153 @@
+//! Fills placeholders in from a context.
+
+use super::placeholder::Placeholder;
+use super::source::Source;
+use super::template::{Part, Template};
+use kubernix_core::{Context, Error, Result, Role, UnixSocket};
+
+/// The most copies that `repeat` makes of an entry.
+const MOST_COPIES: u32 = 10_000;
+
+/// What placeholders stand for in one place.
+#[derive(Clone, Copy)]
+pub(super) struct Values<'a> {
+    ctx: &'a Context<'a>,
+    source: &'a Source,
+    index: Option<u32>,
+    image: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Values<'a> {
+    pub fn new(ctx: &'a Context<'a>, source: &'a Source) -> Self {
+        Self { ctx, source, index: None, image: None }
+    }
+
+    /// As well the archive and name of an image to import.
+    pub fn image(self, archive: &'a str, name: &'a str) -> Self {
+        Self { image: Some((archive, name)), ..self }
+    }
+
+    /// The values of each copy of an entry; of the one that there is without `repeat`.
+    ///
+    /// # Errors
+    /// `repeat` doesn't come out as a number that can be.
+    pub fn copies(self, repeat: &Option<Template>) -> Result<Vec<Self>> {
+        let Some(repeat) = repeat else { return Ok(vec![self]) };
+        let text = self.render(repeat)?;
+        let number = text.trim().parse().ok().filter(|number| *number <= MOST_COPIES);
+        let number: u32 = number.ok_or_else(|| {
+            let place = self.source.place(repeat.span.start);
+            Error::invalid(format!(
+                "{place}: `repeat` comes out as `{text}`, which is not a number from 0 to {MOST_COPIES}"
+            ))
+        })?;
+        Ok((0..number).map(|index| Self { index: Some(index), ..self }).collect())
+    }
+
+    /// A template's text.
+    ///
+    /// # Errors
+    /// The context doesn't have what a placeholder asks for.
+    pub fn render(self, template: &Template) -> Result<String> {
+        let mut text = String::with_capacity(template.text.len());
+        for part in template.parts() {
+            match part {
+                Part::Text(plain) => text.push_str(plain),
+                Part::Placeholder { name, at } => {
+                    let value = Placeholder::parse(name).map_err(Error::invalid).and_then(|p| self.value(p));
+                    text.push_str(&value.map_err(|error| error.context(self.no_value(template, name, at)))?);
+                }
+                Part::Open { at } => return Err(Error::invalid(self.no_value(template, "", at))),
+            }
+        }
+        Ok(text)
+    }
+
+    /// The texts of templates.
+    ///
+    /// # Errors
+    /// As [`Values::render`].
+    pub fn render_all(self, templates: &[Template]) -> Result<Vec<String>> {
+        templates.iter().map(|template| self.render(template)).collect()
+    }
+
+    /// A template's text, or as it stands.
+    ///
+    /// # Errors
+    /// As [`Values::render`].
+    pub fn render_unless(self, verbatim: bool, template: &Template) -> Result<String> {
+        if verbatim { Ok(template.text.clone()) } else { self.render(template) }
+    }
+
+    fn no_value(self, template: &Template, name: &str, at: usize) -> String {
+        let place = self.source.place(self.source.byte_of(&template.span, &template.text, at));
+        format!("{place}: `{{{{{name}}}}}` has no value")
+    }
+
+    fn value(self, placeholder: Placeholder<'_>) -> Result<String> {
+        let ctx = self.ctx;
+        Ok(match placeholder {
+            Placeholder::Braces => "{{".into(),
+            Placeholder::Cluster => ctx.cluster(),
+            Placeholder::NodeName => ctx.node().name,
+            Placeholder::NodeIndex => ctx.node().index.to_string(),
+            Placeholder::NodeIp => ctx.node().ip,
+            Placeholder::NodePodCidr => ctx.node().pod_cidr,
+            Placeholder::Address(name) => match name {
+                "control-plane" => ctx.control_plane_ip(),
+                "pods" => ctx.pods_cidr(),
+                "services" => ctx.service_cidr(),
+                "node-mask" => ctx.node_mask(),
+                _ => ctx.dns_ip(),
+            },
+            Placeholder::Dir => ctx.dir(),
+            Placeholder::VolatileDir => ctx.volatile_dir(),
+            Placeholder::NodeDir => ctx.node_dir(),
+            Placeholder::IdentityCert(user) => ctx.identity(user)?.cert,
+            Placeholder::IdentityKey(user) => ctx.identity(user)?.key,
+            Placeholder::IdentityCa(user) => ctx.identity(user)?.ca,
+            Placeholder::Kubeconfig(user) => ctx.kubeconfig(user)?,
+            Placeholder::HostFile(name) => ctx.host_file(name)?,
+            Placeholder::Executable(name) => ctx.executable(name)?,
+            // Absolute, as the contract has it.
+            Placeholder::ExecutableDir(name) => {
+                ctx.executable(name)?.rsplit_once('/').map_or_else(String::new, |(directory, _)| directory.into())
+            }
+            Placeholder::Endpoint(role) => ctx.endpoint(role)?,
+            Placeholder::EndpointPath(role) => UnixSocket::from_url(&ctx.endpoint(role)?)?.path().into(),
+            Placeholder::EndpointHostPort(role) => host_port(&ctx.endpoint(role)?)?,
+            // An empty slot is an answer.
+            Placeholder::FilledBy(role) => ctx.filled_by(&Role::new(role)).unwrap_or_default(),
+            Placeholder::Parameter(name) => ctx.parameter(name)?,
+            Placeholder::Fact(name) => {
+                ctx.fact(name).ok_or_else(|| Error::not_found(format!("the host doesn't know its `{name}`")))?
+            }
+            Placeholder::Index => self.index.map(|index| index.to_string()).unwrap_or_default(),
+            Placeholder::Archive => self.image.map_or("", |(archive, _)| archive).into(),
+            Placeholder::Name => self.image.map_or("", |(_, name)| name).into(),
+        })
+    }
+}
+
+/// `IP:PORT` of `https://IP:PORT/PATH`.
+fn host_port(url: &str) -> Result<String> {
+    let rest = url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+    match rest.filter(|rest| !rest.is_empty()) {
+        Some(rest) => Ok(rest.into()),
+        None => Err(Error::invalid(format!("`{url}` has no host and port"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_port;
+
+    #[test]
+    fn the_host_and_port_of_an_endpoint_stand_between_scheme_and_path() {
+        assert_eq!(host_port("https://10.10.192.1:6443").unwrap(), "10.10.192.1:6443");
+        assert_eq!(host_port("http://[::1]:80/healthz").unwrap(), "[::1]:80");
+        let error = host_port("unix:///run/a.sock").unwrap_err().to_string();
+        assert_eq!(error, "`unix:///run/a.sock` has no host and port");
+        assert!(host_port("").is_err());
+    }
+}
