@@ -12,17 +12,19 @@ use std::path::PathBuf;
 pub enum Refusal {
     /// It was built for another contract.
     #[error(
-        "{}: {name} was built for plugin interface {contract}, this host has {has}: {}", path.display(), way(contract, has)
+        "{}: {name} was built for plugin interface {contract}, this host has {has}: {}", path.display(), way
     )]
     Contract {
         /// The manifest.
         path: PathBuf,
         /// The plugin.
         name: String,
-        /// What it was built for.
-        contract: VersionReq,
-        /// What there is.
-        has: Version,
+        /// The versions that it was built for.
+        contract: String,
+        /// The version that there is.
+        has: String,
+        /// The way out.
+        way: &'static str,
     },
     /// It needs a newer host.
     #[error("{}: {name} needs KuberNix {least} or newer, this is {has}: upgrade KuberNix, or take an older {name}", path.display())]
@@ -31,10 +33,10 @@ pub enum Refusal {
         path: PathBuf,
         /// The plugin.
         name: String,
-        /// What it needs at least.
-        least: Version,
-        /// What there is.
-        has: Version,
+        /// The version that it needs at least.
+        least: String,
+        /// The version that there is.
+        has: String,
     },
 }
 
@@ -92,10 +94,12 @@ impl Manifest {
         let (path, name) = (self.path.clone(), self.name.clone());
         match &self.host {
             Some(least) if released(host) < released(least) => {
-                Err(Refusal::Host { path, name, least: least.clone(), has: host.clone() })
+                Err(Refusal::Host { path, name, least: least.to_string(), has: host.to_string() })
             }
             _ if !self.contract.matches(&released(contract)) => {
-                Err(Refusal::Contract { path, name, contract: self.contract.clone(), has: contract.clone() })
+                let way = way(&self.contract, contract);
+                let (built_for, has) = (self.contract.to_string(), contract.to_string());
+                Err(Refusal::Contract { path, name, contract: built_for, has, way })
             }
             _ => Ok(()),
         }

@@ -7,6 +7,7 @@ use super::manifest::Manifest;
 use super::permissions::{Trust, Untrusted};
 use super::scan::{self, Candidate, Kind, ScanError};
 use crate::spec::Settings;
+use crate::toolchain::{Conflict, Table};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -64,6 +65,8 @@ pub struct Found {
     pub kind: Kind,
     /// The manifest of a library.
     pub manifest: Option<Manifest>,
+    /// How binaries that it needs are got, where our own table doesn't say.
+    pub tools: Table,
     /// Where it was found.
     pub source: Place,
     /// Whether its files are those that were installed, by their hashes.
@@ -93,6 +96,9 @@ pub enum DiscoverError {
     /// It isn't what was installed.
     #[error(transparent)]
     Locked(#[from] LockError),
+    /// It describes a tool otherwise than another one does.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
 }
 
 /// What a search came to.
@@ -102,6 +108,22 @@ pub struct Discovery {
     pub found: Vec<Found>,
     /// What isn't used, and why.
     pub problems: Vec<Problem>,
+}
+
+impl Discovery {
+    /// Our own table of tools, and what the plugins that were found add to it. Those whose tools are described otherwise
+    /// already are problems, and add nothing.
+    pub fn table(&self) -> (Table, Vec<Problem>) {
+        let mut table = Table::embedded().clone();
+        let mut problems = Vec::new();
+        for found in &self.found {
+            let path = found.manifest.as_ref().map_or(&found.path, |manifest| &manifest.path);
+            if let Err(conflict) = table.extend(&found.tools, path) {
+                problems.push(Problem { path: found.path.clone(), error: conflict.into() });
+            }
+        }
+        (table, problems)
+    }
 }
 
 impl Search {
@@ -248,9 +270,9 @@ impl Finder<'_> {
                 listed
             }
         };
-        let scan::Described { name, version, manifest, .. } = described;
+        let scan::Described { name, version, manifest, tools, .. } = described;
         let kind = candidate.kind;
-        Ok(Some(Found { name, version, path, kind, manifest, source: place, locked, shadows: Vec::new() }))
+        Ok(Some(Found { name, version, path, kind, manifest, tools, source: place, locked, shadows: Vec::new() }))
     }
 
     /// The lock of a directory, read once.

@@ -109,9 +109,8 @@ impl Lock {
         };
         let lock: Self = toml::from_str(&text).map_err(|error| damaged(error.message().replace('\n', ", ")))?;
         // These paths get removed one day.
-        let files = lock.plugins.iter().flat_map(|entry| entry.sha256.keys().chain([&entry.file]));
-        let out = files.cloned().find(|file| !is_below(file));
-        match out {
+        let files = |entry: &Entry| entry.sha256.keys().chain([&entry.file]).find(|file| !is_below(file)).cloned();
+        match lock.plugins.iter().find_map(files) {
             Some(out) => Err(damaged(format!("`{out}` isn't below its directory"))),
             None => Ok(Some(lock)),
         }

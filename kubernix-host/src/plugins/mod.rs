@@ -2,27 +2,35 @@
 //!
 //! This module must not know what components are for, nor any of them by name.
 
+mod archive;
 mod compare;
 mod discover;
 mod elf;
 mod gather;
 mod layout;
 mod loader;
+mod fetch;
+mod install;
 mod lock;
 mod manifest;
 mod permissions;
 mod registry;
 mod scan;
 pub mod snapshot;
+mod transaction;
 
+pub use archive::ArchiveError;
 pub use compare::{Mismatch, Refusal, Said};
 pub use discover::{DiscoverError, Discovery, Found, Place, Problem, Search, VARIABLE};
 pub use elf::ElfError;
 pub use gather::{Plugin, PluginState, Registry};
 pub use loader::{LoadError, LoadProblem, Loaded, load};
+pub use fetch::FetchError;
+pub use install::{Check, InstallError, Installed, install, remove};
 pub use lock::{Entry, LOCK_FILE, Lock, LockError};
 pub use manifest::{Manifest, ManifestError};
 pub use permissions::{Trust, Untrusted};
 pub use registry::{Components, Registered, Source};
 pub use scan::{Kind, ScanError};
 pub use snapshot::Snapshot;
+pub use transaction::TransactionError;

@@ -4,7 +4,8 @@
 
 use super::manifest::{Manifest, ManifestError, is_label};
 use crate::spec::position;
-use serde::Serialize;
+use crate::toolchain::{GoModule, Need, Section, Table, ToolSpec};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -76,6 +77,17 @@ pub struct Candidate {
     pub kind: Kind,
 }
 
+/// The sections of a TOML component that say how binaries are got, as in a manifest.
+#[derive(Deserialize)]
+struct Sections {
+    #[serde(default)]
+    go: Section<GoModule>,
+    #[serde(default)]
+    tool: Section<ToolSpec>,
+    #[serde(default)]
+    need: Section<Need>,
+}
+
 /// What a candidate says of itself, without being loaded.
 #[derive(Debug, Clone)]
 pub struct Described {
@@ -85,6 +97,8 @@ pub struct Described {
     pub version: Option<String>,
     /// The manifest of a library.
     pub manifest: Option<Manifest>,
+    /// How binaries that it needs are got.
+    pub tools: Table,
     /// All its files but the one that is loaded, relative to the directory where that lies.
     pub beside: Vec<PathBuf>,
 }
@@ -172,6 +186,7 @@ impl Candidate {
         Ok(Described {
             name: manifest.name.clone(),
             version: Some(manifest.version.to_string()),
+            tools: manifest.tools.clone(),
             manifest: Some(manifest),
             beside,
         })
@@ -204,8 +219,13 @@ impl Candidate {
             },
             None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let pins = table.get("go").and_then(|go| go.get_ref().as_table()).into_iter().flat_map(|go| go.values());
-        let pins = pins.filter_map(|module| module.get_ref().as_table()?.get("pins")?.get_ref().as_str());
+        let sections = toml::from_str::<Sections>(&text).map_err(|cause| {
+            error(cause.span().map_or(0, |span| span.start), cause.message().trim().replace('\n', ", "))
+        })?;
+        let pins: Vec<String> = sections.go.values().filter_map(|module| module.pins_dir.clone()).collect();
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let tools = Table::of_sections(sections.go, sections.tool, sections.need, directory);
+        let tools = tools.map_err(|unsound| error(unsound.at.start, unsound.reason))?;
         Ok(Described {
             name,
             version: value("version").and_then(|version| match version.get_ref() {
@@ -213,7 +233,8 @@ impl Candidate {
                 _ => None,
             }),
             manifest: None,
-            beside: pins.flat_map(pin_files).collect(),
+            tools,
+            beside: pins.iter().flat_map(|below| pin_files(below)).collect(),
         })
     }
 }
@@ -282,16 +303,23 @@ mod tests {
             fs::write(&path, text).unwrap();
             file(&path).unwrap().describe()
         };
-        let described =
-            describe("[component]\nname = \"fake\"\nversion = \"2.0.0\"\n[go.kwok]\npins = \"toolchain/kwok\"\n");
-        let described = described.unwrap();
+        let pins = dir.path().join("toolchain/kwok");
+        fs::create_dir_all(&pins).unwrap();
+        ["go.mod", "go.sum"].iter().for_each(|name| fs::write(pins.join(name), "").unwrap());
+        let text = "[component]\nname = \"fake\"\nversion = \"2.0.0\"\n[go.kwok]\nversion = \"0.8.0\"\ncgo = false\n\
+                    pins = \"toolchain/kwok\"\n[tool.kwok]\ngo = \"kwok\"\npackage = \"sigs.k8s.io/kwok/cmd/kwok\"\n";
+        let described = describe(text).unwrap();
+        assert!(described.tools.find("kwok").is_some());
         assert_eq!((described.name.as_str(), described.version.as_deref()), ("fake", Some("2.0.0")));
         assert_eq!(described.beside, [Path::new("toolchain/kwok/go.mod"), Path::new("toolchain/kwok/go.sum")]);
         assert_eq!(describe("[component]\nx = 1\n").unwrap().name, "kwok");
         assert_eq!(describe("name = \"outer\"\n[component]\n").unwrap().name, "outer");
-        for (text, at) in
-            [("a = \n", ":1:5: "), ("[component]\nname = \"A b\"\n", ":2:8: "), ("name = \"x\"\n", ":1:1: neither")]
-        {
+        for (text, at) in [
+            ("a = \n", ":1:5: "),
+            ("[component]\nname = \"A b\"\n", ":2:8: "),
+            ("name = \"x\"\n", ":1:1: neither"),
+            ("[component]\n[tool.x]\n", ":2:7: [tool.x]: nothing can supply it"),
+        ] {
             let error = describe(text).unwrap_err().to_string();
             assert!(error.contains(&format!("kwok.toml{at}")), "{error}");
         }
