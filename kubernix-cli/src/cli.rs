@@ -147,6 +147,9 @@ pub enum Command {
     /// The binaries that clusters are made of
     #[command(subcommand)]
     Toolchain(ToolchainCommand),
+    /// Components that others ship
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Prints the version
     Version,
     /// Prints a completion script for a shell
@@ -262,6 +265,60 @@ pub enum ToolchainCommand {
     },
     /// Lists the tools that are known, and the versions that fit
     List,
+}
+
+/// What to do about plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Lists the plugins that are found, where each comes from, and what is wrong with those that aren't used
+    List {
+        /// Where else to look
+        #[command(flatten)]
+        search: PluginSearch,
+    },
+    /// Shows all that a plugin says of itself
+    Info {
+        /// The component
+        name: String,
+        /// Where else to look
+        #[command(flatten)]
+        search: PluginSearch,
+    },
+    /// Installs the plugins of a file, a directory or an address (https, or any with #sha256=HASH at its end)
+    Install {
+        /// `libX.so` with `X.toml` beside it, a TOML component, a directory of them, or the address of a .tar.gz or .toml
+        source: String,
+        /// Where to install
+        #[command(flatten)]
+        to: PluginDirectory,
+    },
+    /// Removes a plugin that was installed
+    Remove {
+        /// The component
+        name: String,
+        /// Where it is installed
+        #[command(flatten)]
+        from: PluginDirectory,
+    },
+}
+
+/// Where plugins are searched beside the usual places.
+#[derive(Debug, Default, Args)]
+pub struct PluginSearch {
+    /// A plugin, or a directory of plugins, that comes before all others; can be repeated
+    #[arg(long = "plugin", value_name = "FILE|DIR")]
+    pub plugins: Vec<PathBuf>,
+}
+
+/// A plugin directory.
+#[derive(Debug, Args)]
+pub struct PluginDirectory {
+    /// The machine's directory, for all users [default: the user's]
+    #[arg(long, conflicts_with = "dir")]
+    pub system: bool,
+    /// Any other directory
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 fn after_help() -> String {

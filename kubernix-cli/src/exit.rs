@@ -1,6 +1,7 @@
 //! The exit codes, published: scripts rely on them. A code never changes its meaning; new ones may come.
 
 use kubernix_host::cluster::HostError;
+use kubernix_host::plugins::InstallError;
 use kubernix_host::{spec, toolchain};
 use std::fmt;
 use std::process::ExitCode;
@@ -84,7 +85,8 @@ impl Exit {
             } else if cause.is::<toolchain::Error>() {
                 Some(Self::Tool)
             } else {
-                None
+                let usage = cause.downcast_ref::<InstallError>().map(InstallError::is_usage);
+                usage.map(|usage| if usage { Self::Usage } else { Self::Failure })
             }
         });
         known.unwrap_or(Self::Failure)

@@ -8,11 +8,13 @@ mod component;
 mod config;
 mod image;
 mod logs;
+mod plugin;
 mod timeline;
 mod toolchain;
 
 use crate::cli::{
-    BootArgs, Cli, Command, ComponentCommand, ConfigCommand, Global, ImageCommand, Output, ToolchainCommand,
+    BootArgs, Cli, Command, ComponentCommand, ConfigCommand, Global, ImageCommand, Output, PluginCommand,
+    ToolchainCommand,
 };
 use crate::exit::{Exit, Refusal};
 use crate::{program, registry, settings};
@@ -62,6 +64,10 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Toolchain(ToolchainCommand::List)) => app.toolchain_list()?,
         Some(Command::Component(ComponentCommand::List(boot))) => app.component_list(&boot)?,
         Some(Command::Component(ComponentCommand::Replace(args))) => app.component_replace(&args)?,
+        Some(Command::Plugin(PluginCommand::List { search })) => app.plugin_list(&search)?,
+        Some(Command::Plugin(PluginCommand::Info { name, search })) => app.plugin_info(&name, &search)?,
+        Some(Command::Plugin(PluginCommand::Install { source, to })) => app.plugin_install(&source, &to)?,
+        Some(Command::Plugin(PluginCommand::Remove { name, from })) => app.plugin_remove(&name, &from)?,
         Some(Command::Version) => app.version()?,
         Some(Command::Completions { shell }) => app.completions(shell)?,
     }

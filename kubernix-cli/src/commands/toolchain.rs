@@ -1,7 +1,7 @@
 //! `toolchain`: the binaries that clusters are made of.
 
 use super::App;
-use crate::cli::BootArgs;
+use crate::cli::{BootArgs, PluginSearch};
 use crate::output::{self, Table};
 use crate::progress::Progress;
 use anyhow::Result;
@@ -19,7 +19,9 @@ impl App {
     }
 
     pub(super) fn toolchain_list(&self) -> Result<()> {
-        output::show(self.output(), &toolchain::known(toolchain::Table::embedded()), |tools| known(tools))
+        let (table, problems) = self.discover(&PluginSearch::default())?.table();
+        problems.iter().for_each(|problem| log::warn!("{}", problem.error));
+        output::show(self.output(), &toolchain::known(&table), |tools| known(tools))
     }
 }
 
@@ -31,7 +33,9 @@ fn found(resolution: &Resolution) -> Table {
 
 fn known(tools: &[Known]) -> Table {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
-    tools.iter().fold(Table::new(&["TOOL", "BUILT", "ACCEPTED", "PROGRAMS"]), |table, tool| {
-        table.row([tool.name.clone(), or_dash(&tool.version), or_dash(&tool.requires), tool.programs.join(", ")])
+    tools.iter().fold(Table::new(&["TOOL", "BUILT", "ACCEPTED", "KNOWN FROM", "PROGRAMS"]), |table, tool| {
+        let from = tool.manifest.as_ref().map_or_else(|| "kubernix".to_owned(), |path| path.display().to_string());
+        let (version, requires) = (or_dash(&tool.version), or_dash(&tool.requires));
+        table.row([tool.name.clone(), version, requires, from, tool.programs.join(", ")])
     })
 }
