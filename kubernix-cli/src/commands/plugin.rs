@@ -22,7 +22,7 @@ struct Row {
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<Kind>,
-    /// The roles that it can fill, as far as its manifest tells.
+    /// The roles that it can fill, as far as its file tells.
     provides: Vec<String>,
     path: PathBuf,
     /// Which place it was found in.
@@ -117,7 +117,7 @@ impl App {
         let entry = plugins::remove(name, &directory)?;
         let removed = Removed { name: entry.name, version: entry.version, directory };
         output::show(self.output(), &removed, |removed| {
-            format!("removed {} {} from {}", removed.name, removed.version, removed.directory.display())
+            format!("removed {} from {}", named(&removed.name, &removed.version), removed.directory.display())
         })
     }
 
@@ -152,7 +152,7 @@ fn row(found: Found) -> Row {
         name: found.name,
         version: found.version,
         kind: Some(found.kind),
-        provides: found.manifest.map(|manifest| manifest.provides).unwrap_or_default(),
+        provides: found.provides,
         path: found.path,
         source: Some(found.source),
         state: if found.locked { State::Installed } else { State::Found },
@@ -222,10 +222,16 @@ fn told(installed: &Installed) -> String {
     let Installed { name, version, path, replaced } = installed;
     let instead = match replaced {
         Some(old) if old == version => " again".to_owned(),
+        Some(old) if old.is_empty() => " in place of another one".to_owned(),
         Some(old) => format!(" in place of {old}"),
         None => String::new(),
     };
-    format!("installed {name} {version}{instead}: {}\n", path.display())
+    format!("installed {}{instead}: {}\n", named(name, version), path.display())
+}
+
+/// A plugin with its version, where it has one.
+fn named(name: &str, version: &str) -> String {
+    format!("{name} {version}").trim_end().to_owned()
 }
 
 #[cfg(test)]

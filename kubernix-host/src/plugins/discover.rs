@@ -59,6 +59,8 @@ pub struct Found {
     pub name: String,
     /// Its version; none where a TOML component names none.
     pub version: Option<String>,
+    /// The roles that it can fill, as far as its manifest or TOML tells.
+    pub provides: Vec<String>,
     /// The file to load, without links.
     pub path: PathBuf,
     /// What it is.
@@ -270,9 +272,20 @@ impl Finder<'_> {
                 listed
             }
         };
-        let scan::Described { name, version, manifest, tools, .. } = described;
+        let scan::Described { name, version, provides, manifest, tools, .. } = described;
         let kind = candidate.kind;
-        Ok(Some(Found { name, version, path, kind, manifest, tools, source: place, locked, shadows: Vec::new() }))
+        Ok(Some(Found {
+            name,
+            version,
+            provides,
+            path,
+            kind,
+            manifest,
+            tools,
+            source: place,
+            locked,
+            shadows: Vec::new(),
+        }))
     }
 
     /// The lock of a directory, read once.

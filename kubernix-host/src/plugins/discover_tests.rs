@@ -65,9 +65,9 @@ fn the_first_of_a_name_wins_and_what_it_shadows_is_told() {
     let disk = Disk::new();
     let [given, variable, cluster, user, system] =
         ["given", "variable", "cluster", "user", "system"].map(|name| disk.dir(name));
-    let first = library(&given, "crio", "crio");
-    let second = library(&cluster, "z_other_file", "crio");
-    let third = component(&system, "crio");
+    let first = library(&given, "runtime", "runtime");
+    let second = library(&cluster, "z_other_file", "runtime");
+    let third = component(&system, "runtime");
     component(&variable, "b");
     library(&variable, "a", "a");
     component(&user, "c");
@@ -81,11 +81,11 @@ fn the_first_of_a_name_wins_and_what_it_shadows_is_told() {
     };
     let discovery = run(&search);
     assert!(discovery.problems.is_empty(), "{:?}", discovery.problems);
-    let expected = [("crio", Place::Given), ("b", Place::Variable), ("a", Place::Variable), ("c", Place::User)];
+    let expected = [("runtime", Place::Given), ("b", Place::Variable), ("a", Place::Variable), ("c", Place::User)];
     assert_eq!(names(&discovery), expected);
-    let crio = &discovery.found[0];
-    assert_eq!((&crio.path, &crio.shadows), (&first, &vec![second, third]));
-    assert!(crio.manifest.is_some() && crio.kind == Kind::SharedLibrary && !crio.locked);
+    let runtime = &discovery.found[0];
+    assert_eq!((&runtime.path, &runtime.shadows), (&first, &vec![second, third]));
+    assert!(runtime.manifest.is_some() && runtime.kind == Kind::SharedLibrary && !runtime.locked);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn plugins_add_their_tools_and_one_that_conflicts_adds_nothing() {
     let b = write(&dir.join("b.toml"), "[component]\n[tool.a]\napt = [\"other\"]\n[tool.b]\napt = [\"b\"]\n");
     let discovery = run(&Search { given: vec![dir.clone()], ..Search::default() });
     let (table, problems) = discovery.table();
-    assert!(table.find("a").is_some() && table.find("crio").is_some() && table.find("b").is_none());
+    assert!(table.find("a").is_some() && table.find("etcd").is_some() && table.find("b").is_none());
     let expected = format!("{}: [tool.a] is already described otherwise by {}/a.toml", b.display(), dir.display());
     assert!(
         matches!(&problems[..], [problem] if problem.path == b && problem.error.to_string().starts_with(&expected))

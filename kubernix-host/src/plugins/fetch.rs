@@ -142,10 +142,14 @@ impl Address {
     /// # Errors
     /// It can't be had, is too large, or isn't what it should be.
     pub fn fetch(&self) -> Result<Vec<u8>, FetchError> {
-        self.fetch_within(MAX_SIZE)
+        self.fetch_within(MAX_SIZE, authorities)
     }
 
-    fn fetch_within(&self, limit: u64) -> Result<Vec<u8>, FetchError> {
+    fn fetch_within(
+        &self,
+        limit: u64,
+        authorities: fn() -> Result<RootCerts, FetchError>,
+    ) -> Result<Vec<u8>, FetchError> {
         let failed = |cause| match cause {
             ureq::Error::BodyExceedsLimit(_) => FetchError::TooLarge { address: self.url.clone(), limit },
             cause => FetchError::Download { address: self.url.clone(), cause: Box::new(cause) },
@@ -162,7 +166,9 @@ impl Address {
         if self.way == Way::Loopback {
             config = config.proxy(None);
         } else {
-            config = config.tls_config(tls()?);
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let tls = TlsConfig::builder().root_certs(authorities()?).unversioned_rustls_crypto_provider(provider);
+            config = config.tls_config(tls.build());
         }
         let agent = ureq::Agent::new_with_config(config.build());
         let mut response = agent.get(&self.url).call().map_err(failed)?;
@@ -181,16 +187,14 @@ impl Address {
 }
 
 /// The authorities that this machine trusts.
-fn tls() -> Result<TlsConfig, FetchError> {
+fn authorities() -> Result<RootCerts, FetchError> {
     let native = rustls_native_certs::load_native_certs();
     if native.certs.is_empty() {
         let errors: Vec<String> = native.errors.iter().map(ToString::to_string).collect();
         return Err(FetchError::NoAuthorities(errors.join("; ")));
     }
     let certificates: Vec<_> = native.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates));
-    Ok(config.unversioned_rustls_crypto_provider(provider).build())
+    Ok(RootCerts::new_with_certs(&certificates))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -203,6 +207,7 @@ pub(super) mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::sync::Mutex;
 
     /// Serves an answer to everybody who asks; returns where, as `http://127.0.0.1:PORT`.
     pub fn serve(head: &str, body: Vec<u8>) -> String {
@@ -225,6 +230,35 @@ pub(super) mod tests {
             }
         });
         address
+    }
+
+    /// Serves HTTPS as `localhost` to one client after the other; returns where, and its certificate.
+    fn serve_tls(answer: String) -> (String, Vec<u8>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
+        let (config, listener) = (Arc::new(config), TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+                let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+                // A client that doesn't trust the certificate goes away.
+                let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(answer.as_bytes()));
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        });
+        (address, certificate.to_vec())
+    }
+
+    /// Who trusts nobody.
+    fn nobody() -> Result<RootCerts, FetchError> {
+        Err(FetchError::NoAuthorities(String::new()))
     }
 
     fn address(text: &str) -> Address {
@@ -276,9 +310,31 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn https_is_trusted_by_its_authority_alone_and_never_leads_to_http() {
+        static TRUSTED: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+        let trusted = || {
+            let all = TRUSTED.lock().unwrap();
+            Ok(RootCerts::new_with_certs(
+                &all.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>(),
+            ))
+        };
+        let (at, certificate) = serve_tls("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nplugin".into());
+        let plain = serve("200 OK", b"plugin".to_vec());
+        let moved = format!("HTTP/1.1 302 Found\r\nLocation: {plain}/x\r\nContent-Length: 0\r\n\r\n");
+        let (away, other) = serve_tls(moved);
+        let error = address(&at).fetch_within(MAX_SIZE, trusted).unwrap_err().to_string();
+        assert!(error.to_lowercase().contains("certificate"), "{error}");
+        TRUSTED.lock().unwrap().extend([certificate, other]);
+        assert_eq!(address(&at).fetch_within(MAX_SIZE, trusted).unwrap(), b"plugin");
+        let error = address(&away).fetch_within(MAX_SIZE, trusted).unwrap_err().to_string();
+        assert!(error.contains("https"), "{error}");
+        assert!(matches!(address(&at).fetch_within(MAX_SIZE, nobody), Err(FetchError::NoAuthorities(_))));
+    }
+
+    #[test]
     fn what_cant_or_mustnt_be_had_is_told() {
         let big = serve("200 OK", vec![0; 4096]);
-        assert!(matches!(address(&big).fetch_within(1024), Err(FetchError::TooLarge { .. })));
+        assert!(matches!(address(&big).fetch_within(1024, nobody), Err(FetchError::TooLarge { .. })));
         let missing = address(&serve("404 Not Found", Vec::new())).fetch().unwrap_err().to_string();
         assert!(missing.contains("404"), "{missing}");
         let away = serve("302 Found\r\nLocation: http://example.org/", Vec::new());

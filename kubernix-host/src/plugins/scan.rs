@@ -95,6 +95,8 @@ pub struct Described {
     pub name: String,
     /// Its version; none where a TOML component names none.
     pub version: Option<String>,
+    /// The roles that it can fill, as far as the file tells.
+    pub provides: Vec<String>,
     /// The manifest of a library.
     pub manifest: Option<Manifest>,
     /// How binaries that it needs are got.
@@ -186,6 +188,7 @@ impl Candidate {
         Ok(Described {
             name: manifest.name.clone(),
             version: Some(manifest.version.to_string()),
+            provides: manifest.provides.clone(),
             tools: manifest.tools.clone(),
             manifest: Some(manifest),
             beside,
@@ -219,6 +222,7 @@ impl Candidate {
             },
             None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
+        let roles = value("provides").and_then(|roles| roles.get_ref().as_array()).into_iter().flatten();
         let sections = toml::from_str::<Sections>(&text).map_err(|cause| {
             error(cause.span().map_or(0, |span| span.start), cause.message().trim().replace('\n', ", "))
         })?;
@@ -232,6 +236,7 @@ impl Candidate {
                 DeValue::String(text) => Some(text.to_string()),
                 _ => None,
             }),
+            provides: roles.filter_map(|role| role.get_ref().as_str().map(str::to_owned)).collect(),
             manifest: None,
             tools,
             beside: pins.iter().flat_map(|below| pin_files(below)).collect(),
@@ -314,6 +319,7 @@ mod tests {
         assert_eq!(described.beside, [Path::new("toolchain/kwok/go.mod"), Path::new("toolchain/kwok/go.sum")]);
         assert_eq!(describe("[component]\nx = 1\n").unwrap().name, "kwok");
         assert_eq!(describe("name = \"outer\"\n[component]\n").unwrap().name, "outer");
+        assert_eq!(describe("[component]\nprovides = [\"dns\"]\n").unwrap().provides, ["dns"]);
         for (text, at) in [
             ("a = \n", ":1:5: "),
             ("[component]\nname = \"A b\"\n", ":2:8: "),
