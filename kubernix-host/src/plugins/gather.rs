@@ -112,10 +112,9 @@ impl Registry {
         };
         let shadows_built_in = registered.is_some() && built_in.iter().any(|own| own.name() == found.name);
         let said = registered.as_ref().map(|registered| roles(&registered.description.provides));
-        let manifest = found.manifest.as_ref();
         self.plugins.push(Plugin {
             version: registered.as_ref().map(|r| r.version.clone()).or(found.version),
-            roles: said.or_else(|| manifest.map(|manifest| manifest.provides.clone())).unwrap_or_default(),
+            roles: said.unwrap_or(found.provides),
             name: found.name,
             path: found.path,
             kind: Some(found.kind),
@@ -138,9 +137,8 @@ impl Registry {
             (Kind::SharedLibrary, None) => return Err(format!("{}: it has no manifest", path.display())),
             (Kind::Toml, _) => return Err(format!("{}: TOML components can't be loaded yet", path.display())),
         };
-        if let Some(manifest) = &found.manifest {
-            self.table.extend(&manifest.tools, &manifest.path).map_err(|error| chain(&error))?;
-        }
+        let described_in = found.manifest.as_ref().map_or(path, |manifest| &manifest.path);
+        self.table.extend(&found.tools, described_in).map_err(|error| chain(&error))?;
         Ok(registered)
     }
 }
