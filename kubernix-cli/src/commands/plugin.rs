@@ -1,65 +1,26 @@
 //! `plugin`: components that others ship, as files.
 
 use super::App;
-use crate::cli::{Output, PluginDirectory, PluginSearch};
+use crate::cli::{BootArgs, Output, PluginDirectory, PluginSearch};
 use crate::exit::{Exit, Refusal};
 use crate::output::{self, Table};
-use crate::settings;
 use anyhow::Result;
-use kubernix_host::plugins::{self, Discovery, Found, Installed, Kind, Manifest, Problem, Search, Trust};
-use kubernix_host::root::Root;
+use kubernix_host::plugins::{self, Installed, Manifest, Plugin, PluginState, Registry, Search};
 use kubernix_host::spec::nearest;
 use kubernix_host::toolchain;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// A plugin as it is listed.
+/// All that is known of a plugin.
 #[derive(Debug, Serialize)]
-struct Row {
-    /// The component's name; for what can't be read, the file's.
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<Kind>,
-    /// The roles that it can fill, as far as its file tells.
-    provides: Vec<String>,
-    path: PathBuf,
-    /// Which place it was found in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<plugins::Place>,
-    state: State,
-    /// Files that would provide the same, and lose.
-    shadows: Vec<PathBuf>,
-    /// Why it isn't used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-/// How a plugin is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum State {
-    /// It is what was installed.
-    Installed,
-    /// It may be used, and nobody installed it.
-    Found,
-    /// It isn't used.
-    Refused,
-}
-
-/// All that is known of a plugin without loading it.
-#[derive(Debug, Serialize)]
-struct Info {
+struct Info<'a> {
     #[serde(flatten)]
-    row: Row,
+    plugin: &'a Plugin,
     #[serde(flatten)]
     manifest: Option<Said>,
-    /// The tools that it brings a way to get for.
-    tools: Vec<toolchain::Known>,
 }
 
-/// What a manifest says.
+/// What a manifest says, beside what a list has.
 #[derive(Debug, Serialize)]
 struct Said {
     description: String,
@@ -71,6 +32,8 @@ struct Said {
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     binaries: Vec<String>,
+    /// The tools that it brings a way to get for.
+    tools: Vec<toolchain::Known>,
 }
 
 /// A plugin that was removed.
@@ -83,23 +46,16 @@ struct Removed {
 
 impl App {
     pub(super) fn plugin_list(&self, search: &PluginSearch) -> Result<()> {
-        let rows = rows(self.discover(search)?);
-        output::show(self.output(), &rows, |rows| listed(rows))
+        output::show(self.output(), &self.gather(search)?.plugins, |plugins| listed(plugins))
     }
 
     pub(super) fn plugin_info(&self, name: &str, search: &PluginSearch) -> Result<()> {
-        let discovery = self.discover(search)?;
-        let names: Vec<String> = discovery.found.iter().map(|found| found.name.clone()).collect();
-        let Some(found) = discovery.found.into_iter().find(|found| found.name == name) else {
-            let mut refused = format!("no plugin `{name}` is found{}", nearest(name, names.iter().map(String::as_str)));
-            for problem in &discovery.problems {
-                refused.push_str(&format!("\n  {}", problem.error));
-            }
-            return Err(Refusal::error(Exit::Usage, refused));
+        let plugins = self.gather(search)?.plugins;
+        let Some(plugin) = plugins.iter().find(|plugin| plugin.name == name) else {
+            let hint = nearest(name, plugins.iter().map(|plugin| plugin.name.as_str()));
+            return Err(Refusal::error(Exit::Usage, format!("no plugin `{name}` is found{hint}")));
         };
-        let tools = toolchain::known(&found.tools);
-        let manifest = found.manifest.as_ref().map(said);
-        let info = Info { row: row(found), manifest, tools };
+        let info = Info { plugin, manifest: plugin.manifest.as_ref().map(said) };
         match self.output() {
             Output::Text => output::print(output::outline(&serde_json::to_value(&info)?)),
             Output::Json => output::show(Output::Json, &info, |_| ""),
@@ -107,8 +63,7 @@ impl App {
     }
 
     pub(super) fn plugin_install(&self, source: &str, to: &PluginDirectory) -> Result<()> {
-        // What can be told of a library without loading it is in its manifest.
-        let installed = plugins::install(source, &directory(to)?, &|_, _| Ok(()))?;
+        let installed = plugins::install(source, &directory(to)?, &plugins::check_headers)?;
         output::show(self.output(), &installed, |all| all.iter().map(told).collect::<String>())
     }
 
@@ -121,11 +76,10 @@ impl App {
         })
     }
 
-    /// What is found in all places, those of the cluster that is meant among them.
-    pub(super) fn discover(&self, search: &PluginSearch) -> Result<Discovery> {
-        let place = settings::locate(&self.flags)?;
-        let root = Root::new(&place.root, &place.name);
-        Ok(Search::of_process(search.plugins.clone(), Some(root.path())).run(&Trust::of_process()))
+    /// All components, with the plugins that a boot would find and those named here.
+    pub(super) fn gather(&self, search: &PluginSearch) -> Result<Registry> {
+        let resolved = self.resolve(&BootArgs { plugins: search.plugins.clone(), ..BootArgs::default() })?;
+        Ok(self.host(&resolved.settings)?.registry)
     }
 }
 
@@ -142,39 +96,6 @@ fn directory(named: &PluginDirectory) -> Result<PathBuf> {
     })
 }
 
-fn rows(discovery: Discovery) -> Vec<Row> {
-    let found = discovery.found.into_iter().map(row);
-    found.chain(discovery.problems.into_iter().map(refused)).collect()
-}
-
-fn row(found: Found) -> Row {
-    Row {
-        name: found.name,
-        version: found.version,
-        kind: Some(found.kind),
-        provides: found.provides,
-        path: found.path,
-        source: Some(found.source),
-        state: if found.locked { State::Installed } else { State::Found },
-        shadows: found.shadows,
-        error: None,
-    }
-}
-
-fn refused(problem: Problem) -> Row {
-    Row {
-        name: problem.path.file_name().unwrap_or(problem.path.as_os_str()).to_string_lossy().into_owned(),
-        version: None,
-        kind: None,
-        provides: Vec::new(),
-        path: problem.path,
-        source: None,
-        state: State::Refused,
-        shadows: Vec::new(),
-        error: Some(problem.error.to_string()),
-    }
-}
-
 fn said(manifest: &Manifest) -> Said {
     Said {
         description: manifest.description.clone(),
@@ -185,33 +106,39 @@ fn said(manifest: &Manifest) -> Said {
         contract: manifest.contract.to_string(),
         host: manifest.host.as_ref().map(ToString::to_string),
         binaries: manifest.binaries.clone(),
+        tools: toolchain::known(&manifest.tools),
     }
 }
 
 /// The table, and below it what is shadowed or refused: both are too long for a column.
-fn listed(rows: &[Row]) -> String {
-    let table = rows.iter().fold(Table::new(&["NAME", "VERSION", "ROLES", "SOURCE", "STATE", "FILE"]), |table, row| {
-        let dash = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into());
-        let state = match row.state {
-            State::Installed => "installed",
-            State::Found => "found",
-            State::Refused => "refused",
+fn listed(plugins: &[Plugin]) -> String {
+    let columns = ["NAME", "VERSION", "ROLES", "SOURCE", "STATE", "FILE"];
+    let table = plugins.iter().fold(Table::new(&columns), |table, plugin| {
+        let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let state = match (plugin.state, plugin.locked) {
+            (PluginState::Loaded, true) => "installed",
+            (PluginState::Loaded, false) => "loaded",
+            (PluginState::Refused, _) => "refused",
         };
         table.row([
-            row.name.clone(),
-            dash(row.version.clone()),
-            dash(Some(row.provides.join(", "))),
-            dash(row.source.map(|source| source.to_string())),
+            plugin.name.clone(),
+            dash(plugin.version.clone().unwrap_or_default()),
+            dash(plugin.roles.join(", ")),
+            dash(plugin.place.map(|place| place.to_string()).unwrap_or_default()),
             state.into(),
-            row.path.display().to_string(),
+            plugin.path.display().to_string(),
         ])
     });
     let mut text = table.to_string();
-    for row in rows {
-        for shadowed in &row.shadows {
-            text.push_str(&format!("{} shadows {}\n", row.path.display(), shadowed.display()));
+    for plugin in plugins {
+        let path = plugin.path.display();
+        if plugin.shadows_built_in {
+            text.push_str(&format!("{path} shadows the {} that is compiled in\n", plugin.name));
         }
-        if let Some(error) = &row.error {
+        for shadowed in &plugin.shadows {
+            text.push_str(&format!("{path} shadows {}\n", shadowed.display()));
+        }
+        if let Some(error) = &plugin.error {
             text.push_str(&format!("{error}\n"));
         }
     }
@@ -243,24 +170,27 @@ mod tests {
     fn a_list_tells_what_wins_what_loses_and_what_is_wrong() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
+        // Whatever the umask.
+        let mode =
+            |path: &PathBuf, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         for name in ["one", "two"] {
-            let (dir, file) = (base.join(name), base.join(name).join("kwok.toml"));
+            let dir = base.join(name);
             std::fs::create_dir(&dir).unwrap();
-            std::fs::write(&file, "[component]\nversion = \"1.0.0\"\n").unwrap();
-            // Whatever the umask.
-            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
-            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+            mode(&dir, 0o755);
+            for (file, text) in [("libx.so", ""), ("x.toml", "name = \"x\"\nversion = \"1.0.0\"\ncontract = \"1\"\n")] {
+                std::fs::write(dir.join(file), text).unwrap();
+                mode(&dir.join(file), 0o644);
+            }
         }
-        std::fs::write(base.join("two/libx.so"), "").unwrap();
-        std::fs::set_permissions(base.join("two/libx.so"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        std::fs::remove_file(base.join("two/x.toml")).unwrap();
         let search = Search { given: vec![base.join("one"), base.join("two")], ..Search::default() };
-        let text = listed(&rows(search.run(&Trust::of_process())));
+        let text = listed(&Registry::gather(Vec::new(), &search).plugins);
         let base = base.display();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 5, "{text}");
-        assert!(lines[1].starts_with("kwok     1.0.0    -      --plugin  found    "), "{text}");
-        assert!(lines[2].starts_with("libx.so  -        -      -         refused  "), "{text}");
-        assert_eq!(lines[3], format!("{base}/one/kwok.toml shadows {base}/two/kwok.toml"));
+        assert!(lines[1].starts_with("x     1.0.0    -      --plugin  refused  "), "{text}");
+        assert!(lines[2].starts_with("libx  -        -      -         refused  "), "{text}");
+        assert!(lines[3].starts_with(&format!("{base}/one/libx.so: not an ELF file")), "{text}");
         assert!(lines[4].starts_with(&format!("`{base}/two/libx.so` has no manifest: write")), "{text}");
     }
 

@@ -19,8 +19,7 @@ impl App {
     }
 
     pub(super) fn toolchain_list(&self) -> Result<()> {
-        let (table, problems) = self.discover(&PluginSearch::default())?.table();
-        problems.iter().for_each(|problem| log::warn!("{}", problem.error));
+        let table = self.gather(&PluginSearch::default())?.table;
         output::show(self.output(), &toolchain::known(&table), |tools| known(tools))
     }
 }

@@ -7,7 +7,7 @@ use super::manifest::Manifest;
 use super::permissions::{Trust, Untrusted};
 use super::scan::{self, Candidate, Kind, ScanError};
 use crate::spec::Settings;
-use crate::toolchain::{Conflict, Table};
+use crate::toolchain::Table;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -98,9 +98,6 @@ pub enum DiscoverError {
     /// It isn't what was installed.
     #[error(transparent)]
     Locked(#[from] LockError),
-    /// It describes a tool otherwise than another one does.
-    #[error(transparent)]
-    Conflict(#[from] Conflict),
 }
 
 /// What a search came to.
@@ -110,22 +107,6 @@ pub struct Discovery {
     pub found: Vec<Found>,
     /// What isn't used, and why.
     pub problems: Vec<Problem>,
-}
-
-impl Discovery {
-    /// Our own table of tools, and what the plugins that were found add to it. Those whose tools are described otherwise
-    /// already are problems, and add nothing.
-    pub fn table(&self) -> (Table, Vec<Problem>) {
-        let mut table = Table::embedded().clone();
-        let mut problems = Vec::new();
-        for found in &self.found {
-            let path = found.manifest.as_ref().map_or(&found.path, |manifest| &manifest.path);
-            if let Err(conflict) = table.extend(&found.tools, path) {
-                problems.push(Problem { path: found.path.clone(), error: conflict.into() });
-            }
-        }
-        (table, problems)
-    }
 }
 
 impl Search {

@@ -184,18 +184,3 @@ fn installed_files_are_held_against_their_lock() {
         assert_eq!(discovery.problems.len(), 2);
     }
 }
-
-#[test]
-fn plugins_add_their_tools_and_one_that_conflicts_adds_nothing() {
-    let disk = Disk::new();
-    let dir = disk.dir("plugins");
-    write(&dir.join("a.toml"), "[component]\n[tool.a]\napt = [\"a\"]\n");
-    let b = write(&dir.join("b.toml"), "[component]\n[tool.a]\napt = [\"other\"]\n[tool.b]\napt = [\"b\"]\n");
-    let discovery = run(&Search { given: vec![dir.clone()], ..Search::default() });
-    let (table, problems) = discovery.table();
-    assert!(table.find("a").is_some() && table.find("etcd").is_some() && table.find("b").is_none());
-    let expected = format!("{}: [tool.a] is already described otherwise by {}/a.toml", b.display(), dir.display());
-    assert!(
-        matches!(&problems[..], [problem] if problem.path == b && problem.error.to_string().starts_with(&expected))
-    );
-}

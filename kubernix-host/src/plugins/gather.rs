@@ -12,7 +12,7 @@ use kubernix_core::abi::{self, Description};
 use semver::Version;
 use serde::Serialize;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Everything that can fill a slot.
@@ -112,10 +112,9 @@ impl Registry {
         };
         let shadows_built_in = registered.is_some() && built_in.iter().any(|own| own.name() == found.name);
         let said = registered.as_ref().map(|registered| roles(&registered.description.provides));
-        let manifest = found.manifest.as_ref();
         self.plugins.push(Plugin {
             version: registered.as_ref().map(|r| r.version.clone()).or(found.version),
-            roles: said.or_else(|| manifest.map(|manifest| manifest.provides.clone())).unwrap_or_default(),
+            roles: said.unwrap_or(found.provides),
             name: found.name,
             path: found.path,
             kind: Some(found.kind),
@@ -133,28 +132,23 @@ impl Registry {
     /// Loads one, its tools included. Errors name the file.
     fn load(&mut self, found: &Found) -> Result<Registered, String> {
         let path = &found.path;
-        match (&found.kind, &found.manifest) {
-            (Kind::SharedLibrary, Some(manifest)) => {
-                let registered = load_library(path.clone(), manifest)?;
-                self.extend(&manifest.tools, &manifest.path)?;
-                Ok(registered)
-            }
-            (Kind::SharedLibrary, None) => Err(format!("{}: it has no manifest", path.display())),
-            (Kind::Toml, _) => {
-                let declared = declared::read(path).map_err(|error| chain(&error))?;
-                let (version, tools) = (declared.head().version.to_string(), declared.tools().clone());
-                let source = Source::Toml { path: path.clone() };
-                let registered = Registered::new(abi::component(declared), version, source);
-                let registered = registered.map_err(|error| error.frames().join(": "))?;
-                self.extend(&tools, path)?;
-                Ok(registered)
-            }
-        }
+        let registered = match (&found.kind, &found.manifest) {
+            (Kind::SharedLibrary, Some(manifest)) => load_library(path.clone(), manifest)?,
+            (Kind::SharedLibrary, None) => return Err(format!("{}: it has no manifest", path.display())),
+            (Kind::Toml, _) => load_toml(path.clone())?,
+        };
+        let described_in = found.manifest.as_ref().map_or(path, |manifest| &manifest.path);
+        self.table.extend(&found.tools, described_in).map_err(|error| chain(&error))?;
+        Ok(registered)
     }
+}
 
-    fn extend(&mut self, tools: &Table, path: &Path) -> Result<(), String> {
-        self.table.extend(tools, path).map_err(|error| chain(&error))
-    }
+/// Reads a component without Rust.
+fn load_toml(path: PathBuf) -> Result<Registered, String> {
+    let declared = declared::read(&path).map_err(|error| chain(&error))?;
+    let version = declared.head().version.to_string();
+    let registered = Registered::new(abi::component(declared), version, Source::Toml { path });
+    registered.map_err(|error| error.frames().join(": "))
 }
 
 /// Loads a shared library, and holds it against its manifest.

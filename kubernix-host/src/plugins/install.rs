@@ -4,6 +4,7 @@
 
 use super::archive::{self, ArchiveError};
 use super::compare::Refusal;
+use super::elf;
 use super::fetch::{Address, FetchError};
 use super::lock::{Entry, Lock, is_below, sha256};
 use super::permissions::{Trust, Untrusted};
@@ -19,6 +20,17 @@ use std::path::{Path, PathBuf};
 
 /// Looks into a file that is about to be installed, and says why it can't be a plugin.
 pub type Check<'a> = dyn Fn(&Path, Kind) -> Result<(), String> + 'a;
+
+/// The check of a library's headers: whether it is one, whole, and for this machine. Nothing of it runs.
+///
+/// # Errors
+/// Why it can't be loaded here.
+pub fn check_headers(path: &Path, kind: Kind) -> Result<(), String> {
+    match kind {
+        Kind::SharedLibrary => elf::check(path).map_err(|error| error.to_string()),
+        Kind::Toml => Ok(()),
+    }
+}
 
 /// A plugin that was installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -156,10 +156,12 @@ fn what_isnt_installed_leaves_all_as_it_was() {
     disk.write("libx.so", "other code");
     let refuse = |path: &Path, kind: Kind| {
         assert_eq!((fs::read_to_string(path).unwrap().as_str(), kind), ("other code", Kind::SharedLibrary));
-        Err("not an ELF file".to_owned())
+        Err("it plays no role".to_owned())
     };
-    let error = install(&source, &disk.plugins(), &refuse).unwrap_err();
+    let error = install(&source, &disk.plugins(), &check_headers).unwrap_err();
     unchanged(error, &format!("{source}: not an ELF file"));
+    let error = install(&source, &disk.plugins(), &refuse).unwrap_err();
+    unchanged(error, &format!("{source}: it plays no role"));
     let newer = |key: &str, value: &str| {
         disk.write("x.toml", &format!("{key} = \"{value}\"\n{}", manifest("x", "2.0.0", "toolchain/x")));
         disk.install(&source).unwrap_err()

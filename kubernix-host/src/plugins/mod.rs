@@ -26,7 +26,7 @@ pub use discover::{DiscoverError, Discovery, Found, Place, Problem, Search, VARI
 pub use elf::ElfError;
 pub use fetch::FetchError;
 pub use gather::{Plugin, PluginState, Registry};
-pub use install::{Check, InstallError, Installed, install, remove};
+pub use install::{Check, InstallError, Installed, check_headers, install, remove};
 pub use loader::{LoadError, LoadProblem, Loaded, load};
 pub use lock::{Entry, LOCK_FILE, Lock, LockError};
 pub use manifest::{Manifest, ManifestError};

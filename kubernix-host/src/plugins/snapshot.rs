@@ -48,10 +48,7 @@ pub fn take(components: &Components, directory: &Path) -> io::Result<Vec<Snapsho
 pub fn load(snapshots: &[Snapshot]) -> Result<Vec<Arc<Registered>>, String> {
     let one = |snapshot: &Snapshot| {
         let handle = match snapshot.source {
-            Source::Toml { .. } => {
-                // Its pins were needed for the toolchain alone, and stay where they are.
-                abi::component(declared::read_plan(&snapshot.copy).map_err(|error| error.to_string())?)
-            }
+            Source::Toml { .. } => abi::component(declared::read(&snapshot.copy).map_err(|error| error.to_string())?),
             _ => loader::load(&snapshot.copy).map_err(|error| error.to_string())?.handle,
         };
         let registered = Registered::new(handle, snapshot.version.clone(), snapshot.source.clone());

@@ -37,12 +37,13 @@ pub(super) struct Document {
     pub preflight: Vec<PreflightEntry>,
     pub before_stop: Option<CommandEntry>,
     pub import_image: Option<CommandEntry>,
-    #[serde(default)]
-    pub go: Section<GoModule>,
-    #[serde(default)]
-    pub tool: Section<ToolSpec>,
-    #[serde(default)]
-    pub need: Section<toolchain::Need>,
+    // Read with the pins beside the file, where plugins are looked for; here only their form is checked.
+    #[serde(default, rename = "go")]
+    pub _go: Section<GoModule>,
+    #[serde(default, rename = "tool")]
+    pub _tool: Section<ToolSpec>,
+    #[serde(default, rename = "need")]
+    pub _need: Section<toolchain::Need>,
 }
 
 /// `[component]`: what it is.

@@ -15,12 +15,10 @@ mod template;
 pub use error::Error;
 pub use file::Head;
 
-use crate::toolchain::Table;
 use file::Document;
 use source::Source;
 use std::fs::File;
 use std::io::{self, Read};
-use std::mem::take;
 use std::path::Path;
 
 /// The longest file, in bytes.
@@ -30,25 +28,14 @@ const MAX_SIZE: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Declared {
     document: Document,
-    tools: Table,
     source: Source,
 }
 
-/// Reads a component file, and the pins that it names.
+/// Reads a component file.
 ///
 /// # Errors
 /// The file can't be read, isn't TOML, or says what no component can say: by line and column.
 pub fn read(path: &Path) -> Result<Declared, Error> {
-    let mut declared = read_plan(path)?;
-    declared.read_tools()?;
-    Ok(declared)
-}
-
-/// Reads a component file for its plan alone: how its binaries are got isn't looked at.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_plan(path: &Path) -> Result<Declared, Error> {
     let unreadable = |cause| Error::Read { path: path.to_owned(), cause };
     let mut text = String::new();
     let file = File::open(path).map_err(unreadable)?;
@@ -58,7 +45,7 @@ pub fn read_plan(path: &Path) -> Result<Declared, Error> {
     parse(path, text)
 }
 
-/// As [`read_plan`], given the text; `path` is for messages.
+/// As [`read`], given the text; `path` is for messages.
 ///
 /// # Errors
 /// As [`read`].
@@ -69,26 +56,13 @@ pub fn parse(path: &Path, text: impl Into<String>) -> Result<Declared, Error> {
         source.error(at.start, error.message().trim().replace('\n', ", "))
     })?;
     check::check(&document, &source)?;
-    Ok(Declared { document, tools: Table::default(), source })
+    Ok(Declared { document, source })
 }
 
 impl Declared {
     /// What the file says of the component itself.
     pub fn head(&self) -> &Head {
         &self.document.component
-    }
-
-    fn read_tools(&mut self) -> Result<(), Error> {
-        let Document { go, tool, need, .. } = &mut self.document;
-        let directory = self.source.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let tools = Table::of_sections(take(go), take(tool), take(need), directory.unwrap_or(Path::new(".")));
-        self.tools = tools.map_err(|unsound| self.source.error(unsound.at.start, unsound.reason))?;
-        Ok(())
-    }
-
-    /// How its binaries are got that aren't in our own table.
-    pub fn tools(&self) -> &Table {
-        &self.tools
     }
 }
 

@@ -216,21 +216,6 @@ message = "no overlay below {{dir}}"
 }
 
 #[test]
-fn tools_are_read_with_the_pins_beside_the_file_or_refused_with_their_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("fake.toml");
-    let more = "[go.fake]\nversion = \"1.0.0\"\ncgo = false\npins = \"pins\"\n[tool.fake]\ngo = \"fake\"\npackage = \"x/fake\"\n";
-    std::fs::write(&path, format!("{LEAST}{more}")).unwrap();
-    let error = read(&path).unwrap_err().to_string();
-    assert!(error.contains("fake.toml:") && error.contains("[go.fake]"), "{error}");
-    assert!(read_plan(&path).is_ok(), "a plan needs no pins");
-    std::fs::create_dir(folder.path().join("pins")).unwrap();
-    std::fs::write(folder.path().join("pins/go.mod"), "module pins\n").unwrap();
-    std::fs::write(folder.path().join("pins/go.sum"), "").unwrap();
-    assert!(read(&path).unwrap().tools().find("fake").is_some());
-}
-
-#[test]
 fn placeholders_are_refused_at_their_place() {
     let file = |content: &str| refused_after(&format!("[[file]]\npath = \"{{{{dir}}}}/a\"\ncontent = {content}\n"));
     for (content, wanted) in [
