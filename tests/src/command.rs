@@ -61,6 +61,10 @@ pub fn kubernix() -> Command {
         command.env_remove(name);
     }
     // No kubernix.toml lies there: neither the working directory's nor the user's counts.
+    // Set by whoever runs the tests on a `kubernix` that has its components from there.
+    if let Some(plugins) = std::env::var_os("KUBERNIX_TEST_PLUGINS") {
+        command.env("KUBERNIX_PLUGIN_PATH", plugins);
+    }
     command.current_dir("/").env("XDG_CONFIG_HOME", "/nonexistent").env_remove("KUBECONFIG");
     command
 }

@@ -110,6 +110,8 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
         ("port", "7001", "KUBERNIX_PORT"),
         ("install", "false", "--no-install"),
         ("boot-timeout", "30", "kubernix.toml:2"),
+        ("plugins", "", "default"),
+        ("plugin-path", "", "default"),
         ("slots.cri", "containerd", saved),
         ("components.crio.log-level", "flag", "--set crio.log-level"),
         ("components.dns.zone", "file", "kubernix.toml:8"),
@@ -276,7 +278,7 @@ fn unknown_keys_are_named_with_the_nearest_and_their_line() {
     assert!(toml_error("boot_timeout = 3").ends_with("unknown key `boot_timeout`, did you mean `boot-timeout`?"));
     assert!(toml_error("[component.crio]").ends_with(":1:2: unknown key `component`, did you mean `components`?"));
     let error = toml_error("colour = 3");
-    assert!(error.ends_with("`colour`, there is `boot-timeout`, `cache-dir`, `cidr`, `components`, `install`, `name`, `port`, `root`, `slots`"), "{error}");
+    assert!(error.ends_with("`colour`, there is `boot-timeout`, `cache-dir`, `cidr`, `components`, `install`, `name`, `plugin-path`, `plugins`, `port`, `root`, `slots`"), "{error}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::summary::Counts;
 use crate::workspace::{Workspace, executable};
-use crate::{run, tidy};
+use crate::{plugin, run, tidy};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,13 @@ pub const STEPS: &[Step] = &[
     Step { name: "goldens", about: "plans are what they were", needs: Some("build"), tests: true, run: goldens },
     Step { name: "toolchain", about: "the cluster's binaries", needs: Some("build"), tests: false, run: toolchain },
     Step { name: "e2e", about: "real clusters", needs: Some("toolchain"), tests: true, run: e2e },
+    Step {
+        name: "plugins",
+        about: "real clusters whose every component is a plugin",
+        needs: Some("toolchain"),
+        tests: true,
+        run: plugins,
+    },
 ];
 
 fn fmt(workspace: &Workspace, log: &Path) -> Result<Outcome> {
@@ -117,6 +124,16 @@ fn e2e(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     }
     // One cluster at a time, but where a test boots several: two cores are few, and a test that fails leaves a clear log.
     test.args(["--", "--test-threads=1", "--show-output"]).env("KUBERNIX_BIN", binary(workspace)?);
+    counted(&mut test, log, |line| line.starts_with("test ") && !line.starts_with("test result:"))
+}
+
+/// The tests of pods, Services and state once more, on a `kubernix` that has no component compiled in.
+fn plugins(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    let libraries = plugin::build(workspace, &[])?;
+    let folder = libraries.first().and_then(|library| library.parent()).context("there is no plugin")?;
+    let mut test = cargo_test(workspace, &["--package", TESTS, "--test", "e2e_cluster", "--test", "e2e_state"]);
+    test.args(["--", "--test-threads=1", "--show-output"]);
+    test.env("KUBERNIX_BIN", workspace.build_without(&[])?).env("KUBERNIX_TEST_PLUGINS", folder);
     counted(&mut test, log, |line| line.starts_with("test ") && !line.starts_with("test result:"))
 }
 
