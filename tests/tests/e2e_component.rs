@@ -83,7 +83,8 @@ fn a_component_without_rust_joins_a_cluster_that_runs_and_the_runtime_is_started
     cluster.run(&["component", "replace", "cri", "crio"]).ok();
     assert_ne!(pid(&cluster, "crio"), before);
     assert_eq!(cluster.json(&["image", "list"]), images);
-    let pod = ["run", "after", "--image", IMAGE, "--image-pull-policy=Never", "--", "sh", "-c", "sleep 3600"];
+    let pod =
+        ["run", "after", "--image", IMAGE, "--image-pull-policy=Never", "--command", "--", "sh", "-c", "sleep 3600"];
     cluster.kubectl(&pod).ok();
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/after", "--timeout=60s"]).ok();
 }
