@@ -127,6 +127,7 @@ impl std::error::Error for Refusal {}
 mod tests {
     use super::*;
     use anyhow::Context;
+    use kubernix_host::cluster::Call;
 
     #[test]
     fn codes_are_those_that_are_published() {
@@ -141,11 +142,13 @@ mod tests {
     #[test]
     fn failures_of_the_host_have_the_codes_that_are_published() {
         let name = || "a".to_owned();
-        let boot = |timed_out| HostError::Boot { name: name(), why: name(), root: "/r".into(), timed_out };
+        let call = || Call::new("kubernix", "a", "/r");
+        let boot = |timed_out| HostError::Boot { call: call(), why: name(), root: "/r".into(), timed_out };
         for (error, exit) in [
-            (HostError::Running(name()), Exit::AlreadyRunning),
-            (HostError::NoSuchCluster { name: name(), hint: name() }, Exit::NotRunning),
-            (HostError::Stopped(name()), Exit::NotRunning),
+            (HostError::Running(call()), Exit::AlreadyRunning),
+            (HostError::NoSuchCluster { call: call(), hint: name() }, Exit::NotRunning),
+            (HostError::Stopped(call()), Exit::NotRunning),
+            (HostError::Revoked { call: call(), by: "down" }, Exit::NotRunning),
             (boot(false), Exit::Component),
             (boot(true), Exit::Timeout),
             (HostError::NotRoot("up"), Exit::NotPermitted),

@@ -85,17 +85,7 @@ pub fn shell() -> PathBuf {
 /// What a user types to call this program again: its path as it was called, or just the name where the shell found it.
 pub fn name(first: Option<&OsString>) -> String {
     let given = first.map(Path::new).filter(|path| path.components().count() > 1);
-    given.map_or_else(|| "kubernix".to_owned(), |path| quoted(&path.to_string_lossy()))
-}
-
-/// As one word of a POSIX shell, left as it is where that does.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=@%,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
+    given.map_or_else(|| "kubernix".to_owned(), |path| kubernix_host::cluster::quoted(&path.to_string_lossy()))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl App {
     /// Boots, opens a shell, and destroys the cluster when the shell ends, however it ends.
     pub(super) fn session(&self, args: &BootArgs) -> Result<ExitCode> {
         let (place, report) = self.boot(args)?;
-        let cluster = Cluster::find(&place.root, &place.name)?;
+        let cluster = Cluster::find(self.named(&place))?;
         log::info!("cluster `{}` is ready after {:.2} s; leave this shell to destroy it", report.name, report.seconds);
         let shell = super::access::environment(&place, &cluster)
             .and_then(|environment| Program::new(program::shell(), &[], environment).run());

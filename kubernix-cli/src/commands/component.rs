@@ -6,7 +6,7 @@ use crate::output::{self, Table};
 use crate::progress::Progress;
 use crate::settings;
 use anyhow::Result;
-use kubernix_host::cluster::{Cluster, ComponentStatus, Host};
+use kubernix_host::cluster::{Call, Cluster, ComponentStatus, Host};
 use kubernix_host::plugins::Source;
 use serde::Serialize;
 use serde_json::json;
@@ -33,7 +33,7 @@ impl App {
         for problem in host.registry.problems() {
             log::warn!("{problem}");
         }
-        let cluster = Cluster::find(&resolved.settings.root, &resolved.settings.name);
+        let cluster = Cluster::find(Call::new(&self.program, &resolved.settings.name, &resolved.settings.root));
         let running = match cluster {
             Ok(cluster) => cluster.status()?.components,
             Err(_) => Vec::new(),

@@ -17,11 +17,11 @@ use crate::cli::{
     ToolchainCommand,
 };
 use crate::exit::{Exit, Refusal};
-use crate::{program, registry, settings};
+use crate::{registry, settings};
 use anyhow::{Context, Result};
-use kubernix_host::cluster::{Cluster, Host, State};
+use kubernix_host::cluster::{Call, Cluster, Host, State};
 use kubernix_host::plugins::{Registry, Search};
-use kubernix_host::spec::{Defaults, Place, Settings};
+use kubernix_host::spec::{Place, Settings};
 use std::process::ExitCode;
 
 /// What every command has at hand.
@@ -82,13 +82,14 @@ impl App {
     /// The host with everything that is compiled in, and the plugins that these settings find.
     fn host(&self, settings: &Settings) -> Result<Host> {
         let executable = std::env::current_exe().context("can't tell the path of kubernix itself")?;
-        Ok(Host { registry: Registry::gather(registry::components()?, &Search::of_settings(settings)), executable })
+        let registry = Registry::gather(registry::components()?, &Search::of_settings(settings));
+        Ok(Host { registry, executable, program: self.program.clone() })
     }
 
     /// The cluster that is meant, in whatever state it is.
     fn cluster(&self) -> Result<(Place, Cluster)> {
         let place = settings::locate(&self.flags)?;
-        let cluster = Cluster::find(&place.root, &place.name)?;
+        let cluster = Cluster::find(self.named(&place))?;
         Ok((place, cluster))
     }
 
@@ -99,6 +100,7 @@ impl App {
         let refused = match cluster.status()?.state {
             // Also where a part of it is being started again: the rest answers.
             State::Running | State::Starting => return Ok((place, cluster)),
+            State::Stopping => format!("cluster `{}` is being stopped: `{up}` starts it again afterwards", place.name),
             State::Stopped => format!("cluster `{}` is stopped: start it with `{up}`", place.name),
             State::Broken => format!(
                 "cluster `{}` runs, but doesn't answer: end it with `{}`, which destroys its data",
@@ -111,14 +113,12 @@ impl App {
 
     /// What a user types to run a command on this cluster.
     fn call(&self, command: &str, place: &Place) -> String {
-        let mut call = format!("{} {command}", self.program);
-        if place.name != kubernix_host::spec::DEFAULT_NAME {
-            call.push_str(&format!(" --name {}", place.name));
-        }
-        if Defaults::of_process().root.as_ref() != Some(&place.root) {
-            call.push_str(&format!(" --root {}", program::quoted(&place.root.to_string_lossy())));
-        }
-        call
+        self.named(place).to(command)
+    }
+
+    /// The cluster as a user names it.
+    fn named(&self, place: &Place) -> Call {
+        Call::new(&self.program, &place.name, &place.root)
     }
 }
 
@@ -126,20 +126,6 @@ impl App {
 mod tests {
     use super::*;
     use clap::Parser;
-
-    fn app(args: &[&str]) -> App {
-        let cli = Cli::try_parse_from(std::iter::once(&"kubernix").chain(args)).unwrap();
-        App { flags: cli.global, program: "kubernix".into() }
-    }
-
-    #[test]
-    fn advice_names_only_what_differs_from_the_default() {
-        let app = app(&["status"]);
-        let standard = Defaults::of_process().root.unwrap();
-        let place = |name: &str, root: &std::path::Path| Place { name: name.into(), root: root.into() };
-        assert_eq!(app.call("up", &place("kubernix", &standard)), "kubernix up");
-        assert_eq!(app.call("up", &place("b", "/a dir".as_ref())), "kubernix up --name b --root '/a dir'");
-    }
 
     #[test]
     fn settings_in_front_of_a_command_are_refused_not_dropped() {

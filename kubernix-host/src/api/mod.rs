@@ -18,7 +18,7 @@ mod watch;
 pub use error::Error;
 pub use summary::{NodeSummary, Summary};
 pub use transport::TlsFiles;
-pub(crate) use transport::{Failure, FailureKind, HttpClient, http_client, root_cause};
+pub(crate) use transport::{Failure, FailureKind, HttpClient, http_client};
 
 use hyper::Uri;
 use k8s_openapi::api::core::v1::ServiceAccount;

@@ -3,6 +3,7 @@
 //! Trusts exactly one CA, never the machine's. Must not know what is asked for.
 
 use super::Error;
+use crate::chain::{causes, chain};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -152,39 +153,13 @@ impl Failure {
     }
 }
 
-/// An error and what caused it, outermost first. `io::Error` passes over the error that it wraps; this doesn't.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    })
-}
-
-/// The innermost message of an error, for errors whose outer ones say nothing but `transport error`.
-pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// All messages of an error, each said once.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = String::new();
-    for message in causes(error).map(ToString::to_string) {
-        if !text.contains(&message) {
-            text.push_str(if text.is_empty() { "" } else { ": " });
-            text.push_str(&message);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_says_each_message_once_and_looks_into_io_errors() {
+    fn what_a_failure_means_is_told_by_what_caused_it() {
         let inner = io::Error::other(rustls::Error::DecryptError);
-        assert_eq!(chain(&inner), "cannot decrypt peer's message");
         assert_eq!(Failure::of_transport("https://a", &inner).kind, FailureKind::Busy);
         let refused = io::Error::other(io::Error::from_raw_os_error(111));
         assert_eq!(Failure::of_transport("https://a", &refused).kind, FailureKind::Refused);

@@ -22,10 +22,10 @@ impl Host {
     pub fn change(&self, resolved: &Resolved, component: Option<&str>, sink: &dyn Sink) -> Result<(), HostError> {
         let settings = &resolved.settings;
         resolved.validate(&self.catalogue())?;
-        let cluster = Cluster::find(&settings.root, &settings.name)?;
+        let cluster = Cluster::find(self.call(settings))?;
         let root = cluster.root();
         if !cluster.is_running() {
-            return Err(HostError::Stopped(settings.name.clone()));
+            return Err(HostError::Stopped(self.call(settings)));
         }
         for message in &resolved.said {
             sink.emit(Event::Note { message: message.clone() });
@@ -57,11 +57,11 @@ impl Host {
                 Event::ChangeFailed { error, restored } => {
                     let (why, restored) = (error.clone(), *restored);
                     sink.emit(record.event);
-                    return Err(HostError::Change { name: settings.name.clone(), why, restored });
+                    return Err(HostError::Change { call: self.call(settings), why, restored });
                 }
                 _ => sink.emit(record.event),
             }
         }
-        Err(HostError::StillEnding(settings.name.clone()))
+        Err(HostError::StillEnding(self.call(settings)))
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that a command on clusters can fail with, and the exit code that each has.
 
+use super::Call;
 use crate::control::ControlError;
 use crate::{graph, images, network, pki, root, spec, toolchain};
 use std::io;
@@ -42,21 +43,22 @@ pub enum HostError {
     #[error("this host can't run the cluster:{}", list(.0))]
     Preflight(Vec<String>),
     /// The cluster of this name runs.
-    #[error("cluster `{0}` runs already: `kubernix status --name {0}` shows it, `kubernix down --name {0}` ends it")]
-    Running(String),
+    #[error("cluster `{}` runs already: `{}` shows it, `{}` ends it", .0.name(), .0.to("status"), .0.to("down"))]
+    Running(Call),
     /// There is no cluster of this name.
     #[error(
-        "there is no cluster `{name}`{hint} (`kubernix list` shows what there is, `kubernix up --name {name}` makes it)"
+        "there is no cluster `{}`{hint} (`{}` shows what there is, `{}` makes it)",
+        .call.name(), .call.of_all("list"), .call.to("up")
     )]
     NoSuchCluster {
-        /// The name given.
-        name: String,
+        /// The one that was asked for.
+        call: Call,
         /// The nearest names, as the rest of the sentence.
         hint: String,
     },
     /// The cluster of this name is stopped.
-    #[error("cluster `{0}` is stopped: `kubernix up --name {0}` starts it again")]
-    Stopped(String),
+    #[error("cluster `{}` is stopped: `{}` starts it again", .0.name(), .0.to("up"))]
+    Stopped(Call),
     /// No node of this name.
     #[error("cluster `{cluster}` has no node `{node}`, it has {}", .nodes.join(", "))]
     NoSuchNode {
@@ -94,10 +96,10 @@ pub enum HostError {
         last: u16,
     },
     /// The boot failed; what it had started is gone.
-    #[error("cluster `{name}` didn't come up: {why}\nIts logs are kept in {}; `kubernix down --name {name}` removes them", .root.display())]
+    #[error("cluster `{}` didn't come up: {why}\nIts logs are kept in {}; `{}` removes them", .call.name(), .root.display(), .call.to("down"))]
     Boot {
         /// The cluster.
-        name: String,
+        call: Call,
         /// Why.
         why: String,
         /// Its root directory.
@@ -106,23 +108,32 @@ pub enum HostError {
         timed_out: bool,
     },
     /// A change of a running cluster came to nothing.
-    #[error("the change of cluster `{name}` failed: {why}\n{}", if *.restored { "what ran before runs again" } else { "it doesn't run as it did before: look at `kubernix status`" })]
+    #[error("the change of cluster `{}` failed: {why}\n{}", .call.name(), after_change(.call, *.restored))]
     Change {
         /// The cluster.
-        name: String,
+        call: Call,
         /// Why.
         why: String,
         /// What ran before runs again.
         restored: bool,
+    },
+    /// Another command ended the cluster while this one booted it; nothing of it runs.
+    #[error("cluster `{}` was ended while it booted, by another `kubernix {by}`: `{}` boots it again", .call.name(), .call.to("up"))]
+    Revoked {
+        /// The cluster.
+        call: Call,
+        /// The other command.
+        by: &'static str,
     },
     /// Ctrl-C; what had been started is gone.
     #[error("interrupted")]
     Interrupted,
     /// The end takes too long.
     #[error(
-        "cluster `{0}` is still ending: look at `kubernix status --name {0}`, or end it at once with `kubernix down --name {0}`"
+        "cluster `{}` is still ending: look at `{}`, or end it at once with `{}`",
+        .0.name(), .0.to("status"), .0.to("down")
     )]
-    StillEnding(String),
+    StillEnding(Call),
     /// Anything of the operating system's.
     #[error("{what}")]
     Io {
@@ -139,6 +150,13 @@ impl From<root::Error> for HostError {
     }
 }
 
+fn after_change(call: &Call, restored: bool) -> String {
+    if restored {
+        return "what ran before runs again".into();
+    }
+    format!("it doesn't run as it did before: look at `{}`", call.to("status"))
+}
+
 fn list(messages: &[String]) -> String {
     messages.iter().map(|message| format!("\n  {message}")).collect()
 }
@@ -152,11 +170,16 @@ impl HostError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Spec(_) | Self::Address(_) | Self::Graph(_) | Self::UnfitRoot(_) => 2,
-            Self::Root(root::Error::NewerFormat { .. } | root::Error::NotACluster { .. }) => 2,
+            Self::Root(
+                root::Error::NewerFormat { .. } | root::Error::NotACluster { .. } | root::Error::Link { .. },
+            ) => 2,
             Self::NoSuchNode { .. } | Self::NoSuchTool { .. } | Self::Image(_) => 2,
             Self::Toolchain(_) => 3,
             Self::Running(_) => 4,
-            Self::NoSuchCluster { .. } | Self::Stopped(_) | Self::Root(root::Error::Missing { .. }) => 5,
+            Self::NoSuchCluster { .. }
+            | Self::Stopped(_)
+            | Self::Revoked { .. }
+            | Self::Root(root::Error::Missing { .. }) => 5,
             Self::Boot { timed_out: false, .. } | Self::Change { .. } => 6,
             Self::Boot { timed_out: true, .. } | Self::StillEnding(_) => 7,
             Self::NotRoot(_) => 8,

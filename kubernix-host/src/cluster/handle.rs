@@ -1,11 +1,11 @@
 //! One cluster that exists: what can be done with it from outside.
 
-use super::HostError;
+use super::{Call, HostError};
 use crate::control::{Client, NodeImages, Reply, Request};
 use crate::events::{Event, Sink};
 use crate::images::Archive;
 use crate::root::{self, Root};
-use crate::sandbox::{self, BootFile, SandboxIds, lock};
+use crate::sandbox::{self, BootFile, Ending, SandboxIds, lock};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,26 +23,26 @@ const KILL: Duration = Duration::from_secs(10);
 
 /// One cluster that exists, running or stopped.
 pub struct Cluster {
-    name: String,
+    call: Call,
     root: Root,
 }
 
 impl Cluster {
-    /// The cluster of this name below a base directory.
+    /// The cluster that a user names so.
     ///
     /// # Errors
     /// There is none, or a newer version made it.
-    pub fn find(base: &Path, name: &str) -> Result<Self, HostError> {
-        let root = Root::new(base, name);
+    pub fn find(call: Call) -> Result<Self, HostError> {
+        let root = Root::new(call.base(), call.name());
         match root.open_existing() {
-            Ok(_) => Ok(Self { name: name.to_owned(), root }),
+            Ok(_) => Ok(Self { call, root }),
             Err(root::Error::Missing { .. }) => {
-                let others: Vec<String> = root::list(base)?.into_iter().map(|(name, _)| name).collect();
+                let others: Vec<String> = root::list(call.base())?.into_iter().map(|(name, _)| name).collect();
                 let hint = match others.as_slice() {
                     [] => String::new(),
-                    others => crate::spec::nearest(name, others.iter().map(String::as_str)),
+                    others => crate::spec::nearest(call.name(), others.iter().map(String::as_str)),
                 };
-                Err(HostError::NoSuchCluster { name: name.to_owned(), hint })
+                Err(HostError::NoSuchCluster { call, hint })
             }
             Err(error) => Err(error.into()),
         }
@@ -50,7 +50,7 @@ impl Cluster {
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.call.name()
     }
 
     /// Its root directory.
@@ -68,7 +68,7 @@ impl Cluster {
     }
 
     fn sandbox(&self) -> Result<SandboxIds, HostError> {
-        SandboxIds::read(&self.root).ok_or_else(|| HostError::Stopped(self.name.clone()))
+        SandboxIds::read(&self.root).ok_or_else(|| HostError::Stopped(self.call.clone()))
     }
 
     /// Ends it in order: pods through the runtime first, data written. The root directory stays.
@@ -81,7 +81,7 @@ impl Cluster {
         for record in client.order(&Request::Stop, STOP)? {
             sink.emit(record.event);
         }
-        lock::wait(&self.root, STOP)?.map(drop).ok_or_else(|| HostError::StillEnding(self.name.clone()))
+        lock::wait(&self.root, STOP)?.map(drop).ok_or_else(|| HostError::StillEnding(self.call.clone()))
     }
 
     /// Ends it at once and removes its root directory with all that is in it.
@@ -89,39 +89,46 @@ impl Cluster {
     /// # Errors
     /// Something of it can't be ended or removed; the rest is.
     pub fn down(&self, sink: &dyn Sink) -> Result<(), HostError> {
-        sink.emit(Event::Stopping { instance: self.name.clone() });
+        sink.emit(Event::Stopping { instance: self.name().to_owned() });
         if self.is_running() {
+            // Before anything ends, so that whoever boots or looks at it knows why.
+            Ending::Down.note(&self.root);
             let asked = Client::connect(&self.root, ASKED_TO_END)
                 .and_then(|client| client.order(&Request::Kill, ASKED_TO_END).map(Iterator::count));
             if let Err(error) = asked {
-                log::debug!("{}: {error}", self.name);
+                log::debug!("{}: {error}", self.name());
             }
             // One that hangs is ended from outside: the keeper sees it and cleans up.
             if let Some(ids) = SandboxIds::read(&self.root) {
                 ids.init.kill();
             }
         }
-        let lock = self.wait_until_ended()?;
-        sandbox::clean_up_after(&self.root, &self.name);
-        // Held until all is gone, so that no `up` of this name comes in between.
-        self.root.remove()?;
-        drop(lock);
-        sink.emit(Event::Stopped { instance: self.name.clone() });
+        // Where somebody else removed it meanwhile there is nothing left to do.
+        if let Some(lock) = self.wait_until_ended()? {
+            sandbox::clean_up_after(&self.root, self.name());
+            // Held until all is gone, so that no `up` of this name comes in between.
+            self.root.remove()?;
+            drop(lock);
+        }
+        sink.emit(Event::Stopped { instance: self.name().to_owned() });
         Ok(())
     }
 
     /// Waits for the lock, ending whatever shows up meanwhile: a boot that had no init yet when it was asked.
-    fn wait_until_ended(&self) -> Result<lock::Lock, HostError> {
+    /// `None` where the cluster is gone by then.
+    fn wait_until_ended(&self) -> Result<Option<lock::Lock>, HostError> {
         let deadline = Instant::now() + KILL;
         while Instant::now() < deadline {
-            if let Some(lock) = lock::wait(&self.root, Duration::from_millis(200))? {
-                return Ok(lock);
+            match lock::wait(&self.root, Duration::from_millis(200)) {
+                Ok(None) => {}
+                Err(root::Error::Missing { .. }) => return Ok(None),
+                taken => return Ok(taken?),
             }
             if let Some(ids) = SandboxIds::read(&self.root) {
                 ids.init.kill();
             }
         }
-        Err(HostError::StillEnding(self.name.clone()))
+        Err(HostError::StillEnding(self.call.clone()))
     }
 
     /// Runs a program inside, on a node or (without one) beside the control plane, with this process's terminal.
@@ -133,7 +140,7 @@ impl Cluster {
         let boot = self.boot_file()?;
         let nodes: Vec<String> = boot.environment.nodes.iter().map(|node| node.name.clone()).collect();
         if let Some(node) = node.filter(|node| !nodes.iter().any(|name| name == node)) {
-            return Err(HostError::NoSuchNode { cluster: self.name.clone(), node: node.to_owned(), nodes });
+            return Err(HostError::NoSuchNode { cluster: self.name().to_owned(), node: node.to_owned(), nodes });
         }
         let what = format!("`{}` can't be run inside", argv.first().map(|a| a.to_string_lossy()).unwrap_or_default());
         sandbox::enter::run(ids, argv, &self.environment()?).map_err(HostError::io(what))
@@ -149,7 +156,7 @@ impl Cluster {
         let path = std::env::var_os("PATH");
         let text = |value: OsString| value.to_string_lossy().into_owned();
         let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key.to_owned(), text(value)));
-        Ok(variables.chain([("KUBERNIX_CLUSTER".to_owned(), self.name.clone())]).collect())
+        Ok(variables.chain([("KUBERNIX_CLUSTER".to_owned(), self.name().to_owned())]).collect())
     }
 
     /// The path of a binary that belongs to the cluster: `kubectl`, `crictl`, ...
@@ -157,7 +164,7 @@ impl Cluster {
     /// # Errors
     /// The cluster was never booted, or has no such binary.
     pub fn tool(&self, name: &str) -> Result<PathBuf, HostError> {
-        let missing = || HostError::NoSuchTool { cluster: self.name.clone(), tool: name.to_owned() };
+        let missing = || HostError::NoSuchTool { cluster: self.name().to_owned(), tool: name.to_owned() };
         self.boot_file()?.environment.binaries.get(name).cloned().ok_or_else(missing)
     }
 
@@ -216,7 +223,7 @@ impl Cluster {
     }
 
     fn boot_file(&self) -> Result<sandbox::Boot, HostError> {
-        BootFile::read(&self.root).map_err(|_| HostError::Stopped(self.name.clone()))
+        BootFile::read(&self.root).map_err(|_| HostError::Stopped(self.call.clone()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Ctrl-C while a cluster boots: once stops in order and cleans up, twice ends at once.
 
-use crate::sandbox::{BootChannel, Order};
+use crate::sandbox::{BootChannel, Keeper, Order};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::io;
@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 #[derive(Default)]
 struct Shared {
     count: AtomicUsize,
-    channel: Mutex<Option<BootChannel>>,
+    boot: Mutex<Option<(BootChannel, Keeper)>>,
 }
 
 impl Shared {
@@ -21,8 +21,11 @@ impl Shared {
             1 => Order::Interrupt,
             _ => Order::Kill,
         };
-        if let Some(channel) = &*self.channel.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some((channel, keeper)) = &*self.boot.lock().unwrap_or_else(PoisonError::into_inner) {
             channel.order(order);
+            if order == Order::Kill {
+                keeper.end_at_once();
+            }
         }
     }
 }
@@ -56,8 +59,8 @@ impl Interrupts {
     }
 
     /// From now on they are orders to this boot; one that came before is passed on.
-    pub(super) fn pass_to(&self, channel: BootChannel) {
-        *self.shared.channel.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel);
+    pub(super) fn pass_to(&self, channel: BootChannel, keeper: Keeper) {
+        *self.shared.boot.lock().unwrap_or_else(PoisonError::into_inner) = Some((channel, keeper));
         self.shared.pass_on();
     }
 }

@@ -3,6 +3,7 @@
 //! This is the host's side, outside of any sandbox. It brings settings, toolchain, certificates and components together and
 //! hands them to the sandbox; what happens inside is the engine's.
 
+mod call;
 mod change;
 mod error;
 mod facts;
@@ -14,6 +15,7 @@ mod prepare;
 mod status;
 mod up;
 
+pub use call::{Call, quoted};
 pub use error::HostError;
 pub use handle::Cluster;
 pub use status::{ComponentStatus, ListEntry, State, Status, list};
@@ -21,7 +23,7 @@ pub use up::UpReport;
 
 use crate::graph;
 use crate::plugins::Registry;
-use crate::spec::{Catalogue, Resolved};
+use crate::spec::{Catalogue, Resolved, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -31,12 +33,19 @@ pub struct Host {
     pub registry: Registry,
     /// The `kubernix` binary.
     pub executable: PathBuf,
+    /// What a user types to call it, for advice.
+    pub program: String,
 }
 
 impl Host {
     /// What there is to be set.
     pub fn catalogue(&self) -> Catalogue {
         graph::catalogue(&self.registry.components)
+    }
+
+    /// The cluster of these settings, as a user names it.
+    fn call(&self, settings: &Settings) -> Call {
+        Call::new(&self.program, &settings.name, &settings.root)
     }
 
     /// The component that fills each role with these settings; `none` where it stays empty on purpose.

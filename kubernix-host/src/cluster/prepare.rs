@@ -75,7 +75,7 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
         binaries: BTreeMap::new(),
         identities: BTreeMap::new(),
         kubeconfigs,
-        files: BTreeMap::from([("resolv.conf".to_owned(), root.path().join("resolv.conf"))]),
+        files: BTreeMap::from([("resolv.conf".to_owned(), root.resolv_conf())]),
         facts: BTreeMap::new(),
         parameters: settings.components.clone(),
         cri: None,
@@ -117,7 +117,7 @@ pub(super) fn real(
     let pki = pki::ensure(&root.pki(), &request(&environment))?;
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);
-    root::write_atomic(&root.path().join("resolv.conf"), RESOLV_CONF.as_bytes(), 0o644)?;
+    root::write_atomic(&root.resolv_conf(), RESOLV_CONF.as_bytes(), 0o644)?;
     Ok((environment, pki.reissued))
 }
 

@@ -6,7 +6,7 @@ use crate::control::{Reply, Request};
 use crate::engine::{InstanceState, Report};
 use crate::plugins::Source;
 use crate::root::{self, Root};
-use crate::sandbox::{BootFile, SandboxIds, lock};
+use crate::sandbox::{BootFile, Ending, SandboxIds, lock};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ pub enum State {
     Running,
     /// It is on its way up, or a part of it is being started again.
     Starting,
+    /// It is on its way down.
+    Stopping,
     /// Its root directory is there, nothing runs.
     Stopped,
     /// It runs and doesn't answer.
@@ -31,6 +33,7 @@ impl fmt::Display for State {
         f.pad(match self {
             Self::Running => "running",
             Self::Starting => "starting",
+            Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Broken => "broken",
         })
@@ -99,7 +102,7 @@ impl Cluster {
         let own_pids = ids.map(|ids| vec![ids.keeper.pid, ids.init.pid]).unwrap_or_default();
         let mut status = Status {
             name: self.name().to_owned(),
-            state: if lock::is_taken(self.root()) { State::Broken } else { State::Stopped },
+            state: seen(self.root(), ids),
             root: self.root().path().to_owned(),
             api: api_url(self.root()),
             kubeconfig: self.root().kubeconfig("admin"),
@@ -109,11 +112,13 @@ impl Cluster {
             own_rss_kib: own_pids.iter().copied().map(pids::resident_kib).sum(),
             own_pids,
         };
-        let (State::Broken, Some(ids), Ok(mut client)) = (status.state, ids, self.client()) else {
-            return Ok(status);
-        };
+        let (Some(ids), Ok(mut client)) = (ids, self.client()) else { return Ok(status) };
         let Ok(Reply::Report { report }) = client.ask(&Request::Report) else { return Ok(status) };
-        status.state = if report.ready { State::Running } else { State::Starting };
+        status.state = match report {
+            Report { ending: true, .. } => State::Stopping,
+            Report { ready: true, .. } => State::Running,
+            _ => State::Starting,
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         status.uptime_s = u64::try_from(now.saturating_sub(u128::from(report.booted_at_ms)) / 1000).ok();
         status.components = components(&report, ids);
@@ -121,6 +126,16 @@ impl Cluster {
             status.kubernetes = Some(summary);
         }
         Ok(status)
+    }
+}
+
+/// What shows without asking: a cluster that runs has to answer, or is on its way up or down.
+fn seen(root: &Root, ids: Option<SandboxIds>) -> State {
+    match (lock::is_taken(root), Ending::read(root), ids) {
+        (false, ..) => State::Stopped,
+        (true, Some(_), _) => State::Stopping,
+        (true, None, Some(_)) if root.control_socket().exists() => State::Broken,
+        (true, None, _) => State::Starting,
     }
 }
 
@@ -172,10 +187,10 @@ pub struct ListEntry {
 /// The directory can't be read.
 pub fn list(base: &Path) -> Result<Vec<ListEntry>, HostError> {
     let entry = |(name, root): (String, Root)| {
-        let state = match (lock::is_taken(&root), SandboxIds::read(&root)) {
-            (false, _) => State::Stopped,
-            (true, Some(_)) => State::Running,
-            (true, None) => State::Starting,
+        let state = match seen(&root, SandboxIds::read(&root)) {
+            // Not asked here.
+            State::Broken => State::Running,
+            state => state,
         };
         let created = root.open_existing().map(|state| state.created.to_string()).unwrap_or_default();
         let nodes = BootFile::read(&root).map_or(0, |boot| boot.environment.nodes.len());

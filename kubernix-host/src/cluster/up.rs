@@ -1,14 +1,14 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{Host, HostError, port, prepare};
+use super::{Call, Host, HostError, port, prepare};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
 use crate::network::plan::routed_by_host;
 use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
-use crate::root::{Environment as Shell, Root};
-use crate::sandbox::{self, Boot, BootChannel, BootFile, KeeperStart, lock};
+use crate::root::{self, Environment as Shell, Made, Root};
+use crate::sandbox::{self, Boot, BootChannel, BootFile, Ending, KeeperStart, SandboxIds, lock};
 use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use kubernix_core::roles;
@@ -65,7 +65,7 @@ impl Host {
             return Err(HostError::UnfitRoot(PathBuf::from(place)));
         }
         if lock::is_taken(&root) {
-            return Err(HostError::Running(settings.name.clone()));
+            return Err(HostError::Running(self.call(settings)));
         }
         // A plan that can't be made is said before anything is built or written.
         let dry = prepare::dry(self, settings)?;
@@ -85,23 +85,38 @@ impl Host {
         let tools = self.tools(settings, &[], &*sink)?;
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
-        let is_new = !root.path().exists();
-        root.create()?;
-        let result = self.boot(resolved, &root, tools, &interrupts, sink);
-        match result {
-            Ok((kubeconfig, api)) => Ok(UpReport {
+        let mut made = Made::default();
+        let result = self
+            .lock(&root, settings, &mut made)
+            .and_then(|lock| self.boot(resolved, &root, lock, tools, &interrupts, sink))
+            .map(|(kubeconfig, api)| UpReport {
                 name: settings.name.clone(),
                 root: root.path().to_owned(),
                 kubeconfig,
                 api,
                 seconds: began.elapsed().as_secs_f64(),
-            }),
-            Err(error) => {
-                // Logs of a boot that failed are worth keeping; everything else that is new goes.
-                if is_new && !matches!(error, HostError::Boot { .. } | HostError::Running(_)) {
-                    root.remove()?;
-                }
-                Err(error)
+            });
+        if let Err(error) = &result {
+            // Logs of a boot that failed are worth keeping, and what others took over is theirs; everything else that is new goes.
+            let is_kept = matches!(error, HostError::Boot { .. } | HostError::Running(_) | HostError::Revoked { .. });
+            if made.contains(root.path()) && !is_kept {
+                clear_away(&root)?;
+            }
+            made.undo();
+        }
+        result
+    }
+
+    /// Makes the root directory and takes its lock; `made` gets what wasn't there before.
+    fn lock(&self, root: &Root, settings: &Settings, made: &mut Made) -> Result<lock::Lock, HostError> {
+        loop {
+            made.extend(root.make()?);
+            match lock::wait(root, A_LOOK) {
+                Ok(Some(lock)) => return Ok(lock),
+                Ok(None) => return Err(HostError::Running(self.call(settings))),
+                // A `down` took it away in between.
+                Err(root::Error::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -130,13 +145,16 @@ impl Host {
         &self,
         resolved: &Resolved,
         root: &Root,
+        lock: lock::Lock,
         tools: toolchain::Resolution,
         interrupts: &Interrupts,
         sink: Arc<dyn Sink>,
     ) -> Result<(PathBuf, String), HostError> {
         let settings = &resolved.settings;
-        // Somebody who only looks holds it for a moment.
-        let Some(lock) = lock::wait(root, A_LOOK)? else { return Err(HostError::Running(settings.name.clone())) };
+        root.create()?;
+        // What the last life left says nothing of this one.
+        Ending::forget(root);
+        SandboxIds::forget(root);
         for directory in [root.run(), root.images()] {
             std::fs::create_dir_all(&directory).map_err(HostError::io(format!("`{}`", directory.display())))?;
         }
@@ -172,11 +190,10 @@ impl Host {
             return Err(HostError::Interrupted);
         }
         let (near, channel) = BootChannel::pair().map_err(HostError::io("no line to the sandbox"))?;
-        let (base, name) = (settings.root.as_path(), settings.name.as_str());
-        let start = KeeperStart { executable: &self.executable, base, name, lock, listener, channel };
-        sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
-        interrupts.pass_to(near.try_clone().map_err(HostError::io("no line to the sandbox"))?);
-        watch(&near, root, settings, interrupts, &*sink)?;
+        let start = KeeperStart { executable: &self.executable, root, lock, listener, channel };
+        let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
+        interrupts.pass_to(near.try_clone().map_err(HostError::io("no line to the sandbox"))?, keeper);
+        watch(&near, root, self.call(settings), interrupts, &*sink)?;
         Ok((root.kubeconfig("admin"), format!("https://127.0.0.1:{api_port}")))
     }
 
@@ -262,11 +279,23 @@ fn free_bytes(path: &Path) -> Option<u64> {
     Some(fs.blocks_available() * fs.fragment_size())
 }
 
+/// Removes a root directory that came to nothing, unless somebody has it by now.
+fn clear_away(root: &Root) -> Result<(), root::Error> {
+    match lock::take(root) {
+        Ok(Some(_lock)) => match root.remove() {
+            Err(root::Error::Missing { .. }) => Ok(()),
+            removed => removed,
+        },
+        Ok(None) | Err(root::Error::Missing { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Passes events on until the cluster is ready, or nothing of it is left.
 fn watch(
     channel: &BootChannel,
     root: &Root,
-    settings: &Settings,
+    call: Call,
     interrupts: &Interrupts,
     sink: &dyn Sink,
 ) -> Result<(), HostError> {
@@ -285,6 +314,9 @@ fn watch(
     if interrupts.any() {
         return Err(HostError::Interrupted);
     }
+    if let (None, Some(by @ (Ending::Down | Ending::Stop))) = (&why, Ending::read(root)) {
+        return Err(HostError::Revoked { call, by: by.word() });
+    }
     let unsaid = || {
         let log = root.run().join("keeper.log");
         format!("the sandbox ended without a word; {}:\n  {}", log.display(), tail(&log, 20).join("\n  "))
@@ -293,5 +325,5 @@ fn watch(
     if let Some(free) = free_bytes(root.path()).filter(|free| *free < NEARLY_FULL) {
         why += &format!("\nThe disk that holds {} is full: {} MiB are left", root.path().display(), free >> 20);
     }
-    Err(HostError::Boot { name: settings.name.clone(), why, root: root.path().to_owned(), timed_out })
+    Err(HostError::Boot { call, why, root: root.path().to_owned(), timed_out })
 }

@@ -86,7 +86,7 @@ impl Client {
         let socket = UnixSocket::new(socket.strip_prefix("unix://").unwrap_or(socket))?;
         let failed = |error: tonic::transport::Error| Error::Connect {
             socket: socket.path().to_owned(),
-            cause: crate::api::root_cause(&error),
+            cause: crate::chain::root_cause(&error),
         };
         let endpoint = Endpoint::from_shared(socket.url()).map_err(failed)?;
         let endpoint = endpoint.connect_timeout(CALL_TIMEOUT).timeout(CALL_TIMEOUT);
@@ -136,7 +136,7 @@ impl Client {
     {
         let failed = |cause: String| Error::Call { socket: self.socket.clone(), call, cause };
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER);
-        grpc.ready().await.map_err(|error| failed(crate::api::root_cause(&error)))?;
+        grpc.ready().await.map_err(|error| failed(crate::chain::root_cause(&error)))?;
         let codec = ProstCodec::<Q, A>::default();
         let answer = grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), codec).await;
         match answer {

@@ -2,8 +2,9 @@
 //! comes back where the new doesn't become ready.
 
 use super::instance::Live;
-use super::run::{chain, search_path, with_plugins};
+use super::run::{search_path, with_plugins};
 use super::{BootFailure, Cluster, InstanceState};
+use crate::chain::chain;
 use crate::events::Event;
 use crate::graph;
 use crate::plugins::Components;

@@ -3,13 +3,14 @@
 use super::instance::Live;
 use super::shutdown::HookCommand;
 use super::{BootFailure, Cluster, InstanceState, Report};
+use crate::chain::chain;
 use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
 use crate::graph::{self, Environment};
 use crate::network::{forward, netlink};
 use crate::plugins::{Components, Registered, Snapshot, snapshot};
 use crate::process::{Reaper, Spawner};
-use crate::sandbox::{Inside, Order};
+use crate::sandbox::{Ending, Inside, Order};
 use futures_util::future::LocalBoxFuture;
 use kubernix_core::roles;
 use std::cell::{Cell, RefCell};
@@ -21,7 +22,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncReadExt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 /// The host's step that makes the namespaces and the network in them, as it reads in the timeline.
@@ -107,7 +108,7 @@ struct Failure {
 async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Watched>) -> Result<End, Failure> {
     let failed = |error| Failure { error, timed_out: false };
     let components = with_plugins(&built_in, &inside.boot.plugins).map_err(failed)?;
-    let text = |error: &dyn std::error::Error| Failure { error: chain(error), timed_out: false };
+    let text = |error: &(dyn std::error::Error + 'static)| Failure { error: chain(error), timed_out: false };
     let (wishes, mut inbox) = mpsc::unbounded_channel();
     listen(inside, &wishes).map_err(|error| text(&error))?;
     let addresses = &inside.boot.environment.addresses;
@@ -146,9 +147,10 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
                     continue;
                 }
                 Err(error) => {
+                    Ending::Boot.note(&inside.root);
                     return tokio::select! {
                         error = give_up(&cluster, &error) => Err(error),
-                        end = at_once(&mut inbox) => Ok(end),
+                        end = at_once(&mut inbox, &cluster) => Ok(end),
                     };
                 }
             },
@@ -159,18 +161,19 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
             // An order of the command that boots, or its end.
             Some(Wish::Abandon) if booted.is_some() => {}
             Some(Wish::Abandon) => {
-                let end = tokio::select! {
+                Ending::Boot.note(&inside.root);
+                return tokio::select! {
                     error = give_up(&cluster, &BootFailure::Interrupted) => Err(error),
-                    end = at_once(&mut inbox) => Ok(end),
+                    end = at_once(&mut inbox, &cluster) => Ok(end),
                 };
-                return end;
             }
             Some(Wish::Stop(watcher)) => {
                 drop(change.take());
+                Ending::Stop.note(&inside.root);
                 watched.watch(watcher);
                 let end = tokio::select! {
                     _ = cluster.shut_down() => End::Ordered,
-                    end = at_once(&mut inbox) => end,
+                    end = at_once(&mut inbox, &cluster) => end,
                 };
                 return Ok(end);
             }
@@ -183,23 +186,23 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
                 change = Some(Box::pin(changed));
             }
             Some(Wish::Ask(request, reply)) => {
-                let cluster = cluster.clone();
-                let ready = booted.is_some();
-                tokio::task::spawn_local(async move {
-                    let _ = reply.send(control::answer(request, &Answers { cluster, ready }).await);
-                });
+                Answers { cluster: cluster.clone(), ready: booted.is_some(), ending: false }.give(request, reply);
             }
         }
     }
 }
 
-/// What the rest of a stop can't wait for.
-async fn at_once(inbox: &mut mpsc::UnboundedReceiver<Wish>) -> End {
+/// What the rest of a stop can't wait for. Who asks meanwhile gets an answer.
+async fn at_once(inbox: &mut mpsc::UnboundedReceiver<Wish>, cluster: &Rc<Cluster>) -> End {
     loop {
         match inbox.recv().await {
             None | Some(Wish::Kill) => return End::Ordered,
             Some(Wish::KeeperGone) => return End::KeeperGone,
-            Some(_) => {}
+            Some(Wish::Ask(request, reply)) => {
+                Answers { cluster: cluster.clone(), ready: false, ending: true }.give(request, reply);
+            }
+            Some(Wish::Change(_, watcher)) => refuse(watcher, "the cluster is ending"),
+            Some(Wish::Stop(_) | Wish::Abandon) => {}
         }
     }
 }
@@ -224,11 +227,6 @@ async fn give_up(cluster: &Cluster, error: &BootFailure) -> Failure {
         }
         false => Failure { error: text, timed_out: false },
     }
-}
-
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let frames = std::iter::successors(Some(error), |error| error.source());
-    frames.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn assemble(
@@ -315,6 +313,16 @@ fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {
 struct Answers {
     cluster: Rc<Cluster>,
     ready: bool,
+    ending: bool,
+}
+
+impl Answers {
+    /// Answers, which may take its time, beside everything else.
+    fn give(self, request: control::Request, reply: oneshot::Sender<control::Reply>) {
+        tokio::task::spawn_local(async move {
+            let _ = reply.send(control::answer(request, &self).await);
+        });
+    }
 }
 
 impl control::Answer for Answers {
@@ -325,6 +333,7 @@ impl control::Answer for Answers {
             instances: self.cluster.instances().iter().map(|live| live.report()).collect(),
             booted_at_ms: u64::try_from(since.as_millis()).unwrap_or_default(),
             ready: self.ready && all_ready,
+            ending: self.ending,
         }
     }
 

@@ -75,4 +75,7 @@ pub struct Report {
     pub booted_at_ms: u64,
     /// The boot is over and the cluster can be used.
     pub ready: bool,
+    /// It is being ended.
+    #[serde(default)]
+    pub ending: bool,
 }

@@ -27,6 +27,15 @@ pub enum Error {
         /// The directory, or file.
         path: PathBuf,
     },
+    /// It is a link, and so neither kept nor removed as one.
+    #[error(
+        "`{}` is a symbolic link: a cluster's root directory can't be one, choose a --root where it would be a directory",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// A newer version made the directory.
     #[error(
         "`{}` was made by KuberNix {version} (format {format}, this version knows {known}): use that version, or another --name or --root",

@@ -5,33 +5,39 @@
 
 mod environment;
 mod error;
+mod made;
 mod managed;
+mod place;
 mod remove;
 mod state;
 mod write;
 
 pub use environment::Environment;
 pub use error::Error;
+pub use made::Made;
 pub use managed::{Written, write_managed};
 pub use state::{FORMAT, State};
 pub use write::write_atomic;
 
 use crate::spec::Settings;
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The file that makes a directory a cluster's.
 const STATE_FILE: &str = "state.json";
+/// Its name from the moment that the cluster's removal begins: what is left of the rest is nothing to go on with.
+const REMOVING_FILE: &str = "removing.json";
 
-/// A cluster's root directory. Only a path: whether there is a cluster is asked by [`Root::open_existing`].
+/// A cluster's root directory. Only a path: whether there is a cluster is asked by [`Root::open_existing`]. Whoever changes the
+/// cluster holds a lock of the directory itself, which is there as long as anything in it is.
 ///
 /// ```text
 /// state.json      the format's version and what can't change: makes the directory a cluster's
+/// removing.json   the same, of a cluster whose removal has begun
 /// kubernix.toml   the settings as applied
 /// kubernix.env    for shells: `. kubernix.env`
-/// lock            held by whoever changes the cluster
 /// events.jsonl    the timeline
 /// managed.json    hashes of the files that KuberNix wrote, to notice edits
 /// pki/  kubeconfig/  images/  run/control.sock
@@ -41,9 +47,15 @@ const STATE_FILE: &str = "state.json";
 pub struct Root(PathBuf);
 
 impl Root {
-    /// The root directory of the cluster of this name, below a base directory.
+    /// The root directory of the cluster of this name, below a base directory. From here on the base is known by its real path,
+    /// without links and `..`: inside of a sandbox, where places are replaced, a link may lead elsewhere.
     pub fn new(base: impl AsRef<Path>, name: &str) -> Self {
-        Self(base.as_ref().join(name))
+        Self(place::canonical(base.as_ref()).join(name))
+    }
+
+    /// The base directory, which all clusters of it share.
+    pub fn base(&self) -> &Path {
+        self.0.parent().unwrap_or(&self.0)
     }
 
     /// The directory itself.
@@ -96,11 +108,6 @@ impl Root {
         self.0.join("kubernix.toml")
     }
 
-    /// The file whose lock is held by whoever changes the cluster.
-    pub fn lock_file(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-
     /// What a shell sources to reach the cluster, see [`Environment`].
     pub fn env_file(&self) -> PathBuf {
         self.0.join("kubernix.env")
@@ -121,56 +128,85 @@ impl Root {
         self.run().join("control.sock")
     }
 
+    /// What is `/etc/resolv.conf` to pods and inside of the sandbox.
+    pub fn resolv_conf(&self) -> PathBuf {
+        self.0.join("resolv.conf")
+    }
+
     /// Archives and stores of images that nodes share.
     pub fn images(&self) -> PathBuf {
         self.0.join("images")
     }
 
-    /// Makes the directory (0700, and the base above it) and its `state.json`; opens it where it is a cluster's already.
+    /// Makes the directory (0700) and the base above it, where they aren't there yet.
+    ///
+    /// # Errors
+    /// Something else lies there, or it can't be written.
+    pub fn make(&self) -> Result<Made, Error> {
+        match self.open_existing() {
+            Err(error @ (Error::NotACluster { .. } | Error::Link { .. })) => Err(error),
+            _ => Made::directory(&self.0),
+        }
+    }
+
+    /// Makes the directory and its `state.json`; opens it where it is a cluster's already. Of a cluster whose removal was
+    /// broken off the rest is removed first. Whoever else may be at it, the caller holds the lock.
     ///
     /// # Errors
     /// Something that isn't a cluster's lies there, a newer version made it, or it can't be written.
     pub fn create(&self) -> Result<State, Error> {
-        if let Some(base) = self.0.parent() {
-            fs::create_dir_all(base).map_err(|cause| Error::io("make the directory", base, cause))?;
-        }
-        let made = match DirBuilder::new().mode(0o700).create(&self.0) {
-            Ok(()) => true,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
-            Err(cause) => return Err(Error::io("make the directory", &self.0, cause)),
+        let made = self.make()?;
+        let removing = match self.open_existing() {
+            Ok(state) if state.removing => true,
+            Err(Error::Missing { .. }) => false,
+            opened => return opened,
         };
-        if !made {
-            match self.open_existing() {
-                Err(Error::NotACluster { .. }) if self.0.is_dir() && self.is_empty()? => {
-                    let private = fs::set_permissions(&self.0, Permissions::from_mode(0o700));
-                    private.map_err(|cause| Error::io("change the mode of", &self.0, cause))?;
+        let created = (|| {
+            if removing {
+                remove::empty(&self.0, REMOVING_FILE)?;
+            }
+            let private = fs::set_permissions(&self.0, Permissions::from_mode(0o700));
+            private.map_err(|cause| Error::io("change the mode of", &self.0, cause))?;
+            let state = State::new(self.name());
+            state.write(&self.state_file())?;
+            Ok(state)
+        })();
+        match created {
+            Err(error) => {
+                made.undo();
+                Err(error)
+            }
+            Ok(state) => {
+                // Of the two, state.json counts.
+                if removing {
+                    let _ = fs::remove_file(self.removing_file());
                 }
-                opened => return opened,
+                Ok(state)
             }
         }
-        let state = State::new(self.name());
-        state.write(&self.state_file()).inspect_err(|_| {
-            if made {
-                // Best effort: it is empty, and the error that is reported says what happened.
-                let _ = fs::remove_dir(&self.0);
-            }
-        })?;
-        Ok(state)
     }
 
-    /// Reads what a cluster's directory says of itself.
+    /// Reads what a cluster's directory says of itself. An empty directory is nobody's.
     ///
     /// # Errors
-    /// There is no such directory ([`Error::Missing`]), it isn't a cluster's ([`Error::NotACluster`]), a newer version made
-    /// it ([`Error::NewerFormat`]), or it can't be read.
+    /// There is no such directory ([`Error::Missing`]), it isn't a cluster's ([`Error::NotACluster`], [`Error::Link`]), a newer
+    /// version made it ([`Error::NewerFormat`]), or it can't be read.
     pub fn open_existing(&self) -> Result<State, Error> {
-        match fs::metadata(&self.0) {
-            Ok(found) if !found.is_dir() => return Err(Error::NotACluster { path: self.0.clone() }),
+        let path = || self.0.clone();
+        match fs::symlink_metadata(&self.0) {
+            Ok(found) if found.is_symlink() => return Err(Error::Link { path: path() }),
+            Ok(found) if !found.is_dir() => return Err(Error::NotACluster { path: path() }),
             Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::Missing { path: self.0.clone() }),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::Missing { path: path() }),
             Err(cause) => return Err(Error::io("read", &self.0, cause)),
         }
-        State::read(&self.state_file())
+        // In this order: a removal that begins meanwhile is seen by the one name or the other.
+        for (file, removing) in [(self.state_file(), false), (self.removing_file(), true)] {
+            if let Some(state) = State::read(&file)? {
+                return Ok(State { removing, ..state });
+            }
+        }
+        Err(if self.is_empty()? { Error::Missing { path: path() } } else { Error::NotACluster { path: path() } })
     }
 
     /// Saves the settings as applied, and with the first of them what can't change any more. `true` if the file changed.
@@ -201,18 +237,28 @@ impl Root {
     }
 
     /// Removes the directory and all that is in it. Never follows a symbolic link, never enters another file system or
-    /// mount; goes on past errors. `state.json` goes last, so that what failed can be tried again.
+    /// mount; goes on past errors. First the cluster is marked as being removed, last goes that mark: whatever breaks this off,
+    /// it can be tried again, and nobody takes what is left for a cluster. The caller holds the lock, which is the directory's
+    /// own and so lasts as long.
     ///
     /// # Errors
     /// It isn't a cluster's directory or a newer version's (nothing was touched then), or [`Error::Remove`] with all that
     /// couldn't be removed.
     pub fn remove(&self) -> Result<(), Error> {
-        self.open_existing()?;
-        remove::remove(&self.0, STATE_FILE)
+        if !self.open_existing()?.removing {
+            // A rename, which works on a full disk as well.
+            let marked = fs::rename(self.state_file(), self.removing_file());
+            marked.map_err(|cause| Error::io("rename", &self.state_file(), cause))?;
+        }
+        remove::remove(&self.0, REMOVING_FILE)
     }
 
     fn state_file(&self) -> PathBuf {
         self.0.join(STATE_FILE)
+    }
+
+    fn removing_file(&self) -> PathBuf {
+        self.0.join(REMOVING_FILE)
     }
 
     /// Whether nothing lies in the directory but what a broken-off [`Root::create`] leaves.
@@ -232,16 +278,18 @@ impl Root {
 /// # Errors
 /// The base can't be read.
 pub fn list(base: &Path) -> Result<Vec<(String, Root)>, Error> {
-    let unreadable = |cause| Error::io("read", base, cause);
-    let entries = match fs::read_dir(base) {
+    let base = place::canonical(base);
+    let unreadable = |cause| Error::io("read", &base, cause);
+    let entries = match fs::read_dir(&base) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(cause) => return Err(unreadable(cause)),
     };
     let mut found = Vec::new();
     for entry in entries {
-        let root = Root(entry.map_err(unreadable)?.path());
-        if root.state_file().is_file() {
+        let root = Root(base.join(entry.map_err(unreadable)?.file_name()));
+        let is_directory = fs::symlink_metadata(root.path()).is_ok_and(|found| found.is_dir());
+        if is_directory && (root.state_file().is_file() || root.removing_file().is_file()) {
             found.push((root.name(), root));
         }
     }

@@ -25,6 +25,21 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::
 
 /// Removes `path` and all that is in it, the file `last` after everything else.
 pub(super) fn remove(path: &Path, last: &str) -> Result<(), Error> {
+    empty(path, last)?;
+    let whole = |failures| Error::Remove { path: path.to_owned(), failures };
+    let last = path.join(last);
+    fs::remove_file(&last).map_err(|cause| whole(vec![Error::io("remove", &last, cause)]))?;
+    match fs::remove_dir(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
+            Err(whole(vec![Error::Mounted { path: path.to_owned() }]))
+        }
+        Err(cause) => Err(whole(vec![Error::io("remove", path, cause)])),
+    }
+}
+
+/// Removes all that is in `path` but the file `last`.
+pub(super) fn empty(path: &Path, last: &str) -> Result<(), Error> {
     let whole = |failures| Error::Remove { path: path.to_owned(), failures };
     let top = fcntl::open(path, DIRECTORY, Mode::empty()).map_err(|errno| Error::errno("open", path, errno))?;
     let device = stat::fstat(&top).map_err(|errno| Error::errno("read", path, errno))?.st_dev;
@@ -40,18 +55,7 @@ pub(super) fn remove(path: &Path, last: &str) -> Result<(), Error> {
     }
     let mut remover = Remover { top, path, device, failures: Vec::new(), moved: Vec::new(), count: 0 };
     remover.everything_but(last);
-    if !remover.failures.is_empty() {
-        return Err(whole(remover.failures));
-    }
-    let last = path.join(last);
-    fs::remove_file(&last).map_err(|cause| whole(vec![Error::io("remove", &last, cause)]))?;
-    match fs::remove_dir(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
-            Err(whole(vec![Error::Mounted { path: path.to_owned() }]))
-        }
-        Err(cause) => Err(whole(vec![Error::io("remove", path, cause)])),
-    }
+    if remover.failures.is_empty() { Ok(()) } else { Err(whole(remover.failures)) }
 }
 
 struct Remover<'a> {

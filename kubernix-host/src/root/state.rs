@@ -25,6 +25,9 @@ pub struct State {
     /// The cluster's CIDR, known once its settings were saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<Ipv4Net>,
+    /// Its removal has begun: told by the file's name.
+    #[serde(skip)]
+    pub removing: bool,
 }
 
 /// What can be read of any format.
@@ -37,14 +40,16 @@ struct Header {
 
 impl State {
     pub(super) fn new(name: String) -> Self {
-        Self { format: FORMAT, kubernix: env!("CARGO_PKG_VERSION").into(), created: Timestamp::now(), name, cidr: None }
+        let kubernix = env!("CARGO_PKG_VERSION").into();
+        Self { format: FORMAT, kubernix, created: Timestamp::now(), name, cidr: None, removing: false }
     }
 
-    pub(super) fn read(path: &Path) -> Result<Self, Error> {
+    /// `None` where there is no such file.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, Error> {
         let root = path.parent().unwrap_or(path).to_owned();
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::NotACluster { path: root }),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::io("read", path, cause)),
         };
         let damaged = |error: serde_json::Error| Error::Damaged {
@@ -56,7 +61,7 @@ impl State {
             let version = header.kubernix.unwrap_or_else(|| "of a newer version".into());
             return Err(Error::NewerFormat { path: root, format: header.format, known: FORMAT, version });
         }
-        serde_json::from_str(&text).map_err(damaged)
+        serde_json::from_str(&text).map(Some).map_err(damaged)
     }
 
     /// Durable: without this file nobody would dare to remove the directory.

@@ -117,7 +117,7 @@ fn errors_of_the_disk_name_path_and_cause() {
     let file = base.path().join("file");
     fs::write(&file, "").unwrap();
     let error = Root::new(&file, "one").create().unwrap_err().to_string();
-    assert!(error.contains("File exists"), "{error}");
+    assert!(error.contains("can't make the directory") && error.contains("Not a directory"), "{error}");
     let error = write_atomic(&file.join("config"), b"x", 0o600).unwrap_err().to_string();
     assert!(error.contains("file/config`: Not a directory"), "{error}");
     let error = write_atomic(&base.path().join("none/config"), b"x", 0o600).unwrap_err().to_string();
@@ -287,9 +287,61 @@ fn a_root_that_is_a_link_is_not_followed() {
     let (base, root) = cluster();
     let link = Root::new(base.path(), "link");
     symlink(root.path(), link.path()).unwrap();
-    let error = link.remove().unwrap_err().to_string();
-    assert!(error.contains("can't open") && error.contains("link`"), "{error}");
+    for error in [link.remove().unwrap_err(), link.create().unwrap_err(), link.open_existing().unwrap_err()] {
+        assert!(
+            matches!(error, Error::Link { .. }) && error.to_string().contains("link` is a symbolic link"),
+            "{error}"
+        );
+    }
     root.open_existing().unwrap();
+    assert_eq!(list(base.path()).unwrap().len(), 1);
+}
+
+#[test]
+fn the_base_is_known_by_its_real_path() {
+    let (base, root) = cluster();
+    let real = base.path().canonicalize().unwrap();
+    symlink("/run", real.join("elsewhere")).unwrap();
+    assert_eq!(Root::new(real.join("elsewhere/../run/x"), "one").path(), Path::new("/run/x/one"));
+    assert_eq!(Root::new(real.join("one/.."), "one"), root);
+    assert_eq!(root.base(), real);
+}
+
+#[test]
+fn a_removal_that_breaks_off_leaves_a_cluster_that_can_be_removed_and_not_continued() {
+    with_own_mounts(|| {
+        let (_base, root) = cluster();
+        let (stuck, data) = (root.path().join("pki/stuck"), root.path().join("control/etcd/data"));
+        for directory in [&stuck, &data] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        let settings = "name = \"one\"";
+        fs::write(root.spec_file(), settings).unwrap();
+        // What can't be removed breaks a removal off as a kill does, wherever it is then.
+        mount_tmpfs(&stuck, "size=64k");
+        root.remove().unwrap_err();
+        assert!(root.open_existing().unwrap().removing);
+        assert_eq!(list(root.base()).unwrap().len(), 1, "it still shows");
+        root.remove().unwrap_err();
+        root.create().unwrap_err();
+        nix::mount::umount(&stuck).unwrap();
+
+        fs::write(root.spec_file(), settings).unwrap();
+        let state = root.create().unwrap();
+        assert!(!state.removing && !root.open_existing().unwrap().removing);
+        let names: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["state.json"], "nothing of the one before is continued");
+        root.remove().unwrap();
+        assert!(!root.path().exists());
+    });
+}
+
+#[test]
+fn an_empty_directory_is_nobodys() {
+    let base = tempfile::tempdir().unwrap();
+    let root = Root::new(base.path(), "one");
+    fs::create_dir(root.path()).unwrap();
+    assert!(matches!(root.open_existing(), Err(Error::Missing { .. })));
 }
 
 #[test]

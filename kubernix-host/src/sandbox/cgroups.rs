@@ -2,15 +2,19 @@
 //!
 //! Only groups of that name are made and removed; the hierarchies and other groups belong to others.
 
+use super::controllers;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The group that all clusters of this program lie in.
 const PARENT: &str = "kubernix";
 /// The group of our own and the control plane's processes. In v2, groups with children have no processes of their own.
 const LEAF: &str = "system";
+/// How long another cluster may take to make or remove its groups: it makes a few system calls.
+const TURN: Duration = Duration::from_secs(2);
 
 /// A mounted hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +82,7 @@ impl Hierarchy {
     /// # Errors
     /// The kernel refuses: no privileges, or a read-only mount.
     pub fn create(&self, cluster: &str, version: &str) -> io::Result<()> {
+        let _turn = self.turn();
         for group in [self.parent(), self.cluster(cluster), self.cluster(cluster).join(LEAF)] {
             match std::fs::create_dir(&group) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -91,9 +96,9 @@ impl Hierarchy {
         }
         // In a hybrid set-up the controllers are v1's; enabling the few that sit here would take them away from it.
         if self.unified && version == "v2" {
-            for group in [self.mount.clone(), self.parent(), self.cluster(cluster)] {
-                enable_controllers(&group)?;
-            }
+            controllers::enable_for(&self.parent(), &self.mount)?;
+            controllers::enable(&self.parent())?;
+            controllers::enable(&self.cluster(cluster))?;
         }
         Ok(())
     }
@@ -111,15 +116,35 @@ impl Hierarchy {
         let _ = std::fs::write(self.mount.join("cgroup.procs"), "0");
     }
 
-    /// Removes the cluster's group with all below it, and the parent when it was the last.
+    /// Removes the cluster's group with all below it. With the last one goes the parent, and what was enabled for clusters.
     ///
     /// # Errors
     /// A group is still in use after a second.
     pub fn remove(&self, cluster: &str) -> io::Result<()> {
         remove_tree(&self.cluster(cluster))?;
+        let turn = self.turn();
+        let unused = if self.unified { controllers::unused(&self.mount, &self.parent()) } else { BTreeSet::new() };
         // Other clusters may live here.
-        let _ = std::fs::remove_dir(self.parent());
+        let was_last = std::fs::remove_dir(self.parent()).is_ok();
+        if was_last && turn.is_some() {
+            controllers::disable(&self.mount, &unused);
+        }
         Ok(())
+    }
+
+    /// One cluster at a time: else one would take away what another just found in place. `None` where the turn doesn't come.
+    fn turn(&self) -> Option<File> {
+        // A lock of the hierarchy itself leaves no trace.
+        let top = File::open(&self.mount).ok()?;
+        let deadline = Instant::now() + TURN;
+        while top.try_lock().is_err() {
+            if Instant::now() >= deadline {
+                log::warn!("somebody holds a lock of {}", self.mount.display());
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Some(top)
     }
 }
 
@@ -131,18 +156,6 @@ fn inherit(group: &Path, file: &str) -> io::Result<()> {
     }
     let parent = group.parent().unwrap_or(group).join(file);
     std::fs::write(group.join(file), std::fs::read_to_string(parent)?.trim())
-}
-
-/// Makes all controllers that a v2 group has available to its children.
-fn enable_controllers(group: &Path) -> io::Result<()> {
-    let there = std::fs::read_to_string(group.join("cgroup.controllers"))?;
-    for controller in there.split_whitespace() {
-        // One that can't be enabled (real-time processes outside of the root group) is the kubelet's to complain about.
-        if let Err(error) = std::fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")) {
-            log::debug!("cgroup controller {controller} can't be enabled in {}: {error}", group.display());
-        }
-    }
-    Ok(())
 }
 
 fn remove_tree(group: &Path) -> io::Result<()> {

@@ -67,6 +67,13 @@ impl SandboxIds {
         ids.init.is_alive().then_some(ids)
     }
 
+    /// Forgets those of an earlier life. The caller holds the lock.
+    pub fn forget(root: &Root) {
+        // There are none at most times.
+        let _ = std::fs::remove_file(Self::path(root));
+        let _ = std::fs::remove_file(root.control_socket());
+    }
+
     pub(super) fn write(&self, root: &Root) {
         let text = serde_json::to_vec(self).unwrap_or_default();
         if let Err(error) = write_atomic(&Self::path(root), &text, 0o600) {

@@ -46,7 +46,9 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let root = Root::new(Path::new(base), name.to_str().ok_or(io::ErrorKind::InvalidInput)?);
     let boot = BootFile::read(&root)?;
     sethostname(&boot.hostname)?;
-    let hierarchies = Mounts { root: root.path().to_owned(), private: private_directories(&boot) }.apply()?;
+    let resolv_conf = root.resolv_conf();
+    let hierarchies =
+        Mounts { root: root.path().to_owned(), private: private_directories(&boot), resolv_conf }.apply()?;
     for hierarchy in &hierarchies {
         // Those that were mounted only inside are new.
         hierarchy.create(&boot.environment.cluster, super::cgroups::version(&hierarchies))?;
@@ -104,7 +106,6 @@ impl Inside {
                 log::warn!("{error}");
             }
         }
-        let _ = std::fs::remove_file(self.root.control_socket());
-        let _ = std::fs::remove_file(super::SandboxIds::path(&self.root));
+        super::SandboxIds::forget(&self.root);
     }
 }

@@ -6,14 +6,14 @@
 use super::cgroups::{self, Hierarchy};
 use super::channel::ChannelEnd;
 use super::lock::Lock;
-use super::{Order, ProcessId, SandboxIds, hugetlb, names};
+use super::{Ending, Order, ProcessId, SandboxIds, hugetlb, names};
 use crate::root::Root;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
@@ -26,15 +26,17 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long an init may take to end at once before it is killed: it ends in a tenth of that, or hangs.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// What a keeper is started with.
 pub struct KeeperStart<'a> {
     /// The `kubernix` binary.
     pub executable: &'a Path,
-    /// The directory of all clusters.
-    pub base: &'a Path,
-    /// The cluster's name.
-    pub name: &'a str,
+    /// The cluster's root directory, named like the cluster.
+    pub root: &'a Root,
     /// The cluster's lock, which the keeper holds on.
     pub lock: Lock,
     /// The socket at which the host reaches the API server.
@@ -43,25 +45,39 @@ pub struct KeeperStart<'a> {
     pub channel: ChannelEnd,
 }
 
+/// A keeper that this process started. Not waited for, so that its number stays its own.
+pub struct Keeper(Pid);
+
+impl Keeper {
+    /// Orders the end at once: the cluster's init has a moment to obey, then it is killed. Unlike an order to the init itself,
+    /// this reaches one that hangs.
+    pub fn end_at_once(&self) {
+        // One that is gone has ended everything already.
+        let _ = kill(self.0, AT_ONCE_SIGNAL);
+    }
+}
+
+/// Asks a keeper for the end at once.
+const AT_ONCE_SIGNAL: Signal = Signal::SIGQUIT;
+
 /// Starts a keeper in a session of its own; it goes on when the caller ends.
 ///
 /// # Errors
 /// The program can't be started, or its log not be written.
-pub fn start(start: KeeperStart<'_>) -> io::Result<()> {
-    let root = Root::new(start.base, start.name);
-    let log = OpenOptions::new().create(true).append(true).open(root.run().join("keeper.log"))?;
+pub fn start(start: KeeperStart<'_>) -> io::Result<Keeper> {
+    let log = OpenOptions::new().create(true).append(true).open(start.root.run().join("keeper.log"))?;
     let fds = [start.lock.0.as_fd(), start.channel.as_fd(), start.listener.as_fd()];
-    let mut command = own_program(start.executable, names::KEEPER, start.base, start.name, &fds);
+    let mut command = own_program(start.executable, names::KEEPER, start.root, &fds);
     // A cluster that lives on must not hold the directory that it was started from.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir("/");
-    command.spawn().map(drop)
+    Ok(Keeper(Pid::from_raw(command.spawn()?.id().cast_signed())))
 }
 
 /// A hidden command of our own binary that inherits these descriptors, given as arguments.
-fn own_program(program: &Path, name: &str, base: &Path, cluster: &str, fds: &[BorrowedFd<'_>]) -> Command {
+fn own_program(program: &Path, name: &str, root: &Root, fds: &[BorrowedFd<'_>]) -> Command {
     #[allow(clippy::disallowed_methods)] // Our own processes are started here and nowhere else.
     let mut command = Command::new(program);
-    command.arg(name).arg(base).arg(cluster).args(fds.iter().map(|fd| fd.as_raw_fd().to_string()));
+    command.arg(name).arg(root.base()).arg(root.name()).args(fds.iter().map(|fd| fd.as_raw_fd().to_string()));
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let inherit = move || {
         // What the caller had inherited itself (a pipe of a shell's, say) isn't ours to hold open for a cluster's life.
@@ -114,7 +130,8 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
         Err(errno) if errno != Errno::EPERM => return Err(errno.into()),
         _ => {}
     }
-    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD]);
+    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, AT_ONCE_SIGNAL, Signal::SIGCHLD];
+    let signals = SigSet::from_iter(signals);
     signals.thread_block()?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
 
@@ -125,14 +142,16 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
             hierarchy.create(name, version)?;
         }
         let (life, far) = UnixStream::pair()?;
-        let init = start_init(base, name, [far.as_fd(), channel.as_fd(), listener.as_fd(), lock.as_fd()])?;
+        let init = start_init(&root, [far.as_fd(), channel.as_fd(), listener.as_fd(), lock.as_fd()])?;
         drop((far, listener));
         let init_pid = Pid::from_raw(init.id().cast_signed());
         SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init_pid)? }.write(&root);
         wait(init_pid, &signals, life)
     })();
-    let _ = std::fs::remove_file(SandboxIds::path(&root));
-    let _ = std::fs::remove_file(root.control_socket());
+    if Ending::read(&root).is_none() {
+        Ending::Stop.note(&root);
+    }
+    SandboxIds::forget(&root);
     clean(&hierarchies, name, &root);
     // The lock, and the channel last: whoever reads it to its end finds nothing left.
     drop(lock);
@@ -140,11 +159,11 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     result
 }
 
-fn start_init(base: &OsString, name: &str, fds: [BorrowedFd<'_>; 4]) -> io::Result<Child> {
+fn start_init(root: &Root, fds: [BorrowedFd<'_>; 4]) -> io::Result<Child> {
     let executable = std::env::current_exe()?;
     // Only children get it: the first one becomes PID 1.
     unshare(CloneFlags::CLONE_NEWPID)?;
-    let mut command = own_program(&executable, names::INIT, Path::new(base), name, &fds);
+    let mut command = own_program(&executable, names::INIT, root, &fds);
     let others =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     let enter = move || {
@@ -156,20 +175,40 @@ fn start_init(base: &OsString, name: &str, fds: [BorrowedFd<'_>; 4]) -> io::Resu
     command.spawn()
 }
 
-/// Waits for the init's end. A signal asks it to stop in order, a second one ends it.
+/// Waits for the init's end. A signal asks it to stop in order; a second one, or SIGQUIT, ends it at once, by SIGKILL where it
+/// doesn't obey.
 fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<()> {
-    let mut asked = false;
+    let (mut asked, mut deadline) = (false, None::<Instant>);
     loop {
+        let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
+        });
         let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::NONE) {
+        match poll(&mut fds, timeout) {
             Err(Errno::EINTR) => continue,
+            Ok(0) => {
+                log::warn!("the init doesn't obey the order to end, and is killed");
+                // Our own child, not waited for yet: nobody else has its number.
+                kill(init, Signal::SIGKILL)?;
+                deadline = None;
+                continue;
+            }
             other => other?,
         };
         let signal = signals.read_signal()?.and_then(|info| Signal::try_from(info.ssi_signo.cast_signed()).ok());
-        if let Some(Signal::SIGTERM | Signal::SIGINT) = signal {
-            let order = if asked { Order::Kill } else { Order::Interrupt };
+        let order = match signal {
+            Some(Signal::SIGTERM | Signal::SIGINT) if !asked => Some(Order::Interrupt),
+            Some(Signal::SIGTERM | Signal::SIGINT | AT_ONCE_SIGNAL) => Some(Order::Kill),
+            _ => None,
+        };
+        if let Some(order) = order {
             asked = true;
+            // One that can't be written is none that the init could obey.
             let _ = life.write_all(&[order.byte()]);
+            if order == Order::Kill {
+                deadline.get_or_insert_with(|| Instant::now() + AT_ONCE);
+            }
         }
         match waitpid(init, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}

@@ -1,7 +1,12 @@
-//! One keeper a cluster: a file lock that the kernel gives back when the keeper goes.
+//! One keeper a cluster: a lock of its root directory that the kernel gives back when the keeper goes.
+//!
+//! It is the directory itself that is locked, no file in it: the lock lasts for as long as anything of the cluster does, and goes
+//! with it.
 
 use crate::root::{Error as RootError, Root};
+use nix::libc;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
@@ -9,43 +14,49 @@ use std::time::{Duration, Instant};
 /// give it back, which is why it is never unlocked, only closed.
 pub struct Lock(pub(super) File);
 
-fn open(root: &Root) -> Result<File, RootError> {
-    let path = root.lock_file();
-    let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&path);
-    file.map_err(|source| RootError::io("open", &path, source))
+fn open(root: &Root) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(root.path())
 }
 
-/// Takes the lock of a cluster; `None` where it is taken: the cluster runs.
+/// Takes the lock of a cluster; `None` where it is taken: the cluster runs, or somebody is at it.
 ///
 /// # Errors
-/// The lock file can't be opened.
+/// There is no such directory, or it can't be opened.
 pub fn take(root: &Root) -> Result<Option<Lock>, RootError> {
-    let file = open(root)?;
-    match file.try_lock() {
-        // Somebody removed the cluster, and its lock's file, between our look at it and now.
-        Ok(()) if !is_current(&file, root) => take(root),
-        Ok(()) => Ok(Some(Lock(file))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(cause)) => Err(RootError::io("lock", &root.lock_file(), cause)),
+    loop {
+        let file = match open(root) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(RootError::Missing { path: root.path().to_owned() });
+            }
+            Err(cause) => return Err(RootError::io("open", root.path(), cause)),
+        };
+        match file.try_lock() {
+            Ok(()) if is_current(&file, root) => return Ok(Some(Lock(file))),
+            // Somebody removed the cluster between our look at it and now.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(cause)) => return Err(RootError::io("lock", root.path(), cause)),
+        }
     }
 }
 
-/// Whether the file that is locked is still the one that others will look at.
+/// Whether the directory that is locked is still the one that others will look at.
 fn is_current(lock: &File, root: &Root) -> bool {
-    let now = std::fs::metadata(root.lock_file());
+    let now = std::fs::symlink_metadata(root.path());
     lock.metadata().is_ok_and(|ours| now.is_ok_and(|now| (ours.dev(), ours.ino()) == (now.dev(), now.ino())))
 }
 
 /// Whether a keeper holds the lock.
 pub fn is_taken(root: &Root) -> bool {
     // Shared, so that those who only look don't look like keepers to each other.
-    File::open(root.lock_file()).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    open(root).is_ok_and(|directory| matches!(directory.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Waits until no keeper holds the lock, and takes it; `None` when the time is over.
 ///
 /// # Errors
-/// The lock file can't be opened.
+/// As [`take`].
 pub fn wait(root: &Root, limit: Duration) -> Result<Option<Lock>, RootError> {
     let deadline = Instant::now() + limit;
     loop {
@@ -56,5 +67,33 @@ pub fn wait(root: &Root, limit: Duration) -> Result<Option<Lock>, RootError> {
             return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_lasts_until_nothing_of_the_cluster_is_left_and_not_beyond() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        assert!(matches!(take(&root), Err(RootError::Missing { .. })) && !is_taken(&root));
+        root.create().unwrap();
+        std::fs::write(root.path().join("data"), "x").unwrap();
+        let lock = take(&root).unwrap().unwrap();
+        assert!(is_taken(&root) && take(&root).unwrap().is_none());
+        // As of somebody who waits for it meanwhile.
+        let waiting = open(&root).unwrap();
+        for name in ["data", "state.json"] {
+            std::fs::remove_file(root.path().join(name)).unwrap();
+            assert!(is_taken(&root) && take(&root).unwrap().is_none(), "without {name}");
+        }
+        std::fs::remove_dir(root.path()).unwrap();
+        drop(lock);
+        waiting.try_lock().unwrap();
+        assert!(!is_current(&waiting, &root), "a lock of what is gone is none");
+        root.create().unwrap();
+        assert!(!is_current(&waiting, &root) && take(&root).unwrap().is_some());
     }
 }

@@ -10,6 +10,8 @@
 mod boot;
 pub mod cgroups;
 mod channel;
+mod controllers;
+mod ending;
 pub mod enter;
 mod hugetlb;
 mod identity;
@@ -21,7 +23,8 @@ mod names;
 
 pub use boot::{Boot, BootFile};
 pub use channel::{BootChannel, ChannelEnd, Order};
+pub use ending::Ending;
 pub use identity::{ProcessId, SandboxIds};
 pub use init::{Inside, enter_sandbox};
-pub use keeper::{KeeperStart, clean_up_after, run as run_keeper, start as start_keeper};
+pub use keeper::{Keeper, KeeperStart, clean_up_after, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER};

@@ -29,6 +29,8 @@ pub struct Mounts {
     pub root: PathBuf,
     /// Directories of the cluster, and the fixed paths at which programs expect them: `/var/lib/kubelet`, `/var/log`.
     pub private: Vec<(PathBuf, PathBuf)>,
+    /// What is read as `/etc/resolv.conf`.
+    pub resolv_conf: PathBuf,
 }
 
 fn none() -> Option<&'static str> {
@@ -68,6 +70,7 @@ impl Mounts {
         step("replacing settings of the kernel", replace_sysctls())?;
         step("replacing /sys", replace_sys(&outside))?;
         step("replacing /var/lib", self.replace_var_lib())?;
+        step("replacing /etc/resolv.conf", self.replace_resolv_conf())?;
         for (from, to) in &self.private {
             fs::create_dir_all(from)?;
             let result = fs::create_dir_all(to).and_then(|()| bind(from, to));
@@ -79,28 +82,48 @@ impl Mounts {
         Ok(hierarchies(&fs::read_to_string("/proc/self/mountinfo")?))
     }
 
-    /// Puts an overlay over `/var/lib`, so that mount points can be made there without a trace on the host.
-    fn replace_var_lib(&self) -> io::Result<()> {
-        let lib = Path::new("/var/lib");
-        let stash = Path::new(STASH).join("root");
-        let inside = self.root.starts_with(lib);
+    /// Puts an overlay over a directory of the host, so that things can be made and changed there without a trace. Where there are
+    /// no overlays, `otherwise` decides. The cluster's root directory stays seen where it is.
+    fn overlay(&self, at: &Path, otherwise: impl FnOnce(io::Error) -> io::Result<()>) -> io::Result<()> {
+        let own = Path::new(STASH).join(at.to_string_lossy().trim_matches('/').replace('/', "-"));
+        let [root, upper, work] = ["root", "upper", "work"].map(|name| own.join(name));
+        let inside = self.root.starts_with(at);
+        for directory in [&root, &upper, &work] {
+            fs::create_dir_all(directory)?;
+        }
         if inside {
-            fs::create_dir(&stash)?;
-            bind(&self.root, &stash)?;
+            bind(&self.root, &root)?;
         }
-        let (upper, work) = (format!("{STASH}/upper"), format!("{STASH}/work"));
-        fs::create_dir(&upper)?;
-        fs::create_dir(&work)?;
-        let options = format!("lowerdir=/var/lib,upperdir={upper},workdir={work}");
-        if let Err(error) = fresh("overlay", "/var/lib", MsFlags::empty(), Some(&options)) {
-            log::info!("no overlay over /var/lib ({error}): it is empty inside");
-            fresh("tmpfs", "/var/lib", MsFlags::empty(), Some("mode=755"))?;
-        }
+        let (lower, upper, work) = (at.display(), upper.display(), work.display());
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        fresh("overlay", &at.to_string_lossy(), MsFlags::empty(), Some(&options)).or_else(otherwise)?;
         if inside {
             fs::create_dir_all(&self.root)?;
-            shift(&stash, &self.root)?;
+            shift(&root, &self.root)?;
         }
         Ok(())
+    }
+
+    fn replace_var_lib(&self) -> io::Result<()> {
+        self.overlay(Path::new("/var/lib"), |error| {
+            log::info!("no overlay over /var/lib ({error}): it is empty inside");
+            fresh("tmpfs", "/var/lib", MsFlags::empty(), Some("mode=755"))
+        })
+    }
+
+    /// Name resolution inside is the cluster's, whatever the host has: a file, none, or a link into its own `/run`, which isn't
+    /// seen here. A container runtime wants one, and look-ups that have no way out should fail at once.
+    fn replace_resolv_conf(&self) -> io::Result<()> {
+        let place = Path::new("/etc/resolv.conf");
+        if place.is_file() {
+            return bind(&self.resolv_conf, place);
+        }
+        self.overlay(Path::new("/etc"), Err)?;
+        match fs::remove_file(place) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::copy(&self.resolv_conf, place).map(drop)
     }
 }
 

@@ -105,6 +105,8 @@ fn install(root: &Path, kubernix: &Path) -> Result<()> {
     let wants = root.join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants)?;
     symlink("/etc/systemd/system/kubernix-vm.service", wants.join("kubernix-vm.service"))?;
+    // A login prompt hangs up whoever uses the terminal: the script would lose its voice.
+    symlink("/dev/null", root.join("etc/systemd/system/serial-getty@ttyS0.service"))?;
     Ok(())
 }
 

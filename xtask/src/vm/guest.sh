@@ -40,6 +40,7 @@ look() {
     ip -o address | awk '{ print "address", $2, $4 }'
     ip route | sed 's/^/route /'
     nft list ruleset | sed 's/^/rule /'
+    sed 's/^/controllers of all /' /sys/fs/cgroup/cgroup.subtree_control
     find /sys/fs/cgroup -type d | grep -v -e '\.service' -e '\.scope' -e '\.mount' -e '\.socket' -e '\.slice' | sort | sed 's/^/cgroup /'
 }
 

@@ -1,0 +1,90 @@
+//! What a user types to do something with a cluster, for the advice in messages: it must work as it reads.
+
+use crate::spec::{DEFAULT_NAME, Defaults};
+use std::path::{Path, PathBuf};
+
+/// One cluster, as a user names it on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    program: String,
+    name: String,
+    base: PathBuf,
+}
+
+impl Call {
+    /// The cluster of this name below a base directory; `program` is what the user types to call us, quoted if need be.
+    pub fn new(program: impl Into<String>, name: impl Into<String>, base: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), name: name.into(), base: base.into() }
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The directory that it lies in.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// A command on this cluster. What would be the default anyway is left out.
+    pub fn to(&self, command: &str) -> String {
+        let name = if self.name == DEFAULT_NAME { String::new() } else { format!(" --name {}", self.name) };
+        format!("{} {command}{name}{}", self.program, self.place())
+    }
+
+    /// A command on all clusters of its place.
+    pub fn of_all(&self, command: &str) -> String {
+        format!("{} {command}{}", self.program, self.place())
+    }
+
+    fn place(&self) -> String {
+        if Defaults::of_process().root.as_ref() == Some(&self.base) {
+            return String::new();
+        }
+        format!(" --root {}", quoted(&self.base.to_string_lossy()))
+    }
+}
+
+/// One word of a shell; as it is, where that is safe.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=@%,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::HostError;
+
+    #[test]
+    fn advice_names_only_what_differs_from_the_default() {
+        let standard = Defaults::of_process().root.unwrap();
+        assert_eq!(Call::new("kubernix", "kubernix", &standard).to("up"), "kubernix up");
+        assert_eq!(Call::new("kubernix", "b", "/a dir").to("up"), "kubernix up --name b --root '/a dir'");
+        assert_eq!(Call::new("./k", "b", "/it's").of_all("list"), r"./k list --root '/it'\\''s'");
+    }
+
+    #[test]
+    fn the_advice_of_every_error_works_as_typed() {
+        let call = || Call::new("./kubernix", "b", "/a dir");
+        let boot = HostError::Boot { call: call(), why: "x".into(), root: "/a dir/b".into(), timed_out: false };
+        let errors = [
+            (HostError::Running(call()), "down"),
+            (HostError::NoSuchCluster { call: call(), hint: String::new() }, "up"),
+            (HostError::Stopped(call()), "up"),
+            (HostError::StillEnding(call()), "down"),
+            (HostError::Revoked { call: call(), by: "down" }, "up"),
+            (HostError::Change { call: call(), why: "x".into(), restored: false }, "status"),
+            (boot, "down"),
+        ];
+        for (error, command) in errors {
+            let text = error.to_string();
+            assert!(text.contains(&format!("`./kubernix {command} --name b --root '/a dir'`")), "{text}");
+        }
+    }
+}

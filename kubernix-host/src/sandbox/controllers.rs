@@ -1,0 +1,169 @@
+//! Controllers of cgroup v2: enabled for clusters at the top of the hierarchy, which is the host's own, and given back with the
+//! last of them.
+//!
+//! Which of them were enabled for clusters is noted on the group that all clusters lie in, as an extended attribute: it lives as
+//! long as there is a cluster, whatever becomes of its processes, and goes with the group.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The attribute. Needs Linux 5.7.
+const NOTE: &str = "user.kubernix.enabled";
+/// Files of a group that are written to as well, and hold no setting.
+const NO_SETTINGS: &[&str] = &[".pressure", ".peak", ".reclaim"];
+
+/// Names of controllers.
+type Names = BTreeSet<String>;
+
+fn names(file: &Path) -> io::Result<Names> {
+    Ok(fs::read_to_string(file)?.split_whitespace().map(str::to_owned).collect())
+}
+
+/// What a group's children have.
+fn enabled(group: &Path) -> io::Result<Names> {
+    names(&group.join("cgroup.subtree_control"))
+}
+
+fn switch(group: &Path, sign: char, controller: &str) {
+    // One that can't be enabled (real-time processes outside of the root group) is the kubelet's to complain about; one that
+    // can't be disabled is in use.
+    if let Err(error) = fs::write(group.join("cgroup.subtree_control"), format!("{sign}{controller}")) {
+        log::debug!("cgroup controller {sign}{controller} in {}: {error}", group.display());
+    }
+}
+
+/// Makes all controllers that a group has available to its children.
+///
+/// # Errors
+/// The group can't be read.
+pub fn enable(group: &Path) -> io::Result<()> {
+    let missing = &names(&group.join("cgroup.controllers"))? - &enabled(group)?;
+    missing.iter().for_each(|controller| switch(group, '+', controller));
+    Ok(())
+}
+
+/// As [`enable`] for the top of the hierarchy; what that changes is noted on `clusters`, a child of it.
+///
+/// # Errors
+/// A group can't be read.
+pub fn enable_for(clusters: &Path, top: &Path) -> io::Result<()> {
+    let (before, known) = (enabled(top)?, noted(clusters));
+    // First the intention: whoever dies in between has noted too much rather than too little.
+    note(clusters, &(&known | &(&names(&top.join("cgroup.controllers"))? - &before)));
+    enable(top)?;
+    note(clusters, &(&known | &(&enabled(top)? - &before)));
+    Ok(())
+}
+
+/// Disables controllers at the top of the hierarchy.
+pub fn disable(top: &Path, controllers: &Names) {
+    controllers.iter().for_each(|controller| switch(top, '-', controller));
+}
+
+fn note(clusters: &Path, controllers: &Names) {
+    let text = controllers.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    if let Err(error) = xattr::set(clusters, NOTE, text.as_bytes()) {
+        log::warn!("cgroup controllers that are enabled for clusters stay enabled: {}: {error}", clusters.display());
+    }
+}
+
+fn noted(clusters: &Path) -> Names {
+    let text = xattr::get(clusters, NOTE).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&text).split_whitespace().map(str::to_owned).collect()
+}
+
+/// What was enabled for clusters and is used by nobody else now: no other child of the top hands it on, and none has a setting
+/// of it that differs from those of `clusters`, where nobody sets anything.
+pub fn unused(top: &Path, clusters: &Path) -> Names {
+    let children: Vec<PathBuf> = fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let others = || children.iter().filter(|path| path.is_dir() && *path != clusters);
+    let is_used = |controller: &String| {
+        others()
+            .any(|group| enabled(group).is_ok_and(|on| on.contains(controller)) || sets(group, clusters, controller))
+    };
+    noted(clusters).into_iter().filter(|controller| !is_used(controller)).collect()
+}
+
+/// Whether a group has a setting of a controller that `fresh` doesn't have.
+fn sets(group: &Path, fresh: &Path, controller: &str) -> bool {
+    let is_setting = |name: &str| {
+        let own = name.strip_prefix(controller).is_some_and(|rest| rest.starts_with('.'));
+        own && !NO_SETTINGS.iter().any(|ending| name.ends_with(ending))
+    };
+    fs::read_dir(group).into_iter().flatten().flatten().any(|entry| {
+        let name = entry.file_name();
+        let writable = entry.metadata().is_ok_and(|found| found.permissions().mode() & 0o200 != 0);
+        let differs = || match (fs::read(entry.path()), fs::read(fresh.join(&name))) {
+            (Ok(own), Ok(fresh)) => own != fresh,
+            _ => false,
+        };
+        writable && is_setting(&name.to_string_lossy()) && differs()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    /// A top with `clusters` and one other group; plain files in the kernel's place.
+    fn hierarchy(files: &[(&str, &str)]) -> TempDir {
+        let top = tempfile::tempdir().unwrap();
+        for group in ["clusters", "other"] {
+            fs::create_dir(top.path().join(group)).unwrap();
+        }
+        for (file, text) in files {
+            fs::write(top.path().join(file), text).unwrap();
+        }
+        top
+    }
+
+    fn set(names: &[&str]) -> Names {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn only_what_was_missing_is_noted_and_what_was_noted_before_stays() {
+        let top = hierarchy(&[("cgroup.controllers", "cpu io memory"), ("cgroup.subtree_control", "memory")]);
+        let clusters = top.path().join("clusters");
+        note(&clusters, &set(&["pids"]));
+        if noted(&clusters).is_empty() {
+            eprintln!("skipped: no extended attributes here");
+            return;
+        }
+        enable_for(&clusters, top.path()).unwrap();
+        // The kernel would list both; a plain file holds what was written last.
+        let wrote = fs::read_to_string(top.path().join("cgroup.subtree_control")).unwrap();
+        assert_eq!(wrote, "+io");
+        assert_eq!(noted(&clusters), set(&["+io", "pids"]));
+    }
+
+    #[test]
+    fn what_others_hand_on_or_set_is_left_alone() {
+        let top = hierarchy(&[
+            ("other/cgroup.subtree_control", "memory"),
+            ("other/cpu.weight", "200\n"),
+            ("clusters/cpu.weight", "100\n"),
+            ("other/cpu.pressure", "some avg10=1.00"),
+            ("clusters/cpu.pressure", "some avg10=0.00"),
+            ("other/cpuset.cpus", "\n"),
+            ("clusters/cpuset.cpus", "\n"),
+            ("other/io.pressure", "1"),
+            ("clusters/io.pressure", "2"),
+            ("clusters/pids.max", "max\n"),
+        ]);
+        let clusters = top.path().join("clusters");
+        note(&clusters, &set(&["cpu", "cpuset", "io", "memory", "pids"]));
+        if noted(&clusters).is_empty() {
+            eprintln!("skipped: no extended attributes here");
+            return;
+        }
+        assert_eq!(unused(top.path(), &clusters), set(&["cpuset", "io", "pids"]));
+        fs::write(top.path().join("other/cpu.weight"), "100\n").unwrap();
+        fs::write(top.path().join("other/cgroup.subtree_control"), "").unwrap();
+        assert_eq!(unused(top.path(), &clusters), set(&["cpu", "cpuset", "io", "memory", "pids"]));
+    }
+}

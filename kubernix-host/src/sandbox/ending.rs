@@ -1,0 +1,78 @@
+//! What a cluster's end was ordered by, written down for whoever looks at it or waits for it meanwhile.
+
+use crate::root::Root;
+use std::path::PathBuf;
+
+/// What a cluster's end was ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// `kubernix stop`, or a signal to the keeper.
+    Stop,
+    /// `kubernix down`.
+    Down,
+    /// A boot that failed or was interrupted.
+    Boot,
+}
+
+impl Ending {
+    const ALL: [Self; 3] = [Self::Stop, Self::Down, Self::Boot];
+
+    /// The word for it, which is the command's.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Down => "down",
+            Self::Boot => "boot",
+        }
+    }
+
+    fn path(root: &Root) -> PathBuf {
+        root.run().join("ending")
+    }
+
+    /// Writes it down. Only a note: the end itself must not depend on a disk that may be full.
+    pub fn note(self, root: &Root) {
+        // By rename, so that nobody reads half of it.
+        if let Err(error) = crate::root::write_atomic(&Self::path(root), self.word().as_bytes(), 0o600) {
+            log::debug!("{error}");
+        }
+    }
+
+    /// What was noted since the last boot began. A cluster that is being removed, or gone, was taken down.
+    pub fn read(root: &Root) -> Option<Self> {
+        match root.open_existing() {
+            Ok(state) if !state.removing => {}
+            Ok(_) | Err(crate::root::Error::Missing { .. }) => return Some(Self::Down),
+            Err(_) => return None,
+        }
+        let word = std::fs::read_to_string(Self::path(root)).ok()?;
+        Self::ALL.into_iter().find(|ending| ending.word() == word)
+    }
+
+    /// Forgets it: a boot begins. The caller holds the lock.
+    pub fn forget(root: &Root) {
+        // There is none at most times.
+        let _ = std::fs::remove_file(Self::path(root));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_counts_until_a_boot_begins() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        root.create().unwrap();
+        std::fs::create_dir(root.run()).unwrap();
+        assert_eq!(Ending::read(&root), None);
+        Ending::Stop.note(&root);
+        Ending::Down.note(&root);
+        assert_eq!(Ending::read(&root), Some(Ending::Down));
+        Ending::forget(&root);
+        assert_eq!(Ending::read(&root), None);
+        root.remove().unwrap();
+        assert_eq!(Ending::read(&root), Some(Ending::Down), "one that is gone");
+    }
+}
