@@ -2,6 +2,7 @@
 //! the OCI runtime. They are told apart before any flags are read, because what they are given is no user's business.
 
 use crate::{logging, registry, wait};
+use kubernix_host::plugins;
 use kubernix_host::process::oom_shim;
 use kubernix_host::{engine, sandbox};
 use std::ffi::OsString;
@@ -14,6 +15,9 @@ const OCI_RUNTIME_SHIM: &str = "oci-runtime-shim";
 /// Asks a URL until it answers 200, with the probes of a boot: what the boot benchmark's floor is measured by.
 const WAIT_HTTP: &str = "__wait-http";
 
+/// Loads plugins and prints how long that took, in microseconds: what the benchmark of plugins is measured by.
+const LOAD_PLUGINS: &str = "__load-plugins";
+
 /// Runs the hidden command of these arguments (the program's own name first), if they are one.
 pub fn run(args: &[OsString]) -> Option<ExitCode> {
     let (command, args) = args.get(1..)?.split_first()?;
@@ -24,11 +28,22 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
             engine::run(&inside, registry::components().map_err(std::io::Error::other)?)
         }),
         // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.
+        LOAD_PLUGINS => carry(|| load_plugins(args)),
         WAIT_HTTP => carry(|| wait::http(args)),
         OCI_RUNTIME_SHIM => return Some(failed(&oom_shim::run(args.to_vec()))),
         _ => return None,
     };
     Some(ended)
+}
+
+fn load_plugins(libraries: &[OsString]) -> std::io::Result<()> {
+    let begun = std::time::Instant::now();
+    for library in libraries {
+        let loaded = plugins::load(library.as_ref()).map_err(std::io::Error::other)?;
+        loaded.handle.describe().map_err(std::io::Error::other)?;
+    }
+    println!("{}", begun.elapsed().as_micros());
+    Ok(())
 }
 
 /// Runs a process that carries a cluster. Its standard error is a log file.

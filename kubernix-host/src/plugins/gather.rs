@@ -7,11 +7,11 @@ use super::permissions::Trust;
 use super::registry::{Registered, Source};
 use super::scan::Kind;
 use super::{Manifest, Said, Search, declared, loader};
+use crate::chain::chain;
 use crate::toolchain::Table;
 use kubernix_core::abi::{self, Description};
 use semver::Version;
 use serde::Serialize;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -185,16 +185,4 @@ fn load_library(path: PathBuf, manifest: &Manifest) -> Result<Registered, String
 
 fn roles(roles: &[kubernix_core::Role]) -> Vec<String> {
     roles.iter().map(ToString::to_string).collect()
-}
-
-/// An error and its causes in one line, without what the outer one says already.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let frames = std::iter::successors(Some(error), |error| (*error).source());
-    let mut said = String::new();
-    for frame in frames.map(ToString::to_string).filter(|frame| !frame.is_empty()) {
-        if !said.contains(&frame) {
-            said = if said.is_empty() { frame } else { format!("{said}: {frame}") };
-        }
-    }
-    said
 }

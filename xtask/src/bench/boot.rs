@@ -1,9 +1,9 @@
 //! The runs of `bench boot`. Floor and boot take turns, so that what slows the machine down for a while slows down both.
 
+use super::Boot;
 use super::cluster::Cluster;
 use super::floor::Floor;
 use super::report::{Machine, Report, Run};
-use super::{Boot, Output};
 use crate::workspace::Workspace;
 use crate::{exit_code, run};
 use anyhow::{Context, Result, bail};
@@ -32,11 +32,7 @@ pub fn run(args: &Boot) -> Result<ExitCode> {
     if args.root.is_none() {
         std::fs::remove_dir_all(&directory).with_context(|| format!("can't remove {}", directory.display()))?;
     }
-    let report = report?;
-    match args.output {
-        Output::Text => print!("{report}"),
-        Output::Json => println!("{:#}", report.json()),
-    }
+    super::show(&report?.sheet(), args.output);
     exit_code(true)
 }
 

@@ -3,6 +3,7 @@
 mod boot;
 mod cluster;
 mod floor;
+mod plugins;
 mod processes;
 mod report;
 
@@ -23,6 +24,30 @@ enum What {
     /// How long a cluster takes to boot, to stop and to go, what it weighs, and how that compares to its own etcd and API server
     /// alone.
     Boot(Boot),
+    /// What plugins cost: loading each, loading all, and a boot from them beside a boot of what is compiled in.
+    Plugins(Plugins),
+}
+
+/// How to measure plugins.
+#[derive(clap::Args)]
+struct Plugins {
+    /// How often everything is loaded, each time by a new process.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    loads: u32,
+    /// How often each kind of cluster is booted; 0: not at all.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    boots: u32,
+    /// Text, or JSON with every run's numbers.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// Prints a result.
+fn show(sheet: &report::Sheet, output: Output) {
+    match output {
+        Output::Text => print!("{sheet}"),
+        Output::Json => println!("{:#}", sheet.json()),
+    }
 }
 
 /// How to measure a boot.
@@ -52,5 +77,6 @@ enum Output {
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot(boot) => boot::run(boot),
+        What::Plugins(args) => plugins::run(args),
     }
 }

@@ -65,15 +65,35 @@ pub struct Report {
     pub runs: Vec<Run>,
 }
 
-/// A number of every run: its key in JSON, its name in text, its unit, and the numbers.
-struct Row {
-    key: String,
-    label: String,
-    unit: &'static str,
-    values: Vec<f64>,
+/// A number of every run.
+pub struct Row {
+    /// Its key in JSON.
+    pub key: String,
+    /// Its name in text.
+    pub label: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// The numbers.
+    pub values: Vec<f64>,
+}
+
+/// Rows of numbers, and where they were measured.
+pub struct Sheet {
+    /// Where.
+    pub machine: Machine,
+    /// How many runs there were.
+    pub runs: usize,
+    /// What was measured.
+    pub rows: Vec<Row>,
 }
 
 impl Report {
+    /// Every number, in the order in which they are shown.
+    pub fn sheet(self) -> Sheet {
+        let rows = self.rows();
+        Sheet { machine: self.machine, runs: self.runs.len(), rows }
+    }
+
     fn rows(&self) -> Vec<Row> {
         type Number = fn(&Run) -> f64;
         let numbers: [(&str, &str, &'static str, Number); 16] = [
@@ -117,27 +137,29 @@ impl Report {
         }
         rows
     }
+}
 
+impl Sheet {
     /// Every number of every run, and the three that sum them up.
     pub fn json(&self) -> Value {
         let row = |row: &Row| {
             let [min, median, max] = spread(&row.values);
             (row.key.clone(), json!({ "unit": row.unit, "min": min, "median": median, "max": max, "runs": row.values }))
         };
-        let numbers: serde_json::Map<String, Value> = self.rows().iter().map(row).collect();
+        let numbers: serde_json::Map<String, Value> = self.rows.iter().map(row).collect();
         json!({
             "machine": { "cpus": self.machine.cpus, "kernel": self.machine.kernel },
-            "runs": self.runs.len(),
+            "runs": self.runs,
             "numbers": numbers,
         })
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Sheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} runs, {} CPUs, Linux {}", self.runs.len(), self.machine.cpus, self.machine.kernel)?;
+        writeln!(f, "{} runs, {} CPUs, Linux {}", self.runs, self.machine.cpus, self.machine.kernel)?;
         writeln!(f, "{:<40} {:>8} {:>8} {:>8}", "", "min", "median", "max")?;
-        for row in self.rows() {
+        for row in &self.rows {
             let [min, median, max] = spread(&row.values);
             let line = format!("{:<40} {min:>8.2} {median:>8.2} {max:>8.2} {}", row.label, row.unit);
             writeln!(f, "{}", line.trim_end())?;
@@ -197,11 +219,12 @@ mod tests {
             run(2000, 1000, &[("store", 4_000_000, 2), ("api", 1, 1)]),
         ];
         let report = Report { machine, runs };
-        let json = report.json();
+        let sheet = report.sheet();
+        let json = sheet.json();
         assert_eq!(json["numbers"]["node_ready_to_floor"]["runs"], json!([0.8, 0.5]));
         assert_eq!(json["numbers"]["memory.store"]["median"], 3.0);
         assert_eq!(json["numbers"]["memory_total"]["min"], 2.0);
-        let text = report.to_string();
+        let text = sheet.to_string();
         assert!(text.contains("  store (2)") && text.contains("0.40 % of a core"), "{text}");
     }
 }

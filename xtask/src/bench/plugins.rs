@@ -1,0 +1,86 @@
+//! `bench plugins`: the same `kubernix` with its components compiled in and loaded, measured in turns.
+
+use super::Plugins;
+use super::cluster::Cluster;
+use super::report::{Machine, Row, Sheet};
+use crate::workspace::Workspace;
+use crate::{exit_code, plugin, run};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The command of `kubernix` that loads libraries and tells how long that took.
+const LOAD: &str = "__load-plugins";
+
+/// Measures and prints.
+pub fn run(args: &Plugins) -> Result<ExitCode> {
+    let workspace = Workspace::load()?;
+    let libraries = plugin::build(&workspace, &[])?;
+    let without = workspace.build_without(&[])?;
+    let with = workspace.build()?;
+    let mut rows = Vec::new();
+    for library in &libraries {
+        let name = library.file_stem().unwrap_or_default().to_string_lossy().trim_start_matches("lib").to_owned();
+        let alone = std::slice::from_ref(library);
+        rows.push(row(format!("load.{name}"), format!("load {name} alone"), "ms", loads(&without, alone, args.loads)?));
+        let size = std::fs::metadata(library)?.len() as f64 / 1e6;
+        rows.push(row(format!("size.{name}"), format!("  lib{name}.so"), "MB", vec![size]));
+    }
+    let all = loads(&without, &libraries, args.loads)?;
+    rows.push(row("load.all".into(), format!("load all {}", libraries.len()), "ms", all));
+    rows.extend(boots(args, &with, &without, &libraries)?);
+    let sheet = Sheet { machine: Machine::this(), runs: args.loads as usize, rows };
+    super::show(&sheet, args.output);
+    exit_code(true)
+}
+
+fn row(key: String, label: String, unit: &'static str, values: Vec<f64>) -> Row {
+    Row { key, label, unit, values }
+}
+
+/// Milliseconds, each taken by a new process.
+fn loads(kubernix: &Path, libraries: &[PathBuf], times: u32) -> Result<Vec<f64>> {
+    let one = |_| {
+        let told = run::output(run::command(kubernix).arg(LOAD).args(libraries))?;
+        let micros: f64 = told.trim().parse().with_context(|| format!("`{told}` is no time"))?;
+        Ok(micros / 1e3)
+    };
+    (0..times).map(one).collect()
+}
+
+/// Seconds to `up`'s return, in turns: compiled in, from plugins.
+fn boots(args: &Plugins, with: &Path, without: &Path, libraries: &[PathBuf]) -> Result<Vec<Row>> {
+    if args.boots == 0 {
+        return Ok(Vec::new());
+    }
+    let directory = std::env::temp_dir().join(format!("kubernix-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).with_context(|| format!("can't make {}", directory.display()))?;
+    let folder = libraries.first().and_then(|library| library.parent()).context("there is no plugin")?;
+    let folder = folder.to_string_lossy().into_owned();
+    let (mut compiled_in, mut loaded) = (Vec::new(), Vec::new());
+    let measured = (|| {
+        for number in 0..=args.boots {
+            for (kubernix, plugins, times) in
+                [(with, &[][..], &mut compiled_in), (without, &["--plugin", &folder][..], &mut loaded)]
+            {
+                let cluster = Cluster::new(kubernix, &directory, "bench");
+                let up = cluster.timed(&[&["up", "--quiet"], plugins].concat());
+                cluster.sweep();
+                // The first of each warms up.
+                if number > 0 {
+                    times.push(up?.as_secs_f64());
+                }
+            }
+        }
+        Ok(())
+    })();
+    std::fs::remove_dir_all(&directory).with_context(|| format!("can't remove {}", directory.display()))?;
+    measured.map(|()| {
+        let ratios = loaded.iter().zip(&compiled_in).map(|(loaded, compiled_in)| loaded / compiled_in).collect();
+        vec![
+            row("up.compiled_in".into(), "`up`, compiled in".into(), "s", compiled_in),
+            row("up.plugins".into(), "`up`, every component a plugin".into(), "s", loaded),
+            row("up.ratio".into(), "  to compiled in".into(), "", ratios),
+        ]
+    })
+}
