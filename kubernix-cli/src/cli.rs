@@ -270,6 +270,14 @@ pub enum ToolchainCommand {
 /// What to do about plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
+    /// Writes a crate for a component of your own, which builds and boots as it is
+    New {
+        /// The component's name, also that of the crate's directory in this one
+        name: String,
+        /// The role that it fills; `cri`: containerd, to begin with [default: one of its own name]
+        #[arg(long)]
+        role: Option<String>,
+    },
     /// Lists the plugins that are found, where each comes from, and what is wrong with those that aren't used
     List {
         /// Where else to look

@@ -12,6 +12,7 @@ mod output;
 mod program;
 mod progress;
 pub mod registry;
+mod scaffold;
 mod settings;
 mod wait;
 

@@ -109,8 +109,8 @@ pub trait Component: Send + Sync + 'static {
 
     /// For components that fill `cri`: the command that imports an image of an archive under this name. The archive comes as
     /// `oci-archive:PATH[:REFERENCE]` (an OCI layout in a tar file) or `docker-archive:PATH[:REFERENCE]` (containers-
-    /// transports(5)); PATH is absolute, REFERENCE says which image where there are more. The command may run before the
-    /// component's processes do, and beside them. `None`: it can't.
+    /// transports(5)); PATH is absolute, REFERENCE says which image where there are more. The command runs beside the
+    /// component's processes, once `cri` is ready; when it ends, the CRI has to know the image. `None`: it can't.
     ///
     /// # Errors
     /// The command can't be made from this context.

@@ -1,0 +1,156 @@
+//! The content of the configuration files. It must not know where they lie: [`Layout`] does.
+
+use crate::layout::Layout;
+use kubernix_core::{Context, Error, Result, facts, quote};
+use std::collections::BTreeSet;
+
+/// The image of each pod's first container. The host builds and imports it; it is never pulled.
+pub(crate) const PAUSE_IMAGE: &str = "kubernix.local/pause:1.0.0";
+/// What containerd calls for a pod's network.
+pub(crate) const CNI_PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"];
+/// Levels that containerd's log has.
+const LOG_LEVELS: [&str; 7] = ["trace", "debug", "info", "warn", "error", "fatal", "panic"];
+
+/// How much containerd logs.
+pub(crate) fn log_level(ctx: &Context<'_>) -> Result<String> {
+    let level = ctx.parameter("log-level")?;
+    if !LOG_LEVELS.contains(&level.as_str()) {
+        let levels = LOG_LEVELS.join(", ");
+        return Err(Error::invalid(format!("parameter `log-level` is `{level}`: use one of {levels}")));
+    }
+    Ok(level)
+}
+
+/// What makes containers' file systems out of images' layers: copies, where overlays can't be mounted.
+pub(crate) fn snapshotter(ctx: &Context<'_>) -> &'static str {
+    if ctx.fact(facts::OVERLAY).as_deref() == Some("false") { "native" } else { "overlayfs" }
+}
+
+/// config.toml: every path that has a default on the host is set here, or what uses it is off.
+pub(crate) fn containerd(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
+    Ok(format!(
+        "\
+version = 3
+root = {content}
+state = {state}
+temp = {temp}
+imports = []
+disabled_plugins = [
+    \"io.containerd.internal.v1.opt\",
+    \"io.containerd.image-verifier.v1.bindir\",
+    \"io.containerd.snapshotter.v1.blockfile\",
+    \"io.containerd.snapshotter.v1.btrfs\",
+    \"io.containerd.snapshotter.v1.devmapper\",
+    \"io.containerd.snapshotter.v1.erofs\",
+    \"io.containerd.snapshotter.v1.zfs\",
+]
+
+[grpc]
+address = {socket}
+
+[ttrpc]
+address = {ttrpc}
+
+[plugins.\"io.containerd.nri.v1.nri\"]
+disable = true
+
+[plugins.\"io.containerd.shim.v1.manager\"]
+socket_dir = {shims}
+
+[plugins.\"io.containerd.cri.v1.images\"]
+snapshotter = {snapshotter}
+
+[plugins.\"io.containerd.cri.v1.images\".pinned_images]
+sandbox = {pause}
+
+[plugins.\"io.containerd.cri.v1.runtime\"]
+# Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods that ask for it would fail to start.
+restrict_oom_score_adj = {restrict}
+# containerd would load its own profile into the host's kernel.
+disable_apparmor = true
+netns_mounts_under_state_dir = true
+cdi_spec_dirs = []
+
+[plugins.\"io.containerd.cri.v1.runtime\".cni]
+bin_dirs = {plugins}
+conf_dir = {cni}
+
+[plugins.\"io.containerd.cri.v1.runtime\".containerd]
+default_runtime_name = \"runc\"
+
+[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc]
+runtime_type = \"io.containerd.runc.v2\"
+runtime_path = {shim}
+
+[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc.options]
+BinaryName = {runc}
+Root = {runtime}
+SystemdCgroup = {systemd}
+",
+        content = quote(&layout.content()),
+        state = quote(&layout.volatile("state")),
+        temp = quote(&layout.volatile("tmp")),
+        socket = quote(layout.socket.path()),
+        ttrpc = quote(&layout.volatile("ttrpc.sock")),
+        // A short name: sockets in there are called by 64 digits.
+        shims = quote(&layout.volatile("s")),
+        snapshotter = quote(snapshotter(ctx)),
+        pause = quote(PAUSE_IMAGE),
+        restrict = !ctx.is(facts::LOWER_OOM_SCORE),
+        plugins = plugin_directories(ctx)?,
+        cni = quote(&layout.cni()),
+        shim = quote(&ctx.executable("containerd-shim-runc-v2")?),
+        runc = quote(&ctx.executable("runc")?),
+        runtime = quote(&layout.volatile("runc")),
+        systemd = ctx.fact(facts::CGROUP_DRIVER).as_deref() == Some("systemd"),
+    ))
+}
+
+/// The directories of the CNI plugins, as a TOML array.
+fn plugin_directories(ctx: &Context<'_>) -> Result<String> {
+    let mut directories = BTreeSet::new();
+    for plugin in CNI_PLUGINS {
+        let path = ctx.executable(plugin)?;
+        directories.insert(quote(path.rsplit_once('/').map_or("/", |(directory, _)| directory)));
+    }
+    Ok(format!("[{}]", directories.into_iter().collect::<Vec<_>>().join(", ")))
+}
+
+/// A bridge that is the pods' gateway, hands out the node's pod CIDR and hides pods behind the node's address; and host ports.
+///
+/// By nftables, since kernels without the legacy xt targets are in use. Leases go with the boot, as CNI's cache of results
+/// does: one without the other leaks addresses.
+pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> String {
+    format!(
+        r#"{{
+  "cniVersion": "1.0.0",
+  "name": "__NAME__",
+  "plugins": [
+    {{
+      "type": "bridge",
+      "bridge": "cni0",
+      "isGateway": true,
+      "ipMasq": true,
+      "ipMasqBackend": "nftables",
+      "hairpinMode": true,
+      "ipam": {{
+        "type": "host-local",
+        "dataDir": {leases},
+        "ranges": [[{{ "subnet": {subnet} }}]],
+        "routes": [{{ "dst": "0.0.0.0/0" }}]
+      }}
+    }},
+    {{ "type": "portmap", "backend": "nftables", "capabilities": {{ "portMappings": true }} }}
+  ]
+}}
+"#,
+        leases = quote(&layout.volatile("ipam")),
+        subnet = quote(&ctx.node().pod_cidr),
+    )
+}
+
+/// crictl.yaml: without it crictl would read the host's /etc/crictl.yaml.
+pub(crate) fn crictl(layout: &Layout) -> String {
+    let url = quote(&layout.socket.url());
+    format!("runtime-endpoint: {url}\nimage-endpoint: {url}\n")
+}

@@ -1,0 +1,66 @@
+//! Where containerd's files lie. It must not know what is in them.
+
+use kubernix_core::{Context, Error, Result, UnixSocket};
+
+/// The paths of one instance.
+pub(crate) struct Layout {
+    /// What outlives a stop.
+    dir: String,
+    /// What doesn't outlive a boot.
+    volatile: String,
+    /// Where the CRI answers, and `ctr`.
+    pub(crate) socket: UnixSocket,
+}
+
+impl Layout {
+    /// The paths in this context.
+    ///
+    /// # Errors
+    /// The socket's path is too long, or has a colon, which separates an archive's path from an image's name.
+    pub(crate) fn new(ctx: &Context<'_>) -> Result<Self> {
+        let dir = ctx.dir();
+        if dir.contains(':') {
+            return Err(Error::invalid(format!("`{dir}` has a colon, which archives of images can't have: use another --root")));
+        }
+        let socket = UnixSocket::new(format!("{dir}/containerd.sock"))?;
+        Ok(Self { dir, volatile: ctx.volatile_dir(), socket })
+    }
+
+    pub(crate) fn config(&self) -> String {
+        format!("{}/config.toml", self.dir)
+    }
+
+    pub(crate) fn conflist(&self) -> String {
+        format!("{}/10-__NAME__.conflist", self.cni())
+    }
+
+    pub(crate) fn crictl_config(&self) -> String {
+        format!("{}/crictl.yaml", self.dir)
+    }
+
+    pub(crate) fn policy(&self) -> String {
+        format!("{}/policy.json", self.dir)
+    }
+
+    pub(crate) fn import_script(&self) -> String {
+        format!("{}/import-image", self.dir)
+    }
+
+    pub(crate) fn stop_script(&self) -> String {
+        format!("{}/stop-pods", self.dir)
+    }
+
+    pub(crate) fn cni(&self) -> String {
+        format!("{}/cni", self.dir)
+    }
+
+    /// Images and containers.
+    pub(crate) fn content(&self) -> String {
+        format!("{}/content", self.dir)
+    }
+
+    /// A file or directory that is gone at the next boot.
+    pub(crate) fn volatile(&self, name: &str) -> String {
+        format!("{}/{name}", self.volatile)
+    }
+}

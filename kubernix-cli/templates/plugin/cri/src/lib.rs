@@ -1,0 +1,92 @@
+//! The component `__NAME__` of a KuberNix cluster: fills `cri` on each node with containerd, runc and a CNI bridge.
+//!
+//! A component is a pure function of its context: it answers with a plan (files, processes, probes), and KuberNix carries that
+//! out. All that it writes lies in the instance's directory, and what is worthless after a boot in the volatile one: it must
+//! not touch the host's `/etc/containerd`, `/etc/cni`, `/opt` or `/var/lib/containerd`.
+
+mod config;
+mod layout;
+mod scripts;
+
+use kubernix_core::{
+    Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
+    Role, Scope, export_component, roles,
+};
+use layout::Layout;
+
+/// The component.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct __TYPE__;
+
+impl Component for __TYPE__ {
+    fn name(&self) -> &str {
+        "__NAME__"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::CONTROLLER
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::NODE
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::CRI.into()]
+    }
+
+    // It needs nobody: beside the API server, not behind it.
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::SANDBOX)]
+    }
+
+    // Its own program first: `--set __NAME__.binary=PATH` replaces that. The manifest has the same list.
+    fn binaries(&self) -> Vec<String> {
+        let own = ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "crictl", "skopeo"];
+        own.into_iter().chain(config::CNI_PLUGINS).chain(["nft"]).map(String::from).collect()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("log-level", "info", "trace, debug, info, warn, error, fatal or panic"),
+            Parameter::new("stop-timeout", "5", "seconds that containers have to end when the cluster stops, 1 to 50"),
+        ]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let layout = Layout::new(ctx)?;
+
+        plan.directory(layout.content())?;
+        plan.file(layout.config(), config::containerd(ctx, &layout)?)?;
+        plan.file(layout.conflist(), config::conflist(ctx, &layout))?;
+        plan.file(layout.crictl_config(), config::crictl(&layout))?;
+        plan.file(layout.policy(), scripts::POLICY)?;
+        plan.script(layout.import_script(), scripts::import(ctx, &layout)?)?;
+        plan.script(layout.stop_script(), scripts::stop(ctx, &layout)?)?;
+
+        let process = Process::new("containerd", ctx.executable("containerd")?)
+            .flags([("config", layout.config()), ("log-level", config::log_level(ctx)?)]);
+        plan.process(process)?;
+        plan.image(config::PAUSE_IMAGE)?;
+        plan.provide(roles::CRI, layout.socket.url(), Probe::cri(layout.socket.path()))
+    }
+
+    /// Runs while the API server still does, so that pods' endings are known to it.
+    fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
+        let output = ctx.run(&Command::new(Layout::new(ctx)?.stop_script(), [""; 0]))?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let said = output.stderr.trim();
+        Err(Error::new(ErrorKind::COMMAND, format!("stop-pods exited with {}: {said}", output.code)))
+    }
+
+    fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
+        Ok(Some(Command::new(Layout::new(ctx)?.import_script(), [archive, name])))
+    }
+}
+
+export_component!(__TYPE__);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! What takes more than one command: scripts, written beside the configuration and run by KuberNix.
+
+use crate::config::snapshotter;
+use crate::layout::Layout;
+use kubernix_core::{Context, Error, Result};
+
+/// Images come from local archives: none has to be signed.
+pub(crate) const POLICY: &str = "{ \"default\": [{ \"type\": \"insecureAcceptAnything\" }] }\n";
+
+/// `import-image ARCHIVE NAME`.
+pub(crate) fn import(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
+    let tool = |name: &str| ctx.executable(name).map(|path| shell_quote(&path));
+    Ok(format!(
+        "\
+#!/bin/sh
+# Imports an image: import-image oci-archive:PATH|docker-archive:PATH NAME
+set -eu
+work={work}.$$
+trap 'rm -rf \"$work\"' EXIT
+mkdir -p \"$work\"
+# ctr names images as their archive does. skopeo reads all sorts of archives and writes one with just this name in it.
+{skopeo} --policy={policy} --tmpdir=\"$work\" copy --quiet \"$1\" \"oci-archive:$work/image.tar:$2\"
+{ctr} --address={socket} --namespace=k8s.io images import --local --snapshotter={snapshotter} \"$work/image.tar\"
+# The CRI hears of it a moment later.
+tries=50
+until {crictl} --config={config} inspecti --quiet \"$2\" >/dev/null 2>&1; do
+    tries=$((tries - 1))
+    if [ $tries -eq 0 ]; then echo \"containerd has $2, but its CRI doesn't\" >&2; exit 1; fi
+    sleep 0.1
+done
+",
+        work = shell_quote(&layout.volatile("import")),
+        skopeo = tool("skopeo")?,
+        policy = shell_quote(&layout.policy()),
+        ctr = tool("ctr")?,
+        socket = shell_quote(layout.socket.path()),
+        snapshotter = snapshotter(ctx),
+        crictl = tool("crictl")?,
+        config = shell_quote(&layout.crictl_config()),
+    ))
+}
+
+/// `stop-pods`: removes all pods, so that their mounts and addresses are given back. containerd kills what is left in a pod at
+/// once: before that, all containers get their signal and their time.
+pub(crate) fn stop(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
+    let timeout: u8 = ctx.parameter_as("stop-timeout")?;
+    // Hooks have a minute in all.
+    if !(1..=50).contains(&timeout) {
+        return Err(Error::invalid(format!("parameter `stop-timeout` is {timeout}: use 1 to 50 seconds")));
+    }
+    Ok(format!(
+        "\
+#!/bin/sh
+crictl() {{ {crictl} --config={config} \"$@\"; }}
+for container in $(crictl ps --quiet); do
+    crictl stop --timeout={timeout} \"$container\" &
+done
+wait
+crictl rmp --all --force
+",
+        crictl = shell_quote(&ctx.executable("crictl")?),
+        config = shell_quote(&layout.crictl_config()),
+    ))
+}
+
+/// A word of a shell script.
+fn shell_quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,91 @@
+//! What the plan says, by context.
+
+use super::*;
+use kubernix_core::abi::{self, Handle};
+use kubernix_core::{Output, facts};
+use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image, plan};
+
+const DIR: &str = "/var/lib/kubernix/test/nodes/node-0/__NAME__";
+
+fn component() -> Handle {
+    abi::component(__TYPE__)
+}
+
+fn config(ctx: &FakeContext) -> String {
+    file(&assert_pure(&component(), ctx), "/config.toml").to_owned()
+}
+
+fn assert_has(text: &str, wanted: &[&str]) {
+    for wanted in wanted {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+}
+
+#[test]
+fn every_path_lies_in_the_nodes_directory_or_goes_with_the_boot() {
+    let config = config(&FakeContext::new());
+    let paths: Vec<&str> = config.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/')).collect();
+    assert!(paths.len() > 8, "{paths:?}");
+    for path in paths {
+        assert!([DIR, "/run/kubernix/__NAME__", "/opt/bin"].iter().any(|own| path.starts_with(own)), "{path}");
+    }
+}
+
+#[test]
+fn the_socket_has_a_checked_path_and_a_probe() {
+    let plan = assert_pure(&component(), &FakeContext::new());
+    assert_eq!(plan.provides[0].url, format!("unix://{DIR}/containerd.sock"));
+    assert_eq!(plan.provides[0].probe, Probe::cri(format!("{DIR}/containerd.sock")));
+    let long = FakeContext::new().root(&format!("/{}", "r".repeat(100)));
+    let error = self::plan(&component(), &long).unwrap_err().to_string();
+    assert_has(&error, &["the kernel allows 107", "--root"]);
+}
+
+#[test]
+fn the_hosts_limits_are_heeded() {
+    assert_has(&config(&FakeContext::new()), &["restrict_oom_score_adj = false", "snapshotter = \"overlayfs\""]);
+    let poor = FakeContext::new().fact(facts::LOWER_OOM_SCORE, "false").fact(facts::OVERLAY, "false");
+    assert_has(&config(&poor), &["restrict_oom_score_adj = true", "snapshotter = \"native\"", "SystemdCgroup = false"]);
+}
+
+#[test]
+fn parameters_that_cannot_be_are_refused() {
+    for (name, value) in [("log-level", "loud"), ("stop-timeout", "0"), ("stop-timeout", "soon")] {
+        let error = plan(&component(), &FakeContext::new().parameter(name, value)).unwrap_err().to_string();
+        assert_has(&error, &[&format!("`{name}` is"), value]);
+    }
+}
+
+#[test]
+fn a_graceful_stop_ends_containers_and_then_removes_all_pods() {
+    let ctx = FakeContext::new().parameter("stop-timeout", "9");
+    let plan = assert_pure(&component(), &ctx);
+    assert_has(file(&plan, "/stop-pods"), &["crictl stop --timeout=9 ", "wait\ncrictl rmp --all --force\n"]);
+    before_stop(&component(), &ctx).unwrap();
+    assert_eq!(ctx.commands()[0].program, format!("{DIR}/stop-pods"));
+
+    let ctx = FakeContext::new().output(Output::new(1, "", "no such socket\n"));
+    let error = before_stop(&component(), &ctx).unwrap_err();
+    assert_eq!(error.to_string(), "stop-pods exited with 1: no such socket");
+}
+
+#[test]
+fn images_are_imported_by_a_script() {
+    let ctx = FakeContext::new();
+    let command = import_image(&component(), &ctx, "docker-archive:/x.tar", "a.b/c:1").unwrap().unwrap();
+    assert_eq!(command, Command::new(format!("{DIR}/import-image"), ["docker-archive:/x.tar", "a.b/c:1"]));
+    let plan = assert_pure(&component(), &ctx);
+    let script = plan.files.iter().find(|file| file.path == command.program).unwrap();
+    assert_eq!(script.mode, 0o700);
+    assert_has(&script.content, &["'/opt/bin/ctr' --address='", "--snapshotter=overlayfs"]);
+}
+
+#[test]
+fn the_manifest_names_the_same_binaries_and_the_version_of_the_crate() {
+    let manifest = include_str!("../__NAME__.toml");
+    let list = manifest.split_once("binaries = [").and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
+    let named: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+    assert_eq!(named, __TYPE__.binaries());
+    let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(manifest.lines().any(|line| line == version), "no {version}");
+}

@@ -1,0 +1,146 @@
+//! `kubernix plugin new`: what it writes builds, passes its tests and the kit, and boots, at the first try.
+//!
+//! The crates lie outside of the workspace and share one target directory below it: the contract is compiled once, which takes a
+//! minute.
+
+use kubernix_tests::{Base, Cluster, IMAGE, Outcome, kubernix, oci_archive, program, run_for, skip_if, unfit, until};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// For a compiler that begins with nothing, on a busy machine.
+const BUILD: Duration = Duration::from_secs(900);
+/// For a runtime that is built from source: containerd takes minutes.
+const FIRST_BOOT: Duration = Duration::from_secs(1200);
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Where the crates' builds go: below the workspace's own, so that they are there the next time.
+fn target() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    std::path::absolute(target.join("plugin-new")).expect("a working directory")
+}
+
+/// A crate that `plugin new` wrote.
+struct Crate {
+    directory: PathBuf,
+    library: PathBuf,
+}
+
+impl Crate {
+    fn new(base: &Base, name: &str, more: &[&str]) -> Self {
+        let mut new = kubernix();
+        new.current_dir(base.path()).args(["plugin", "new", name, "--output", "json"]).args(more);
+        let made = run_for(&mut new, LIMIT).ok().json();
+        let library = target().join("release").join(format!("lib{}.so", name.replace('-', "_")));
+        assert_eq!(made["name"], name);
+        Self { directory: made["directory"].as_str().expect("a directory").into(), library }
+    }
+
+    fn cargo(&self, args: &[&str]) -> Outcome {
+        let mut cargo = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.directory).env("CARGO_TARGET_DIR", target()).args(args);
+        // Whatever the tests themselves are built with: a user's cargo knows nothing of it.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_")) {
+            cargo.env_remove(name);
+        }
+        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_MANIFEST_DIR");
+        run_for(&mut cargo, BUILD)
+    }
+
+    /// Builds it without a warning, and tests it.
+    fn build(&self) -> &str {
+        let built = self.cargo(&["build", "--release"]).ok();
+        assert!(!built.stderr.contains("warning"), "{}", built.stderr);
+        let tested = self.cargo(&["test", "--release"]).ok();
+        assert!(
+            tested.stdout.contains("test result: ok. ") && !tested.stdout.contains(" 0 passed"),
+            "{}",
+            tested.stdout
+        );
+        self.library.to_str().expect("a path that is text")
+    }
+}
+
+#[test]
+fn a_new_component_builds_and_boots() {
+    skip_if!(unfit());
+    let base = Base::new();
+    let library = Crate::new(&base, "hello-new", &[]);
+    let cluster = Cluster::new("new");
+    cluster.up(&["--plugin", library.build(), "--set", "hello-new.greeting=good day"]).ok();
+    let greeting = cluster.get(&["configmap", "hello-new"])["data"]["greeting"].clone();
+    assert_eq!(greeting, format!("good day from {}", cluster.name));
+    assert!(cluster.running()["components"].to_string().contains("hello-new"));
+}
+
+#[test]
+fn a_new_runtime_builds_and_runs_pods_across_a_restart() {
+    skip_if!(unfit());
+    let base = Base::new();
+    let library = Crate::new(&base, "new-cri", &["--role", "cri"]);
+    let cluster = Cluster::new("cri");
+    let library = library.build();
+    let up = ["up", "--plugin", library, "--cri", "new-cri"];
+    run_for(&mut cluster.command(&up), FIRST_BOOT).ok();
+    let node = cluster.get(&["node", "node-0"]);
+    let runtime = node["status"]["nodeInfo"]["containerRuntimeVersion"].as_str().unwrap_or_default();
+    assert!(runtime.starts_with("containerd://2."), "{runtime}");
+
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+    let container = json!({
+        "name": "main", "image": IMAGE, "imagePullPolicy": "Never", "command": ["sh", "-c", "sleep 3600"],
+    });
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "main" },
+        "spec": { "containers": [container], "terminationGracePeriodSeconds": 0 },
+    });
+    cluster.apply(&pod);
+    alive(&cluster);
+    cluster.run(&["stop"]).ok();
+    cluster.up(&["--plugin", library]).ok();
+    alive(&cluster);
+    let images = cluster.json(&["image", "list"]).to_string();
+    assert!(images.contains(IMAGE), "{images}");
+}
+
+/// Waits until the pod does what it is told.
+fn alive(cluster: &Cluster) {
+    until("pod that runs", LIMIT, || {
+        let outcome = cluster.kubectl(&["exec", "main", "--", "sh", "-c", "echo alive"]);
+        if outcome.stdout == "alive\n" {
+            return Ok(());
+        }
+        let pods = cluster.kubectl(&["describe", "pods"]);
+        Err(format!("{outcome:?}\n{}{}", pods.stdout, pods.stderr))
+    });
+}
+
+#[test]
+fn every_other_role_has_a_frame_that_builds_and_plans() {
+    let base = Base::new();
+    let library = Crate::new(&base, "new-proxy", &["--role", "proxy"]);
+    let library = library.build();
+    let mut plan = kubernix();
+    plan.args(["plan", "--plugin", library, "--set", "proxy=new-proxy", "--output", "json"]);
+    let plan = run_for(&mut plan, LIMIT).ok();
+    assert!(plan.stdout.contains("new-proxy"), "{}", plan.stdout);
+}
+
+#[test]
+fn a_name_that_cannot_be_is_refused_and_leaves_nothing() {
+    let base = Base::new();
+    let refuse = |args: &[&str], why: &str| {
+        let mut new = kubernix();
+        new.current_dir(base.path()).args(["plugin", "new"]).args(args);
+        run_for(&mut new, LIMIT).exits(2).says(&[why]);
+    };
+    refuse(&["Hello"], "a-z, 0-9 and -");
+    refuse(&["impl"], "Rust keeps that word");
+    refuse(&["etcd"], "KuberNix has that name already");
+    refuse(&["hello", "--role", "sandbox"], "KuberNix' own");
+    std::fs::create_dir(base.path().join("there")).expect("a directory");
+    refuse(&["there"], "exists already");
+    let left: Vec<_> = std::fs::read_dir(base.path()).expect("a directory").flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left, ["there"]);
+}
