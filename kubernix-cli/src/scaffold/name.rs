@@ -5,9 +5,11 @@ use crate::exit::{Exit, Refusal};
 use anyhow::Result;
 
 /// Words that no crate can be called by, for Rust has them already: keywords, kept ones included, and its own crates.
-const RESERVED: &str = "abstract alloc as async await become box break const continue core crate do dyn else enum extern \
-    false final fn for gen if impl in let loop macro match mod move mut override priv proc-macro pub ref return self static \
-    std struct super test trait true try type typeof unsafe unsized use virtual where while yield";
+const RESERVED: [&str; 3] = [
+    "abstract alloc as async await become box break const continue core crate do dyn else enum extern false final fn for gen",
+    "if impl in let loop macro match mod move mut override priv proc-macro pub ref return self static std struct super test",
+    "trait true try type typeof unsafe unsized use virtual where while yield",
+];
 /// Types that the templates use, and those that every Rust file has.
 const USED: &str = "Box Command Component Context Err Error ErrorKind Handle Layout None Ok Option Parameter Phase Planner Probe \
     Process Requirement Result Role Scope Self Some String Vec";
@@ -27,7 +29,7 @@ impl Name {
         if !text.starts_with(|first: char| first.is_ascii_lowercase()) {
             return refuse("a crate's name begins with a letter");
         }
-        if RESERVED.split_whitespace().any(|word| word == text) {
+        if RESERVED.iter().flat_map(|line| line.split_whitespace()).any(|word| word == text) {
             return refuse("Rust keeps that word for itself");
         }
         if text == NONE {
