@@ -36,7 +36,7 @@ impl Name {
             return refuse("that is what an empty slot is set to");
         }
         let packed = CONTRACT.iter().any(|(path, _)| path.split('/').next() == Some(text));
-        if packed || taken.iter().any(|other| *other == text) {
+        if packed || taken.contains(&text) {
             return refuse("KuberNix has that name already");
         }
         Ok(Self(text.to_owned()))
