@@ -17,10 +17,10 @@ impl Board {
         roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).subscribe()
     }
 
-    /// Says that a role is ready, or not any more.
-    pub(super) fn set(&self, role: &RoleAt, ready: bool) {
+    /// Says that a role is ready, or not any more. `true` if that is news.
+    pub(super) fn set(&self, role: &RoleAt, ready: bool) -> bool {
         let mut roles = self.roles.borrow_mut();
-        roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).send_replace(ready);
+        roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).send_replace(ready) != ready
     }
 
     /// Waits until a role is ready.
@@ -43,8 +43,8 @@ mod tests {
         let other = RoleAt { role: Role::new("cri"), node: Some("node-1".into()) };
         let set = async {
             tokio::task::yield_now().await;
-            board.set(&other, true);
-            board.set(&cri, true);
+            assert!(board.set(&other, true) && !board.set(&other, true));
+            assert!(board.set(&cri, true));
         };
         tokio::join!(board.wait(&cri), set);
         board.wait(&cri).await;

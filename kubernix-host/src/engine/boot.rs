@@ -1,6 +1,7 @@
 //! The way up: every instance as soon as what it needs is there, then the host's own last steps.
 
 use super::instance::Live;
+use super::supervise::Patience;
 use super::{BootFailure, Cluster, InstanceState, StartFailure};
 use crate::api::Api;
 use crate::events::Event;
@@ -132,7 +133,7 @@ impl Cluster {
         }
         live.set(InstanceState::Starting);
         self.emit(Event::Started { instance: live.name().into() });
-        self.probe_all(prober, live, deadline).await?;
+        self.probe_all(prober, live, Patience::Until(deadline)).await?;
         live.set(InstanceState::Ready);
         self.emit(Event::Ready { instance: live.name().into() });
         for slot in 0..live.processes.borrow().len() {

@@ -1,7 +1,7 @@
 //! Processes that end on their own are started again.
 
 use super::instance::Live;
-use super::{Cluster, InstanceState};
+use super::{Cluster, InstanceState, StartFailure};
 use crate::events::Event;
 use crate::probe::Prober;
 use crate::process::{Launch, Running};
@@ -16,8 +16,19 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Who ran this long starts over with the first pause.
 const STEADY: Duration = Duration::from_secs(60);
-/// How long a restarted instance may take before its state says that it doesn't come back.
-const RECOVERY: Duration = Duration::from_secs(60);
+/// How long a restarted instance is asked as a boot asks: many times a second.
+const PROMPT: Duration = Duration::from_secs(60);
+/// Between two questions to one that takes longer.
+const SPARSE: Duration = Duration::from_secs(5);
+
+/// How long a probe that doesn't pass is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until then.
+    Until(Instant),
+    /// Not at all.
+    Once,
+}
 
 impl Cluster {
     /// Watches one process until the cluster stops, starting it again whenever it ends.
@@ -36,6 +47,9 @@ impl Cluster {
                 return live.set(InstanceState::Failed);
             }
             live.set(InstanceState::Restarting);
+            for endpoint in &live.planned.plan.provides {
+                self.board.set(&live.planned.at(&endpoint.role), false);
+            }
             if started.elapsed() > STEADY {
                 pause = FIRST_PAUSE;
             }
@@ -59,42 +73,39 @@ impl Cluster {
         }
     }
 
-    /// Sees the instance become ready again.
+    /// Sees the instance become ready again, whenever that is. Returns as well when one of its processes ends.
     async fn recover(&self, live: &Live) {
         let prober = match self.prober() {
             Ok(prober) => prober,
             Err(error) => return log::error!("{}: {error}", live.name()),
         };
-        let deadline = Instant::now() + RECOVERY;
-        match self.probe_all(&prober, live, deadline).await {
-            Ok(()) if live.state() == InstanceState::Restarting => {
-                live.set(InstanceState::Ready);
-                self.emit(Event::Ready { instance: live.name().into() });
-            }
-            Ok(()) => {}
-            Err(error) => log::warn!("{} doesn't come back: {error}", live.name()),
+        let recovered = persist(live.name(), |patience| self.probe_all(&prober, live, patience)).await;
+        if recovered.is_ok() && live.state() == InstanceState::Restarting {
+            live.set(InstanceState::Ready);
+            self.emit(Event::Ready { instance: live.name().into() });
         }
     }
 
     /// Asks all of an instance's probes at once, until they pass or one of its processes ends.
-    pub(super) async fn probe_all(
-        &self,
-        prober: &Prober,
-        live: &Live,
-        deadline: Instant,
-    ) -> Result<(), super::StartFailure> {
+    pub(super) async fn probe_all(&self, prober: &Prober, live: &Live, patience: Patience) -> Result<(), StartFailure> {
         let running = live.processes.borrow().clone();
         let probes = async {
             let asked = live.planned.plan.provides.iter().map(|endpoint| async {
-                let unready = |error: crate::probe::Unready| super::StartFailure::Unready {
+                let unready = |error: crate::probe::Unready| StartFailure::Unready {
                     role: endpoint.role.to_string(),
                     unready: error.to_string(),
                     late: matches!(error, crate::probe::Unready::NotYet(_)),
                     log: super::failure::LogTail::of(running.first().map_or(&live.directory, |first| &first.log)),
                 };
-                prober.wait(&endpoint.probe, self.since.get(), deadline).await.map_err(unready)?;
-                self.board.set(&live.planned.at(&endpoint.role), true);
-                self.emit(Event::RoleReady { instance: live.name().into(), role: endpoint.role.to_string() });
+                let (probe, since) = (&endpoint.probe, self.since.get());
+                let asked = match patience {
+                    Patience::Until(deadline) => prober.wait(probe, since, deadline).await,
+                    Patience::Once => prober.check(probe, since).await,
+                };
+                asked.map_err(unready)?;
+                if self.board.set(&live.planned.at(&endpoint.role), true) {
+                    self.emit(Event::RoleReady { instance: live.name().into(), role: endpoint.role.to_string() });
+                }
                 Ok(())
             });
             futures_util::future::try_join_all(asked).await.map(drop)
@@ -112,11 +123,74 @@ impl Cluster {
     }
 }
 
+/// Asks until the answer is yes, or a process ends: promptly at first, sparsely afterwards, and for ever.
+async fn persist<F>(name: &str, mut ask: impl FnMut(Patience) -> F) -> Result<(), StartFailure>
+where
+    F: Future<Output = Result<(), StartFailure>>,
+{
+    let mut patience = Patience::Until(Instant::now() + PROMPT);
+    loop {
+        match ask(patience).await {
+            Err(failure @ StartFailure::Unready { .. }) => {
+                if patience != Patience::Once {
+                    log::warn!("{name} isn't back yet: {failure}");
+                }
+            }
+            done => return done,
+        }
+        patience = Patience::Once;
+        sleep(SPARSE).await;
+    }
+}
+
 /// Waits for the first of these processes to end.
-async fn first_end(running: &[Running]) -> super::StartFailure {
+async fn first_end(running: &[Running]) -> StartFailure {
     if running.is_empty() {
         return std::future::pending().await;
     }
-    let ends = running.iter().map(|one| Box::pin(async { super::StartFailure::ended(one, one.wait().await) }));
+    let ends = running.iter().map(|one| Box::pin(async { StartFailure::ended(one, one.wait().await) }));
     futures_util::future::select_all(ends).await.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::failure::LogTail;
+    use std::cell::Cell;
+    use std::path::Path;
+
+    fn unready() -> StartFailure {
+        let log = LogTail::of(Path::new("/nonexistent"));
+        StartFailure::Unready { role: "cri".into(), unready: "nothing listens".into(), log, late: true }
+    }
+
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
+    async fn who_is_late_is_waited_for_however_long_and_asked_sparsely() {
+        let (begun, asked) = (Instant::now(), Cell::new(0_u64));
+        let late = Duration::from_secs(3600);
+        let ask = |patience| {
+            asked.set(asked.get() + 1);
+            async move {
+                if let Patience::Until(deadline) = patience {
+                    tokio::time::sleep_until(deadline).await;
+                }
+                if begun.elapsed() < late { Err(unready()) } else { Ok(()) }
+            }
+        };
+        persist("crio", ask).await.unwrap();
+        assert!(begun.elapsed() >= late);
+        assert!(asked.get() <= late.as_secs() / SPARSE.as_secs() + 2, "asked {} times", asked.get());
+    }
+
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
+    async fn who_ends_meanwhile_is_not_waited_for() {
+        let left = Cell::new(3);
+        let ask = |_| {
+            left.set(left.get() - 1);
+            let failure = if left.get() == 0 { StartFailure::File("ended".into()) } else { unready() };
+            async move { Err(failure) }
+        };
+        assert!(matches!(persist("crio", ask).await, Err(StartFailure::File(_))));
+        assert_eq!(left.get(), 0);
+    }
 }
