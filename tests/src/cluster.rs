@@ -44,7 +44,8 @@ impl Base {
 pub struct Cluster {
     /// Its name.
     pub name: String,
-    base: Base,
+    place: PathBuf,
+    _base: Base,
 }
 
 impl Cluster {
@@ -52,7 +53,16 @@ impl Cluster {
     pub fn new(tag: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self { name: format!("t-{tag}-{}-{number}", std::process::id()), base: Base::new() }
+        let base = Base::new();
+        let place = base.path().to_owned();
+        Self { name: format!("t-{tag}-{}-{number}", std::process::id()), place, _base: base }
+    }
+
+    /// As [`Cluster::new`], in a directory two levels below one that is there.
+    pub fn in_new_place(tag: &str) -> Self {
+        let mut cluster = Self::new(tag);
+        cluster.place.push("new/clusters");
+        cluster
     }
 
     /// A running one.
@@ -68,7 +78,7 @@ impl Cluster {
 
     /// The directory that it lies in.
     pub fn base(&self) -> &Path {
-        self.base.path()
+        &self.place
     }
 
     /// Its root directory.
@@ -187,7 +197,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let there = self.root().join("state.json").exists();
+        let there = ["state.json", "removing.json"].iter().any(|file| self.root().join(file).exists());
         if there && std::thread::panicking() {
             let status = run_for(&mut self.command(&["status"]), PATIENCE);
             eprintln!("{}{}", status.stdout, status.stderr);
@@ -229,6 +239,22 @@ impl Booting {
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("`up` is still there");
+    }
+
+    /// Sends the command SIGINT again and again, as an impatient user does, and waits for its end.
+    ///
+    /// # Panics
+    /// It doesn't end.
+    #[track_caller]
+    pub fn interrupt_until_it_ends(mut self) -> Outcome {
+        until("end of an interrupted boot", PATIENCE, || {
+            if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+                return Ok(());
+            }
+            self.signal(Signal::SIGINT);
+            Err("`up` goes on".to_owned())
+        });
+        self.end()
     }
 
     /// Waits for the end of the command.

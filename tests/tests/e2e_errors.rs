@@ -112,8 +112,19 @@ fn a_socket_path_that_no_kernel_takes() {
     let mut up = kubernix();
     up.args(["up", "--name", &cluster.name, "--root"]).arg(&long);
     refused(&cluster, &mut up, 2, &["socket path", "the kernel allows 107", "--root"]);
-    let mut up = kubernix();
-    refused(&cluster, up.args(["up", "--name", &cluster.name, "--root", "/run/kxt"]), 2, &["/run", "--root"]);
+}
+
+#[test]
+fn a_place_that_every_sandbox_replaces_whatever_it_is_called() {
+    skip_if!(unfit());
+    let cluster = Cluster::new("replaced");
+    let link = cluster.base().join("link");
+    std::os::unix::fs::symlink("/run", &link).expect("a link");
+    let link = link.to_string_lossy();
+    for root in ["/run/kxt", "/usr/../run/kxt", &link, &format!("{link}/kxt"), &format!("{link}/../run/kxt")] {
+        let mut up = kubernix();
+        refused(&cluster, up.args(["up", "--name", &cluster.name, "--root", root]), 2, &["`/run`", "--root"]);
+    }
 }
 
 #[test]

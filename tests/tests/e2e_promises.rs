@@ -1,6 +1,8 @@
 //! The sandbox's promises: nothing remains, nothing outside is touched, clusters don't meet, and a boot can be broken off.
 
-use kubernix_tests::{Cluster, Listing, Process, Snapshot, for_none, processes_of, skip_if, unfit, until};
+use kubernix_tests::{
+    Background, Booting, Cluster, Listing, Outcome, Process, Snapshot, for_none, processes_of, skip_if, unfit, until,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
@@ -131,35 +133,112 @@ fn two_clusters_need_no_more_than_two_names() {
     other.kubectl(&["create", "configmap", "still-there"]).ok();
 }
 
-/// Interrupts a boot as soon as an event is seen.
-fn interrupted(tag: &str, event: &str, times: usize) {
-    let cluster = Cluster::new(tag);
+/// What a boot says on its way, from the first thing to the last but one.
+const ON_THE_WAY: &[&str] = &[
+    r#""event":"boot-started""#,
+    r#""event":"ready","instance":"certificates""#,
+    r#""event":"started","instance":"sandbox""#,
+    r#""event":"ready","instance":"sandbox""#,
+    r#""event":"started","instance":"etcd""#,
+    r#""role":"datastore""#,
+    r#""role":"cri""#,
+    r#""event":"started","instance":"pause image""#,
+    r#""role":"apiserver-port""#,
+    r#""role":"node""#,
+    r#""role":"apiserver""#,
+    r#""event":"started","instance":"kube-proxy (node 0)""#,
+];
+
+/// Breaks a boot off as soon as an event is seen.
+#[track_caller]
+fn interrupted(event: &str, interrupt: impl FnOnce(&Cluster, Booting) -> Outcome) {
+    let cluster = Cluster::in_new_place("int");
     let before = Snapshot::take(&cluster.name, cluster.base());
     let boot = cluster.booting();
     boot.reaches(event);
-    for _ in 0..times {
-        boot.signal(Signal::SIGINT);
-    }
-    boot.end().exits(130).says(&["interrupted"]);
+    interrupt(&cluster, boot).exits(130).says(&["interrupted"]);
     // The command returns when nothing is left: no wait here.
     let left = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
     assert!(left.is_empty(), "interrupted at {event}: {left:#?}");
-    assert!(!cluster.root().exists(), "interrupted at {event}: {} is still there", cluster.root().display());
+    let above = cluster.base().parent().expect("a directory above");
+    assert!(!above.exists(), "interrupted at {event}: {} is still there", above.display());
 }
 
 #[test]
 fn an_interrupt_stops_a_boot_and_cleans_up() {
     skip_if!(unfit());
-    interrupted("int-start", "\"boot-started\"", 1);
-    interrupted("int-sandbox", "\"instance\":\"sandbox\"", 1);
-    interrupted("int-role", "\"role-ready\"", 1);
-    interrupted("int-node", "\"role\":\"apiserver\"", 1);
+    for event in ON_THE_WAY {
+        interrupted(event, |_, boot| {
+            boot.signal(Signal::SIGINT);
+            boot.end()
+        });
+    }
 }
 
 #[test]
 fn a_second_interrupt_ends_a_boot_at_once() {
     skip_if!(unfit());
-    interrupted("int-twice", "\"role-ready\"", 2);
+    for event in ON_THE_WAY.iter().step_by(3) {
+        interrupted(event, |_, boot| boot.interrupt_until_it_ends());
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_a_boot_whose_init_hangs() {
+    skip_if!(unfit());
+    interrupted(r#""role":"cri""#, |cluster, boot| {
+        kill(cluster.carriers().1, Signal::SIGSTOP).expect("it is there");
+        boot.interrupt_until_it_ends()
+    });
+}
+
+#[test]
+fn a_boot_that_another_command_ends_says_so() {
+    skip_if!(unfit());
+    for (command, event, remains) in [
+        ("down", r#""event":"boot-started""#, false),
+        ("down", r#""role":"cri""#, false),
+        ("stop", r#""role":"cri""#, true),
+    ] {
+        let cluster = Cluster::new("revoked");
+        let before = Snapshot::take(&cluster.name, cluster.base());
+        let boot = cluster.booting();
+        boot.reaches(event);
+        cluster.run(&[command]).ok();
+        let advice = format!("up --name {} --root {}", cluster.name, cluster.base().display());
+        boot.end().exits(5).says(&[&format!("by another `kubernix {command}`"), &advice]);
+        let left = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+        assert!(left.is_empty(), "{command} at {event}: {left:#?}");
+        assert_eq!(cluster.root().exists(), remains, "{command} at {event}");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_being_stopped_says_so() {
+    skip_if!(unfit());
+    let cluster = Cluster::boot("stopping");
+    let status = cluster.running();
+    let components = status["components"].as_array().cloned().unwrap_or_default();
+    let scheduler = components.iter().find(|one| one["component"] == "scheduler").expect("a scheduler");
+    let pid = scheduler["pids"][0].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+    // It obeys no signal but SIGKILL, so the stop takes as long as it has to obey.
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it is there");
+    let stop = Background::start(&mut cluster.command(&["stop"]), cluster.base().join("stop.out"));
+    let seen = until("status that isn't `running`", BACK, || {
+        let status = cluster.json(&["status"]);
+        if status["state"] == "running" { Err(status.to_string()) } else { Ok(status) }
+    });
+    assert_eq!(seen["state"], "stopping", "{seen}");
+    let states = seen["components"].as_array().cloned().unwrap_or_default();
+    assert!(states.iter().any(|one| one["state"] == "stopping"), "{seen}");
+    assert_eq!(cluster.json(&["list"])[0]["state"], "stopping");
+    cluster.run(&["kubectl", "--", "version"]).exits(5).says(&["is being stopped"]);
+    let seen = until("end of the stop", BACK, || {
+        let status = cluster.json(&["status"]);
+        if status["state"] == "stopping" { Err(status.to_string()) } else { Ok(status) }
+    });
+    assert_eq!(seen["state"], "stopped", "{seen}");
+    drop(stop);
 }
 
 #[test]
