@@ -3,7 +3,6 @@
 use super::{Cluster, Host, HostError, prepare, up};
 use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
-use crate::graph;
 use crate::sandbox::BootFile;
 use crate::spec::Resolved;
 use std::time::Duration;
@@ -21,20 +20,12 @@ impl Host {
     /// See [`HostError`]. Before [`HostError::Change`] nothing was stopped.
     pub fn change(&self, resolved: &Resolved, component: Option<&str>, sink: &dyn Sink) -> Result<(), HostError> {
         let settings = &resolved.settings;
-        resolved.validate(&self.catalogue())?;
+        self.check(resolved, sink)?;
         let cluster = Cluster::find(self.call(settings))?;
         let root = cluster.root();
         if !cluster.is_running() {
             return Err(HostError::Stopped(self.call(settings)));
         }
-        for message in &resolved.said {
-            sink.emit(Event::Note { message: message.clone() });
-        }
-        for problem in self.registry.problems() {
-            sink.emit(Event::Warning { message: format!("{problem}; this plugin is not used") });
-        }
-        let dry = prepare::dry(self, settings)?;
-        graph::plan(&self.registry.components, &settings.slots, &dry)?;
         let tools = self.tools(settings, &[], sink)?;
         let running = BootFile::read(root).map_err(HostError::io("what the cluster was booted with can't be read"))?;
         let (environment, reissued) = prepare::real(self, settings, root, &tools)?;

@@ -21,6 +21,7 @@ pub use handle::Cluster;
 pub use status::{ComponentStatus, ListEntry, State, Status, list};
 pub use up::UpReport;
 
+use crate::events::{Event, Sink};
 use crate::graph;
 use crate::plugins::Registry;
 use crate::spec::{Catalogue, Resolved, Settings};
@@ -54,6 +55,21 @@ impl Host {
     /// A slot is filled by what doesn't fit.
     pub fn filled(&self, resolved: &Resolved) -> Result<BTreeMap<String, String>, HostError> {
         Ok(graph::filled(&self.registry.components, &resolved.settings.slots)?)
+    }
+
+    /// Holds settings against the components, and says what there is to be said of both: first what explains an error that
+    /// may follow. A plan that can't be made is an error before anything is built or written.
+    fn check(&self, resolved: &Resolved, sink: &dyn Sink) -> Result<(), HostError> {
+        for message in &resolved.said {
+            sink.emit(Event::Note { message: message.clone() });
+        }
+        for problem in self.registry.problems() {
+            sink.emit(Event::Warning { message: format!("{problem}; this plugin is not used") });
+        }
+        resolved.validate(&self.catalogue())?;
+        let dry = prepare::dry(self, &resolved.settings)?;
+        graph::plan(&self.registry.components, &resolved.settings.slots, &dry)?;
+        Ok(())
     }
 
     /// What a boot with these settings would do, as data. Needs no privileges and changes nothing.

@@ -59,22 +59,13 @@ impl Host {
         if !nix::unistd::geteuid().is_root() {
             return Err(HostError::NotRoot("up"));
         }
-        resolved.validate(&self.catalogue())?;
+        self.check(resolved, &*sink)?;
         let root = Root::new(&settings.root, &settings.name);
         if let Some(place) = REPLACED.iter().find(|place| root.path().starts_with(place)) {
             return Err(HostError::UnfitRoot(PathBuf::from(place)));
         }
         if lock::is_taken(&root) {
             return Err(HostError::Running(self.call(settings)));
-        }
-        // A plan that can't be made is said before anything is built or written.
-        let dry = prepare::dry(self, settings)?;
-        graph::plan(&self.registry.components, &settings.slots, &dry)?;
-        for message in &resolved.said {
-            sink.emit(Event::Note { message: message.clone() });
-        }
-        for problem in self.registry.problems() {
-            sink.emit(Event::Warning { message: format!("{problem}; this plugin is not used") });
         }
         warn_of_routes(settings, &*sink);
         if !Path::new(BRIDGE_SETTINGS).exists() {
@@ -177,6 +168,9 @@ impl Host {
         let last = BootFile::read(root).ok().map(|boot| boot.api_port);
         let listener = port::listen(settings.port, last, port::PORTS)?;
         let api_port = listener.local_addr().map_err(HostError::io("the API server's port"))?.port();
+        // Copies of an earlier life, which nobody has loaded any more.
+        snapshot::clear(&root.run().join(snapshot::DIRECTORY))
+            .map_err(HostError::io("old copies of plugins can't be removed"))?;
         let (boot, instances) = self.prepare_boot(settings, root, environment, api_port, &both)?;
         prepare::write_kubeconfigs(root, &boot.environment, &instances, api_port)?;
         root.save_spec(settings)?;
@@ -211,7 +205,7 @@ impl Host {
         self.preflight(&instances, sink)?;
         let environment =
             Environment { cri: prepare::endpoint(&instances, roles::CRI), ..Environment::clone(&environment) };
-        let plugins = snapshot::take(&used(&instances), &root.run().join("plugins"))
+        let plugins = snapshot::take(&used(&instances), &root.run().join(snapshot::DIRECTORY))
             .map_err(HostError::io("plugins can't be copied into the cluster's directory"))?;
         let boot = Boot {
             hostname: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! Plugins of a running cluster: copies of their own, so that whoever builds or removes a plugin meanwhile doesn't pull the
 //! library from under the cluster's first process.
 
+use super::lock::sha256;
 use super::registry::{Registered, Source};
 use super::{Components, declared, loader};
 use crate::root::write_atomic;
@@ -11,6 +12,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Where the copies lie, below what belongs to one life of a cluster.
+pub const DIRECTORY: &str = "plugins";
 
 /// A plugin that a cluster uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,13 +36,26 @@ pub fn take(components: &Components, directory: &Path) -> io::Result<Vec<Snapsho
     for component in components {
         let Some(path) = component.source.path() else { continue };
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let copy = directory.join(path.file_name().unwrap_or_default());
         let content = fs::read(path)?;
-        // A library that is mapped by a running cluster must not change, so a new content is a new file.
+        // By component, as files of different directories may have one name; and by content, as what a running cluster has
+        // mapped must not change.
+        let ending = path.extension().unwrap_or_default().to_string_lossy();
+        let copy = directory.join(format!("{}-{}.{ending}", component.name(), &sha256(&content)[..12]));
         write_atomic(&copy, &content, 0o600).map_err(io::Error::other)?;
         all.push(Snapshot { source: component.source.clone(), copy, version: component.version.clone() });
     }
     Ok(all)
+}
+
+/// Removes the copies of a cluster that doesn't run.
+///
+/// # Errors
+/// One can't be removed.
+pub fn clear(directory: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Loads the copies.
@@ -55,4 +72,38 @@ pub fn load(snapshots: &[Snapshot]) -> Result<Vec<Arc<Registered>>, String> {
         registered.map(Arc::new).map_err(|error| error.frames().join(": "))
     };
     snapshots.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(file: &Path, name: &str) -> Arc<Registered> {
+        let text = format!(
+            "[component]\nname = \"{name}\"\nversion = \"1.0.0\"\ndescription = \"x\"\nphase = \"Addon\"\nprovides = \
+             [\"{name}\"]\n[[provide]]\nrole = \"{name}\"\nprobe = {{ kind = \"started\" }}\n"
+        );
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+        let declared = abi::component(declared::read(file).unwrap());
+        Arc::new(Registered::new(declared, "1.0.0", Source::Toml { path: file.to_owned() }).unwrap())
+    }
+
+    #[test]
+    fn files_of_one_name_and_new_contents_have_copies_of_their_own() {
+        let base = tempfile::tempdir().unwrap();
+        let (a, b) = (base.path().join("a/x.toml"), base.path().join("b/x.toml"));
+        let run = base.path().join("run");
+        let first = take(&[component(&a, "one"), component(&b, "two")], &run).unwrap();
+        let names: Vec<String> = load(&first).unwrap().iter().map(|one| one.name().to_owned()).collect();
+        assert_eq!(names, ["one", "two"]);
+        let changed = component(&a, "one");
+        fs::write(&a, fs::read_to_string(&a).unwrap() + "# changed\n").unwrap();
+        let second = take(&[changed], &run).unwrap();
+        assert_ne!(second[0].copy, first[0].copy);
+        assert!(first[0].copy.exists(), "what runs keeps its copy");
+        clear(&run).unwrap();
+        clear(&run).unwrap();
+        assert!(!run.exists());
+    }
 }
