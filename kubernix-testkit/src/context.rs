@@ -12,6 +12,7 @@ pub struct FakeContext {
     pub(crate) cluster: String,
     pub(crate) root: String,
     pub(crate) volatile: String,
+    pub(crate) binaries: String,
     pub(crate) node: Node,
     pub(crate) addresses: BTreeMap<String, String>,
     pub(crate) endpoints: BTreeMap<String, String>,
@@ -39,6 +40,7 @@ impl FakeContext {
             cluster: "test".into(),
             root: "/var/lib/kubernix/test".into(),
             volatile: "/run/kubernix".into(),
+            binaries: "/opt/bin".into(),
             node: Node::new("node-0", 0, "10.10.192.2", "10.10.0.0/24"),
             addresses: owned([
                 ("control-plane", "10.10.192.1"),
@@ -87,6 +89,13 @@ impl FakeContext {
     #[must_use]
     pub fn volatile(mut self, path: &str) -> Self {
         self.volatile = path.into();
+        self
+    }
+
+    /// Another directory that binaries lie in.
+    #[must_use]
+    pub fn binaries(mut self, path: &str) -> Self {
+        self.binaries = path.into();
         self
     }
 

@@ -1,4 +1,5 @@
-//! A host for components to be tested against: it answers what a real one would, starts nothing and needs no root.
+//! A host for components to be tested against, which answers what a real one would, and the conformance [`kit`] that runs
+//! any component through it. Nothing is started, and no root is needed.
 //!
 //! Everything goes through [`kubernix_core::abi`], as it does in a real host, so that what a test sees is what crosses the
 //! boundary. It must not know any component.
@@ -24,6 +25,7 @@
 //! ```
 
 mod context;
+pub mod kit;
 mod scoped;
 
 pub use context::FakeContext;

@@ -97,7 +97,7 @@ impl AbiContext for Scoped<'_> {
     }
 
     fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
-        let path = || format!("/opt/bin/{name}").into();
+        let path = || format!("{}/{name}", self.fake.binaries).into();
         found(self.binaries.contains(name.as_str()).then(path), "executable", name.as_str())
     }
 

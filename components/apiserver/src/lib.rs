@@ -93,6 +93,11 @@ mod tests {
     }
 
     #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(ApiServer::component);
+    }
+
+    #[test]
     fn it_starts_beside_the_store() {
         let wanted = [Requirement::ready(roles::SANDBOX), Requirement::known(roles::DATASTORE)];
         assert_eq!(ApiServer.requires(), wanted);

@@ -119,6 +119,11 @@ mod tests {
     use kubernix_testkit::{FakeContext, assert_pure, plan};
 
     #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(ControllerManager::component);
+    }
+
+    #[test]
     fn ranges_and_keys_come_from_the_context() {
         let ctx = FakeContext::new()
             .root("/r")

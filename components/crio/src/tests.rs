@@ -19,6 +19,11 @@ fn assert_has(text: &str, wanted: &[&str]) {
 }
 
 #[test]
+fn it_conforms() {
+    kubernix_testkit::kit::assert_conforms(Crio::component);
+}
+
+#[test]
 fn every_path_lies_in_the_nodes_directory_or_goes_with_the_boot() {
     let plan = assert_pure(&Crio::component(), &FakeContext::new());
     let own = ["/var/lib/kubernix/test/nodes/node-0/crio", "/run/kubernix/crio", "/opt/bin"];

@@ -103,6 +103,11 @@ mod tests {
     use kubernix_testkit::{FakeContext, assert_pure};
 
     #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(Etcd::component);
+    }
+
+    #[test]
     fn addresses_directory_and_certificates_come_from_the_context() {
         let ctx = FakeContext::new().address("control-plane", "10.7.0.1").root("/r").cluster("one");
         let plan = assert_pure(&Etcd::component(), &ctx);

@@ -101,6 +101,11 @@ mod tests {
     }
 
     #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(Kubelet::component);
+    }
+
+    #[test]
     fn it_needs_the_runtime_but_only_the_api_servers_address() {
         let wanted = [Requirement::ready(roles::CRI), Requirement::known(roles::APISERVER_PORT)];
         assert_eq!(Kubelet.requires(), wanted);

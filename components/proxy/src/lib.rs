@@ -141,6 +141,11 @@ mod tests {
     use kubernix_testkit::{FakeContext, assert_pure, file, plan};
 
     #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(Proxy::component);
+    }
+
+    #[test]
     fn the_config_is_the_nodes_own() {
         let node = Node::new("node-3", 3, "10.7.192.5", "10.7.3.0/24");
         let plan = assert_pure(&Proxy::component(), &FakeContext::new().node(node).address("pods", "10.7.0.0/17"));

@@ -114,6 +114,11 @@ mod tests {
     use kubernix_testkit::{FakeContext, assert_pure, file, plan};
 
     #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(Scheduler::component);
+    }
+
+    #[test]
     fn the_config_names_the_kubeconfig_whatever_characters_it_has() {
         let plan = assert_pure(&Scheduler::component(), &FakeContext::new().root("/r\"x"));
         let config = file(&plan, "/control/scheduler/config.yaml");

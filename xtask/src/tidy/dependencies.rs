@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("kubernix-core", &[], &[]),
     ("components/*", &["kubernix-core"], &["kubernix-testkit"]),
     ("plugins/*", &["kubernix-core", "components/*"], &[]),
+    ("examples/*", &["kubernix-core"], &["kubernix-host", "kubernix-testkit"]),
     ("images/*", &[], &[]),
     ("kubernix-testkit", &["kubernix-core"], &[]),
     ("kubernix-host", &["kubernix-core", "images/*"], &["kubernix-testkit"]),

@@ -1,0 +1,21 @@
+//! Caught by `context-not-remembered`: it keeps the name of the first cluster that it sees.
+
+use kubernix_samples::*;
+use std::sync::OnceLock;
+
+/// The sample.
+#[derive(Default)]
+pub struct Sample {
+    cluster: OnceLock<String>,
+}
+
+impl Component for Sample {
+    says!(name, phase, provides, binaries);
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let cluster = self.cluster.get_or_init(|| ctx.cluster());
+        complete(ctx, plan, |process| process.arg(format!("--cluster={cluster}")))
+    }
+}
+
+sample!(Sample::default());

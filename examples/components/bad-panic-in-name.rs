@@ -1,0 +1,16 @@
+//! Caught by `describe-answers`: it panics when it is asked for its name.
+
+use kubernix_samples::*;
+
+/// The sample.
+pub struct Sample;
+
+impl Component for Sample {
+    says!(phase, provides, binaries, plan);
+
+    fn name(&self) -> &str {
+        panic!("on purpose")
+    }
+}
+
+sample!(Sample);

@@ -1,0 +1,16 @@
+//! Caught by `parameters-explained`: nobody learns what its parameter does.
+
+use kubernix_samples::*;
+
+/// The sample.
+pub struct Sample;
+
+impl Component for Sample {
+    says!(name, phase, provides, binaries, plan);
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::new("mode", "fast", "")]
+    }
+}
+
+sample!(Sample);

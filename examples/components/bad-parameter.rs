@@ -1,0 +1,21 @@
+//! Caught by `parameters-guarded`: it panics where a parameter isn't what it expects.
+
+use kubernix_samples::*;
+
+/// The sample.
+pub struct Sample;
+
+impl Component for Sample {
+    says!(name, phase, provides, binaries);
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::new("workers", "2", "how many threads it has")]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let workers: u8 = ctx.parameter("workers")?.parse().expect("a number");
+        complete(ctx, plan, |process| process.flags([("workers", workers.to_string())]))
+    }
+}
+
+sample!(Sample);

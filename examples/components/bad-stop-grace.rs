@@ -1,0 +1,16 @@
+//! Caught by `stop-bounded`: it wants an hour to end.
+
+use kubernix_samples::*;
+
+/// The sample.
+pub struct Sample;
+
+impl Component for Sample {
+    says!(name, phase, provides, binaries);
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        complete(ctx, plan, |process| process.stop(15, 3_600_000))
+    }
+}
+
+sample!(Sample);

@@ -1,0 +1,23 @@
+//! Caught by `stop-twice`: it can be stopped once.
+
+use kubernix_samples::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The sample.
+#[derive(Default)]
+pub struct Sample {
+    stopped: AtomicBool,
+}
+
+impl Component for Sample {
+    says!(name, phase, provides, binaries, plan);
+
+    fn before_stop(&self, _: &Context<'_>) -> Result<()> {
+        match self.stopped.swap(true, Ordering::SeqCst) {
+            true => Err(Error::invalid("it was stopped already")),
+            false => Ok(()),
+        }
+    }
+}
+
+sample!(Sample::default());

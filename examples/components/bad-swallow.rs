@@ -1,0 +1,17 @@
+//! Caught by `errors-passed-on`: it plans on as if nothing were when its host fails.
+
+use kubernix_samples::*;
+
+/// The sample.
+pub struct Sample;
+
+impl Component for Sample {
+    says!(name, phase, provides, binaries);
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let admin = ctx.kubeconfig("admin").unwrap_or_default();
+        complete(ctx, plan, |process| process.flags([("kubeconfig", admin)]))
+    }
+}
+
+sample!(Sample);

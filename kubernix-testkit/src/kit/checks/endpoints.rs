@@ -1,0 +1,148 @@
+//! The roles that the plan fills: where they answer, and how it is seen that they do.
+
+use super::super::bench::{Bench, Planned};
+use super::super::context::KitContext;
+use super::super::report::{Verdict, demand, failed};
+use super::super::taken::Filled;
+use super::super::world::ALPHA;
+use super::{paths, processes};
+use kubernix_core::{MAX_SOCKET_PATH, ProbeKind, UnixSocket, roles};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub(super) fn filled(bench: &mut Bench) -> Verdict {
+    let said = bench.said()?;
+    let mut missing: BTreeSet<String> = said.provides.iter().map(ToString::to_string).collect();
+    for filled in bench.alpha()?.plan.filled {
+        let role = &filled.role;
+        let declared = said.provides.iter().any(|provided| provided.as_str() == role);
+        demand(declared, || format!("the plan fills role `{role}`, which it doesn't declare"))?;
+        demand(missing.remove(role), || format!("the plan fills role `{role}` twice"))?;
+    }
+    missing.first().map_or(Ok(()), |role| failed(format!("the plan doesn't fill role `{role}`, which it declares")))
+}
+
+/// The form that an endpoint of a role has to have, where that is fixed.
+fn scheme(role: &str) -> Option<&'static str> {
+    match role {
+        roles::CRI => Some("unix://"),
+        roles::DATASTORE | roles::APISERVER | roles::APISERVER_PORT => Some("https://"),
+        _ => None,
+    }
+}
+
+/// `SCHEME://HOST:PORT` with whatever follows: the host.
+fn host(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = authority.rsplit_once(':')?;
+    let plain = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'+');
+    (plain && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(host)
+}
+
+pub(super) fn valid(bench: &mut Bench) -> Verdict {
+    let said = bench.said()?;
+    for planned in [bench.alpha()?, bench.beta()?] {
+        let own = paths::own(&planned, &said);
+        for Filled { role, url, .. } in &planned.plan.filled {
+            if let Some(scheme) = scheme(role) {
+                demand(url.starts_with(scheme), || {
+                    format!("role `{role}` is at `{url}`, and whoever needs it expects {scheme}")
+                })?;
+            }
+            let fits = match (url.strip_prefix("unix://"), host(url)) {
+                (Some(path), _) => paths::within(path, &own),
+                (None, Some(host)) => planned.world.owns(host),
+                (None, None) => url.is_empty(),
+            };
+            demand(fits, || {
+                format!(
+                    "role `{role}` is at `{url}`, which is neither a socket in its directories nor the cluster's IP:PORT"
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn sockets(bench: &mut Bench) -> Verdict {
+    let said = bench.said()?;
+    bench.alpha()?;
+    // Long enough that no socket below it fits: then it has to be an error.
+    let long = format!("{}/{}", ALPHA.root(), "long/".repeat(MAX_SOCKET_PATH / 5)).trim_end_matches('/').to_owned();
+    let ordinary = bench.world(ALPHA)?;
+    let unusual = bench.world(ALPHA)?.root(&long);
+    for fake in [ordinary, unusual] {
+        let Ok(plan) = bench.plan(&Arc::new(KitContext::new(fake, &said)))? else { continue };
+        for Filled { role, url, probe } in &plan.filled {
+            let by_path = [ProbeKind::UNIX, ProbeKind::CRI].contains(&probe.kind);
+            let asked = by_path.then_some(probe.target.as_str());
+            for path in url.strip_prefix("unix://").into_iter().chain(asked).filter(|path| path.starts_with('/')) {
+                UnixSocket::new(path)
+                    .or_else(|error| failed(format!("role `{role}`: {error}, and the plan has no error for that")))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn probes(bench: &mut Bench) -> Verdict {
+    let plan = bench.alpha()?.plan;
+    for Filled { role, probe, .. } in &plan.filled {
+        let fits = match probe.kind {
+            ProbeKind::STARTED => plan.processes.is_empty(),
+            ProbeKind::HTTP => ["http://", "https://"].iter().any(|scheme| probe.target.starts_with(scheme)),
+            ProbeKind::TCP => host(&format!("tcp://{}", probe.target)).is_some_and(|host| !host.is_empty()),
+            ProbeKind::UNIX | ProbeKind::CRI | ProbeKind::COMMAND => probe.target.starts_with('/'),
+            ProbeKind::NODE => !probe.target.is_empty(),
+            other => return failed(format!("role `{role}` has the probe {other}, which this contract doesn't know")),
+        };
+        demand(fits, || match probe.kind {
+            ProbeKind::STARTED => {
+                format!("role `{role}` counts as ready as soon as its processes run: ask them something")
+            }
+            kind => format!("the {kind} probe of role `{role}` asks {:?}, which is no such target", probe.target),
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) fn targets(bench: &mut Bench) -> Verdict {
+    let said = bench.said()?;
+    for planned in [bench.alpha()?, bench.beta()?] {
+        let own = paths::own(&planned, &said);
+        let Planned { world, context, plan } = &planned;
+        for Filled { role, probe, .. } in &plan.filled {
+            let target = &probe.target;
+            let fits = match probe.kind {
+                ProbeKind::HTTP => host(target).or(portless(target)).is_some_and(|host| world.owns(host)),
+                ProbeKind::TCP => host(&format!("tcp://{target}")).is_none_or(|host| world.owns(host)),
+                ProbeKind::UNIX | ProbeKind::CRI => !target.starts_with('/') || paths::within(target, &own),
+                ProbeKind::COMMAND => !target.starts_with('/') || processes::is_known(target, *world, context, plan),
+                _ => true,
+            };
+            demand(fits, || format!("the probe of role `{role}` asks `{target}`, which isn't the cluster's"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The host of a URL without a port.
+fn portless(url: &str) -> Option<&str> {
+    url.split_once("://")?.1.split('/').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_have_a_host_and_a_port() {
+        assert_eq!(host("https://10.1.2.3:6443/readyz"), Some("10.1.2.3"));
+        assert_eq!(host("http://[::1]:80"), Some("[::1]"));
+        for wrong in ["10.1.2.3:80", "http://10.1.2.3", "http://10.1.2.3:0", "http://a:b:c", "://a:1"] {
+            assert_eq!(host(wrong), None, "{wrong}");
+        }
+        assert_eq!(portless("http://10.1.2.3/x"), Some("10.1.2.3"));
+    }
+}

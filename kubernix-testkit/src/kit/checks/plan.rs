@@ -1,0 +1,120 @@
+//! Whether the plan is a pure function of the context.
+
+use super::super::bench::{Bench, Planned, start_plan, text};
+use super::super::context::{KitContext, Meeting};
+use super::super::report::{Verdict, demand, failed, skipped};
+use super::super::taken::Taken;
+use super::super::world::{ALPHA, BETA};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// How many threads plan at once.
+const THREADS: usize = 4;
+
+/// Makes the plans that other checks look at. That there is none is the next check's business.
+pub(super) fn answers(bench: &mut Bench) -> Verdict {
+    for world in [ALPHA, BETA] {
+        let context = Arc::new(KitContext::new(bench.world(world)?, &bench.said()?));
+        if let Ok(plan) = bench.plan(&context)? {
+            let planned = Some(Planned { world, context, plan });
+            if world == ALPHA { bench.alpha = planned } else { bench.beta = planned }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn defaults(bench: &mut Bench) -> Verdict {
+    if bench.alpha.is_some() && bench.beta.is_some() {
+        return Ok(());
+    }
+    for world in [ALPHA, BETA] {
+        let context = Arc::new(KitContext::new(bench.world(world)?, &bench.said()?));
+        match bench.plan(&context) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return failed(text(&error)),
+            Err(_) => return skipped("it has no plan"),
+        }
+    }
+    failed("it had no plan at first, and has one now")
+}
+
+pub(super) fn same(bench: &mut Bench) -> Verdict {
+    let Planned { context, plan, .. } = bench.alpha()?;
+    equal("asked again", &plan, &bench.planned(&context)?)?;
+    let copy = Arc::new(KitContext::new(bench.world(ALPHA)?, &bench.said()?));
+    equal("for another context of the same content", &plan, &bench.planned(&copy)?)?;
+    let other = bench.make()?;
+    let other = bench.end("plan", start_plan(other, copy))?;
+    match other {
+        Ok(other) => equal("in another instance", &plan, &other),
+        Err(error) => failed(format!("in another instance it says: {}", text(&error))),
+    }
+}
+
+pub(super) fn threads(bench: &mut Bench) -> Verdict {
+    let plan = bench.alpha()?.plan;
+    let context = Arc::new(KitContext::new(bench.world(ALPHA)?, &bench.said()?));
+    if bench.planned(&context).ok().as_ref() != Some(&plan) {
+        return skipped("it doesn't give the same plan on one thread");
+    }
+    let (first, meeting) = (bench.first()?, Meeting::of(THREADS));
+    let mut calls = Vec::new();
+    for _ in 0..THREADS {
+        let context = KitContext::new(bench.world(ALPHA)?, &bench.said()?).meeting(meeting.clone());
+        calls.push(start_plan(first.clone(), Arc::new(context)));
+    }
+    calls.into_iter().try_for_each(|call| match bench.end("plan", call)? {
+        Ok(other) => equal("with several threads inside", &plan, &other),
+        Err(error) => failed(format!("with several threads inside it says: {}", text(&error))),
+    })
+}
+
+pub(super) fn not_remembered(bench: &mut Bench) -> Verdict {
+    bench.alpha()?;
+    let beta = bench.beta()?;
+    for (place, text) in beta.plan.texts() {
+        if let Some(mark) = ALPHA.marks().iter().find(|mark| text.contains(*mark)) {
+            return failed(format!("{place} of the plan for one context has `{mark}`, which is another's"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn runs_nothing(bench: &mut Bench) -> Verdict {
+    let commands = bench.alpha()?.context.commands();
+    commands.first().map_or(Ok(()), |command| failed(format!("`plan` runs {}", command.program)))
+}
+
+pub(super) fn asks_declared(bench: &mut Bench) -> Verdict {
+    let undeclared = bench.alpha()?.context.undeclared();
+    let listed = || undeclared.iter().cloned().collect::<Vec<_>>().join(", ");
+    demand(undeclared.is_empty(), || format!("it asks for {}, which it doesn't declare", listed()))
+}
+
+pub(super) fn extras(bench: &mut Bench) -> Verdict {
+    let plan = bench.alpha()?.plan;
+    for image in &plan.images {
+        let plain = !image.is_empty() && image.chars().all(|c| c.is_ascii_graphic());
+        demand(plain, || format!("{image:?} can't be an image's reference"))?;
+    }
+    for (name, yaml) in &plan.manifests {
+        demand(!name.trim().is_empty(), || "a manifest has no name".into())?;
+        demand(!yaml.trim().is_empty(), || format!("manifest `{name}` is empty"))?;
+    }
+    Ok(())
+}
+
+/// The first part in which two plans differ.
+fn equal(how: &str, one: &Taken, other: &Taken) -> Verdict {
+    part(how, "processes", &one.processes, &other.processes)?;
+    part(how, "files", &one.written, &other.written)?;
+    part(how, "roles", &one.filled, &other.filled)?;
+    part(how, "manifests", &one.manifests, &other.manifests)?;
+    part(how, "images", &one.images, &other.images)
+}
+
+fn part<T: PartialEq + Debug>(how: &str, what: &str, one: &[T], other: &[T]) -> Verdict {
+    demand(one.len() == other.len(), || format!("{how} it plans {} {what} and not {}", other.len(), one.len()))?;
+    let differ = one.iter().zip(other).find(|(one, other)| one != other);
+    differ.map_or(Ok(()), |(one, other)| failed(format!("{how} it plans {other:?} and not {one:?}")))
+}

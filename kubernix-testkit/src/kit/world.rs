@@ -1,0 +1,85 @@
+//! Two hosts that have nothing in common, so that whatever of one appears in a plan for the other was carried over.
+
+use crate::FakeContext;
+use kubernix_core::abi::Description;
+use kubernix_core::{Command, Node, Output, facts, roles};
+
+/// A cluster on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct World {
+    /// A word that is in every name and path of it.
+    word: &'static str,
+    /// How all its addresses begin.
+    pub(super) net: &'static str,
+    /// Its node's number.
+    node: u32,
+}
+
+/// The first.
+pub(super) const ALPHA: World = World { word: "kit-alpha", net: "10.91.", node: 0 };
+/// The second.
+pub(super) const BETA: World = World { word: "kit-beta", net: "10.92.", node: 1 };
+
+impl World {
+    /// What a host there knows.
+    pub(super) fn context(self, said: &Description) -> FakeContext {
+        let Self { word, net, node } = self;
+        let control_plane = format!("{net}192.1");
+        let root = self.root();
+        let own =
+            Node::new(format!("{word}-node"), node, format!("{net}192.{}", node + 2), format!("{net}{node}.0/24"));
+        let mut ctx = FakeContext::new()
+            .cluster(word)
+            .root(&root)
+            .volatile(&format!("/run/{word}"))
+            .binaries(&self.binaries())
+            .node(own)
+            .address("control-plane", &control_plane)
+            .address("pods", &format!("{net}0.0/17"))
+            .address("services", &format!("{net}128.0/18"))
+            .address("dns", &format!("{net}128.10"))
+            .fact(facts::CGROUP_ROOT, &format!("/kubernix/{word}"));
+        for required in &said.requires {
+            let role = required.role.as_str();
+            let url = match role {
+                roles::SANDBOX | roles::NODE => String::new(),
+                roles::CRI => format!("unix://{root}/nodes/{word}-node/runtime/cri.sock"),
+                roles::DATASTORE => format!("https://{control_plane}:2379"),
+                roles::APISERVER | roles::APISERVER_PORT => format!("https://{control_plane}:6443"),
+                _ => format!("http://{control_plane}:8080"),
+            };
+            ctx = ctx.endpoint(role, &url).filled_by(role, "somebody");
+        }
+        ctx
+    }
+
+    /// Its root directory.
+    pub(super) fn root(self) -> String {
+        format!("/srv/{}/root", self.word)
+    }
+
+    /// Where its binaries lie.
+    pub(super) fn binaries(self) -> String {
+        format!("/opt/{}/bin", self.word)
+    }
+
+    /// What of it can't be anywhere else.
+    pub(super) fn marks(self) -> [&'static str; 2] {
+        [self.word, self.net]
+    }
+
+    /// Whether an address is one of the cluster's, or loopback.
+    pub(super) fn owns(self, host: &str) -> bool {
+        host.starts_with(self.net) || host.starts_with("127.") || host == "[::1]" || host == "localhost"
+    }
+}
+
+/// What commands of hooks leave.
+pub(super) fn failing() -> Output {
+    Output::new(1, "", "the conformance kit lets this command fail")
+}
+
+/// The last part of a command's program.
+pub(super) fn program_name(command: &Command) -> &str {
+    command.program.rsplit('/').next().unwrap_or_default()
+}
