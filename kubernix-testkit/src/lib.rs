@@ -26,6 +26,8 @@
 
 mod context;
 pub mod kit;
+#[cfg(feature = "live")]
+pub mod live;
 mod scoped;
 
 pub use context::FakeContext;

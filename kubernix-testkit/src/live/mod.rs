@@ -1,0 +1,107 @@
+//! Checks of a role that runs: what answers at its endpoint has to do what those who need the role expect of it.
+//!
+//! They talk to a real thing, change it, and leave it as they found it. This module must not know which component fills the
+//! role, nor how it was started.
+
+mod call;
+mod cri;
+mod cri_messages;
+mod datastore;
+mod etcd_messages;
+
+use crate::kit::{CheckResult, Outcome};
+use kubernix_core::roles;
+use std::future::Future;
+use std::time::Duration;
+
+/// How long one check may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Where a role answers, and how it is spoken to.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// The role's endpoint: `https://IP:PORT` or `unix://PATH`.
+    pub url: String,
+    /// The CA that signed the server's certificate, PEM. For `https`.
+    pub ca: String,
+    /// The client's certificate, PEM.
+    pub cert: String,
+    /// Its key, PEM.
+    pub key: String,
+    /// An image that the runtime holds and whose program waits for its end, such as the pause image. For `cri`.
+    pub image: String,
+}
+
+/// The ids of a role's checks, in order; none for roles that aren't looked at.
+pub fn checks(role: &str) -> &'static [&'static str] {
+    match role {
+        roles::CRI => &cri::IDS,
+        roles::DATASTORE => &datastore::IDS,
+        _ => &[],
+    }
+}
+
+/// Runs the checks of a role; none for roles that aren't looked at. Blocks, a minute for each check at the most. One that
+/// builds on another that failed is skipped. Must not be called inside of an asynchronous runtime.
+pub fn check(role: &str, target: &Target) -> Vec<CheckResult> {
+    let ids = checks(role);
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(ids, Vec::new(), Err(format!("can't start: {error}"))),
+    };
+    runtime.block_on(async {
+        let mut passed = Vec::new();
+        let result = match role {
+            roles::CRI => cri::run(target, &mut passed).await,
+            _ => datastore::run(target, &mut passed).await,
+        };
+        end(ids, passed, result)
+    })
+}
+
+/// What a role's checks return: why the one after the last that passed did not.
+type Result<T = (), E = String> = std::result::Result<T, E>;
+
+/// One check: noted where it passes.
+async fn step<T>(passed: &mut Vec<&'static str>, id: &'static str, f: impl Future<Output = Result<T>>) -> Result<T> {
+    let value = tokio::time::timeout(LIMIT, f).await.map_err(|_| format!("not done within {LIMIT:?}"))??;
+    passed.push(id);
+    Ok(value)
+}
+
+/// The check after the last that passed is the one that failed.
+fn end(ids: &[&'static str], passed: Vec<&'static str>, result: Result) -> Vec<CheckResult> {
+    let mut why = result.err();
+    let outcome = |id: &&'static str| {
+        if passed.contains(id) {
+            return Outcome::Passed;
+        }
+        match why.take() {
+            Some(why) => Outcome::Failed { why },
+            None => Outcome::Skipped { why: "one before it failed".into() },
+        }
+    };
+    let outcomes: Vec<_> = ids.iter().map(outcome).collect();
+    ids.iter().zip(outcomes).map(|(id, outcome)| CheckResult { id, outcome }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nothing_answers_fails_at_the_first_check_and_skips_the_rest() {
+        let dir = std::env::temp_dir();
+        let nowhere = Target { url: format!("unix://{}/kubernix-no-such.sock", dir.display()), ..Target::default() };
+        for role in [roles::CRI, roles::DATASTORE] {
+            let results = check(role, &nowhere);
+            assert_eq!(results.iter().map(|result| result.id).collect::<Vec<_>>(), checks(role));
+            assert!(matches!(results[0].outcome, Outcome::Failed { .. }), "{results:?}");
+            assert!(results[1..].iter().all(|result| matches!(result.outcome, Outcome::Skipped { .. })), "{results:?}");
+        }
+        assert_eq!(check("dns", &nowhere), []);
+    }
+}
