@@ -29,7 +29,7 @@ fn defects_are_caught_over_the_boundary() {
     for (name, wanted) in SAMPLES {
         let path = library(name);
         let make = move || Ok(load(&path).map_err(|error| Error::from_std(&error))?.handle);
-        let limit = Duration::from_secs(if name.contains("hang") { 1 } else { 30 });
+        let limit = Duration::from_secs(if name.contains("hang") { 3 } else { 30 });
         let report = kit::check(&Subject::new(make).limit(limit));
         assert_eq!(report.failed(), wanted, "{name}:\n{report}");
     }

@@ -12,6 +12,10 @@ use crate::FakeContext;
 use kubernix_core::abi::{Description, Handle};
 use kubernix_core::{Error, ErrorKind, Result};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long making an instance may take: a library may be loaded for it, and its layout checked.
+const MAKING: Duration = Duration::from_secs(30);
 
 /// A plan, and the context that it was made for.
 #[derive(Clone)]
@@ -51,7 +55,7 @@ impl Bench {
     /// Another instance.
     pub(super) fn make(&mut self) -> Result<Arc<Handle>, Stop> {
         let make = self.subject.make.clone();
-        match watch::start(move || make()).end(self.subject.limit) {
+        match watch::start(move || make()).end(MAKING) {
             Ok((Ok(handle), _)) => {
                 let handle = Arc::new(handle);
                 self.instances.push(handle.clone());
