@@ -60,8 +60,9 @@ pub fn check(path: &Path) -> Result<(), ElfError> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut header = [0; 64];
-    if file.read_exact(&mut header).is_err() {
-        return Err(ElfError::NotElf(" (too short)"));
+    match file.read_exact(&mut header) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ElfError::NotElf(" (too short)")),
+        other => other?,
     }
     let half = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
     if header[..4] != *b"\x7fELF" {

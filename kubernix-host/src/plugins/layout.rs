@@ -31,7 +31,7 @@ fn told(errors: &AbiInstabilityErrors, plugin_is_older: bool) -> Vec<String> {
             TLFieldOrFunction::Field(field) => field.name().to_string(),
             TLFieldOrFunction::Function(function) => function.name.to_string(),
         });
-        let way = names.collect::<Vec<_>>().join(".");
+        let way = way(names);
         let type_name = error.stack_trace.iter().rev().find_map(|step| match &step.found {
             TLFieldOrFunction::Field(field) => Some(field.layout().full_type().to_string()),
             TLFieldOrFunction::Function(_) => None,
@@ -50,6 +50,19 @@ fn told(errors: &AbiInstabilityErrors, plugin_is_older: bool) -> Vec<String> {
         all.push(format!("and {more} more"));
     }
     all
+}
+
+/// The names that lead to a type, without abi_stable's own steps in between: it counts fields that have no name, has
+/// words for what a function returns, names a function once more, and puts a comma behind parameters.
+fn way(names: impl Iterator<Item = String>) -> String {
+    let mut way: Vec<String> = Vec::new();
+    for name in names.map(|name| name.trim_end_matches(',').to_owned()) {
+        let numbered = name.strip_prefix("field_").unwrap_or(&name).bytes().all(|byte| byte.is_ascii_digit());
+        if !numbered && !name.starts_with("__") && way.last() != Some(&name) {
+            way.push(name);
+        }
+    }
+    if way.is_empty() { "its root".to_owned() } else { way.join(".") }
 }
 
 /// One difference, with both sides.
@@ -73,5 +86,18 @@ fn one(difference: &AbiInstability, plugin_is_older: bool) -> String {
         AbiInstability::UnexpectedField(x) => sides("field", x.expected.name().to_string(), x.found.name().to_string()),
         AbiInstability::UnexpectedVariant(x) => sides("variant", x.expected.to_string(), x.found.to_string()),
         other => format!("{other:?}").chars().take(80).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_a_type_has_the_names_that_people_gave() {
+        let names = |names: &[&str]| way(names.iter().map(ToString::to_string));
+        assert_eq!(names(&["0", "log", "log", "record,", "0"]), "log.record");
+        assert_eq!(names(&["component", "__returns", "field_0", "obj"]), "component.obj");
+        assert_eq!(names(&["0"]), "its root");
     }
 }

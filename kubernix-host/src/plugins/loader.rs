@@ -12,7 +12,13 @@ use abi_stable::sabi_types::VersionNumber;
 use kubernix_core::abi::{Handle, PluginRef, host_log};
 use kubernix_core::{Error, abi_stable};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Which file (device, inode) each loaded header came from, by the header's address.
+static FILES: Mutex<BTreeMap<usize, (u64, u64)>> = Mutex::new(BTreeMap::new());
 
 /// A component that came out of a file.
 pub struct Loaded {
@@ -75,6 +81,9 @@ pub enum LoadProblem {
         /// What differs.
         differences: Vec<String>,
     },
+    /// It was loaded before, and is another file now. The dynamic linker goes by the path and would return the old one.
+    #[error("was replaced after this process loaded it: what is loaded stays until the process ends, so restart it")]
+    Replaced,
     /// It was loaded and doesn't work.
     #[error("doesn't start: {0}")]
     Broken(String),
@@ -89,6 +98,8 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
 }
 
 fn try_load(path: &Path) -> Result<Loaded, LoadProblem> {
+    // A bare name would be looked for in the system's directories.
+    let path = &std::path::absolute(path).map_err(ElfError::from)?;
     elf::check(path)?;
     let header = header(path)?.upgrade().map_err(|error| match error {
         LibraryError::InvalidAbiHeader(theirs) => {
@@ -126,16 +137,19 @@ fn try_load(path: &Path) -> Result<Loaded, LoadProblem> {
 
 /// The header that every plugin exports. All symbols are bound at once: what is missing is said now, and by name.
 fn header(path: &Path) -> Result<AbiHeaderRef, LoadProblem> {
+    let file = std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).map_err(ElfError::from)?;
     // SAFETY: this runs the library's initialisers, as the user who installed it wants; `elf::check` kept out what would
     // end this process, and the caller what others could have written.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
     let library = library.map_err(|error| LoadProblem::Linker(said(&error, path)))?;
     // SAFETY: under this name abi_stable's headers lie, whose first part, all that is read before `upgrade`, never changes.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) };
-    let header = header.map(|symbol| *symbol).map_err(|_| LoadProblem::NoHeader);
+    let header = header.map(|symbol| (*symbol, symbol.as_raw_ptr().addr())).map_err(|_| LoadProblem::NoHeader);
     // Components point into it for as long as this process lives.
     std::mem::forget(library);
-    header
+    let (header, address) = header?;
+    let mut known = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    if *known.entry(address).or_insert(file) == file { Ok(header) } else { Err(LoadProblem::Replaced) }
 }
 
 /// What the dynamic linker said, without the path, which comes first anyway.
