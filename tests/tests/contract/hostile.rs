@@ -1,0 +1,170 @@
+//! Files that are no plugins, or not whole ones: each is refused with a text that says why, and the host goes on with the others.
+
+use crate::workshop::{Workshop, compiled};
+use kubernix_core::abi_stable::library::AbiHeader;
+use kubernix_host::plugins::load;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+
+/// Loads a file that can't be loaded, and then one that can.
+#[track_caller]
+fn refusal(path: &Path) -> String {
+    let error = load(path).map(|loaded| loaded.version).expect_err("it can't be loaded").to_string();
+    let loaded = load(&Workshop::open().sample("rogue")).expect("the host goes on with the others");
+    assert_eq!(loaded.handle.describe().expect("it answers").name, "rogue");
+    // The path comes first, so that a list of many can be read.
+    let told = error.strip_prefix(&format!("{}: ", path.display()));
+    told.unwrap_or_else(|| panic!("{error} doesn't begin with its path")).to_owned()
+}
+
+/// A file of this content, each under a name of its own.
+fn file(folder: &TempDir, content: &[u8]) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let path = folder.path().join(format!("libhostile{}.so", NEXT.fetch_add(1, Ordering::Relaxed)));
+    fs::write(&path, content).expect("a file");
+    path
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn rogue() -> Vec<u8> {
+    fs::read(Workshop::open().sample("rogue")).expect("a plugin")
+}
+
+#[test]
+fn what_is_no_library_for_this_machine_is_refused() {
+    let folder = folder();
+    let (ours, other) = if cfg!(target_arch = "aarch64") { (183, 62) } else { (62, 183) };
+    let with = |at: usize, bytes: &[u8]| {
+        let mut content = rogue();
+        content[at..at + bytes.len()].copy_from_slice(bytes);
+        content
+    };
+    for (content, told) in [
+        (Vec::new(), "not an ELF file (too short)".to_owned()),
+        (b"#!/bin/sh\n".to_vec(), "not an ELF file (too short)".to_owned()),
+        (b"name = \"plugin\"\n".repeat(20), "not an ELF file".to_owned()),
+        (with(18, &[other, 0]), format!("built for another CPU (ELF machine {other}, this host is {ours})")),
+        (with(4, &[1]), "not a 64-bit little-endian ELF file".to_owned()),
+        (with(5, &[2]), "not a 64-bit little-endian ELF file".to_owned()),
+        (with(54, &[0; 4]), "its program headers are broken".to_owned()),
+    ] {
+        assert_eq!(refusal(&file(&folder, &content)), told);
+    }
+    assert_eq!(refusal(folder.path()), "can't be read: Is a directory (os error 21)");
+    assert_eq!(refusal(&folder.path().join("none.so")), "can't be read: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_refused_wherever_it_was_cut() {
+    let folder = folder();
+    let content = rogue();
+    let mut refused = 0;
+    // Cut within its pages, the dynamic linker would end this process with SIGBUS.
+    for part in 1..32 {
+        let length = content.len() * part / 32;
+        let path = file(&folder, &content[..length]);
+        match load(&path) {
+            Err(error) => {
+                let told = format!("{}: cut off: {length} bytes, segment ", path.display());
+                assert!(error.to_string().starts_with(&told), "{error}");
+                refused += 1;
+            }
+            // Behind the last segment lie tables that only debuggers read.
+            Ok(loaded) => assert_eq!(loaded.handle.describe().expect("it answers").name, "rogue"),
+        }
+    }
+    assert!(refused > 16, "only {refused} of 31 were refused");
+    for (length, told) in [
+        (10, "not an ELF file (too short)"),
+        (63, "not an ELF file (too short)"),
+        (64, "cut off: 64 bytes, segment 0 ends at "),
+    ] {
+        let refused = refusal(&file(&folder, &content[..length]));
+        assert!(refused.starts_with(told), "{refused}");
+    }
+}
+
+#[test]
+fn programs_and_libraries_that_are_no_plugins_are_refused() {
+    let program = compiled("program.c", &["-no-pie"], "program");
+    assert_eq!(refusal(&program), "not a shared object (ELF type 2)");
+    let object = compiled("library.c", &["-c"], "library.o");
+    assert_eq!(refusal(&object), "not a shared object (ELF type 1)");
+    // Only the dynamic linker can tell it from a library.
+    let movable = refusal(&compiled("program.c", &["-pie", "-fPIE"], "movable"));
+    assert!(movable.starts_with("can't be loaded: "), "{movable}");
+    let library = compiled("library.c", &["-shared", "-fPIC"], "liblibrary.so");
+    assert_eq!(refusal(&library), "is a shared library but not a plugin (it exports no plugin header)");
+}
+
+#[test]
+fn what_is_missing_is_named_even_where_it_would_be_bound_late() {
+    let arguments = ["-shared", "-fPIC", "-Wl,-z,lazy"];
+    let refused = refusal(&compiled("undefined.c", &arguments, "libundefined.so"));
+    assert_eq!(refused, "can't be loaded: undefined symbol: nowhere_to_be_found");
+    let arguments = ["-shared", "-fPIC", "-Wl,--no-as-needed", "-L.", "-l:libneeded-by-hostile.so"];
+    let folder = folder();
+    let needed =
+        compiled("library.c", &["-shared", "-fPIC", "-Wl,-soname,libneeded-by-hostile.so"], "libneeded-by-hostile.so");
+    let beside = format!("-L{}", needed.parent().expect("a folder").display());
+    let arguments = arguments.map(|argument| if argument == "-L." { beside.as_str() } else { argument });
+    let library = compiled("library.c", &arguments, "libneeds.so");
+    let moved = folder.path().join("libneeds.so");
+    fs::copy(library, &moved).expect("a copy");
+    let refused = refusal(&moved);
+    assert!(
+        refused.starts_with("can't be loaded: libneeded-by-hostile.so: cannot open shared object file"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn plugins_of_others_are_refused() {
+    assert_eq!(refusal(&Workshop::open().sample("other")), "is a plugin of another program (editor)");
+    let ours = AbiHeader::VALUE;
+    let content = rogue();
+    let at = content.windows(32).position(|window| *window == ours.magic_string).expect("a header");
+    let folder = folder();
+    for (major, minor) in [(ours.abi_major, ours.abi_minor - 1), (ours.abi_major + 1, 0)] {
+        let mut content = content.clone();
+        content[at + 32..at + 36].copy_from_slice(&major.to_ne_bytes());
+        content[at + 36..at + 40].copy_from_slice(&minor.to_ne_bytes());
+        let expected =
+            format!("built with abi_stable ABI {major}.{minor}, this host needs {}.{}", ours.abi_major, ours.abi_minor);
+        assert_eq!(refusal(&file(&folder, &content)), expected);
+    }
+}
+
+#[test]
+fn a_constructor_that_panics_is_an_error_of_its_file() {
+    assert_eq!(refusal(&Workshop::open().sample("stillborn")), "doesn't start: `component` panicked: not today");
+}
+
+#[test]
+fn a_copy_is_an_instance_of_its_own_under_the_same_name() {
+    let folder = folder();
+    let copy = load(&file(&folder, &rogue())).expect("a copy loads");
+    let original = load(&Workshop::open().sample("rogue")).expect("as does the original");
+    // Whoever registers both can tell by their names, which is why names are unique.
+    let names = [copy, original].map(|loaded| loaded.handle.describe().expect("it answers").name);
+    assert_eq!(names, ["rogue", "rogue"]);
+}
+
+#[test]
+fn a_file_that_was_replaced_is_not_taken_for_the_one_that_is_loaded() {
+    let folder = folder();
+    let path = file(&folder, &rogue());
+    assert!(load(&path).and_then(|_| load(&path)).is_ok(), "the same file again");
+    let new = folder.path().join("new");
+    fs::copy(Workshop::open().sample("stillborn"), &new).expect("another plugin");
+    fs::rename(&new, &path).expect("in its place");
+    assert_eq!(
+        refusal(&path),
+        "was replaced after this process loaded it: what is loaded stays until the process ends, so restart it"
+    );
+}
