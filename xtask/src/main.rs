@@ -6,6 +6,7 @@
 
 mod bench;
 mod cluster;
+mod contract;
 mod plugin;
 mod run;
 mod test;
@@ -31,6 +32,8 @@ enum Task {
     Cluster(cluster::Args),
     /// Build components of this checkout as plugins: `plugin build crio`.
     Plugin(plugin::Args),
+    /// Keep what was released of the contract between hosts and plugins.
+    Contract(contract::Args),
     /// Run everything that has to hold before a change lands.
     Test(test::Args),
     /// Check the invariants that ARCHITECTURE.md promises and no compiler knows.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Cluster(args) => cluster::run(&args),
         Task::Plugin(args) => plugin::run(&args),
+        Task::Contract(args) => contract::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),
         Task::Bench(args) => bench::run(&args),

@@ -13,6 +13,8 @@ use std::process::{Command, Stdio};
 pub struct Package {
     /// Its name.
     pub name: String,
+    /// `MAJOR.MINOR.PATCH`.
+    pub version: String,
     /// Its folder below the workspace's root: `components/etcd`.
     pub folder: String,
     /// What it depends on, by name; true for dependencies that only its tests have.
@@ -121,6 +123,7 @@ impl Package {
         let is_test = |target: &&Value| list(target, "kind").any(|kind| kind == "test");
         Ok(Self {
             name: text(package, "name")?.to_owned(),
+            version: text(package, "version")?.to_owned(),
             folder: folder.context("a member lies outside the workspace")?.to_string_lossy().into_owned(),
             dependencies: list(package, "dependencies").map(dependency).collect::<Result<_>>()?,
             tests: list(package, "targets")
@@ -194,14 +197,14 @@ mod tests {
         let metadata = serde_json::json!({
             "workspace_root": "/w", "target_directory": "/w/target",
             "packages": [{
-                "name": "kubernix-etcd", "manifest_path": "/w/components/etcd/Cargo.toml",
+                "name": "kubernix-etcd", "version": "1.2.3", "manifest_path": "/w/components/etcd/Cargo.toml",
                 "dependencies": [{ "name": "kubernix-core", "kind": null }, { "name": "kubernix-testkit", "kind": "dev" }],
                 "targets": [{ "kind": ["lib"], "name": "kubernix_etcd" }, { "kind": ["test"], "name": "plan" }],
             }],
         });
         let workspace = Workspace::parse(&metadata).unwrap();
         let etcd = workspace.package("kubernix-etcd").unwrap();
-        assert_eq!(etcd.folder, "components/etcd");
+        assert_eq!((etcd.folder.as_str(), etcd.version.as_str()), ("components/etcd", "1.2.3"));
         assert_eq!(etcd.dependencies, [("kubernix-core".to_owned(), false), ("kubernix-testkit".to_owned(), true)]);
         assert_eq!(etcd.tests, ["plan"]);
         assert!(workspace.package("other").unwrap_err().to_string().contains("`other`"));

@@ -13,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 const TESTS: &str = "kubernix-tests";
 /// Its test of the dry-run plans, which needs neither root nor binaries.
 const GOLDENS: &str = "plan";
+/// Its test of the contract over its ages, which needs neither root nor clusters.
+const CONTRACT: &str = "contract";
 
 /// A step.
 pub struct Step {
@@ -55,6 +57,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "clippy", about: "no warning", needs: None, tests: false, run: clippy },
     Step { name: "tidy", about: "the invariants hold", needs: None, tests: false, run: check_tidy },
     Step { name: "unit", about: "unit and doc tests", needs: None, tests: true, run: unit },
+    Step { name: "contract", about: "old and new plugins, and hostile ones", needs: None, tests: true, run: contract },
     Step { name: "build", about: "`kubernix` in release mode", needs: None, tests: false, run: build },
     Step { name: "goldens", about: "plans are what they were", needs: Some("build"), tests: true, run: goldens },
     Step { name: "toolchain", about: "the cluster's binaries", needs: Some("build"), tests: false, run: toolchain },
@@ -84,6 +87,11 @@ fn check_tidy(workspace: &Workspace, log: &Path) -> Result<Outcome> {
 
 fn unit(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     let mut test = cargo_test(workspace, &["--workspace", "--exclude", TESTS]);
+    counted(&mut test, log, |_| false)
+}
+
+fn contract(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    let mut test = cargo_test(workspace, &["--package", TESTS, "--test", CONTRACT]);
     counted(&mut test, log, |_| false)
 }
 
@@ -119,7 +127,7 @@ fn toolchain(workspace: &Workspace, log: &Path) -> Result<Outcome> {
 
 fn e2e(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     let mut test = cargo_test(workspace, &["--package", TESTS]);
-    for name in workspace.package(TESTS)?.tests.iter().filter(|name| *name != GOLDENS) {
+    for name in workspace.package(TESTS)?.tests.iter().filter(|name| *name != GOLDENS && *name != CONTRACT) {
         test.args(["--test", name]);
     }
     // One cluster at a time, but where a test boots several: two cores are few, and a test that fails leaves a clear log.

@@ -94,6 +94,7 @@ mod tests {
     fn package(folder: &str, dependencies: &[(&str, bool)]) -> Package {
         Package {
             name: folder.replace("components/", "kubernix-"),
+            version: "1.0.0".to_owned(),
             folder: folder.to_owned(),
             dependencies: dependencies.iter().map(|(name, dev)| ((*name).to_owned(), *dev)).collect(),
             tests: Vec::new(),
