@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let target = workspace.scratch("contract")?;
     // Refuses what isn't committed, so that the package says which commit it is.
     let mut package = run::cargo();
-    package.args(["package", "--locked", "--no-verify", "--package", CONTRACT, "--target-dir"]);
+    package.args(["package", "--locked", "--offline", "--no-verify", "--package", CONTRACT, "--target-dir"]);
     run::checked(package.arg(&target).current_dir(&workspace.root))?;
     let made = target.join("package").join(&name);
     std::fs::copy(&made, &kept).with_context(|| format!("can't copy {} to {}", made.display(), kept.display()))?;
