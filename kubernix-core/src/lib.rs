@@ -53,7 +53,7 @@ pub use plan::{Directory, Endpoint, File, Manifest, Plan};
 pub use planner::Planner;
 pub use probe::{Probe, ProbeKind};
 pub use process::{Command, Process, Restart};
-pub use text::{is_name, quote};
+pub use text::{is_name, quote, shell_quote};
 pub use types::{Phase, Requirement, Role, Scope, Wait, facts, roles};
 
 /// The version of this contract, `MAJOR.MINOR.PATCH`: what a plugin says it was built for.

@@ -2,6 +2,11 @@
 
 use std::fmt::Write;
 
+/// A string as one word of a POSIX shell's script.
+pub fn shell_quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// A string as a double-quoted literal that JSON, TOML and YAML all read back as the same text.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
@@ -49,5 +54,11 @@ mod tests {
         assert_eq!(quote(r#"/a "b"\c"#), r#""/a \"b\"\\c""#);
         assert_eq!(quote("a\nb\u{1}\u{7f}ä"), "\"a\\nb\\u0001\\u007fä\"");
         assert_eq!(quote(""), "\"\"");
+    }
+
+    #[test]
+    fn a_word_of_a_script_stays_one() {
+        assert_eq!(shell_quote("/a b/$c"), "'/a b/$c'");
+        assert_eq!(shell_quote("it's"), r"'it'\''s'");
     }
 }

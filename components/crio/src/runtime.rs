@@ -1,7 +1,7 @@
 //! Which OCI runtime CRI-O calls, and through what. It must not know CRI-O's configuration.
 
 use crate::layout::Layout;
-use kubernix_core::{Context, Error, Result, facts};
+use kubernix_core::{Context, Error, Result, facts, shell_quote};
 
 /// The OCI runtime that CRI-O calls: its name, and the path.
 pub(crate) fn runtime(ctx: &Context<'_>, layout: &Layout) -> Result<(String, String)> {
@@ -44,9 +44,4 @@ pub(crate) fn wrapper(ctx: &Context<'_>) -> Result<Option<String>> {
 exec {kubernix} oci-runtime-shim {program} \"$@\"
 "
     )))
-}
-
-/// A word of a shell script.
-fn shell_quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -4,8 +4,8 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, quote,
-    roles,
+    Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
+    Role, Scope, quote, roles, shell_quote,
 };
 use std::fmt::Write;
 
@@ -67,12 +67,31 @@ impl Component for Proxy {
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let config = format!("{}/config.yaml", ctx.dir());
         plan.file(&config, config_file(ctx)?)?;
-        // Its rules go with the node's network namespace: nothing to wait for.
-        plan.process(
-            Process::new("kube-proxy", ctx.executable("kube-proxy")?).flags([("config", config)]).stop(15, 1_000),
-        )?;
+        let mut process = Process::new("kube-proxy", ctx.executable("kube-proxy")?).flags([("config", config)]);
+        if ctx.parameter("mode")? == MODES[0] {
+            // Where it finds iptables it first takes back, by some 40 runs, what another mode may have left. None did: see
+            // `before_stop`.
+            let (bin, nft) = (format!("{}/bin", ctx.dir()), shell_quote(&ctx.executable("nft")?));
+            plan.script(format!("{bin}/nft"), format!("#!/bin/sh\nexec {nft} \"$@\"\n"))?;
+            process = process.env("PATH", bin);
+        }
+        plan.process(process.stop(15, 1_000))?;
         let url = format!("http://{}:{HEALTH_PORT}", ctx.node().ip);
         plan.provide(roles::PROXY, &url, Probe::http(format!("{url}/healthz")))
+    }
+
+    /// Rules of nftables mode go with the node's network namespace, or the next kube-proxy takes them over. Those of other modes
+    /// would stay beside the next one's, if that uses another.
+    fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
+        if ctx.parameter("mode")? == MODES[0] {
+            return Ok(());
+        }
+        let output = ctx.run(&Command::new(ctx.executable("kube-proxy")?, ["--cleanup"]))?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let said = output.stderr.trim();
+        Err(Error::new(ErrorKind::COMMAND, format!("kube-proxy --cleanup exited with {}: {said}", output.code)))
     }
 }
 
@@ -137,8 +156,8 @@ fn feature_gates(text: &str) -> Result<Vec<(&str, bool)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kubernix_core::Node;
-    use kubernix_testkit::{FakeContext, assert_pure, file, plan};
+    use kubernix_core::{Node, Output};
+    use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, plan};
 
     #[test]
     fn it_conforms() {
@@ -160,6 +179,31 @@ mod tests {
             assert!(config.contains(wanted), "{wanted} is not in {config}");
         }
         assert_eq!(plan.provides[0].probe, Probe::http("http://10.7.192.5:10256/healthz"));
+    }
+
+    #[test]
+    fn only_the_modes_that_use_iptables_find_it() {
+        let nftables = assert_pure(&Proxy::component(), &FakeContext::new());
+        let process = &nftables.processes[0];
+        let script = nftables.files.iter().find(|file| file.path.ends_with("/bin/nft")).unwrap();
+        assert_eq!(process.env.get("PATH").map(String::as_str), script.path.strip_suffix("/nft"));
+        let wanted = "#!/bin/sh\nexec '/opt/bin/nft' \"$@\"\n";
+        assert_eq!((script.mode, &*script.content), (0o700, wanted));
+        let iptables = assert_pure(&Proxy::component(), &FakeContext::new().parameter("mode", "iptables"));
+        assert!(iptables.processes[0].env.is_empty(), "{:?}", iptables.processes[0].env);
+    }
+
+    #[test]
+    fn rules_of_other_modes_are_taken_back_at_the_end() {
+        let plain = FakeContext::new();
+        before_stop(&Proxy::component(), &plain).unwrap();
+        assert!(plain.commands().is_empty());
+        let iptables = FakeContext::new().parameter("mode", "iptables");
+        before_stop(&Proxy::component(), &iptables).unwrap();
+        assert_eq!(iptables.commands()[0].args, ["--cleanup"]);
+        let failing = FakeContext::new().parameter("mode", "ipvs").output(Output::new(1, "", "no such device\n"));
+        let error = before_stop(&Proxy::component(), &failing).unwrap_err();
+        assert!(error.to_string().contains("kube-proxy --cleanup exited with 1: no such device"), "{error}");
     }
 
     #[test]

@@ -193,4 +193,15 @@ mod tests {
             "{error}"
         );
     }
+
+    #[tokio::test]
+    async fn a_server_of_another_cluster_is_not_waited_for() {
+        let (socket, url) = Server::reserve();
+        let _server = Server::start(socket, &Authority::new(), |_| answer(200, "{}"));
+        let api = Api::connect(&url, &Authority::new().client("admin")).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let nothing = manifest("{apiVersion: v1, kind: Namespace, metadata: {name: a}}");
+        let error = api.apply(&nothing, deadline).await.unwrap_err().to_string();
+        assert!(error.contains("certificate is not trusted"), "{error}");
+    }
 }

@@ -1,13 +1,14 @@
 //! The way up: every instance as soon as what it needs is there, then the host's own last steps.
 
 use super::instance::Live;
+use super::steps::{DEFAULT_NAMESPACE, PAUSE_IMAGE, STEPS};
 use super::supervise::Patience;
 use super::{BootFailure, Cluster, InstanceState, StartFailure};
 use crate::api::Api;
 use crate::events::Event;
 use crate::graph::Environment;
 use crate::probe::{Prober, TlsFiles};
-use crate::process::{Launch, set_nice};
+use crate::process::Launch;
 use crate::root::{Root, Written, write_managed};
 use kubernix_core::{Role, roles};
 use std::fs::{self, DirBuilder};
@@ -17,16 +18,6 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// The host's own steps, as they read in the timeline.
-pub(super) const PAUSE_IMAGE: &str = "pause image";
-pub(super) const SERVICE_ACCOUNT: &str = "default service account";
-/// The host's own steps, each with the role that it can't do without.
-const STEPS: &[(&str, &str)] = &[(PAUSE_IMAGE, roles::CRI), (SERVICE_ACCOUNT, roles::CONTROLLER_MANAGER)];
-/// Nice value, while a cluster boots, of what nothing else waits for: on few cores, the rest is sooner ready for it.
-const PATIENT: i32 = 10;
-/// Nice value of everything afterwards.
-const USUAL: i32 = 0;
 
 impl Cluster {
     /// Brings everything up.
@@ -45,7 +36,7 @@ impl Cluster {
         let steps = async {
             tokio::try_join!(
                 self.load_needed_images(root),
-                self.wait_service_account(deadline),
+                self.open_default_namespace(deadline),
                 self.apply_manifests(&all, deadline)
             )
         };
@@ -71,24 +62,6 @@ impl Cluster {
             result.map_err(|source| BootFailure::Instance { instance: live.name().into(), source: Box::new(source) })
         });
         futures_util::future::try_join_all(started).await.map(drop)
-    }
-
-    /// From now on nobody has to let others go first.
-    pub(super) fn end_patience(&self, instances: &[Rc<Live>]) {
-        for live in instances {
-            live.processes.borrow().iter().for_each(|running| set_nice(running, USUAL));
-        }
-    }
-
-    /// Whether something of the boot can't go on before this instance: another instance, or a step of the host's own.
-    fn is_waited_for(&self, live: &Rc<Live>) -> bool {
-        let by_step = live
-            .planned
-            .plan
-            .provides
-            .iter()
-            .any(|endpoint| STEPS.iter().any(|(_, role)| endpoint.role.as_str() == *role));
-        by_step || self.instances().iter().any(|other| other.needs(live))
     }
 
     fn announce(&self) {
@@ -128,14 +101,13 @@ impl Cluster {
             let failed = |source| StartFailure::Spawn { process: process.name.clone(), source };
             live.processes.borrow_mut().push(spawned.map_err(failed)?);
         }
-        if !self.is_waited_for(live) {
-            live.processes.borrow().iter().for_each(|running| set_nice(running, PATIENT));
-        }
+        self.started(live);
         live.set(InstanceState::Starting);
         self.emit(Event::Started { instance: live.name().into() });
         self.probe_all(prober, live, Patience::Until(deadline)).await?;
         live.set(InstanceState::Ready);
         self.emit(Event::Ready { instance: live.name().into() });
+        self.no_longer_waited_for(live);
         for slot in 0..live.processes.borrow().len() {
             tokio::task::spawn_local(self.clone().supervise(live.clone(), slot));
         }
@@ -204,36 +176,6 @@ impl Cluster {
         })
     }
 
-    async fn wait_service_account(&self, deadline: Instant) -> Result<(), BootFailure> {
-        let failed = |why| BootFailure::Step { step: SERVICE_ACCOUNT.into(), why, late: Instant::now() >= deadline };
-        let Some(maker) = self.provider(roles::CONTROLLER_MANAGER) else { return Ok(()) };
-        let Some(api) = self.api().map_err(failed)? else { return Ok(()) };
-        self.board.wait(&maker.planned.at(&Role::new(roles::CONTROLLER_MANAGER))).await;
-        self.emit(Event::Started { instance: SERVICE_ACCOUNT.into() });
-        api.wait_default_service_account(deadline).await.map_err(|error| failed(error.to_string()))?;
-        self.emit(Event::Ready { instance: SERVICE_ACCOUNT.into() });
-        Ok(())
-    }
-
-    /// Applies what components want of the API, as soon as it is ready.
-    pub(super) async fn apply_manifests(&self, instances: &[Rc<Live>], deadline: Instant) -> Result<(), BootFailure> {
-        for live in instances.iter().filter(|live| !live.planned.plan.manifests.is_empty()) {
-            let failed = |why| BootFailure::Step {
-                step: format!("manifests of {}", live.name()),
-                why,
-                late: Instant::now() >= deadline,
-            };
-            let (Some(server), Some(api)) = (self.provider(roles::APISERVER), self.api().map_err(failed)?) else {
-                return Err(failed("the cluster has no API server".into()));
-            };
-            self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
-            for manifest in &live.planned.plan.manifests {
-                api.apply(manifest, deadline).await.map_err(|error| failed(error.to_string()))?;
-            }
-        }
-        Ok(())
-    }
-
     /// The instances that aren't ready.
     pub(super) fn late(&self) -> Vec<Rc<Live>> {
         self.instances().into_iter().filter(|live| live.state() != InstanceState::Ready).collect()
@@ -243,7 +185,7 @@ impl Cluster {
         let mut waiting: Vec<String> =
             self.late().iter().map(|live| format!("{} ({})", live.name(), live.state())).collect();
         if waiting.is_empty() {
-            waiting.push(format!("{PAUSE_IMAGE} or {SERVICE_ACCOUNT}"));
+            waiting.push(format!("{PAUSE_IMAGE} or {DEFAULT_NAMESPACE}"));
         }
         BootFailure::TimedOut { waiting }
     }

@@ -1,7 +1,7 @@
 //! Images without a registry: made by the host, imported in the runtime component's own way.
 
-use super::boot::PAUSE_IMAGE as STEP;
 use super::instance::Live;
+use super::steps::PAUSE_IMAGE as STEP;
 use super::{BootFailure, Cluster};
 use crate::cri;
 use crate::events::Event;

@@ -9,9 +9,11 @@ mod change;
 mod failure;
 mod images;
 mod instance;
+mod priority;
 mod run;
 mod shutdown;
 mod state;
+mod steps;
 mod supervise;
 
 pub use failure::{BootFailure, StartFailure};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::testing::{Authority, Server, answer};
+use kubernix_core::Manifest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::{TcpListener, UnixListener};
@@ -185,5 +186,5 @@ async fn waiting_is_send() {
     });
     let text = waiting.await.unwrap().unwrap_err().to_string();
     assert_eq!(text, "the API server refuses connections: nothing listens there yet");
-    is_send(api.wait_default_service_account(in_ms(1))).await.unwrap_err();
+    is_send(api.apply(&Manifest::new("none", "{}"), in_ms(1))).await.unwrap_err();
 }

@@ -1,10 +1,11 @@
 //! What the command tells of a cluster, and the ways into it.
 
 use crate::fixture::cluster;
-use kubernix_tests::{Background, kubernix, run};
+use kubernix_tests::{Background, kubernix, run, until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// The names of the instances that every cluster has.
 const INSTANCES: [&str; 7] = [
@@ -29,6 +30,41 @@ pub fn the_node_is_ready_in_the_version_that_is_pinned() {
     assert_eq!(ready["status"], "True", "{ready}");
     let version = cluster().kubectl(&["version", "--output", "json"]).ok().json();
     assert_eq!(version["serverVersion"]["gitVersion"], "v1.36.3", "{version}");
+}
+
+/// The host makes it before the controller manager can, so that pods can be made at once.
+pub fn the_default_namespace_is_as_the_controller_manager_makes_any() {
+    let shape = |namespace: &str| {
+        let objects = ["serviceaccount/default", "configmap/kube-root-ca.crt", "--namespace", namespace];
+        let found = cluster().kubectl(&[&["get", "--output", "json"][..], &objects].concat());
+        let objects = found.ok().json()["items"].as_array().expect("two objects").clone();
+        // The annotation tells people what the map is for, and is the controller's own.
+        objects.iter().map(|object| (object["kind"].clone(), object["data"].clone())).collect::<Vec<_>>()
+    };
+    let made = until("the controller manager's own", Duration::from_secs(30), || {
+        let found = cluster().kubectl(&["get", "configmap/kube-root-ca.crt", "--namespace", "kube-public"]);
+        if found.code == 0 { Ok(shape("kube-public")) } else { Err(found.stderr) }
+    });
+    assert_eq!(shape("default"), made);
+    assert!(made[1].1["ca.crt"].as_str().is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")), "{made:?}");
+}
+
+/// While it boots, what isn't waited for runs at a nice value of its own.
+pub fn nobody_lets_others_go_first_any_more() {
+    let status = cluster().running();
+    let mut looked_at = 0;
+    for component in status["components"].as_array().expect("components") {
+        for pid in component["pids"].as_array().expect("pids") {
+            for thread in fs::read_dir(format!("/proc/{pid}/task")).expect("a process that runs").flatten() {
+                let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else { continue };
+                // proc_pid_stat(5): nice is the 19th field, the 17th after the name in parentheses.
+                let nice = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(16));
+                assert_eq!(nice, Some("0"), "{component}: {stat}");
+                looked_at += 1;
+            }
+        }
+    }
+    assert!(looked_at >= INSTANCES.len(), "{status}");
 }
 
 pub fn the_api_is_reached_at_127_0_0_1_alone() {

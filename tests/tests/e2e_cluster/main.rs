@@ -24,6 +24,8 @@ fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     let checks = checks![
         access::the_node_is_ready_in_the_version_that_is_pinned,
+        access::the_default_namespace_is_as_the_controller_manager_makes_any,
+        access::nobody_lets_others_go_first_any_more,
         access::the_api_is_reached_at_127_0_0_1_alone,
         access::keys_and_certificates_are_nobody_elses,
         access::status_and_list_tell_of_the_cluster,
