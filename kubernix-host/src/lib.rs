@@ -2,6 +2,7 @@
 //! namespaces that belongs to the cluster.
 
 pub mod api;
+mod call;
 mod chain;
 pub mod cluster;
 pub mod control;

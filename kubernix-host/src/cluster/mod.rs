@@ -3,7 +3,6 @@
 //! This is the host's side, outside of any sandbox. It brings settings, toolchain, certificates and components together and
 //! hands them to the sandbox; what happens inside is the engine's.
 
-mod call;
 mod change;
 mod error;
 mod facts;
@@ -15,7 +14,7 @@ mod prepare;
 mod status;
 mod up;
 
-pub use call::{Call, quoted};
+pub use crate::call::{Call, quoted};
 pub use error::HostError;
 pub use handle::Cluster;
 pub use status::{ComponentStatus, ListEntry, State, Status, list};

@@ -41,7 +41,10 @@ pub fn take(components: &Components, directory: &Path) -> io::Result<Vec<Snapsho
         // mapped must not change.
         let ending = path.extension().unwrap_or_default().to_string_lossy();
         let copy = directory.join(format!("{}-{}.{ending}", component.name(), &sha256(&content)[..12]));
-        write_atomic(&copy, &content, 0o600).map_err(io::Error::other)?;
+        // Nor the file: a library whose file was replaced isn't loaded again.
+        if !fs::read(&copy).is_ok_and(|there| there == content) {
+            write_atomic(&copy, &content, 0o600).map_err(io::Error::other)?;
+        }
         all.push(Snapshot { source: component.source.clone(), copy, version: component.version.clone() });
     }
     Ok(all)
@@ -77,6 +80,7 @@ pub fn load(snapshots: &[Snapshot]) -> Result<Vec<Arc<Registered>>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     fn component(file: &Path, name: &str) -> Arc<Registered> {
         let text = format!(
@@ -97,6 +101,9 @@ mod tests {
         let first = take(&[component(&a, "one"), component(&b, "two")], &run).unwrap();
         let names: Vec<String> = load(&first).unwrap().iter().map(|one| one.name().to_owned()).collect();
         assert_eq!(names, ["one", "two"]);
+        let inode = |snapshots: &[Snapshot]| fs::metadata(&snapshots[0].copy).unwrap().ino();
+        let again = take(&[component(&a, "one")], &run).unwrap();
+        assert_eq!((&again[0], inode(&again)), (&first[0], inode(&first)), "the same file, and not one like it");
         let changed = component(&a, "one");
         fs::write(&a, fs::read_to_string(&a).unwrap() + "# changed\n").unwrap();
         let second = take(&[changed], &run).unwrap();

@@ -5,6 +5,7 @@ use super::{
     DEFAULT_BOOT_TIMEOUT_S, DEFAULT_CIDR, DEFAULT_NAME, Defaults, Error, Key, Origin, Partial, Resolved, Settings,
 };
 use super::{file, value};
+use crate::call::Call;
 use crate::network::AddressPlan;
 use crate::network::plan::parse_cidr;
 use crate::root::{self, Root, State};
@@ -67,9 +68,10 @@ pub fn resolve_with(
     // The saved file may have been edited; the state is what the cluster was made with.
     let made = state.and_then(|state| state.cidr).or(settled.layers.saved.as_ref().and_then(|saved| saved.cidr));
     if let Some(made) = made.filter(|made| *made != cidr) {
+        let down = Call::new("kubernix", &name, &root).to("down");
         let reason = format!(
-            "certificates, Services and pods in its datastore have addresses of that range; take it down first (`kubernix \
-             down --name {name}`) or choose another --name"
+            "certificates, Services and pods in its datastore have addresses of that range; take it down first (`{down}`) or \
+             choose another --name"
         );
         return Err(fixed("cidr", &name, made.to_string(), cidr.to_string(), origin(), reason));
     }

@@ -169,9 +169,10 @@ fn the_cidr_of_a_cluster_can_not_change() {
     let root = bench.boot(Partial { cidr: cidr("10.99.0.0/20"), ..Partial::default() });
     let refused = |flags, env: &[_]| bench.resolve(flags, env).unwrap_err().to_string();
     let error = refused(Partial { cidr: cidr("10.98.0.0/20"), ..Partial::default() }, &[]);
+    let down = format!("`kubernix down --root {}`", bench.path("state").display());
     let begin =
         "the cidr of cluster `kubernix` is `10.99.0.0/20` and can't become `10.98.0.0/20` (--cidr): certificates, ";
-    assert!(error.starts_with(begin) && error.contains("`kubernix down --name kubernix`"), "{error}");
+    assert!(error.starts_with(begin) && error.contains(&down), "{error}");
     assert!(refused(Partial::default(), &[("KUBERNIX_CIDR", "10.97.0.0/20")]).contains("(KUBERNIX_CIDR)"));
     // Neither by an editor.
     let edited = fs::read_to_string(root.spec_file()).unwrap().replace("10.99.", "10.96.");

@@ -1,6 +1,7 @@
 //! What a user types to do something with a cluster, for the advice in messages: it must work as it reads.
 
 use crate::spec::{DEFAULT_NAME, Defaults};
+use kubernix_core::shell_quote;
 use std::path::{Path, PathBuf};
 
 /// One cluster, as a user names it on the command line.
@@ -49,11 +50,7 @@ impl Call {
 /// One word of a shell; as it is, where that is safe.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=@%,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\\''"))
-    }
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { shell_quote(word) }
 }
 
 #[cfg(test)]
