@@ -6,7 +6,8 @@ mod config;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket, roles,
+    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket, quote,
+    roles,
 };
 
 /// Health, on the node's address.
@@ -86,6 +87,12 @@ impl Component for Kubelet {
         plan.process(process)?;
         let url = format!("http://{}:{HEALTH_PORT}", node.ip);
         plan.provide(roles::KUBELET, &url, Probe::http(format!("{url}/healthz")))?;
+        // What the runtime gives pods addresses of. The controller manager hands ranges out in no order, and only to nodes that
+        // have none.
+        let cidr = quote(&node.pod_cidr);
+        let spec = format!("spec: {{ podCIDR: {cidr}, podCIDRs: [{cidr}] }}");
+        let name = quote(&node.name);
+        plan.manifest("node", format!("apiVersion: v1\nkind: Node\nmetadata: {{ name: {name} }}\n{spec}\n"))?;
         plan.provide(roles::NODE, "", Probe::node(node.name))
     }
 }
@@ -126,6 +133,8 @@ mod tests {
         }
         assert_eq!(plan.provides[0].probe, Probe::http("http://10.7.192.3:10248/healthz"));
         assert_eq!(plan.provides[1].probe, Probe::node("node-1"));
+        let yaml = &plan.manifests[0].yaml;
+        assert!(yaml.contains("name: \"node-1\"") && yaml.contains("podCIDR: \"10.7.1.0/24\""), "{yaml}");
     }
 
     #[test]
