@@ -20,7 +20,9 @@ impl Layout {
     pub(crate) fn new(ctx: &Context<'_>) -> Result<Self> {
         let dir = ctx.dir();
         if dir.contains(':') {
-            return Err(Error::invalid(format!("`{dir}` has a colon, which archives of images can't have: use another --root")));
+            return Err(Error::invalid(format!(
+                "`{dir}` has a colon, which archives of images can't have: use another --root"
+            )));
         }
         let socket = UnixSocket::new(format!("{dir}/containerd.sock"))?;
         Ok(Self { dir, volatile: ctx.volatile_dir(), socket })
