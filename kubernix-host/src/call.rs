@@ -63,7 +63,7 @@ mod tests {
         let standard = Defaults::of_process().root.unwrap();
         assert_eq!(Call::new("kubernix", "kubernix", &standard).to("up"), "kubernix up");
         assert_eq!(Call::new("kubernix", "b", "/a dir").to("up"), "kubernix up --name b --root '/a dir'");
-        assert_eq!(Call::new("./k", "b", "/it's").of_all("list"), r"./k list --root '/it'\\''s'");
+        assert_eq!(Call::new("./k", "b", "/it's").of_all("list"), r"./k list --root '/it'\''s'");
     }
 
     #[test]
