@@ -28,6 +28,8 @@ pub fn run(args: &Plugins) -> Result<ExitCode> {
     }
     let all = loads(&without, &libraries, args.loads)?;
     rows.push(row("load.all".into(), format!("load all {}", libraries.len()), "ms", all));
+    let found = installed(&without, &libraries, args.loads)?;
+    rows.push(row("load.installed".into(), "  found, hashed and loaded".into(), "ms", found));
     rows.extend(boots(args, &with, &without, &libraries)?);
     let sheet = Sheet { machine: Machine::this(), runs: args.loads as usize, rows };
     super::show(&sheet, args.output);
@@ -48,39 +50,41 @@ fn loads(kubernix: &Path, libraries: &[PathBuf], times: u32) -> Result<Vec<f64>>
     (0..times).map(one).collect()
 }
 
+/// The same as a cluster does with what `plugin install` put in place: the search, the manifests, the hash of every file.
+fn installed(kubernix: &Path, libraries: &[PathBuf], times: u32) -> Result<Vec<f64>> {
+    let home = tempfile::tempdir()?;
+    let folder = libraries.first().and_then(|library| library.parent()).context("there is no plugin")?;
+    let mut install = run::command(kubernix);
+    run::output(install.args(["plugin", "install"]).arg(folder).env("XDG_DATA_HOME", home.path()))?;
+    loads(kubernix, &[home.path().join("kubernix/plugins")], times)
+}
+
 /// Seconds to `up`'s return, in turns: compiled in, from plugins.
 fn boots(args: &Plugins, with: &Path, without: &Path, libraries: &[PathBuf]) -> Result<Vec<Row>> {
     if args.boots == 0 {
         return Ok(Vec::new());
     }
-    let directory = std::env::temp_dir().join(format!("kubernix-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).with_context(|| format!("can't make {}", directory.display()))?;
+    let directory = tempfile::tempdir()?;
     let folder = libraries.first().and_then(|library| library.parent()).context("there is no plugin")?;
     let folder = folder.to_string_lossy().into_owned();
     let (mut compiled_in, mut loaded) = (Vec::new(), Vec::new());
-    let measured = (|| {
-        for number in 0..=args.boots {
-            for (kubernix, plugins, times) in
-                [(with, &[][..], &mut compiled_in), (without, &["--plugin", &folder][..], &mut loaded)]
-            {
-                let cluster = Cluster::new(kubernix, &directory, "bench");
-                let up = cluster.timed(&[&["up", "--quiet"], plugins].concat());
-                cluster.sweep();
-                // The first of each warms up.
-                if number > 0 {
-                    times.push(up?.as_secs_f64());
-                }
+    for number in 0..=args.boots {
+        for (kubernix, plugins, times) in
+            [(with, &[][..], &mut compiled_in), (without, &["--plugin", &folder][..], &mut loaded)]
+        {
+            let cluster = Cluster::new(kubernix, directory.path(), "bench");
+            let up = cluster.timed(&[&["up", "--quiet"], plugins].concat());
+            cluster.sweep();
+            // The first of each warms up.
+            if number > 0 {
+                times.push(up?.as_secs_f64());
             }
         }
-        Ok(())
-    })();
-    std::fs::remove_dir_all(&directory).with_context(|| format!("can't remove {}", directory.display()))?;
-    measured.map(|()| {
-        let ratios = loaded.iter().zip(&compiled_in).map(|(loaded, compiled_in)| loaded / compiled_in).collect();
-        vec![
-            row("up.compiled_in".into(), "`up`, compiled in".into(), "s", compiled_in),
-            row("up.plugins".into(), "`up`, every component a plugin".into(), "s", loaded),
-            row("up.ratio".into(), "  to compiled in".into(), "", ratios),
-        ]
-    })
+    }
+    let ratios = loaded.iter().zip(&compiled_in).map(|(loaded, compiled_in)| loaded / compiled_in).collect();
+    Ok(vec![
+        row("up.compiled_in".into(), "`up`, compiled in".into(), "s", compiled_in),
+        row("up.plugins".into(), "`up`, every component a plugin".into(), "s", loaded),
+        row("up.ratio".into(), "  to compiled in".into(), "", ratios),
+    ])
 }
