@@ -44,7 +44,7 @@ impl App {
 
     pub(super) fn plan(&self, args: &BootArgs) -> Result<()> {
         let resolved = self.resolve(args)?;
-        let host = self.host(&resolved.settings)?;
+        let host = self.host_with_warnings(&resolved.settings)?;
         let plan = host.plan(&resolved)?;
         output::show(self.output(), &plan, outline)
     }

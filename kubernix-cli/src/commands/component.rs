@@ -29,10 +29,7 @@ struct Row {
 impl App {
     pub(super) fn component_list(&self, args: &BootArgs) -> Result<()> {
         let resolved = self.resolve(args)?;
-        let host = self.host(&resolved.settings)?;
-        for problem in host.registry.problems() {
-            log::warn!("{problem}");
-        }
+        let host = self.host_with_warnings(&resolved.settings)?;
         let cluster = Cluster::find(Call::new(&self.program, &resolved.settings.name, &resolved.settings.root));
         let running = match cluster {
             Ok(cluster) => cluster.status()?.components,

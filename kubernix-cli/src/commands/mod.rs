@@ -88,6 +88,13 @@ impl App {
         Ok(Host { registry, executable, program: self.program.clone() })
     }
 
+    /// The same, where nobody else says which plugins are not used, and why.
+    fn host_with_warnings(&self, settings: &Settings) -> Result<Host> {
+        let host = self.host(settings)?;
+        host.registry.problems().for_each(|problem| log::warn!("{problem}; this plugin is not used"));
+        Ok(host)
+    }
+
     /// The cluster that is meant, in whatever state it is.
     fn cluster(&self) -> Result<(Place, Cluster)> {
         let place = settings::locate(&self.flags)?;

@@ -106,6 +106,6 @@ pub(super) fn join(host: HostLogRef) {
     // The hook belongs to the plugin's own std: the host's stays as it is.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
-        log::error!("panicked at {at}: {}", panic.payload_as_str().unwrap_or("no message"));
+        log::error!("a plugin panicked at {at}: {}", panic.payload_as_str().unwrap_or("no message"));
     }));
 }

@@ -33,7 +33,8 @@ pub(super) fn plan(
     let refuse = |source: Error| GraphError::Component { instance: draft.instance.clone(), source };
     let mut plan = component.plan(&context).map_err(refuse)?;
     let own: Vec<&str> = draft.provides.iter().map(|at| at.role.as_str()).collect();
-    check(&plan, &own, &allowed(environment, &draft.component, node.as_deref())).map_err(refuse)?;
+    check(&plan, &own, &allowed(environment, &draft.component, node.as_deref()))
+        .map_err(|error| refuse(component.blame(error)))?;
     plan.provides.retain(|endpoint| own.contains(&endpoint.role.as_str()));
     Ok(Instance {
         instance: draft.instance,
@@ -77,4 +78,53 @@ fn check(plan: &Plan, roles: &[&str], allowed: &[std::path::PathBuf]) -> Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::Source;
+    use kubernix_core::{Component, Context, Phase, Planner, Probe, Result, abi};
+
+    struct Quiet;
+
+    impl Component for Quiet {
+        fn name(&self) -> &str {
+            "quiet"
+        }
+
+        fn phase(&self) -> Phase {
+            Phase::ADDON
+        }
+
+        fn provides(&self) -> Vec<Role> {
+            vec!["quiet".into()]
+        }
+
+        fn plan(&self, _ctx: &Context<'_>, _plan: &mut Planner<'_>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn refused(file: &str, role: &str) -> Option<String> {
+        let mut plan = Plan::default();
+        let mut planner = Planner::new(&mut plan);
+        planner.file(file, "x").unwrap();
+        planner.provide(role, "", Probe::started()).unwrap();
+        let source = Source::Toml { path: "/p/quiet.toml".into() };
+        let registered = Registered::new(abi::component(Quiet), "1.0.0", source).unwrap();
+        let checked = check(&plan, &["quiet"], &["/state/quiet".into(), "/run/quiet".into()]);
+        checked.map_err(|error| registered.blame(error)).err().map(|error| error.frames().join(": "))
+    }
+
+    #[test]
+    fn what_a_plan_may_not_want_is_named_with_the_file_that_wants_it() {
+        assert_eq!(refused("/run/quiet/a", "quiet"), None);
+        let outside = refused("/state/quiet-too/a", "quiet").unwrap();
+        let wanted = "plugin /p/quiet.toml: the plan writes `/state/quiet-too/a`, which is outside of its directories";
+        assert_eq!(outside, wanted);
+        let role = refused("/state/quiet/a", "loud").unwrap();
+        let wanted = "plugin /p/quiet.toml: the plan doesn't provide role `quiet`, which the component declares";
+        assert_eq!(role, wanted);
+    }
 }

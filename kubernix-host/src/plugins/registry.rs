@@ -140,6 +140,11 @@ impl Registered {
         self.call("import_image", HOOK, move |component| component.import_image(&*ctx, &archive, &name))
     }
 
+    /// What is wrong with what it said, with the file that it comes from.
+    pub fn blame(&self, error: Error) -> Error {
+        blame(&self.source, error)
+    }
+
     fn call<T: Send + 'static>(
         &self,
         method: &'static str,
@@ -175,10 +180,14 @@ fn call<T: Send + 'static>(
         }
         Err(error) => Err(Error::from_std(&error).context("no thread can be started")),
     };
-    result.map_err(|error| match source {
+    result.map_err(|error| blame(source, error))
+}
+
+fn blame(source: &Source, error: Error) -> Error {
+    match source {
         Source::BuiltIn => error,
         file => error.context(format!("plugin {file}")),
-    })
+    }
 }
 
 #[cfg(test)]
