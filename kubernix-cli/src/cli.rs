@@ -278,6 +278,8 @@ pub enum PluginCommand {
         #[arg(long)]
         role: Option<String>,
     },
+    /// Says by name what a plugin does that no cluster can live with: the conformance kit
+    Check(CheckArgs),
     /// Lists the plugins that are found, where each comes from, and what is wrong with those that aren't used
     List {
         /// Where else to look
@@ -316,6 +318,20 @@ pub struct PluginSearch {
     /// A plugin, or a directory of plugins, that comes before all others; can be repeated
     #[arg(long = "plugin", value_name = "FILE|DIR")]
     pub plugins: Vec<PathBuf>,
+}
+
+/// What is checked, and how.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// `libX.so` with `X.toml` beside it, a TOML component, or a directory of them
+    #[arg(value_name = "FILE|DIR")]
+    pub path: PathBuf,
+    /// Boots what fills `cri` or `datastore`, alone, and asks of it what a cluster would; needs root
+    #[arg(long)]
+    pub live: bool,
+    /// Settings of that boot
+    #[command(flatten)]
+    pub boot: BootArgs,
 }
 
 /// A plugin directory.

@@ -1,7 +1,7 @@
 //! The commands that only KuberNix itself calls: the same binary carries a cluster's keeper and init, and stands in front of
 //! the OCI runtime. They are told apart before any flags are read, because what they are given is no user's business.
 
-use crate::{logging, registry, wait};
+use crate::{check, logging, registry, wait};
 use kubernix_host::plugins;
 use kubernix_host::process::oom_shim;
 use kubernix_host::{engine, sandbox};
@@ -31,6 +31,7 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
         }),
         // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.
         LOAD_PLUGINS => carry(|| load_plugins(args)),
+        check::inside::COMMAND => carry(|| check::inside::run(args)),
         WAIT_HTTP => carry(|| wait::http(args)),
         OCI_RUNTIME_SHIM => return Some(failed(&oom_shim::run(args.to_vec()))),
         _ => return None,

@@ -3,6 +3,7 @@
 //! Thin on purpose: what a cluster is and does lies in `kubernix-host`; here is how it is asked for and shown. The compiled-in
 //! components are listed in [`registry`] and nowhere else.
 
+mod check;
 pub mod cli;
 mod commands;
 pub mod exit;

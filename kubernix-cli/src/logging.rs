@@ -22,6 +22,8 @@ pub fn set_up(flags: &Global) -> Result<()> {
             LogFormat::Json => out.finish(format_args!("{}", json(message, record))),
         })
         .chain(Output::call(|record| progress::print(record.args())))
+        // What a plugin says of a panic that no call returns.
+        .chain(Output::from(kubernix_testkit::kit::observer()))
         .apply()
         .context("can't set up logging")
 }

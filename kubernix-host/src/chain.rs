@@ -17,7 +17,7 @@ pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
 }
 
 /// All messages of an error, each said once.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     for message in causes(error).map(ToString::to_string) {
         if !text.contains(&message) {

@@ -20,3 +20,5 @@ pub mod root;
 pub mod sandbox;
 pub mod spec;
 pub mod toolchain;
+
+pub use chain::chain;

@@ -213,6 +213,18 @@ impl Outcome {
         self
     }
 
+    /// The same outcome, if it printed all of this.
+    ///
+    /// # Panics
+    /// It lacks one.
+    #[track_caller]
+    pub fn prints(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.stdout.contains(part), "{}\n`{part}` isn't in:\n{}{}", self.what, self.stdout, self.stderr);
+        }
+        self
+    }
+
     /// What the program printed, as JSON.
     ///
     /// # Panics

@@ -58,8 +58,14 @@ impl Crate {
             "{}",
             tested.stdout
         );
-        self.library.to_str().expect("a path that is text")
+        let library = self.library.to_str().expect("a path that is text");
+        check(&[library]).ok().prints(&["0 failed", "it conforms"]);
+        library
     }
+}
+
+fn check(args: &[&str]) -> Outcome {
+    run_for(kubernix().args(["plugin", "check"]).args(args), LIMIT)
 }
 
 #[test]
@@ -102,6 +108,27 @@ fn a_new_runtime_builds_and_runs_pods_across_a_restart() {
     alive(&cluster);
     let images = cluster.json(&["image", "list"]).to_string();
     assert!(images.contains(IMAGE), "{images}");
+
+    // To another runtime and back, under a kubelet, a pod and an API that stay.
+    for (name, version) in [("crio", "cri-o://"), ("new-cri", "containerd://")] {
+        cluster.run(&["component", "replace", "cri", name]).ok();
+        cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+        until("node with the other runtime", LIMIT, || {
+            let runtime = cluster.get(&["node", "node-0"])["status"]["nodeInfo"]["containerRuntimeVersion"].clone();
+            if runtime.as_str().is_some_and(|it| it.starts_with(version)) { Ok(()) } else { Err(runtime.to_string()) }
+        });
+        alive(&cluster);
+    }
+}
+
+#[test]
+fn a_new_runtime_passes_the_live_checks() {
+    skip_if!(unfit());
+    let base = Base::new();
+    let library = Crate::new(&base, "live-cri", &["--role", "cri"]);
+    let mut check = kubernix();
+    check.args(["plugin", "check", "--live", library.build()]);
+    run_for(&mut check, FIRST_BOOT).ok().prints(&["cri-nothing-left", " passed, 0 failed", "it conforms"]);
 }
 
 /// Waits until the pod does what it is told.

@@ -49,7 +49,7 @@ impl App {
         output::show(self.output(), &plan, outline)
     }
 
-    fn boot(&self, args: &BootArgs) -> Result<(Place, UpReport)> {
+    pub(super) fn boot(&self, args: &BootArgs) -> Result<(Place, UpReport)> {
         // What there is to be said about the settings, the host says.
         let resolved = settings::resolve(&self.flags, args)?;
         let host = self.host(&resolved.settings)?;

@@ -51,7 +51,7 @@ pub fn create(parent: &Path, name: &str, role: Option<&str>, taken: &[&str], pro
     let next = vec![
         "cargo test".to_owned(),
         "cargo build --release".to_owned(),
-        format!("{program} plugin list --plugin {library}"),
+        format!("{program} plugin check {library}"),
         format!("{program} up --plugin target/release{}", kind.choice(&name)),
     ];
     Ok(Made { name: name.text().to_owned(), role: kind.role().to_owned(), directory, next })

@@ -81,7 +81,7 @@ fn what_to_type_next_takes_the_plugin_where_others_have_its_role() {
     assert_eq!(up("my-cri", Some("cri")), "kubernix up --plugin target/release --cri my-cri");
     let agent = "kubernix up --plugin target/release --set kubelet=mine --set node=mine";
     assert_eq!(up("mine", Some("node")), agent);
-    assert_eq!(made("my-cri", Some("cri")).1.next[2], "kubernix plugin list --plugin target/release/libmy_cri.so");
+    assert_eq!(made("my-cri", Some("cri")).1.next[2], "kubernix plugin check target/release/libmy_cri.so");
 }
 
 #[test]

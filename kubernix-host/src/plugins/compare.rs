@@ -105,6 +105,18 @@ impl Manifest {
         }
     }
 
+    /// Whether this host can take the plugin.
+    ///
+    /// # Errors
+    /// Why not.
+    ///
+    /// # Panics
+    /// Never: a test reads the versions of this build.
+    pub fn fits_this_host(&self) -> Result<(), Refusal> {
+        let version = |text: &str| Version::parse(text).expect("a test reads the versions of this build");
+        self.compatible(&version(env!("CARGO_PKG_VERSION")), &version(kubernix_core::VERSION))
+    }
+
     /// What its library says otherwise. The order of roles doesn't matter; that of binaries does, as the first one is the
     /// component's own.
     pub fn compare(&self, said: &Said) -> Vec<Mismatch> {

@@ -10,7 +10,6 @@ use super::{Manifest, Said, Search, declared, loader};
 use crate::chain::chain;
 use crate::toolchain::Table;
 use kubernix_core::abi::{self, Description};
-use semver::Version;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -153,9 +152,7 @@ fn load_toml(path: PathBuf) -> Result<Registered, String> {
 
 /// Loads a shared library, and holds it against its manifest.
 fn load_library(path: PathBuf, manifest: &Manifest) -> Result<Registered, String> {
-    let version = |text: &str| Version::parse(text).expect("a test reads the versions of this build");
-    let (host, contract) = (version(env!("CARGO_PKG_VERSION")), version(kubernix_core::VERSION));
-    manifest.compatible(&host, &contract).map_err(|refusal| refusal.to_string())?;
+    manifest.fits_this_host().map_err(|refusal| refusal.to_string())?;
     let loaded = loader::load(&path).map_err(|error| chain(&error))?;
     let source = Source::SharedLibrary { path };
     let said = loaded.version.clone();

@@ -16,6 +16,9 @@ const GOLDENS: &str = "plan";
 /// Its test of the contract over its ages, which needs neither root nor clusters.
 const CONTRACT: &str = "contract";
 
+/// The components that are wrong in one way each, which the conformance kit is held against.
+const SAMPLES: &str = "kubernix-samples";
+
 /// A step.
 pub struct Step {
     /// What `--only` calls it.
@@ -91,7 +94,9 @@ fn unit(workspace: &Workspace, log: &Path) -> Result<Outcome> {
 }
 
 fn contract(workspace: &Workspace, log: &Path) -> Result<Outcome> {
-    let mut test = cargo_test(workspace, &["--package", TESTS, "--test", CONTRACT]);
+    // The conformance kit as well, over the real boundary.
+    let libraries = ["--package", SAMPLES, "--features", "kubernix-samples/libraries", "--test", "libraries"];
+    let mut test = cargo_test(workspace, &[&["--package", TESTS, "--test", CONTRACT][..], &libraries].concat());
     counted(&mut test, log, |_| false)
 }
 
@@ -140,6 +145,7 @@ fn plugins(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     let libraries = plugin::build(workspace, &[])?;
     let folder = libraries.first().and_then(|library| library.parent()).context("there is no plugin")?;
     let mut test = cargo_test(workspace, &["--package", TESTS, "--test", "e2e_cluster", "--test", "e2e_state"]);
+    test.args(["--test", "e2e_plugin_check"]);
     test.args(["--", "--test-threads=1", "--show-output"]);
     test.env("KUBERNIX_BIN", workspace.build_without(&[])?).env("KUBERNIX_TEST_PLUGINS", folder);
     counted(&mut test, log, |line| line.starts_with("test ") && !line.starts_with("test result:"))

@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("images/*", &[], &[]),
     ("kubernix-testkit", &["kubernix-core"], &[]),
     ("kubernix-host", &["kubernix-core", "images/*"], &["kubernix-testkit"]),
-    ("kubernix-cli", &["kubernix-core", "kubernix-host", "components/*"], &["kubernix-testkit"]),
+    ("kubernix-cli", &["kubernix-core", "kubernix-host", "kubernix-testkit", "components/*"], &[]),
     ("tests", &["kubernix-core", "kubernix-host", "kubernix-cli", "kubernix-testkit"], &[]),
     ("xtask", &[], &[]),
 ];

@@ -38,7 +38,8 @@ impl<'a> Values<'a> {
         let number: u32 = number.ok_or_else(|| {
             let place = self.source.place(repeat.span.start);
             Error::invalid(format!(
-                "{place}: `repeat` comes out as `{text}`, which is not a number from 0 to {MOST_COPIES}"
+                "{place}: `repeat` is `{}` and comes out as `{text}`, which is not a number from 0 to {MOST_COPIES}",
+                repeat.text
             ))
         })?;
         Ok((0..number).map(|index| Self { index: Some(index), ..self }).collect())

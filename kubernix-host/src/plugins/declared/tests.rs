@@ -171,8 +171,9 @@ verbatim = true
     assert!(plan(&fake, &FakeContext::new().parameter("count", "0")).unwrap().manifests.is_empty());
     for count in ["-1", "x", "10001"] {
         let error = plan(&fake, &FakeContext::new().parameter("count", count)).unwrap_err();
-        let wanted =
-            format!("line 25, column 10: `repeat` comes out as `{count}`, which is not a number from 0 to 10000");
+        let wanted = format!(
+            "line 25, column 10: `repeat` is `{{{{parameter.count}}}}` and comes out as `{count}`, which is not a number from 0 to 10000"
+        );
         assert_eq!(error.frames(), [wanted]);
     }
 }

@@ -65,7 +65,13 @@ export_component!(__TYPE__);
 mod tests {
     use super::*;
     use kubernix_core::abi;
+    use kubernix_testkit::kit::assert_conforms;
     use kubernix_testkit::{FakeContext, assert_pure};
+
+    #[test]
+    fn it_conforms() {
+        assert_conforms(|| abi::component(__TYPE__));
+    }
 
     #[test]
     fn the_greeting_reaches_the_cluster() {

@@ -3,6 +3,7 @@
 use super::*;
 use kubernix_core::abi::{self, Handle};
 use kubernix_core::{Output, facts};
+use kubernix_testkit::kit::assert_conforms;
 use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image, plan};
 
 const DIR: &str = "/var/lib/kubernix/test/nodes/node-0/__NAME__";
@@ -19,6 +20,11 @@ fn assert_has(text: &str, wanted: &[&str]) {
     for wanted in wanted {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
+}
+
+#[test]
+fn it_conforms() {
+    assert_conforms(component);
 }
 
 #[test]

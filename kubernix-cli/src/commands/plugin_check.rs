@@ -1,0 +1,118 @@
+//! `plugin check`: the conformance kit, and with `--live` a cluster of nothing but what is checked.
+
+use super::App;
+use crate::check::{self, Checked, inside, live};
+use crate::cli::{BootArgs, CheckArgs, Global, Output};
+use crate::exit::{Exit, Refusal};
+use crate::output;
+use crate::program::Program;
+use crate::progress::Progress;
+use anyhow::{Context, Result};
+use kubernix_host::cluster::{Call, Cluster};
+use kubernix_host::images::PAUSE_IMAGE;
+use kubernix_testkit::kit::{CheckResult, Outcome};
+use std::path::Path;
+
+impl App {
+    pub(super) fn plugin_check(&self, args: &CheckArgs) -> Result<()> {
+        if args.live && !nix::unistd::geteuid().is_root() {
+            let why = "--live boots a cluster, which takes root: run it with sudo, or leave --live out";
+            return Err(Refusal::error(Exit::NotPermitted, why));
+        }
+        let mut all = check::plugins(&args.path);
+        if all.is_empty() {
+            let why = format!("there is no plugin at `{}`: neither a libX.so nor an X.toml", args.path.display());
+            return Err(Refusal::error(Exit::Usage, why));
+        }
+        for one in all.iter_mut().filter(|one| one.loads()) {
+            let results = self.look_at_it_live(args, one)?;
+            one.report.checks.extend(results);
+        }
+        output::show(self.output(), &all, |all| all.iter().map(|one| table(one, all.len() > 1)).collect::<String>())?;
+        let bad: Vec<&str> =
+            all.iter().filter(|one| !one.report.passed()).map(|one| one.report.component.as_str()).collect();
+        match bad[..] {
+            [] => Ok(()),
+            [..] => Err(Refusal::error(Exit::Failure, format!("what doesn't conform: {}", bad.join(", ")))),
+        }
+    }
+
+    /// What its roles do once they run; why not, where they aren't asked.
+    fn look_at_it_live(&self, args: &CheckArgs, checked: &Checked) -> Result<Vec<CheckResult>> {
+        let roles = live::roles(&checked.roles);
+        let skip = |why: &str| Ok(vec![live::skipped(why)]);
+        match (args.live, roles.is_empty()) {
+            (_, true) => skip("nothing is asked of its roles"),
+            (false, false) => skip("only with --live, which boots it"),
+            (true, false) if !checked.report.passed() => skip("what fails above isn't booted"),
+            (true, false) => self.boot_and_ask(args, checked, &roles),
+        }
+    }
+
+    fn boot_and_ask(&self, args: &CheckArgs, checked: &Checked, roles: &[&str]) -> Result<Vec<CheckResult>> {
+        let base = tempfile::Builder::new().prefix("kubernix-check").tempdir().context("can't make a directory")?;
+        let flags = Global {
+            name: Some("check".to_owned()),
+            root: Some(base.path().to_owned()),
+            output: Output::Text,
+            ..self.flags.clone()
+        };
+        let app = App { flags, program: self.program.clone() };
+        let name = &checked.report.component;
+        let plugins = [vec![args.path.clone()], args.boot.plugins.clone()].concat();
+        let whole = BootArgs { plugins, ..args.boot.clone() };
+        let resolved = crate::settings::resolve(&app.flags, &whole)?;
+        let host = app.host(&resolved.settings)?;
+        let own =
+            BootArgs { set: [live::slots(&host, &host.filled(&resolved)?, name), whole.set.clone()].concat(), ..whole };
+        let plan = host.plan(&crate::settings::resolve(&app.flags, &own)?)?;
+        let place = match app.boot(&own) {
+            Ok((place, _)) => place,
+            Err(error) if Exit::of(&error) == Exit::Interrupted => return Err(error),
+            Err(error) => return Ok(vec![live::failed(format!("it doesn't boot: {error:#}"))]),
+        };
+        let call = Call::new(&self.program, &place.name, &place.root);
+        let cluster = Cluster::find(call.clone())?;
+        let asked = roles.iter().map(|role| {
+            let url = live::url(&plan, name, role).with_context(|| format!("the plan has no URL for `{role}`"))?;
+            ask(&cluster, base.path(), role, url)
+        });
+        let asked: Result<Vec<Vec<CheckResult>>> = asked.collect();
+        let progress = Progress::new(&self.flags);
+        let down = cluster.down(&*progress);
+        progress.finish();
+        if let Err(error) = down {
+            // Whoever is told of the cluster needs the directory as well.
+            let _kept = base.keep();
+            return Err(error).with_context(|| format!("the cluster is left: `{}` destroys it", call.to("down")));
+        }
+        asked.map(|asked| asked.concat())
+    }
+}
+
+/// Asks from inside of the cluster, where its addresses are.
+fn ask(cluster: &Cluster, base: &Path, role: &str, url: &str) -> Result<Vec<CheckResult>> {
+    let own = std::env::current_exe().context("can't tell the path of kubernix itself")?;
+    let results = base.join(format!("{role}.json"));
+    let mut args: Vec<std::ffi::OsString> = ["enter", "--name", cluster.name(), "--root"].map(Into::into).into();
+    args.extend([base.into(), "--".into(), own.clone().into_os_string()]);
+    args.extend(inside::arguments(role, url, &cluster.root().pki(), PAUSE_IMAGE, &results));
+    let none: [(&str, &str); 0] = [];
+    let status = Program::new(own, &args, none).run()?;
+    inside::read(role, &results).map_err(|error| {
+        let interrupted = crate::program::code(status) == 130;
+        let exit = if interrupted { Exit::Interrupted } else { Exit::Failure };
+        Refusal::error(exit, format!("role `{role}` wasn't asked to the end ({status}): {error}"))
+    })
+}
+
+/// The report, with the file where there are more.
+fn table(checked: &Checked, among_others: bool) -> String {
+    let of = if among_others { format!("{}\n", checked.file.display()) } else { String::new() };
+    let failed = |result: &&CheckResult| matches!(result.outcome, Outcome::Failed { .. });
+    let end = match checked.report.checks.iter().filter(failed).count() {
+        0 => "it conforms",
+        _ => "it doesn't conform; docs/conformance.md says what each check demands",
+    };
+    format!("{of}{}: {end}\n", checked.report)
+}

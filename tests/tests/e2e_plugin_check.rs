@@ -1,0 +1,132 @@
+//! `kubernix plugin check`: what conforms passes, what doesn't is named, and what is booted for it is gone afterwards.
+//!
+//! Where the tests run on plugins, these are checked one by one, and what fills `cri` or `datastore` is booted alone.
+
+use kubernix_tests::{Base, Outcome, kubernix, run, unfit};
+use libtest_mimic::{Arguments, Trial};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// A component that conforms.
+const NOTE: &str = r#"
+[component]
+name = "note"
+version = "1.0.0"
+description = "leaves a note"
+phase = "Addon"
+provides = ["note"]
+requires = ["apiserver"]
+
+[[parameter]]
+name = "text"
+default = "hello"
+help = "what the note says"
+
+[[manifest]]
+name = "note"
+yaml = """
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: note, namespace: default }
+data: { text: "{{parameter.text}}" }
+"""
+
+[[provide]]
+role = "note"
+url = ""
+probe = { kind = "http", target = "{{endpoint.apiserver}}/api/v1/namespaces/default/configmaps/note", identity = "admin" }
+"#;
+
+fn main() {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let mut trials = vec![
+        trial("a_directory_is_checked_file_by_file", a_directory_is_checked_file_by_file),
+        trial("the_example_conforms", the_example_conforms),
+        trial("what_cannot_be_checked_is_said", what_cannot_be_checked_is_said),
+    ];
+    if let Some(folder) = std::env::var_os("KUBERNIX_TEST_PLUGINS") {
+        trials.push(trial("our_own_plugins_conform_and_leave_nothing", move || ours(Path::new(&folder))));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, || {
+        test();
+        Ok(())
+    })
+}
+
+fn check(args: &[&str]) -> Outcome {
+    run(kubernix().args(["plugin", "check"]).args(args))
+}
+
+fn write(base: &Base, name: &str, text: &str) -> PathBuf {
+    let path = base.path().join(name);
+    fs::write(&path, text).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a file of our own");
+    path
+}
+
+fn a_directory_is_checked_file_by_file() {
+    let base = Base::new();
+    write(&base, "good.toml", NOTE);
+    // A process is running long before what it serves answers.
+    let started = NOTE.replace("name = \"note\"\nversion", "name = \"bad\"\nbinaries = [\"etcd\"]\nversion");
+    let begin = started.find("probe = ").expect("a probe");
+    let process = "[[process]]\nname = \"bad\"\nprogram = \"{{executable.etcd}}\"\n";
+    write(&base, "bad.toml", &format!("{}probe = {{ kind = \"started\" }}\n{process}", &started[..begin]));
+    write(&base, "libbroken.so", "no library");
+    let outcome = check(&["--output", "json", &base.path().to_string_lossy()]).exits(1);
+    outcome.says(&["what doesn't conform: bad, libbroken"]);
+    let found = check(&["--output", "json", &base.path().to_string_lossy()]).json();
+    let failed = |name: &str| {
+        let one = found.as_array().into_iter().flatten().find(|one| one["component"] == name).expect("a report");
+        let checks = one["checks"].as_array().expect("checks").iter().filter(|check| check["outcome"] == "failed");
+        checks.map(|check| check["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(failed("note"), Vec::<String>::new());
+    assert_eq!(failed("bad"), ["probes-ask"]);
+    assert_eq!(failed("libbroken"), ["file-loads"]);
+}
+
+fn the_example_conforms() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
+    let outcome = check(&[&workspace.join("examples/components/kwok.toml").to_string_lossy()]).ok();
+    outcome.prints(&["0 failed", "it conforms"]);
+}
+
+fn what_cannot_be_checked_is_said() {
+    let base = Base::new();
+    check(&[&base.path().to_string_lossy()])
+        .exits(2)
+        .says(&["there is no plugin at", "neither a libX.so nor an X.toml"]);
+    check(&[&base.path().join("none.so").to_string_lossy()]).exits(1).prints(&["file-loads  FAILED", "none.so"]);
+}
+
+fn ours(folder: &Path) {
+    if let Some(why) = unfit() {
+        return eprintln!("SKIPPED: our_own_plugins_conform_and_leave_nothing: {why}");
+    }
+    let folder = folder.to_string_lossy();
+    let outcome = check(&["--live", "--output", "json", &folder]).ok();
+    let all = outcome.json();
+    let all = all.as_array().expect("reports");
+    assert_eq!(all.len(), 7, "{outcome:?}");
+    let mut live = Vec::new();
+    for one in all {
+        let checks = one["checks"].as_array().expect("checks");
+        let ids = checks.iter().filter(|check| check["outcome"] == "passed").filter_map(|check| check["id"].as_str());
+        live.extend(ids.filter(|id| id.starts_with("cri-") || id.starts_with("datastore-")).map(str::to_owned));
+        assert!(checks.iter().all(|check| check["outcome"] != "failed"), "{one}");
+    }
+    assert!(
+        live.contains(&"cri-nothing-left".to_owned()) && live.contains(&"datastore-compact".to_owned()),
+        "{live:?}"
+    );
+    // What was booted is gone with the directory that it was in.
+    let left = fs::read_dir(std::env::temp_dir()).expect("a directory").flatten();
+    let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("kubernix-check")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
