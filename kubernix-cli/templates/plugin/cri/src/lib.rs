@@ -82,6 +82,10 @@ impl Component for __TYPE__ {
     }
 
     fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
+        // An option, for crictl.
+        if name.starts_with('-') {
+            return Err(Error::invalid(format!("`{name}` is no name of an image")));
+        }
         Ok(Some(Command::new(Layout::new(ctx)?.import_script(), [archive, name])))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::snapshotter;
 use crate::layout::Layout;
-use kubernix_core::{Context, Error, Result};
+use kubernix_core::{Context, Error, Result, shell_quote};
 
 /// Images come from local archives: none has to be signed.
 pub(crate) const POLICY: &str = "{ \"default\": [{ \"type\": \"insecureAcceptAnything\" }] }\n";
@@ -61,9 +61,4 @@ crictl rmp --all --force
         crictl = shell_quote(&ctx.executable("crictl")?),
         config = shell_quote(&layout.crictl_config()),
     ))
-}
-
-/// A word of a shell script.
-fn shell_quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
