@@ -125,6 +125,8 @@ fn ours(folder: &Path) {
         live.contains(&"cri-nothing-left".to_owned()) && live.contains(&"datastore-compact".to_owned()),
         "{live:?}"
     );
+    let stopped = all.iter().filter(|one| one["checks"].to_string().contains("live-stops")).count();
+    assert_eq!(stopped, all.len(), "{outcome:?}");
     // What was booted is gone with the directory that it was in.
     let left = fs::read_dir(std::env::temp_dir()).expect("a directory").flatten();
     let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("kubernix-check")).collect();

@@ -8,7 +8,13 @@ use kubernix_testkit::live;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What stands for the checks of roles that have none, and of all where they aren't wanted.
+/// A host makes a plan of it, with the context that components really get.
+pub const PLANS: &str = "host-plans";
+/// It boots, and its probes pass.
+pub const BOOTS: &str = "live-boots";
+/// Its cluster stops in order.
+pub const STOPS: &str = "live-stops";
+/// What stands for all live checks where there are none.
 const LIVE: &str = "live";
 
 /// The roles of a component that are asked something once they run.
@@ -21,9 +27,20 @@ pub fn skipped(why: impl Into<String>) -> CheckResult {
     CheckResult { id: LIVE, outcome: Outcome::Skipped { why: why.into() } }
 }
 
-/// The report's line where the boot failed.
-pub fn failed(why: impl Into<String>) -> CheckResult {
-    CheckResult { id: LIVE, outcome: Outcome::Failed { why: why.into() } }
+/// The report's line for what worked, or didn't.
+pub fn result(id: &'static str, result: Result<(), String>) -> CheckResult {
+    let outcome = match result {
+        Ok(()) => Outcome::Passed,
+        Err(why) => Outcome::Failed { why },
+    };
+    CheckResult { id, outcome }
+}
+
+/// The slots that a component fills: `ROLE=COMPONENT`.
+pub fn own_slots(host: &Host, name: &str) -> Vec<String> {
+    let own = host.registry.components.iter().find(|component| component.name() == name);
+    let roles = own.into_iter().flat_map(|component| &component.description.provides);
+    roles.map(|role| format!("{role}={name}")).collect()
 }
 
 /// The slots of a cluster in which only this component runs, and whatever it requires: `ROLE=COMPONENT`, `ROLE=none`.
@@ -42,10 +59,8 @@ pub fn slots(host: &Host, filled: &BTreeMap<String, String>, name: &str) -> Vec<
         components.iter().flat_map(|component| &component.description.provides).map(|role| role.as_str()).collect();
     let of_used = |role: &&str| used.iter().filter_map(|name| find(name)).any(|component| component.provides(role));
     let (kept, empty): (BTreeSet<&str>, BTreeSet<&str>) = roles.into_iter().partition(of_used);
-    let own = find(name).into_iter().flat_map(|component| &component.description.provides);
-    let own = own.map(|role| format!("{role}={name}"));
     let empty = empty.into_iter().filter(|role| !kept.contains(role)).map(|role| format!("{role}=none"));
-    own.chain(empty).collect()
+    own_slots(host, name).into_iter().chain(empty).collect()
 }
 
 /// Where a component's plan says that a role answers.

@@ -8,10 +8,13 @@ use crate::output;
 use crate::program::Program;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
+use kubernix_host::chain;
 use kubernix_host::cluster::{Call, Cluster};
 use kubernix_host::images::PAUSE_IMAGE;
 use kubernix_testkit::kit::{CheckResult, Outcome};
+use serde_json::Value;
 use std::path::Path;
+use tempfile::TempDir;
 
 impl App {
     pub(super) fn plugin_check(&self, args: &CheckArgs) -> Result<()> {
@@ -25,7 +28,7 @@ impl App {
             return Err(Refusal::error(Exit::Usage, why));
         }
         for one in all.iter_mut().filter(|one| one.loads()) {
-            let results = self.look_at_it_live(args, one)?;
+            let results = self.in_a_host(args, one)?;
             one.report.checks.extend(results);
         }
         output::show(self.output(), &all, |all| all.iter().map(|one| table(one, all.len() > 1)).collect::<String>())?;
@@ -37,19 +40,8 @@ impl App {
         }
     }
 
-    /// What its roles do once they run; why not, where they aren't asked.
-    fn look_at_it_live(&self, args: &CheckArgs, checked: &Checked) -> Result<Vec<CheckResult>> {
-        let roles = live::roles(&checked.roles);
-        let skip = |why: &str| Ok(vec![live::skipped(why)]);
-        match (args.live, roles.is_empty()) {
-            (_, true) => skip("nothing is asked of its roles"),
-            (false, false) => skip("only with --live, which boots it"),
-            (true, false) if !checked.report.passed() => skip("what fails above isn't booted"),
-            (true, false) => self.boot_and_ask(args, checked, &roles),
-        }
-    }
-
-    fn boot_and_ask(&self, args: &CheckArgs, checked: &Checked, roles: &[&str]) -> Result<Vec<CheckResult>> {
+    /// What becomes of it in this host, and not only in those of the kit: its plan, and with `--live` its life.
+    fn in_a_host(&self, args: &CheckArgs, checked: &Checked) -> Result<Vec<CheckResult>> {
         let base = tempfile::Builder::new().prefix("kubernix-check").tempdir().context("can't make a directory")?;
         let flags = Global {
             name: Some("check".to_owned()),
@@ -58,27 +50,51 @@ impl App {
             ..self.flags.clone()
         };
         let app = App { flags, program: self.program.clone() };
-        let name = &checked.report.component;
         let plugins = [vec![args.path.clone()], args.boot.plugins.clone()].concat();
         let whole = BootArgs { plugins, ..args.boot.clone() };
         let resolved = crate::settings::resolve(&app.flags, &whole)?;
         let host = app.host(&resolved.settings)?;
-        let own =
-            BootArgs { set: [live::slots(&host, &host.filled(&resolved)?, name), whole.set.clone()].concat(), ..whole };
-        let plan = host.plan(&crate::settings::resolve(&app.flags, &own)?)?;
-        let place = match app.boot(&own) {
+        let name = &checked.report.component;
+        let filled = host.filled(&resolved)?;
+        let with = |slots: Vec<String>| BootArgs { set: [slots, whole.set.clone()].concat(), ..whole.clone() };
+        let alone = with(live::slots(&host, &filled, name));
+        let plan = host.plan(&crate::settings::resolve(&app.flags, &alone)?);
+        let mut results = vec![live::result(live::PLANS, plan.as_ref().map(drop).map_err(|error| chain(error)))];
+        let roles = live::roles(&checked.roles);
+        match plan {
+            _ if !args.live => results.push(live::skipped("only with --live, which boots it")),
+            Ok(plan) if checked.report.passed() => {
+                // What is asked for by itself needs nobody else; of the rest nobody knows what it is good for alone.
+                let boot = if roles.is_empty() { with(live::own_slots(&host, name)) } else { alone };
+                results.extend(app.boot_and_ask(&boot, base, checked, &roles, &plan)?);
+            }
+            _ => results.push(live::skipped("what fails above isn't booted")),
+        }
+        Ok(results)
+    }
+
+    fn boot_and_ask(
+        &self,
+        boot: &BootArgs,
+        base: TempDir,
+        checked: &Checked,
+        roles: &[&str],
+        plan: &Value,
+    ) -> Result<Vec<CheckResult>> {
+        let place = match self.boot(boot) {
             Ok((place, _)) => place,
             Err(error) if Exit::of(&error) == Exit::Interrupted => return Err(error),
-            Err(error) => return Ok(vec![live::failed(format!("it doesn't boot: {error:#}"))]),
+            Err(error) => return Ok(vec![live::result(live::BOOTS, Err(format!("{error:#}")))]),
         };
         let call = Call::new(&self.program, &place.name, &place.root);
         let cluster = Cluster::find(call.clone())?;
         let asked = roles.iter().map(|role| {
-            let url = live::url(&plan, name, role).with_context(|| format!("the plan has no URL for `{role}`"))?;
-            ask(&cluster, base.path(), role, url)
+            let url = live::url(plan, &checked.report.component, role);
+            ask(&cluster, base.path(), role, url.with_context(|| format!("the plan has no URL for `{role}`"))?)
         });
         let asked: Result<Vec<Vec<CheckResult>>> = asked.collect();
         let progress = Progress::new(&self.flags);
+        let stopped = cluster.stop(&*progress).map_err(|error| chain(&error));
         let down = cluster.down(&*progress);
         progress.finish();
         if let Err(error) = down {
@@ -86,7 +102,8 @@ impl App {
             let _kept = base.keep();
             return Err(error).with_context(|| format!("the cluster is left: `{}` destroys it", call.to("down")));
         }
-        asked.map(|asked| asked.concat())
+        let (boots, stops) = (live::result(live::BOOTS, Ok(())), live::result(live::STOPS, stopped));
+        Ok([vec![boots], asked?.concat(), vec![stops]].concat())
     }
 }
 

@@ -95,7 +95,8 @@ fn unit(workspace: &Workspace, log: &Path) -> Result<Outcome> {
 
 fn contract(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     // The conformance kit as well, over the real boundary.
-    let libraries = ["--package", SAMPLES, "--features", "kubernix-samples/libraries", "--test", "libraries"];
+    let libraries =
+        ["--package", SAMPLES, "--features", "kubernix-samples/libraries", "--examples", "--test", "libraries"];
     let mut test = cargo_test(workspace, &[&["--package", TESTS, "--test", CONTRACT][..], &libraries].concat());
     counted(&mut test, log, |_| false)
 }
