@@ -50,13 +50,18 @@ impl App {
             ..self.flags.clone()
         };
         let app = App { flags, program: self.program.clone() };
-        let plugins = [vec![args.path.clone()], args.boot.plugins.clone()].concat();
+        // Not all of its directory: others there may want the same roles.
+        let plugins = [vec![checked.file.clone()], args.boot.plugins.clone()].concat();
         let whole = BootArgs { plugins, ..args.boot.clone() };
         let resolved = crate::settings::resolve(&app.flags, &whole)?;
         let host = app.host(&resolved.settings)?;
         let name = &checked.report.component;
-        let filled = host.filled(&resolved)?;
         let with = |slots: Vec<String>| BootArgs { set: [slots, whole.set.clone()].concat(), ..whole.clone() };
+        let filled = host.filled(&crate::settings::resolve(&app.flags, &with(live::own_slots(&host, name)))?);
+        let filled = match filled {
+            Ok(filled) => filled,
+            Err(error) => return Ok(vec![live::result(live::PLANS, Err(chain(&error)))]),
+        };
         let alone = with(live::slots(&host, &filled, name));
         let plan = host.plan(&crate::settings::resolve(&app.flags, &alone)?);
         let mut results = vec![live::result(live::PLANS, plan.as_ref().map(drop).map_err(|error| chain(error)))];
