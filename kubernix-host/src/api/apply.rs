@@ -2,15 +2,21 @@
 
 use super::{Api, Error, FIELD_MANAGER};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
-use kube::discovery::{ApiCapabilities, Scope, pinned_kind};
+use kube::core::GroupVersion;
+use kube::discovery::{ApiCapabilities, Scope, pinned_group};
 use kubernix_core::Manifest;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// Pause before an object is tried again: its kind, its namespace or an admission webhook may come up only now.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// The kinds of each group version (`v1`, `apps/v1`) that was asked for; shared by all who ask, so that each is fetched once.
+pub(super) type Kinds = Arc<Mutex<HashMap<String, Vec<(ApiResource, ApiCapabilities)>>>>;
 
 impl Api {
     /// Applies all objects of a manifest in their order, as the field manager `kubernix`, overruling others. Objects without
@@ -20,12 +26,11 @@ impl Api {
     /// # Errors
     /// The manifest can't be read, an object is refused, or the deadline passed. What was applied before stays.
     pub async fn apply(&self, manifest: &Manifest, deadline: Instant) -> Result<Vec<String>, Error> {
-        let mut kinds = HashMap::new();
         let mut applied = Vec::new();
         for object in objects(manifest)? {
             let label = label(&object);
             loop {
-                match self.apply_object(&object, &label, &mut kinds).await {
+                match self.apply_object(&object, &label).await {
                     Ok(()) => break,
                     Err(error @ Error::Request { hopeless: true, .. }) => return Err(error),
                     Err(error) if Instant::now() + RETRY > deadline => {
@@ -40,34 +45,38 @@ impl Api {
         Ok(applied)
     }
 
-    async fn apply_object(
-        &self,
-        object: &DynamicObject,
-        label: &str,
-        kinds: &mut HashMap<GroupVersionKind, (ApiResource, ApiCapabilities)>,
-    ) -> Result<(), Error> {
+    async fn apply_object(&self, object: &DynamicObject, label: &str) -> Result<(), Error> {
         let doing = format!("apply {label}");
-        let types = object.types.clone().unwrap_or_default();
-        let kind = GroupVersionKind::try_from(&types).map_err(|error| Error::Request {
-            doing: doing.clone(),
-            cause: error.to_string(),
-            hopeless: true,
-        })?;
-        if !kinds.contains_key(&kind) {
-            let found = self.request(&doing, pinned_kind(&self.client, &kind)).await?;
-            kinds.insert(kind.clone(), found);
-        }
-        let (resource, capabilities) = &kinds[&kind];
+        let (resource, capabilities) = self.kind_of(object, &doing).await?;
         let objects = match capabilities.scope {
-            Scope::Cluster => kube::Api::<DynamicObject>::all_with(self.client.clone(), resource),
+            Scope::Cluster => kube::Api::<DynamicObject>::all_with(self.client.clone(), &resource),
             Scope::Namespaced => {
                 let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
-                kube::Api::namespaced_with(self.client.clone(), namespace, resource)
+                kube::Api::namespaced_with(self.client.clone(), namespace, &resource)
             }
         };
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let params = PatchParams::apply(FIELD_MANAGER).force();
         self.request(&doing, objects.patch(name, &params, &Patch::Apply(object))).await.map(drop)
+    }
+
+    /// How the server serves objects of this one's kind. A group is asked for again when it lacks the kind.
+    async fn kind_of(&self, object: &DynamicObject, doing: &str) -> Result<(ApiResource, ApiCapabilities), Error> {
+        let failed = |cause: String, hopeless| Error::Request { doing: doing.to_owned(), cause, hopeless };
+        let types = object.types.clone().unwrap_or_default();
+        let kind = GroupVersionKind::try_from(&types).map_err(|error| failed(error.to_string(), true))?;
+        let version = GroupVersion::gv(&kind.group, &kind.version);
+        let mut kinds = self.kinds.lock().await;
+        let find =
+            |known: &[(ApiResource, ApiCapabilities)]| known.iter().find(|(it, _)| it.kind == kind.kind).cloned();
+        if let Some(found) = kinds.get(&types.api_version).and_then(|known| find(known)) {
+            return Ok(found);
+        }
+        let group = self.request(doing, pinned_group(&self.client, &version)).await?;
+        let known = group.versioned_resources(&version.version);
+        let found = find(&known);
+        kinds.insert(types.api_version.clone(), known);
+        found.ok_or_else(|| failed(format!("{} serves no {} of {}", self.server, types.kind, types.api_version), false))
     }
 }
 
@@ -177,7 +186,6 @@ mod tests {
             [
                 "GET /api/v1",
                 "PATCH /api/v1/namespaces/a",
-                "GET /api/v1",
                 "PATCH /api/v1/namespaces/a/configmaps/m",
                 "PATCH /api/v1/namespaces/a/configmaps/m"
             ]

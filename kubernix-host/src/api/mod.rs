@@ -38,6 +38,7 @@ const FIELD_MANAGER: &str = "kubernix";
 pub struct Api {
     client: kube::Client,
     server: String,
+    kinds: apply::Kinds,
 }
 
 impl Api {
@@ -51,7 +52,7 @@ impl Api {
         let url = url.ok_or_else(|| Error::Url { url: server.to_owned() })?;
         let http = http_client(&identity.ca, Some(identity))?;
         let client = ClientBuilder::new(http, "default").with_layer(&BaseUriLayer::new(url)).build();
-        Ok(Self { client, server: server.to_owned() })
+        Ok(Self { client, server: server.to_owned(), kinds: apply::Kinds::default() })
     }
 
     /// The URL that this client speaks to.

@@ -8,7 +8,7 @@ use crate::api::Api;
 use crate::events::Event;
 use crate::graph::Environment;
 use crate::probe::{Prober, TlsFiles};
-use crate::process::Launch;
+use crate::process::{Launch, end_all_patience};
 use crate::root::{Root, Written, write_managed};
 use kubernix_core::{Role, roles};
 use std::fs::{self, DirBuilder};
@@ -30,19 +30,21 @@ impl Cluster {
         // Probes end by themselves at the deadline and say what they saw; this is for what can't.
         let latest = deadline + Duration::from_secs(1);
         self.announce();
-        let prober = self.prober().map_err(|why| BootFailure::Step { step: "sandbox".into(), why, late: false })?;
+        let unusable = |why| BootFailure::Step { step: "sandbox".into(), why, late: false };
+        let api = self.api().map_err(unusable)?;
+        let prober = self.prober(api.clone()).map_err(unusable)?;
         let all = self.instances();
         let instances = self.start_all(&all, &prober, root, deadline);
         let steps = async {
             tokio::try_join!(
                 self.load_needed_images(root),
-                self.open_default_namespace(deadline),
-                self.apply_manifests(&all, deadline)
+                self.open_default_namespace(api.as_ref(), deadline),
+                self.apply_manifests(&all, api.as_ref(), deadline)
             )
         };
         let everything = async { tokio::try_join!(instances, steps).map(drop) };
         let result = tokio::time::timeout_at(latest, everything).await.unwrap_or_else(|_| Err(self.timed_out()));
-        self.end_patience(&all);
+        end_all_patience();
         result
     }
 
@@ -161,7 +163,8 @@ impl Cluster {
         Api::connect(&server, &tls(identity)).map(Some).map_err(|error| error.to_string())
     }
 
-    pub(super) fn prober(&self) -> Result<Prober, String> {
+    /// Asks `api` for nodes.
+    pub(super) fn prober(&self, api: Option<Api>) -> Result<Prober, String> {
         let environment = &self.boot.environment;
         let ca = environment.files.get("ca.crt").ok_or("the cluster has no CA certificate")?;
         let identities = environment.identities.clone();
@@ -170,7 +173,7 @@ impl Cluster {
             let spawner = spawner.clone();
             async move { spawner.output(&command).await.map_err(io::Error::other) }
         });
-        Ok(match self.api()? {
+        Ok(match api {
             Some(api) => prober.api(api),
             None => prober,
         })

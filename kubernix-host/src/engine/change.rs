@@ -8,6 +8,7 @@ use crate::chain::chain;
 use crate::events::Event;
 use crate::graph;
 use crate::plugins::Components;
+use crate::process::end_all_patience;
 use crate::root::Root;
 use crate::sandbox::{Boot, BootFile};
 use std::rc::Rc;
@@ -102,18 +103,20 @@ impl Cluster {
         self.since.set(SystemTime::now());
         let limit = Duration::from_secs(self.boot.boot_timeout_s);
         let deadline = Instant::now() + limit;
-        let prober = self.prober().map_err(|why| BootFailure::Step { step: "probes".into(), why, late: false })?;
+        let unusable = |why| BootFailure::Step { step: "probes".into(), why, late: false };
+        let api = self.api().map_err(unusable)?;
+        let prober = self.prober(api.clone()).map_err(unusable)?;
         let all = async {
             tokio::try_join!(
                 self.start_all(comes, &prober, root, deadline),
                 self.load_needed_images(root),
-                self.apply_manifests(comes, deadline)
+                self.apply_manifests(comes, api.as_ref(), deadline)
             )
         };
         let late =
             || BootFailure::TimedOut { waiting: self.late().iter().map(|live| live.name().to_owned()).collect() };
         let result = tokio::time::timeout_at(deadline + Duration::from_secs(1), all).await;
-        self.end_patience(comes);
+        end_all_patience();
         let result = result.map_err(|_| late()).and_then(|result| result.map(drop));
         if result.is_err() {
             let ended = comes.iter().filter(|live| live.state() == InstanceState::Waiting);

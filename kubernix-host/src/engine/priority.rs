@@ -6,34 +6,24 @@
 use super::Cluster;
 use super::instance::Live;
 use super::state::InstanceState;
-use crate::process::set_nice;
+use crate::process::make_patient;
 use kubernix_core::roles;
 use std::rc::Rc;
-
-/// Nice value of what lets others go first.
-const PATIENT: i32 = 19;
-/// Nice value of everything when the boot is over.
-const USUAL: i32 = 0;
 
 impl Cluster {
     /// Of an instance whose processes just started.
     pub(super) fn started(&self, live: &Rc<Live>) {
         let server = self.provider(roles::APISERVER);
         if server.is_some_and(|server| server.state() != InstanceState::Ready) && !self.is_on_longest_way(live) {
-            nice(live, PATIENT);
+            let_others_go_first(live);
         }
     }
 
     /// Of an instance that is ready, while others still aren't.
     pub(super) fn no_longer_waited_for(&self, live: &Rc<Live>) {
         if !self.is_on_longest_way(live) {
-            nice(live, PATIENT);
+            let_others_go_first(live);
         }
-    }
-
-    /// From now on nobody has to let others go first.
-    pub(super) fn end_patience(&self, instances: &[Rc<Live>]) {
-        instances.iter().for_each(|live| nice(live, USUAL));
     }
 
     /// Whether this is the API server, or it waits for it, be it through others.
@@ -43,6 +33,6 @@ impl Cluster {
     }
 }
 
-fn nice(live: &Live, nice: i32) {
-    live.processes.borrow().iter().for_each(|running| set_nice(running, nice));
+fn let_others_go_first(live: &Live) {
+    live.processes.borrow().iter().for_each(make_patient);
 }

@@ -2,6 +2,7 @@
 
 use super::instance::Live;
 use super::{BootFailure, Cluster};
+use crate::api::Api;
 use crate::events::Event;
 use kubernix_core::{Manifest, Role, roles};
 use serde_json::json;
@@ -20,9 +21,9 @@ impl Cluster {
     /// certificate of the cluster's CA that is mounted into each pod. The controller manager makes the same in every
     /// namespace, but only once all of its controllers have an identity, some 160 requests after its start; what it
     /// finds, it keeps.
-    pub(super) async fn open_default_namespace(&self, deadline: Instant) -> Result<(), BootFailure> {
+    pub(super) async fn open_default_namespace(&self, api: Option<&Api>, deadline: Instant) -> Result<(), BootFailure> {
         let failed = |why| BootFailure::Step { step: DEFAULT_NAMESPACE.into(), why, late: Instant::now() >= deadline };
-        let (Some(server), Some(api)) = (self.provider(roles::APISERVER), self.api().map_err(failed)?) else {
+        let (Some(server), Some(api)) = (self.provider(roles::APISERVER), api) else {
             return Ok(());
         };
         self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
@@ -35,14 +36,19 @@ impl Cluster {
     }
 
     /// Applies what components want of the API, as soon as it is ready.
-    pub(super) async fn apply_manifests(&self, instances: &[Rc<Live>], deadline: Instant) -> Result<(), BootFailure> {
+    pub(super) async fn apply_manifests(
+        &self,
+        instances: &[Rc<Live>],
+        api: Option<&Api>,
+        deadline: Instant,
+    ) -> Result<(), BootFailure> {
         for live in instances.iter().filter(|live| !live.planned.plan.manifests.is_empty()) {
             let failed = |why| BootFailure::Step {
                 step: format!("manifests of {}", live.name()),
                 why,
                 late: Instant::now() >= deadline,
             };
-            let (Some(server), Some(api)) = (self.provider(roles::APISERVER), self.api().map_err(failed)?) else {
+            let (Some(server), Some(api)) = (self.provider(roles::APISERVER), api) else {
                 return Err(failed("the cluster has no API server".into()));
             };
             self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;

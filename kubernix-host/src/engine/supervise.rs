@@ -75,7 +75,7 @@ impl Cluster {
 
     /// Sees the instance become ready again, whenever that is. Returns as well when one of its processes ends.
     async fn recover(&self, live: &Live) {
-        let prober = match self.prober() {
+        let prober = match self.api().and_then(|api| self.prober(api)) {
             Ok(prober) => prober,
             Err(error) => return log::error!("{}: {error}", live.name()),
         };

@@ -14,7 +14,7 @@ mod stop;
 
 pub use exit::Exit;
 pub use log_tail::tail;
-pub use priority::set_nice;
+pub use priority::{end_all_patience, make_patient};
 pub use reaper::Reaper;
 pub use run_file::RunFile;
 pub use spawn::{Launch, Running, SpawnError, Spawner};

@@ -1,16 +1,52 @@
-//! CPU priority of a process group: who may wait while others are waited for.
+//! CPU priority: who may wait while others are waited for.
 
 use super::Running;
 use nix::errno::Errno;
 use nix::libc;
+use std::fs;
 
-/// Sets the nice value of all threads of a process's group: -20 (first) to 19 (last), 0 is usual (setpriority(2)).
-pub fn set_nice(running: &Running, nice: i32) {
-    let group = running.pid.as_raw().cast_unsigned();
-    // SAFETY: takes numbers only, and changes nothing but the scheduling of processes that this one started.
-    let result = unsafe { libc::setpriority(libc::PRIO_PGRP, group, nice) };
+/// How often new threads are looked for. One look finds all that there are; those that appear meanwhile have the next.
+const LOOKS: usize = 4;
+
+/// Lets all threads of a process run only where no other wants to: SCHED_IDLE, sched(7). What they start does the same.
+pub fn make_patient(running: &Running) {
+    for thread in threads(running.pid.as_raw()) {
+        set_policy(thread, libc::SCHED_IDLE);
+    }
+}
+
+/// Ends the patience of everything in this PID namespace: of what was made patient, and what that started, such as containers.
+pub fn end_all_patience() {
+    for _ in 0..LOOKS {
+        let patient: Vec<_> = numbers("/proc").flat_map(threads).filter(|thread| is_patient(*thread)).collect();
+        if patient.is_empty() {
+            return;
+        }
+        patient.into_iter().for_each(|thread| set_policy(thread, libc::SCHED_OTHER));
+    }
+}
+
+fn threads(process: i32) -> impl Iterator<Item = i32> {
+    numbers(&format!("/proc/{process}/task"))
+}
+
+/// Names in a directory that are numbers.
+fn numbers(directory: &str) -> impl Iterator<Item = i32> + use<> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn is_patient(thread: i32) -> bool {
+    // SAFETY: takes a number, and changes nothing.
+    unsafe { libc::sched_getscheduler(thread) == libc::SCHED_IDLE }
+}
+
+fn set_policy(thread: i32, policy: i32) {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameters outlive the call, which changes nothing but the scheduling of one thread of this namespace.
+    let result = unsafe { libc::sched_setscheduler(thread, policy, &raw const parameters) };
     match Errno::result(result) {
         Ok(_) | Err(Errno::ESRCH) => {}
-        Err(errno) => log::debug!("{}'s priority can't be set: {errno}", running.process.name),
+        Err(errno) => log::debug!("the priority of thread {thread} can't be set: {errno}"),
     }
 }

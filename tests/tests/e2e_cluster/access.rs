@@ -49,7 +49,7 @@ pub fn the_default_namespace_is_as_the_controller_manager_makes_any() {
     assert!(made[1].1["ca.crt"].as_str().is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")), "{made:?}");
 }
 
-/// While it boots, what isn't waited for runs at a nice value of its own.
+/// While it boots, what isn't waited for runs only where no other wants to.
 pub fn nobody_lets_others_go_first_any_more() {
     let status = cluster().running();
     let mut looked_at = 0;
@@ -57,9 +57,9 @@ pub fn nobody_lets_others_go_first_any_more() {
         for pid in component["pids"].as_array().expect("pids") {
             for thread in fs::read_dir(format!("/proc/{pid}/task")).expect("a process that runs").flatten() {
                 let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else { continue };
-                // proc_pid_stat(5): nice is the 19th field, the 17th after the name in parentheses.
-                let nice = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(16));
-                assert_eq!(nice, Some("0"), "{component}: {stat}");
+                // proc_pid_stat(5): nice is the 19th field and the policy the 41st, two less after the name in parentheses.
+                let rest: Vec<&str> = stat.rsplit(')').next().into_iter().flat_map(str::split_whitespace).collect();
+                assert_eq!((rest[16], rest[38]), ("0", "0"), "{component}: {stat}");
                 looked_at += 1;
             }
         }
