@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use kubernix_host::network::plan::parse_cidr;
-use kubernix_host::spec::parse_name;
+use kubernix_host::spec::{WaitFor, parse_name};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -95,6 +95,15 @@ pub struct BootArgs {
     /// What routes Services: short for --set proxy=NAME
     #[arg(long, value_name = "COMPONENT")]
     pub proxy: Option<String>,
+    /// The addons that run in the cluster: names separated by commas, or none [default: coredns]
+    #[arg(long, value_name = "NAMES")]
+    pub addons: Option<String>,
+    /// An addon of one's own: a manifest, or a directory of manifests; can be repeated
+    #[arg(long = "addon", value_name = "FILE|DIR")]
+    pub addon_files: Vec<PathBuf>,
+    /// Returns when nodes are Ready and pods can be made, or when all is ready, addons as well [default: all]
+    #[arg(long, value_name = "node|all")]
+    pub wait: Option<WaitFor>,
     /// A plugin, or a directory of plugins, that is looked at before all others; can be repeated
     #[arg(long = "plugin", value_name = "FILE|DIR")]
     pub plugins: Vec<PathBuf>,
@@ -138,6 +147,9 @@ pub enum Command {
     /// Who fills which role
     #[command(subcommand)]
     Component(ComponentCommand),
+    /// What runs in the cluster: DNS, metrics, storage, manifests of one's own
+    #[command(subcommand)]
+    Addon(AddonCommand),
     /// Images for pods
     #[command(subcommand)]
     Image(ImageCommand),
@@ -222,6 +234,25 @@ pub struct ReplaceArgs {
     /// Settings that change
     #[command(flatten)]
     pub boot: BootArgs,
+}
+
+/// What to do about addons.
+#[derive(Debug, Subcommand)]
+pub enum AddonCommand {
+    /// Lists the addons that a cluster has, and those that it could have
+    List,
+    /// Adds addons to a running cluster and waits until they are ready
+    Add(AddonArgs),
+    /// Takes addons out of a running cluster, with all that they applied
+    Remove(AddonArgs),
+}
+
+/// Which addons.
+#[derive(Debug, Args)]
+pub struct AddonArgs {
+    /// Names, as `addon list` has them, or manifests and directories of manifests
+    #[arg(required = true, value_name = "NAME|FILE|DIR")]
+    pub addons: Vec<String>,
 }
 
 /// What to do about images.

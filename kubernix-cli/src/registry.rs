@@ -28,6 +28,12 @@ fn handles() -> Vec<Handle> {
         kubernix_kubelet::Kubelet::component(),
         #[cfg(feature = "proxy")]
         kubernix_proxy::Proxy::component(),
+        #[cfg(feature = "coredns")]
+        kubernix_coredns::CoreDns::component(),
+        #[cfg(feature = "metrics-server")]
+        kubernix_metrics_server::MetricsServer::component(),
+        #[cfg(feature = "local-path")]
+        kubernix_local_path::LocalPath::component(),
     ]
 }
 

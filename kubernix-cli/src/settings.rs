@@ -20,11 +20,16 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
         cache_dir: args.cache_dir.clone(),
         install: args.no_install.then_some(false),
         plugins: (!args.plugins.is_empty()).then(|| args.plugins.clone()),
+        addon_files: (!args.addon_files.is_empty()).then(|| args.addon_files.clone()),
+        wait: args.wait,
         boot_timeout_s: args.boot_timeout,
         ..global(flags)
     };
     let forms = shorts.clone().map(|(role, name)| format!("{role}={name}"));
     let mut partial = partial.with_sets(args.set.iter().cloned().chain(forms))?;
+    if let Some(names) = &args.addons {
+        partial = partial.with_addons(names)?;
+    }
     // Where the value came from is what was typed, not what it is short for.
     for (role, _) in shorts {
         partial.origins.insert(format!("slots.{role}"), Origin::Flag(format!("--{role}")));

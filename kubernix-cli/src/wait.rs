@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use kubernix_core::Probe;
-use kubernix_host::probe::{Prober, TlsFiles};
+use kubernix_host::probe::{Prober, Question, TlsFiles};
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -34,6 +34,6 @@ pub fn http(args: &[OsString]) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(wait.timeout);
-        prober.wait(&probe, SystemTime::now(), deadline).await.map_err(io::Error::other)
+        prober.wait(Question::new(&probe, SystemTime::now()), deadline).await.map_err(io::Error::other)
     })
 }

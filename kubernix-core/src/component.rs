@@ -108,8 +108,8 @@ pub trait Component: Send + Sync + 'static {
     }
 
     /// For components that fill `cri`: the command that imports an image of an archive under this name. The archive comes as
-    /// `oci-archive:PATH[:REFERENCE]` (an OCI layout in a tar file) or `docker-archive:PATH[:REFERENCE]` (containers-
-    /// transports(5)); PATH is absolute, REFERENCE says which image where there are more. The command runs beside the
+    /// `oci-archive:PATH[:REFERENCE]` (an OCI layout in a tar file), `oci:PATH[:REFERENCE]` (one in a directory) or
+    /// `docker-archive:PATH[:REFERENCE]` (containers-transports(5)); PATH is absolute, REFERENCE says which image where there are more. The command runs beside the
     /// component's processes, once `cri` is ready; when it ends, the CRI has to know the image. `None`: it can't.
     ///
     /// # Errors

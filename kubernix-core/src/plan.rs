@@ -1,7 +1,8 @@
 //! A plan as data: what a component wants the host to do. It is what `kubernix plan` prints and golden tests compare.
 
-use crate::{Error, Probe, Process, Result, Role};
+use crate::{Error, ImageBuild, Probe, Process, Result, Role};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A directory to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,12 @@ pub struct Plan {
     pub manifests: Vec<Manifest>,
     /// Images that its pods need, by reference.
     pub images: Vec<String>,
+    /// Images that the host builds for its pods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub builds: Vec<ImageBuild>,
+    /// Variables that users' shells get: where clients of the component find it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Plan {
@@ -96,6 +103,26 @@ impl Plan {
     pub fn process(&mut self, process: Process) -> Result<()> {
         unique("process", &process.name, self.processes.iter().map(|p| &*p.name))?;
         self.processes.push(process);
+        Ok(())
+    }
+
+    /// Adds an image to build.
+    ///
+    /// # Errors
+    /// The plan builds an image of this name already.
+    pub fn build(&mut self, image: ImageBuild) -> Result<()> {
+        unique("image", &image.reference, self.builds.iter().map(|b| &*b.reference))?;
+        self.builds.push(image);
+        Ok(())
+    }
+
+    /// Sets a variable of users' shells.
+    ///
+    /// # Errors
+    /// The plan sets this variable already.
+    pub fn variable(&mut self, name: &str, value: &str) -> Result<()> {
+        unique("variable", name, self.variables.keys().map(String::as_str))?;
+        self.variables.insert(name.into(), value.into());
         Ok(())
     }
 

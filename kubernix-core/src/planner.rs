@@ -1,7 +1,7 @@
 //! Where a component says what it wants.
 
 use crate::abi::AbiPlanner;
-use crate::{Probe, Process, Result};
+use crate::{ImageBuild, Probe, Process, Result};
 
 /// Takes a component's plan, piece by piece. A host object: later minor versions can take more.
 pub struct Planner<'a> {
@@ -84,5 +84,21 @@ impl<'a> Planner<'a> {
     /// The host doesn't take it.
     pub fn image(&mut self, reference: &str) -> Result<()> {
         Ok(self.inner.image(reference.into()).into_result()?)
+    }
+
+    /// Has the host build an image for the component's pods, and import it into every node's store before they need it.
+    ///
+    /// # Errors
+    /// The plan builds an image of this name already, a path isn't absolute, or the host doesn't take it.
+    pub fn build(&mut self, image: &ImageBuild) -> Result<()> {
+        Ok(self.inner.build(image.into()).into_result()?)
+    }
+
+    /// Sets a variable of users' shells (`kubernix shell`), by which clients of the component find it.
+    ///
+    /// # Errors
+    /// The plan sets it already, or the host doesn't take it.
+    pub fn variable(&mut self, name: &str, value: impl AsRef<str>) -> Result<()> {
+        Ok(self.inner.variable(name.into(), value.as_ref().into()).into_result()?)
     }
 }

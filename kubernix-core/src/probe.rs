@@ -22,6 +22,9 @@ open_set! {
         NODE = 5, "node";
         /// A command exits with 0. `target`: the program, `arguments` follow.
         COMMAND = 6, "command";
+        /// The objects of the component's own manifests work: workloads have all their replicas of this generation, definitions
+        /// and aggregated APIs are served. No `target`.
+        MANIFESTS = 7, "manifests";
     }
 }
 
@@ -80,6 +83,11 @@ impl Probe {
     /// This program exits with 0.
     pub fn command(program: impl Into<String>, arguments: impl IntoIterator<Item = String>) -> Self {
         Self { arguments: arguments.into_iter().collect(), ..Self::new(ProbeKind::COMMAND, program) }
+    }
+
+    /// The objects of the component's own manifests are there and work.
+    pub fn manifests() -> Self {
+        Self::new(ProbeKind::MANIFESTS, "")
     }
 
     /// Shows the client certificate of this identity.

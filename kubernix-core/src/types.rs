@@ -117,6 +117,12 @@ pub mod roles {
     pub const PROXY: &str = "proxy";
     /// Cluster DNS.
     pub const DNS: &str = "dns";
+    /// Resource usage of pods and nodes: the API `metrics.k8s.io`.
+    pub const METRICS: &str = "metrics";
+    /// Volumes for claims: a default StorageClass.
+    pub const STORAGE: &str = "storage";
+    /// A registry of images that is the cluster's own. Endpoint: `http://IP:PORT`.
+    pub const REGISTRY: &str = "registry";
 }
 
 /// Names of what a host knows of itself, for [`Context::fact`](crate::Context::fact). Absent facts are unknown.
@@ -131,6 +137,8 @@ pub mod facts {
     pub const OVERLAY: &str = "storage.overlay";
     /// `true` where a process may lower its own oom_score_adj (CAP_SYS_RESOURCE), else `false`.
     pub const LOWER_OOM_SCORE: &str = "capability.lower-oom-score";
+    /// `true` where pods can ask a resolver for names outside of the cluster, else `false`.
+    pub const DNS_RESOLVER: &str = "dns.resolver";
     /// `true` in a user namespace, else `false`.
     pub const ROOTLESS: &str = "rootless";
     /// Number of CPUs, decimal.

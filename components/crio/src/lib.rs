@@ -122,10 +122,10 @@ impl Component for Crio {
     }
 
     fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
-        let transports = ["oci-archive:/", "docker-archive:/"];
+        let transports = ["oci-archive:/", "oci:/", "docker-archive:/"];
         if !transports.iter().any(|transport| archive.starts_with(transport)) {
             return Err(Error::invalid(format!(
-                "`{archive}` is neither oci-archive:PATH nor docker-archive:PATH with an absolute path"
+                "`{archive}` is none of oci-archive:PATH, oci:PATH and docker-archive:PATH with an absolute path"
             )));
         }
         let layout = Layout::new(ctx)?;

@@ -156,5 +156,5 @@ fn images_are_imported_into_the_store_that_cri_o_only_reads() {
     assert_has(&command.args[5], &[&format!("[vfs@{dir}/images+/run/kubernix/crio/import]a.b/c:1")]);
 
     let error = import(&FakeContext::new(), "/x.tar").unwrap_err().to_string();
-    assert_has(&error, &["`/x.tar` is neither oci-archive:PATH nor docker-archive:PATH"]);
+    assert_has(&error, &["`/x.tar` is none of oci-archive:PATH, oci:PATH and docker-archive:PATH"]);
 }

@@ -6,7 +6,7 @@ use crate::output::{self, Table};
 use crate::progress::Progress;
 use crate::settings;
 use anyhow::Result;
-use kubernix_host::cluster::{Call, Cluster, ComponentStatus, Host};
+use kubernix_host::cluster::{Cluster, ComponentStatus, Host};
 use kubernix_host::plugins::Source;
 use serde::Serialize;
 use serde_json::json;
@@ -30,7 +30,7 @@ impl App {
     pub(super) fn component_list(&self, args: &BootArgs) -> Result<()> {
         let resolved = self.resolve(args)?;
         let host = self.host_with_warnings(&resolved.settings)?;
-        let cluster = Cluster::find(Call::new(&self.program, &resolved.settings.name, &resolved.settings.root));
+        let cluster = Cluster::find(self.named_by(&resolved));
         let running = match cluster {
             Ok(cluster) => cluster.status()?.components,
             Err(_) => Vec::new(),

@@ -2,6 +2,7 @@
 
 mod about;
 mod access;
+mod addon;
 mod boot;
 mod cluster;
 mod component;
@@ -15,7 +16,7 @@ mod timeline;
 mod toolchain;
 
 use crate::cli::{
-    BootArgs, Cli, Command, ComponentCommand, ConfigCommand, Global, ImageCommand, Output, PluginCommand,
+    AddonCommand, BootArgs, Cli, Command, ComponentCommand, ConfigCommand, Global, ImageCommand, Output, PluginCommand,
     ToolchainCommand,
 };
 use crate::exit::{Exit, Refusal};
@@ -23,7 +24,7 @@ use crate::{registry, settings};
 use anyhow::{Context, Result};
 use kubernix_host::cluster::{Call, Cluster, Host, State};
 use kubernix_host::plugins::{Registry, Search};
-use kubernix_host::spec::{Place, Settings};
+use kubernix_host::spec::{Place, Resolved, Settings};
 use std::process::ExitCode;
 
 /// What every command has at hand.
@@ -59,6 +60,9 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::List) => app.list()?,
         Some(Command::Plan(args)) => app.plan(&args)?,
         Some(Command::Timeline(args)) => app.timeline(&args)?,
+        Some(Command::Addon(AddonCommand::List)) => app.addon_list()?,
+        Some(Command::Addon(AddonCommand::Add(args))) => app.addon_add(&args)?,
+        Some(Command::Addon(AddonCommand::Remove(args))) => app.addon_remove(&args)?,
         Some(Command::Image(ImageCommand::Load { files })) => app.image_load(&files)?,
         Some(Command::Image(ImageCommand::List)) => app.image_list()?,
         Some(Command::Config(ConfigCommand::Show { all, boot })) => app.config_show(&boot, all)?,
@@ -86,7 +90,8 @@ impl App {
     /// The host with everything that is compiled in, and the plugins that these settings find.
     fn host(&self, settings: &Settings) -> Result<Host> {
         let executable = std::env::current_exe().context("can't tell the path of kubernix itself")?;
-        let registry = Registry::gather(registry::components()?, &Search::of_settings(settings));
+        let mut registry = Registry::gather(registry::components()?, &Search::of_settings(settings));
+        registry.add_manifests(&settings.addon_files).map_err(|why| Refusal::error(Exit::Usage, why))?;
         Ok(Host { registry, executable, program: self.program.clone() })
     }
 
@@ -125,6 +130,11 @@ impl App {
     /// What a user types to run a command on this cluster.
     fn call(&self, command: &str, place: &Place) -> String {
         self.named(place).to(command)
+    }
+
+    /// The cluster that these settings are of.
+    fn named_by(&self, resolved: &Resolved) -> Call {
+        Call::new(&self.program, &resolved.settings.name, &resolved.settings.root)
     }
 
     /// The cluster as a user names it.

@@ -3,8 +3,8 @@
 
 use super::guard::{guard, guard_or};
 use super::{
-    AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiNode, AbiOutput, AbiPlanner, AbiPlannerMut, AbiProbe,
-    AbiProcess, AbiResult,
+    AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiImageBuild, AbiNode, AbiOutput, AbiPlanner, AbiPlannerMut,
+    AbiProbe, AbiProcess, AbiResult,
 };
 use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::sabi_types::{RMut, RRef};
@@ -110,5 +110,13 @@ impl AbiPlanner for GuardedPlanner<'_> {
 
     fn image(&mut self, reference: RStr<'_>) -> AbiResult<()> {
         passed_on("image", || self.0.image(reference))
+    }
+
+    fn build(&mut self, image: AbiImageBuild) -> AbiResult<()> {
+        passed_on("build", || self.0.build(image))
+    }
+
+    fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {
+        passed_on("variable", || self.0.variable(name, value))
     }
 }

@@ -2,8 +2,8 @@
 //! a minor version appends methods with default bodies after `#[sabi(last_prefix_field)]`, a mark that never moves.
 
 use super::{
-    AbiCommand, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess, AbiRequirement,
-    AbiResult,
+    AbiCommand, AbiFinding, AbiIdentity, AbiImageBuild, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess,
+    AbiRequirement, AbiResult,
 };
 use crate::{Phase, Scope};
 use abi_stable::sabi_trait;
@@ -59,8 +59,12 @@ pub trait AbiPlanner {
     /// Objects to apply.
     fn manifest(&mut self, name: RStr<'_>, yaml: RStr<'_>) -> AbiResult<()>;
     /// An image that pods need.
-    #[sabi(last_prefix_field)]
     fn image(&mut self, reference: RStr<'_>) -> AbiResult<()>;
+    /// An image that the host builds.
+    fn build(&mut self, image: AbiImageBuild) -> AbiResult<()>;
+    /// A variable of users' shells.
+    #[sabi(last_prefix_field)]
+    fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()>;
 }
 
 /// A mutably borrowed host planner.

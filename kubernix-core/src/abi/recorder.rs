@@ -1,7 +1,7 @@
 //! A [`Plan`] takes what a component says: the planner that hosts and test kits start from.
 
-use super::{AbiPlanner, AbiProbe, AbiProcess, AbiResult};
-use crate::{Directory, Endpoint, Error, File, Manifest, Plan, Role};
+use super::{AbiImageBuild, AbiPlanner, AbiProbe, AbiProcess, AbiResult};
+use crate::{Directory, Endpoint, Error, File, ImageBuild, Manifest, Plan, Role};
 use abi_stable::std_types::RStr;
 
 fn absolute(path: &str) -> Result<String, Error> {
@@ -47,6 +47,17 @@ impl AbiPlanner for Plan {
     fn image(&mut self, reference: RStr<'_>) -> AbiResult<()> {
         self.images.push(reference.into());
         answer(Ok(()))
+    }
+
+    fn build(&mut self, image: AbiImageBuild) -> AbiResult<()> {
+        let image = ImageBuild::from(image);
+        let paths = image.files.iter().flat_map(|file| [&file.path, &file.source]).chain(image.links.keys());
+        let paths = paths.map(|path| absolute(path).map(drop)).collect::<Result<(), _>>();
+        answer(paths.and_then(|()| self.build(image)))
+    }
+
+    fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {
+        answer(self.variable(name.as_str(), value.as_str()))
     }
 }
 

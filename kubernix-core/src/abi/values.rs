@@ -1,10 +1,12 @@
 //! What crosses the boundary by value. Frozen: a field more or less is another major version of the contract.
 
 use crate::{
-    Command, Error, ErrorKind, Finding, Parameter, Probe, ProbeKind, Process, Requirement, Restart, Role, Wait,
+    Command, Error, ErrorKind, Finding, ImageBuild, ImageFile, Parameter, Probe, ProbeKind, Process, Requirement,
+    Restart, Role, Wait,
 };
 use abi_stable::StableAbi;
 use abi_stable::std_types::{RResult, RString, RVec, Tuple2};
+use std::collections::BTreeMap;
 
 /// What a call across the boundary returns.
 pub type AbiResult<T> = RResult<T, AbiError>;
@@ -111,6 +113,36 @@ pub struct AbiProcess {
     pub stop_grace_ms: u64,
 }
 
+/// A [`crate::ImageFile`].
+#[repr(C)]
+#[derive(StableAbi, Debug, Clone)]
+pub struct AbiImageFile {
+    /// Where it lies in the image.
+    pub path: RString,
+    /// Where it lies here.
+    pub source: RString,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// An [`ImageBuild`].
+#[repr(C)]
+#[derive(StableAbi, Debug, Clone)]
+pub struct AbiImageBuild {
+    /// Its whole name.
+    pub reference: RString,
+    /// Its files.
+    pub files: RVec<AbiImageFile>,
+    /// Symbolic links: path and target.
+    pub links: RVec<Tuple2<RString, RString>>,
+    /// What containers run.
+    pub entrypoint: RVec<RString>,
+    /// The environment of containers.
+    pub env: RVec<Tuple2<RString, RString>>,
+    /// Who runs it.
+    pub user: RString,
+}
+
 /// A [`Command`].
 #[repr(C)]
 #[derive(StableAbi, Debug, Clone)]
@@ -148,6 +180,39 @@ impl From<Error> for AbiError {
 impl From<AbiError> for Error {
     fn from(error: AbiError) -> Self {
         Self::from_frames(error.kind, error.frames.into_iter().map(String::from))
+    }
+}
+
+impl From<&ImageBuild> for AbiImageBuild {
+    fn from(image: &ImageBuild) -> Self {
+        let file = |file: &ImageFile| AbiImageFile {
+            path: file.path.as_str().into(),
+            source: file.source.as_str().into(),
+            mode: file.mode,
+        };
+        Self {
+            reference: image.reference.as_str().into(),
+            files: image.files.iter().map(file).collect(),
+            links: pairs(&image.links),
+            entrypoint: strings(&image.entrypoint),
+            env: pairs(&image.env),
+            user: image.user.as_str().into(),
+        }
+    }
+}
+
+impl From<AbiImageBuild> for ImageBuild {
+    fn from(image: AbiImageBuild) -> Self {
+        let file =
+            |file: AbiImageFile| ImageFile { path: file.path.into(), source: file.source.into(), mode: file.mode };
+        Self {
+            reference: image.reference.into(),
+            files: image.files.into_iter().map(file).collect(),
+            links: map(image.links),
+            entrypoint: image.entrypoint.into_iter().map(Into::into).collect(),
+            env: map(image.env),
+            user: image.user.into(),
+        }
     }
 }
 
@@ -191,7 +256,7 @@ impl From<&Process> for AbiProcess {
             name: process.name.as_str().into(),
             program: process.program.as_str().into(),
             args: strings(&process.args),
-            env: process.env.iter().map(|(k, v)| Tuple2(k.as_str().into(), v.as_str().into())).collect(),
+            env: pairs(&process.env),
             restart: process.restart,
             stop_signal: process.stop_signal,
             stop_grace_ms: process.stop_grace_ms,
@@ -205,7 +270,7 @@ impl From<AbiProcess> for Process {
             name: process.name.into(),
             program: process.program.into(),
             args: process.args.into_iter().map(String::from).collect(),
-            env: process.env.into_iter().map(|Tuple2(k, v)| (k.into(), v.into())).collect(),
+            env: map(process.env),
             restart: process.restart,
             stop_signal: process.stop_signal,
             stop_grace_ms: process.stop_grace_ms,
@@ -251,4 +316,12 @@ impl From<AbiFinding> for Finding {
     fn from(finding: AbiFinding) -> Self {
         Self { fatal: finding.fatal, message: finding.message.into() }
     }
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> RVec<Tuple2<RString, RString>> {
+    map.iter().map(|(key, value)| Tuple2(key.as_str().into(), value.as_str().into())).collect()
+}
+
+fn map(pairs: RVec<Tuple2<RString, RString>>) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|Tuple2(key, value)| (key.into(), value.into())).collect()
 }

@@ -1,22 +1,14 @@
 //! Manifests, put in place by server-side apply.
 
+use super::objects::{ObjectRef, objects};
 use super::{Api, Error, FIELD_MANAGER};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
-use kube::core::GroupVersion;
-use kube::discovery::{ApiCapabilities, Scope, pinned_group};
+use kube::api::{DynamicObject, Patch, PatchParams};
 use kubernix_core::Manifest;
-use serde_json::Value;
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// Pause before an object is tried again: its kind, its namespace or an admission webhook may come up only now.
 const RETRY: Duration = Duration::from_millis(100);
-
-/// The kinds of each group version (`v1`, `apps/v1`) that was asked for; shared by all who ask, so that each is fetched once.
-pub(super) type Kinds = Arc<Mutex<HashMap<String, Vec<(ApiResource, ApiCapabilities)>>>>;
 
 impl Api {
     /// Applies all objects of a manifest in their order, as the field manager `kubernix`, overruling others. Objects without
@@ -28,7 +20,7 @@ impl Api {
     pub async fn apply(&self, manifest: &Manifest, deadline: Instant) -> Result<Vec<String>, Error> {
         let mut applied = Vec::new();
         for object in objects(manifest)? {
-            let label = label(&object);
+            let label = ObjectRef::of(&object).to_string();
             loop {
                 match self.apply_object(&object, &label).await {
                     Ok(()) => break,
@@ -47,72 +39,10 @@ impl Api {
 
     async fn apply_object(&self, object: &DynamicObject, label: &str) -> Result<(), Error> {
         let doing = format!("apply {label}");
-        let (resource, capabilities) = self.kind_of(object, &doing).await?;
-        let objects = match capabilities.scope {
-            Scope::Cluster => kube::Api::<DynamicObject>::all_with(self.client.clone(), &resource),
-            Scope::Namespaced => {
-                let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
-                kube::Api::namespaced_with(self.client.clone(), namespace, &resource)
-            }
-        };
+        let objects = self.place_of(&ObjectRef::of(object), &doing).await?;
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let params = PatchParams::apply(FIELD_MANAGER).force();
         self.request(&doing, objects.patch(name, &params, &Patch::Apply(object))).await.map(drop)
-    }
-
-    /// How the server serves objects of this one's kind. A group is asked for again when it lacks the kind.
-    async fn kind_of(&self, object: &DynamicObject, doing: &str) -> Result<(ApiResource, ApiCapabilities), Error> {
-        let failed = |cause: String, hopeless| Error::Request { doing: doing.to_owned(), cause, hopeless };
-        let types = object.types.clone().unwrap_or_default();
-        let kind = GroupVersionKind::try_from(&types).map_err(|error| failed(error.to_string(), true))?;
-        let version = GroupVersion::gv(&kind.group, &kind.version);
-        let mut kinds = self.kinds.lock().await;
-        let find =
-            |known: &[(ApiResource, ApiCapabilities)]| known.iter().find(|(it, _)| it.kind == kind.kind).cloned();
-        if let Some(found) = kinds.get(&types.api_version).and_then(|known| find(known)) {
-            return Ok(found);
-        }
-        let group = self.request(doing, pinned_group(&self.client, &version)).await?;
-        let known = group.versioned_resources(&version.version);
-        let found = find(&known);
-        kinds.insert(types.api_version.clone(), known);
-        found.ok_or_else(|| failed(format!("{} serves no {} of {}", self.server, types.kind, types.api_version), false))
-    }
-}
-
-/// The objects of a manifest, in order; lists are taken apart.
-fn objects(manifest: &Manifest) -> Result<Vec<DynamicObject>, Error> {
-    let wrong = |cause: String| Error::Manifest { name: manifest.name.clone(), cause };
-    // Kubernetes reads YAML 1.1 here: a file mode of 0644 is octal.
-    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
-    let documents = serde_saphyr::from_multiple_with_options::<Value>(&manifest.yaml, options);
-    let documents = documents.map_err(|error| wrong(error.to_string()))?;
-    let mut objects = Vec::new();
-    for (index, mut document) in documents.into_iter().enumerate() {
-        let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-        let items = match document.get_mut("items") {
-            Some(Value::Array(items)) if is_list => std::mem::take(items),
-            _ => vec![document],
-        };
-        for item in items {
-            let number = index + 1;
-            let object: DynamicObject = serde_json::from_value(item)
-                .map_err(|error| wrong(format!("document {number} is not a Kubernetes object: {error}")))?;
-            if object.types.is_none() || object.metadata.name.as_deref().is_none_or(str::is_empty) {
-                return Err(wrong(format!("document {number} lacks one of apiVersion, kind and metadata.name")));
-            }
-            objects.push(object);
-        }
-    }
-    Ok(objects)
-}
-
-fn label(object: &DynamicObject) -> String {
-    let kind = object.types.as_ref().map_or("", |types| &types.kind);
-    let name = object.metadata.name.as_deref().unwrap_or_default();
-    match &object.metadata.namespace {
-        Some(namespace) => format!("{kind} {namespace}/{name}"),
-        None => format!("{kind} {name}"),
     }
 }
 
@@ -125,26 +55,6 @@ mod tests {
 
     fn manifest(yaml: &str) -> Manifest {
         Manifest::new("test", yaml)
-    }
-
-    #[test]
-    fn documents_lists_and_old_octals_are_read() {
-        let yaml = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nmode: 0644\n---\n# nothing\n---\n\
-            apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: b}}\n\
-            - {apiVersion: v1, kind: Secret, metadata: {name: c, namespace: b}}\n";
-        let found = objects(&manifest(yaml)).unwrap();
-        assert_eq!(found.iter().map(label).collect::<Vec<_>>(), ["ConfigMap a", "Namespace b", "Secret b/c"]);
-        assert_eq!(found[0].data["mode"], 420);
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_manifest_is_said_with_its_place() {
-        let error = objects(&manifest("kind: A\n---\nb: [1\n")).unwrap_err().to_string();
-        assert!(error.starts_with("manifest `test`: ") && error.contains("line 3"), "{error}");
-        let error = objects(&manifest("apiVersion: v1\nkind: A\nmetadata: {}\n")).unwrap_err().to_string();
-        assert_eq!(error, "manifest `test`: document 1 lacks one of apiVersion, kind and metadata.name");
-        let error = objects(&manifest("just text")).unwrap_err().to_string();
-        assert!(error.contains("document 1 is not a Kubernetes object"), "{error}");
     }
 
     const KINDS: &str = r#"{"kind":"APIResourceList","groupVersion":"v1","resources":[

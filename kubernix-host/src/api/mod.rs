@@ -7,15 +7,19 @@
 //! are started. It gets a URL and the paths of certificates.
 
 mod apply;
+mod delete;
 mod error;
 mod node;
+mod objects;
 mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transport;
 mod watch;
+mod works;
 
 pub use error::Error;
+pub use objects::{ObjectRef, objects_of};
 pub use summary::{NodeSummary, Summary};
 pub use transport::TlsFiles;
 pub(crate) use transport::{Failure, FailureKind, HttpClient, http_client};
@@ -38,7 +42,7 @@ const FIELD_MANAGER: &str = "kubernix";
 pub struct Api {
     client: kube::Client,
     server: String,
-    kinds: apply::Kinds,
+    kinds: objects::Kinds,
 }
 
 impl Api {
@@ -52,7 +56,7 @@ impl Api {
         let url = url.ok_or_else(|| Error::Url { url: server.to_owned() })?;
         let http = http_client(&identity.ca, Some(identity))?;
         let client = ClientBuilder::new(http, "default").with_layer(&BaseUriLayer::new(url)).build();
-        Ok(Self { client, server: server.to_owned(), kinds: apply::Kinds::default() })
+        Ok(Self { client, server: server.to_owned(), kinds: objects::Kinds::default() })
     }
 
     /// The URL that this client speaks to.

@@ -147,7 +147,7 @@ impl Cluster {
     }
 
     /// Variables that a program needs to work with the cluster: `KUBECONFIG`, `PATH`, `CONTAINER_RUNTIME_ENDPOINT`,
-    /// `KUBERNIX_CLUSTER`.
+    /// `IMAGE_SERVICE_ENDPOINT`, `KUBERNIX_CLUSTER`, and those that components name.
     ///
     /// # Errors
     /// The cluster was never booted.
@@ -155,7 +155,7 @@ impl Cluster {
         let shell = super::up::shell(&self.root, &self.boot_file()?.environment);
         let path = std::env::var_os("PATH");
         let text = |value: OsString| value.to_string_lossy().into_owned();
-        let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key.to_owned(), text(value)));
+        let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key, text(value)));
         Ok(variables.chain([("KUBERNIX_CLUSTER".to_owned(), self.name().to_owned())]).collect())
     }
 

@@ -53,7 +53,12 @@ impl Host {
     /// # Errors
     /// A slot is filled by what doesn't fit.
     pub fn filled(&self, resolved: &Resolved) -> Result<BTreeMap<String, String>, HostError> {
-        Ok(graph::filled(&self.registry.components, &resolved.settings.slots)?)
+        Ok(graph::filled(&self.registry.components, &self.slots(&resolved.settings)?)?)
+    }
+
+    /// The slots that these settings fill, be it by role or as addons.
+    fn slots(&self, settings: &Settings) -> Result<BTreeMap<String, String>, HostError> {
+        Ok(graph::with_addons(&self.registry.components, &settings.slots, settings.addons.as_deref())?)
     }
 
     /// Holds settings against the components, and says what there is to be said of both: first what explains an error that
@@ -67,7 +72,7 @@ impl Host {
         }
         resolved.validate(&self.catalogue())?;
         let dry = prepare::dry(self, &resolved.settings)?;
-        graph::plan(&self.registry.components, &resolved.settings.slots, &dry)?;
+        graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &dry)?;
         Ok(())
     }
 
@@ -78,7 +83,7 @@ impl Host {
     pub fn plan(&self, resolved: &Resolved) -> Result<serde_json::Value, HostError> {
         resolved.validate(&self.catalogue())?;
         let prepared = prepare::dry(self, &resolved.settings)?;
-        let instances = graph::plan(&self.registry.components, &resolved.settings.slots, &prepared)?;
+        let instances = graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &prepared)?;
         Ok(serde_json::json!({ "cluster": resolved.settings.name, "instances": instances }))
     }
 }

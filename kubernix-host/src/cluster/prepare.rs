@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Binaries that a user of the cluster works with, beside those that components run.
 const FOR_USERS: &[&str] = &["kubectl", "crictl"];
+/// Variables by which clients of a CRI runtime, such as crictl, find it.
+const CRI_CLIENTS: [&str; 2] = ["CONTAINER_RUNTIME_ENDPOINT", "IMAGE_SERVICE_ENDPOINT"];
 /// The toolchain's name of our own binary: it carries the OCI runtime shim.
 const OWN: &str = "kubernix";
 /// Identities of the control plane.
@@ -54,7 +56,7 @@ fn nodes() -> Vec<NodeSpec> {
 
 /// The toolchain's names of all that this cluster runs.
 pub(super) fn binaries(host: &Host, settings: &Settings) -> Result<Vec<String>, HostError> {
-    let used = graph::used(&host.registry.components, &settings.slots)?;
+    let used = graph::used(&host.registry.components, &host.slots(settings)?)?;
     let named = used.into_iter().flat_map(|component| component.description.binaries.iter().cloned());
     let all: BTreeSet<String> = named.chain(FOR_USERS.iter().map(|name| (*name).to_owned())).collect();
     Ok(all.into_iter().filter(|name| name != OWN).collect())
@@ -75,10 +77,11 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
         binaries: BTreeMap::new(),
         identities: BTreeMap::new(),
         kubeconfigs,
+        image_cache: settings.cache_dir.join("images"),
         files: BTreeMap::from([("resolv.conf".to_owned(), root.resolv_conf())]),
         facts: BTreeMap::new(),
         parameters: settings.components.clone(),
-        cri: None,
+        variables: BTreeMap::new(),
     }
 }
 
@@ -152,6 +155,14 @@ fn add_files(environment: &mut Environment, pki: &Pki) {
 pub(super) fn endpoint(instances: &[Instance], role: &str) -> Option<String> {
     let mut endpoints = instances.iter().flat_map(|instance| &instance.plan.provides);
     endpoints.find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone())
+}
+
+/// What users' shells get: where the first node's runtime answers, by the names that its clients read, and what components say.
+pub(super) fn variables(instances: &[Instance]) -> BTreeMap<String, String> {
+    let cri = endpoint(instances, roles::CRI);
+    let own = cri.iter().flat_map(|url| CRI_CLIENTS.map(|name| (name.to_owned(), url.clone())));
+    let said = instances.iter().rev().flat_map(|instance| instance.plan.variables.clone());
+    said.chain(own).collect()
 }
 
 /// Writes kubeconfigs: the admin's for the host, the others for the inside.

@@ -11,7 +11,6 @@ use crate::root::{self, Environment as Shell, Made, Root};
 use crate::sandbox::{self, Boot, BootChannel, BootFile, Ending, KeeperStart, SandboxIds, lock};
 use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
-use kubernix_core::roles;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -200,17 +199,17 @@ impl Host {
         api_port: u16,
         sink: &dyn Sink,
     ) -> Result<(Boot, Vec<graph::Instance>), HostError> {
-        let environment = Arc::new(environment);
-        let instances = graph::plan(&self.registry.components, &settings.slots, &environment)?;
+        let (environment, slots) = (Arc::new(environment), self.slots(settings)?);
+        let instances = graph::plan(&self.registry.components, &slots, &environment)?;
         self.preflight(&instances, sink)?;
-        let environment =
-            Environment { cri: prepare::endpoint(&instances, roles::CRI), ..Environment::clone(&environment) };
+        let environment = Environment { variables: prepare::variables(&instances), ..Environment::clone(&environment) };
         let plugins = snapshot::take(&used(&instances), &root.run().join(snapshot::DIRECTORY))
             .map_err(HostError::io("plugins can't be copied into the cluster's directory"))?;
         let boot = Boot {
             hostname: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
             environment,
-            slots: graph::filled(&self.registry.components, &settings.slots)?,
+            slots: graph::filled(&self.registry.components, &slots)?,
+            wait: settings.wait,
             plugins,
             api_port,
             boot_timeout_s: settings.boot_timeout_s,
@@ -264,7 +263,7 @@ pub(super) fn shell(root: &Root, environment: &Environment) -> Shell {
     // The system's own directories are in every PATH, and not in front of a user's.
     let own = directories.into_iter().filter(|path| !path.starts_with("/usr") && !path.starts_with("/bin"));
     let path = own.map(Path::to_owned).collect();
-    Shell { kubeconfig: root.kubeconfig("admin"), path, cri: environment.cri.clone() }
+    Shell { kubeconfig: root.kubeconfig("admin"), path, variables: environment.variables.clone() }
 }
 
 /// What is left for us on the file system of a path, in bytes.

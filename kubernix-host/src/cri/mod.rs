@@ -124,9 +124,17 @@ impl Client {
     /// # Errors
     /// The call failed.
     pub async fn has_image(&self, reference: &str) -> Result<bool, Error> {
+        Ok(self.image_id(reference).await?.is_some())
+    }
+
+    /// The ID of the image that a pod would get of this reference, without the name of its hash; `None` where there is none.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn image_id(&self, reference: &str) -> Result<Option<String>, Error> {
         let request = ImageStatusRequest { image: Some(ImageSpec { image: reference.to_owned() }) };
         let answer: ImageStatusResponse = self.call("ImageStatus", IMAGE_STATUS, request).await?;
-        Ok(answer.image.is_some())
+        Ok(answer.image.map(|image| image.id.trim_start_matches("sha256:").to_owned()))
     }
 
     async fn call<Q, A>(&self, call: &'static str, path: &'static str, request: Q) -> Result<A, Error>

@@ -104,7 +104,7 @@ async fn a_runtimes_state_and_images_are_read() {
 
 #[tokio::test]
 async fn probes_wait_for_a_runtime_that_comes_late() {
-    use crate::probe::{Prober, Unready};
+    use crate::probe::{Prober, Question, Unready};
     use kubernix_core::Probe;
     use std::path::Path;
     use std::time::SystemTime;
@@ -114,7 +114,7 @@ async fn probes_wait_for_a_runtime_that_comes_late() {
     let path = dir.path().join("cri.sock");
     let prober = Prober::new(Path::new("/unused"), |_| None);
     let probe = Probe::cri(path.to_str().unwrap());
-    let error = prober.check(&probe, SystemTime::now()).await.unwrap_err();
+    let error = prober.check(Question::new(&probe, SystemTime::now())).await.unwrap_err();
     let expected =
         format!("no container runtime answers at {}: No such file or directory (os error 2)", path.display());
     assert_eq!(error, Unready::NotYet(expected));
@@ -123,6 +123,6 @@ async fn probes_wait_for_a_runtime_that_comes_late() {
         sleep(Duration::from_millis(30)).await;
         serve(UnixListener::bind(&path).unwrap());
     };
-    let (ready, ()) = tokio::join!(prober.wait(&probe, SystemTime::now(), deadline), start);
+    let (ready, ()) = tokio::join!(prober.wait(Question::new(&probe, SystemTime::now()), deadline), start);
     assert_eq!(ready, Ok(()));
 }

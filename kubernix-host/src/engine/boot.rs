@@ -5,12 +5,14 @@ use super::steps::{DEFAULT_NAMESPACE, PAUSE_IMAGE, STEPS};
 use super::supervise::Patience;
 use super::{BootFailure, Cluster, InstanceState, StartFailure};
 use crate::api::Api;
+use crate::chain::chain;
 use crate::events::Event;
 use crate::graph::Environment;
 use crate::probe::{Prober, TlsFiles};
 use crate::process::{Launch, end_all_patience};
 use crate::root::{Root, Written, write_managed};
-use kubernix_core::{Role, roles};
+use crate::spec::WaitFor;
+use kubernix_core::{Phase, Role, roles};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -20,7 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 impl Cluster {
-    /// Brings everything up.
+    /// Brings everything up, or all that is waited for; the rest then goes on by itself.
     ///
     /// # Errors
     /// The first instance or step that fails.
@@ -33,19 +35,43 @@ impl Cluster {
         let unusable = |why| BootFailure::Step { step: "sandbox".into(), why, late: false };
         let api = self.api().map_err(unusable)?;
         let prober = self.prober(api.clone()).map_err(unusable)?;
-        let all = self.instances();
-        let instances = self.start_all(&all, &prober, root, deadline);
+        let (later, now): (Vec<_>, Vec<_>) = self.instances().into_iter().partition(|live| self.comes_later(live));
+        if !later.is_empty() {
+            tokio::task::spawn_local(self.clone().follow(later, root.clone(), deadline));
+        }
+        let instances = self.start_all(&now, &prober, root, deadline);
         let steps = async {
             tokio::try_join!(
-                self.load_needed_images(root),
+                self.load_pause_image(root),
                 self.open_default_namespace(api.as_ref(), deadline),
-                self.apply_manifests(&all, api.as_ref(), deadline)
+                self.furnish(&now, api.as_ref(), root, deadline)
             )
         };
         let everything = async { tokio::try_join!(instances, steps).map(drop) };
         let result = tokio::time::timeout_at(latest, everything).await.unwrap_or_else(|_| Err(self.timed_out()));
         end_all_patience();
         result
+    }
+
+    /// Whether `up` returns without it.
+    fn comes_later(&self, live: &Live) -> bool {
+        self.boot.wait == WaitFor::Node && live.planned.phase == Phase::ADDON
+    }
+
+    /// Brings up what nobody waits for. What fails is said, and is no reason to end the rest.
+    async fn follow(self: Rc<Self>, instances: Vec<Rc<Live>>, root: Root, deadline: Instant) {
+        let all = async {
+            let failed = |why| BootFailure::Step { step: "addons".into(), why, late: false };
+            let api = self.api().map_err(failed)?;
+            let prober = self.prober(api.clone()).map_err(failed)?;
+            let started = self.start_all(&instances, &prober, &root, deadline);
+            tokio::try_join!(started, self.furnish(&instances, api.as_ref(), &root, deadline)).map(drop)
+        };
+        let Err(failure) = all.await else { return };
+        for live in instances.iter().filter(|live| !live.is_stopping() && live.state() != InstanceState::Ready) {
+            live.set(InstanceState::Failed);
+            self.emit(Event::Failed { instance: live.name().into(), error: chain(&failure) });
+        }
     }
 
     /// Starts instances, each as soon as what it needs is there.

@@ -109,8 +109,9 @@ impl Cluster {
         let all = async {
             tokio::try_join!(
                 self.start_all(comes, &prober, root, deadline),
-                self.load_needed_images(root),
-                self.apply_manifests(comes, api.as_ref(), deadline)
+                self.load_pause_image(root),
+                self.load_builds_of(stays),
+                self.furnish(comes, api.as_ref(), root, deadline)
             )
         };
         let late =

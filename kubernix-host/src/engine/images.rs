@@ -5,23 +5,18 @@ use super::steps::PAUSE_IMAGE as STEP;
 use super::{BootFailure, Cluster};
 use crate::cri;
 use crate::events::Event;
-use crate::images::{PAUSE_IMAGE, write_pause_archive};
+use crate::images::{self, PAUSE_IMAGE, write_pause_archive};
 use crate::root::Root;
-use kubernix_core::{UnixSocket, roles};
+use kubernix_core::{ImageBuild, UnixSocket, roles};
 use std::rc::Rc;
 
 impl Cluster {
     /// Sees that the pause image is in every node's store: without it no pod runs, and no registry is asked for it.
-    pub(super) async fn load_needed_images(&self, root: &Root) -> Result<(), BootFailure> {
+    pub(super) async fn load_pause_image(&self, root: &Root) -> Result<(), BootFailure> {
         let failed = |why| BootFailure::Step { step: STEP.into(), why, late: false };
-        let runtimes = self.runtimes();
+        let runtimes = self.runtimes_ready().await;
         if runtimes.is_empty() {
             return Ok(());
-        }
-        for live in &runtimes {
-            for endpoint in &live.planned.plan.provides {
-                self.board.wait(&live.planned.at(&endpoint.role)).await;
-            }
         }
         self.emit(Event::Started { instance: STEP.into() });
         let archive = root.images().join("pause.tar");
@@ -39,6 +34,42 @@ impl Cluster {
         Ok(())
     }
 
+    /// Builds the images that an instance's pods need, and sees that every node's store has them as they are now.
+    pub(super) async fn load_builds(&self, live: &Live) -> Result<(), String> {
+        for image in &live.planned.plan.builds {
+            let runtimes = self.runtimes_ready().await;
+            let built = self.build(image).await?;
+            let id = built.id.trim_start_matches("sha256:");
+            let source = format!("oci:{}", built.layout.display());
+            let imports = runtimes.iter().map(|runtime| async {
+                let found = connect(runtime).await?.image_id(&image.reference).await;
+                if found.map_err(|error| error.to_string())?.as_deref() == Some(id) {
+                    return Ok(());
+                }
+                self.import_into(runtime, &source, &image.reference).await
+            });
+            let all = futures_util::future::try_join_all(imports).await;
+            all.map_err(|why| format!("image {}: {why}", image.reference))?;
+        }
+        Ok(())
+    }
+
+    /// What stays while the runtime is replaced needs its images in the new one's store.
+    pub(super) async fn load_builds_of(&self, instances: &[Rc<Live>]) -> Result<(), BootFailure> {
+        for live in instances {
+            let failed = |why| BootFailure::Step { step: format!("images of {}", live.name()), why, late: false };
+            self.load_builds(live).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Hashing and copying take their time: on a thread of their own.
+    async fn build(&self, image: &ImageBuild) -> Result<images::Built, String> {
+        let (directory, image) = (self.boot.environment.image_cache.clone(), image.clone());
+        let built = tokio::task::spawn_blocking(move || images::ensure(&directory, &image)).await;
+        built.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
     /// Says which images of the plans are in no store, and so come from their registry once a pod needs them.
     async fn say_missing(&self, client: &cri::Client) -> Result<(), cri::Error> {
         let instances = self.instances();
@@ -53,7 +84,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Imports an image of an archive (`oci-archive:PATH` or `docker-archive:PATH`) into every node's store.
+    /// Imports an image of an archive (`oci-archive:PATH`, `docker-archive:PATH` or `oci:PATH`) into every node's store.
     pub(super) async fn import(&self, archive: &str, name: &str) -> Result<(), String> {
         for live in self.runtimes() {
             self.import_into(&live, archive, name).await.map_err(|why| format!("{}: {why}", live.name()))?;
@@ -74,6 +105,17 @@ impl Cluster {
     fn runtimes(&self) -> Vec<Rc<Live>> {
         let is_runtime = |live: &Rc<Live>| live.planned.plan.provides.iter().any(|e| e.role.as_str() == roles::CRI);
         self.instances().into_iter().filter(is_runtime).collect()
+    }
+
+    /// All runtimes, once they are ready.
+    async fn runtimes_ready(&self) -> Vec<Rc<Live>> {
+        let runtimes = self.runtimes();
+        for live in &runtimes {
+            for endpoint in &live.planned.plan.provides {
+                self.board.wait(&live.planned.at(&endpoint.role)).await;
+            }
+        }
+        runtimes
     }
 
     async fn import_into(&self, live: &Live, archive: &str, name: &str) -> Result<(), String> {

@@ -9,6 +9,7 @@ mod change;
 mod failure;
 mod images;
 mod instance;
+mod objects;
 mod priority;
 mod run;
 mod shutdown;

@@ -1,13 +1,11 @@
 //! What the host itself does while a cluster boots, beside the starting of instances. Images have a file of their own.
 
-use super::instance::Live;
 use super::{BootFailure, Cluster};
 use crate::api::Api;
 use crate::events::Event;
 use kubernix_core::{Manifest, Role, roles};
 use serde_json::json;
 use std::fs;
-use std::rc::Rc;
 use tokio::time::Instant;
 
 /// The host's own steps, as they read in the timeline.
@@ -32,30 +30,6 @@ impl Cluster {
         let ca = fs::read_to_string(ca).map_err(|error| failed(format!("can't read {}: {error}", ca.display())))?;
         api.apply(&default_namespace(&ca), deadline).await.map_err(|error| failed(error.to_string()))?;
         self.emit(Event::Ready { instance: DEFAULT_NAMESPACE.into() });
-        Ok(())
-    }
-
-    /// Applies what components want of the API, as soon as it is ready.
-    pub(super) async fn apply_manifests(
-        &self,
-        instances: &[Rc<Live>],
-        api: Option<&Api>,
-        deadline: Instant,
-    ) -> Result<(), BootFailure> {
-        for live in instances.iter().filter(|live| !live.planned.plan.manifests.is_empty()) {
-            let failed = |why| BootFailure::Step {
-                step: format!("manifests of {}", live.name()),
-                why,
-                late: Instant::now() >= deadline,
-            };
-            let (Some(server), Some(api)) = (self.provider(roles::APISERVER), api) else {
-                return Err(failed("the cluster has no API server".into()));
-            };
-            self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
-            for manifest in &live.planned.plan.manifests {
-                api.apply(manifest, deadline).await.map_err(|error| failed(error.to_string()))?;
-            }
-        }
         Ok(())
     }
 }

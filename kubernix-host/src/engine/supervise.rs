@@ -3,7 +3,7 @@
 use super::instance::Live;
 use super::{Cluster, InstanceState, StartFailure};
 use crate::events::Event;
-use crate::probe::Prober;
+use crate::probe::{Prober, Question};
 use crate::process::{Launch, Running};
 use kubernix_core::Restart;
 use std::rc::Rc;
@@ -97,10 +97,15 @@ impl Cluster {
                     late: matches!(error, crate::probe::Unready::NotYet(_)),
                     log: super::failure::LogTail::of(running.first().map_or(&live.directory, |first| &first.log)),
                 };
-                let (probe, since) = (&endpoint.probe, self.since.get());
+                let question = Question {
+                    probe: &endpoint.probe,
+                    manifests: &live.planned.plan.manifests,
+                    since: self.since.get(),
+                    booted: self.booted_at,
+                };
                 let asked = match patience {
-                    Patience::Until(deadline) => prober.wait(probe, since, deadline).await,
-                    Patience::Once => prober.check(probe, since).await,
+                    Patience::Until(deadline) => prober.wait(question, deadline).await,
+                    Patience::Once => prober.check(question).await,
                 };
                 asked.map_err(unready)?;
                 if self.board.set(&live.planned.at(&endpoint.role), true) {

@@ -32,14 +32,16 @@ pub struct Environment {
     pub identities: BTreeMap<String, Identity>,
     /// Kubeconfigs, named like identities.
     pub kubeconfigs: BTreeMap<String, PathBuf>,
+    /// Where images that are built here are kept, for all clusters.
+    pub image_cache: PathBuf,
     /// Files that the host made, by name.
     pub files: BTreeMap<String, PathBuf>,
     /// What the host knows of itself.
     pub facts: BTreeMap<String, String>,
     /// Parameters given in the config: component, name, text.
     pub parameters: BTreeMap<String, BTreeMap<String, String>>,
-    /// Where the first node's CRI runtime answers, once that is planned: for users' shells.
-    pub cri: Option<String>,
+    /// Variables of users' shells, once all is planned.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// The tmpfs inside the sandbox below which instances get their volatile directories.

@@ -1,5 +1,6 @@
 //! Why a set of components doesn't make a cluster.
 
+use crate::spec::nearest;
 use kubernix_core::Role;
 
 /// Why a set of components doesn't make a cluster.
@@ -41,6 +42,14 @@ pub enum GraphError {
         /// The role.
         role: String,
         /// The components.
+        candidates: Vec<String>,
+    },
+    /// No addon has this name.
+    #[error("there is no addon `{name}`{}", nearest(.name, .candidates.iter().map(String::as_str)))]
+    NoAddon {
+        /// The name given.
+        name: String,
+        /// All addons.
         candidates: Vec<String>,
     },
     /// Two components of one name.

@@ -13,7 +13,7 @@ mod slots;
 pub use context::{HookRunner, InstanceContext};
 pub use environment::{Environment, NodeSpec};
 pub use error::GraphError;
-pub use slots::{DEFAULT_SLOTS, catalogue, filled, used};
+pub use slots::{DEFAULT_ADDONS, DEFAULT_SLOTS, catalogue, filled, used, with_addons};
 
 use crate::plugins::{Components, Registered};
 use kubernix_core::{Phase, Plan, Role, Wait};

@@ -3,12 +3,16 @@
 use super::GraphError;
 use crate::plugins::{Components, Registered};
 use crate::spec::{Catalogue, Entry};
-use kubernix_core::Role;
+use kubernix_core::{Phase, Role, roles};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Who fills a role that more than one component could fill, unless the config says otherwise.
 pub const DEFAULT_SLOTS: &[(&str, &str)] = &[("datastore", "etcd"), ("cri", "crio"), ("proxy", "proxy")];
+
+/// The same for what runs in the cluster: what `--addons` names in place of these.
+pub const DEFAULT_ADDONS: &[(&str, &str)] =
+    &[(roles::DNS, "coredns"), (roles::METRICS, NONE), (roles::STORAGE, NONE), (roles::REGISTRY, NONE)];
 
 /// Leaves a slot empty: `--set proxy=none`.
 const NONE: &str = "none";
@@ -26,6 +30,41 @@ pub fn catalogue(components: &Components) -> Catalogue {
         }
     };
     Catalogue { components: components.iter().map(entry).collect() }
+}
+
+/// The slots as the config says them, and addons by name: every role of an addon of the tree is that one's, and those of the
+/// others are empty.
+///
+/// # Errors
+/// There is no such component, it is no addon, or two of them fill one role.
+pub fn with_addons(
+    components: &Components,
+    slots: &BTreeMap<String, String>,
+    addons: Option<&[String]>,
+) -> Result<BTreeMap<String, String>, GraphError> {
+    let mut all = slots.clone();
+    let Some(addons) = addons else { return Ok(all) };
+    let mut by_addons = BTreeMap::<String, &str>::new();
+    for name in addons {
+        let is_addon = |component: &&Arc<Registered>| component.description.phase == Phase::ADDON;
+        let Some(component) = components.iter().filter(is_addon).find(|component| component.name() == name) else {
+            let candidates = components.iter().filter(is_addon).map(|component| component.name().to_owned()).collect();
+            return Err(GraphError::NoAddon { name: name.clone(), candidates });
+        };
+        for role in &component.description.provides {
+            if let Some(other) = by_addons.insert(role.to_string(), name).filter(|other| other != name) {
+                let candidates = vec![other.to_owned(), name.clone()];
+                return Err(GraphError::Ambiguous { role: role.to_string(), candidates });
+            }
+        }
+    }
+    for (role, _) in DEFAULT_ADDONS {
+        by_addons.entry((*role).to_owned()).or_insert(NONE);
+    }
+    for (role, name) in by_addons {
+        all.entry(role).or_insert_with(|| name.to_owned());
+    }
+    Ok(all)
 }
 
 /// The component, by index, that fills each role.
@@ -63,7 +102,11 @@ pub(super) fn choose(
         if slots.contains_key(&role) {
             continue;
         }
-        let default = DEFAULT_SLOTS.iter().find(|(r, _)| *r == role).and_then(|(_, name)| by_name.get(*name));
+        let default = DEFAULT_SLOTS.iter().chain(DEFAULT_ADDONS).find(|(r, _)| *r == role).map(|(_, name)| *name);
+        if default == Some(NONE) {
+            continue;
+        }
+        let default = default.and_then(|name| by_name.get(name));
         let index = match (default, fitting.as_slice()) {
             (Some(index), _) => *index,
             (None, [only]) => *only,

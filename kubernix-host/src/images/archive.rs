@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum Kind {
     /// An OCI layout in a tar file.
     Oci,
+    /// An OCI layout in a directory.
+    OciLayout,
     /// What `docker save` writes.
     Docker,
 }
@@ -20,6 +22,7 @@ impl Kind {
     pub fn transport(self) -> &'static str {
         match self {
             Self::Oci => "oci-archive",
+            Self::OciLayout => "oci",
             Self::Docker => "docker-archive",
         }
     }
@@ -54,7 +57,7 @@ pub(super) struct Found {
 }
 
 impl Archive {
-    /// Reads the whole file, compressed by gzip or not, and checks every blob that its images need: there, with its size and
+    /// Reads the whole file or directory, compressed by gzip or not, and checks every blob that its images need: there, with its size and
     /// sha256, for this machine. Archives that are of both kinds, as recent versions of `docker save` write them, are
     /// taken for docker's: only there each image has its full name.
     ///
@@ -70,7 +73,8 @@ impl Archive {
         let (kind, found) = if let Some(manifest) = contents.get("manifest.json") {
             (Kind::Docker, docker::images(&path, manifest, &contents)?)
         } else if let Some(index) = contents.get("index.json") {
-            (Kind::Oci, oci::images(&path, index, &contents)?)
+            let kind = if path.is_dir() { Kind::OciLayout } else { Kind::Oci };
+            (kind, oci::images(&path, index, &contents)?)
         } else {
             let found = if contents.get("repositories").is_some() {
                 "it is a docker archive without manifest.json, from before Docker 1.10"

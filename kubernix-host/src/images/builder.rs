@@ -3,19 +3,19 @@
 //! Uncompressed because it is read once on the same machine, where compressing costs more than it saves. Times, owners and
 //! order are fixed, so that the same image has the same digest on every machine of an architecture.
 
-use super::{Error, Problem, hex, reference};
+use super::blobs::{self, Blobs};
+use super::{Error, Problem, reference};
 use crate::root::write_atomic;
 use oci_spec::OciSpecError;
 use oci_spec::image::{
     ANNOTATION_REF_NAME, Arch, Config, Descriptor, ImageConfiguration, ImageIndexBuilder, ImageManifestBuilder,
-    MediaType, OciLayoutBuilder, Os, PlatformBuilder, RootFs, SCHEMA_VERSION, Sha256Digest,
+    MediaType, OciLayoutBuilder, Os, PlatformBuilder, RootFs, SCHEMA_VERSION,
 };
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io;
-use std::path::{Component, Path};
-use std::str::FromStr;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
 use tar::{EntryType, Header};
 
 /// When everything in an image was made, in the two forms that are needed.
@@ -25,18 +25,26 @@ const EPOCH_SECONDS: u64 = 0;
 /// Directories that nobody asked for but files lie in.
 const PARENT_MODE: u32 = 0o755;
 
-/// What an image's layer holds under a path.
+/// Where the bytes of a file come from.
+#[derive(Debug, Clone)]
+enum Content {
+    Bytes(Cow<'static, [u8]>),
+    File(PathBuf),
+}
+
+/// What an image's layer, or an archive, holds under a path.
 #[derive(Debug, Clone)]
 enum Entry {
     Directory { mode: u32 },
-    File { bytes: Cow<'static, [u8]>, mode: u32 },
+    File { content: Content, mode: u32 },
+    Link { target: String },
 }
 
 /// An image for this machine's architecture, piece by piece.
 #[derive(Debug, Clone)]
 pub struct ImageBuilder {
     name: String,
-    /// By path as it was given, checked when the archive is written.
+    /// By path as it was given, checked when the image is written.
     entries: BTreeMap<String, Entry>,
     entrypoint: Vec<String>,
     env: Vec<String>,
@@ -51,15 +59,30 @@ impl ImageBuilder {
 
     /// Adds a file, owned by root. Directories that it needs are made 0755.
     #[must_use]
-    pub fn file(mut self, path: impl Into<String>, bytes: impl Into<Cow<'static, [u8]>>, mode: u32) -> Self {
-        self.entries.insert(path.into(), Entry::File { bytes: bytes.into(), mode });
-        self
+    pub fn file(self, path: impl Into<String>, bytes: impl Into<Cow<'static, [u8]>>, mode: u32) -> Self {
+        self.entry(path, Entry::File { content: Content::Bytes(bytes.into()), mode })
+    }
+
+    /// As [`ImageBuilder::file`], with the bytes of a file that is read when the image is written.
+    #[must_use]
+    pub fn copy(self, path: impl Into<String>, source: impl Into<PathBuf>, mode: u32) -> Self {
+        self.entry(path, Entry::File { content: Content::File(source.into()), mode })
+    }
+
+    /// Adds a symbolic link.
+    #[must_use]
+    pub fn link(self, path: impl Into<String>, target: impl Into<String>) -> Self {
+        self.entry(path, Entry::Link { target: target.into() })
     }
 
     /// Adds a directory, owned by root.
     #[must_use]
-    pub fn directory(mut self, path: impl Into<String>, mode: u32) -> Self {
-        self.entries.insert(path.into(), Entry::Directory { mode });
+    pub fn directory(self, path: impl Into<String>, mode: u32) -> Self {
+        self.entry(path, Entry::Directory { mode })
+    }
+
+    fn entry(mut self, path: impl Into<String>, entry: Entry) -> Self {
+        self.entries.insert(path.into(), entry);
         self
     }
 
@@ -85,28 +108,50 @@ impl ImageBuilder {
     }
 
     /// Writes an OCI archive: an OCI layout in a tar file, in which the image has its full name. `true` if the file changed;
-    /// its directory must exist.
+    /// its directory must exist. For small images: it is put together in memory.
     ///
     /// # Errors
-    /// The name is no image reference, a path leads out of the image, or the file can't be written.
+    /// The name is no image reference, a path leads out of the image, or a file can't be read or written.
     pub fn write_archive(&self, path: &Path) -> Result<bool, Error> {
-        let bytes = self.archive().map_err(|problem| Error::Build { image: self.name.clone(), problem })?;
+        // What can't be an image is said before anything is made.
+        reference::full(&self.name).and_then(|_| self.layer()).map_err(|problem| self.refused(problem))?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let layout = tempfile::Builder::new().prefix(".layout-").tempdir_in(directory).map_err(unwritten(path))?;
+        self.write_layout(layout.path())?;
+        let mut entries = BTreeMap::new();
+        for name in ["blobs", blobs::BELOW] {
+            entries.insert(name.to_owned(), Entry::Directory { mode: PARENT_MODE });
+        }
+        let mut names = vec!["index.json".to_owned(), "oci-layout".to_owned()];
+        names.extend(blobs::names(layout.path()).map_err(unwritten(path))?);
+        for name in names {
+            let content = Content::File(layout.path().join(&name));
+            entries.insert(name, Entry::File { content, mode: 0o644 });
+        }
+        let bytes = pack(&entries, Vec::new()).map_err(|problem| self.refused(problem))?;
         write_atomic(path, &bytes, 0o644).map_err(|cause| Error::Write { cause: cause.into() })
     }
 
-    fn archive(&self) -> Result<Vec<u8>, Problem> {
-        let name = reference::full(&self.name)?;
-        let layer = self.layer()?;
-        let layer_descriptor = descriptor(MediaType::ImageLayer, &layer)?;
-        let malformed = |cause: OciSpecError| malformed(&cause);
-        let config = self.config(layer_descriptor.digest().to_string()).to_string().map_err(malformed)?.into_bytes();
+    /// Writes an OCI layout into an empty directory, in which the image has its full name. Returns the image's ID as runtimes
+    /// have it: the digest of its config, `sha256:...`.
+    ///
+    /// # Errors
+    /// As [`ImageBuilder::write_archive`].
+    pub fn write_layout(&self, directory: &Path) -> Result<String, Error> {
+        let name = reference::full(&self.name).map_err(|problem| self.refused(problem))?;
+        let blobs = Blobs::new(directory).map_err(unwritten(directory))?;
+        let layer = self.write_layer(&blobs)?;
+        let malformed = |cause: OciSpecError| self.refused(malformed(&cause));
+        let config = self.config(layer.digest().to_string()).to_string().map_err(malformed)?.into_bytes();
+        let config = blobs.add(MediaType::ImageConfig, &config).map_err(unwritten(directory))?;
+        let id = config.digest().to_string();
         let manifest = ImageManifestBuilder::default()
             .schema_version(SCHEMA_VERSION)
             .media_type(MediaType::ImageManifest)
-            .config(descriptor(MediaType::ImageConfig, &config)?)
-            .layers(vec![layer_descriptor]);
+            .config(config)
+            .layers(vec![layer]);
         let manifest = manifest.build().and_then(|manifest| manifest.to_string()).map_err(malformed)?.into_bytes();
-        let mut entry = descriptor(MediaType::ImageManifest, &manifest)?;
+        let mut entry = blobs.add(MediaType::ImageManifest, &manifest).map_err(unwritten(directory))?;
         let platform = PlatformBuilder::default().architecture(Arch::default()).os(Os::Linux);
         entry.set_platform(Some(platform.build().map_err(malformed)?));
         // One alone: the order of more would differ from run to run.
@@ -118,23 +163,25 @@ impl ImageBuilder {
         let index = index.build().and_then(|index| index.to_string()).map_err(malformed)?;
         let layout = OciLayoutBuilder::default().image_layout_version("1.0.0");
         let layout = layout.build().and_then(|layout| layout.to_string()).map_err(malformed)?;
-
-        let mut archive = BTreeMap::new();
-        let mut add = |path: String, bytes: Vec<u8>| {
-            archive.insert(path, Entry::File { bytes: bytes.into(), mode: 0o644 });
-        };
-        for blob in [config, manifest, layer] {
-            add(format!("blobs/sha256/{}", hex(&Sha256::digest(&blob))), blob);
+        for (name, text) in [("oci-layout", layout), ("index.json", index)] {
+            fs::write(directory.join(name), text).map_err(unwritten(&directory.join(name)))?;
         }
-        add("index.json".to_owned(), index.into_bytes());
-        add("oci-layout".to_owned(), layout.into_bytes());
-        archive.insert("blobs".to_owned(), Entry::Directory { mode: PARENT_MODE });
-        archive.insert("blobs/sha256".to_owned(), Entry::Directory { mode: PARENT_MODE });
-        pack(&archive)
+        Ok(id)
     }
 
-    /// The layer's files with the directories that they need.
-    fn layer(&self) -> Result<Vec<u8>, Problem> {
+    fn refused(&self, problem: Problem) -> Error {
+        Error::Build { image: self.name.clone(), problem }
+    }
+
+    /// Writes the layer: the files with the directories that they need.
+    fn write_layer(&self, blobs: &Blobs) -> Result<Descriptor, Error> {
+        let entries = self.layer().map_err(|problem| self.refused(problem))?;
+        let mut blob = blobs.begin().map_err(unwritten(&blobs.0))?;
+        pack(&entries, &mut blob).map_err(|problem| self.refused(problem))?;
+        blobs.end(MediaType::ImageLayer, blob).map_err(unwritten(&blobs.0))
+    }
+
+    fn layer(&self) -> Result<BTreeMap<String, Entry>, Problem> {
         let mut entries = BTreeMap::new();
         for (path, entry) in &self.entries {
             let path = inside(path)?;
@@ -143,7 +190,7 @@ impl ImageBuilder {
             }
             entries.insert(path, entry.clone());
         }
-        pack(&entries)
+        Ok(entries)
     }
 
     fn config(&self, layer: String) -> ImageConfiguration {
@@ -172,34 +219,48 @@ fn inside(path: &str) -> Result<String, Problem> {
     if parts.is_empty() { Err(Problem::Path(path.to_owned())) } else { Ok(parts.join("/")) }
 }
 
-/// A tar file of these entries in the order of their paths, by which directories come before what is in them.
-fn pack(entries: &BTreeMap<String, Entry>) -> Result<Vec<u8>, Problem> {
-    let pack = || -> io::Result<Vec<u8>> {
-        let mut tar = tar::Builder::new(Vec::new());
-        for (path, entry) in entries {
-            let (kind, name, bytes, mode) = match entry {
-                Entry::Directory { mode } => (EntryType::Directory, format!("{path}/"), &[][..], *mode),
-                Entry::File { bytes, mode } => (EntryType::Regular, path.clone(), bytes.as_ref(), *mode),
-            };
-            let mut header = Header::new_gnu();
+/// Writes a tar file of these entries in the order of their paths, by which directories come before what is in them.
+fn pack<W: Write>(entries: &BTreeMap<String, Entry>, to: W) -> Result<W, Problem> {
+    let mut tar = tar::Builder::new(to);
+    for (path, entry) in entries {
+        let failed = |cause: io::Error| Problem::Malformed { part: format!("`{path}`"), reason: cause.to_string() };
+        let mut header = Header::new_gnu();
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(EPOCH_SECONDS);
+        let mut add = |kind, name: &str, mode, size, bytes: &mut dyn Read| {
             header.set_entry_type(kind);
             header.set_mode(mode);
-            header.set_uid(0);
-            header.set_gid(0);
-            header.set_mtime(EPOCH_SECONDS);
-            header.set_size(bytes.len() as u64);
-            tar.append_data(&mut header, name, bytes)?;
+            header.set_size(size);
+            tar.append_data(&mut header, name, bytes)
+        };
+        match entry {
+            Entry::Directory { mode } => add(EntryType::Directory, &format!("{path}/"), *mode, 0, &mut io::empty()),
+            Entry::File { content: Content::Bytes(bytes), mode } => {
+                add(EntryType::Regular, path, *mode, bytes.len() as u64, &mut &**bytes)
+            }
+            Entry::File { content: Content::File(source), mode } => {
+                let unreadable = |cause: io::Error| Problem::Source { path: source.clone(), cause: cause.to_string() };
+                let file = File::open(source).map_err(unreadable)?;
+                let size = file.metadata().map_err(unreadable)?.len();
+                add(EntryType::Regular, path, *mode, size, &mut file.take(size))
+            }
+            Entry::Link { target } => {
+                header.set_entry_type(EntryType::Symlink);
+                header.set_mode(0o777);
+                header.set_size(0);
+                tar.append_link(&mut header, path, target)
+            }
         }
-        tar.into_inner()
-    };
-    pack().map_err(|cause| malformed(&cause))
-}
-
-fn descriptor(media_type: MediaType, bytes: &[u8]) -> Result<Descriptor, Problem> {
-    let digest = Sha256Digest::from_str(&hex(&Sha256::digest(bytes))).map_err(|cause| malformed(&cause))?;
-    Ok(Descriptor::new(media_type, bytes.len() as u64, digest))
+        .map_err(failed)?;
+    }
+    tar.into_inner().map_err(|cause| malformed(&cause))
 }
 
 fn malformed(cause: &dyn std::error::Error) -> Problem {
     Problem::Malformed { part: "its description".to_owned(), reason: cause.to_string() }
+}
+
+fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |cause| Error::Write { cause: format!("can't write `{}`: {cause}", path.display()).into() }
 }

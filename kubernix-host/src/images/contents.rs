@@ -1,6 +1,7 @@
-//! What is in a tar file: one pass over it hashes every file and keeps the JSON ones. Knows tar, not images.
+//! What is in a tar file, or in a directory that is laid out like one: one pass over it hashes every file and keeps the JSON ones.
+//! Knows tar, not images.
 
-use super::{Error, hex};
+use super::{Error, blobs, hex};
 use flate2::read::MultiGzDecoder;
 use flate2::write::MultiGzDecoder as GzWriter;
 use sha2::{Digest, Sha256};
@@ -45,7 +46,7 @@ impl Contents {
         let file = File::open(path).map_err(Error::read(path))?;
         let metadata = file.metadata().map_err(Error::read(path))?;
         if metadata.is_dir() {
-            return Err(not("it is a directory"));
+            return Self::read_layout(path);
         }
         if metadata.len() == 0 && metadata.is_file() {
             return Err(not("it is empty"));
@@ -64,6 +65,26 @@ impl Contents {
                 Err(Error::Damaged { path: path.to_owned(), reason: format!("{cause}, copy or save it again") })
             }
         }
+    }
+
+    /// Reads an OCI layout that is a directory.
+    fn read_layout(path: &Path) -> Result<Self, Error> {
+        if !path.join("index.json").is_file() {
+            let found = "it is a directory, and no OCI layout: it has no index.json".to_owned();
+            return Err(Error::NotAnArchive { path: path.to_owned(), found });
+        }
+        let mut contents = Self::default();
+        let mut buffer = vec![0; CHUNK];
+        let blobs = blobs::names(path).map_err(Error::read(&path.join(blobs::BELOW)))?;
+        for name in blobs.into_iter().chain(["index.json".to_owned()]) {
+            let file = path.join(&name);
+            let read = File::open(&file).and_then(|mut opened| {
+                let size = opened.metadata()?.len();
+                digest(&mut opened, size, &mut buffer)
+            });
+            contents.entries.insert(name, read.map_err(Error::read(&file))?);
+        }
+        Ok(contents)
     }
 
     fn scan(&mut self, reader: impl Read) -> io::Result<()> {

@@ -126,6 +126,17 @@ pub enum Problem {
         /// `linux/amd64`.
         wanted: String,
     },
+    /// A file of a new image can't be read.
+    #[error("its file `{}` can't be read: {cause}", path.display())]
+    Source {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        cause: String,
+    },
+    /// A program of a new image needs what isn't in there.
+    #[error("`{}` is linked dynamically, and nothing but itself is in the image: link it statically", .0.display())]
+    Dynamic(PathBuf),
     /// A path of a new image leads out of it.
     #[error("`{0}` is not a path inside an image")]
     Path(String),

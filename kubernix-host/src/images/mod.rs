@@ -5,18 +5,22 @@
 //! image. It must not import anything: that is for the component that fills the role `cri`.
 
 mod archive;
+mod blobs;
 mod builder;
 mod contents;
 mod docker;
+mod elf;
 mod error;
 mod oci;
 mod reference;
+mod store;
 #[cfg(test)]
 mod tests;
 
 pub use archive::{Archive, Image, Kind};
 pub use builder::ImageBuilder;
 pub use error::{Error, Problem};
+pub use store::{Built, ensure};
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 use super::archive::{Found, ImageConfig, json, layer_title, platform};
 use super::contents::{Contents, Entry};
 use super::{Error, Problem, reference};
+use oci_spec::OciSpecError;
 use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, DigestAlgorithm, ImageIndex, ImageManifest};
 use std::path::Path;
 
@@ -38,6 +39,15 @@ pub(super) fn images(path: &Path, index: &Entry, contents: &Contents) -> Result<
         images.push(Found { reference, selector });
     }
     Ok(images)
+}
+
+/// The ID that runtimes give the only image of a layout in a directory: its config's digest. Reads what leads there, and checks
+/// nothing.
+pub(super) fn id(layout: &Path) -> Result<String, OciSpecError> {
+    let index = ImageIndex::from_file(layout.join("index.json"))?;
+    let only = index.manifests().first().ok_or_else(|| OciSpecError::Other("it names no image".to_owned()))?;
+    let manifest = ImageManifest::from_file(layout.join("blobs/sha256").join(only.digest().digest()))?;
+    Ok(manifest.config().digest().to_string())
 }
 
 fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {

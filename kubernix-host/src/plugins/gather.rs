@@ -6,7 +6,7 @@ use super::discover::{Discovery, Found, Place};
 use super::permissions::Trust;
 use super::registry::{Registered, Source};
 use super::scan::Kind;
-use super::{Manifest, Said, Search, declared, loader};
+use super::{Manifest, Said, Search, declared, loader, manifests};
 use crate::chain::chain;
 use crate::toolchain::Table;
 use kubernix_core::abi::{self, Description};
@@ -96,6 +96,27 @@ impl Registry {
         let used: Vec<String> = registry.components.iter().map(|c| c.name().to_owned()).collect();
         registry.components.extend(built_in.into_iter().filter(|own| !used.iter().any(|name| name == own.name())));
         registry
+    }
+
+    /// Adds the components that these files and directories of manifests are.
+    ///
+    /// # Errors
+    /// One can't be read, isn't a manifest, or has the name of another component.
+    pub fn add_manifests(&mut self, paths: &[PathBuf]) -> Result<(), String> {
+        for path in paths {
+            let text = manifests::component(path).map_err(|error| error.to_string())?;
+            let declared = declared::parse(path, text).map_err(|error| chain(&error))?;
+            let source = Source::Manifests { path: path.clone() };
+            let version = declared.head().version.to_string();
+            let registered = Registered::new(abi::component(declared), version, source);
+            let registered = registered.map_err(|error| error.frames().join(": "))?;
+            if let Some(other) = self.components.iter().find(|other| other.name() == registered.name()) {
+                let (name, source) = (registered.name(), &other.source);
+                return Err(format!("{}: there is a component `{name}` already ({source}): rename it", path.display()));
+            }
+            self.components.push(Arc::new(registered));
+        }
+        Ok(())
     }
 
     /// What is wrong with plugins, for whoever boots: each with its file first.

@@ -14,6 +14,7 @@ mod layout;
 mod loader;
 mod lock;
 mod manifest;
+mod manifests;
 mod permissions;
 mod registry;
 mod scan;

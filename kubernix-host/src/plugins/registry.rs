@@ -32,6 +32,11 @@ pub enum Source {
         /// Its file.
         path: PathBuf,
     },
+    /// A manifest, or a directory of manifests.
+    Manifests {
+        /// The file or directory.
+        path: PathBuf,
+    },
 }
 
 impl Source {
@@ -39,7 +44,7 @@ impl Source {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::BuiltIn => None,
-            Self::SharedLibrary { path } | Self::Toml { path } => Some(path),
+            Self::SharedLibrary { path } | Self::Toml { path } | Self::Manifests { path } => Some(path),
         }
     }
 }
@@ -48,7 +53,9 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.pad("built in"),
-            Self::SharedLibrary { path } | Self::Toml { path } => f.pad(&path.display().to_string()),
+            Self::SharedLibrary { path } | Self::Toml { path } | Self::Manifests { path } => {
+                f.pad(&path.display().to_string())
+            }
         }
     }
 }

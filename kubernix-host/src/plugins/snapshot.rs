@@ -3,7 +3,7 @@
 
 use super::lock::sha256;
 use super::registry::{Registered, Source};
-use super::{Components, declared, loader};
+use super::{Components, declared, loader, manifests};
 use crate::root::write_atomic;
 use kubernix_core::abi;
 use serde::{Deserialize, Serialize};
@@ -36,10 +36,13 @@ pub fn take(components: &Components, directory: &Path) -> io::Result<Vec<Snapsho
     for component in components {
         let Some(path) = component.source.path() else { continue };
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let content = fs::read(path)?;
+        let is_manifests = matches!(component.source, Source::Manifests { .. });
+        let (content, ending) = match is_manifests {
+            true => (manifests::component(path)?.into_bytes(), "toml".into()),
+            false => (fs::read(path)?, path.extension().unwrap_or_default().to_string_lossy()),
+        };
         // By component, as files of different directories may have one name; and by content, as what a running cluster has
         // mapped must not change.
-        let ending = path.extension().unwrap_or_default().to_string_lossy();
         let copy = directory.join(format!("{}-{}.{ending}", component.name(), &sha256(&content)[..12]));
         // Nor the file: a library whose file was replaced isn't loaded again.
         if !fs::read(&copy).is_ok_and(|there| there == content) {
@@ -68,7 +71,9 @@ pub fn clear(directory: &Path) -> io::Result<()> {
 pub fn load(snapshots: &[Snapshot]) -> Result<Vec<Arc<Registered>>, String> {
     let one = |snapshot: &Snapshot| {
         let handle = match snapshot.source {
-            Source::Toml { .. } => abi::component(declared::read(&snapshot.copy).map_err(|error| error.to_string())?),
+            Source::Toml { .. } | Source::Manifests { .. } => {
+                abi::component(declared::read(&snapshot.copy).map_err(|error| error.to_string())?)
+            }
             _ => loader::load(&snapshot.copy).map_err(|error| error.to_string())?.handle,
         };
         let registered = Registered::new(handle, snapshot.version.clone(), snapshot.source.clone());

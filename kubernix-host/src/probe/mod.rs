@@ -14,7 +14,7 @@ pub use crate::api::TlsFiles;
 
 use crate::api::{self, Api, HttpClient, http_client};
 use crate::cri;
-use kubernix_core::{Command, Output, Probe, ProbeKind};
+use kubernix_core::{Command, Manifest, Output, Probe, ProbeKind};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -57,6 +57,26 @@ type Identities = Box<dyn Fn(&str) -> Option<TlsFiles> + Send + Sync>;
 
 type Runner = Box<dyn Fn(Command) -> Running + Send + Sync>;
 
+/// Something to ask, and what the answer depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// How and whom.
+    pub probe: &'a Probe,
+    /// What the component applies: what a probe of its manifests is about.
+    pub manifests: &'a [Manifest],
+    /// When the boot began, or the last change: what a node reported before doesn't count.
+    pub since: SystemTime,
+    /// When this boot began: pods from before don't count.
+    pub booted: SystemTime,
+}
+
+impl<'a> Question<'a> {
+    /// About something that applies nothing.
+    pub fn new(probe: &'a Probe, since: SystemTime) -> Self {
+        Self { probe, manifests: &[], since, booted: since }
+    }
+}
+
 /// Carries out probes.
 pub struct Prober {
     ca: PathBuf,
@@ -93,26 +113,31 @@ impl Prober {
         self
     }
 
-    /// Asks once. `since` is when this boot began: what a node reported before doesn't count.
+    /// Asks once.
     ///
     /// # Errors
     /// What is missing.
-    pub async fn check(&self, probe: &Probe, since: SystemTime) -> Result<(), Unready> {
-        self.attempt(probe, since).await.map_err(|(unready, _)| unready)
+    pub async fn check(&self, question: Question<'_>) -> Result<(), Unready> {
+        self.attempt(question).await.map_err(|(unready, _)| unready)
     }
 
     /// Asks until the answer is yes. Nodes are watched, everything else is asked again after a pause of 10 to 100 ms.
     ///
     /// # Errors
     /// The probe can't pass, or the deadline came first: then what was seen last.
-    pub async fn wait(&self, probe: &Probe, since: SystemTime, deadline: Instant) -> Result<(), Unready> {
+    pub async fn wait(&self, question: Question<'_>, deadline: Instant) -> Result<(), Unready> {
+        let Question { probe, manifests, since, booted } = question;
         if probe.kind == ProbeKind::NODE {
             let api = self.api.as_ref().ok_or_else(|| no_api(&probe.target))?;
             return api.wait_node_ready(&probe.target, since, deadline).await.map_err(unready);
         }
+        if probe.kind == ProbeKind::MANIFESTS {
+            let api = self.api.as_ref().ok_or_else(|| no_api("manifests"))?;
+            return api.wait_works(manifests, booted, deadline).await.map_err(unready);
+        }
         let mut last = Unready::NotYet(format!("{} gave no answer in time", probe.target));
         loop {
-            let pause = match timeout_at(deadline, self.attempt(probe, since)).await {
+            let pause = match timeout_at(deadline, self.attempt(question)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err((never @ Unready::Never(_), _))) => return Err(never),
                 Ok(Err((not_yet, pause))) => {
@@ -128,7 +153,8 @@ impl Prober {
         }
     }
 
-    async fn attempt(&self, probe: &Probe, since: SystemTime) -> Attempt {
+    async fn attempt(&self, question: Question<'_>) -> Attempt {
+        let Question { probe, manifests, since, booted } = question;
         let target = &probe.target;
         let attempt = async {
             match probe.kind {
@@ -138,6 +164,7 @@ impl Prober {
                 ProbeKind::UNIX => socket::unix(target).await,
                 ProbeKind::CRI => runtime(target).await,
                 ProbeKind::NODE => self.node(target, since).await,
+                ProbeKind::MANIFESTS => self.manifests(manifests, booted).await,
                 ProbeKind::COMMAND => self.command(probe).await,
                 unknown => Err(never(format!("this version knows no probe of kind `{unknown}`"))),
             }
@@ -167,6 +194,15 @@ impl Prober {
     async fn node(&self, name: &str, since: SystemTime) -> Attempt {
         let api = self.api.as_ref().ok_or_else(|| (no_api(name), SHORT_PAUSE))?;
         match api.node_ready(name, since).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(missing)) => not_yet(missing, TLS_PAUSE),
+            Err(error) => Err((unready(error), TLS_PAUSE)),
+        }
+    }
+
+    async fn manifests(&self, manifests: &[Manifest], booted: SystemTime) -> Attempt {
+        let api = self.api.as_ref().ok_or_else(|| (no_api("manifests"), SHORT_PAUSE))?;
+        match api.check_works(manifests, booted).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(missing)) => not_yet(missing, TLS_PAUSE),
             Err(error) => Err((unready(error), TLS_PAUSE)),
@@ -213,8 +249,8 @@ fn never(text: String) -> (Unready, Duration) {
     (Unready::Never(text), Duration::ZERO)
 }
 
-fn no_api(node: &str) -> Unready {
-    Unready::Never(format!("node `{node}` can't be asked for: there is no API server here"))
+fn no_api(what: &str) -> Unready {
+    Unready::Never(format!("`{what}` can't be asked for: there is no API server here"))
 }
 
 fn unready(error: api::Error) -> Unready {

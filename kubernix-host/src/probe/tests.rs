@@ -17,7 +17,7 @@ fn in_ms(ms: u64) -> Instant {
 }
 
 async fn not_yet_text(prober: &Prober, probe: &Probe) -> String {
-    match prober.check(probe, SystemTime::now()).await {
+    match prober.check(Question::new(probe, SystemTime::now())).await {
         Err(Unready::NotYet(text)) => text,
         other => panic!("expected a probe that may pass later, got {other:?}"),
     }
@@ -25,7 +25,7 @@ async fn not_yet_text(prober: &Prober, probe: &Probe) -> String {
 
 async fn never_text(prober: &Prober, probe: &Probe) -> String {
     // With a deadline far away: what can't pass isn't waited for.
-    match prober.wait(probe, SystemTime::now(), in_ms(60_000)).await {
+    match prober.wait(Question::new(probe, SystemTime::now()), in_ms(60_000)).await {
         Err(Unready::Never(text)) => text,
         other => panic!("expected a probe that can't pass, got {other:?}"),
     }
@@ -59,7 +59,7 @@ async fn https_is_asked_over_one_connection_until_it_says_200() {
         text.ends_with("500 Internal Server Error: poststarthook/rbac/bootstrap-roles failed: not finished"),
         "{text}"
     );
-    prober.wait(&probe, SystemTime::now(), in_ms(10_000)).await.unwrap();
+    prober.wait(Question::new(&probe, SystemTime::now()), in_ms(10_000)).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     assert_eq!(server.connections(), 1);
     // And what is ready isn't asked again.
@@ -132,8 +132,11 @@ async fn sockets_that_come_late_are_waited_for() {
         sleep(Duration::from_millis(40)).await;
         (reserved.listen(1).unwrap(), UnixListener::bind(&path).unwrap())
     };
-    let (tcp, unix, _listeners) =
-        tokio::join!(prober.wait(&tcp, since, in_ms(10_000)), prober.wait(&unix, since, in_ms(10_000)), listen);
+    let (tcp, unix, _listeners) = tokio::join!(
+        prober.wait(Question::new(&tcp, since), in_ms(10_000)),
+        prober.wait(Question::new(&unix, since), in_ms(10_000)),
+        listen
+    );
     assert_eq!((tcp, unix), (Ok(()), Ok(())));
 }
 
@@ -143,7 +146,7 @@ async fn a_server_that_accepts_and_then_says_nothing_ends_with_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let probe = Probe::http(format!("http://{}/", listener.local_addr().unwrap()));
     let begun = Instant::now();
-    let error = prober(&authority).wait(&probe, SystemTime::now(), in_ms(60)).await.unwrap_err();
+    let error = prober(&authority).wait(Question::new(&probe, SystemTime::now()), in_ms(60)).await.unwrap_err();
     assert!(error.to_string().ends_with("gave no answer in time"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(2));
 }
@@ -167,8 +170,8 @@ async fn commands_pass_by_exit_code_and_failures_show_their_last_line() {
     let probe = Probe::command("/bin/check", ["--all".to_owned()]);
     assert!(not_yet_text(&prober, &probe).await.starts_with("cannot run /bin/check: No such file"));
     assert_eq!(not_yet_text(&prober, &probe).await, "/bin/check exits with 3: no quorum");
-    prober.wait(&probe, SystemTime::now(), in_ms(10_000)).await.unwrap();
-    assert_eq!(prober.check(&Probe::started(), SystemTime::now()).await, Ok(()));
+    prober.wait(Question::new(&probe, SystemTime::now()), in_ms(10_000)).await.unwrap();
+    assert_eq!(prober.check(Question::new(&Probe::started(), SystemTime::now())).await, Ok(()));
 }
 
 /// An engine may spawn what waits.
@@ -182,7 +185,7 @@ async fn waiting_is_send() {
     let prober = is_send(Arc::new(prober(&authority).api(api.clone())));
     let waiting = tokio::spawn(async move {
         let node = Probe::node("node-0");
-        prober.wait(&node, SystemTime::now(), in_ms(30)).await
+        prober.wait(Question::new(&node, SystemTime::now()), in_ms(30)).await
     });
     let text = waiting.await.unwrap().unwrap_err().to_string();
     assert_eq!(text, "the API server refuses connections: nothing listens there yet");

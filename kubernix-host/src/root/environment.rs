@@ -1,5 +1,6 @@
 //! What a shell needs to reach a cluster: `kubernix.env`, to be sourced, and the same as variables.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -10,8 +11,8 @@ pub struct Environment {
     pub kubeconfig: PathBuf,
     /// Directories of the cluster's binaries, which come first in `PATH`.
     pub path: Vec<PathBuf>,
-    /// `CONTAINER_RUNTIME_ENDPOINT` in `unix://PATH` form, where the cluster has one.
-    pub cri: Option<String>,
+    /// Where clients find the cluster's components: `CONTAINER_RUNTIME_ENDPOINT`, ...
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Environment {
@@ -25,20 +26,21 @@ impl Environment {
             text += &format!("case \":$PATH:\" in *:{directory}:*) ;; *) PATH={directory}:\"$PATH\" ;; esac\n");
         }
         text += "export PATH\n";
-        if let Some(cri) = &self.cri {
-            text += &format!("export CONTAINER_RUNTIME_ENDPOINT={}\n", quote(cri));
+        for (name, value) in &self.variables {
+            text += &format!("export {name}={}\n", quote(value));
         }
         text
     }
 
     /// The same as variables for a child process whose `PATH` would else be this one.
-    pub fn variables(&self, path: Option<&OsStr>) -> Vec<(&'static str, OsString)> {
+    pub fn variables(&self, path: Option<&OsStr>) -> Vec<(String, OsString)> {
         let old = path.map(std::env::split_paths).into_iter().flatten().filter(|entry| !self.path.contains(entry));
         // A directory with a colon in its name can't be in any PATH.
         let ours = self.path.iter().filter(|entry| !entry.as_os_str().as_encoded_bytes().contains(&b':')).cloned();
         let joined = std::env::join_paths(ours.chain(old)).unwrap_or_else(|_| path.unwrap_or_default().to_owned());
-        let mut variables = vec![("KUBECONFIG", self.kubeconfig.clone().into_os_string()), ("PATH", joined)];
-        variables.extend(self.cri.as_ref().map(|cri| ("CONTAINER_RUNTIME_ENDPOINT", cri.into())));
+        let mut variables =
+            vec![("KUBECONFIG".to_owned(), self.kubeconfig.clone().into()), ("PATH".to_owned(), joined)];
+        variables.extend(self.variables.iter().map(|(name, value)| (name.clone(), value.into())));
         variables
     }
 }
@@ -56,7 +58,7 @@ mod tests {
         Environment {
             kubeconfig: "/a b/it's $HOME `id` \"x\" \\n/admin".into(),
             path: vec!["/first dir".into(), "/second'dir".into()],
-            cri: Some("unix:///run/a;b/crio.sock".into()),
+            variables: BTreeMap::from([("A_B".into(), "unix:///run/a;b/crio.sock".into())]),
         }
     }
 
@@ -67,7 +69,7 @@ mod tests {
         std::fs::write(&file, nasty().render()).unwrap();
         #[expect(clippy::disallowed_methods, reason = "a real shell is the judge of the quoting")]
         let output = std::process::Command::new("sh")
-            .args(["-euc", r#". "$0"; . "$0"; printf '%s\n' "$KUBECONFIG" "$PATH" "$CONTAINER_RUNTIME_ENDPOINT""#])
+            .args(["-euc", r#". "$0"; . "$0"; printf '%s\n' "$KUBECONFIG" "$PATH" "$A_B""#])
             .arg(&file)
             .env("PATH", "/usr/bin:/bin")
             .output()
@@ -77,15 +79,15 @@ mod tests {
         let expected = nasty();
         assert_eq!(lines[0], expected.kubeconfig.to_string_lossy());
         assert_eq!(lines[1], "/first dir:/second'dir:/usr/bin:/bin");
-        assert_eq!(lines[2], expected.cri.unwrap());
+        assert_eq!(lines[2], expected.variables["A_B"]);
     }
 
     #[test]
     fn variables_agree_with_the_file() {
         let variables = nasty().variables(Some(OsStr::new("/usr/bin:/first dir:/bin")));
-        assert_eq!(variables[1], ("PATH", OsString::from("/first dir:/second'dir:/usr/bin:/bin")));
-        let without = Environment { cri: None, ..nasty() };
-        assert!(!without.render().contains("CONTAINER_RUNTIME_ENDPOINT"));
+        assert_eq!(variables[1], ("PATH".to_owned(), OsString::from("/first dir:/second'dir:/usr/bin:/bin")));
+        let without = Environment { variables: BTreeMap::new(), ..nasty() };
+        assert!(!without.render().contains("A_B"));
         assert_eq!(without.variables(None).len(), 2);
     }
 }

@@ -138,6 +138,11 @@ impl Root {
         self.0.join("images")
     }
 
+    /// What was applied to the Kubernetes API for components.
+    pub fn applied(&self) -> PathBuf {
+        self.path().join("applied.json")
+    }
+
     /// Makes the directory (0700) and the base above it, where they aren't there yet.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::graph::Environment;
 use crate::plugins::Snapshot;
 use crate::root::{Error as RootError, Root, write_atomic};
+use crate::spec::WaitFor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +25,9 @@ pub struct Boot {
     pub hostname: String,
     /// How long the boot may take, in seconds.
     pub boot_timeout_s: u64,
+    /// How far it has come when `up` returns.
+    #[serde(default)]
+    pub wait: WaitFor,
 }
 
 /// `run/boot.json` of a root directory.

@@ -84,9 +84,13 @@ impl Reader<'_> {
             (Key::Port | Key::BootTimeout, _) => ("a number", String::new()),
             (Key::Install, DeValue::Boolean(yes)) => ("", yes.to_string()),
             (Key::Install, _) => ("true or false", String::new()),
-            (Key::Plugins | Key::PluginPath, DeValue::Array(paths)) => match paths_of(paths) {
-                Some(paths) => ("", super::value::show_paths(&paths)),
+            (Key::Plugins | Key::PluginPath | Key::AddonFiles, DeValue::Array(paths)) => match texts_of(paths) {
+                Some(paths) => ("", super::value::show_paths(&paths.iter().map(PathBuf::from).collect::<Vec<_>>())),
                 None => ("a list of paths in quotes", String::new()),
+            },
+            (Key::Addons, DeValue::Array(names)) => match texts_of(names) {
+                Some(names) => ("", super::value::show_addons(&names)),
+                None => ("a list of names in quotes", String::new()),
             },
             (_, DeValue::String(text)) => ("", text.to_string()),
             _ => ("text in quotes", String::new()),
@@ -132,11 +136,11 @@ impl Reader<'_> {
     }
 }
 
-/// What a value is, with its article.
-fn paths_of(array: &toml::de::DeArray<'_>) -> Option<Vec<PathBuf>> {
-    array.iter().map(|path| path.get_ref().as_str().map(PathBuf::from)).collect()
+fn texts_of(array: &toml::de::DeArray<'_>) -> Option<Vec<String>> {
+    array.iter().map(|text| text.get_ref().as_str().map(String::from)).collect()
 }
 
+/// What a value is, with its article.
 fn kind(value: &Value<'_>) -> String {
     let name = value.get_ref().type_str();
     format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
@@ -166,6 +170,10 @@ struct Saved<'a> {
     plugins: &'a [PathBuf],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     plugin_path: &'a [PathBuf],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addons: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    addon_files: &'a [PathBuf],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     slots: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -173,7 +181,8 @@ struct Saved<'a> {
 }
 
 pub(super) fn render(settings: &Settings) -> String {
-    let Settings { name, cidr, port, plugins, plugin_path, slots, components, .. } = settings;
-    let saved = Saved { name, cidr: *cidr, port: *port, plugins, plugin_path, slots, components };
+    let Settings { name, cidr, port, plugins, plugin_path, addons, addon_files, slots, components, .. } = settings;
+    let (cidr, port, addons) = (*cidr, *port, addons.as_deref());
+    let saved = Saved { name, cidr, port, plugins, plugin_path, addons, addon_files, slots, components };
     HEADER.to_owned() + &toml::to_string(&saved).expect("a table of texts and numbers is TOML")
 }

@@ -16,6 +16,9 @@ pub(super) enum Key {
     BootTimeout,
     Plugins,
     PluginPath,
+    Addons,
+    AddonFiles,
+    Wait,
     /// The component that fills this role.
     Slot(String),
     /// A component's parameter.
@@ -24,7 +27,7 @@ pub(super) enum Key {
 
 impl Key {
     /// All but slots and parameters.
-    pub const PLAIN: [Self; 9] = [
+    pub const PLAIN: [Self; 12] = [
         Self::Name,
         Self::Root,
         Self::Cidr,
@@ -34,6 +37,9 @@ impl Key {
         Self::BootTimeout,
         Self::Plugins,
         Self::PluginPath,
+        Self::Addons,
+        Self::AddonFiles,
+        Self::Wait,
     ];
 
     /// The plain setting of this name in `kubernix.toml`.
@@ -53,6 +59,7 @@ impl Key {
             Self::Parameter(component, name) => format!("--set {component}.{name}"),
             Self::Install if value == "false" => "--no-install".into(),
             Self::Plugins => "--plugin".into(),
+            Self::AddonFiles => "--addon".into(),
             plain => format!("--{plain}"),
         })
     }
@@ -79,6 +86,9 @@ impl fmt::Display for Key {
             Self::BootTimeout => f.write_str("boot-timeout"),
             Self::Plugins => f.write_str("plugins"),
             Self::PluginPath => f.write_str("plugin-path"),
+            Self::Addons => f.write_str("addons"),
+            Self::AddonFiles => f.write_str("addon-files"),
+            Self::Wait => f.write_str("wait"),
             Self::Slot(role) => write!(f, "slots.{role}"),
             Self::Parameter(component, name) => write!(f, "components.{component}.{name}"),
         }

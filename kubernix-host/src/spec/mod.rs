@@ -20,7 +20,7 @@ pub(crate) use file::position;
 pub use key::Origin;
 pub use partial::Partial;
 pub use resolve::{Place, locate, resolve, resolve_with};
-pub use value::parse_name;
+pub use value::{WaitFor, parse_name};
 
 use ipnet::Ipv4Net;
 use key::Key;
@@ -62,6 +62,12 @@ pub struct Settings {
     pub plugins: Vec<PathBuf>,
     /// Further plugins and directories, looked at after those.
     pub plugin_path: Vec<PathBuf>,
+    /// The addons of the tree that run in the cluster, by name. `None`: those that do by default.
+    pub addons: Option<Vec<String>>,
+    /// Manifests, and directories of them, that are addons.
+    pub addon_files: Vec<PathBuf>,
+    /// How far a boot has come when `up` returns.
+    pub wait: WaitFor,
 }
 
 /// Settings, and how they came about.
@@ -123,6 +129,9 @@ impl Settings {
             (Key::BootTimeout, self.boot_timeout_s.to_string()),
             (Key::Plugins, value::show_paths(&self.plugins)),
             (Key::PluginPath, value::show_paths(&self.plugin_path)),
+            (Key::Addons, self.addons.as_deref().map_or_else(|| "default".into(), value::show_addons)),
+            (Key::AddonFiles, value::show_paths(&self.addon_files)),
+            (Key::Wait, self.wait.to_string()),
         ];
         entries.extend(self.slots.iter().map(|(role, component)| (Key::Slot(role.clone()), component.clone())));
         for (component, parameters) in &self.components {

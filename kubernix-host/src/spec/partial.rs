@@ -2,7 +2,7 @@
 
 use super::error::{nearest_of, words};
 use super::value::{self, absolute, absolute_text};
-use super::{Error, Key, Origin, set};
+use super::{Error, Key, Origin, WaitFor, set};
 use crate::network::plan::parse_cidr;
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
@@ -41,6 +41,12 @@ pub struct Partial {
     pub plugins: Option<Vec<PathBuf>>,
     /// Further plugins and directories, looked at after those.
     pub plugin_path: Option<Vec<PathBuf>>,
+    /// The components of the tree that run in the cluster: by name, or none.
+    pub addons: Option<Vec<String>>,
+    /// Manifests, and directories of them, that are addons.
+    pub addon_files: Option<Vec<PathBuf>>,
+    /// What a boot waits for.
+    pub wait: Option<WaitFor>,
     /// The configuration file to read.
     pub config: Option<PathBuf>,
     /// Where values came from, by key. Those of flags are made up from the key where they are missing.
@@ -95,6 +101,16 @@ impl Partial {
         Ok(self)
     }
 
+    /// Adds what `--addons` says.
+    ///
+    /// # Errors
+    /// It isn't a list of names.
+    pub fn with_addons(mut self, names: &str) -> Result<Self, Error> {
+        let flag = Key::Addons.flag(names);
+        self.put(Key::Addons, names, flag.clone()).map_err(|reason| Error::value(flag, reason))?;
+        Ok(self)
+    }
+
     fn set(&mut self, form: &str, origin: &Origin) -> Result<(), String> {
         let (key, value) = set::parse(form)?;
         let origin = match origin {
@@ -117,6 +133,9 @@ impl Partial {
             Key::BootTimeout => self.boot_timeout_s = Some(value::parse_seconds(text)?),
             Key::Plugins => self.plugins = Some(value::parse_paths(text)),
             Key::PluginPath => self.plugin_path = Some(value::parse_paths(text)),
+            Key::Addons => self.addons = Some(value::parse_addons(text)?),
+            Key::AddonFiles => self.addon_files = Some(value::parse_paths(text)),
+            Key::Wait => self.wait = Some(text.parse()?),
             Key::Slot(role) => {
                 self.slots.insert(value::parse_word(&role)?, value::parse_word(text)?);
             }
@@ -142,7 +161,12 @@ impl Partial {
                 *path = absolute(path, directory, home).map_err(|reason| Error::value(at(key), reason))?;
             }
         }
-        for (key, paths) in [(Key::Plugins, &mut self.plugins), (Key::PluginPath, &mut self.plugin_path)] {
+        let lists = [
+            (Key::Plugins, &mut self.plugins),
+            (Key::PluginPath, &mut self.plugin_path),
+            (Key::AddonFiles, &mut self.addon_files),
+        ];
+        for (key, paths) in lists {
             for path in paths.iter_mut().flatten() {
                 *path = absolute(path, directory, home).map_err(|reason| Error::value(at(key.clone()), reason))?;
             }

@@ -3,6 +3,7 @@
 use super::value::show_paths;
 use super::{
     DEFAULT_BOOT_TIMEOUT_S, DEFAULT_CIDR, DEFAULT_NAME, Defaults, Error, Key, Origin, Partial, Resolved, Settings,
+    WaitFor,
 };
 use super::{file, value};
 use crate::call::Call;
@@ -92,6 +93,11 @@ pub fn resolve_with(
         plugin_path: settled
             .pick(Key::PluginPath, |given| given.plugin_path.clone(), |it| show_paths(it))
             .unwrap_or_default(),
+        addons: settled.pick(Key::Addons, |given| given.addons.clone(), |it| value::show_addons(it)),
+        addon_files: settled
+            .pick(Key::AddonFiles, |given| given.addon_files.clone(), |it| show_paths(it))
+            .unwrap_or_default(),
+        wait: settled.pick(Key::Wait, |given| given.wait, WaitFor::to_string).unwrap_or_default(),
         name,
         root,
     };

@@ -112,6 +112,9 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
         ("boot-timeout", "30", "kubernix.toml:2"),
         ("plugins", "", "default"),
         ("plugin-path", "", "default"),
+        ("addons", "default", "default"),
+        ("addon-files", "", "default"),
+        ("wait", "all", "default"),
         ("slots.cri", "containerd", saved),
         ("components.crio.log-level", "flag", "--set crio.log-level"),
         ("components.dns.zone", "file", "kubernix.toml:8"),
@@ -142,6 +145,8 @@ fn what_was_saved_is_read_back() {
         name: Some("two".into()),
         cidr: cidr("10.99.0.0/20"),
         port: Some(7000),
+        addons: Some(Vec::new()),
+        addon_files: Some(vec!["/a b/c".into()]),
         ..sets(&["cri=containerd", "crio.binary=/opt/my crio", "etcd.flags=a \"b\"\n=c"])
     };
     let first = bench.resolve(flags.clone(), &[]).unwrap().settings;
@@ -279,7 +284,7 @@ fn unknown_keys_are_named_with_the_nearest_and_their_line() {
     assert!(toml_error("boot_timeout = 3").ends_with("unknown key `boot_timeout`, did you mean `boot-timeout`?"));
     assert!(toml_error("[component.crio]").ends_with(":1:2: unknown key `component`, did you mean `components`?"));
     let error = toml_error("colour = 3");
-    assert!(error.ends_with("`colour`, there is `boot-timeout`, `cache-dir`, `cidr`, `components`, `install`, `name`, `plugin-path`, `plugins`, `port`, `root`, `slots`"), "{error}");
+    assert!(error.ends_with("`colour`, there is `addon-files`, `addons`, `boot-timeout`, `cache-dir`, `cidr`, `components`, `install`, `name`, `plugin-path`, `plugins`, `port`, `root`, `slots`, `wait`"), "{error}");
 }
 
 #[test]

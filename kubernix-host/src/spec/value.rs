@@ -1,7 +1,10 @@
 //! Single values as text, whoever gives them: the same rules and words for flags, variables and files.
 
 use super::MAX_NAME;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// The longest boot timeout: a day, in seconds.
 const MAX_BOOT_TIMEOUT_S: u64 = 86_400;
@@ -88,4 +91,54 @@ pub(super) fn parse_paths(text: &str) -> Vec<PathBuf> {
 /// Paths as [`parse_paths`] reads them.
 pub(super) fn show_paths(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(":")
+}
+
+/// Names of addons, separated by commas; `none` alone is an empty list.
+pub(super) fn parse_addons(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = text.split(',').map(|name| parse_word(name.trim())).collect::<Result<_, _>>()?;
+    match names.iter().position(|name| name == NO_ADDONS) {
+        Some(_) if names.len() == 1 => Ok(Vec::new()),
+        Some(_) => Err(format!("`{text}`: `{NO_ADDONS}` stands alone")),
+        None => Ok(names),
+    }
+}
+
+/// As [`parse_addons`] reads it.
+pub(super) fn show_addons(names: &[String]) -> String {
+    if names.is_empty() { NO_ADDONS.into() } else { names.join(",") }
+}
+
+/// What an empty list of addons is called.
+const NO_ADDONS: &str = "none";
+
+/// How far a boot has come when `up` returns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitFor {
+    /// Nodes are Ready and pods can be made; addons follow.
+    Node,
+    /// All components are ready, addons as well.
+    #[default]
+    All,
+}
+
+impl FromStr for WaitFor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "node" => Ok(Self::Node),
+            "all" => Ok(Self::All),
+            _ => Err(format!("`{text}` is neither `node` nor `all`")),
+        }
+    }
+}
+
+impl fmt::Display for WaitFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Node => "node",
+            Self::All => "all",
+        })
+    }
 }

@@ -39,7 +39,7 @@ macro_rules! embedded {
         }
     };
 }
-embedded!("cni", "crictl", "crio", "etcd", "kubernetes", "runc");
+embedded!("cni", "coredns", "crictl", "crio", "etcd", "kubernetes", "local-path", "metrics-server", "runc");
 
 impl Pins {
     /// Reads the pins in `below`, a directory inside of `base`.

@@ -2,9 +2,9 @@
 //! first thing that can't be.
 
 use super::turn::Turn;
-use kubernix_core::abi::{AbiPlanner, AbiProbe, AbiProcess, AbiResult};
+use kubernix_core::abi::{AbiImageBuild, AbiPlanner, AbiProbe, AbiProcess, AbiResult};
 use kubernix_core::abi_stable::std_types::{RResult, RStr};
-use kubernix_core::{Probe, Process};
+use kubernix_core::{ImageBuild, Probe, Process};
 use std::sync::Arc;
 
 /// A file or directory; directories have no content.
@@ -31,6 +31,8 @@ pub(super) struct Taken {
     pub(super) filled: Vec<Filled>,
     pub(super) manifests: Vec<(String, String)>,
     pub(super) images: Vec<String>,
+    pub(super) builds: Vec<ImageBuild>,
+    pub(super) variables: Vec<(String, String)>,
 }
 
 impl Taken {
@@ -51,6 +53,11 @@ impl Taken {
             texts.extend([(place(), filled.url.as_str()), (place(), filled.probe.target.as_str())]);
             texts.extend(filled.probe.arguments.iter().map(|text| (place(), text.as_str())));
         }
+        for image in &self.builds {
+            let place = || format!("image `{}`", image.reference);
+            texts.extend(image.entrypoint.iter().chain(image.env.values()).map(|text| (place(), text.as_str())));
+        }
+        texts.extend(self.variables.iter().map(|(name, value)| (format!("variable `{name}`"), value.as_str())));
         texts.extend(self.manifests.iter().map(|(name, yaml)| (format!("manifest `{name}`"), yaml.as_str())));
         texts
     }
@@ -108,5 +115,14 @@ impl AbiPlanner for Taker {
 
     fn image(&mut self, reference: RStr<'_>) -> AbiResult<()> {
         self.take("image", reference.as_str(), |taken| taken.images.push(reference.into()))
+    }
+
+    fn build(&mut self, image: AbiImageBuild) -> AbiResult<()> {
+        let image = ImageBuild::from(image);
+        self.take("image", &image.reference.clone(), |taken| taken.builds.push(image))
+    }
+
+    fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {
+        self.take("variable", name.as_str(), |taken| taken.variables.push((name.into(), value.into())))
     }
 }

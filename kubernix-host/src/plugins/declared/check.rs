@@ -124,7 +124,7 @@ impl<'a> Check<'a> {
 
     fn probe(&self, probe: &Spanned<ProbeEntry>) -> Result<(), Error> {
         let (entry, at) = (probe.get_ref(), probe.span().start);
-        let aims = entry.kind != ProbeKind::STARTED;
+        let aims = ![ProbeKind::STARTED, ProbeKind::MANIFESTS].contains(&entry.kind);
         if aims == entry.target.text.is_empty() {
             let needs = if aims { "needs a `target`" } else { "has no `target`: it asks nobody" };
             return Err(self.source.error(at, format!("a probe of kind `{}` {needs}", entry.kind)));

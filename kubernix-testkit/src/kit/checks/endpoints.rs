@@ -95,11 +95,15 @@ pub(super) fn probes(bench: &mut Bench) -> Verdict {
             ProbeKind::TCP => host(&format!("tcp://{}", probe.target)).is_some_and(|host| !host.is_empty()),
             ProbeKind::UNIX | ProbeKind::CRI | ProbeKind::COMMAND => probe.target.starts_with('/'),
             ProbeKind::NODE => !probe.target.is_empty(),
+            ProbeKind::MANIFESTS => !plan.manifests.is_empty() && probe.target.is_empty(),
             other => return failed(format!("role `{role}` has the probe {other}, which this contract doesn't know")),
         };
         demand(fits, || match probe.kind {
             ProbeKind::STARTED => {
                 format!("role `{role}` counts as ready as soon as its processes run: ask them something")
+            }
+            ProbeKind::MANIFESTS if plan.manifests.is_empty() => {
+                format!("role `{role}` is ready when its manifests work, and the plan has none")
             }
             kind => format!("the {kind} probe of role `{role}` asks {:?}, which is no such target", probe.target),
         })?;

@@ -93,13 +93,20 @@ pub(super) fn asks_declared(bench: &mut Bench) -> Verdict {
 
 pub(super) fn extras(bench: &mut Bench) -> Verdict {
     let plan = bench.alpha()?.plan;
-    for image in &plan.images {
+    for image in plan.images.iter().chain(plan.builds.iter().map(|build| &build.reference)) {
         let plain = !image.is_empty() && image.chars().all(|c| c.is_ascii_graphic());
         demand(plain, || format!("{image:?} can't be an image's reference"))?;
     }
     for (name, yaml) in &plan.manifests {
         demand(!name.trim().is_empty(), || "a manifest has no name".into())?;
         demand(!yaml.trim().is_empty(), || format!("manifest `{name}` is empty"))?;
+    }
+    for build in &plan.builds {
+        demand(!build.files.is_empty(), || format!("image `{}` is built of no file", build.reference))?;
+    }
+    for (name, _) in &plan.variables {
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        demand(plain, || format!("{name:?} can't be a variable's name: use A-Z, 0-9 and _"))?;
     }
     Ok(())
 }
@@ -110,7 +117,9 @@ fn equal(how: &str, one: &Taken, other: &Taken) -> Verdict {
     part(how, "files", &one.written, &other.written)?;
     part(how, "roles", &one.filled, &other.filled)?;
     part(how, "manifests", &one.manifests, &other.manifests)?;
-    part(how, "images", &one.images, &other.images)
+    part(how, "images", &one.images, &other.images)?;
+    part(how, "images to build", &one.builds, &other.builds)?;
+    part(how, "variables", &one.variables, &other.variables)
 }
 
 fn part<T: PartialEq + Debug>(how: &str, what: &str, one: &[T], other: &[T]) -> Verdict {

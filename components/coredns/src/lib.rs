@@ -1,0 +1,163 @@
+//! The CoreDNS component: fills `dns` with a Deployment, on the address that the plan has for it.
+//!
+//! It knows CoreDNS' Corefile. Its image holds nothing but the program, which the host has.
+
+use kubernix_core::abi::Handle;
+use kubernix_core::{
+    Component, Context, Error, ImageBuild, Parameter, Phase, Planner, Probe, Requirement, Result, Role, facts, quote,
+    roles,
+};
+use std::net::{IpAddr, SocketAddr};
+
+/// Built here, never pulled.
+const IMAGE: &str = "kubernix.local/coredns:local";
+/// Where it listens in its pod, so that it needs no privilege; the Service has 53.
+const PORT: u16 = 1053;
+const MANIFEST: &str = include_str!("coredns.yaml");
+
+/// CoreDNS.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CoreDns;
+
+impl CoreDns {
+    /// The component, ready for a host.
+    pub fn component() -> Handle {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for CoreDns {
+    fn name(&self) -> &str {
+        "coredns"
+    }
+
+    fn title(&self) -> &str {
+        "CoreDNS"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::ADDON
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::DNS.into()]
+    }
+
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::APISERVER)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        vec!["coredns".into()]
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("replicas", "1", "pods that answer"),
+            Parameter::new("cache", "30", "seconds that answers are kept"),
+            Parameter::new(
+                "upstream",
+                "auto",
+                "who knows other names: addresses, `none`, or auto: the host's resolvers",
+            ),
+        ]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let binary = ctx.executable("coredns")?;
+        let image = ImageBuild::new(IMAGE).program("/coredns", &binary).entrypoint(["/coredns"]).user("65532:65532");
+        plan.build(&image)?;
+        let replicas: u16 = ctx.parameter_as("replicas")?;
+        let corefile = corefile(ctx)?.lines().map(|line| format!("    {line}\n")).collect::<String>();
+        let yaml = MANIFEST
+            .replace("$COREFILE", corefile.trim())
+            .replace("$IMAGE", IMAGE)
+            .replace("$BINARY", &quote(&binary))
+            .replace("$REPLICAS", &replicas.to_string())
+            .replace("$DNS_IP", &quote(&ctx.dns_ip()));
+        plan.manifest("coredns", yaml)?;
+        plan.provide(roles::DNS, "", Probe::manifests())
+    }
+}
+
+/// Names of the cluster first; who knows others is asked for them, or nobody: then they don't exist, and no look-up waits.
+fn corefile(ctx: &Context<'_>) -> Result<String> {
+    let cache: u32 = ctx.parameter_as("cache")?;
+    let upstream = ctx.parameter("upstream")?;
+    let others = match upstream.as_str() {
+        // The pod has the node's resolv.conf, which names no server inside of the cluster: there is no loop.
+        "auto" if ctx.is(facts::DNS_RESOLVER) => {
+            "forward . /etc/resolv.conf {\n        max_concurrent 1000\n    }".into()
+        }
+        "auto" | "none" => "template ANY ANY . {\n        rcode NXDOMAIN\n    }".into(),
+        given => format!("forward . {}", servers(given)?),
+    };
+    Ok(format!(
+        "\
+.:{PORT} {{
+    errors
+    health :8080 {{
+        lameduck 1s
+    }}
+    ready :8181
+    kubernetes cluster.local in-addr.arpa ip6.arpa {{
+        pods insecure
+        fallthrough in-addr.arpa ip6.arpa
+        ttl 30
+    }}
+    prometheus :9153
+    {others}
+    cache {cache}
+    reload
+    loadbalance
+}}
+"
+    ))
+}
+
+/// Addresses, each with or without a port.
+fn servers(text: &str) -> Result<String> {
+    let servers: Vec<&str> = text.split([' ', ',']).filter(|server| !server.is_empty()).collect();
+    let is_address = |server: &&str| server.parse::<IpAddr>().is_ok() || server.parse::<SocketAddr>().is_ok();
+    match servers.iter().find(|server| !is_address(server)) {
+        Some(wrong) => Err(Error::invalid(format!("parameter `upstream`: `{wrong}` is neither IP nor IP:PORT"))),
+        None => Ok(servers.join(" ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_testkit::{FakeContext, assert_pure, plan};
+
+    #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(CoreDns::component);
+    }
+
+    fn corefile_of(ctx: &FakeContext) -> String {
+        let yaml = &assert_pure(&CoreDns::component(), ctx).manifests[0].yaml;
+        yaml.split("Corefile: |").nth(1).unwrap().split("\n---").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn it_answers_at_the_planned_address() {
+        let planned = assert_pure(&CoreDns::component(), &FakeContext::new().parameter("replicas", "2"));
+        let yaml = &planned.manifests[0].yaml;
+        assert!(yaml.contains("clusterIP: \"10.10.128.10\"") && yaml.contains("replicas: 2"), "{yaml}");
+        assert!(!yaml.contains('$'), "{yaml}");
+        assert_eq!(planned.builds[0].files[0].source, "/opt/bin/coredns");
+    }
+
+    #[test]
+    fn other_names_are_asked_of_whoever_knows_them_or_nobody() {
+        let none = corefile_of(&FakeContext::new().fact(facts::DNS_RESOLVER, "false"));
+        assert!(none.contains("rcode NXDOMAIN") && !none.contains("forward"), "{none}");
+        let host = corefile_of(&FakeContext::new().fact(facts::DNS_RESOLVER, "true"));
+        assert!(host.contains("forward . /etc/resolv.conf") && !host.contains("NXDOMAIN"), "{host}");
+        let given = corefile_of(&FakeContext::new().parameter("upstream", "10.0.0.1 10.0.0.2:5353"));
+        assert!(given.contains("forward . 10.0.0.1 10.0.0.2:5353"), "{given}");
+        let wrong = plan(&CoreDns::component(), &FakeContext::new().parameter("upstream", "resolver")).unwrap_err();
+        assert!(wrong.to_string().contains("`resolver`"), "{wrong}");
+    }
+}

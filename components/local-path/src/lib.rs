@@ -1,0 +1,96 @@
+//! The local-path component: fills `storage` with a default StorageClass whose volumes are directories of the nodes.
+//!
+//! It knows local-path-provisioner's configuration. Its images hold nothing but programs that the host has.
+
+use kubernix_core::abi::Handle;
+use kubernix_core::{
+    Component, Context, ImageBuild, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles,
+};
+
+/// Built here, never pulled.
+const IMAGE: &str = "kubernix.local/local-path-provisioner:local";
+/// What makes and removes volumes' directories, in a pod on their node.
+const HELPER: &str = "kubernix.local/local-path-helper:local";
+/// Where volumes lie on a node: below what each node has for itself, and keeps.
+const VOLUMES: &str = "/var/lib/kubelet/local-path";
+const MANIFEST: &str = include_str!("local-path.yaml");
+
+/// local-path.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalPath;
+
+impl LocalPath {
+    /// The component, ready for a host.
+    pub fn component() -> Handle {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for LocalPath {
+    fn name(&self) -> &str {
+        "local-path"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::ADDON
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::STORAGE.into()]
+    }
+
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::APISERVER)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        vec!["local-path-provisioner".into(), "busybox".into()]
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::new("default", "true", "whether claims that name no class get this one")]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let binary = ctx.executable("local-path-provisioner")?;
+        let image = ImageBuild::new(IMAGE).program("/local-path-provisioner", &binary);
+        plan.build(&image.entrypoint(["/local-path-provisioner"]).user("65532:65532"))?;
+        let busybox = ctx.executable("busybox")?;
+        let helper = ImageBuild::new(HELPER).program("/bin/busybox", busybox);
+        plan.build(
+            &["sh", "mkdir", "rm"]
+                .iter()
+                .fold(helper, |helper, applet| helper.link(format!("/bin/{applet}"), "busybox")),
+        )?;
+        let default: bool = ctx.parameter_as("default")?;
+        let yaml = MANIFEST
+            .replace("$IMAGE", IMAGE)
+            .replace("$HELPER", HELPER)
+            .replace("$BINARY", &quote(&binary))
+            .replace("$VOLUMES", VOLUMES)
+            .replace("$DEFAULT", &default.to_string());
+        plan.manifest("local-path", yaml)?;
+        plan.provide(roles::STORAGE, "", Probe::manifests())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_testkit::{FakeContext, assert_pure, plan};
+
+    #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(LocalPath::component);
+    }
+
+    #[test]
+    fn claims_without_a_class_get_this_one_unless_told_otherwise() {
+        let yaml = |ctx: &FakeContext| assert_pure(&LocalPath::component(), ctx).manifests[0].yaml.clone();
+        let of_default = yaml(&FakeContext::new());
+        assert!(of_default.contains("is-default-class: \"true\""), "{of_default}");
+        assert!(yaml(&FakeContext::new().parameter("default", "false")).contains("is-default-class: \"false\""));
+        let wrong = plan(&LocalPath::component(), &FakeContext::new().parameter("default", "maybe")).unwrap_err();
+        assert!(wrong.to_string().contains("`maybe`"), "{wrong}");
+    }
+}

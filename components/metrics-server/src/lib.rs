@@ -1,0 +1,90 @@
+//! The metrics-server component: fills `metrics`, the aggregated API that `kubectl top` and autoscalers ask.
+//!
+//! It knows metrics-server's flags. Its image holds nothing but the program, which the host has.
+
+use kubernix_core::abi::Handle;
+use kubernix_core::{
+    Component, Context, Error, ImageBuild, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles,
+};
+
+/// Built here, never pulled.
+const IMAGE: &str = "kubernix.local/metrics-server:local";
+const MANIFEST: &str = include_str!("metrics-server.yaml");
+
+/// metrics-server.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MetricsServer;
+
+impl MetricsServer {
+    /// The component, ready for a host.
+    pub fn component() -> Handle {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for MetricsServer {
+    fn name(&self) -> &str {
+        "metrics-server"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::ADDON
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::METRICS.into()]
+    }
+
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::APISERVER)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        vec!["metrics-server".into()]
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::new("resolution", "10", "seconds between two looks at what pods use, at least 10")]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let binary = ctx.executable("metrics-server")?;
+        let image = ImageBuild::new(IMAGE).program("/metrics-server", &binary).entrypoint(["/metrics-server"]);
+        plan.build(&image.user("65532:65532"))?;
+        let resolution: u16 = ctx.parameter_as("resolution")?;
+        if resolution < 10 {
+            let why = format!("parameter `resolution` is {resolution}: metrics-server takes 10 seconds or more");
+            return Err(Error::invalid(why));
+        }
+        let yaml = MANIFEST
+            .replace("$IMAGE", IMAGE)
+            .replace("$BINARY", &quote(&binary))
+            .replace("$RESOLUTION", &resolution.to_string());
+        plan.manifest("metrics-server", yaml)?;
+        plan.provide(roles::METRICS, "", Probe::manifests())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_testkit::{FakeContext, assert_pure, plan};
+
+    #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(MetricsServer::component);
+    }
+
+    #[test]
+    fn kubelets_are_checked_against_the_clusters_ca() {
+        let planned = assert_pure(&MetricsServer::component(), &FakeContext::new());
+        let yaml = &planned.manifests[0].yaml;
+        assert!(
+            yaml.contains("--kubelet-certificate-authority=/ca/ca.crt") && !yaml.contains("kubelet-insecure"),
+            "{yaml}"
+        );
+        assert!(yaml.contains("--metric-resolution=10s") && !yaml.contains('$'), "{yaml}");
+        let wrong = plan(&MetricsServer::component(), &FakeContext::new().parameter("resolution", "5")).unwrap_err();
+        assert!(wrong.to_string().contains("`resolution` is 5"), "{wrong}");
+    }
+}

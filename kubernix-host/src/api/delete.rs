@@ -1,0 +1,68 @@
+//! Objects that nobody wants any more.
+
+use super::objects::ObjectRef;
+use super::{Api, Error};
+use kube::api::DeleteParams;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Between two looks whether an object is gone.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Api {
+    /// Deletes objects, the last first, and waits until they and what they own are gone. What isn't there is fine, as is a kind
+    /// that the server doesn't know any more: its definition was among them.
+    ///
+    /// # Errors
+    /// One is refused, or isn't gone in time.
+    pub async fn delete(&self, objects: &[ObjectRef], deadline: Instant) -> Result<(), Error> {
+        for object in objects.iter().rev() {
+            let doing = format!("delete {object}");
+            loop {
+                let last = match self.delete_once(object, &doing).await {
+                    Ok(true) => break,
+                    Ok(false) => "it is still there".to_owned(),
+                    Err(error @ Error::Request { hopeless: true, .. }) => return Err(error),
+                    Err(error) => error.to_string(),
+                };
+                if Instant::now() + PAUSE > deadline {
+                    return Err(Error::TimedOut { what: format!("the end of {object}"), last });
+                }
+                sleep(PAUSE).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is gone.
+    async fn delete_once(&self, object: &ObjectRef, doing: &str) -> Result<bool, Error> {
+        let place = match self.place_of(object, doing).await {
+            Ok(place) => place,
+            Err(_) if !self.knows(object).await? => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        let delete = async {
+            match place.delete(&object.name, &DeleteParams::foreground()).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(true),
+                deleted => deleted.map(|_| false),
+            }
+        };
+        self.request(doing, delete).await
+    }
+
+    /// Whether the server serves this kind.
+    async fn knows(&self, object: &ObjectRef) -> Result<bool, Error> {
+        let served = async {
+            let resources = match object.api_version.contains('/') {
+                true => self.client.list_api_group_resources(&object.api_version).await,
+                false => self.client.list_core_api_resources(&object.api_version).await,
+            };
+            match resources {
+                Ok(list) => Ok(list.resources.iter().any(|it| it.kind == object.kind)),
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        self.request(&format!("ask for the kinds of {}", object.api_version), served).await
+    }
+}

@@ -1,0 +1,155 @@
+//! The objects of manifests: which there are, and where the server has them.
+
+use super::{Api, Error};
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::GroupVersion;
+use kube::discovery::{ApiCapabilities, Scope, pinned_group};
+use kubernix_core::Manifest;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// The kinds of each group version (`v1`, `apps/v1`) that was asked for; shared by all who ask, so that each is fetched once.
+pub(super) type Kinds = Arc<Mutex<HashMap<String, Vec<(ApiResource, ApiCapabilities)>>>>;
+
+/// One object of the cluster. Prints as `Deployment kube-system/coredns`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectRef {
+    /// `apps/v1`.
+    pub api_version: String,
+    /// `Deployment`.
+    pub kind: String,
+    /// Its namespace, where it says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl ObjectRef {
+    pub(super) fn of(object: &DynamicObject) -> Self {
+        let types = object.types.clone().unwrap_or_default();
+        Self {
+            api_version: types.api_version,
+            kind: types.kind,
+            namespace: object.metadata.namespace.clone(),
+            name: object.metadata.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
+            None => write!(f, "{} {}", self.kind, self.name),
+        }
+    }
+}
+
+/// The objects that a manifest has, in order.
+///
+/// # Errors
+/// It can't be read: what is wrong, and where.
+pub fn objects_of(manifest: &Manifest) -> Result<Vec<ObjectRef>, Error> {
+    Ok(objects(manifest)?.iter().map(ObjectRef::of).collect())
+}
+
+impl Api {
+    /// Where the server has objects of this one's kind and namespace; without one, in `default`.
+    pub(super) async fn place_of(&self, object: &ObjectRef, doing: &str) -> Result<kube::Api<DynamicObject>, Error> {
+        let (resource, capabilities) = self.kind_of(object, doing).await?;
+        Ok(match capabilities.scope {
+            Scope::Cluster => kube::Api::all_with(self.client.clone(), &resource),
+            Scope::Namespaced => {
+                let namespace = object.namespace.as_deref().unwrap_or("default");
+                kube::Api::namespaced_with(self.client.clone(), namespace, &resource)
+            }
+        })
+    }
+
+    /// How the server serves objects of this one's kind. A group is asked for again when it lacks the kind.
+    async fn kind_of(&self, object: &ObjectRef, doing: &str) -> Result<(ApiResource, ApiCapabilities), Error> {
+        let failed = |cause: String, hopeless| Error::Request { doing: doing.to_owned(), cause, hopeless };
+        let version: GroupVersion = object
+            .api_version
+            .parse()
+            .map_err(|_| failed(format!("`{}` is no version of an API group", object.api_version), true))?;
+        let mut kinds = self.kinds.lock().await;
+        let find =
+            |known: &[(ApiResource, ApiCapabilities)]| known.iter().find(|(it, _)| it.kind == object.kind).cloned();
+        if let Some(found) = kinds.get(&object.api_version).and_then(|known| find(known)) {
+            return Ok(found);
+        }
+        let group = self.request(doing, pinned_group(&self.client, &version)).await?;
+        let known = group.versioned_resources(&version.version);
+        let found = find(&known);
+        kinds.insert(object.api_version.clone(), known);
+        found.ok_or_else(|| {
+            failed(format!("{} serves no {} of {}", self.server, object.kind, object.api_version), false)
+        })
+    }
+}
+
+/// The objects of a manifest, in order; lists are taken apart.
+pub(super) fn objects(manifest: &Manifest) -> Result<Vec<DynamicObject>, Error> {
+    let wrong = |cause: String| Error::Manifest { name: manifest.name.clone(), cause };
+    // Kubernetes reads YAML 1.1 here: a file mode of 0644 is octal.
+    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
+    let documents = serde_saphyr::from_multiple_with_options::<Value>(&manifest.yaml, options);
+    let documents = documents.map_err(|error| wrong(error.to_string()))?;
+    let mut objects = Vec::new();
+    for (index, mut document) in documents.into_iter().enumerate() {
+        let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+        let items = match document.get_mut("items") {
+            Some(Value::Array(items)) if is_list => std::mem::take(items),
+            _ => vec![document],
+        };
+        for item in items {
+            let number = index + 1;
+            let object: DynamicObject = serde_json::from_value(item)
+                .map_err(|error| wrong(format!("document {number} is not a Kubernetes object: {error}")))?;
+            if object.types.is_none() || object.metadata.name.as_deref().is_none_or(str::is_empty) {
+                return Err(wrong(format!("document {number} lacks one of apiVersion, kind and metadata.name")));
+            }
+            objects.push(object);
+        }
+    }
+    Ok(objects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(yaml: &str) -> Manifest {
+        Manifest::new("test", yaml)
+    }
+
+    #[test]
+    fn documents_lists_and_old_octals_are_read() {
+        let yaml = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nmode: 0644\n---\n# nothing\n---\n\
+            apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: b}}\n\
+            - {apiVersion: v1, kind: Secret, metadata: {name: c, namespace: b}}\n";
+        let found = objects(&manifest(yaml)).unwrap();
+        assert_eq!(
+            found.iter().map(|it| ObjectRef::of(it).to_string()).collect::<Vec<_>>(),
+            ["ConfigMap a", "Namespace b", "Secret b/c"]
+        );
+        assert_eq!(found[0].data["mode"], 420);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_manifest_is_said_with_its_place() {
+        let error = objects(&manifest("kind: A\n---\nb: [1\n")).unwrap_err().to_string();
+        assert!(error.starts_with("manifest `test`: ") && error.contains("line 3"), "{error}");
+        let error = objects(&manifest("apiVersion: v1\nkind: A\nmetadata: {}\n")).unwrap_err().to_string();
+        assert_eq!(error, "manifest `test`: document 1 lacks one of apiVersion, kind and metadata.name");
+        let error = objects(&manifest("just text")).unwrap_err().to_string();
+        assert!(error.contains("document 1 is not a Kubernetes object"), "{error}");
+    }
+}
