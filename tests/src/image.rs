@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The image's name.
 pub const IMAGE: &str = "kubernix.local/test/busybox:1.0.0";
 /// Programs that the tests call by name.
-const APPLETS: &[&str] = &["sh", "cat", "nc", "sleep", "tar", "ip", "ls"];
+const APPLETS: &[&str] = &["sh", "cat", "nc", "sleep", "tar", "ip", "ls", "nslookup"];
 
 /// The path of a tool, as `kubernix` finds or gets it.
 ///

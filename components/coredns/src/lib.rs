@@ -84,35 +84,28 @@ impl Component for CoreDns {
 fn corefile(ctx: &Context<'_>) -> Result<String> {
     let cache: u32 = ctx.parameter_as("cache")?;
     let upstream = ctx.parameter("upstream")?;
-    let others = match upstream.as_str() {
+    let forward = match upstream.as_str() {
         // The pod has the node's resolv.conf, which names no server inside of the cluster: there is no loop.
-        "auto" if ctx.is(facts::DNS_RESOLVER) => {
-            "forward . /etc/resolv.conf {\n        max_concurrent 1000\n    }".into()
-        }
-        "auto" | "none" => "template ANY ANY . {\n        rcode NXDOMAIN\n    }".into(),
-        given => format!("forward . {}", servers(given)?),
+        "auto" if ctx.is(facts::DNS_RESOLVER) => Some("/etc/resolv.conf".into()),
+        "auto" | "none" => None,
+        given => Some(servers(given)?),
     };
-    Ok(format!(
-        "\
-.:{PORT} {{
-    errors
-    health :8080 {{
-        lameduck 1s
-    }}
-    ready :8181
-    kubernetes cluster.local in-addr.arpa ip6.arpa {{
-        pods insecure
-        fallthrough in-addr.arpa ip6.arpa
-        ttl 30
-    }}
-    prometheus :9153
-    {others}
-    cache {cache}
-    reload
-    loadbalance
-}}
-"
-    ))
+    let common = format!("errors\n    prometheus :9153\n    cache {cache}\n    loadbalance");
+    let own = format!("{common}\n    health :8080 {{\n        lameduck 1s\n    }}\n    ready :8181\n    reload");
+    let zones = ["cluster.local", "in-addr.arpa", "ip6.arpa"];
+    let cluster = format!("kubernetes {} {{\n        pods insecure\n        ttl 30", zones.join(" "));
+    Ok(match forward {
+        Some(servers) => format!(
+            ".:{PORT} {{\n    {own}\n    {cluster}\n        fallthrough in-addr.arpa ip6.arpa\n    }}\n    \
+             forward . {servers}\n}}\n"
+        ),
+        // Two servers, as what answers for all names would come before what knows those of the cluster.
+        None => format!(
+            "{names} {{\n    {own}\n    {cluster}\n    }}\n}}\n.:{PORT} {{\n    {common}\n    template ANY ANY {{\n        \
+             rcode NXDOMAIN\n    }}\n}}\n",
+            names = zones.map(|zone| format!("{zone}:{PORT}")).join(" ")
+        ),
+    })
 }
 
 /// Addresses, each with or without a port.

@@ -1,0 +1,195 @@
+//! What runs in the cluster: names, metrics, volumes, and manifests of one's own; added, kept over a stop, and taken away again.
+
+use kubernix_tests::{Cluster, IMAGE, oci_archive, skip_if, unfit, until};
+use serde_json::{Value, json};
+use std::fs;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A pod of the tests' image that runs this; more of its spec in `extra`.
+fn pod(name: &str, labels: &Value, command: &str, extra: &Value) -> Value {
+    let container =
+        json!({ "name": "c", "image": IMAGE, "imagePullPolicy": "Never", "command": ["sh", "-c", command] });
+    let mut spec = json!({ "containers": [container], "terminationGracePeriodSeconds": 0 });
+    for (key, value) in extra.as_object().expect("a table") {
+        match key.as_str() {
+            "volumeMounts" => spec["containers"][0][key] = value.clone(),
+            _ => spec[key] = value.clone(),
+        }
+    }
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": labels }, "spec": spec })
+}
+
+fn list(items: &[Value]) -> Value {
+    json!({ "apiVersion": "v1", "kind": "List", "items": items })
+}
+
+/// What a pod is told of a name.
+fn looked_up(cluster: &Cluster, pod: &str, name: &str) -> String {
+    let outcome = cluster.kubectl(&["exec", pod, "--", "nslookup", name]);
+    format!("{}{}", outcome.stdout, outcome.stderr)
+}
+
+/// The state of an addon in `addon list`.
+fn state(cluster: &Cluster, addon: &str) -> String {
+    let rows = cluster.json(&["addon", "list"]);
+    let row = rows.as_array().expect("rows").iter().find(|row| row["addon"] == addon).expect("the addon").clone();
+    row["state"].as_str().expect("a state").to_owned()
+}
+
+#[test]
+fn pods_resolve_services_headless_ones_and_pods_by_name() {
+    skip_if!(unfit());
+    let cluster = Cluster::boot("dns");
+    assert_eq!(state(&cluster, "coredns"), "ready");
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+    let labels = json!({ "app": "a" });
+    let ports = json!([{ "port": 80 }]);
+    let headless = json!({ "clusterIP": "None", "selector": labels, "ports": ports });
+    cluster.apply(&list(&[
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "plain" }, "spec": { "selector": labels, "ports": ports } }),
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "headless" }, "spec": headless }),
+        pod("a", &labels, "sleep 3600", &json!({ "hostname": "first", "subdomain": "headless" })),
+    ]));
+    let ready = cluster.ready_pod("a");
+    let address = ready["status"]["podIP"].as_str().expect("an address").to_owned();
+    let service = cluster.get(&["service", "plain"])["spec"]["clusterIP"].as_str().expect("an address").to_owned();
+    let dashed = format!("{}.default.pod.cluster.local", address.replace('.', "-"));
+    for (name, wanted) in [
+        ("plain", &service),
+        ("plain.default.svc.cluster.local", &service),
+        ("headless.default.svc.cluster.local", &address),
+        ("first.headless.default.svc.cluster.local", &address),
+        (&dashed, &address),
+    ] {
+        until(&format!("the address of {name}"), PATIENCE, || {
+            let told = looked_up(&cluster, "a", name);
+            if told.contains(wanted.as_str()) { Ok(()) } else { Err(told) }
+        });
+    }
+    let told = looked_up(&cluster, "a", "no-such-name.default.svc.cluster.local");
+    assert!(told.contains("NXDOMAIN"), "{told}");
+
+    // The same after a stop, by a pod that was started again.
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    cluster.ready_pod("a");
+    let told = looked_up(&cluster, "a", "kubernetes.default.svc.cluster.local");
+    assert!(told.contains("10.10.128.1"), "{told}");
+}
+
+#[test]
+fn volumes_and_metrics_come_with_their_addons_and_go_with_them() {
+    skip_if!(unfit());
+    let cluster = Cluster::new("addons");
+    cluster.up(&["--addons", "local-path"]).ok();
+    assert_eq!(state(&cluster, "coredns"), "available");
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+    let claim = json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Mi" } } });
+    let volumes = json!({
+        "volumes": [{ "name": "d", "persistentVolumeClaim": { "claimName": "data" } }],
+        "volumeMounts": [{ "name": "d", "mountPath": "/data" }],
+    });
+    cluster.apply(&list(&[
+        json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "data" }, "spec": claim }),
+        pod("writer", &json!({}), "[ -e /data/x ] || echo kept > /data/x; sleep 3600", &volumes),
+    ]));
+    cluster.ready_pod("writer");
+
+    cluster.run(&["addon", "add", "metrics-server"]).ok();
+    until("figures of the node", PATIENCE, || {
+        let top = cluster.kubectl(&["top", "node", "node-0"]);
+        if top.code == 0 && top.stdout.contains("node-0") { Ok(()) } else { Err(top.stderr) }
+    });
+
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    cluster.ready_pod("writer");
+    cluster.kubectl(&["exec", "writer", "--", "cat", "/data/x"]).ok().prints(&["kept"]);
+    assert_eq!(state(&cluster, "metrics-server"), "ready");
+
+    cluster.kubectl(&["delete", "pod/writer", "pvc/data", "--timeout=60s"]).ok();
+    until("the end of the volume", PATIENCE, || {
+        let left = cluster.get(&["persistentvolumes"]);
+        if left["items"] == json!([]) { Ok(()) } else { Err(left.to_string()) }
+    });
+    cluster.run(&["addon", "remove", "metrics-server", "local-path"]).ok();
+    for object in ["deployment/metrics-server", "clusterrole/local-path-provisioner", "storageclass/local-path"] {
+        let outcome = cluster.kubectl(&["get", "--namespace=kube-system", object]);
+        assert!(outcome.stderr.contains("NotFound"), "{object}: {outcome:?}");
+    }
+    assert_eq!(state(&cluster, "local-path"), "available");
+    let wrong = cluster.run(&["addon", "remove", "local-path"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.stderr.contains("the cluster has no addon `local-path`"), "{wrong:?}");
+}
+
+#[test]
+fn manifests_of_ones_own_are_waited_for_listed_and_removed() {
+    skip_if!(unfit());
+    let cluster = Cluster::new("manifests");
+    let addon = cluster.base().join("my-addon");
+    fs::create_dir(&addon).expect("a directory");
+    let names = json!({ "plural": "widgets", "singular": "widget", "kind": "Widget" });
+    let schema = json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
+    let version = json!({ "name": "v1", "served": true, "storage": true, "schema": schema });
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": "widgets.example.org" },
+        "spec": { "group": "example.org", "scope": "Namespaced", "names": names, "versions": [version] },
+    });
+    fs::write(addon.join("a.json"), definition.to_string()).expect("a manifest");
+    let widget = "apiVersion: example.org/v1\nkind: Widget\nmetadata: { name: w, namespace: demo }\n";
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: { name: demo }\n---\n";
+    fs::write(addon.join("b.yaml"), format!("{namespace}{widget}")).expect("a manifest");
+    let broken = cluster.base().join("broken.yaml");
+    fs::write(&broken, "apiVersion: v1\nkind: [\n").expect("a file");
+    let (addon, broken) = (addon.to_string_lossy().into_owned(), broken.to_string_lossy().into_owned());
+
+    let refused = cluster.up(&["--addon", &broken]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("broken.yaml") && refused.stderr.contains("line 2"), "{refused:?}");
+    assert!(!cluster.root().exists(), "nothing was made");
+    let refused = cluster.up(&["--addons", "corends"]);
+    assert!(refused.stderr.contains("did you mean `coredns`?"), "{refused:?}");
+
+    cluster.up(&["--addons", "none", "--addon", &addon]).ok();
+    assert_eq!(cluster.get(&["widgets", "--namespace=demo"])["items"][0]["metadata"]["name"], "w");
+    assert_eq!(state(&cluster, "my-addon"), "ready");
+    let refused = cluster.run(&["addon", "add", &broken]);
+    assert!(refused.stderr.contains("line 2"), "{refused:?}");
+    assert_eq!(cluster.running()["state"], "running");
+
+    // What is not in the manifests any more goes at the next boot, what is new comes.
+    cluster.run(&["stop"]).ok();
+    fs::write(format!("{addon}/b.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: new }\n")
+        .expect("a manifest");
+    cluster.up(&[]).ok();
+    assert_eq!(cluster.get(&["configmap", "new"])["metadata"]["name"], "new");
+    until("the end of the namespace", PATIENCE, || {
+        let outcome = cluster.kubectl(&["get", "namespace", "demo"]);
+        if outcome.stderr.contains("NotFound") { Ok(()) } else { Err(outcome.stdout) }
+    });
+
+    cluster.run(&["addon", "remove", "my-addon"]).ok();
+    let gone = cluster.kubectl(&["get", "crd", "widgets.example.org"]);
+    assert!(gone.stderr.contains("NotFound"), "{gone:?}");
+    let rows = cluster.json(&["addon", "list"]);
+    assert!(rows.as_array().expect("rows").iter().all(|row| row["addon"] != "my-addon"), "{rows}");
+}
+
+#[test]
+fn who_waits_for_the_node_alone_gets_the_addons_later() {
+    skip_if!(unfit());
+    let cluster = Cluster::new("wait");
+    cluster.up(&["--wait", "node"]).ok();
+    // Whether it is ready by now is the machine's affair; that it becomes so is ours.
+    until("names", PATIENCE, || {
+        let state = state(&cluster, "coredns");
+        if state == "ready" { Ok(()) } else { Err(state) }
+    });
+    let events = fs::read_to_string(cluster.root().join("events.jsonl")).expect("events");
+    let place = |wanted: &str| events.lines().position(|line| line.contains(wanted)).expect("the event");
+    assert!(place(r#""event":"boot-ready""#) < place(r#""event":"ready","instance":"CoreDNS""#), "{events}");
+}
