@@ -258,14 +258,45 @@ pub struct AddonArgs {
 /// What to do about images.
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
-    /// Imports OCI or docker archives
+    /// Imports OCI or docker archives, or OCI layouts, into all nodes that lack their images
     Load {
-        /// The archives
-        #[arg(required = true, value_name = "FILE")]
+        /// The archives, or directories of OCI layouts
+        #[arg(required = true, value_name = "FILE|DIR")]
         files: Vec<PathBuf>,
+    },
+    /// Makes an image of one program, linked statically, and loads it
+    BuildFrom {
+        /// The program
+        #[arg(value_name = "BINARY")]
+        program: PathBuf,
+        /// The image's name; behind `build-from`, `--name` says the same
+        #[arg(long, value_name = "NAME")]
+        image: String,
+        /// Arguments that containers run it with, before those of the pod
+        #[arg(last = true, value_name = "ARGS")]
+        command: Vec<String>,
     },
     /// Lists the images that the cluster's runtime has
     List,
+    /// Removes images from all nodes
+    Remove {
+        /// Their names
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+}
+
+/// Behind `image build-from`, `--name` names the image: the cluster's name stands before it.
+pub fn name_the_image(mut args: Vec<OsString>) -> Vec<OsString> {
+    let Some(at) = args.windows(2).position(|two| two[0] == "image" && two[1] == "build-from") else { return args };
+    for arg in args[at + 2..].iter_mut().take_while(|arg| *arg != "--") {
+        if arg == "--name" {
+            *arg = "--image".into();
+        } else if let Some(name) = arg.to_str().and_then(|arg| arg.strip_prefix("--name=")) {
+            *arg = format!("--image={name}").into();
+        }
+    }
+    args
 }
 
 /// What to do about settings.
@@ -292,7 +323,7 @@ pub enum ToolchainCommand {
         tools: Vec<String>,
         /// Settings of that boot
         #[command(flatten)]
-        boot: BootArgs,
+        boot: Box<BootArgs>,
     },
     /// Lists the tools that are known, and the versions that fit
     List,

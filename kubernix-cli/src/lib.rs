@@ -29,7 +29,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     if let Some(code) = hidden::run(&args) {
         return code;
     }
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match Cli::try_parse_from(cli::name_the_image(args.clone())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

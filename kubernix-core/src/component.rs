@@ -117,4 +117,13 @@ pub trait Component: Send + Sync + 'static {
     fn import_image(&self, _ctx: &Context<'_>, _archive: &str, _name: &str) -> Result<Option<Command>> {
         Ok(None)
     }
+
+    /// For components that fill `cri`: the command that removes an imported image which CRI's own RemoveImage left, because it
+    /// lies where the runtime only reads. Runs as that of [`Component::import_image`] does. `None`: RemoveImage removes all.
+    ///
+    /// # Errors
+    /// The command can't be made from this context.
+    fn remove_image(&self, _ctx: &Context<'_>, _name: &str) -> Result<Option<Command>> {
+        Ok(None)
+    }
 }

@@ -139,6 +139,14 @@ impl Component for Crio {
         ];
         Ok(Some(Command::new(ctx.executable("skopeo")?, arguments)))
     }
+
+    /// Imported images lie in a store that CRI-O only reads.
+    fn remove_image(&self, ctx: &Context<'_>, name: &str) -> Result<Option<Command>> {
+        let layout = Layout::new(ctx)?;
+        let image = format!("containers-storage:{}{name}", layout.image_store_spec());
+        let arguments = [format!("--policy={}", layout.policy()), "delete".into(), image];
+        Ok(Some(Command::new(ctx.executable("skopeo")?, arguments)))
+    }
 }
 
 /// Seconds that pods have to end on a graceful stop. Hooks have a minute in all.

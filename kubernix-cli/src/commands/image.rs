@@ -1,11 +1,13 @@
-//! `image load` and `image list`: images for pods, without a registry.
+//! `image load`, `build-from`, `list` and `remove`: images for pods, without a registry.
 
 use super::App;
 use crate::output::{self, Table, size};
 use crate::progress::Progress;
 use anyhow::Result;
+use kubernix_host::cluster::LoadedImage;
 use kubernix_host::control::NodeImages;
-use std::path::PathBuf;
+use serde_json::json;
+use std::path::{Path, PathBuf};
 
 impl App {
     pub(super) fn image_load(&self, files: &[PathBuf]) -> Result<()> {
@@ -13,14 +15,36 @@ impl App {
         let progress = Progress::new(&self.flags);
         let loaded = cluster.load_images(files, &*progress);
         progress.finish();
-        output::show(self.output(), &loaded?, |names| {
-            names.iter().map(|name| format!("loaded {name}\n")).collect::<String>()
+        output::show(self.output(), &loaded?, |images| images.iter().map(told).collect::<String>())
+    }
+
+    pub(super) fn image_build_from(&self, program: &Path, name: &str, command: &[String]) -> Result<()> {
+        let (_, cluster) = self.running()?;
+        let progress = Progress::new(&self.flags);
+        let loaded = cluster.build_image(program, name, command, &*progress);
+        progress.finish();
+        output::show(self.output(), &loaded?, told)
+    }
+
+    pub(super) fn image_remove(&self, names: &[String]) -> Result<()> {
+        let (_, cluster) = self.running()?;
+        let removed = cluster.remove_images(names)?;
+        let rows: Vec<_> = removed.into_iter().map(|(name, nodes)| json!({ "name": name, "nodes": nodes })).collect();
+        output::show(self.output(), &rows, |rows| {
+            rows.iter().map(|row| format!("removed {}\n", row["name"].as_str().unwrap_or_default())).collect::<String>()
         })
     }
 
     pub(super) fn image_list(&self) -> Result<()> {
         let (_, cluster) = self.running()?;
         output::show(self.output(), &cluster.images()?, |nodes| list(nodes))
+    }
+}
+
+fn told(image: &LoadedImage) -> String {
+    match image.nodes.as_slice() {
+        [] => format!("{} was there already\n", image.name),
+        nodes => format!("loaded {} on {}\n", image.name, nodes.join(", ")),
     }
 }
 

@@ -64,6 +64,10 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Addon(AddonCommand::Add(args))) => app.addon_add(&args)?,
         Some(Command::Addon(AddonCommand::Remove(args))) => app.addon_remove(&args)?,
         Some(Command::Image(ImageCommand::Load { files })) => app.image_load(&files)?,
+        Some(Command::Image(ImageCommand::BuildFrom { program, image, command })) => {
+            app.image_build_from(&program, &image, &command)?;
+        }
+        Some(Command::Image(ImageCommand::Remove { names })) => app.image_remove(&names)?,
         Some(Command::Image(ImageCommand::List)) => app.image_list()?,
         Some(Command::Config(ConfigCommand::Show { all, boot })) => app.config_show(&boot, all)?,
         Some(Command::Toolchain(ToolchainCommand::Ensure { tools, boot })) => app.toolchain_ensure(&boot, &tools)?,

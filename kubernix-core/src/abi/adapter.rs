@@ -82,4 +82,11 @@ impl<C: Component> AbiComponent for Guarded<C> {
             Ok(command.as_ref().map(AbiCommand::from).into())
         })
     }
+
+    fn remove_image(&self, ctx: &AbiContextRef<'_>, name: RStr<'_>) -> AbiResult<ROption<AbiCommand>> {
+        guard("remove_image", || {
+            let command = self.0.remove_image(&Context::new(ctx), name.as_str())?;
+            Ok(command.as_ref().map(AbiCommand::from).into())
+        })
+    }
 }

@@ -96,6 +96,15 @@ impl Handle {
         let command = with_context(ctx, |ctx| self.0.import_image(ctx, archive.into(), name.into()));
         Ok(command.into_result()?.map(Command::from).into_option())
     }
+
+    /// The command that removes an image which CRI's RemoveImage left.
+    ///
+    /// # Errors
+    /// As [`Handle::plan`].
+    pub fn remove_image(&self, ctx: &dyn AbiContext, name: &str) -> Result<Option<Command>> {
+        let command = with_context(ctx, |ctx| self.0.remove_image(ctx, name.into()));
+        Ok(command.into_result()?.map(Command::from).into_option())
+    }
 }
 
 impl Description {

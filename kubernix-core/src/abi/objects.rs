@@ -96,13 +96,15 @@ pub trait AbiComponent: Send + Sync {
     /// What it does before a graceful stop.
     fn before_stop(&self, ctx: &AbiContextRef<'_>) -> AbiResult<()>;
     /// How it imports an image.
-    #[sabi(last_prefix_field)]
     fn import_image(
         &self,
         ctx: &AbiContextRef<'_>,
         archive: RStr<'_>,
         name: RStr<'_>,
     ) -> AbiResult<ROption<AbiCommand>>;
+    /// How it removes an imported image.
+    #[sabi(last_prefix_field)]
+    fn remove_image(&self, ctx: &AbiContextRef<'_>, name: RStr<'_>) -> AbiResult<ROption<AbiCommand>>;
 }
 
 /// An owned component, compiled in or loaded.

@@ -51,9 +51,10 @@ impl AbiPlanner for Plan {
 
     fn build(&mut self, image: AbiImageBuild) -> AbiResult<()> {
         let image = ImageBuild::from(image);
-        let paths = image.files.iter().flat_map(|file| [&file.path, &file.source]).chain(image.links.keys());
-        let paths = paths.map(|path| absolute(path).map(drop)).collect::<Result<(), _>>();
-        answer(paths.and_then(|()| self.build(image)))
+        let mut paths = image.files.iter().flat_map(|file| [&file.path, &file.source]).chain(image.links.keys());
+        let checked = paths.try_for_each(|path| absolute(path).map(drop));
+        drop(paths);
+        answer(checked.and_then(|()| self.build(image)))
     }
 
     fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {

@@ -33,6 +33,22 @@ pub enum HostError {
     /// An image archive.
     #[error(transparent)]
     Image(#[from] images::Error),
+    /// A runtime refuses an image.
+    #[error("image {image}: {source}")]
+    Import {
+        /// Its name.
+        image: String,
+        /// What it says.
+        source: ControlError,
+    },
+    /// No node has an image.
+    #[error("no node of cluster `{cluster}` has the image `{image}`: `image list` shows what there is")]
+    NoSuchImage {
+        /// The cluster.
+        cluster: String,
+        /// The image's full name.
+        image: String,
+    },
     /// A running cluster said no, or nothing.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -173,7 +189,7 @@ impl HostError {
             Self::Root(
                 root::Error::NewerFormat { .. } | root::Error::NotACluster { .. } | root::Error::Link { .. },
             ) => 2,
-            Self::NoSuchNode { .. } | Self::NoSuchTool { .. } | Self::Image(_) => 2,
+            Self::NoSuchNode { .. } | Self::NoSuchTool { .. } | Self::NoSuchImage { .. } | Self::Image(_) => 2,
             Self::Toolchain(_) => 3,
             Self::Running(_) => 4,
             Self::NoSuchCluster { .. }
@@ -184,7 +200,7 @@ impl HostError {
             Self::Boot { timed_out: true, .. } | Self::StillEnding(_) => 7,
             Self::NotRoot(_) => 8,
             Self::Interrupted => 130,
-            Self::Root(_) | Self::Pki(_) | Self::Control(_) | Self::Preflight(_) => 1,
+            Self::Root(_) | Self::Pki(_) | Self::Control(_) | Self::Import { .. } | Self::Preflight(_) => 1,
             Self::Port { .. } | Self::NoPort { .. } | Self::Io { .. } => 1,
         }
     }

@@ -1,19 +1,16 @@
 //! One cluster that exists: what can be done with it from outside.
 
 use super::{Call, HostError};
-use crate::control::{Client, NodeImages, Reply, Request};
+use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
-use crate::images::Archive;
 use crate::root::{self, Root};
 use crate::sandbox::{self, BootFile, Ending, SandboxIds, lock};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How long the import of one image may take.
-const IMPORT: Duration = Duration::from_secs(600);
 /// How long a stop may take in all; each process has a limit of its own.
 const STOP: Duration = Duration::from_secs(120);
 /// How long a cluster may take to obey the order to end at once.
@@ -67,7 +64,7 @@ impl Cluster {
         Ok(Client::connect(&self.root, ANSWER)?)
     }
 
-    fn sandbox(&self) -> Result<SandboxIds, HostError> {
+    pub(super) fn sandbox(&self) -> Result<SandboxIds, HostError> {
         SandboxIds::read(&self.root).ok_or_else(|| HostError::Stopped(self.call.clone()))
     }
 
@@ -186,69 +183,7 @@ impl Cluster {
         found
     }
 
-    /// Imports all images of these archives (OCI or docker) into every node's store. Returns their names.
-    ///
-    /// # Errors
-    /// The first archive that is no good, or that the runtime refuses; those before it are imported.
-    pub fn load_images(&self, files: &[PathBuf], sink: &dyn Sink) -> Result<Vec<String>, HostError> {
-        self.sandbox()?;
-        // All are looked at before the first is imported.
-        let open = |file: &PathBuf| {
-            let unreadable = |cause| crate::images::Error::Read { path: file.clone(), cause };
-            let visible = Visible::of(file, &self.root).map_err(unreadable)?;
-            Ok((Archive::open(visible.path())?, visible))
-        };
-        let archives = files.iter().map(open).collect::<Result<Vec<_>, HostError>>()?;
-        let mut client = Client::connect(&self.root, IMPORT)?;
-        let mut names = Vec::new();
-        for image in archives.iter().flat_map(|(archive, _)| &archive.images) {
-            let (archive, name) = (image.source.clone(), image.reference.clone());
-            client.ask(&Request::Import { archive, name: name.clone() })?;
-            sink.emit(Event::Note { message: format!("imported {name}") });
-            names.push(name);
-        }
-        Ok(names)
-    }
-
-    /// The images of every node.
-    ///
-    /// # Errors
-    /// The cluster doesn't run, or its runtime doesn't answer.
-    pub fn images(&self) -> Result<Vec<NodeImages>, HostError> {
-        self.sandbox()?;
-        match self.client()?.ask(&Request::Images)? {
-            Reply::Images { nodes } => Ok(nodes),
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    fn boot_file(&self) -> Result<sandbox::Boot, HostError> {
+    pub(super) fn boot_file(&self) -> Result<sandbox::Boot, HostError> {
         BootFile::read(&self.root).map_err(|_| HostError::Stopped(self.call.clone()))
-    }
-}
-
-/// A file that is seen inside of the sandbox as well.
-enum Visible {
-    AsIs(PathBuf),
-    /// From a place that every sandbox replaces; removed again.
-    Copied(tempfile::TempPath),
-}
-
-impl Visible {
-    fn of(file: &Path, root: &Root) -> std::io::Result<Self> {
-        let file = file.canonicalize()?;
-        if !super::up::REPLACED.iter().any(|place| file.starts_with(place)) {
-            return Ok(Self::AsIs(file));
-        }
-        let copy = tempfile::Builder::new().prefix("load-").tempfile_in(root.images())?.into_temp_path();
-        std::fs::copy(file, &copy)?;
-        Ok(Self::Copied(copy))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::AsIs(path) => path,
-            Self::Copied(path) => path,
-        }
     }
 }

@@ -7,6 +7,7 @@ mod change;
 mod error;
 mod facts;
 mod handle;
+mod images;
 mod interrupt;
 mod pids;
 mod port;
@@ -17,6 +18,7 @@ mod up;
 pub use crate::call::{Call, quoted};
 pub use error::HostError;
 pub use handle::Cluster;
+pub use images::LoadedImage;
 pub use status::{ComponentStatus, ListEntry, State, Status, list};
 pub use up::UpReport;
 

@@ -15,11 +15,18 @@ pub enum Request {
     Summary,
     /// The images of every node.
     Images,
-    /// Imports an image into every node's store.
+    /// Imports an image into the store of every node that lacks it.
     Import {
-        /// `oci-archive:PATH` or `docker-archive:PATH`.
+        /// `oci-archive:PATH`, `docker-archive:PATH` or `oci:PATH`.
         archive: String,
         /// The image's name in it.
+        name: String,
+        /// Its ID: `sha256:...`.
+        id: String,
+    },
+    /// Removes an image from every node's store.
+    RemoveImage {
+        /// One of its names.
         name: String,
     },
     /// Goes over to what `run/change.json` says. Events follow until `Changed` or `ChangeFailed`.
@@ -61,8 +68,16 @@ pub enum Reply {
         /// By node.
         nodes: Vec<NodeImages>,
     },
-    /// It is done.
-    Done,
+    /// To `Import`: nodes that have it now and hadn't before.
+    Imported {
+        /// By name.
+        nodes: Vec<String>,
+    },
+    /// To `RemoveImage`: nodes that had it.
+    Removed {
+        /// By name.
+        nodes: Vec<String>,
+    },
     /// It didn't work.
     Failed {
         /// Why.

@@ -35,8 +35,10 @@ pub trait Answer {
     async fn summary(&self) -> Result<Summary, String>;
     /// The images of every node.
     async fn images(&self) -> Result<Vec<(String, Vec<Image>)>, String>;
-    /// Imports an image everywhere.
-    async fn import(&self, archive: &str, name: &str) -> Result<(), String>;
+    /// Imports an image wherever it isn't; the nodes that got it.
+    async fn import(&self, archive: &str, name: &str, id: &str) -> Result<Vec<String>, String>;
+    /// Removes an image everywhere; the nodes that had it.
+    async fn remove_image(&self, name: &str) -> Result<Vec<String>, String>;
 }
 
 /// Answers a request.
@@ -47,8 +49,11 @@ pub async fn answer(request: Request, answers: &impl Answer) -> Reply {
         Request::Images => answers.images().await.map(|nodes| Reply::Images {
             nodes: nodes.into_iter().map(|(node, images)| NodeImages { node, images }).collect(),
         }),
-        Request::Import { archive, name } => answers.import(&archive, &name).await.map(|()| Reply::Done),
-        Request::Change { .. } | Request::Stop | Request::Kill => Ok(Reply::Done),
+        Request::Import { archive, name, id } => {
+            answers.import(&archive, &name, &id).await.map(|nodes| Reply::Imported { nodes })
+        }
+        Request::RemoveImage { name } => answers.remove_image(&name).await.map(|nodes| Reply::Removed { nodes }),
+        Request::Change { .. } | Request::Stop | Request::Kill => Err("no answer comes to an order".to_owned()),
     };
     reply.unwrap_or_else(|why| Reply::Failed { why })
 }

@@ -9,7 +9,10 @@ mod tests;
 use http::uri::PathAndQuery;
 use kubernix_core::UnixSocket;
 use messages::{ImageSpec, ImageStatusRequest, ImageStatusResponse, ListImagesRequest, ListImagesResponse};
-use messages::{StatusRequest, StatusResponse};
+use messages::{
+    ListContainersRequest, ListContainersResponse, RemoveImageRequest, RemoveImageResponse, StatusRequest,
+    StatusResponse,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tonic::client::Grpc;
@@ -137,6 +140,30 @@ impl Client {
         Ok(answer.image.map(|image| image.id.trim_start_matches("sha256:").to_owned()))
     }
 
+    /// The name of a container that was made of the image of this ID and is still there, running or not.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn user_of(&self, id: &str) -> Result<Option<String>, Error> {
+        let answer: ListContainersResponse =
+            self.call("ListContainers", LIST_CONTAINERS, ListContainersRequest {}).await?;
+        // Runtimes say the image's ID in one of the two, with or without the hash's name in front.
+        let mut users = answer.containers.into_iter().filter(|container| {
+            let spec = container.image.as_ref().map_or("", |image| &image.image);
+            [spec, &container.image_ref].iter().any(|said| said.ends_with(id))
+        });
+        Ok(users.next().map(|container| container.metadata.map_or(container.id, |metadata| metadata.name)))
+    }
+
+    /// Removes an image by one of its names, with its other names; nothing where there is none.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn remove_image(&self, reference: &str) -> Result<(), Error> {
+        let request = RemoveImageRequest { image: Some(ImageSpec { image: reference.to_owned() }) };
+        self.call::<_, RemoveImageResponse>("RemoveImage", REMOVE_IMAGE, request).await.map(drop)
+    }
+
     async fn call<Q, A>(&self, call: &'static str, path: &'static str, request: Q) -> Result<A, Error>
     where
         Q: prost::Message + 'static,
@@ -157,6 +184,8 @@ impl Client {
 const RUNTIME_STATUS: &str = "/runtime.v1.RuntimeService/Status";
 const LIST_IMAGES: &str = "/runtime.v1.ImageService/ListImages";
 const IMAGE_STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
+const LIST_CONTAINERS: &str = "/runtime.v1.RuntimeService/ListContainers";
+const REMOVE_IMAGE: &str = "/runtime.v1.ImageService/RemoveImage";
 
 impl From<messages::Image> for Image {
     fn from(image: messages::Image) -> Self {

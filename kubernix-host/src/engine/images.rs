@@ -7,7 +7,7 @@ use crate::cri;
 use crate::events::Event;
 use crate::images::{self, PAUSE_IMAGE, write_pause_archive};
 use crate::root::Root;
-use kubernix_core::{ImageBuild, UnixSocket, roles};
+use kubernix_core::{Command, ImageBuild, UnixSocket, roles};
 use std::rc::Rc;
 
 impl Cluster {
@@ -39,17 +39,9 @@ impl Cluster {
         for image in &live.planned.plan.builds {
             let runtimes = self.runtimes_ready().await;
             let built = self.build(image).await?;
-            let id = built.id.trim_start_matches("sha256:");
             let source = format!("oci:{}", built.layout.display());
-            let imports = runtimes.iter().map(|runtime| async {
-                let found = connect(runtime).await?.image_id(&image.reference).await;
-                if found.map_err(|error| error.to_string())?.as_deref() == Some(id) {
-                    return Ok(());
-                }
-                self.import_into(runtime, &source, &image.reference).await
-            });
-            let all = futures_util::future::try_join_all(imports).await;
-            all.map_err(|why| format!("image {}: {why}", image.reference))?;
+            let imported = self.import_where_missing(runtimes, &source, &image.reference, &built.id).await;
+            imported.map_err(|why| format!("image {}: {why}", image.reference))?;
         }
         Ok(())
     }
@@ -84,12 +76,50 @@ impl Cluster {
         Ok(())
     }
 
-    /// Imports an image of an archive (`oci-archive:PATH`, `docker-archive:PATH` or `oci:PATH`) into every node's store.
-    pub(super) async fn import(&self, archive: &str, name: &str) -> Result<(), String> {
-        for live in self.runtimes() {
-            self.import_into(&live, archive, name).await.map_err(|why| format!("{}: {why}", live.name()))?;
-        }
-        Ok(())
+    /// Imports an image of an archive (`oci-archive:PATH`, `docker-archive:PATH` or `oci:PATH`) into the store of every node that
+    /// has no such image of this ID under this name. Returns the nodes that got it.
+    pub(super) async fn import(&self, archive: &str, name: &str, id: &str) -> Result<Vec<String>, String> {
+        self.import_where_missing(self.runtimes(), archive, name, id).await
+    }
+
+    async fn import_where_missing(
+        &self,
+        runtimes: Vec<Rc<Live>>,
+        archive: &str,
+        name: &str,
+        id: &str,
+    ) -> Result<Vec<String>, String> {
+        let imports = runtimes.iter().map(|live| async {
+            let failed = |why: String| format!("{}: {why}", live.name());
+            let client = connect(live).await.map_err(failed)?;
+            let found = client.image_id(name).await.map_err(|error| failed(error.to_string()))?;
+            if found.as_deref() == Some(id.trim_start_matches("sha256:")) {
+                return Ok::<_, String>(None);
+            }
+            self.import_into(live, archive, name).await.map_err(failed)?;
+            Ok(Some(node(live)))
+        });
+        Ok(futures_util::future::try_join_all(imports).await?.into_iter().flatten().collect())
+    }
+
+    /// Removes an image from every node's store. Returns the nodes that had it.
+    pub(super) async fn remove_image(&self, name: &str) -> Result<Vec<String>, String> {
+        let runtimes = self.runtimes();
+        let removals = runtimes.iter().map(|live| async {
+            let failed = |why: String| format!("{}: {why}", live.name());
+            let client = connect(live).await.map_err(failed)?;
+            let cri = |error: cri::Error| failed(error.to_string());
+            let Some(id) = client.image_id(name).await.map_err(cri)? else { return Ok::<_, String>(None) };
+            if let Some(user) = client.user_of(&id).await.map_err(cri)? {
+                return Err(failed(format!("container `{user}` uses it: delete its pod first")));
+            }
+            client.remove_image(name).await.map_err(cri)?;
+            if client.has_image(name).await.map_err(cri)? {
+                self.remove_imported(live, name).await.map_err(failed)?;
+            }
+            Ok(Some(node(live)))
+        });
+        Ok(futures_util::future::try_join_all(removals).await?.into_iter().flatten().collect())
     }
 
     /// The images of every node, by node.
@@ -97,7 +127,7 @@ impl Cluster {
         let mut all = Vec::new();
         for live in self.runtimes() {
             let images = connect(&live).await?.images().await.map_err(|error| error.to_string())?;
-            all.push((live.planned.node.clone().unwrap_or_default(), images));
+            all.push((node(&live), images));
         }
         Ok(all)
     }
@@ -121,14 +151,36 @@ impl Cluster {
     async fn import_into(&self, live: &Live, archive: &str, name: &str) -> Result<(), String> {
         let (component, context) = (live.planned.registered.clone(), live.planned.context.clone());
         let (archive, name) = (archive.to_owned(), name.to_owned());
-        // A hook may run commands of its own, and so has to wait on a thread of its own.
-        let hook = move || component.import_image(&context, archive, name);
-        let command = tokio::task::spawn_blocking(hook).await.map_err(|error| error.to_string())?;
-        let command = command.map_err(|error| error.frames().join(": "))?;
+        let command = in_thread(move || component.import_image(&context, archive, name)).await?;
         let command = command.ok_or_else(|| format!("component `{}` can't import images", live.planned.component))?;
-        let output = self.spawner().output(&command).await.map_err(|error| error.to_string())?;
+        self.run_hook(&command).await
+    }
+
+    async fn remove_imported(&self, live: &Live, name: &str) -> Result<(), String> {
+        let (component, context) = (live.planned.registered.clone(), live.planned.context.clone());
+        let name = name.to_owned();
+        match in_thread(move || component.remove_image(&context, name)).await? {
+            Some(command) => self.run_hook(&command).await,
+            None => Err("the image is still there after it was removed: a container may use it".to_owned()),
+        }
+    }
+
+    async fn run_hook(&self, command: &Command) -> Result<(), String> {
+        let output = self.spawner().output(command).await.map_err(|error| error.to_string())?;
         if output.code == 0 { Ok(()) } else { Err(output.stderr.trim().to_owned()) }
     }
+}
+
+fn node(live: &Live) -> String {
+    live.planned.node.clone().unwrap_or_default()
+}
+
+/// A hook may run commands of its own, and so has to wait on a thread of its own.
+async fn in_thread<T: Send + 'static>(
+    hook: impl FnOnce() -> kubernix_core::Result<T> + Send + 'static,
+) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(hook).await.map_err(|error| error.to_string())?;
+    done.map_err(|error| error.frames().join(": "))
 }
 
 async fn connect(live: &Live) -> Result<cri::Client, String> {

@@ -346,7 +346,11 @@ impl control::Answer for Answers {
         self.cluster.images().await
     }
 
-    async fn import(&self, archive: &str, name: &str) -> Result<(), String> {
-        self.cluster.import(archive, name).await
+    async fn import(&self, archive: &str, name: &str, id: &str) -> Result<Vec<String>, String> {
+        self.cluster.import(archive, name, id).await
+    }
+
+    async fn remove_image(&self, name: &str) -> Result<Vec<String>, String> {
+        self.cluster.remove_image(name).await
     }
 }

@@ -33,6 +33,8 @@ impl Kind {
 pub struct Image {
     /// Its full name: `docker.io/library/busybox:1.37`.
     pub reference: String,
+    /// Its ID as runtimes have it: its config's digest, `sha256:...`.
+    pub id: String,
     /// Where it is, in the form of container tools: `oci-archive:/tmp/busybox.tar`, with a name behind another colon
     /// where the archive has more than one image.
     pub source: String,
@@ -52,6 +54,7 @@ pub struct Archive {
 /// An image as its archive's kind describes it.
 pub(super) struct Found {
     pub reference: String,
+    pub id: String,
     /// What tells it from the archive's other images, where there are any.
     pub selector: Option<String>,
 }
@@ -84,8 +87,9 @@ impl Archive {
             return Err(Error::NotAnArchive { found: found.to_owned(), path });
         };
         let transport = kind.transport();
-        let images = found.into_iter().map(|Found { reference, selector }| Image {
+        let images = found.into_iter().map(|Found { reference, id, selector }| Image {
             reference,
+            id,
             source: match selector {
                 Some(selector) => format!("{transport}:{text}:{selector}"),
                 None => format!("{transport}:{text}"),

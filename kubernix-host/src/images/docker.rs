@@ -32,17 +32,18 @@ pub(super) fn images(path: &Path, manifest: &Entry, contents: &Contents) -> Resu
             let problem = Problem::Nameless("no RepoTags".to_owned());
             return Err(error((number + 1).to_string())(problem));
         };
-        image(manifest, contents).map_err(error(format!("`{first}`")))?;
+        let id = image(manifest, contents).map_err(error(format!("`{first}`")))?;
         for tag in tags {
             let reference = reference::full(tag).map_err(error(format!("`{tag}`")))?;
             let selector = (manifests.len() > 1).then(|| reference.clone());
-            images.push(Found { reference, selector });
+            images.push(Found { reference, id: id.clone(), selector });
         }
     }
     Ok(images)
 }
 
-fn image(manifest: &Manifest, contents: &Contents) -> Result<(), Problem> {
+/// Checks an image; its ID.
+fn image(manifest: &Manifest, contents: &Contents) -> Result<String, Problem> {
     let entry = part("its config", &manifest.config, contents)?;
     let name = manifest.config.strip_suffix(".json").unwrap_or(&manifest.config);
     if let Some(digest) = digest_in(name) {
@@ -64,7 +65,7 @@ fn image(manifest: &Manifest, contents: &Contents) -> Result<(), Problem> {
             check(&title, path, &entry.sha256, digest)?;
         }
     }
-    Ok(())
+    Ok(format!("sha256:{}", entry.sha256))
 }
 
 fn part<'a>(part: &str, path: &str, contents: &'a Contents) -> Result<&'a Entry, Problem> {

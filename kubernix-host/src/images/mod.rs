@@ -40,6 +40,14 @@ pub fn write_pause_archive(path: &Path) -> Result<bool, Error> {
         .write_archive(path)
 }
 
+/// A reference with all that may be left out filled in: `busybox` is `docker.io/library/busybox:latest`.
+///
+/// # Errors
+/// It is no image reference.
+pub fn full_name(reference: &str) -> Result<String, Error> {
+    reference::full(reference).map_err(|problem| Error::Build { image: reference.to_owned(), problem })
+}
+
 /// Bytes as lower case hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;

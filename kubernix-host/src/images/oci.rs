@@ -25,7 +25,7 @@ pub(super) fn images(path: &Path, index: &Entry, contents: &Contents) -> Result<
         let error = |image: String| move |problem| Error::Image { path: path.to_owned(), image, problem };
         let (reference, tag) = name(entry).map_err(error((number + 1).to_string()))?;
         let title = format!("`{reference}`");
-        image(entry, contents).map_err(error(title.clone()))?;
+        let id = image(entry, contents).map_err(error(title.clone()))?;
         let selector = match (entries.len(), tag) {
             (1, _) => None,
             (_, None) => return Err(error(title)(Problem::Nameless(format!("no {ANNOTATION_REF_NAME}")))),
@@ -36,7 +36,7 @@ pub(super) fn images(path: &Path, index: &Entry, contents: &Contents) -> Result<
                 Some(tag.to_owned())
             }
         };
-        images.push(Found { reference, selector });
+        images.push(Found { reference, id, selector });
     }
     Ok(images)
 }
@@ -66,8 +66,8 @@ fn name(entry: &Descriptor) -> Result<(String, Option<&str>), Problem> {
     Ok((reference::full(name)?, selector))
 }
 
-/// Checks an image, or the one of a list of them that is for this machine.
-fn image(descriptor: &Descriptor, contents: &Contents) -> Result<(), Problem> {
+/// Checks an image, or the one of a list of them that is for this machine; its ID.
+fn image(descriptor: &Descriptor, contents: &Contents) -> Result<String, Problem> {
     let entry = blob("its manifest", descriptor, contents)?;
     let value: serde_json::Value = json("its manifest", entry)?;
     if value.get("manifests").is_some() {
@@ -84,7 +84,7 @@ fn image(descriptor: &Descriptor, contents: &Contents) -> Result<(), Problem> {
     for (index, layer) in manifest.layers().iter().enumerate() {
         blob(&layer_title(index, count), layer, contents)?;
     }
-    Ok(())
+    Ok(manifest.config().digest().to_string())
 }
 
 /// The others of a list need not be in the archive.

@@ -161,7 +161,11 @@ fn the_pause_image_is_always_the_same_and_whole() {
     println!("pause archive, {} bytes, checked: {:?}", fs::metadata(&first).unwrap().len(), start.elapsed());
     assert_eq!(archive.kind, Kind::Oci);
     let source = format!("oci-archive:{}", first.canonicalize().unwrap().display());
-    assert_eq!(archive.images, [Image { reference: PAUSE_IMAGE.into(), source }]);
+    let layout = dir.path().join("layout");
+    fs::create_dir(&layout).unwrap();
+    let program = ImageBuilder::new(PAUSE_IMAGE).file("/pause", kubernix_pause::PAUSE, 0o755);
+    let id = program.entrypoint(["/pause"]).user("65535:65535").write_layout(&layout).unwrap();
+    assert_eq!(archive.images, [Image { reference: PAUSE_IMAGE.into(), id, source }]);
 }
 
 #[test]

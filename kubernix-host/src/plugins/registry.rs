@@ -147,6 +147,15 @@ impl Registered {
         self.call("import_image", HOOK, move |component| component.import_image(&*ctx, &archive, &name))
     }
 
+    /// The command that removes an image which CRI's RemoveImage left.
+    ///
+    /// # Errors
+    /// As [`Registered::plan`].
+    pub fn remove_image<C: AbiContext + 'static>(&self, ctx: &Arc<C>, name: String) -> Result<Option<Command>> {
+        let ctx = ctx.clone();
+        self.call("remove_image", HOOK, move |component| component.remove_image(&*ctx, &name))
+    }
+
     /// What is wrong with what it said, with the file that it comes from.
     pub fn blame(&self, error: Error) -> Error {
         blame(&self.source, error)

@@ -98,6 +98,11 @@ impl Component for Declared {
         let values = Values::new(ctx, &self.source).image(archive, name);
         self.document.import_image.as_ref().map(|entry| command(values, entry)).transpose()
     }
+
+    fn remove_image(&self, ctx: &Context<'_>, name: &str) -> Result<Option<Command>> {
+        let values = Values::new(ctx, &self.source).image("", name);
+        self.document.remove_image.as_ref().map(|entry| command(values, entry)).transpose()
+    }
 }
 
 impl Declared {

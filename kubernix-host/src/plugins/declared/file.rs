@@ -37,6 +37,7 @@ pub(super) struct Document {
     pub preflight: Vec<PreflightEntry>,
     pub before_stop: Option<CommandEntry>,
     pub import_image: Option<CommandEntry>,
+    pub remove_image: Option<CommandEntry>,
     // Read with the pins beside the file, where plugins are looked for; here only their form is checked.
     #[serde(default, rename = "go")]
     pub _go: Section<GoModule>,

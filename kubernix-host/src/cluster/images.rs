@@ -1,0 +1,148 @@
+//! The images of a running cluster: what is loaded, listed and removed on all of its nodes at once.
+
+use super::{Cluster, HostError};
+use crate::control::{Client, NodeImages, Reply, Request};
+use crate::events::{Event, Sink};
+use crate::images::{self, Archive, full_name};
+use crate::root::Root;
+use kubernix_core::ImageBuild;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the import of one image may take.
+const IMPORT: Duration = Duration::from_secs(600);
+
+/// An image that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoadedImage {
+    /// Its full name.
+    pub name: String,
+    /// Its ID: `sha256:...`.
+    pub id: String,
+    /// The nodes that got it; the others had it.
+    pub nodes: Vec<String>,
+}
+
+impl Cluster {
+    /// Imports all images of these archives (OCI or docker, or OCI layouts in directories) into the store of every node that
+    /// lacks them.
+    ///
+    /// # Errors
+    /// The first archive that is no good, before anything is imported; or an image that a runtime refuses: those before it are
+    /// imported, and it is in no store under its name but where it was before.
+    pub fn load_images(&self, files: &[PathBuf], sink: &dyn Sink) -> Result<Vec<LoadedImage>, HostError> {
+        self.sandbox()?;
+        // All are looked at before the first is imported.
+        let open = |file: &PathBuf| {
+            let unreadable = |cause| images::Error::Read { path: file.clone(), cause };
+            let visible = Visible::of(file, self.root()).map_err(unreadable)?;
+            Ok((Archive::open(visible.path())?, visible))
+        };
+        let archives = files.iter().map(open).collect::<Result<Vec<_>, HostError>>()?;
+        let mut client = Client::connect(self.root(), IMPORT)?;
+        let all = archives.iter().flat_map(|(archive, _)| &archive.images);
+        all.map(|image| import(&mut client, image.clone(), sink)).collect()
+    }
+
+    /// Makes an image of one program, which has to be linked statically, and imports it as [`Cluster::load_images`] does.
+    /// `command`: arguments that containers run it with.
+    ///
+    /// # Errors
+    /// The name is none, the program can't be in an image, or a runtime refuses it.
+    pub fn build_image(
+        &self,
+        program: &Path,
+        name: &str,
+        command: &[String],
+        sink: &dyn Sink,
+    ) -> Result<LoadedImage, HostError> {
+        self.sandbox()?;
+        let program =
+            program.canonicalize().map_err(|cause| images::Error::Read { path: program.to_owned(), cause })?;
+        let file = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let reference = full_name(name)?;
+        let inside = format!("/{file}");
+        let entrypoint = std::iter::once(inside.clone()).chain(command.iter().cloned());
+        let image =
+            ImageBuild::new(reference.clone()).program(inside, program.to_string_lossy()).entrypoint(entrypoint);
+        // Below the cluster's own directory, which is seen inside wherever it lies.
+        let built = images::ensure(&self.root().images(), &image)?;
+        let source = format!("oci:{}", built.layout.display());
+        let mut client = Client::connect(self.root(), IMPORT)?;
+        let loaded = import(&mut client, images::Image { reference, id: built.id, source }, sink);
+        // The stores have it: a layout beside them is of no more use.
+        let _ = std::fs::remove_dir_all(&built.layout);
+        loaded
+    }
+
+    /// Removes images by name from every node's store. Returns their full names, each with the nodes that had it.
+    ///
+    /// # Errors
+    /// No node has one of them, or a runtime refuses; those before it are removed.
+    pub fn remove_images(&self, names: &[String]) -> Result<Vec<(String, Vec<String>)>, HostError> {
+        self.sandbox()?;
+        let names: Vec<String> = names.iter().map(|name| full_name(name)).collect::<Result<_, _>>()?;
+        let mut client = Client::connect(self.root(), IMPORT)?;
+        let mut removed = Vec::new();
+        for name in names {
+            let failed = |source| HostError::Import { image: name.clone(), source };
+            match client.ask(&Request::RemoveImage { name: name.clone() }).map_err(failed)? {
+                Reply::Removed { nodes } if !nodes.is_empty() => removed.push((name, nodes)),
+                _ => return Err(HostError::NoSuchImage { cluster: self.name().to_owned(), image: name }),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The images of every node.
+    ///
+    /// # Errors
+    /// The cluster doesn't run, or its runtime doesn't answer.
+    pub fn images(&self) -> Result<Vec<NodeImages>, HostError> {
+        self.sandbox()?;
+        match self.client()?.ask(&Request::Images)? {
+            Reply::Images { nodes } => Ok(nodes),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+fn import(client: &mut Client, image: images::Image, sink: &dyn Sink) -> Result<LoadedImage, HostError> {
+    let images::Image { reference: name, id, source: archive } = image;
+    let failed = |source| HostError::Import { image: name.clone(), source };
+    let reply = client.ask(&Request::Import { archive, name: name.clone(), id: id.clone() }).map_err(failed)?;
+    let nodes = if let Reply::Imported { nodes } = reply { nodes } else { Vec::new() };
+    let message = match nodes.as_slice() {
+        [] => format!("{name} is there already"),
+        nodes => format!("imported {name} on {}", nodes.join(", ")),
+    };
+    sink.emit(Event::Note { message });
+    Ok(LoadedImage { name, id, nodes })
+}
+
+/// A file that is seen inside of the sandbox as well.
+enum Visible {
+    AsIs(PathBuf),
+    /// From a place that every sandbox replaces; removed again.
+    Copied(tempfile::TempPath),
+}
+
+impl Visible {
+    fn of(file: &Path, root: &Root) -> std::io::Result<Self> {
+        let file = file.canonicalize()?;
+        if !super::up::REPLACED.iter().any(|place| file.starts_with(place)) {
+            return Ok(Self::AsIs(file));
+        }
+        let copy = tempfile::Builder::new().prefix("load-").tempfile_in(root.images())?.into_temp_path();
+        std::fs::copy(file, &copy)?;
+        Ok(Self::Copied(copy))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::AsIs(path) => path,
+            Self::Copied(path) => path,
+        }
+    }
+}
