@@ -64,6 +64,10 @@ impl AbiComponent for Sample {
     fn import_image(&self, _: &AbiContextRef<'_>, _: RStr<'_>, _: RStr<'_>) -> AbiResult<ROption<AbiCommand>> {
         RResult::ROk(ROption::RNone)
     }
+
+    fn remove_image(&self, _: &AbiContextRef<'_>, _: RStr<'_>) -> AbiResult<ROption<AbiCommand>> {
+        RResult::ROk(ROption::RNone)
+    }
 }
 
 /// The component, ready for a host.
