@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use kubernix_host::network::plan::parse_cidr;
 use kubernix_host::spec::{WaitFor, parse_name};
 use std::ffi::OsString;
+use kubernix_host::network::UplinkMode;
 use std::path::PathBuf;
 
 /// Real Kubernetes clusters out of plain processes, in seconds.
@@ -83,6 +84,12 @@ pub struct BootArgs {
     /// The API server's port on 127.0.0.1 [default: the first free one from 6443]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
+    /// A way to other networks: auto (where the host has a default route), always or none [default: auto]
+    #[arg(long, value_name = "MODE")]
+    pub uplink: Option<UplinkMode>,
+    /// The local registry's port on 127.0.0.1, if there is one [default: first free from 5000]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub registry_port: Option<u16>,
     /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE, crio.binary=PATH); can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,

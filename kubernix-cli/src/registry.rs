@@ -34,6 +34,8 @@ fn handles() -> Vec<Handle> {
         kubernix_metrics_server::MetricsServer::component(),
         #[cfg(feature = "local-path")]
         kubernix_local_path::LocalPath::component(),
+        #[cfg(feature = "registry")]
+        kubernix_registry::Registry::component(),
     ]
 }
 

@@ -17,6 +17,8 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
     let partial = Partial {
         cidr: args.cidr,
         port: args.port,
+        uplink: args.uplink,
+        registry_port: args.registry_port,
         cache_dir: args.cache_dir.clone(),
         install: args.no_install.then_some(false),
         plugins: (!args.plugins.is_empty()).then(|| args.plugins.clone()),

@@ -1,7 +1,7 @@
 //! What a component may know.
 
 use crate::abi::{AbiCommand, AbiContext};
-use crate::{Command, Error, Result, Role, UnixSocket, facts, roles};
+use crate::{Command, Error, Registry, Result, Role, UnixSocket, facts, roles};
 use std::str::FromStr;
 
 /// The node that an instance belongs to.
@@ -108,6 +108,23 @@ impl<'a> Context<'a> {
     /// The Service address that cluster DNS has, if any fills that slot.
     pub fn dns_ip(&self) -> String {
         self.inner.address("dns".into()).unwrap_or_default().into()
+    }
+
+    /// Where the cluster's own registry listens inside, if any fills that slot: `IP:PORT`.
+    pub fn registry_address(&self) -> String {
+        self.inner.address("registry".into()).unwrap_or_default().into()
+    }
+
+    /// How the host reaches the cluster's own registry, and so how its images are named: `127.0.0.1:PORT`.
+    pub fn registry_name(&self) -> String {
+        self.inner.address("registry-name".into()).unwrap_or_default().into()
+    }
+
+    /// The registries that others are asked for first: mirrors that the config names, and the cluster's own.
+    pub fn registries(&self) -> Vec<Registry> {
+        let lines = self.fact(facts::REGISTRIES).unwrap_or_default();
+        // Any text is one.
+        lines.lines().filter_map(|line| line.parse().ok()).collect()
     }
 
     /// The directory that belongs to this instance and outlives a stop. Absolute, without a closing slash.

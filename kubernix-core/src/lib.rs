@@ -42,6 +42,7 @@ mod plan;
 mod planner;
 mod probe;
 mod process;
+mod registry;
 mod text;
 mod types;
 
@@ -55,6 +56,7 @@ pub use plan::{Directory, Endpoint, File, Manifest, Plan};
 pub use planner::Planner;
 pub use probe::{Probe, ProbeKind};
 pub use process::{Command, Process, Restart};
+pub use registry::Registry;
 pub use text::{is_name, quote, shell_quote};
 pub use types::{Phase, Requirement, Role, Scope, Wait, facts, roles};
 

@@ -121,7 +121,7 @@ pub mod roles {
     pub const METRICS: &str = "metrics";
     /// Volumes for claims: a default StorageClass.
     pub const STORAGE: &str = "storage";
-    /// A registry of images that is the cluster's own. Endpoint: `http://IP:PORT`.
+    /// A registry of images (OCI distribution) that host and nodes share. Endpoint: `http://IP:PORT`.
     pub const REGISTRY: &str = "registry";
 }
 
@@ -143,6 +143,12 @@ pub mod facts {
     pub const ROOTLESS: &str = "rootless";
     /// Number of CPUs, decimal.
     pub const CPUS: &str = "cpus";
+    /// `true` where pods reach other networks, else `false`.
+    pub const UPLINK: &str = "network.uplink";
+    /// `true` where the host file `resolv.conf` names a server, which resolves names from outside, else `false`.
+    pub const RESOLVER: &str = "dns.resolver";
+    /// Registries that others are asked for, one a line; see [`Context::registries`](crate::Context::registries).
+    pub const REGISTRIES: &str = "registries";
 }
 
 /// A role by name: `datastore`, `cri`, or one that a third party made up. DNS-label characters only.

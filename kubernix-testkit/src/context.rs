@@ -48,6 +48,8 @@ impl FakeContext {
                 ("services", "10.10.128.0/18"),
                 ("node-mask", "24"),
                 ("dns", "10.10.128.10"),
+                ("registry", "10.10.192.1:5000"),
+                ("registry-name", "127.0.0.1:5000"),
             ]),
             endpoints: owned([
                 (roles::DATASTORE, "https://10.10.192.1:2379"),

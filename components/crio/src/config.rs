@@ -2,17 +2,33 @@
 
 use crate::layout::{Driver, Layout};
 use crate::{PAUSE_IMAGE, runtime};
-use kubernix_core::{Context, Error, Result, UnixSocket, facts, quote};
+use kubernix_core::{Context, Error, Registry, Result, UnixSocket, facts, quote};
 use std::collections::BTreeSet;
 
 /// Images come from local archives and from where users say: none has to be signed.
 pub(crate) const POLICY: &str = "{ \"default\": [{ \"type\": \"insecureAcceptAnything\" }] }\n";
 
 /// Short names mean Docker Hub, as users expect of `kubectl run --image=nginx`.
-pub(crate) const REGISTRIES: &str = "\
+const REGISTRIES: &str = "\
 unqualified-search-registries = [\"docker.io\"]
 short-name-mode = \"permissive\"
 ";
+
+/// registries.conf: who is asked before the registry that an image's name begins with.
+pub(crate) fn registries_conf(ctx: &Context<'_>) -> String {
+    let mirror = |url: &String| {
+        let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
+        // Without TLS is what `insecure` means.
+        let insecure = url.starts_with("http://");
+        format!("[[registry.mirror]]\nlocation = {}\ninsecure = {insecure}\n", quote(place))
+    };
+    let registry = |registry: &Registry| {
+        let mirrors: String = registry.mirrors.iter().map(mirror).collect();
+        format!("\n[[registry]]\nprefix = {0}\nlocation = {0}\n{mirrors}", quote(&registry.prefix))
+    };
+    let registries: String = ctx.registries().iter().map(registry).collect();
+    format!("{REGISTRIES}{registries}")
+}
 
 /// Levels that CRI-O's log has.
 const LOG_LEVELS: [&str; 7] = ["trace", "debug", "info", "warn", "error", "fatal", "panic"];

@@ -79,7 +79,7 @@ impl Component for Crio {
         }
         plan.file(layout.crio_conf(), config::crio_conf(ctx, &layout)?)?;
         plan.file(layout.policy(), config::POLICY)?;
-        plan.file(layout.registries_conf(), config::REGISTRIES)?;
+        plan.file(layout.registries_conf(), config::registries_conf(ctx))?;
         plan.file(layout.storage_conf(), config::storage_conf(&layout))?;
         plan.file(layout.crictl_conf(), config::crictl_conf(&socket))?;
         plan.file(layout.cni_conflist(), network::conflist(ctx, &layout))?;

@@ -91,6 +91,18 @@ fn the_pods_network_is_the_nodes_range_behind_nftables() {
 }
 
 #[test]
+fn mirrors_are_asked_before_the_registry_of_the_name() {
+    let registries = |ctx: &FakeContext| file(&assert_pure(&Crio::component(), ctx), "/registries.conf").to_owned();
+    assert!(!registries(&FakeContext::new()).contains("[[registry]]"));
+    let lines = "docker.io https://a.example/hub http://10.0.0.1:5000\n127.0.0.1:5001 http://10.10.192.1:5000";
+    let text = registries(&FakeContext::new().fact(facts::REGISTRIES, lines));
+    let hub = "\n[[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\n\
+        [[registry.mirror]]\nlocation = \"a.example/hub\"\ninsecure = false\n\
+        [[registry.mirror]]\nlocation = \"10.0.0.1:5000\"\ninsecure = true\n";
+    assert_has(&text, &[hub, "prefix = \"127.0.0.1:5001\"", "location = \"10.10.192.1:5000\"\ninsecure = true"]);
+}
+
+#[test]
 fn the_runtime_is_called_directly_where_the_kernel_lets_it() {
     let plan = assert_pure(&Crio::component(), &FakeContext::new());
     assert_has(file(&plan, "crio.conf"), &["default_runtime = \"runc\"", "runtime_path = \"/opt/bin/runc\""]);

@@ -17,7 +17,8 @@ pub trait AbiContext: Send + Sync {
     fn cluster(&self) -> RString;
     /// The instance's node.
     fn node(&self) -> AbiNode;
-    /// An address or range of the address plan: `control-plane`, `pods`, `services`, `node-mask`, `dns`.
+    /// An address or range of the address plan: `control-plane`, `pods`, `services`, `node-mask`, `dns`, `registry`,
+    /// `registry-name`.
     fn address(&self, name: RStr<'_>) -> ROption<RString>;
     /// A directory: `state`, `volatile`, `node`.
     fn directory(&self, name: RStr<'_>) -> ROption<RString>;

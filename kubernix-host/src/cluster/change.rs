@@ -28,11 +28,13 @@ impl Host {
         }
         let tools = self.tools(settings, &[], sink)?;
         let running = BootFile::read(root).map_err(HostError::io("what the cluster was booted with can't be read"))?;
-        let (environment, reissued) = prepare::real(self, settings, root, &tools)?;
+        let port = running.environment.registry_port;
+        let (environment, reissued) = prepare::real(self, settings, root, &tools, &running.outside, port)?;
         for message in reissued {
             sink.emit(Event::Note { message });
         }
-        let (next, _) = self.prepare_boot(settings, root, environment, running.api_port, sink)?;
+        let held = up::Held { api_port: running.api_port, outside: running.outside };
+        let (next, _) = self.prepare_boot(settings, root, environment, held, sink)?;
         BootFile::write_change(root, &next)?;
         let client = Client::connect(root, ANSWER)?;
         let order = Request::Change { component: component.map(str::to_owned) };

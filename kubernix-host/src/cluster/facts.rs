@@ -1,5 +1,6 @@
 //! What a host knows of itself, for components.
 
+use crate::network::Outside;
 use crate::sandbox::cgroups;
 use kubernix_core::facts;
 use nix::mount::{MsFlags, mount};
@@ -13,18 +14,26 @@ use std::path::Path;
 const CAP_SYS_RESOURCE: u32 = 24;
 
 /// What this host knows of itself. `scratch` is a directory on the file system that clusters live on.
-pub(super) fn detect(cluster: &str, scratch: &Path) -> BTreeMap<String, String> {
+pub(super) fn detect(cluster: &str, scratch: &Path, outside: &Outside) -> BTreeMap<String, String> {
     let version = cgroups::version(&cgroups::mounted());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    facts(cluster, version, try_overlay(scratch).is_ok(), has_capability(CAP_SYS_RESOURCE), cpus)
+    let ways = [outside.way.is_some(), outside.resolver.exists()];
+    facts(cluster, version, try_overlay(scratch).is_ok(), has_capability(CAP_SYS_RESOURCE), cpus, ways)
 }
 
 /// What most hosts know of themselves: a dry run is about settings, and the same on every host.
 pub(super) fn assumed(cluster: &str) -> BTreeMap<String, String> {
-    facts(cluster, "v2", true, true, 2)
+    facts(cluster, "v2", true, true, 2, [true, true])
 }
 
-fn facts(cluster: &str, cgroups: &str, overlay: bool, lower_oom: bool, cpus: usize) -> BTreeMap<String, String> {
+fn facts(
+    cluster: &str,
+    cgroups: &str,
+    overlay: bool,
+    lower_oom: bool,
+    cpus: usize,
+    [uplink, resolver]: [bool; 2],
+) -> BTreeMap<String, String> {
     BTreeMap::from([
         (facts::CGROUP_VERSION.to_owned(), cgroups.to_owned()),
         // systemd can't be reached from inside a sandbox, and needn't be: the cluster's subtree is its own.
@@ -34,6 +43,8 @@ fn facts(cluster: &str, cgroups: &str, overlay: bool, lower_oom: bool, cpus: usi
         (facts::LOWER_OOM_SCORE.to_owned(), lower_oom.to_string()),
         (facts::ROOTLESS.to_owned(), "false".to_owned()),
         (facts::CPUS.to_owned(), cpus.to_string()),
+        (facts::UPLINK.to_owned(), uplink.to_string()),
+        (facts::RESOLVER.to_owned(), resolver.to_string()),
     ])
 }
 

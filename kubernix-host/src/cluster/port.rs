@@ -1,12 +1,14 @@
-//! The API server's port on the host.
+//! The ports of a cluster on the host: the API server's, and the local registry's.
 
 use super::HostError;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
 
-/// Ports that are tried, the first that is free wins.
+/// Ports that are tried for the API server, the first that is free wins.
 pub(super) const PORTS: RangeInclusive<u16> = 6443..=7442;
+/// Those for the local registry.
+pub(super) const REGISTRY: RangeInclusive<u16> = 5000..=5999;
 
 /// Listens on 127.0.0.1: at the port that was asked for; else at the one this cluster had last; else at the first free one.
 pub(super) fn listen(

@@ -2,13 +2,13 @@
 
 use super::{Host, HostError, facts};
 use crate::graph::{self, Environment, Instance, NodeSpec};
-use crate::network::plan::AddressPlan;
+use crate::network::{AddressPlan, Outside};
 use crate::pki::{self, Identity, Pki};
 use crate::root::{self, Root};
 use crate::sandbox::BootFile;
 use crate::spec::Settings;
 use crate::toolchain::Resolution;
-use kubernix_core::roles;
+use kubernix_core::{Registry, roles};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -46,8 +46,8 @@ const FILES: &[&str] = &[
     "service-account.key",
     "service-account.pub",
 ];
-/// What pods see as resolv.conf on a cluster without DNS: no server, so that look-ups fail at once instead of waiting.
-const RESOLV_CONF: &str = "# This cluster has no upstream resolver.\n";
+/// The local registry's port on the host, where nobody knows better.
+const REGISTRY_PORT: u16 = *super::port::REGISTRY.start();
 
 /// The node that every cluster has.
 fn nodes() -> Vec<NodeSpec> {
@@ -60,6 +60,22 @@ pub(super) fn binaries(host: &Host, settings: &Settings) -> Result<Vec<String>, 
     let named = used.into_iter().flat_map(|component| component.description.binaries.iter().cloned());
     let all: BTreeSet<String> = named.chain(FOR_USERS.iter().map(|name| (*name).to_owned())).collect();
     Ok(all.into_iter().filter(|name| name != OWN).collect())
+}
+
+/// Whether a cluster with these settings has a registry of its own.
+pub(super) fn has_registry(host: &Host, settings: &Settings) -> Result<bool, HostError> {
+    let filled = graph::filled(&host.registry.components, &host.slots(settings)?)?;
+    Ok(filled.get(roles::REGISTRY).is_some_and(|name| name != "none"))
+}
+
+/// The registries that others are asked for first, one a line.
+fn registries(settings: &Settings, environment: &Environment, has_own: bool) -> String {
+    let mirrors = settings.mirrors.iter().map(|(prefix, urls)| Registry::new(prefix, urls));
+    let own = has_own.then(|| {
+        let url = format!("http://{}", environment.addresses.registry());
+        Registry::new(format!("127.0.0.1:{}", environment.registry_port), [url])
+    });
+    mirrors.chain(own).map(|registry| registry.to_string()).collect::<Vec<_>>().join("\n")
 }
 
 fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Environment {
@@ -82,6 +98,7 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
         facts: BTreeMap::new(),
         parameters: settings.components.clone(),
         variables: BTreeMap::new(),
+        registry_port: REGISTRY_PORT,
     }
 }
 
@@ -91,7 +108,10 @@ pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, 
     let root = Root::new(&settings.root, &settings.name);
     let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?);
     let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
-    let last = BootFile::read(&root).ok().map(|boot| (boot.environment.binaries, boot.environment.facts));
+    let last = BootFile::read(&root).ok().map(|boot| boot.environment);
+    let last_port = last.as_ref().map(|last| last.registry_port).filter(|port| *port > 0);
+    environment.registry_port = settings.registry_port.or(last_port).unwrap_or(REGISTRY_PORT);
+    let last = last.map(|last| (last.binaries, last.facts));
     let (last, facts) = last.unwrap_or_else(|| (BTreeMap::new(), facts::assumed(&settings.name)));
     let path = |name: &String| {
         let known = overrides.get(name).or_else(|| last.get(name)).cloned();
@@ -100,27 +120,39 @@ pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, 
     environment.binaries = binaries(host, settings)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
     environment.facts = facts;
+    add_registries(&mut environment, host, settings)?;
     let pki = Pki::planned(&root.pki(), &request(&environment));
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);
     Ok(Arc::new(environment))
 }
 
-/// An environment whose files exist. Returns certificates that had to be made anew, with the reason.
+fn add_registries(environment: &mut Environment, host: &Host, settings: &Settings) -> Result<(), HostError> {
+    let text = registries(settings, environment, has_registry(host, settings)?);
+    environment.facts.insert(kubernix_core::facts::REGISTRIES.to_owned(), text);
+    Ok(())
+}
+
+/// An environment whose files exist. `registry_port` is the local registry's on the host. Returns certificates that had to be made anew, with the reason.
 pub(super) fn real(
     host: &Host,
     settings: &Settings,
     root: &Root,
     tools: &Resolution,
+    outside: &Outside,
+    registry_port: u16,
 ) -> Result<(Environment, Vec<String>), HostError> {
     let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?);
     environment.binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), tool.path.clone())).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
-    environment.facts = facts::detect(&settings.name, &root.run());
+    environment.facts = facts::detect(&settings.name, &root.run(), outside);
+    environment.registry_port = registry_port;
+    add_registries(&mut environment, host, settings)?;
     let pki = pki::ensure(&root.pki(), &request(&environment))?;
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);
-    root::write_atomic(&root.resolv_conf(), RESOLV_CONF.as_bytes(), 0o644)?;
+    let resolv_conf = outside.resolver.resolv_conf(environment.addresses.control_plane_ip());
+    root::write_atomic(&root.resolv_conf(), resolv_conf.as_bytes(), 0o644)?;
     Ok((environment, pki.reissued))
 }
 

@@ -5,6 +5,7 @@ use super::{Call, Host, HostError, port, prepare};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
 use crate::network::plan::routed_by_host;
+use crate::network::{AddressPlan, Outside};
 use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
 use crate::root::{self, Environment as Shell, Made, Root};
@@ -43,6 +44,14 @@ pub struct UpReport {
     pub api: String,
     /// How long it took, in seconds.
     pub seconds: f64,
+}
+
+/// What a boot has of the host, and keeps.
+pub(super) struct Held {
+    /// The API server's port.
+    pub api_port: u16,
+    /// The ways to the world outside.
+    pub outside: Outside,
 }
 
 impl Host {
@@ -160,17 +169,26 @@ impl Host {
         both.emit(Event::BootStarted { cluster: settings.name.clone(), version });
         both.emit(step(CERTIFICATES));
         both.emit(Event::Started { instance: CERTIFICATES.into() });
-        let (environment, reissued) = prepare::real(self, settings, root, &tools)?;
+        let last = BootFile::read(root).ok();
+        let mut listeners = vec![port::listen(settings.port, last.as_ref().map(|boot| boot.api_port), port::PORTS)?];
+        let mut registry_port = 0;
+        if prepare::has_registry(self, settings)? {
+            let last = last.map(|boot| boot.environment.registry_port).filter(|port| *port > 0);
+            let listener = port::listen(settings.registry_port, last, port::REGISTRY)?;
+            registry_port = listener.local_addr().map_err(HostError::io("the local registry's port"))?.port();
+            listeners.push(listener);
+        }
+        let outside = Outside::look(settings.uplink, &AddressPlan::new(settings.cidr)?);
+        let (environment, reissued) = prepare::real(self, settings, root, &tools, &outside, registry_port)?;
         for reason in reissued {
             both.emit(Event::Note { message: reason });
         }
-        let last = BootFile::read(root).ok().map(|boot| boot.api_port);
-        let listener = port::listen(settings.port, last, port::PORTS)?;
-        let api_port = listener.local_addr().map_err(HostError::io("the API server's port"))?.port();
+        let api_port = listeners[0].local_addr().map_err(HostError::io("the API server's port"))?.port();
         // Copies of an earlier life, which nobody has loaded any more.
         snapshot::clear(&root.run().join(snapshot::DIRECTORY))
             .map_err(HostError::io("old copies of plugins can't be removed"))?;
-        let (boot, instances) = self.prepare_boot(settings, root, environment, api_port, &both)?;
+        let held = Held { api_port, outside };
+        let (boot, instances) = self.prepare_boot(settings, root, environment, held, &both)?;
         prepare::write_kubeconfigs(root, &boot.environment, &instances, api_port)?;
         root.save_spec(settings)?;
         root.save_environment(&shell(root, &boot.environment))?;
@@ -183,7 +201,7 @@ impl Host {
             return Err(HostError::Interrupted);
         }
         let (near, channel) = BootChannel::pair().map_err(HostError::io("no line to the sandbox"))?;
-        let start = KeeperStart { executable: &self.executable, root, lock, listener, channel };
+        let start = KeeperStart { executable: &self.executable, root, lock, listeners, channel };
         let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
         interrupts.pass_to(near.try_clone().map_err(HostError::io("no line to the sandbox"))?, keeper);
         watch(&near, root, self.call(settings), interrupts, &*sink)?;
@@ -196,7 +214,7 @@ impl Host {
         settings: &Settings,
         root: &Root,
         environment: Environment,
-        api_port: u16,
+        held: Held,
         sink: &dyn Sink,
     ) -> Result<(Boot, Vec<graph::Instance>), HostError> {
         let (environment, slots) = (Arc::new(environment), self.slots(settings)?);
@@ -211,7 +229,8 @@ impl Host {
             slots: graph::filled(&self.registry.components, &slots)?,
             wait: settings.wait,
             plugins,
-            api_port,
+            api_port: held.api_port,
+            outside: held.outside,
             boot_timeout_s: settings.boot_timeout_s,
         };
         Ok((boot, instances))

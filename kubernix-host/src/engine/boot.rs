@@ -124,6 +124,7 @@ impl Cluster {
         }
         self.write_files(live, root)?;
         for process in &live.planned.plan.processes {
+            let process = &self.told_of_proxies(live, process);
             let launch = Launch { process, directory: &live.directory };
             let spawned = self.spawner().spawn(&launch);
             let failed = |source| StartFailure::Spawn { process: process.name.clone(), source };

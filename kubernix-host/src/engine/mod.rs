@@ -10,6 +10,7 @@ mod failure;
 mod images;
 mod instance;
 mod objects;
+mod outward;
 mod priority;
 mod run;
 mod shutdown;
@@ -28,6 +29,7 @@ use board::Board;
 use instance::Live;
 use shutdown::HookCommand;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -43,6 +45,8 @@ struct Cluster {
     /// Takes the commands of hooks.
     hooks: mpsc::UnboundedSender<HookCommand>,
     sink: Arc<dyn Sink>,
+    /// Proxies that processes are told of that reach out: those of instances which fill `cri`.
+    proxies: BTreeMap<String, String>,
     /// When this boot began.
     booted_at: SystemTime,
     /// When the boot, or the last change, began: what was reported earlier doesn't count.

@@ -2,7 +2,7 @@
 
 use super::instance::Live;
 use super::shutdown::HookCommand;
-use super::{BootFailure, Cluster, InstanceState, Report};
+use super::{BootFailure, Cluster, InstanceState, Report, outward};
 use crate::chain::chain;
 use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
@@ -14,19 +14,22 @@ use crate::sandbox::{Ending, Inside, Order};
 use futures_util::future::LocalBoxFuture;
 use kubernix_core::roles;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 /// The host's step that makes the namespaces and the network in them, as it reads in the timeline.
 const SANDBOX: &str = "sandbox";
+
+/// How long work that was begun on other threads may take to end with the cluster: it ends at once, or hangs.
+const AT_MOST: Duration = Duration::from_secs(2);
 
 /// Where events go: the cluster's file, and whoever watches right now.
 struct Watched {
@@ -66,6 +69,9 @@ pub fn run(inside: &Inside, built_in: Vec<Arc<Registered>>) -> io::Result<()> {
     let end = runtime.block_on(local.run_until(live(inside, built_in, &watched)));
     drop(local);
     inside.kill_all();
+    // Who is still at work on the uplink comes to its end first, or it would take what was just given back.
+    runtime.shutdown_timeout(AT_MOST);
+    inside.give_uplink_back();
     // Also one that died a moment ago, when nobody was listening any more.
     if matches!(end, Ok(End::KeeperGone)) || inside.has_lost_keeper() {
         inside.clean_without_keeper();
@@ -73,7 +79,6 @@ pub fn run(inside: &Inside, built_in: Vec<Arc<Registered>>) -> io::Result<()> {
     if let Err(failure) = end {
         watched.emit(Event::BootFailed { error: failure.error, timed_out: failure.timed_out });
     }
-    runtime.shutdown_background();
     Ok(())
 }
 
@@ -115,13 +120,16 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
     let mut own = vec![addresses.control_plane_ip()];
     own.extend(inside.boot.environment.nodes.iter().map(|node| addresses.node_ip(node.index)));
     netlink::set_up(addresses.nodes, &own).await.map_err(|error| text(&error))?;
+    outward::raise_uplink(inside, watched);
+    let proxies = outward::open(inside, watched).await;
     let reaper = Reaper::default();
     tokio::task::spawn_local(reaper.clone().run());
     let (hooks, asked) = mpsc::unbounded_channel();
-    let cluster = assemble(inside, &components, watched.clone(), reaper, hooks).map_err(|error| text(&error))?;
+    let cluster = assemble(inside, &components, watched.clone(), reaper, hooks, proxies).map_err(|error| text(&error))?;
     tokio::task::spawn_local(cluster.clone().serve_hooks(asked));
     watched.emit(Event::Ready { instance: SANDBOX.into() });
     forward_api(inside, &cluster).map_err(|error| text(&error))?;
+    forward_registry(inside).map_err(|error| text(&error))?;
     let hub = Hub::open(&inside.root, wishes.clone()).map_err(|error| text(&error))?;
     tokio::task::spawn_local(hub.serve());
 
@@ -235,6 +243,7 @@ fn assemble(
     sink: Arc<dyn Sink>,
     reaper: Reaper,
     hooks: mpsc::UnboundedSender<HookCommand>,
+    proxies: BTreeMap<String, String>,
 ) -> Result<Rc<Cluster>, graph::GraphError> {
     let environment = Arc::new(inside.boot.environment.clone());
     let planned = graph::plan(components, &inside.boot.slots, &environment)?;
@@ -247,6 +256,7 @@ fn assemble(
         spawner: RefCell::new(Spawner { reaper, path: search_path(&environment) }),
         hooks,
         sink,
+        proxies,
         booted_at: now,
         since: Cell::new(now),
     };
@@ -303,6 +313,19 @@ fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {
         listeners.push(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, inside.boot.api_port))?);
     }
     for listener in listeners {
+        listener.set_nonblocking(true)?;
+        tokio::task::spawn_local(forward::run(tokio::net::TcpListener::from_std(listener)?, address));
+    }
+    Ok(())
+}
+
+/// Whether it is there already or not: who connects too early is refused, as by any server.
+fn forward_registry(inside: &Inside) -> io::Result<()> {
+    let Some(outer) = &inside.registry else { return Ok(()) };
+    // Inside, its images have the same names.
+    let inner = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, inside.boot.environment.registry_port));
+    let address = SocketAddr::V4(inside.boot.environment.addresses.registry());
+    for listener in [outer.try_clone()?].into_iter().chain(inner) {
         listener.set_nonblocking(true)?;
         tokio::task::spawn_local(forward::run(tokio::net::TcpListener::from_std(listener)?, address));
     }

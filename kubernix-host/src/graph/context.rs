@@ -80,6 +80,8 @@ impl AbiContext for InstanceContext {
             "services" => addresses.services.to_string(),
             "node-mask" => addresses.node_mask.to_string(),
             "dns" => addresses.dns_ip().to_string(),
+            "registry" => addresses.registry().to_string(),
+            "registry-name" => format!("127.0.0.1:{}", self.environment.registry_port),
             _ => return ROption::RNone,
         };
         ROption::RSome(found.into())

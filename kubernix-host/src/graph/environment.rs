@@ -42,6 +42,9 @@ pub struct Environment {
     pub parameters: BTreeMap<String, BTreeMap<String, String>>,
     /// Variables of users' shells, once all is planned.
     pub variables: BTreeMap<String, String>,
+    /// The local registry's port on the host's 127.0.0.1, if that slot is filled.
+    #[serde(default)]
+    pub registry_port: u16,
 }
 
 /// The tmpfs inside the sandbox below which instances get their volatile directories.

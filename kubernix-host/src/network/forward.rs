@@ -1,18 +1,29 @@
-//! Connections from the host's loopback into the sandbox.
+//! Connections from the host's loopback into the sandbox, and the other way round.
 //!
 //! A listening socket belongs to the namespace it was made in, whoever accepts from it: the host's side opens it, the
 //! sandbox's init inherits it, and each connection is made on the inside. No process changes namespaces for it.
 
+use super::host_net::HostNet;
+use std::io;
 use std::net::SocketAddr;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Forwards every connection on `listener` to `target`, for as long as the task lives.
 pub async fn run(listener: TcpListener, target: SocketAddr) {
+    accept(listener, target, None).await;
+}
+
+/// The other way: forwards every connection on `listener`, a socket of the sandbox's, to a `target` as the host sees it.
+pub async fn run_from(listener: TcpListener, target: SocketAddr, host: HostNet) {
+    accept(listener, target, Some(host)).await;
+}
+
+async fn accept(listener: TcpListener, target: SocketAddr, host: Option<HostNet>) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
-                tokio::spawn(forward(client, target));
+                tokio::spawn(forward(client, target, host.clone()));
             }
             Err(error) => {
                 // Out of file descriptors, or the peer went away: wait instead of spinning.
@@ -23,8 +34,15 @@ pub async fn run(listener: TcpListener, target: SocketAddr) {
     }
 }
 
-async fn forward(mut client: TcpStream, target: SocketAddr) {
-    let mut server = match TcpStream::connect(target).await {
+async fn connect(target: SocketAddr, host: Option<HostNet>) -> io::Result<TcpStream> {
+    match host {
+        Some(host) => host.connect(target).await,
+        None => TcpStream::connect(target).await,
+    }
+}
+
+async fn forward(mut client: TcpStream, target: SocketAddr, host: Option<HostNet>) {
+    let mut server = match connect(target, host).await {
         Ok(server) => server,
         Err(error) => return log::debug!("{target} doesn't answer a forwarded connection: {error}"),
     };

@@ -1,7 +1,15 @@
-//! The cluster's network: its address plan, the links inside the sandbox, and connections forwarded from the host.
+//! The cluster's network: its address plan, the links inside the sandbox and out of it, and connections forwarded either way.
 
 pub mod forward;
+pub mod host_net;
 pub mod netlink;
+mod nft;
+pub mod outside;
 pub mod plan;
+pub mod proxy;
+pub mod resolver;
+pub mod uplink;
 
+pub use host_net::HostNet;
+pub use outside::{Outside, UplinkMode};
 pub use plan::{AddressError, AddressPlan};

@@ -11,12 +11,21 @@ use std::net::{IpAddr, Ipv4Addr};
 /// The bridge that nodes hang on. At most 15 bytes (IFNAMSIZ).
 pub const BRIDGE: &str = "kubernix0";
 
+/// The metric of a route that any other is better than.
+const LAST: u32 = 1 << 16;
+
 /// Why the sandbox's network can't be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the sandbox's network can't be set up: {step}: {why}")]
 pub struct NetworkError {
     step: &'static str,
     why: String,
+}
+
+impl NetworkError {
+    pub(super) fn new(step: &'static str, why: impl ToString) -> Self {
+        Self { step, why: why.to_string() }
+    }
 }
 
 fn at(step: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkError {
@@ -51,7 +60,8 @@ async fn configure(handle: &Handle, range: Ipv4Net, addresses: &[Ipv4Addr]) -> R
         let request = handle.address().add(bridge, IpAddr::V4(*address), range.prefix_len());
         request.execute().await.map_err(at("adding an address"))?;
     }
-    let route = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(bridge).build();
+    // The last resort: an uplink's is better.
+    let route = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(bridge).priority(LAST).build();
     handle.route().add(route).execute().await.map_err(at("adding the default route"))
 }
 

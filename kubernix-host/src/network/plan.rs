@@ -3,7 +3,7 @@
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The largest range that a plan is cut from, as a prefix length.
 pub const MIN_PREFIX: u8 = 8;
@@ -13,6 +13,9 @@ pub const MAX_PREFIX: u8 = 24;
 const NODE_PREFIX: u8 = 24;
 /// kube-apiserver before 1.34 refuses larger Service ranges, and someone may swap such a one in.
 const MIN_SERVICE_PREFIX: u8 = 12;
+
+/// The port of the cluster's own registry, which is the usual one.
+const REGISTRY_PORT: u16 = 5000;
 
 /// Ranges that no cluster can have, and what they are for.
 const RESERVED: [(Ipv4Addr, u8, &str); 5] = [
@@ -131,6 +134,11 @@ impl AddressPlan {
     /// The address at which the control plane listens: the first of the nodes' range.
     pub fn control_plane_ip(&self) -> Ipv4Addr {
         nth(&self.nodes, 1)
+    }
+
+    /// Where the cluster's own registry listens.
+    pub fn registry(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.control_plane_ip(), REGISTRY_PORT)
     }
 
     /// The address of a node, counted from 0. It lies in the nodes' range for each node that has a pod CIDR.

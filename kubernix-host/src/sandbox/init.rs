@@ -5,6 +5,7 @@ use super::channel::ChannelEnd;
 use super::keeper::inherited;
 use super::mounts::Mounts;
 use super::{Boot, BootFile};
+use crate::network::{HostNet, uplink};
 use crate::root::Root;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -27,14 +28,19 @@ pub struct Inside {
     pub life: UnixStream,
     /// The line to the command that boots.
     pub channel: ChannelEnd,
+    /// The host's network namespace.
+    pub host: HostNet,
     /// The host's socket for the API server.
     pub listener: TcpListener,
+    /// The host's socket for the local registry.
+    pub registry: Option<TcpListener>,
     hierarchies: Vec<Hierarchy>,
     /// The cluster's lock: a keeper that dies doesn't give it back before this process has cleaned up in its place.
     _lock: OwnedFd,
 }
 
-/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE NAME LIFE-FD CHANNEL-FD LISTENER-FD LOCK-FD.
+/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE NAME LIFE-FD CHANNEL-FD LOCK-FD
+/// HOST-NETWORK-FD LISTENER-FD...
 ///
 /// # Errors
 /// The kernel refuses something; the text says what.
@@ -42,7 +48,9 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let [base, name, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     // SAFETY: this is the start of a process that the keeper made.
     let fds = unsafe { inherited(fds) }?;
-    let [life, channel, listener, lock] = <[OwnedFd; 4]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut fds = fds.into_iter();
+    let mut next = || fds.next().ok_or(io::ErrorKind::InvalidInput);
+    let [life, channel, lock, host, listener] = [next()?, next()?, next()?, next()?, next()?];
     let root = Root::new(Path::new(base), name.to_str().ok_or(io::ErrorKind::InvalidInput)?);
     let boot = BootFile::read(&root)?;
     sethostname(&boot.hostname)?;
@@ -64,7 +72,9 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
         boot,
         life: life.into(),
         channel: channel.into(),
+        host: HostNet::new(host),
         listener: listener.into(),
+        registry: fds.next().map(Into::into),
         hierarchies,
         _lock: lock,
     })
@@ -96,6 +106,13 @@ impl Inside {
         let mut orders = [0; 16];
         let nonblocking = self.life.set_nonblocking(true);
         nonblocking.is_ok() && (&self.life).read(&mut orders).is_ok_and(|read| read == 0)
+    }
+
+    /// Gives back what the uplink took of the host, after [`Inside::kill_all`].
+    pub fn give_uplink_back(&self) {
+        if let Err(error) = self.host.run(|| uplink::give_back(&self.root)) {
+            log::warn!("the uplink can't be removed: {error}");
+        }
     }
 
     /// Cleans up in the keeper's place, after [`Inside::kill_all`]: removes the cgroups.

@@ -1,12 +1,14 @@
 //! The keeper: the one process of a cluster that stays in the host's namespaces.
 //!
-//! It holds the lock, starts the init in new namespaces, waits for its end and removes the cgroups. It does nothing else, so
-//! that there is little that could end it; if something does, the init takes over the cleaning.
+//! It holds the lock, starts the init in new namespaces, waits for its end and removes the cgroups and what an init that was
+//! killed didn't give back. It does nothing else, so that there is little that could end it; if something does, the init takes
+//! over the cleaning.
 
 use super::cgroups::{self, Hierarchy};
 use super::channel::ChannelEnd;
 use super::lock::Lock;
 use super::{Ending, Order, ProcessId, SandboxIds, hugetlb, names};
+use crate::network::{HostNet, uplink};
 use crate::root::Root;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -39,8 +41,8 @@ pub struct KeeperStart<'a> {
     pub root: &'a Root,
     /// The cluster's lock, which the keeper holds on.
     pub lock: Lock,
-    /// The socket at which the host reaches the API server.
-    pub listener: TcpListener,
+    /// The sockets at which the host reaches the API server, and the local registry where there is one.
+    pub listeners: Vec<TcpListener>,
     /// The line to the command that boots.
     pub channel: ChannelEnd,
 }
@@ -66,7 +68,8 @@ const AT_ONCE_SIGNAL: Signal = Signal::SIGQUIT;
 /// The program can't be started, or its log not be written.
 pub fn start(start: KeeperStart<'_>) -> io::Result<Keeper> {
     let log = OpenOptions::new().create(true).append(true).open(start.root.run().join("keeper.log"))?;
-    let fds = [start.lock.0.as_fd(), start.channel.as_fd(), start.listener.as_fd()];
+    let mut fds = vec![start.lock.0.as_fd(), start.channel.as_fd()];
+    fds.extend(start.listeners.iter().map(AsFd::as_fd));
     let mut command = own_program(start.executable, names::KEEPER, start.root, &fds);
     // A cluster that lives on must not hold the directory that it was started from.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir("/");
@@ -114,7 +117,7 @@ pub(super) unsafe fn inherited(args: &[OsString]) -> io::Result<Vec<OwnedFd>> {
     args.iter().map(|arg| number(arg).and_then(own)).collect()
 }
 
-/// The keeper's main: ROOT-BASE NAME LOCK-FD CHANNEL-FD LISTENER-FD.
+/// The keeper's main: ROOT-BASE NAME LOCK-FD CHANNEL-FD LISTENER-FD...
 ///
 /// # Errors
 /// The sandbox can't be made; nothing of it is left.
@@ -122,7 +125,9 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let [base, name, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     // SAFETY: this is the start of a process that `start` made.
     let fds = unsafe { inherited(fds) }?;
-    let [lock, channel, listener] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut fds = fds.into_iter();
+    let (Some(lock), Some(channel)) = (fds.next(), fds.next()) else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let listeners: Vec<OwnedFd> = fds.collect();
     let name = name.to_str().ok_or(io::ErrorKind::InvalidInput)?;
     let root = Root::new(Path::new(base), name);
     // Started with an own process group by `start`'s caller or not: a session keeps terminals' signals away.
@@ -142,8 +147,12 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
             hierarchy.create(name, version)?;
         }
         let (life, far) = UnixStream::pair()?;
-        let init = start_init(&root, [far.as_fd(), channel.as_fd(), listener.as_fd(), lock.as_fd()])?;
-        drop((far, listener));
+        // The init reaches the host through it where it has to: an uplink's other end, resolvers on the host's loopback.
+        let host = HostNet::of_thread()?;
+        let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd(), host.as_fd()];
+        fds.extend(listeners.iter().map(AsFd::as_fd));
+        let init = start_init(&root, &fds)?;
+        drop((far, listeners));
         let init_pid = Pid::from_raw(init.id().cast_signed());
         SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init_pid)? }.write(&root);
         wait(init_pid, &signals, life)
@@ -159,11 +168,11 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     result
 }
 
-fn start_init(root: &Root, fds: [BorrowedFd<'_>; 4]) -> io::Result<Child> {
+fn start_init(root: &Root, fds: &[BorrowedFd<'_>]) -> io::Result<Child> {
     let executable = std::env::current_exe()?;
     // Only children get it: the first one becomes PID 1.
     unshare(CloneFlags::CLONE_NEWPID)?;
-    let mut command = own_program(&executable, names::INIT, root, &fds);
+    let mut command = own_program(&executable, names::INIT, root, fds);
     let others =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     let enter = move || {
@@ -218,8 +227,9 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<()> {
     }
 }
 
-/// Removes the cluster's cgroups; goes on past errors. Leaves the calling thread in a mount namespace of its own.
+/// Removes the cluster's cgroups, and what is left of its uplink; goes on past errors. Leaves the calling thread in a mount namespace of its own.
 fn clean(hierarchies: &[Hierarchy], name: &str, root: &Root) {
+    uplink::give_back(root);
     for hierarchy in hierarchies {
         if let Err(error) = hierarchy.remove(name) {
             log::warn!("cgroup of {name} can't be removed: {error}");
@@ -232,8 +242,10 @@ fn clean(hierarchies: &[Hierarchy], name: &str, root: &Root) {
     }
 }
 
-/// Removes what a cluster whose two carriers were both killed left: its cgroups. The caller holds the lock.
+/// Removes what a cluster whose two carriers were both killed left: its cgroups, and what its uplink took of the host. The
+/// caller holds the lock.
 pub fn clean_up_after(root: &Root, name: &str) {
+    uplink::give_back(root);
     let hierarchies = cgroups::mounted();
     if hierarchies.iter().any(|hierarchy| hierarchy.has(name)) {
         // A thread of its own, for it is left in a mount namespace that nobody else should be in.

@@ -1,6 +1,6 @@
 //! Programs of our own that are started by name: hidden commands of the `kubernix` binary.
 
-/// Starts a cluster's keeper: ROOT-BASE NAME LOCK-FD CHANNEL-FD LISTENER-FD.
+/// Starts a cluster's keeper: ROOT-BASE NAME LOCK-FD CHANNEL-FD LISTENER-FD...
 pub const KEEPER: &str = "__keeper";
-/// Starts a cluster's init: ROOT-BASE NAME LIFE-FD CHANNEL-FD LISTENER-FD LOCK-FD.
+/// Starts a cluster's init: ROOT-BASE NAME LIFE-FD CHANNEL-FD LOCK-FD HOST-NETWORK-FD LISTENER-FD...
 pub const INIT: &str = "__init";

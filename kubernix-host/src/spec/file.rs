@@ -2,6 +2,7 @@
 
 use super::error::nearest;
 use super::{Error, Key, Origin, Partial, Settings};
+use crate::network::UplinkMode;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 const SLOTS: &str = "slots";
+const REGISTRY: &str = "registry";
+const MIRRORS: &str = "mirrors";
 const COMPONENTS: &str = "components";
 
 impl Partial {
@@ -63,6 +66,7 @@ impl Reader<'_> {
                         self.put(key, text, component)?;
                     }
                 }
+                (REGISTRY, _) => self.registry(value)?,
                 (COMPONENTS, _) => {
                     for (component, parameters) in self.table(COMPONENTS, value)? {
                         self.parameters(component.get_ref(), parameters)?;
@@ -70,7 +74,7 @@ impl Reader<'_> {
                 }
                 (other, _) => {
                     let plain: Vec<String> = Key::PLAIN.iter().map(Key::to_string).collect();
-                    let known = plain.iter().map(String::as_str).chain([SLOTS, COMPONENTS]);
+                    let known = plain.iter().map(String::as_str).chain([SLOTS, COMPONENTS, REGISTRY]);
                     return Err(self.error(&name.span(), format!("unknown key `{other}`{}", nearest(other, known))));
                 }
             }
@@ -80,8 +84,8 @@ impl Reader<'_> {
 
     fn plain(&mut self, key: Key, value: &Value<'_>) -> Result<(), Error> {
         let (wanted, text) = match (&key, value.get_ref()) {
-            (Key::Port | Key::BootTimeout, DeValue::Integer(number)) => ("", number.to_string()),
-            (Key::Port | Key::BootTimeout, _) => ("a number", String::new()),
+            (Key::Port | Key::RegistryPort | Key::BootTimeout, DeValue::Integer(number)) => ("", number.to_string()),
+            (Key::Port | Key::RegistryPort | Key::BootTimeout, _) => ("a number", String::new()),
             (Key::Install, DeValue::Boolean(yes)) => ("", yes.to_string()),
             (Key::Install, _) => ("true or false", String::new()),
             (Key::Plugins | Key::PluginPath | Key::AddonFiles, DeValue::Array(paths)) => match texts_of(paths) {
@@ -99,6 +103,26 @@ impl Reader<'_> {
             return Err(self.wrong_type(&key, wanted, value));
         }
         self.put(key, &text, value)
+    }
+
+    fn registry(&mut self, value: &Value<'_>) -> Result<(), Error> {
+        for (name, value) in self.table(REGISTRY, value)? {
+            if name.get_ref() != MIRRORS {
+                let known = nearest(name.get_ref(), [MIRRORS]);
+                return Err(self.error(&name.span(), format!("unknown key `{}` of `{REGISTRY}`{known}", name.get_ref())));
+            }
+            for (prefix, urls) in self.table(&format!("{REGISTRY}.{MIRRORS}"), value)? {
+                let key = Key::Mirrors(prefix.get_ref().to_string());
+                let text = match urls.get_ref() {
+                    DeValue::String(url) => Some(url.to_string()),
+                    DeValue::Array(urls) => texts_of(urls).map(|urls| urls.join(",")),
+                    _ => None,
+                };
+                let Some(text) = text else { return Err(self.wrong_type(&key, "a list of URLs in quotes", urls)) };
+                self.put(key, &text, urls)?;
+            }
+        }
+        Ok(())
     }
 
     fn parameters(&mut self, component: &str, parameters: &Value<'_>) -> Result<(), Error> {
@@ -166,6 +190,10 @@ struct Saved<'a> {
     cidr: Ipv4Net,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    #[serde(skip_serializing_if = "is_default")]
+    uplink: UplinkMode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_port: Option<u16>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     plugins: &'a [PathBuf],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -174,15 +202,45 @@ struct Saved<'a> {
     addons: Option<&'a [String]>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     addon_files: &'a [PathBuf],
+    #[serde(skip_serializing_if = "SavedRegistry::is_empty")]
+    registry: SavedRegistry<'a>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     slots: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     components: &'a BTreeMap<String, BTreeMap<String, String>>,
 }
 
+#[derive(Serialize)]
+struct SavedRegistry<'a> {
+    mirrors: &'a BTreeMap<String, Vec<String>>,
+}
+
+impl SavedRegistry<'_> {
+    fn is_empty(&self) -> bool {
+        self.mirrors.is_empty()
+    }
+}
+
+fn is_default(mode: &UplinkMode) -> bool {
+    *mode == UplinkMode::default()
+}
+
 pub(super) fn render(settings: &Settings) -> String {
     let Settings { name, cidr, port, plugins, plugin_path, addons, addon_files, slots, components, .. } = settings;
-    let (cidr, port, addons) = (*cidr, *port, addons.as_deref());
-    let saved = Saved { name, cidr, port, plugins, plugin_path, addons, addon_files, slots, components };
+    let Settings { uplink, registry_port, mirrors, .. } = settings;
+    let saved = Saved {
+        name,
+        cidr: *cidr,
+        port: *port,
+        uplink: *uplink,
+        registry_port: *registry_port,
+        plugins,
+        plugin_path,
+        addons: addons.as_deref(),
+        addon_files,
+        registry: SavedRegistry { mirrors },
+        slots,
+        components,
+    };
     HEADER.to_owned() + &toml::to_string(&saved).expect("a table of texts and numbers is TOML")
 }

@@ -4,6 +4,9 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::fmt;
 use std::path::PathBuf;
 
+/// What the name of a setting begins with that lists mirrors.
+pub(super) const MIRRORS: &str = "registry.mirrors.";
+
 /// A setting's name. Ordered as settings are shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
@@ -11,6 +14,8 @@ pub(super) enum Key {
     Root,
     Cidr,
     Port,
+    Uplink,
+    RegistryPort,
     CacheDir,
     Install,
     BootTimeout,
@@ -19,6 +24,8 @@ pub(super) enum Key {
     Addons,
     AddonFiles,
     Wait,
+    /// What is asked for images before the registry that their names begin with.
+    Mirrors(String),
     /// The component that fills this role.
     Slot(String),
     /// A component's parameter.
@@ -26,12 +33,14 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// All but slots and parameters.
-    pub const PLAIN: [Self; 12] = [
+    /// All but mirrors, slots and parameters.
+    pub const PLAIN: [Self; 14] = [
         Self::Name,
         Self::Root,
         Self::Cidr,
         Self::Port,
+        Self::Uplink,
+        Self::RegistryPort,
         Self::CacheDir,
         Self::Install,
         Self::BootTimeout,
@@ -55,6 +64,7 @@ impl Key {
     /// Where a value comes from that a flag gave.
     pub fn flag(&self, value: &str) -> Origin {
         Origin::Flag(match self {
+            Self::Mirrors(_) => format!("--set {self}"),
             Self::Slot(role) => format!("--set {role}"),
             Self::Parameter(component, name) => format!("--set {component}.{name}"),
             Self::Install if value == "false" => "--no-install".into(),
@@ -81,6 +91,8 @@ impl fmt::Display for Key {
             Self::Root => f.write_str("root"),
             Self::Cidr => f.write_str("cidr"),
             Self::Port => f.write_str("port"),
+            Self::Uplink => f.write_str("uplink"),
+            Self::RegistryPort => f.write_str("registry-port"),
             Self::CacheDir => f.write_str("cache-dir"),
             Self::Install => f.write_str("install"),
             Self::BootTimeout => f.write_str("boot-timeout"),
@@ -89,6 +101,7 @@ impl fmt::Display for Key {
             Self::Addons => f.write_str("addons"),
             Self::AddonFiles => f.write_str("addon-files"),
             Self::Wait => f.write_str("wait"),
+            Self::Mirrors(prefix) => write!(f, "{MIRRORS}{prefix}"),
             Self::Slot(role) => write!(f, "slots.{role}"),
             Self::Parameter(component, name) => write!(f, "components.{component}.{name}"),
         }

@@ -22,6 +22,7 @@ pub use partial::Partial;
 pub use resolve::{Place, locate, resolve, resolve_with};
 pub use value::{WaitFor, parse_name};
 
+use crate::network::UplinkMode;
 use ipnet::Ipv4Net;
 use key::Key;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,12 @@ pub struct Settings {
     pub cidr: Ipv4Net,
     /// The API server's port on 127.0.0.1. `None`: the first free one from 6443.
     pub port: Option<u16>,
+    /// Whether the cluster gets a way to other networks.
+    pub uplink: UplinkMode,
+    /// The local registry's port on 127.0.0.1. `None`: the first free one from 5000.
+    pub registry_port: Option<u16>,
+    /// Registry -> URLs that are asked for its images first, in this order.
+    pub mirrors: BTreeMap<String, Vec<String>>,
     /// Role -> component: the slots that someone filled. The others have their default.
     pub slots: BTreeMap<String, String>,
     /// Component (or binary) -> parameter -> text. Paths of `binary` are absolute.
@@ -118,12 +125,15 @@ impl Settings {
     /// All that is set, by key, as text.
     fn entries(&self) -> Vec<(Key, String)> {
         let port = self.port.map_or_else(|| "first free from 6443".into(), |port| port.to_string());
+        let registry_port = self.registry_port.map_or_else(|| "first free from 5000".into(), |port| port.to_string());
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         let mut entries = vec![
             (Key::Name, self.name.clone()),
             (Key::Root, path(&self.root)),
             (Key::Cidr, self.cidr.to_string()),
             (Key::Port, port),
+            (Key::Uplink, self.uplink.to_string()),
+            (Key::RegistryPort, registry_port),
             (Key::CacheDir, path(&self.cache_dir)),
             (Key::Install, self.install.to_string()),
             (Key::BootTimeout, self.boot_timeout_s.to_string()),
@@ -133,6 +143,7 @@ impl Settings {
             (Key::AddonFiles, value::show_paths(&self.addon_files)),
             (Key::Wait, self.wait.to_string()),
         ];
+        entries.extend(self.mirrors.iter().map(|(prefix, urls)| (Key::Mirrors(prefix.clone()), urls.join(","))));
         entries.extend(self.slots.iter().map(|(role, component)| (Key::Slot(role.clone()), component.clone())));
         for (component, parameters) in &self.components {
             let key = |name: &String| Key::Parameter(component.clone(), name.clone());

@@ -3,6 +3,7 @@
 use super::error::{nearest_of, words};
 use super::value::{self, absolute, absolute_text};
 use super::{Error, Key, Origin, WaitFor, set};
+use crate::network::UplinkMode;
 use crate::network::plan::parse_cidr;
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
@@ -27,6 +28,12 @@ pub struct Partial {
     pub cidr: Option<Ipv4Net>,
     /// The API server's port.
     pub port: Option<u16>,
+    /// Whether there is to be an uplink.
+    pub uplink: Option<UplinkMode>,
+    /// The local registry's port.
+    pub registry_port: Option<u16>,
+    /// Registry -> URLs that are asked first.
+    pub mirrors: BTreeMap<String, Vec<String>>,
     /// Role -> component.
     pub slots: BTreeMap<String, String>,
     /// Component -> parameter -> text.
@@ -128,6 +135,11 @@ impl Partial {
             Key::Root => self.root = Some(text.into()),
             Key::Cidr => self.cidr = Some(parse_cidr(text).map_err(|error| error.to_string())?),
             Key::Port => self.port = Some(value::parse_port(text)?),
+            Key::Uplink => self.uplink = Some(text.parse()?),
+            Key::RegistryPort => self.registry_port = Some(value::parse_port(text)?),
+            Key::Mirrors(prefix) => {
+                self.mirrors.insert(value::parse_registry(&prefix)?, value::parse_mirrors(text)?);
+            }
             Key::CacheDir => self.cache_dir = Some(text.into()),
             Key::Install => self.install = Some(value::parse_bool(text)?),
             Key::BootTimeout => self.boot_timeout_s = Some(value::parse_seconds(text)?),

@@ -7,7 +7,7 @@ use super::{
 };
 use super::{file, value};
 use crate::call::Call;
-use crate::network::AddressPlan;
+use crate::network::{AddressPlan, UplinkMode};
 use crate::network::plan::parse_cidr;
 use crate::root::{self, Root, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +79,9 @@ pub fn resolve_with(
     let settings = Settings {
         cidr,
         port: settled.pick(Key::Port, |given| given.port, u16::to_string),
+        uplink: settled.pick(Key::Uplink, |given| given.uplink, UplinkMode::to_string).unwrap_or_default(),
+        registry_port: settled.pick(Key::RegistryPort, |given| given.registry_port, u16::to_string),
+        mirrors: settled.mirrors(),
         slots: settled.slots(),
         components: settled.components(),
         cache_dir: match settled.pick(Key::CacheDir, |given| given.cache_dir.clone(), shown) {
@@ -218,6 +221,16 @@ impl Settled {
             self.layers.saved = Some(saved.based_at(root.path(), defaults.home.as_deref())?);
         }
         Ok(Some(state))
+    }
+
+    fn mirrors(&mut self) -> BTreeMap<String, Vec<String>> {
+        let prefixes: BTreeSet<String> = self.sources().flat_map(|source| source.mirrors.keys().cloned()).collect();
+        let pick = |prefix: String| {
+            let get = |given: &Partial| given.mirrors.get(&prefix).cloned();
+            let urls = self.pick(Key::Mirrors(prefix.clone()), get, |urls| urls.join(","))?;
+            Some((prefix, urls))
+        };
+        prefixes.into_iter().filter_map(pick).collect()
     }
 
     fn slots(&mut self) -> BTreeMap<String, String> {

@@ -1,6 +1,8 @@
-//! The two forms of `--set`: `ROLE=COMPONENT` fills a slot, `COMPONENT.PARAMETER=VALUE` sets a parameter.
+//! The two forms of `--set`: `ROLE=COMPONENT` fills a slot, `COMPONENT.PARAMETER=VALUE` sets a parameter; and
+//! `registry.mirrors.REGISTRY=URL,...` says what is asked for images in its place.
 
 use super::Key;
+use super::key::MIRRORS;
 
 /// Reads one form.
 pub(super) fn parse(form: &str) -> Result<(Key, String), String> {
@@ -8,6 +10,7 @@ pub(super) fn parse(form: &str) -> Result<(Key, String), String> {
         return Err(format!("`{form}` is neither ROLE=COMPONENT nor COMPONENT.PARAMETER=VALUE"));
     };
     let key = match name.split_once('.') {
+        _ if name.starts_with(MIRRORS) => Key::Mirrors(name[MIRRORS.len()..].into()),
         Some((component, parameter)) => Key::Parameter(component.into(), parameter.into()),
         None if Key::plain(name).is_some() => {
             return Err(format!("`{form}`: `{name}` is a setting of its own, give --{name}"));

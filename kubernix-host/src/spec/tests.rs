@@ -284,7 +284,7 @@ fn unknown_keys_are_named_with_the_nearest_and_their_line() {
     assert!(toml_error("boot_timeout = 3").ends_with("unknown key `boot_timeout`, did you mean `boot-timeout`?"));
     assert!(toml_error("[component.crio]").ends_with(":1:2: unknown key `component`, did you mean `components`?"));
     let error = toml_error("colour = 3");
-    assert!(error.ends_with("`colour`, there is `addon-files`, `addons`, `boot-timeout`, `cache-dir`, `cidr`, `components`, `install`, `name`, `plugin-path`, `plugins`, `port`, `root`, `slots`, `wait`"), "{error}");
+    assert!(error.ends_with("`colour`, there is `addon-files`, `addons`, `boot-timeout`, `cache-dir`, `cidr`, `components`, `install`, `name`, `plugin-path`, `plugins`, `port`, `registry`, `registry-port`, `root`, `slots`, `uplink`, `wait`"), "{error}");
 }
 
 #[test]
@@ -302,6 +302,42 @@ fn values_in_files_must_have_their_type_and_fit() {
     let fits = "[components.x]\na = 3\nb = 0.5\nc = true\nd = \"text\"";
     let parameters = &Partial::from_toml(Path::new("f"), fits).unwrap().components["x"];
     assert_eq!(parameters.values().collect::<Vec<_>>(), ["3", "0.5", "true", "text"]);
+}
+
+#[test]
+fn mirrors_are_listed_by_registry_and_kept_in_order() {
+    let text = "[registry.mirrors]\n\"docker.io\" = [\"https://a.example/hub/\", \"http://cache:5000\"]\nlocalhost = \"http://b\"";
+    let mirrors = Partial::from_toml(Path::new("f"), text).unwrap().mirrors;
+    assert_eq!(mirrors["docker.io"], ["https://a.example/hub", "http://cache:5000"]);
+    assert_eq!(mirrors["localhost"], ["http://b"]);
+    let bench = Bench::new();
+    bench.write("kubernix.toml", text);
+    let set = sets(&["registry.mirrors.docker.io=https://c.example,http://10.0.0.1:5000/x"]);
+    let resolved = bench.resolve(set, &[]).unwrap();
+    assert_eq!(resolved.settings.mirrors["docker.io"], ["https://c.example", "http://10.0.0.1:5000/x"]);
+    assert_eq!(resolved.origins["registry.mirrors.docker.io"].to_string(), "--set registry.mirrors.docker.io");
+    assert_eq!(resolved.settings.mirrors["localhost"], ["http://b"]);
+    let saved = Partial::from_toml(Path::new("f"), &resolved.settings.to_toml()).unwrap();
+    assert_eq!(saved.mirrors, resolved.settings.mirrors);
+    let env = Partial::from_env([("KUBERNIX_SET", r"registry.mirrors.quay.io=https://a\,https://b.example")]).unwrap();
+    assert_eq!(env.mirrors["quay.io"], ["https://a", "https://b.example"]);
+}
+
+#[test]
+fn what_is_no_mirror_and_no_registry_is_named() {
+    let refused = |form: &str| set::check(&format!("registry.mirrors.{form}")).unwrap_err();
+    assert!(refused("docker.io=mirror.example").contains("`mirror.example` is not a URL"));
+    assert!(refused("docker.io=ftp://mirror.example").contains("`ftp://mirror.example` has a scheme"));
+    assert!(refused("docker.io=https://me:secret@mirror.example").contains("more than host, port and path"));
+    assert!(refused("docker.io=https://").contains("doesn't name a host"));
+    assert!(refused("docker.io=https://a b\"").contains("`b\"` is not a URL"));
+    assert!(refused("docker.io=").contains("there is no mirror"));
+    for registry in ["docker", "docker.io/", "docker.io:port", "a b.example", ""] {
+        assert!(refused(&format!("{registry}=https://a")).contains(&format!("`{registry}` is not a registry")), "{registry}");
+    }
+    assert!(toml_error("[registry.mirrors]\n\"docker.io\" = 3").contains(":2:15: `registry.mirrors.docker.io` must be a list"));
+    assert!(toml_error("[registry]\nmirror = 3").contains(":2:1: unknown key `mirror` of `registry`, did you mean `mirrors`?"));
+    assert_eq!(env_error("KUBERNIX_UPLINK", "no"), "KUBERNIX_UPLINK: `no` is none of auto, always and none");
 }
 
 #[test]

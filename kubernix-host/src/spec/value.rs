@@ -38,6 +38,48 @@ pub(super) fn parse_port(text: &str) -> Result<u16, String> {
     port.ok_or_else(|| format!("`{text}` is not a port, give a number from 1 to 65535"))
 }
 
+/// Reads what images' names begin with: a registry's host, with its port and a path where there are.
+pub(super) fn parse_registry(text: &str) -> Result<String, String> {
+    let (host, path) = text.split_once('/').map_or((text, ""), |(host, path)| (host, path));
+    let is_host = host.contains(['.', ':']) || host == "localhost";
+    let fits = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
+    let port = host.rsplit_once(':').is_none_or(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok());
+    if !is_host || !port || !fits(host, "-.:") || !fits(path, "-._/") || text.ends_with('/') {
+        return Err(format!(
+            "`{text}` is not a registry: give what images' names begin with, as in docker.io or registry.example:5000/team"
+        ));
+    }
+    Ok(text.into())
+}
+
+/// Reads URLs of registries, separated by commas or spaces.
+pub(super) fn parse_mirrors(text: &str) -> Result<Vec<String>, String> {
+    let urls: Vec<&str> = text.split([',', ' ', '\t']).filter(|url| !url.is_empty()).collect();
+    if urls.is_empty() {
+        return Err("there is no mirror: give URLs, as in https://mirror.example".into());
+    }
+    urls.into_iter().map(mirror).collect()
+}
+
+fn mirror(url: &str) -> Result<String, String> {
+    let refused = |why: &str| Err(format!("`{url}` {why}"));
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return refused("is not a URL, write it with its scheme: https://mirror.example");
+    };
+    if !["http", "https"].contains(&scheme) {
+        return refused("has a scheme that registries don't speak: use http:// or https://");
+    }
+    if rest.contains(['@', '?', '#']) {
+        return refused("has more than host, port and path, which is all that a mirror can have");
+    }
+    match parse_registry(rest.trim_end_matches('/')) {
+        Ok(place) => Ok(format!("{scheme}://{place}")),
+        // Inside of a site, hosts have short names as well.
+        Err(_) if parse_registry(&rest.trim_end_matches('/').replacen('/', ".x/", 1)).is_ok() => Ok(url.trim_end_matches('/').into()),
+        Err(_) => refused("doesn't name a host, as https://mirror.example does"),
+    }
+}
+
 /// Reads yes or no.
 pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {

@@ -42,7 +42,7 @@ pub(super) enum Placeholder<'a> {
 }
 
 const NODE: &[&str] = &["name", "index", "ip", "pod-cidr"];
-const ADDRESSES: &[&str] = &["control-plane", "pods", "services", "node-mask", "dns"];
+const ADDRESSES: &[&str] = &["control-plane", "pods", "services", "node-mask", "dns", "registry", "registry-name"];
 const IDENTITY: &[&str] = &["cert", "key", "ca"];
 const ENDPOINT: &[&str] = &["path", "host-port"];
 /// Placeholders of one word.

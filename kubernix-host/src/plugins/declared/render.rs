@@ -99,6 +99,8 @@ impl<'a> Values<'a> {
                 "pods" => ctx.pods_cidr(),
                 "services" => ctx.service_cidr(),
                 "node-mask" => ctx.node_mask(),
+                "registry" => ctx.registry_address(),
+                "registry-name" => ctx.registry_name(),
                 _ => ctx.dns_ip(),
             },
             Placeholder::Dir => ctx.dir(),

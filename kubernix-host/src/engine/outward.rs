@@ -1,0 +1,72 @@
+//! A cluster's ways to the world outside: its uplink, the host's resolvers and proxies. None of them is waited for, and none
+//! is worth a boot: what can't be had is a warning.
+
+use super::Cluster;
+use super::instance::Live;
+use crate::events::{Event, Sink};
+use crate::network::{proxy, resolver, uplink};
+use crate::sandbox::Inside;
+use kubernix_core::{Process, roles};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a pull ends with that has no way out. An HTTP reason: one line.
+const NO_WAY_OUT: &str = "this cluster has no network: load the image with `kubernix image load`";
+
+fn warn(sink: &dyn Sink, message: String) {
+    sink.emit(Event::Warning { message });
+}
+
+/// Begins to make the uplink, if there is to be one, beside everything else. It lasts as long as the local tasks.
+pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
+    let Some(way) = inside.boot.outside.way.clone() else { return };
+    let (host, root, sink) = (inside.host.clone(), inside.root.clone(), sink.clone());
+    let addresses = inside.boot.environment.addresses.clone();
+    let raised = tokio::task::spawn_blocking(move || uplink::raise(&host, &root, &way, &addresses));
+    tokio::task::spawn_local(async move {
+        match raised.await {
+            Ok(Ok(uplink)) => {
+                uplink.warnings.iter().for_each(|warning| warn(&*sink, warning.clone()));
+                // Its tables go with it.
+                std::future::pending::<()>().await;
+                drop(uplink);
+            }
+            Ok(Err(error)) => warn(&*sink, format!("image pulls from outside will fail: {error}")),
+            Err(error) => log::error!("the uplink: {error}"),
+        }
+    });
+}
+
+/// Opens what carries names and pulls out where the uplink alone doesn't. Returns the variables that tell programs of it.
+pub(super) async fn open(inside: &Inside, sink: &Arc<impl Sink + 'static>) -> BTreeMap<String, String> {
+    let (outside, addresses) = (&inside.boot.outside, &inside.boot.environment.addresses);
+    let at = addresses.control_plane_ip();
+    let carried = &outside.resolver.carried;
+    if !carried.is_empty()
+        && let Err(error) = resolver::forward(at, carried.clone(), inside.host.clone()).await
+    {
+        warn(&**sink, format!("names from outside can't be resolved: port 53 of {at}: {error}"));
+    }
+    let told = if outside.way.is_none() && !outside.proxies.exist() {
+        proxy::refuse(NO_WAY_OUT, at, addresses).await
+    } else {
+        proxy::carry(&outside.proxies, at, addresses, &inside.host).await
+    };
+    told.map(proxy::Told::variables).unwrap_or_else(|error| {
+        warn(&**sink, format!("proxies can't be passed on: {error}"));
+        BTreeMap::new()
+    })
+}
+
+impl Cluster {
+    /// A process as it is started: one of an instance that pulls images is told of proxies, unless its plan says otherwise.
+    pub(super) fn told_of_proxies(&self, live: &Live, process: &Process) -> Process {
+        let mut process = process.clone();
+        if live.planned.plan.provides.iter().any(|endpoint| endpoint.role.as_str() == roles::CRI) {
+            for (name, value) in &self.proxies {
+                process.env.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        process
+    }
+}

@@ -1,0 +1,147 @@
+//! What a host has of the world outside: the way there, resolvers, proxies. Read by the command that boots, in whose place and
+//! environment it counts, and written down for the cluster's init. Text in, values out.
+
+use super::plan::AddressPlan;
+use super::proxy::{self, Proxies};
+use super::resolver::{self, Resolver};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+
+/// Whether a cluster gets a way to other networks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UplinkMode {
+    /// Where the host has a default route.
+    #[default]
+    Auto,
+    /// Also where it reaches only the networks that it is part of.
+    Always,
+    /// No.
+    None,
+}
+
+impl UplinkMode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Always, Self::None];
+}
+
+impl std::str::FromStr for UplinkMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|mode| mode.to_string() == text);
+        found.ok_or_else(|| format!("`{text}` is none of auto, always and none"))
+    }
+}
+
+impl fmt::Display for UplinkMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::None => "none",
+        })
+    }
+}
+
+/// How the host reaches other networks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// The largest packet that all of its links take, in bytes.
+    pub mtu: u32,
+    /// The links that lead there.
+    pub links: Vec<String>,
+}
+
+/// What a host has of the world outside, as far as a cluster may use it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outside {
+    /// How other networks are reached; `None`: not at all.
+    pub way: Option<Way>,
+    /// Who resolves names.
+    pub resolver: Resolver,
+    /// What has to be gone through.
+    pub proxies: Proxies,
+}
+
+impl Outside {
+    /// What this process's host and environment have.
+    pub fn look(mode: UplinkMode, addresses: &AddressPlan) -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let mtu = |link: &str| read(&format!("/sys/class/net/{link}/mtu")).trim().parse().ok();
+        let way = way(mode, &read("/proc/net/route"), mtu);
+        let resolver = match &way {
+            Some(_) => resolver::read(&read("/etc/resolv.conf"), addresses),
+            None => Resolver::default(),
+        };
+        let proxies = proxy::of_environment(|name| std::env::var(name).ok());
+        Self { way, resolver, proxies: if mode == UplinkMode::None { Proxies::default() } else { proxies } }
+    }
+}
+
+/// The way out of a host with these routes: the text of `/proc/net/route`.
+fn way(mode: UplinkMode, routes: &str, mtu: impl Fn(&str) -> Option<u32>) -> Option<Way> {
+    /// What links have that don't say: Ethernet's.
+    const USUAL_MTU: u32 = 1500;
+    /// `RTF_UP` of route(7).
+    const UP: u32 = 1;
+    let lines = routes.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let hex = |index: usize| u32::from_str_radix(fields.get(index)?, 16).ok();
+        let is_default = hex(1)? == 0 && hex(7)? == 0;
+        let link = fields.first()?;
+        (hex(3)? & UP != 0 && *link != "lo").then(|| (is_default, (*link).to_owned()))
+    });
+    let lines: Vec<_> = lines.collect();
+    let has_default = lines.iter().any(|(is_default, _)| *is_default);
+    let wanted = match mode {
+        UplinkMode::None => false,
+        UplinkMode::Auto => has_default,
+        UplinkMode::Always => !lines.is_empty(),
+    };
+    if !wanted {
+        return None;
+    }
+    let own = super::uplink::OUTSIDE;
+    let links: BTreeSet<String> =
+        lines.into_iter().filter(|(is_default, link)| (*is_default || !has_default) && !link.starts_with(own)).map(|(_, link)| link).collect();
+    let mtu = links.iter().filter_map(|link| mtu(link)).min().unwrap_or(USUAL_MTU);
+    Some(Way { mtu, links: links.into_iter().collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
+    const DEFAULT: &str = "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n";
+    const NEAR: &str = "eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+
+    fn found(mode: UplinkMode, routes: &[&str]) -> Option<Vec<String>> {
+        way(mode, &(HEADER.to_owned() + &routes.concat()), |_| None).map(|way| way.links)
+    }
+
+    #[test]
+    fn a_default_route_is_a_way_out_and_any_route_only_if_that_was_said() {
+        let links = |name: &str| Some(vec![name.to_owned()]);
+        assert_eq!(found(UplinkMode::Auto, &[DEFAULT, NEAR]), links("eth0"));
+        assert_eq!(found(UplinkMode::Auto, &[NEAR]), None);
+        assert_eq!(found(UplinkMode::Always, &[NEAR]), links("eth1"));
+        assert_eq!(found(UplinkMode::Always, &[]), None);
+        assert_eq!(found(UplinkMode::None, &[DEFAULT]), None);
+        let down = DEFAULT.replace("\t0003\t", "\t0002\t");
+        assert_eq!(found(UplinkMode::Auto, &[&down]), None);
+        let other = NEAR.replace("eth1", "kubernix-3");
+        assert_eq!(found(UplinkMode::Always, &[NEAR, &other]), links("eth1"));
+    }
+
+    #[test]
+    fn the_smallest_link_says_how_large_packets_are() {
+        let routes = HEADER.to_owned() + DEFAULT + &DEFAULT.replace("eth0", "tun0");
+        let mtu = |link: &str| Some(if link == "tun0" { 1420 } else { 9000 });
+        assert_eq!(way(UplinkMode::Auto, &routes, mtu).unwrap().mtu, 1420);
+        assert_eq!(way(UplinkMode::Auto, &routes, |_| None).unwrap().mtu, 1500);
+    }
+}

@@ -1,0 +1,214 @@
+//! Proxies that image pulls have to go through: those of the caller's environment, carried in where they listen on the host's
+//! loopback; and, in a cluster that has no way out at all, one of our own that says so.
+
+use super::host_net::HostNet;
+use super::plan::AddressPlan;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Variables that name a proxy.
+const PROXIES: [&str; 2] = ["HTTP_PROXY", "HTTPS_PROXY"];
+/// The variable that lists what is reached without one.
+const EXCEPTIONS: &str = "NO_PROXY";
+/// How long a client may take to say what it wants.
+const REQUEST: Duration = Duration::from_secs(5);
+/// The longest request that is read, in bytes.
+const LONGEST: usize = 16 * 1024;
+
+/// Proxies by variable, in upper case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Proxies(BTreeMap<String, String>);
+
+/// The proxies of an environment; lower case counts more, as it does to curl.
+pub(super) fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Proxies {
+    let names = PROXIES.into_iter().chain([EXCEPTIONS]);
+    let found = names.filter_map(|name| {
+        let value = variable(&name.to_lowercase()).filter(|value| !value.is_empty()).or_else(|| variable(name))?;
+        (!value.is_empty()).then(|| (name.to_owned(), value))
+    });
+    Proxies(found.collect())
+}
+
+impl Proxies {
+    /// Whether there is one.
+    pub fn exist(&self) -> bool {
+        PROXIES.iter().any(|name| self.0.contains_key(*name))
+    }
+}
+
+/// Which proxies a cluster's processes are told of.
+pub struct Told {
+    variables: BTreeMap<String, String>,
+}
+
+impl Told {
+    /// The variables, of either case.
+    pub fn variables(self) -> BTreeMap<String, String> {
+        let lower = self.variables.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
+        let lower: Vec<_> = lower.collect();
+        self.variables.into_iter().chain(lower).collect()
+    }
+
+    /// No proxy at all: everything is reached directly.
+    pub fn nothing() -> Self {
+        Self { variables: BTreeMap::new() }
+    }
+}
+
+/// Opens what leads to these proxies at an address of the sandbox, and says what its processes have to be told.
+///
+/// # Errors
+/// Nobody can listen there.
+pub async fn carry(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, host: &HostNet) -> io::Result<Told> {
+    let mut told = Told::nothing();
+    if !proxies.exist() {
+        return Ok(told);
+    }
+    let mut carried = BTreeMap::<SocketAddr, SocketAddr>::new();
+    for name in PROXIES {
+        let Some(proxy) = proxies.0.get(name) else { continue };
+        let mut value = proxy.clone();
+        if let Some((place, target)) = on_loopback(proxy) {
+            let near = match carried.get(&target) {
+                Some(near) => *near,
+                None => {
+                    let listener = TcpListener::bind((at, 0)).await?;
+                    let near = listener.local_addr()?;
+                    tokio::spawn(super::forward::run_from(listener, target, host.clone()));
+                    carried.insert(target, near);
+                    near
+                }
+            };
+            value.replace_range(place, &near.to_string());
+        }
+        told.variables.insert(name.to_owned(), value);
+    }
+    let given = proxies.0.get(EXCEPTIONS).map(String::as_str).unwrap_or_default();
+    told.variables.insert(EXCEPTIONS.to_owned(), exceptions(given, addresses));
+    Ok(told)
+}
+
+/// Opens a proxy at an address of the sandbox that refuses everything with this reason: clients written in Go tell it their
+/// users as the error.
+///
+/// # Errors
+/// Nobody can listen there.
+pub async fn refuse(reason: &'static str, at: Ipv4Addr, addresses: &AddressPlan) -> io::Result<Told> {
+    let listener = TcpListener::bind((at, 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((client, _)) => drop(tokio::spawn(tell(client, reason))),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    });
+    let mut variables: BTreeMap<_, _> = PROXIES.map(|name| (name.to_owned(), url.clone())).into();
+    variables.insert(EXCEPTIONS.to_owned(), exceptions("", addresses));
+    Ok(Told { variables })
+}
+
+async fn tell(mut client: TcpStream, reason: &str) -> io::Result<()> {
+    let mut request = Vec::new();
+    let whole = async {
+        while request.len() < LONGEST && !request.windows(4).any(|end| end == b"\r\n\r\n") {
+            if client.read_buf(&mut request).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(REQUEST, whole).await;
+    let length = reason.len() + 1;
+    let head = format!("HTTP/1.1 503 {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n");
+    client.write_all(format!("{head}Connection: close\r\n\r\n{reason}\n").as_bytes()).await?;
+    client.shutdown().await
+}
+
+/// What is reached without a proxy: what was said, and all that is the cluster's own.
+fn exceptions(given: &str, addresses: &AddressPlan) -> String {
+    let own = [&addresses.cidr.to_string(), ".svc", ".cluster.local", "localhost", "127.0.0.1"].map(String::from);
+    let given = given.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned);
+    given.chain(own).collect::<Vec<_>>().join(",")
+}
+
+/// Where in a proxy's URL its address stands, and that address, if it is one of the host's loopback.
+fn on_loopback(url: &str) -> Option<(std::ops::Range<usize>, SocketAddr)> {
+    let (scheme, start) = url.split_once("://").map_or(("http", 0), |(scheme, _)| (scheme, scheme.len() + 3));
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    let start = url[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    let authority = &url[start..end];
+    // An IPv6 address stands in brackets, which have colons.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
+        _ => (authority, if scheme == "https" { 443 } else if scheme.starts_with("socks5") { 1080 } else { 80 }),
+    };
+    let ip = match host.trim_matches(['[', ']']) {
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        other => other.parse().ok()?,
+    };
+    ip.is_loopback().then(|| (start..end, SocketAddr::new(ip, port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> AddressPlan {
+        AddressPlan::new("10.10.0.0/16".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn variables_count_in_either_case_and_not_when_empty() {
+        let of = |set: &[(&str, &str)]| {
+            let set: BTreeMap<String, String> = set.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+            of_environment(|name| set.get(name).cloned())
+        };
+        assert!(!of(&[("HTTP_PROXY", ""), ("NO_PROXY", "x")]).exist());
+        let both = of(&[("HTTPS_PROXY", "http://a:1"), ("https_proxy", "http://b:1"), ("http_proxy", "")]);
+        assert_eq!(both.0, BTreeMap::from([("HTTPS_PROXY".into(), "http://b:1".into())]));
+        assert!(both.exist());
+    }
+
+    #[test]
+    fn proxies_on_the_hosts_loopback_are_recognised() {
+        let on = |url: &str| on_loopback(url).map(|(place, target)| (url[place].to_owned(), target.to_string()));
+        let is = |place: &str, target: &str| Some((place.to_owned(), target.to_owned()));
+        assert_eq!(on("http://127.0.0.1:3128"), is("127.0.0.1:3128", "127.0.0.1:3128"));
+        assert_eq!(on("http://me:p@ss@localhost:3128/"), is("localhost:3128", "127.0.0.1:3128"));
+        assert_eq!(on("127.0.0.1"), is("127.0.0.1", "127.0.0.1:80"));
+        assert_eq!(on("socks5://[::1]"), is("[::1]", "[::1]:1080"));
+        assert_eq!(on("http://proxy.example:3128"), None);
+        assert_eq!(on("http://192.0.2.1:3128"), None);
+        assert_eq!(on("http://127.0.0.1:port"), None);
+    }
+
+    #[test]
+    fn what_is_the_clusters_own_needs_no_proxy() {
+        let own = "10.10.0.0/16,.svc,.cluster.local,localhost,127.0.0.1";
+        assert_eq!(exceptions("", &plan()), own);
+        assert_eq!(exceptions(" a.example, ,b", &plan()), format!("a.example,b,{own}"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_proxy_that_refuses_gives_its_reason_as_the_status() {
+        let told = refuse("there is no network", Ipv4Addr::LOCALHOST, &plan()).await.unwrap().variables();
+        assert_eq!(told["https_proxy"], told["HTTP_PROXY"]);
+        let address = told["HTTPS_PROXY"].trim_start_matches("http://").to_owned();
+        for request in ["CONNECT registry.example:443 HTTP/1.1\r\nHost: registry.example:443\r\n\r\n", "GET"] {
+            let mut client = TcpStream::connect(&address).await.unwrap();
+            client.write_all(request.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 503 there is no network\r\n"), "{answer}");
+        }
+    }
+}

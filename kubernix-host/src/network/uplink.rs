@@ -1,0 +1,337 @@
+//! The uplink: a pair of links between the host and a sandbox, and what lets connections out through it.
+//!
+//! Two clusters may have the same addresses, so a sandbox hides all of its own behind the one that its end of the pair has, which
+//! no other cluster of this host has; the host hides that one behind its own. What is the host's goes with the sandbox: the
+//! links by their nature, the table by its owner. Only forwarding that wasn't switched on before has to be given back, by
+//! whoever outlives the cluster; it is noted in the cluster's directory and on the host's end of the pair.
+
+use super::host_net::HostNet;
+use super::netlink::{BRIDGE, NetworkError};
+use super::nft::{self, Chain, Hook, Part, Table};
+use super::outside::Way;
+use super::plan::{AddressPlan, routed_by_host};
+use crate::root::{Root, write_atomic};
+use futures_util::TryStreamExt;
+use ipnet::Ipv4Net;
+use nix::fcntl::{Flock, FlockArg};
+use nix::net::if_::if_nametoindex;
+use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute};
+use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The sandbox's end.
+pub const INSIDE: &str = "uplink";
+/// What the host's ends are called, with a number behind it.
+pub const OUTSIDE: &str = "kubernix-";
+/// How many clusters of a host can have an uplink: their pairs have the addresses of one /24.
+const MOST: u8 = 128;
+/// Link-local addresses, which a host has no other use for than on one link.
+const PAIRS: [u8; 3] = [169, 254, 77];
+
+/// An uplink that stands, as far as it goes with its owner.
+#[derive(Debug)]
+pub struct Uplink {
+    _tables: [Table; 2],
+    /// What may keep connections from getting out, in words.
+    pub warnings: Vec<String>,
+}
+
+/// What has to be given back, in the cluster's directory.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Note {
+    /// The host's end.
+    link: String,
+    /// What tells this end from a later one of the same name.
+    token: String,
+    /// Links of the host's that we let forward.
+    forwarding: Vec<String>,
+}
+
+fn note_path(root: &Root) -> PathBuf {
+    root.run().join("uplink.json")
+}
+
+impl Note {
+    fn read(root: &Root) -> Option<Self> {
+        serde_json::from_slice(&fs::read(note_path(root)).ok()?).ok()
+    }
+
+    fn write(&self, root: &Root) -> io::Result<()> {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        write_atomic(&note_path(root), &text, 0o600).map(drop).map_err(io::Error::other)
+    }
+
+    /// What is written on the link, for other clusters to read.
+    fn alias(&self) -> String {
+        format!("{} forwarding={}", self.token, self.forwarding.join(","))
+    }
+}
+
+/// The links that an alias says were let forward.
+fn noted_forwarding(alias: &str) -> impl Iterator<Item = &str> {
+    let list = alias.split_once("forwarding=").map(|(_, list)| list).unwrap_or_default();
+    list.split(',').filter(|name| !name.is_empty())
+}
+
+/// The addresses of a pair: the host's and the sandbox's, of a /31.
+fn pair(number: u8) -> [Ipv4Addr; 2] {
+    let [a, b, c] = PAIRS;
+    [0, 1].map(|end| Ipv4Addr::new(a, b, c, number * 2 + end))
+}
+
+fn at(step: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkError {
+    move |error| NetworkError::new(step, error)
+}
+
+/// Makes the uplink of the sandbox that the calling thread is in. Nothing in it needs to be ready before.
+///
+/// # Errors
+/// The kernel refuses; what was made by then goes with the sandbox.
+pub fn raise(host: &HostNet, root: &Root, way: &Way, addresses: &AddressPlan) -> Result<Uplink, NetworkError> {
+    let sandbox = HostNet::of_thread().map_err(|error| NetworkError::new("the sandbox's network namespace", error))?;
+    let outside = host.run(|| outside(&sandbox, root, way));
+    let (gateway, own, table, warnings) =
+        outside.map_err(|error| NetworkError::new("entering the host's network namespace", error))??;
+    let hidden = Chain {
+        name: "postrouting",
+        hook: Hook::PostRouting,
+        rules: vec![vec![Part::To(INSIDE.into()), Part::Masquerade]],
+    };
+    let inner =
+        Table::new("kubernix-uplink", &[hidden]).map_err(|error| NetworkError::new("a table of nftables", error))?;
+    with_netlink(async |handle| inside(&handle, gateway, own, addresses).await)?;
+    Ok(Uplink { _tables: [table, inner], warnings })
+}
+
+type Outside = (Ipv4Addr, Ipv4Addr, Table, Vec<String>);
+
+/// The host's half.
+fn outside(sandbox: &HostNet, root: &Root, way: &Way) -> Result<Outside, NetworkError> {
+    // What a life of this cluster left whose carriers were all killed.
+    give_back(root);
+    let _lock = lock();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut note = Note { token: format!("{} {}", root.name(), since.as_nanos()), ..Note::default() };
+    let number = with_netlink(async |handle| pair_of_links(&handle, sandbox, way, &mut note).await)?;
+    let forwards = switch_on(root, way, &mut note)?;
+    with_netlink(async |handle| label(&handle, &note).await)?;
+    let link = note.link.clone();
+    let mut pass = vec![
+        // Who is outside began none of the connections that come in here.
+        vec![Part::To(link.clone()), Part::New, Part::Drop],
+    ];
+    if !forwards {
+        // A host that forwarded nothing still forwards nothing else.
+        let ours = format!("{OUTSIDE}*");
+        pass.extend([vec![Part::From(ours.clone()), Part::Accept], vec![Part::To(ours), Part::Accept]]);
+        pass.push(vec![Part::Drop]);
+    }
+    let chains = [
+        Chain {
+            name: "postrouting",
+            hook: Hook::PostRouting,
+            rules: vec![vec![Part::From(link.clone()), Part::Masquerade]],
+        },
+        Chain { name: "forward", hook: Hook::Forward, rules: pass },
+    ];
+    let closed = nft::closed_to_forwarding();
+    let table = Table::new(&format!("kubernix-{}", root.name()), &chains)
+        .map_err(|error| NetworkError::new("a table of nftables", error))?;
+    let [gateway, own] = pair(number);
+    Ok((gateway, own, table, closed.iter().map(|chain| blocked(chain, &link)).collect()))
+}
+
+/// What to do about a chain that lets nothing pass: no table of ours could overrule it, and another's rules are not ours to add to.
+fn blocked(chain: &str, link: &str) -> String {
+    format!(
+        "this host's firewall drops what it doesn't know (chain {chain}): image pulls from outside fail until it lets the \
+         cluster's link pass, with docker for example by `iptables -I DOCKER-USER -i {link} -j ACCEPT` and \
+         `iptables -I DOCKER-USER -o {link} -j ACCEPT`"
+    )
+}
+
+/// Makes the pair under the first free number; the name is the reservation.
+async fn pair_of_links(
+    handle: &Handle,
+    sandbox: &HostNet,
+    way: &Way,
+    note: &mut Note,
+) -> Result<u8, NetworkError> {
+    let routes = fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
+    for number in 0..MOST {
+        let [gateway, _] = pair(number);
+        let range = Ipv4Net::new_assert(gateway, 31);
+        // What routes all link-local addresses somewhere means none in particular.
+        if routed_by_host(range, &routes).iter().any(|route| route.prefix_len() > 16) {
+            continue;
+        }
+        let name = format!("{OUTSIDE}{number}");
+        let peer = LinkMessageBuilder::<LinkUnspec>::new()
+            .name(INSIDE.to_owned())
+            .mtu(way.mtu)
+            .setns_by_fd(sandbox.as_fd().as_raw_fd());
+        let data = InfoData::Veth(InfoVeth::Peer(peer.build()));
+        let link = LinkVeth::new(&name, INSIDE).set_info_data(data).mtu(way.mtu).up().build();
+        match handle.link().add(link).execute().await {
+            Err(rtnetlink::Error::NetlinkError(message)) if -message.raw_code() == nix::libc::EEXIST => continue,
+            result => result.map_err(at("making the uplink"))?,
+        }
+        let index = index(&name)?;
+        let request = handle.address().add(index, IpAddr::V4(gateway), 31);
+        request.execute().await.map_err(at("the uplink's address on the host"))?;
+        note.link = name;
+        return Ok(number);
+    }
+    Err(NetworkError::new("making the uplink", format!("{MOST} clusters of this host have one already")))
+}
+
+fn index(name: &str) -> Result<u32, NetworkError> {
+    if_nametoindex(name).map_err(|errno| NetworkError::new("finding the uplink", errno))
+}
+
+fn sysctl(link: &str) -> PathBuf {
+    // In a path of sysctl a dot of a name is a dot.
+    format!("/proc/sys/net/ipv4/conf/{link}/forwarding").into()
+}
+
+fn forwards(link: &str) -> bool {
+    fs::read_to_string(sysctl(link)).is_ok_and(|text| text.trim() != "0")
+}
+
+/// Lets the host's links towards the outside, and the pair's own end, forward. Whether the host forwarded by itself.
+fn switch_on(root: &Root, way: &Way, note: &mut Note) -> Result<bool, NetworkError> {
+    let failed = |error: io::Error| NetworkError::new("letting the host forward", error);
+    let others = with_netlink(async |handle| Ok(peers(&handle, &note.link).await))?;
+    let by_others: Vec<&str> = others.iter().flat_map(|(_, alias)| noted_forwarding(alias)).collect();
+    let by_us = |link: &&String| !forwards(link) || by_others.contains(&link.as_str());
+    note.forwarding = way.links.iter().filter(by_us).cloned().collect();
+    // First the intention: whoever dies in between has noted too much rather than too little.
+    note.write(root).map_err(failed)?;
+    for link in note.forwarding.iter().chain([&note.link]).filter(|link| !forwards(link)) {
+        fs::write(sysctl(link), "1").map_err(failed)?;
+    }
+    Ok(note.forwarding.is_empty())
+}
+
+/// The host's ends of other clusters' pairs, with what is written on them.
+async fn peers(handle: &Handle, own: &str) -> Vec<(String, String)> {
+    let all: Vec<_> = handle.link().get().execute().try_collect().await.unwrap_or_default();
+    let named = all.into_iter().filter_map(|link| {
+        let name = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) if name.starts_with(OUTSIDE) && name != own => Some(name.clone()),
+            _ => None,
+        })?;
+        let alias = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::IfAlias(alias) => Some(alias.clone()),
+            _ => None,
+        });
+        Some((name, alias.unwrap_or_default()))
+    });
+    named.collect()
+}
+
+async fn label(handle: &Handle, note: &Note) -> Result<(), NetworkError> {
+    let link = LinkUnspec::new_with_index(index(&note.link)?).alias(note.alias()).build();
+    handle.link().set(link).execute().await.map_err(at("labelling the uplink"))
+}
+
+/// The sandbox's half.
+async fn inside(
+    handle: &Handle,
+    gateway: Ipv4Addr,
+    own: Ipv4Addr,
+    addresses: &AddressPlan,
+) -> Result<(), NetworkError> {
+    let (uplink, bridge) = (index(INSIDE)?, index(BRIDGE)?);
+    let request = handle.address().add(uplink, IpAddr::V4(own), 31);
+    request.execute().await.map_err(at("the uplink's address"))?;
+    let up = LinkUnspec::new_with_index(uplink).up().build();
+    handle.link().set(up).execute().await.map_err(at("the uplink"))?;
+    // What is the cluster's own and not there (a Service without pods, say) isn't looked for outside.
+    let (cidr, prefix) = (addresses.cidr.network(), addresses.cidr.prefix_len());
+    let own = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(cidr, prefix).output_interface(bridge);
+    handle.route().add(own.build()).execute().await.map_err(at("the cluster's own route"))?;
+    let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).output_interface(uplink);
+    handle.route().add(default.build()).execute().await.map_err(at("the uplink's route"))
+}
+
+/// Gives back what an uplink took of the host whose network namespace the calling thread is in; does nothing where that was
+/// done already, or never had to be.
+pub fn give_back(root: &Root) {
+    let _lock = lock();
+    let Some(note) = Note::read(root) else { return };
+    let result = with_netlink(async |handle| {
+        // Gone with the sandbox, or about to be; another cluster's may have the name by now.
+        let ours = peers(&handle, "").await.into_iter().any(|(name, alias)| {
+            name == note.link && (alias.is_empty() || alias.starts_with(&format!("{} ", note.token)))
+        });
+        if ours && let Ok(index) = if_nametoindex(&*note.link) {
+            handle.link().del(index).execute().await.map_err(at("removing the uplink"))?;
+        }
+        Ok(peers(&handle, "").await)
+    });
+    match result {
+        // The next cluster has noted it as well.
+        Ok(others) if others.is_empty() => {
+            for link in &note.forwarding {
+                // One that is gone needs nothing.
+                let _ = fs::write(sysctl(link), "0");
+            }
+        }
+        Ok(_) => {}
+        Err(error) => log::warn!("{error}"),
+    }
+    // What can't be removed is read again by the next who cleans up.
+    let _ = fs::remove_file(note_path(root));
+}
+
+/// One at a time in each network namespace: who takes and who gives back look at each other's links. Without a lock there would
+/// be an uplink as well, so it is no error that there is none.
+fn lock() -> Option<Flock<File>> {
+    Flock::lock(File::open("/proc/thread-self/ns/net").ok()?, FlockArg::LockExclusive).ok()
+}
+
+/// Does something with a netlink socket of the calling thread's namespace. Threads that do this have no runtime.
+fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, NetworkError>) -> Result<T, NetworkError> {
+    let failed = |error: io::Error| NetworkError::new("opening a netlink socket", error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(failed)?;
+        let connection = tokio::spawn(connection);
+        let result = work(handle).await;
+        connection.abort();
+        result
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_apart_and_within_one_range() {
+        assert_eq!(pair(0).map(|ip| ip.to_string()), ["169.254.77.0", "169.254.77.1"]);
+        assert_eq!(pair(MOST - 1).map(|ip| ip.to_string()), ["169.254.77.254", "169.254.77.255"]);
+    }
+
+    #[test]
+    fn what_is_written_on_a_link_is_read_again() {
+        let forwarding = vec!["eth0".to_owned(), "wlan0".to_owned()];
+        let note = Note { link: "kubernix-0".into(), token: "one 12".into(), forwarding };
+        assert_eq!(noted_forwarding(&note.alias()).collect::<Vec<_>>(), ["eth0", "wlan0"]);
+        assert_eq!(noted_forwarding("one 12 forwarding=").count(), 0);
+        assert_eq!(noted_forwarding("somebody's own").count(), 0);
+    }
+
+    #[test]
+    fn what_was_never_raised_needs_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        give_back(&Root::new(base.path(), "one"));
+    }
+}
