@@ -85,25 +85,36 @@ impl Snapshot {
         Self { things }
     }
 
-    /// What there is now that isn't a process or a cgroup: what a running cluster must leave alone.
+    /// What there is now that isn't a process, a cgroup or an uplink: what a running cluster must leave alone.
     pub fn outside() -> Self {
         let mut things = Self::host().things;
-        things.retain(|thing| !thing.starts_with("cgroup "));
+        let own = ["cgroup ", "link kubernix-", "rule kubernix-", "sysctl net/ipv4/conf/"];
+        things.retain(|thing| !own.iter().any(|own| thing.starts_with(own)));
         Self { things }
     }
 
     fn host() -> Self {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let links = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+        // By the calling thread's network namespace, which a file system may not be of.
+        let links = nix::net::if_::if_nameindex().expect("a list of links");
+        let links: Vec<String> = links.iter().map(|link| link.name().to_string_lossy().into_owned()).collect();
+        let forwarding: Vec<String> = links.iter().map(|link| format!("net/ipv4/conf/{link}/forwarding")).collect();
         let rules = run(program("nft").args(["--stateless", "list", "ruleset"])).ok().stdout;
-        let sysctl = |path: &&str| {
+        let sysctl = |path: &str| {
             let value = fs::read_to_string(format!("/proc/sys/{path}")).ok()?;
             Some(format!("sysctl {path} = {}", value.trim()))
         };
         let things = mounts.lines().map(|line| format!("mount {line}"));
-        let things = things.chain(links.map(|link| format!("link {}", link.file_name().to_string_lossy())));
-        let things = things.chain(rules.lines().map(|line| format!("rule {}", line.trim())));
-        let things = things.chain(SYSCTLS.iter().filter_map(sysctl));
+        let things = things.chain(links.iter().map(|link| format!("link {link}")));
+        let mut table = String::new();
+        let things = things.chain(rules.lines().map(|line| {
+            if let Some(begins) = line.strip_prefix("table ") {
+                table = begins.split_whitespace().nth(1).unwrap_or_default().to_owned();
+            }
+            format!("rule {table}: {}", line.trim())
+        }));
+        let sysctls = SYSCTLS.iter().copied().chain(forwarding.iter().map(String::as_str));
+        let things = things.chain(sysctls.filter_map(sysctl));
         Self { things: things.chain(cgroups()).collect() }
     }
 

@@ -1,12 +1,15 @@
 //! The image that the tests' pods are made of: a static busybox, in the archives that users have.
 
-use crate::command::{kubernix, program, run};
+use crate::command::{kubernix, program, run, run_for};
 use kubernix_host::images::ImageBuilder;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The image's name.
 pub const IMAGE: &str = "kubernix.local/test/busybox:1.0.0";
+/// How long a tool may take that is built for a test.
+const BUILD: Duration = Duration::from_secs(600);
 /// Programs that the tests call by name.
 const APPLETS: &[&str] = &["sh", "cat", "nc", "sleep", "tar", "ip", "ls", "nslookup"];
 
@@ -14,8 +17,8 @@ const APPLETS: &[&str] = &["sh", "cat", "nc", "sleep", "tar", "ip", "ls", "nsloo
 ///
 /// # Panics
 /// It can't be had.
-fn tool(name: &str) -> PathBuf {
-    let found = run(kubernix().args(["toolchain", "ensure", name, "--output", "json"])).ok();
+pub(crate) fn tool(name: &str) -> PathBuf {
+    let found = run_for(kubernix().args(["toolchain", "ensure", name, "--output", "json"]), BUILD).ok();
     let path = &found.json()["tools"][name]["path"];
     path.as_str().unwrap_or_else(|| panic!("no {name} in {}", found.stdout)).into()
 }

@@ -9,6 +9,7 @@ pub mod golden;
 mod host;
 mod image;
 mod listing;
+pub mod network;
 mod skip;
 mod wait;
 

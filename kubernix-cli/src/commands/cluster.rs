@@ -59,6 +59,9 @@ fn status(status: &Status) -> String {
         ("kubeconfig", status.kubeconfig.display().to_string()),
         ("root", status.root.display().to_string()),
     ];
+    if let Some(registry) = &status.registry {
+        head.push(("registry", registry.clone()));
+    }
     if let Some(kubernetes) = &status.kubernetes {
         head.extend(kubernetes.nodes.iter().map(|node| ("node", self::node(node))));
         let pods: Vec<String> = kubernetes.pods.iter().map(|(phase, count)| format!("{count} {phase}")).collect();

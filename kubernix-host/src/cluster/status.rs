@@ -7,6 +7,7 @@ use crate::engine::{InstanceState, Report};
 use crate::plugins::Source;
 use crate::root::{self, Root};
 use crate::sandbox::{BootFile, Ending, SandboxIds, lock};
+use kubernix_core::roles;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -78,6 +79,9 @@ pub struct Status {
     pub root: PathBuf,
     /// The API server's URL on this host; empty before the first boot.
     pub api: String,
+    /// The local registry on this host, and what names of its images begin with: `127.0.0.1:5000`; `None` where there is none.
+    #[serde(default)]
+    pub registry: Option<String>,
     /// The admin's kubeconfig.
     pub kubeconfig: PathBuf,
     /// Since when it runs, in seconds.
@@ -105,6 +109,7 @@ impl Cluster {
             state: seen(self.root(), ids),
             root: self.root().path().to_owned(),
             api: api_url(self.root()),
+            registry: registry(self.root()),
             kubeconfig: self.root().kubeconfig("admin"),
             uptime_s: None,
             kubernetes: None,
@@ -162,6 +167,12 @@ fn components(report: &Report, ids: SandboxIds) -> Vec<ComponentStatus> {
 
 fn api_url(root: &Root) -> String {
     BootFile::read(root).map(|boot| format!("https://127.0.0.1:{}", boot.api_port)).unwrap_or_default()
+}
+
+fn registry(root: &Root) -> Option<String> {
+    let boot = BootFile::read(root).ok()?;
+    let filled = boot.slots.get(roles::REGISTRY).is_some_and(|component| component != "none");
+    filled.then(|| format!("127.0.0.1:{}", boot.environment.registry_port))
 }
 
 /// One line of `kubernix list`.

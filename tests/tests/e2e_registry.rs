@@ -1,0 +1,56 @@
+//! The local registry: what the host pushes to 127.0.0.1:PORT runs under that name, and is there again after a stop.
+
+use kubernix_tests::network::push;
+use kubernix_tests::{Cluster, oci_archive, skip_if, unfit};
+use serde_json::json;
+
+fn pod(name: &str, image: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
+        "spec": { "terminationGracePeriodSeconds": 0, "containers": [{
+            "name": "main", "image": image, "imagePullPolicy": "Always", "command": ["sh", "-c", "sleep 3600"],
+        }]},
+    })
+}
+
+#[test]
+fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop() {
+    skip_if!(unfit());
+    let [cluster, other] = ["reg", "reg-other"].map(Cluster::new);
+    let up = ["--set", "registry=registry", "--uplink", "none"];
+    cluster.up(&up).ok();
+    other.up(&up).ok();
+    let name = |cluster: &Cluster| {
+        let status = cluster.running();
+        status["registry"].as_str().unwrap_or_else(|| panic!("no registry in {status}")).to_owned()
+    };
+    let address = name(&cluster);
+    assert_ne!(name(&other), address, "each has a port of its own");
+    other.run(&["down"]).ok();
+    let hosting = cluster.get(&["configmap", "local-registry-hosting", "--namespace", "kube-public"]);
+    let said = hosting["data"]["localRegistryHosting.v1"].as_str().unwrap_or_default();
+    assert!(said.contains(&format!("host: \"{address}\"")), "{hosting}");
+
+    let image = format!("{address}/team/busybox:1");
+    push(&oci_archive(cluster.base()), &image);
+    cluster.apply(&pod("first", &image));
+    cluster.ready_pod("first");
+    cluster.run(&["stop"]).ok();
+    // Nothing is said again: what it was booted with is what it is.
+    cluster.up(&[]).ok();
+    assert_eq!(name(&cluster), address);
+    cluster.apply(&pod("second", &image));
+    cluster.ready_pod("second");
+}
+
+#[test]
+fn a_cluster_that_wants_no_registry_has_none() {
+    skip_if!(unfit());
+    let plain = Cluster::new("no-reg");
+    let plan = plain.json(&["plan"]);
+    let instances = plan["instances"].as_array().expect("instances");
+    assert!(!instances.iter().any(|instance| instance["component"] == "registry"), "{plan}");
+    let asked = plain.json(&["plan", "--set", "registry=registry", "--registry-port", "5777"]);
+    let text = asked.to_string();
+    assert!(text.contains("prefix = \\\"127.0.0.1:5777\\\"") && text.contains("location = \\\"10.10.192.1:5000\\\""), "{text}");
+}

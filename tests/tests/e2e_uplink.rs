@@ -1,0 +1,163 @@
+//! The way out of a cluster: pulls by name, resolvers and proxies of the host, what is said where there is no way, and a host
+//! that is afterwards as it was. All of it between namespaces of the test's own.
+
+use kubernix_tests::network::{NAME, OUTSIDE, World};
+use kubernix_tests::{Cluster, Process, Snapshot, for_none, oci_archive, processes_of, program, run, skip_if, unfit_for_mounts, until};
+use nix::sys::signal::{Signal, kill};
+use serde_json::json;
+use std::time::Duration;
+
+/// How long what has to vanish may take.
+const GONE: Duration = Duration::from_secs(10);
+/// How long the kubelet may take to say what became of a pull.
+const SAID: Duration = Duration::from_secs(60);
+
+/// What `up` needs to know to pull from a registry without TLS.
+fn plain_registry() -> String {
+    format!("registry.mirrors.{NAME}:5000=http://{NAME}:5000")
+}
+
+/// Waits until the host is as it was and these processes are gone.
+#[track_caller]
+fn nothing_remains(cluster: &Cluster, before: &Snapshot, processes: &[Process]) {
+    for_none("end of all that a cluster was", GONE, || {
+        let alive = processes.iter().filter(|process| process.is_alive()).map(|process| process.command.clone());
+        alive.chain(before.changes(&Snapshot::take(&cluster.name, cluster.base()))).collect()
+    });
+}
+
+fn pod(name: &str, image: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
+        "spec": { "terminationGracePeriodSeconds": 0, "containers": [{
+            "name": "main", "image": image, "imagePullPolicy": "Always", "command": ["sh", "-c", "sleep 3600"],
+        }]},
+    })
+}
+
+/// What the kubelet said of a pod's pull that failed.
+#[track_caller]
+fn failed_pull(cluster: &Cluster, image: &str) -> String {
+    cluster.apply(&pod("pulls", image));
+    until("word about a pull", SAID, || {
+        let events = cluster.get(&["events", "--field-selector=involvedObject.name=pulls,reason=Failed"]);
+        let all: Vec<&str> = events["items"].as_array().into_iter().flatten().filter_map(|e| e["message"].as_str()).collect();
+        all.iter().find(|said| said.contains("Failed to pull")).map(ToString::to_string).ok_or(all.join("\n"))
+    })
+}
+
+#[test]
+fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains() {
+    skip_if!(unfit_for_mounts());
+    let world = World::new(&format!("nameserver {OUTSIDE}\n"), true);
+    let _registry = world.registry();
+    world.resolver(OUTSIDE);
+    let cluster = Cluster::new("pull");
+    world.push(&oci_archive(cluster.base()), &format!("{OUTSIDE}:5000/team/busybox:1"));
+    let mirror = plain_registry();
+    let up = ["--set", &mirror];
+    world.in_host(|| {
+        let before = Snapshot::take(&cluster.name, cluster.base());
+        cluster.up(&up).ok();
+        cluster.apply(&pod("pulls", &format!("{NAME}:5000/team/busybox:1")));
+        cluster.ready_pod("pulls");
+        // Who was asked before can't be asked again: the pod's own name resolution is the host's as well.
+        let found = cluster.kubectl(&["exec", "pulls", "--", "cat", "/etc/resolv.conf"]).ok();
+        assert!(found.stdout.contains(&format!("nameserver {OUTSIDE}")), "{found:?}");
+        let during = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+        for wanted in ["new: link kubernix-0", "masquerade", "new: sysctl net/ipv4/conf/eth0/forwarding = 1"] {
+            assert!(during.iter().any(|change| change.contains(wanted)), "no {wanted} in {during:#?}");
+        }
+        let unchanged = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+        assert!(!unchanged.iter().any(|change| change.contains("net/ipv4/ip_forward")), "{unchanged:#?}");
+
+        for carrier in [0, 1] {
+            let (keeper, init) = cluster.carriers();
+            let all = processes_of(keeper.as_raw(), init.as_raw());
+            kill([keeper, init][carrier], Signal::SIGKILL).expect("it is there");
+            nothing_remains(&cluster, &before, &all);
+            cluster.up(&[]).ok();
+        }
+        // In order: the command returns when nothing is left.
+        cluster.run(&["stop"]).ok();
+        assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new());
+        cluster.up(&[]).ok();
+        cluster.run(&["down"]).ok();
+        assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back() {
+    skip_if!(unfit_for_mounts());
+    let world = World::new("", true);
+    let _registry = world.registry();
+    let [one, other] = ["way-one", "way-other"].map(Cluster::new);
+    let reaches = |cluster: &Cluster| {
+        let url = format!("docker://{OUTSIDE}:5000/none");
+        let tried = cluster.run(&["enter", "--", "skopeo", "list-tags", "--tls-verify=false", &url]);
+        // Who answers has been reached: there is no such repository.
+        assert!(tried.stderr.contains("404 (Not Found)"), "{tried:?}");
+    };
+    world.in_host(|| {
+        let before = Snapshot::take(&one.name, one.base());
+        // A firewall as docker has one: the cluster says what to do about it, and boots.
+        run(program("nft").args(["add", "table", "ip", "filter"])).ok();
+        let closed = "{ type filter hook forward priority 0; policy drop; }";
+        run(program("nft").args(["add", "chain", "ip", "filter", "FORWARD", closed])).ok();
+        one.up(&[]).ok().says(&["firewall drops", "FORWARD of table filter", "DOCKER-USER -i kubernix-0"]);
+        run(program("nft").args(["delete", "table", "ip", "filter"])).ok();
+        other.up(&[]).ok();
+        reaches(&one);
+        reaches(&other);
+        one.run(&["down"]).ok();
+        reaches(&other);
+        // The last one may have been ended by nobody who could clean up: whoever looks next does.
+        let (keeper, init) = other.carriers();
+        for pid in [keeper, init] {
+            kill(pid, Signal::SIGSTOP).expect("it is there");
+        }
+        for pid in [keeper, init] {
+            kill(pid, Signal::SIGKILL).expect("it is there");
+        }
+        other.run(&["down"]).ok();
+        for_none("end of all that clusters were", GONE, || before.changes(&Snapshot::take(&one.name, one.base())));
+    });
+}
+
+#[test]
+fn without_a_network_a_pull_fails_at_once_and_says_so() {
+    skip_if!(unfit_for_mounts());
+    let world = World::new(&format!("nameserver {OUTSIDE}\n"), false);
+    let cluster = Cluster::new("alone");
+    world.in_host(|| {
+        let before = Snapshot::take(&cluster.name, cluster.base());
+        cluster.up(&[]).ok();
+        let said = failed_pull(&cluster, "nginx:1.27");
+        assert!(said.contains("this cluster has no network: load the image with `kubernix image load`"), "{said}");
+        let during = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+        assert!(!during.iter().any(|change| change.contains("link ") || change.contains("rule ")), "{during:#?}");
+    });
+}
+
+#[test]
+fn what_listens_on_the_hosts_loopback_is_carried_in() {
+    skip_if!(unfit_for_mounts());
+    let loopback = "127.0.0.53".parse().expect("an address");
+    let world = World::new("nameserver 127.0.0.53\noptions edns0\n", true);
+    let _registry = world.registry();
+    world.resolver(loopback);
+    let proxy = world.proxy("told by the proxy");
+    let cluster = Cluster::new("carried");
+    world.push(&oci_archive(cluster.base()), &format!("{OUTSIDE}:5000/team/busybox:1"));
+    world.in_host(|| {
+        let mut up = cluster.command(&["up", "--set", &plain_registry()]);
+        up.env("https_proxy", format!("http://me:secret@127.0.0.1:{proxy}")).env("NO_PROXY", NAME);
+        run(&mut up).ok();
+        let said = failed_pull(&cluster, "quay.example/nginx:1.27");
+        assert!(said.contains("told by the proxy"), "{said}");
+        // The exception holds, and its name is resolved by who listens on the host alone.
+        cluster.apply(&pod("direct", &format!("{NAME}:5000/team/busybox:1")));
+        cluster.ready_pod("direct");
+    });
+}
