@@ -145,8 +145,6 @@ pub mod facts {
     pub const CPUS: &str = "cpus";
     /// `true` where pods reach other networks, else `false`.
     pub const UPLINK: &str = "network.uplink";
-    /// `true` where the host file `resolv.conf` names a server, which resolves names from outside, else `false`.
-    pub const RESOLVER: &str = "dns.resolver";
     /// Registries that others are asked for, one a line; see [`Context::registries`](crate::Context::registries).
     pub const REGISTRIES: &str = "registries";
 }

@@ -17,7 +17,7 @@ fn pod(name: &str, image: &str) -> serde_json::Value {
 fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop() {
     skip_if!(unfit());
     let [cluster, other] = ["reg", "reg-other"].map(Cluster::new);
-    let up = ["--set", "registry=registry", "--uplink", "none"];
+    let up = ["--addons", "registry", "--uplink", "none"];
     cluster.up(&up).ok();
     other.up(&up).ok();
     let name = |cluster: &Cluster| {
@@ -50,7 +50,7 @@ fn a_cluster_that_wants_no_registry_has_none() {
     let plan = plain.json(&["plan"]);
     let instances = plan["instances"].as_array().expect("instances");
     assert!(!instances.iter().any(|instance| instance["component"] == "registry"), "{plan}");
-    let asked = plain.json(&["plan", "--set", "registry=registry", "--registry-port", "5777"]);
+    let asked = plain.json(&["plan", "--addons", "registry", "--registry-port", "5777"]);
     let text = asked.to_string();
     assert!(text.contains("prefix = \\\"127.0.0.1:5777\\\"") && text.contains("location = \\\"10.10.192.1:5000\\\""), "{text}");
 }

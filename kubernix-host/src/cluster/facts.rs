@@ -44,7 +44,7 @@ fn facts(
         (facts::ROOTLESS.to_owned(), "false".to_owned()),
         (facts::CPUS.to_owned(), cpus.to_string()),
         (facts::UPLINK.to_owned(), uplink.to_string()),
-        (facts::RESOLVER.to_owned(), resolver.to_string()),
+        (facts::DNS_RESOLVER.to_owned(), resolver.to_string()),
     ])
 }
 
