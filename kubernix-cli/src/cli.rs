@@ -5,10 +5,10 @@ use crate::exit::Exit;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
+use kubernix_host::network::UplinkMode;
 use kubernix_host::network::plan::parse_cidr;
 use kubernix_host::spec::{WaitFor, parse_name};
 use std::ffi::OsString;
-use kubernix_host::network::UplinkMode;
 use std::path::PathBuf;
 
 /// Real Kubernetes clusters out of plain processes, in seconds.

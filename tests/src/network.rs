@@ -186,7 +186,8 @@ fn ip(command: &str) {
 
 /// The answer to a query: the address for the name's A, nothing for anything else of it, and NXDOMAIN for other names.
 fn answer(query: &[u8]) -> Vec<u8> {
-    let wire: Vec<u8> = NAME.split('.').flat_map(|label| [&[label.len() as u8][..], label.as_bytes()].concat()).collect();
+    let wire: Vec<u8> =
+        NAME.split('.').flat_map(|label| [&[label.len() as u8][..], label.as_bytes()].concat()).collect();
     let question = &query[12..];
     let known = question.len() > wire.len() && question[..wire.len()].eq_ignore_ascii_case(&wire);
     let end = question.iter().position(|byte| *byte == 0).map_or(question.len(), |zero| (zero + 5).min(question.len()));

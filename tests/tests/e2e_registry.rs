@@ -52,5 +52,8 @@ fn a_cluster_that_wants_no_registry_has_none() {
     assert!(!instances.iter().any(|instance| instance["component"] == "registry"), "{plan}");
     let asked = plain.json(&["plan", "--addons", "registry", "--registry-port", "5777"]);
     let text = asked.to_string();
-    assert!(text.contains("prefix = \\\"127.0.0.1:5777\\\"") && text.contains("location = \\\"10.10.192.1:5000\\\""), "{text}");
+    assert!(
+        text.contains("prefix = \\\"127.0.0.1:5777\\\"") && text.contains("location = \\\"10.10.192.1:5000\\\""),
+        "{text}"
+    );
 }

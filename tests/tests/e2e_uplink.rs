@@ -2,7 +2,9 @@
 //! that is afterwards as it was. All of it between namespaces of the test's own.
 
 use kubernix_tests::network::{NAME, OUTSIDE, World};
-use kubernix_tests::{Cluster, Process, Snapshot, for_none, oci_archive, processes_of, program, run, skip_if, unfit_for_mounts, until};
+use kubernix_tests::{
+    Cluster, Process, Snapshot, for_none, oci_archive, processes_of, program, run, skip_if, unfit_for_mounts, until,
+};
 use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 use std::time::Duration;
@@ -41,7 +43,8 @@ fn failed_pull(cluster: &Cluster, image: &str) -> String {
     cluster.apply(&pod("pulls", image));
     until("word about a pull", SAID, || {
         let events = cluster.get(&["events", "--field-selector=involvedObject.name=pulls,reason=Failed"]);
-        let all: Vec<&str> = events["items"].as_array().into_iter().flatten().filter_map(|e| e["message"].as_str()).collect();
+        let all: Vec<&str> =
+            events["items"].as_array().into_iter().flatten().filter_map(|e| e["message"].as_str()).collect();
         all.iter().find(|said| said.contains("Failed to pull")).map(ToString::to_string).ok_or(all.join("\n"))
     })
 }

@@ -5,7 +5,8 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, quote, roles,
+    Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, quote,
+    roles,
 };
 
 /// Levels that Distribution's log has.
@@ -144,7 +145,9 @@ mod tests {
         let ctx = FakeContext::new().address("registry", "10.7.0.1:5000").root("/r");
         let plan = assert_pure(&Registry::component(), &ctx);
         let config = file(&plan, "/r/control/registry/config.yml");
-        for wanted in ["addr: \"10.7.0.1:5000\"", "rootdirectory: \"/r/control/registry/data\"", "delete:\n    enabled: true"] {
+        for wanted in
+            ["addr: \"10.7.0.1:5000\"", "rootdirectory: \"/r/control/registry/data\"", "delete:\n    enabled: true"]
+        {
             assert!(config.contains(wanted), "{wanted} is not in {config}");
         }
         assert_eq!(plan.provides[0].url, "http://10.7.0.1:5000");

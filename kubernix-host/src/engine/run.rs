@@ -125,7 +125,8 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
     let reaper = Reaper::default();
     tokio::task::spawn_local(reaper.clone().run());
     let (hooks, asked) = mpsc::unbounded_channel();
-    let cluster = assemble(inside, &components, watched.clone(), reaper, hooks, proxies).map_err(|error| text(&error))?;
+    let cluster =
+        assemble(inside, &components, watched.clone(), reaper, hooks, proxies).map_err(|error| text(&error))?;
     tokio::task::spawn_local(cluster.clone().serve_hooks(asked));
     watched.emit(Event::Ready { instance: SANDBOX.into() });
     forward_api(inside, &cluster).map_err(|error| text(&error))?;

@@ -105,8 +105,11 @@ fn way(mode: UplinkMode, routes: &str, mtu: impl Fn(&str) -> Option<u32>) -> Opt
         return None;
     }
     let own = super::uplink::OUTSIDE;
-    let links: BTreeSet<String> =
-        lines.into_iter().filter(|(is_default, link)| (*is_default || !has_default) && !link.starts_with(own)).map(|(_, link)| link).collect();
+    let links: BTreeSet<String> = lines
+        .into_iter()
+        .filter(|(is_default, link)| (*is_default || !has_default) && !link.starts_with(own))
+        .map(|(_, link)| link)
+        .collect();
     let mtu = links.iter().filter_map(|link| mtu(link)).min().unwrap_or(USUAL_MTU);
     Some(Way { mtu, links: links.into_iter().collect() })
 }

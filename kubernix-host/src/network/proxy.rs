@@ -148,7 +148,16 @@ fn on_loopback(url: &str) -> Option<(std::ops::Range<usize>, SocketAddr)> {
     // An IPv6 address stands in brackets, which have colons.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
-        _ => (authority, if scheme == "https" { 443 } else if scheme.starts_with("socks5") { 1080 } else { 80 }),
+        _ => (
+            authority,
+            if scheme == "https" {
+                443
+            } else if scheme.starts_with("socks5") {
+                1080
+            } else {
+                80
+            },
+        ),
     };
     let ip = match host.trim_matches(['[', ']']) {
         "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -157,12 +157,7 @@ fn blocked(chain: &str, link: &str) -> String {
 }
 
 /// Makes the pair under the first free number; the name is the reservation.
-async fn pair_of_links(
-    handle: &Handle,
-    sandbox: &HostNet,
-    way: &Way,
-    note: &mut Note,
-) -> Result<u8, NetworkError> {
+async fn pair_of_links(handle: &Handle, sandbox: &HostNet, way: &Way, note: &mut Note) -> Result<u8, NetworkError> {
     let routes = fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
     for number in 0..MOST {
         let [gateway, _] = pair(number);

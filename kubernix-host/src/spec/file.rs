@@ -109,7 +109,9 @@ impl Reader<'_> {
         for (name, value) in self.table(REGISTRY, value)? {
             if name.get_ref() != MIRRORS {
                 let known = nearest(name.get_ref(), [MIRRORS]);
-                return Err(self.error(&name.span(), format!("unknown key `{}` of `{REGISTRY}`{known}", name.get_ref())));
+                return Err(
+                    self.error(&name.span(), format!("unknown key `{}` of `{REGISTRY}`{known}", name.get_ref()))
+                );
             }
             for (prefix, urls) in self.table(&format!("{REGISTRY}.{MIRRORS}"), value)? {
                 let key = Key::Mirrors(prefix.get_ref().to_string());

@@ -7,8 +7,8 @@ use super::{
 };
 use super::{file, value};
 use crate::call::Call;
-use crate::network::{AddressPlan, UplinkMode};
 use crate::network::plan::parse_cidr;
+use crate::network::{AddressPlan, UplinkMode};
 use crate::root::{self, Root, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -333,10 +333,19 @@ fn what_is_no_mirror_and_no_registry_is_named() {
     assert!(refused("docker.io=https://a b\"").contains("`b\"` is not a URL"));
     assert!(refused("docker.io=").contains("there is no mirror"));
     for registry in ["docker", "docker.io/", "docker.io:port", "a b.example", ""] {
-        assert!(refused(&format!("{registry}=https://a")).contains(&format!("`{registry}` is not a registry")), "{registry}");
+        assert!(
+            refused(&format!("{registry}=https://a")).contains(&format!("`{registry}` is not a registry")),
+            "{registry}"
+        );
     }
-    assert!(toml_error("[registry.mirrors]\n\"docker.io\" = 3").contains(":2:15: `registry.mirrors.docker.io` must be a list"));
-    assert!(toml_error("[registry]\nmirror = 3").contains(":2:1: unknown key `mirror` of `registry`, did you mean `mirrors`?"));
+    assert!(
+        toml_error("[registry.mirrors]\n\"docker.io\" = 3")
+            .contains(":2:15: `registry.mirrors.docker.io` must be a list")
+    );
+    assert!(
+        toml_error("[registry]\nmirror = 3")
+            .contains(":2:1: unknown key `mirror` of `registry`, did you mean `mirrors`?")
+    );
     assert_eq!(env_error("KUBERNIX_UPLINK", "no"), "KUBERNIX_UPLINK: `no` is none of auto, always and none");
 }
 

@@ -75,7 +75,9 @@ fn mirror(url: &str) -> Result<String, String> {
     match parse_registry(rest.trim_end_matches('/')) {
         Ok(place) => Ok(format!("{scheme}://{place}")),
         // Inside of a site, hosts have short names as well.
-        Err(_) if parse_registry(&rest.trim_end_matches('/').replacen('/', ".x/", 1)).is_ok() => Ok(url.trim_end_matches('/').into()),
+        Err(_) if parse_registry(&rest.trim_end_matches('/').replacen('/', ".x/", 1)).is_ok() => {
+            Ok(url.trim_end_matches('/').into())
+        }
         Err(_) => refused("doesn't name a host, as https://mirror.example does"),
     }
 }
