@@ -45,6 +45,20 @@ impl Finding {
     }
 }
 
+/// How an entry of [`Component::binaries`] that [`chosen_by`] made begins and ends.
+const CHOSEN: (&str, &str) = ("{{parameter.", "}}");
+
+/// The entry of [`Component::binaries`] for a binary that the value of a parameter chooses: the name of a tool, or an absolute
+/// path. Only what is chosen is looked for, and held against the versions of the tool that it is, or is called like.
+pub fn chosen_by(parameter: &str) -> String {
+    [CHOSEN.0, parameter, CHOSEN.1].concat()
+}
+
+/// The parameter that chooses this entry of [`Component::binaries`]; `None` where it is the name of a tool.
+pub fn chooser(binary: &str) -> Option<&str> {
+    binary.strip_prefix(CHOSEN.0)?.strip_suffix(CHOSEN.1)
+}
+
 /// One part of a cluster. A pure function of its context: the same context gives the same plan.
 ///
 /// Every method may be called more than once and from any thread; a panic is caught at the boundary and becomes an
@@ -74,7 +88,8 @@ pub trait Component: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The binaries it runs, by toolchain name, its own program first. Only these are in [`Context::executable`].
+    /// The binaries it runs, by toolchain name or [`chosen_by`] a parameter, its own program first. Only these are in
+    /// [`Context::executable`], under the same name.
     fn binaries(&self) -> Vec<String> {
         Vec::new()
     }

@@ -47,7 +47,7 @@ mod text;
 mod types;
 
 pub use abi_stable;
-pub use component::{Component, Finding, Parameter};
+pub use component::{Component, Finding, Parameter, chooser, chosen_by};
 pub use context::{Context, Identity, Node, Output};
 pub use endpoint::{MAX_SOCKET_PATH, UnixSocket};
 pub use error::{Error, ErrorKind, Result};

@@ -97,7 +97,7 @@ open_set! {
 pub mod roles {
     /// The cluster's namespaces, network and cgroups. Provided by the host; to require it is to start at once.
     pub const SANDBOX: &str = "sandbox";
-    /// An etcd v3 API. Endpoint: `https://IP:PORT`.
+    /// An etcd v3 API. Endpoint: `https://IP:PORT`, or `unix://PATH` of a socket that nobody else may open.
     pub const DATASTORE: &str = "datastore";
     /// The Kubernetes API listens: TLS is answered, `/readyz` may still say no. Endpoint: `https://IP:PORT`.
     pub const APISERVER_PORT: &str = "apiserver-port";

@@ -4,8 +4,9 @@ use crate::FakeContext;
 use kubernix_core::Error;
 use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult, Description};
 use kubernix_core::abi_stable::std_types::{ROption, RResult, RStr, RString};
-use kubernix_core::{Command, Scope};
+use kubernix_core::{Command, Scope, chooser};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// A [`FakeContext`] narrowed to what a component declared.
 pub(crate) struct Scoped<'a> {
@@ -27,6 +28,12 @@ impl<'a> Scoped<'a> {
             required: said.requires.into_iter().map(|requirement| requirement.role.to_string()).collect(),
             parameters: said.parameters.into_iter().map(|p| (p.name, p.default)).collect(),
         }
+    }
+
+    /// The value of a declared parameter.
+    fn value(&self, parameter: &str) -> Option<&str> {
+        let default = self.parameters.get(parameter)?;
+        Some(self.fake.parameters.get(parameter).unwrap_or(default))
     }
 
     fn node_dir(&self) -> String {
@@ -97,8 +104,14 @@ impl AbiContext for Scoped<'_> {
     }
 
     fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
-        let path = || format!("{}/{name}", self.fake.binaries).into();
-        found(self.binaries.contains(name.as_str()).then(path), "executable", name.as_str())
+        // An absolute path is joined as it is.
+        let path = |tool: &str| Path::new(&self.fake.binaries).join(tool).to_string_lossy().into_owned().into();
+        let tool = match chooser(name.as_str()) {
+            Some(parameter) => self.value(parameter),
+            None => Some(name.as_str()),
+        };
+        let tool = tool.filter(|_| self.binaries.contains(name.as_str()));
+        found(tool.map(path), "executable", name.as_str())
     }
 
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {
@@ -111,9 +124,7 @@ impl AbiContext for Scoped<'_> {
     }
 
     fn parameter(&self, name: RStr<'_>) -> AbiResult<RString> {
-        let default = self.parameters.get(name.as_str());
-        let value = default.map(|default| self.fake.parameters.get(name.as_str()).unwrap_or(default));
-        found(value.map(|value| value.as_str().into()), "parameter", name.as_str())
+        found(self.value(name.as_str()).map(RString::from), "parameter", name.as_str())
     }
 
     fn fact(&self, name: RStr<'_>) -> ROption<RString> {

@@ -11,7 +11,7 @@ mod runtime;
 use kubernix_core::abi::Handle;
 use kubernix_core::{
     Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
-    Role, Scope, UnixSocket, roles,
+    Role, Scope, UnixSocket, chosen_by, roles,
 };
 use layout::Layout;
 
@@ -55,15 +55,14 @@ impl Component for Crio {
     }
 
     fn binaries(&self) -> Vec<String> {
-        let names =
-            ["crio", "conmon", "pinns", "runc", "crictl", "skopeo", "bridge", "host-local", "loopback", "kubernix"];
-        names.map(String::from).into()
+        let names = ["crio", "conmon", "pinns", "crictl", "skopeo", "bridge", "host-local", "loopback", "kubernix"];
+        names.map(String::from).into_iter().chain([chosen_by(runtime::PARAMETER)]).collect()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
             Parameter::new("log-level", "info", "trace, debug, info, warn, error, fatal or panic"),
-            Parameter::new("runtime", "", "absolute path of another OCI runtime than runc, such as crun"),
+            Parameter::new(runtime::PARAMETER, "runc", "the OCI runtime: runc, crun, or an absolute path"),
             Parameter::new("storage-driver", "auto", "overlay or vfs; auto: overlay where it can be mounted"),
             Parameter::new("stop-timeout", "5", "seconds that pods have to end when the cluster stops, 1 to 50"),
         ]

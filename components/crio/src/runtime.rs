@@ -1,7 +1,10 @@
 //! Which OCI runtime CRI-O calls, and through what. It must not know CRI-O's configuration.
 
 use crate::layout::Layout;
-use kubernix_core::{Context, Error, Result, facts, shell_quote};
+use kubernix_core::{Context, Error, Result, chosen_by, facts, shell_quote};
+
+/// The parameter that chooses it.
+pub(crate) const PARAMETER: &str = "runtime";
 
 /// The OCI runtime that CRI-O calls: its name, and the path.
 pub(crate) fn runtime(ctx: &Context<'_>, layout: &Layout) -> Result<(String, String)> {
@@ -15,14 +18,7 @@ pub(crate) fn runtime(ctx: &Context<'_>, layout: &Layout) -> Result<(String, Str
 }
 
 fn program(ctx: &Context<'_>) -> Result<String> {
-    let chosen = ctx.parameter("runtime")?;
-    if chosen.is_empty() {
-        return ctx.executable("runc");
-    }
-    if !chosen.starts_with('/') {
-        return Err(Error::invalid(format!("parameter `runtime` is `{chosen}`, which is not an absolute path")));
-    }
-    Ok(chosen)
+    ctx.executable(&chosen_by(PARAMETER))
 }
 
 /// Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods that ask for it (Guaranteed ones, system-critical

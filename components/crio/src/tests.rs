@@ -107,6 +107,8 @@ fn the_runtime_is_called_directly_where_the_kernel_lets_it() {
     let plan = assert_pure(&Crio::component(), &FakeContext::new());
     assert_has(file(&plan, "crio.conf"), &["default_runtime = \"runc\"", "runtime_path = \"/opt/bin/runc\""]);
     assert!(!plan.files.iter().any(|file| file.path.ends_with("/oci-runtime")));
+    let other = conf(&FakeContext::new().parameter("runtime", "crun"));
+    assert_has(&other, &["default_runtime = \"crun\"", "runtime_path = \"/opt/bin/crun\""]);
 }
 
 #[test]
@@ -127,7 +129,7 @@ fn parameters_reach_the_configuration_and_wrong_ones_are_named() {
     for (name, value, wanted) in [
         ("log-level", "loud", "`log-level` is `loud`: use one of trace, debug"),
         ("storage-driver", "zfs", "`storage-driver` is `zfs`"),
-        ("runtime", "crun", "`runtime` is `crun`, which is not an absolute path"),
+        ("runtime", "/x/a b", "OCI runtime `/x/a b` has a file name"),
         ("stop-timeout", "0", "`stop-timeout` is 0: use 1 to 50"),
         ("stop-timeout", "soon", "`stop-timeout` is `soon`"),
     ] {

@@ -2,7 +2,7 @@
 
 use super::host_side::{with_context, with_planner};
 use super::{AbiContext, AbiPlanner, ComponentBox, adapter};
-use crate::{Command, Component, Error, Finding, Parameter, Phase, Requirement, Result, Role, Scope, is_name};
+use crate::{Command, Component, Error, Finding, Parameter, Phase, Requirement, Result, Role, Scope, chooser, is_name};
 
 /// What a component says of itself, checked: see [`Component`] for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +122,10 @@ impl Description {
         let parameters = || self.parameters.iter().map(|p| p.name.as_str());
         parameters().try_for_each(|name| label("a parameter", name))?;
         once("parameter", parameters())?;
+        let unknown = |name: &&str| !parameters().any(|declared| declared == *name);
+        if let Some(name) = self.binaries.iter().filter_map(|binary| chooser(binary)).find(unknown) {
+            return Err(Error::invalid(format!("a binary is chosen by parameter `{name}`, which it doesn't declare")));
+        }
         let own = self.requires.iter().find(|required| self.provides.contains(&required.role));
         match own {
             Some(own) => Err(Error::invalid(format!("it requires role `{}`, which it provides itself", own.role))),

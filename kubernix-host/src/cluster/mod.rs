@@ -42,7 +42,7 @@ pub struct Host {
 impl Host {
     /// What there is to be set.
     pub fn catalogue(&self) -> Catalogue {
-        graph::catalogue(&self.registry.components)
+        graph::catalogue(&self.registry.components, self.registry.table.tool.keys().cloned().collect())
     }
 
     /// The cluster of these settings, as a user names it.

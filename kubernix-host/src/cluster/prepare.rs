@@ -54,11 +54,13 @@ fn nodes() -> Vec<NodeSpec> {
     vec![NodeSpec { name: "node-0".into(), index: 0 }]
 }
 
-/// The toolchain's names of all that this cluster runs.
+/// The toolchain's names of all that this cluster runs, and the paths that parameters choose.
 pub(super) fn binaries(host: &Host, settings: &Settings) -> Result<Vec<String>, HostError> {
     let used = graph::used(&host.registry.components, &host.slots(settings)?)?;
-    let named = used.into_iter().flat_map(|component| component.description.binaries.iter().cloned());
-    let all: BTreeSet<String> = named.chain(FOR_USERS.iter().map(|name| (*name).to_owned())).collect();
+    let mut all: BTreeSet<String> = FOR_USERS.iter().map(|name| (*name).to_owned()).collect();
+    for component in used {
+        all.extend(graph::binaries(component, &settings.components)?.into_values());
+    }
     Ok(all.into_iter().filter(|name| name != OWN).collect())
 }
 

@@ -113,13 +113,16 @@ impl Client {
             .collect())
     }
 
-    /// All images.
+    /// All images, by name.
     ///
     /// # Errors
     /// The call failed.
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         let answer: ListImagesResponse = self.call("ListImages", LIST_IMAGES, ListImagesRequest {}).await?;
-        Ok(answer.images.into_iter().map(Image::from).collect())
+        let mut images: Vec<Image> = answer.images.into_iter().map(Image::from).collect();
+        // Some runtimes list them in another order each time.
+        images.sort_by(|one, other| (&one.names, &one.id).cmp(&(&other.names, &other.id)));
+        Ok(images)
     }
 
     /// Whether the runtime holds an image of this reference, found as a pod's would be.

@@ -17,7 +17,8 @@ pub struct InstanceContext {
     pub(super) environment: Arc<Environment>,
     pub(super) component: String,
     pub(super) node: Option<String>,
-    pub(super) binaries: Vec<String>,
+    /// What the toolchain knows each declared binary as.
+    pub(super) binaries: BTreeMap<String, String>,
     /// Text of every declared parameter.
     pub(super) parameters: BTreeMap<String, String>,
     /// URLs of the roles that it requires.
@@ -119,8 +120,8 @@ impl AbiContext for InstanceContext {
     }
 
     fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
-        let named = self.binaries.iter().any(|binary| *binary == name.as_str());
-        let found = self.environment.binaries.get(name.as_str()).filter(|_| named);
+        let tool = self.binaries.get(name.as_str());
+        let found = tool.and_then(|tool| self.environment.binaries.get(tool));
         self.look_up("binary", name, found.map(|path| path.to_string_lossy()))
     }
 

@@ -3,6 +3,7 @@
 //!
 //! This module plans; it must not start, write or touch anything: the same input gives the same graph.
 
+mod binaries;
 mod context;
 mod environment;
 mod error;
@@ -10,6 +11,7 @@ mod order;
 mod planner;
 mod slots;
 
+pub use binaries::binaries;
 pub use context::{HookRunner, InstanceContext};
 pub use environment::{Environment, NodeSpec};
 pub use error::GraphError;

@@ -1,8 +1,9 @@
 //! Asks a component for its plan, and holds the plan against what it may say.
 
+use super::binaries::{binaries, parameters};
 use super::order::Draft;
 use super::{Environment, GraphError, Instance, InstanceContext, RoleAt};
-use crate::plugins::{Components, Registered};
+use crate::plugins::Components;
 use kubernix_core::{Error, Plan, Role};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,8 +23,8 @@ pub(super) fn plan(
         environment: environment.clone(),
         component: draft.component.clone(),
         node: node.clone(),
-        binaries: component.description.binaries.clone(),
-        parameters: parameters(component, environment),
+        binaries: binaries(component, &environment.parameters)?,
+        parameters: parameters(component, &environment.parameters),
         endpoints: (draft.needs.iter())
             .filter_map(|need| Some((need.at.role.to_string(), endpoints.get(&need.at)?.clone())))
             .collect(),
@@ -46,14 +47,6 @@ pub(super) fn plan(
         registered: component.clone(),
         context,
     })
-}
-
-/// Every declared parameter, and those that were given (which `spec::validate` has checked).
-fn parameters(component: &Registered, environment: &Environment) -> BTreeMap<String, String> {
-    let declared = component.description.parameters.iter();
-    let mut all: BTreeMap<String, String> = declared.map(|p| (p.name.clone(), p.default.clone())).collect();
-    all.extend(environment.parameters.get(component.name()).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
-    all
 }
 
 /// The directories that an instance may write into.
@@ -83,7 +76,7 @@ fn check(plan: &Plan, roles: &[&str], allowed: &[std::path::PathBuf]) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugins::Source;
+    use crate::plugins::{Registered, Source};
     use kubernix_core::{Component, Context, Phase, Planner, Probe, Result, abi};
 
     struct Quiet;

@@ -17,8 +17,8 @@ pub const DEFAULT_ADDONS: &[(&str, &str)] =
 /// Leaves a slot empty: `--set proxy=none`.
 const NONE: &str = "none";
 
-/// What there is to choose from, for checking the config and for help.
-pub fn catalogue(components: &Components) -> Catalogue {
+/// What there is to choose from, for checking the config and for help. `tools` are those of the toolchain.
+pub fn catalogue(components: &Components, tools: Vec<String>) -> Catalogue {
     let entry = |component: &Arc<Registered>| {
         let said = &component.description;
         let parameters = said.parameters.iter();
@@ -29,7 +29,7 @@ pub fn catalogue(components: &Components) -> Catalogue {
             parameters: parameters.map(|p| (p.name.clone(), p.help.clone(), p.default.clone())).collect(),
         }
     };
-    Catalogue { components: components.iter().map(entry).collect() }
+    Catalogue { components: components.iter().map(entry).collect(), tools }
 }
 
 /// The slots as the config says them, and addons by name: every role of an addon of the tree is that one's, and those of the

@@ -3,6 +3,7 @@
 
 use super::error::{nearest, words};
 use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, show};
+use kubernix_core::chooser;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ const NONE: &str = "none";
 pub struct Catalogue {
     /// All components, compiled in or loaded.
     pub components: Vec<Entry>,
+    /// All tools that the toolchain knows: binaries that no component has to name.
+    pub tools: Vec<String>,
 }
 
 /// A component, as far as settings go.
@@ -64,7 +67,8 @@ impl Catalogue {
     }
 
     fn binaries(&self) -> impl Iterator<Item = &str> {
-        self.components.iter().flat_map(|entry| entry.binaries.iter().map(String::as_str))
+        let named = self.components.iter().flat_map(|entry| entry.binaries.iter());
+        named.chain(&self.tools).map(String::as_str).filter(|binary| chooser(binary).is_none())
     }
 }
 

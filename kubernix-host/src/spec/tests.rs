@@ -423,10 +423,11 @@ fn catalogue() -> Catalogue {
     Catalogue {
         components: vec![
             entry("etcd", &["datastore"], &["quota-mb"], &["etcd"]),
-            entry("crio", &["cri"], &["log-level"], &["crio", "conmon", "runc"]),
+            entry("crio", &["cri"], &["log-level"], &["crio", "conmon", "{{parameter.runtime}}"]),
             entry("containerd", &["cri"], &[], &["containerd", "runc"]),
             entry("apiserver", &["apiserver", "apiserver-port"], &[], &["kube-apiserver"]),
         ],
+        tools: vec!["runc".into(), "busybox".into()],
     }
 }
 
@@ -473,10 +474,10 @@ fn a_slot_takes_only_what_provides_its_role() {
 #[test]
 fn binaries_are_meant_by_their_own_name_or_their_components() {
     let bench = Bench::new();
-    let forms = ["crio.binary=/a/crio", "conmon.binary=/a/conmon", "apiserver.binary=/a/api"];
+    let forms = ["crio.binary=/a/crio", "conmon.binary=/a/conmon", "apiserver.binary=/a/api", "busybox.binary=/a/box"];
     let settings = bench.resolve(sets(&forms), &[]).unwrap().settings;
     let paths = binary_overrides(&settings, &catalogue()).unwrap();
-    let expected = [("conmon", "/a/conmon"), ("crio", "/a/crio"), ("kube-apiserver", "/a/api")];
+    let expected = [("busybox", "/a/box"), ("conmon", "/a/conmon"), ("crio", "/a/crio"), ("kube-apiserver", "/a/api")];
     assert_eq!(paths, expected.map(|(name, path)| (name.to_owned(), PathBuf::from(path))).into());
     let error = invalid(&["apiserver.binary=/a", "kube-apiserver.binary=/b"]);
     assert!(error.contains("`kube-apiserver` gets two paths, `/a` and `/b`"), "{error}");

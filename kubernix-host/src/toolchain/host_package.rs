@@ -2,14 +2,20 @@
 //!
 //! It says what it installs, installs all of it in one call, and only as root and where that is allowed.
 
-use super::command;
 use super::provider::{Done, Found, Offer, Provider, Session, Wanted};
+use super::table::ToolSpec;
+use super::{command, version};
+use semver::{Version, VersionReq};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where apt keeps the lists of packages that it knows.
 const LISTS: &str = "/var/lib/apt/lists";
+
+/// How long apt may look into its own lists.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Tools from packages of the machine's distribution.
 pub struct HostPackage;
@@ -19,10 +25,15 @@ impl Provider for HostPackage {
         "host package"
     }
 
-    fn offer(&self, wanted: Wanted<'_>, _: &Session<'_>) -> Offer {
-        match wanted.spec {
-            Some(spec) if !spec.apt.is_empty() => Offer::Can { packages: spec.apt.clone() },
-            _ => Offer::Silent,
+    fn offer(&self, wanted: Wanted<'_>, session: &Session<'_>) -> Offer {
+        let Some(spec) = wanted.spec.filter(|spec| !spec.apt.is_empty()) else { return Offer::Silent };
+        // What would not do isn't installed to find that out.
+        let candidate = spec.apt.first().and_then(|package| candidate(package, session));
+        match (&spec.requires, candidate) {
+            (Some(requires), Some(version)) if !requires.matches(&version) => {
+                Offer::no(unfit(spec, &version, requires))
+            }
+            _ => Offer::Can { packages: spec.apt.clone() },
         }
     }
 
@@ -39,11 +50,28 @@ fn installed(wanted: Wanted<'_>, session: &Session<'_>) -> Result<Found, String>
         session.find(wanted.name).ok_or_else(|| format!("{packages} is installed, but brought no {}", wanted.name))?;
     let (version, _) = session.version(&path, spec)?;
     match &spec.requires {
-        Some(requires) if !requires.matches(&version) => {
-            Err(format!("this distribution's {packages} has version {version}, which doesn't fit {requires}"))
-        }
+        Some(requires) if !requires.matches(&version) => Err(unfit(spec, &version, requires)),
         _ => Ok(Found { path, version: Some(version) }),
     }
+}
+
+fn unfit(spec: &ToolSpec, version: &Version, requires: &VersionReq) -> String {
+    format!("this distribution's {} has version {version}, which doesn't fit {requires}", spec.apt.join(" "))
+}
+
+/// The version of what is packaged that would be installed; `None` where apt doesn't know.
+fn candidate(package: &str, session: &Session<'_>) -> Option<Version> {
+    let mut ask = command::program(session.find("apt-cache")?);
+    ask.args(["policy", package]).env("LC_ALL", "C.UTF-8");
+    let answer = command::answer(ask, PATIENCE).ok()?;
+    upstream(answer.text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?)
+}
+
+/// The part of a Debian version, `[EPOCH:]UPSTREAM[-REVISION]`, that is its author's.
+fn upstream(version: &str) -> Option<Version> {
+    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let end = version.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(version.len());
+    version::parse(&version[..end])
 }
 
 /// Debian's package manager, and whether it may be used.
@@ -138,6 +166,14 @@ mod tests {
         let typed = apt(there, false, true).command_line(&["conmon".into(), "skopeo".into()]).unwrap();
         assert_eq!(typed, "sudo apt-get install -y --no-install-recommends conmon skopeo");
         assert_eq!(apt(None, true, true).command_line(&["conmon".into()]), None);
+    }
+
+    #[test]
+    fn the_authors_version_is_told_from_the_distributions() {
+        for (debian, ours) in [("1.8.1-1+deb12u1", "1.8.1"), ("1.14.3-2", "1.14.3"), ("1:2.1+ds1~x-1", "2.1.0")] {
+            assert_eq!(upstream(debian).unwrap().to_string(), ours);
+        }
+        assert_eq!(upstream("(none)"), None);
     }
 
     #[test]

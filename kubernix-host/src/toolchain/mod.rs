@@ -40,7 +40,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Tools by name, see [`Table`]: `crio`, `cni`, or one program of a group, `bridge`. A name that the table
-    /// doesn't have is looked for on PATH, in any version.
+    /// doesn't have is looked for on PATH, in any version. An absolute path is held against the tool that its last part
+    /// names, where the table has that.
     pub names: Vec<String>,
     /// The user's own binaries by tool name; a directory for a group. Tools that aren't asked for are left out.
     pub overrides: BTreeMap<String, PathBuf>,

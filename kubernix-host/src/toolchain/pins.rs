@@ -39,7 +39,20 @@ macro_rules! embedded {
         }
     };
 }
-embedded!("cni", "coredns", "crictl", "crio", "etcd", "kubernetes", "local-path", "metrics-server", "registry", "runc");
+embedded!(
+    "cni",
+    "containerd",
+    "coredns",
+    "crictl",
+    "crio",
+    "etcd",
+    "kine",
+    "kubernetes",
+    "local-path",
+    "metrics-server",
+    "registry",
+    "runc"
+);
 
 impl Pins {
     /// Reads the pins in `below`, a directory inside of `base`.

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Directories of the administrator's programs: not every user's PATH has them, and `nft` lies there.
 const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -72,7 +72,8 @@ impl Resolver<'_> {
     fn resolve(&self, request: &Request) -> Result<Resolution, Error> {
         let table = self.session.table;
         let mut wanted: BTreeMap<&str, Option<&ToolSpec>> = BTreeMap::new();
-        for name in &request.names {
+        let (paths, names): (Vec<&String>, Vec<_>) = request.names.iter().partition(|name| name.starts_with('/'));
+        for name in names {
             let (name, spec) = table.find(name).map_or((name.as_str(), None), |(name, spec)| (name, Some(spec)));
             wanted.insert(name, spec);
         }
@@ -86,6 +87,13 @@ impl Resolver<'_> {
                     let spec = wanted.remove(name.as_str()).flatten();
                     self.add(&mut resolution, Wanted { name, spec }, "override", &found);
                 }
+                Err(error) => unfit.push(error),
+            }
+        }
+        for path in paths {
+            let tool = path.rsplit('/').next().unwrap_or_default();
+            match overrides::check(tool, Path::new(path), request.any_version.contains(tool), self.session) {
+                Ok(found) => self.add(&mut resolution, Wanted { name: path, spec: None }, "override", &found),
                 Err(error) => unfit.push(error),
             }
         }

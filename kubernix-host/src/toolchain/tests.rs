@@ -236,3 +236,38 @@ fn a_build_that_fails_shows_what_the_compiler_said() {
     let left: Vec<_> = fs::read_dir(machine.dir.path().join("cache/toolchain")).unwrap().flatten().collect();
     assert!(left.iter().all(|entry| entry.file_name() == ".cni.lock"), "{left:?}");
 }
+
+#[test]
+fn a_path_is_held_against_the_tool_that_it_is_called_like() {
+    let machine = Machine::new();
+    let (old, fit, own) = (machine.bin("crun"), machine.dir.path().join("crun"), machine.bin("own"));
+    script(&old, "echo crun version 1.8.1", 0o755);
+    script(&fit, "echo crun version 1.21", 0o755);
+    script(&own, "exit 1", 0o755);
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let resolution = machine.resolve(&request(&[&path(&fit), &path(&own)])).unwrap();
+    assert_eq!(resolution.tools[&path(&fit)].version, "1.21.0");
+    assert_eq!(resolution.path(&path(&own)), Some(&*own));
+    let asked = request(&[&path(&old)]);
+    let error = machine.resolve(&asked).unwrap_err().to_string();
+    assert!(error.contains("/crun is of version 1.8.1, but >=1.14.3 is wanted"), "{error}");
+    machine.resolve(&Request { any_version: ["crun".to_owned()].into(), ..asked }).unwrap();
+
+    // By its name alone, only what fits is taken from PATH.
+    let error = machine.resolve(&request(&["crun"])).unwrap_err().to_string();
+    assert!(error.contains("crun is 1.8.1, which doesn't fit >=1.14.3"), "{error}");
+}
+
+#[test]
+fn a_package_that_would_not_do_is_not_installed() {
+    let machine = Machine::new();
+    let called = machine.dir.path().join("called");
+    script(&machine.bin("apt-get"), &format!("touch {}", called.display()), 0o755);
+    script(&machine.bin("apt-cache"), "echo \"$2:\"; echo '  Candidate: 1.8.1-1+deb12u1'", 0o755);
+    let options = Options { install: true, ..machine.options() };
+    let search = machine.dir.path().join("bin").into_os_string();
+    let error = resolve_within(search, Table::embedded(), &request(&["crun"]), &options, &machine.heard).unwrap_err();
+    let wanted = "host package: this distribution's crun has version 1.8.1, which doesn't fit >=1.14.3";
+    assert!(error.to_string().contains(wanted), "{error}");
+    assert!(!called.exists());
+}

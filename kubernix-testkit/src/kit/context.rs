@@ -165,14 +165,18 @@ impl AbiContext for KitContext {
     }
 
     fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
-        self.asked.lock().expect("no thread panics while it holds the lock").insert(name.into());
-        // A host always has itself.
         let path = format!("{}/{name}", self.fake.binaries);
-        if name == "kubernix" {
-            return self.surely("executable", name.as_str(), |_| RResult::ROk(path.into()));
-        }
         let has = self.said.binaries.iter().any(|binary| *binary == name.as_str());
-        self.declared("executable", name.as_str(), has, path, |scoped| scoped.executable(name))
+        let answer = match name.as_str() {
+            // A host always has itself.
+            "kubernix" => self.surely("executable", "kubernix", |_| RResult::ROk(path.into())),
+            other => self.declared("executable", other, has, path, |scoped| scoped.executable(name)),
+        };
+        if let RResult::ROk(path) = &answer {
+            let program = path.rsplit('/').next().unwrap_or_default().to_owned();
+            self.asked.lock().expect("no thread panics while it holds the lock").insert(program);
+        }
+        answer
     }
 
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {

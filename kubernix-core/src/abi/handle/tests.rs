@@ -11,13 +11,15 @@ struct Says {
     provides: Vec<&'static str>,
     requires: Vec<&'static str>,
     parameters: Vec<&'static str>,
+    chosen_by: Vec<&'static str>,
     panics_in: &'static str,
 }
 
 impl Says {
     fn with(change: impl FnOnce(&mut Self)) -> Handle {
         let (requires, parameters) = (Vec::new(), Vec::new());
-        let mut says = Self { name: "fine", provides: vec!["dns"], requires, parameters, panics_in: "" };
+        let chosen_by = Vec::new();
+        let mut says = Self { name: "fine", provides: vec!["dns"], requires, parameters, chosen_by, panics_in: "" };
         change(&mut says);
         component(says)
     }
@@ -45,6 +47,10 @@ impl Component for Says {
     fn requires(&self) -> Vec<Requirement> {
         self.maybe_panic("requires");
         self.requires.iter().copied().map(Requirement::ready).collect()
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        self.chosen_by.iter().map(|parameter| crate::chosen_by(parameter)).collect()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -76,6 +82,7 @@ fn what_can_not_be_is_refused_and_named() {
     assert!(refusal(|c| c.provides = vec!["dns", "dns"]).ends_with("it names role `dns` twice"));
     assert!(refusal(|c| c.requires = vec!["cri", "cri"]).ends_with("it names requirement `cri` twice"));
     assert!(refusal(|c| c.parameters = vec!["a", "a"]).ends_with("it names parameter `a` twice"));
+    assert!(refusal(|c| c.chosen_by = vec!["a"]).ends_with("chosen by parameter `a`, which it doesn't declare"));
     assert!(refusal(|c| c.requires = vec!["dns"]).ends_with("it requires role `dns`, which it provides itself"));
     assert_eq!(Says::with(|_| ()).describe().unwrap().provides, [Role::new("dns")]);
 }

@@ -22,12 +22,13 @@ pub(super) fn filled(bench: &mut Bench) -> Verdict {
     missing.first().map_or(Ok(()), |role| failed(format!("the plan doesn't fill role `{role}`, which it declares")))
 }
 
-/// The form that an endpoint of a role has to have, where that is fixed.
-fn scheme(role: &str) -> Option<&'static str> {
+/// The forms that an endpoint of a role may have; none where that is open.
+fn schemes(role: &str) -> &'static [&'static str] {
     match role {
-        roles::CRI => Some("unix://"),
-        roles::DATASTORE | roles::APISERVER | roles::APISERVER_PORT => Some("https://"),
-        _ => None,
+        roles::CRI => &["unix://"],
+        roles::DATASTORE => &["https://", "unix://"],
+        roles::APISERVER | roles::APISERVER_PORT => &["https://"],
+        _ => &[],
     }
 }
 
@@ -45,11 +46,10 @@ pub(super) fn valid(bench: &mut Bench) -> Verdict {
     for planned in [bench.alpha()?, bench.beta()?] {
         let own = paths::own(&planned, &said);
         for Filled { role, url, .. } in &planned.plan.filled {
-            if let Some(scheme) = scheme(role) {
-                demand(url.starts_with(scheme), || {
-                    format!("role `{role}` is at `{url}`, and whoever needs it expects {scheme}")
-                })?;
-            }
+            let schemes = schemes(role);
+            demand(schemes.is_empty() || schemes.iter().any(|scheme| url.starts_with(scheme)), || {
+                format!("role `{role}` is at `{url}`, and whoever needs it expects {}", schemes.join(" or "))
+            })?;
             let fits = match (url.strip_prefix("unix://"), host(url)) {
                 (Some(path), _) => paths::within(path, &own),
                 (None, Some(host)) => planned.world.owns(host),

@@ -1,0 +1,103 @@
+//! Which tools a component's `binaries` mean, with the values that its parameters have.
+//!
+//! It must not know where tools lie.
+
+use super::GraphError;
+use crate::plugins::Registered;
+use kubernix_core::{Error, chooser};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The parameters that are given: component, name, text.
+type Given = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Every declared parameter of a component, and those that were given (which `spec::validate` has checked).
+pub(super) fn parameters(component: &Registered, given: &Given) -> BTreeMap<String, String> {
+    let declared = component.description.parameters.iter();
+    let mut all: BTreeMap<String, String> = declared.map(|p| (p.name.clone(), p.default.clone())).collect();
+    all.extend(given.get(component.name()).into_iter().flatten().map(|(name, text)| (name.clone(), text.clone())));
+    all
+}
+
+/// What the toolchain knows each binary of a component as: the name of a tool, or the absolute path that a parameter has.
+///
+/// # Errors
+/// A parameter is neither.
+pub fn binaries(component: &Registered, given: &Given) -> Result<BTreeMap<String, String>, GraphError> {
+    let parameters = parameters(component, given);
+    let mut meant = BTreeMap::new();
+    for binary in &component.description.binaries {
+        let tool = match chooser(binary) {
+            None => binary.clone(),
+            Some(parameter) => {
+                // A component that doesn't declare it isn't registered.
+                let chosen = parameters.get(parameter).cloned().unwrap_or_default();
+                if chosen.is_empty() || (chosen.contains('/') && !Path::new(&chosen).is_absolute()) {
+                    let why = "use the name of a tool, see `kubernix toolchain list`, or an absolute path";
+                    let source = Error::invalid(format!("parameter `{parameter}` is `{chosen}`: {why}"));
+                    return Err(GraphError::Component { instance: component.name().to_owned(), source });
+                }
+                chosen
+            }
+        };
+        meant.insert(binary.clone(), tool);
+    }
+    Ok(meant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_core::{Component, Context, Parameter, Phase, Planner, Result, Role, abi, chosen_by};
+
+    struct Chooses;
+
+    impl Component for Chooses {
+        fn name(&self) -> &str {
+            "chooses"
+        }
+
+        fn phase(&self) -> Phase {
+            Phase::ADDON
+        }
+
+        fn provides(&self) -> Vec<Role> {
+            vec!["chooses".into()]
+        }
+
+        fn binaries(&self) -> Vec<String> {
+            vec!["own".into(), chosen_by("helper")]
+        }
+
+        fn parameters(&self) -> Vec<Parameter> {
+            vec![Parameter::new("helper", "one", "what helps")]
+        }
+
+        fn plan(&self, _: &Context<'_>, _: &mut Planner<'_>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn helper(value: Option<&str>) -> Result<String, String> {
+        let component = Registered::built_in(abi::component(Chooses)).unwrap();
+        let given = value.map(|value| ("helper".to_owned(), value.to_owned()));
+        let given = BTreeMap::from([("chooses".to_owned(), given.into_iter().collect())]);
+        let meant = binaries(&component, &given).map_err(|error| match error {
+            GraphError::Component { source, .. } => source.to_string(),
+            other => other.to_string(),
+        })?;
+        assert_eq!(meant["own"], "own");
+        Ok(meant["{{parameter.helper}}"].clone())
+    }
+
+    #[test]
+    fn a_parameter_chooses_a_tool_or_a_path() {
+        assert_eq!(helper(None).unwrap(), "one");
+        assert_eq!(helper(Some("two")).unwrap(), "two");
+        assert_eq!(helper(Some("/opt/two")).unwrap(), "/opt/two");
+        for wrong in ["", "bin/two", "../two"] {
+            let error = helper(Some(wrong)).unwrap_err();
+            assert!(error.starts_with(&format!("parameter `helper` is `{wrong}`: use the name of a tool")), "{error}");
+        }
+    }
+}
