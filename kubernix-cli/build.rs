@@ -1,5 +1,6 @@
-//! Packs what `kubernix plugin new` writes: the templates of `templates/plugin`, and the crates of the contract with the
-//! versions that this workspace holds, so that an installed `kubernix` needs neither a checkout nor a published crate.
+//! Packs what `kubernix plugin new` writes: the templates of `templates/plugin`, components of this workspace that a template
+//! is made of, and the crates of the contract with the versions that this workspace holds, so that an installed `kubernix`
+//! needs neither a checkout nor a published crate.
 //!
 //! It must not know what is in the templates.
 
@@ -12,6 +13,10 @@ use toml::{Table, Value};
 
 /// The crates that a component is written and tested with; those that they depend on come along.
 const CRATES: [&str; 2] = ["kubernix-core", "kubernix-testkit"];
+/// The templates whose sources are those of a component, with another name and type: template, component.
+const MADE_OF: [(&str, &str); 1] = [("cri", "containerd")];
+/// The file of a template that makes a plugin of such a component.
+const PLUGIN: &str = "plugin";
 /// What a crate inherits from the workspace.
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "repository"];
 
@@ -25,6 +30,14 @@ fn main() -> Result<()> {
     let workspace = here.parent().ok_or("this crate lies in its workspace")?;
     let mut templates = Files::new();
     pack(&here.join("templates/plugin"), "", &mut templates)?;
+    for (template, component) in MADE_OF {
+        let mut sources = Files::new();
+        pack(&workspace.join("components").join(component).join("src"), "", &mut sources)?;
+        for (path, source) in sources {
+            let source = nameless(&path, &String::from_utf8(source)?, component)?;
+            templates.insert(format!("{template}/src/{path}"), source.into_bytes());
+        }
+    }
     let (contract, lock, edition) = contract(workspace)?;
 
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
@@ -53,6 +66,23 @@ fn pack(directory: &Path, below: &str, files: &mut Files) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A component's source with placeholders for its name and its type. In lib.rs the module is added that makes a plugin of it.
+fn nameless(path: &str, source: &str, component: &str) -> Result<String> {
+    let once = |source: &str, old: &str, new: &str| match source.matches(old).count() {
+        1 => Ok(source.replacen(old, new, 1)),
+        count => {
+            Err(format!("the template of a plugin is made of {component}/src/{path}, which has `{old}` {count} times"))
+        }
+    };
+    let mut source = source.to_owned();
+    if path == "lib.rs" {
+        source = once(&source, &format!("const NAME: &str = \"{component}\";"), "const NAME: &str = \"__NAME__\";")?;
+        source = once(&source, "\nmod scripts;\n", &format!("\nmod {PLUGIN};\nmod scripts;\n"))?;
+    }
+    let (first, rest) = component.split_at(1);
+    Ok(source.replace(&(first.to_uppercase() + rest), "__TYPE__"))
 }
 
 fn read(path: &Path) -> Result<String> {

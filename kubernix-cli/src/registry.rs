@@ -16,6 +16,8 @@ fn handles() -> Vec<Handle> {
     vec![
         #[cfg(feature = "etcd")]
         kubernix_etcd::Etcd::component(),
+        #[cfg(feature = "kine")]
+        kubernix_kine::Kine::component(),
         #[cfg(feature = "apiserver")]
         kubernix_apiserver::ApiServer::component(),
         #[cfg(feature = "controllermanager")]
@@ -24,6 +26,8 @@ fn handles() -> Vec<Handle> {
         kubernix_scheduler::Scheduler::component(),
         #[cfg(feature = "crio")]
         kubernix_crio::Crio::component(),
+        #[cfg(feature = "containerd")]
+        kubernix_containerd::Containerd::component(),
         #[cfg(feature = "kubelet")]
         kubernix_kubelet::Kubelet::component(),
         #[cfg(feature = "proxy")]

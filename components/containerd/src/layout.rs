@@ -33,7 +33,7 @@ impl Layout {
     }
 
     pub(crate) fn conflist(&self) -> String {
-        format!("{}/10-__NAME__.conflist", self.cni())
+        format!("{}/10-kubernix.conflist", self.cni())
     }
 
     pub(crate) fn crictl_config(&self) -> String {

@@ -1,15 +1,16 @@
 //! What the plan says, by context.
 
 use super::*;
-use kubernix_core::abi::{self, Handle};
 use kubernix_core::{Output, facts};
 use kubernix_testkit::kit::assert_conforms;
 use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image, plan};
 
-const DIR: &str = "/var/lib/kubernix/test/nodes/node-0/__NAME__";
+fn dir() -> String {
+    format!("/var/lib/kubernix/test/nodes/node-0/{NAME}")
+}
 
 fn component() -> Handle {
-    abi::component(__TYPE__)
+    Containerd::component()
 }
 
 fn config(ctx: &FakeContext) -> String {
@@ -30,18 +31,20 @@ fn it_conforms() {
 #[test]
 fn every_path_lies_in_the_nodes_directory_or_goes_with_the_boot() {
     let config = config(&FakeContext::new());
+    let own = [dir(), format!("/run/kubernix/{NAME}"), "/opt/bin".into()];
     let paths: Vec<&str> = config.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/')).collect();
     assert!(paths.len() > 8, "{paths:?}");
     for path in paths {
-        assert!([DIR, "/run/kubernix/__NAME__", "/opt/bin"].iter().any(|own| path.starts_with(own)), "{path}");
+        assert!(own.iter().any(|own| path.starts_with(own)), "{path}");
     }
 }
 
 #[test]
 fn the_socket_has_a_checked_path_and_a_probe() {
     let plan = assert_pure(&component(), &FakeContext::new());
-    assert_eq!(plan.provides[0].url, format!("unix://{DIR}/containerd.sock"));
-    assert_eq!(plan.provides[0].probe, Probe::cri(format!("{DIR}/containerd.sock")));
+    let socket = dir() + "/containerd.sock";
+    assert_eq!(plan.provides[0].url, format!("unix://{socket}"));
+    assert_eq!(plan.provides[0].probe, Probe::cri(socket));
     let long = FakeContext::new().root(&format!("/{}", "r".repeat(100)));
     let error = self::plan(&component(), &long).unwrap_err().to_string();
     assert_has(&error, &["the kernel allows 107", "--root"]);
@@ -52,6 +55,33 @@ fn the_hosts_limits_are_heeded() {
     assert_has(&config(&FakeContext::new()), &["restrict_oom_score_adj = false", "snapshotter = \"overlayfs\""]);
     let poor = FakeContext::new().fact(facts::LOWER_OOM_SCORE, "false").fact(facts::OVERLAY, "false");
     assert_has(&config(&poor), &["restrict_oom_score_adj = true", "snapshotter = \"native\"", "SystemdCgroup = false"]);
+}
+
+#[test]
+fn the_oci_runtime_is_what_the_parameter_names() {
+    let wanted = |name: &str, path: &str| {
+        [format!("default_runtime_name = \"{name}\""), format!("runtimes.\"{name}\".options]\nBinaryName = \"{path}\"")]
+    };
+    for (value, name, path) in
+        [("runc", "runc", "/opt/bin/runc"), ("crun", "crun", "/opt/bin/crun"), ("/x/own", "own", "/x/own")]
+    {
+        let config = config(&FakeContext::new().parameter("runtime", value));
+        assert_has(&config, &wanted(name, path).each_ref().map(String::as_str));
+    }
+    let error = plan(&component(), &FakeContext::new().parameter("runtime", "/x/a b")).unwrap_err().to_string();
+    assert_has(&error, &["`/x/a b` has a file name"]);
+}
+
+#[test]
+fn the_pods_network_is_the_nodes_range_behind_nftables() {
+    let plan = assert_pure(&component(), &FakeContext::new());
+    let wanted = [
+        r#""subnet": "10.10.0.0/24""#,
+        &format!(r#""dataDir": "/run/kubernix/{NAME}/ipam""#),
+        r#""ipMasqBackend": "nftables""#,
+        r#""type": "portmap", "backend": "nftables""#,
+    ];
+    assert_has(file(&plan, "/cni/10-kubernix.conflist"), &wanted);
 }
 
 #[test]
@@ -68,7 +98,7 @@ fn a_graceful_stop_ends_containers_and_then_removes_all_pods() {
     let plan = assert_pure(&component(), &ctx);
     assert_has(file(&plan, "/stop-pods"), &["crictl stop --timeout=9 ", "wait\ncrictl rmp --all --force\n"]);
     before_stop(&component(), &ctx).unwrap();
-    assert_eq!(ctx.commands()[0].program, format!("{DIR}/stop-pods"));
+    assert_eq!(ctx.commands()[0].program, dir() + "/stop-pods");
 
     let ctx = FakeContext::new().output(Output::new(1, "", "no such socket\n"));
     let error = before_stop(&component(), &ctx).unwrap_err();
@@ -79,19 +109,9 @@ fn a_graceful_stop_ends_containers_and_then_removes_all_pods() {
 fn images_are_imported_by_a_script() {
     let ctx = FakeContext::new();
     let command = import_image(&component(), &ctx, "docker-archive:/x.tar", "a.b/c:1").unwrap().unwrap();
-    assert_eq!(command, Command::new(format!("{DIR}/import-image"), ["docker-archive:/x.tar", "a.b/c:1"]));
+    assert_eq!(command, Command::new(dir() + "/import-image", ["docker-archive:/x.tar", "a.b/c:1"]));
     let plan = assert_pure(&component(), &ctx);
     let script = plan.files.iter().find(|file| file.path == command.program).unwrap();
     assert_eq!(script.mode, 0o700);
     assert_has(&script.content, &["'/opt/bin/ctr' --address='", "--snapshotter=overlayfs"]);
-}
-
-#[test]
-fn the_manifest_names_the_same_binaries_and_the_version_of_the_crate() {
-    let manifest = include_str!("../__NAME__.toml");
-    let list = manifest.split_once("binaries = [").and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
-    let named: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
-    assert_eq!(named, __TYPE__.binaries());
-    let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
-    assert!(manifest.lines().any(|line| line == version), "no {version}");
 }

@@ -1,4 +1,4 @@
-//! The component `__NAME__` of a KuberNix cluster: fills `cri` on each node with containerd, runc and a CNI bridge.
+//! The containerd component: fills `cri` on each node with containerd, an OCI runtime and a CNI bridge.
 //!
 //! A component is a pure function of its context: it answers with a plan (files, processes, probes), and KuberNix carries that
 //! out. All that it writes lies in the instance's directory, and what is worthless after a boot in the volatile one: it must
@@ -8,19 +8,30 @@ mod config;
 mod layout;
 mod scripts;
 
+use kubernix_core::abi::Handle;
 use kubernix_core::{
     Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
-    Role, Scope, export_component, roles,
+    Role, Scope, chosen_by, roles,
 };
 use layout::Layout;
 
+/// The component's name: its directory and its slot's value.
+const NAME: &str = "containerd";
+
 /// The component.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct __TYPE__;
+pub struct Containerd;
 
-impl Component for __TYPE__ {
+impl Containerd {
+    /// The component, ready for a host.
+    pub fn component() -> Handle {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for Containerd {
     fn name(&self) -> &str {
-        "__NAME__"
+        NAME
     }
 
     fn phase(&self) -> Phase {
@@ -40,15 +51,17 @@ impl Component for __TYPE__ {
         vec![Requirement::ready(roles::SANDBOX)]
     }
 
-    // Its own program first: `--set __NAME__.binary=PATH` replaces that. The manifest has the same list.
+    // Its own program first: `--set NAME.binary=PATH` replaces that. The manifest has the same list.
     fn binaries(&self) -> Vec<String> {
-        let own = ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "crictl", "skopeo"];
-        own.into_iter().chain(config::CNI_PLUGINS).chain(["nft"]).map(String::from).collect()
+        let own = ["containerd", "containerd-shim-runc-v2", "ctr", "crictl", "skopeo"];
+        let all = own.into_iter().chain(config::CNI_PLUGINS).chain(["nft"]).map(String::from);
+        all.chain([chosen_by(config::RUNTIME)]).collect()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
             Parameter::new("log-level", "info", "trace, debug, info, warn, error, fatal or panic"),
+            Parameter::new(config::RUNTIME, "runc", "the OCI runtime: runc, crun, or an absolute path"),
             Parameter::new("stop-timeout", "5", "seconds that containers have to end when the cluster stops, 1 to 50"),
         ]
     }
@@ -89,8 +102,6 @@ impl Component for __TYPE__ {
         Ok(Some(Command::new(Layout::new(ctx)?.import_script(), [archive, name])))
     }
 }
-
-export_component!(__TYPE__);
 
 #[cfg(test)]
 mod tests;

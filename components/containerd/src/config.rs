@@ -1,11 +1,13 @@
 //! The content of the configuration files. It must not know where they lie: [`Layout`] does.
 
 use crate::layout::Layout;
-use kubernix_core::{Context, Error, Result, facts, quote};
+use kubernix_core::{Context, Error, Result, chosen_by, facts, quote};
 use std::collections::BTreeSet;
 
 /// The image of each pod's first container. The host builds and imports it; it is never pulled.
 pub(crate) const PAUSE_IMAGE: &str = "kubernix.local/pause:1.0.0";
+/// The parameter that chooses the OCI runtime.
+pub(crate) const RUNTIME: &str = "runtime";
 /// What containerd calls for a pod's network.
 pub(crate) const CNI_PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"];
 /// Levels that containerd's log has.
@@ -26,8 +28,20 @@ pub(crate) fn snapshotter(ctx: &Context<'_>) -> &'static str {
     if ctx.fact(facts::OVERLAY).as_deref() == Some("false") { "native" } else { "overlayfs" }
 }
 
+/// The OCI runtime that the shim calls: its name, and the path.
+fn runtime(ctx: &Context<'_>) -> Result<(String, String)> {
+    let path = ctx.executable(&chosen_by(RUNTIME))?;
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(Error::invalid(format!("OCI runtime `{path}` has a file name that isn't letters, digits, -_.")));
+    }
+    Ok((name.to_owned(), path))
+}
+
 /// config.toml: every path that has a default on the host is set here, or what uses it is off.
 pub(crate) fn containerd(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
+    let (runtime, runtime_path) = runtime(ctx)?;
     Ok(format!(
         "\
 version = 3
@@ -76,15 +90,15 @@ bin_dirs = {plugins}
 conf_dir = {cni}
 
 [plugins.\"io.containerd.cri.v1.runtime\".containerd]
-default_runtime_name = \"runc\"
+default_runtime_name = {runtime}
 
-[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc]
+[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.{runtime}]
 runtime_type = \"io.containerd.runc.v2\"
 runtime_path = {shim}
 
-[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc.options]
-BinaryName = {runc}
-Root = {runtime}
+[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.{runtime}.options]
+BinaryName = {runtime_path}
+Root = {runtime_root}
 SystemdCgroup = {systemd}
 ",
         content = quote(&layout.content()),
@@ -100,8 +114,9 @@ SystemdCgroup = {systemd}
         plugins = plugin_directories(ctx)?,
         cni = quote(&layout.cni()),
         shim = quote(&ctx.executable("containerd-shim-runc-v2")?),
-        runc = quote(&ctx.executable("runc")?),
-        runtime = quote(&layout.volatile("runc")),
+        runtime = quote(&runtime),
+        runtime_path = quote(&runtime_path),
+        runtime_root = quote(&layout.volatile("runtime")),
         systemd = ctx.fact(facts::CGROUP_DRIVER).as_deref() == Some("systemd"),
     ))
 }
@@ -124,7 +139,7 @@ pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> String {
     format!(
         r#"{{
   "cniVersion": "1.0.0",
-  "name": "__NAME__",
+  "name": "kubernix",
   "plugins": [
     {{
       "type": "bridge",

@@ -1,0 +1,132 @@
+//! The kine component: etcd's API in front of a SQLite file, which fills the role `datastore`.
+//!
+//! It knows kine's flags and nothing of who uses the store.
+
+use kubernix_core::abi::Handle;
+use kubernix_core::{
+    Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket,
+    roles,
+};
+
+/// How the database is opened, as kine opens its own default: one process, a log beside the file that survives a crash, and
+/// writers that wait for each other.
+const OPTIONS: &str = "_journal=WAL&cache=shared&_busy_timeout=30000&_txlock=immediate";
+
+/// kine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kine;
+
+impl Kine {
+    /// The component, ready for a host.
+    pub fn component() -> Handle {
+        kubernix_core::abi::component(Self)
+    }
+}
+
+impl Component for Kine {
+    fn name(&self) -> &str {
+        "kine"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::INFRASTRUCTURE
+    }
+
+    // A file has one owner, so there is nothing that further members of a control plane could share.
+    fn scope(&self) -> Scope {
+        Scope::CLUSTER
+    }
+
+    fn provides(&self) -> Vec<Role> {
+        vec![roles::DATASTORE.into()]
+    }
+
+    fn requires(&self) -> Vec<Requirement> {
+        vec![Requirement::ready(roles::SANDBOX)]
+    }
+
+    fn binaries(&self) -> Vec<String> {
+        vec!["kine".into()]
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("compact-interval", "5m", "how often old revisions are removed, such as 30s or 5m"),
+            Parameter::new("extra-args", "", "further arguments of kine, separated by white space"),
+        ]
+    }
+
+    fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        let data = format!("{}/data", ctx.dir());
+        // SQLite reads what follows as options.
+        if let Some(c) = data.chars().find(|c| "?%#".contains(*c)) {
+            return Err(Error::invalid(format!(
+                "`{data}` has a `{c}`, which no path of a database can have: use another --root"
+            )));
+        }
+        // kine asks no client for a certificate: over TCP, with or without TLS, whoever reached it could read and change all there
+        // is. This socket it makes for its own user alone, and the kernel checks that.
+        let volatile = ctx.volatile_dir();
+        let socket = UnixSocket::new(format!("{volatile}/kine.sock"))?;
+
+        plan.directory(&data)?;
+        plan.directory(&volatile)?;
+        let process = Process::new("kine", ctx.executable("kine")?)
+            .flags([
+                ("endpoint", &*format!("sqlite://{data}/state.db?{OPTIONS}")),
+                ("listen-address", &socket.url()),
+                // Nobody reads them, and the port would be everybody's.
+                ("metrics-bind-address", "0"),
+                ("compact-interval", &ctx.parameter("compact-interval")?),
+            ])
+            .args(ctx.words("extra-args")?)
+            // Data is at stake: it ends its calls and closes its database.
+            .stop(15, 10_000);
+        plan.process(process)?;
+        plan.provide(roles::DATASTORE, socket.url(), Probe::unix(socket.path()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernix_testkit::{FakeContext, assert_pure, plan};
+
+    fn args(ctx: &FakeContext) -> Vec<String> {
+        assert_pure(&Kine::component(), ctx).processes[0].args.clone()
+    }
+
+    #[test]
+    fn it_conforms() {
+        kubernix_testkit::kit::assert_conforms(Kine::component);
+    }
+
+    #[test]
+    fn data_outlives_a_stop_and_the_socket_does_not() {
+        let ctx = FakeContext::new().root("/r");
+        let plan = assert_pure(&Kine::component(), &ctx);
+        let endpoint = "--endpoint=sqlite:///r/control/kine/data/state.db?_journal=WAL&cache=shared\
+            &_busy_timeout=30000&_txlock=immediate";
+        for wanted in [endpoint, "--listen-address=unix:///run/kubernix/kine/kine.sock", "--metrics-bind-address=0"] {
+            assert!(args(&ctx).iter().any(|arg| arg == wanted), "{wanted} is not in {:#?}", args(&ctx));
+        }
+        assert_eq!(plan.provides[0].url, "unix:///run/kubernix/kine/kine.sock");
+        assert_eq!(plan.provides[0].probe, Probe::unix("/run/kubernix/kine/kine.sock"));
+        assert_eq!((plan.processes[0].stop_signal, plan.processes[0].stop_grace_ms), (15, 10_000));
+    }
+
+    #[test]
+    fn a_root_that_is_no_name_of_a_database_is_refused() {
+        let error = plan(&Kine::component(), &FakeContext::new().root("/srv/a?b")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`/srv/a?b/control/kine/data` has a `?`, which no path of a database can have: use another --root"
+        );
+    }
+
+    #[test]
+    fn further_arguments_come_last_and_so_win() {
+        let args = args(&FakeContext::new().parameter("extra-args", " --debug  --compact-interval=1m "));
+        assert_eq!(args[args.len() - 2..], ["--debug", "--compact-interval=1m"]);
+    }
+}
