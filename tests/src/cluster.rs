@@ -1,6 +1,7 @@
 //! Clusters that end with the test that booted them, however that ends.
 
 use crate::command::{Outcome, finish, kubernix, run, run_for};
+use crate::parts::Parts;
 use crate::wait::until;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -73,6 +74,17 @@ impl Cluster {
     pub fn boot(tag: &str) -> Self {
         let cluster = Self::new(tag);
         cluster.up(&[]).ok();
+        cluster
+    }
+
+    /// A running one of these parts.
+    ///
+    /// # Panics
+    /// It doesn't come up.
+    #[track_caller]
+    pub fn boot_of(tag: &str, parts: Parts) -> Self {
+        let cluster = Self::new(tag);
+        cluster.up(&parts.settings()).ok();
         cluster
     }
 
@@ -184,12 +196,12 @@ impl Cluster {
         }
     }
 
-    /// Starts `up` and returns while it is at work.
+    /// Starts `up` with these settings and returns while it is at work.
     ///
     /// # Panics
     /// It can't be started.
-    pub fn booting(&self) -> Booting {
-        let mut command = self.command(&["up"]);
+    pub fn booting(&self, settings: &[&str]) -> Booting {
+        let mut command = self.command(&[&["up"], settings].concat());
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
         Booting { child: child.expect("kubernix can be started"), events: self.root().join("events.jsonl") }
     }

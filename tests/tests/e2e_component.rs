@@ -1,10 +1,24 @@
 //! Components of a cluster that runs are replaced: by another build, by another component, and not by one that doesn't work.
 
-use kubernix_tests::{Cluster, IMAGE, oci_archive, skip_if, unfit};
+use kubernix_tests::{Cluster, Parts, alive, checks, each, oci_archive, pod, run, run_in_order, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn main() {
+    let of_runtimes = checks![a_runtime_is_started_anew, another_oci_runtime_is_chosen];
+    let of_any = checks![
+        one_binary_is_swapped_alone_and_a_broken_one_is_taken_back,
+        a_component_without_rust_joins_a_cluster_that_runs,
+        a_runtime_takes_anothers_place,
+    ];
+    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
 
 /// The main process of a component, as the host numbers it.
 fn pid(cluster: &Cluster, component: &str) -> i64 {
@@ -35,9 +49,7 @@ fn program(cluster: &Cluster, component: &str) -> PathBuf {
     run["process"]["program"].as_str().or_else(|| run["program"].as_str()).expect("a program").into()
 }
 
-#[test]
-fn one_binary_is_swapped_alone_and_a_broken_one_is_taken_back() {
-    skip_if!(unfit());
+fn one_binary_is_swapped_alone_and_a_broken_one_is_taken_back(_: Parts) {
     let cluster = Cluster::boot("component");
     let (etcd, before) = (pid(&cluster, "etcd"), program(&cluster, "scheduler"));
     let good = scheduler(&cluster, "good", &format!("exec '{}' \"$@\"", before.display()));
@@ -60,11 +72,8 @@ fn one_binary_is_swapped_alone_and_a_broken_one_is_taken_back() {
     assert_eq!(program(&cluster, "scheduler"), PathBuf::from(&good));
 }
 
-#[test]
-fn a_component_without_rust_joins_a_cluster_that_runs_and_the_runtime_is_started_anew() {
-    skip_if!(unfit());
+fn a_component_without_rust_joins_a_cluster_that_runs(_: Parts) {
     let cluster = Cluster::boot("toml");
-    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
     let text = "[component]\nname = \"note\"\nversion = \"1.0.0\"\ndescription = \"leaves a note\"\nphase = \"Addon\"\n\
         provides = [\"note\"]\nrequires = [\"apiserver\"]\n\n[[provide]]\nrole = \"note\"\nprobe = { kind = \"started\" }\n\n\
         [[manifest]]\nname = \"note\"\nyaml = '''\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: note, namespace: default }\n\
@@ -77,14 +86,87 @@ fn a_component_without_rust_joins_a_cluster_that_runs_and_the_runtime_is_started
     let rows = cluster.json(&["component", "list"]);
     let row = rows.as_array().expect("rows").iter().find(|row| row["role"] == "note").expect("the role").clone();
     assert_eq!((&row["state"], &row["source"]["kind"]), (&json!("ready"), &json!("toml")));
+}
 
-    // Its pods end with the runtime, and the same images are there for those that come.
-    let (before, images) = (pid(&cluster, "crio"), cluster.json(&["image", "list"]));
-    cluster.run(&["component", "replace", "cri", "crio"]).ok();
-    assert_ne!(pid(&cluster, "crio"), before);
+/// The pods end with the runtime, and the same images are there for those that come.
+fn a_runtime_is_started_anew(parts: Parts) {
+    let (cluster, name) = (Cluster::boot_of("anew", parts), parts.runtime.name);
+    load(&cluster);
+    let (before, images) = (pid(&cluster, name), cluster.json(&["image", "list"]));
+    cluster.run(&["component", "replace", "cri", name]).ok();
+    assert_ne!(pid(&cluster, name), before);
     assert_eq!(cluster.json(&["image", "list"]), images);
-    let pod =
-        ["run", "after", "--image", IMAGE, "--image-pull-policy=Never", "--command", "--", "sh", "-c", "sleep 3600"];
-    cluster.kubectl(&pod).ok();
-    cluster.kubectl(&["wait", "--for=condition=Ready", "pod/after", "--timeout=60s"]).ok();
+    cluster.apply(&pod("after", "sleep 3600", &json!({})));
+    alive(&cluster, "after");
+}
+
+/// To each of the others and back, under a kubelet, a pod and an API that stay.
+fn a_runtime_takes_anothers_place(parts: Parts) {
+    let cluster = Cluster::boot_of("swap", parts);
+    load(&cluster);
+    cluster.apply(&pod("main", "sleep 3600", &json!({})));
+    alive(&cluster, "main");
+    let uid = cluster.get(&["pod", "main"])["metadata"]["uid"].clone();
+    let others = Parts::runtimes().into_iter().filter(|other| *other != parts);
+    for other in others.flat_map(|other| [other, parts]) {
+        cluster.run(&["component", "replace", "cri", other.runtime.name]).ok();
+        load(&cluster);
+        until("node with the other runtime", LIMIT, || {
+            let runtime = cluster.get(&["node", "node-0"])["status"]["nodeInfo"]["containerRuntimeVersion"].clone();
+            if runtime == other.runtime.version { Ok(()) } else { Err(runtime.to_string()) }
+        });
+        alive(&cluster, "main");
+    }
+    assert_eq!(cluster.get(&["pod", "main"])["metadata"]["uid"], uid);
+    // What was asked for last stays so.
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    alive(&cluster, "main");
+}
+
+/// By its name on PATH, and by its path. What is run here is runc under the other's name: it shows who is called, and no more.
+fn another_oci_runtime_is_chosen(parts: Parts) {
+    let (cluster, name) = (Cluster::new("oci"), parts.runtime.name);
+    let tools = cluster.command(&["toolchain", "ensure", "--output", "json", "runc"]);
+    let runc = run(&mut { tools }).ok().json()["tools"]["runc"]["path"].as_str().expect("a path").to_owned();
+    let called = cluster.base().join("called");
+    let wrapper = |name: &str| {
+        let path = cluster.base().join(name);
+        let text = format!(
+            "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'crun version 1.21'; exit; }}\necho {name} \"$*\" >> '{}'\nexec '{runc}' \"$@\"\n",
+            called.display()
+        );
+        fs::write(&path, text).expect("a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable");
+        path
+    };
+    let (_, own) = (wrapper("crun"), wrapper("own-runtime"));
+    let path = std::env::var("PATH").expect("a PATH");
+    let path = format!("{}:{path}", cluster.base().display());
+    let set = |value: &str| format!("{name}.runtime={value}");
+    let by_name = set("crun");
+    let up = [&["up", "--set", &by_name][..], &parts.settings()].concat();
+    run(cluster.command(&up).env("PATH", &path)).ok();
+    load(&cluster);
+    cluster.apply(&pod("main", "sleep 3600", &json!({})));
+    alive(&cluster, "main");
+    let calls = || fs::read_to_string(&called).unwrap_or_default();
+    assert!(calls().lines().any(|line| line.starts_with("crun ") && line.contains(" create ")), "{}", calls());
+
+    cluster.run(&["component", "replace", "--set", &set(&own.to_string_lossy())]).ok();
+    cluster.apply(&pod("other", "sleep 3600", &json!({})));
+    alive(&cluster, "other");
+    assert!(calls().lines().any(|line| line.starts_with("own-runtime ") && line.contains(" create ")), "{}", calls());
+
+    // One that can't be is refused, and what runs goes on.
+    fs::write(cluster.base().join("crun"), "#!/bin/sh\necho crun version 1.8.1\n").expect("a script");
+    let old = set(&cluster.base().join("crun").to_string_lossy());
+    let refused = cluster.run(&["component", "replace", "--set", &old]).exits(3);
+    refused.says(&["crun is of version 1.8.1, but >=1.14.3 is wanted"]);
+    cluster.run(&["component", "replace", "--set", &set("bin/crun")]).exits(2).says(&["`runtime` is `bin/crun`"]);
+    alive(&cluster, "other");
+}
+
+fn load(cluster: &Cluster) {
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
 }

@@ -3,7 +3,9 @@
 //! The crates lie outside of the workspace and share one target directory below it: the contract is compiled once, which takes a
 //! minute.
 
-use kubernix_tests::{Base, Cluster, IMAGE, Outcome, kubernix, oci_archive, program, run_for, skip_if, unfit, until};
+use kubernix_tests::{
+    Base, Cluster, IMAGE, Outcome, alive, kubernix, oci_archive, pod, program, run_for, skip_if, unfit, until,
+};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -94,18 +96,11 @@ fn a_new_runtime_builds_and_runs_pods_across_a_restart() {
     assert!(runtime.starts_with("containerd://2."), "{runtime}");
 
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
-    let container = json!({
-        "name": "main", "image": IMAGE, "imagePullPolicy": "Never", "command": ["sh", "-c", "sleep 3600"],
-    });
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "main" },
-        "spec": { "containers": [container], "terminationGracePeriodSeconds": 0 },
-    });
-    cluster.apply(&pod);
-    alive(&cluster);
+    cluster.apply(&pod("main", "sleep 3600", &json!({})));
+    alive(&cluster, "main");
     cluster.run(&["stop"]).ok();
     cluster.up(&["--plugin", library]).ok();
-    alive(&cluster);
+    alive(&cluster, "main");
     let images = cluster.json(&["image", "list"]).to_string();
     assert!(images.contains(IMAGE), "{images}");
 
@@ -117,7 +112,7 @@ fn a_new_runtime_builds_and_runs_pods_across_a_restart() {
             let runtime = cluster.get(&["node", "node-0"])["status"]["nodeInfo"]["containerRuntimeVersion"].clone();
             if runtime.as_str().is_some_and(|it| it.starts_with(version)) { Ok(()) } else { Err(runtime.to_string()) }
         });
-        alive(&cluster);
+        alive(&cluster, "main");
     }
 }
 
@@ -129,18 +124,6 @@ fn a_new_runtime_passes_the_live_checks() {
     let mut check = kubernix();
     check.args(["plugin", "check", "--live", library.build()]);
     run_for(&mut check, FIRST_BOOT).ok().prints(&["cri-nothing-left", " passed, 0 failed", "it conforms"]);
-}
-
-/// Waits until the pod does what it is told.
-fn alive(cluster: &Cluster) {
-    until("pod that runs", LIMIT, || {
-        let outcome = cluster.kubectl(&["exec", "main", "--", "sh", "-c", "echo alive"]);
-        if outcome.stdout == "alive\n" {
-            return Ok(());
-        }
-        let pods = cluster.kubectl(&["describe", "pods"]);
-        Err(format!("{outcome:?}\n{}{}", pods.stdout, pods.stderr))
-    });
 }
 
 #[test]

@@ -1,16 +1,41 @@
 //! The sandbox's promises: nothing remains, nothing outside is touched, clusters don't meet, and a boot can be broken off.
 
 use kubernix_tests::{
-    Background, Booting, Cluster, Listing, Outcome, Process, Snapshot, for_none, processes_of, skip_if, unfit, until,
+    Background, Booting, Cluster, Listing, Outcome, Parts, Process, Snapshot, alive, checks, each, for_none,
+    oci_archive, pod, processes_of, run_in_order, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 use std::time::Duration;
 
 /// How long what has to vanish may take.
 const GONE: Duration = Duration::from_secs(10);
 /// How long a part that is started again may take.
 const BACK: Duration = Duration::from_secs(60);
+
+fn main() {
+    let of_all = checks![
+        nothing_remains_when_the_keeper_is_killed,
+        nothing_remains_when_the_init_is_killed,
+        nothing_remains_after_down,
+        a_component_that_is_killed_is_started_again,
+        the_host_is_as_it_was_while_a_cluster_runs,
+        an_interrupt_stops_a_boot_and_cleans_up,
+        an_interrupt_of_a_boot_that_continues_keeps_the_data,
+    ];
+    // What happens to the sandbox, whatever is in it.
+    let of_any = checks![
+        nothing_remains_when_up_is_killed_in_mid_boot,
+        two_clusters_need_no_more_than_two_names,
+        a_second_interrupt_ends_a_boot_at_once,
+        a_second_interrupt_ends_a_boot_whose_init_hangs,
+        a_boot_that_another_command_ends_says_so,
+        a_cluster_that_is_being_stopped_says_so,
+    ];
+    let trials = [each(&Parts::all(), &of_all), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
 
 /// Waits until the host is as it was, but for the cluster's root directory, and all of these processes are gone.
 #[track_caller]
@@ -22,11 +47,14 @@ fn nothing_remains(cluster: &Cluster, before: &Snapshot, processes: &[Process]) 
     });
 }
 
-/// Kills one of the two processes that carry a cluster.
-fn killing_a_carrier(tag: &str, choose: fn((Pid, Pid)) -> Pid) {
+/// Kills one of the two processes that carry a cluster with a pod.
+fn killing_a_carrier(tag: &str, parts: Parts, choose: fn((Pid, Pid)) -> Pid) {
     let cluster = Cluster::new(tag);
     let before = Snapshot::take(&cluster.name, cluster.base());
-    cluster.up(&[]).ok();
+    cluster.up(&parts.settings()).ok();
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+    cluster.apply(&pod("main", "sleep 3600", &json!({})));
+    alive(&cluster, "main");
     let carriers = cluster.carriers();
     let all = processes_of(carriers.0.as_raw(), carriers.1.as_raw());
     assert!(all.len() > 8, "{all:?}");
@@ -38,25 +66,19 @@ fn killing_a_carrier(tag: &str, choose: fn((Pid, Pid)) -> Pid) {
     assert_eq!(cluster.json(&["status"])["state"], "stopped");
 }
 
-#[test]
-fn nothing_remains_when_the_keeper_is_killed() {
-    skip_if!(unfit());
-    killing_a_carrier("keeper", |(keeper, _)| keeper);
+fn nothing_remains_when_the_keeper_is_killed(parts: Parts) {
+    killing_a_carrier("keeper", parts, |(keeper, _)| keeper);
 }
 
-#[test]
-fn nothing_remains_when_the_init_is_killed() {
-    skip_if!(unfit());
-    killing_a_carrier("init", |(_, init)| init);
+fn nothing_remains_when_the_init_is_killed(parts: Parts) {
+    killing_a_carrier("init", parts, |(_, init)| init);
 }
 
-#[test]
-fn nothing_remains_when_up_is_killed_in_mid_boot() {
-    skip_if!(unfit());
+fn nothing_remains_when_up_is_killed_in_mid_boot(parts: Parts) {
     for (tag, event) in [("up-early", "\"boot-started\""), ("up-mid", "\"role-ready\"")] {
         let cluster = Cluster::new(tag);
         let before = Snapshot::take(&cluster.name, cluster.base());
-        let boot = cluster.booting();
+        let boot = cluster.booting(&parts.settings());
         boot.reaches(event);
         boot.signal(Signal::SIGKILL);
         boot.end().exits(137);
@@ -64,12 +86,10 @@ fn nothing_remains_when_up_is_killed_in_mid_boot() {
     }
 }
 
-#[test]
-fn nothing_remains_after_down() {
-    skip_if!(unfit());
+fn nothing_remains_after_down(parts: Parts) {
     let cluster = Cluster::new("gone");
     let before = Snapshot::take(&cluster.name, cluster.base());
-    cluster.up(&[]).ok();
+    cluster.up(&parts.settings()).ok();
     let (keeper, init) = cluster.carriers();
     let all = processes_of(keeper.as_raw(), init.as_raw());
     cluster.run(&["down"]).ok();
@@ -77,11 +97,9 @@ fn nothing_remains_after_down() {
     assert!(!cluster.root().exists());
 }
 
-#[test]
-fn a_component_that_is_killed_is_started_again() {
-    skip_if!(unfit());
-    let cluster = Cluster::boot("restart");
-    for component in ["scheduler", "etcd"] {
+fn a_component_that_is_killed_is_started_again(parts: Parts) {
+    let cluster = Cluster::boot_of("restart", parts);
+    for component in ["scheduler", parts.datastore.name, parts.runtime.name] {
         let find = |status: &serde_json::Value| {
             let components = status["components"].as_array().cloned().unwrap_or_default();
             components.into_iter().find(|one| one["component"] == component).expect(component)
@@ -98,11 +116,9 @@ fn a_component_that_is_killed_is_started_again() {
     cluster.kubectl(&["create", "configmap", "after"]).ok();
 }
 
-#[test]
-fn the_host_is_as_it_was_while_a_cluster_runs() {
-    skip_if!(unfit());
+fn the_host_is_as_it_was_while_a_cluster_runs(parts: Parts) {
     let (before, names) = (Snapshot::outside(), Listing::take());
-    let cluster = Cluster::boot("apart");
+    let cluster = Cluster::boot_of("apart", parts);
     let changes = [before.changes(&Snapshot::outside()), names.changes(&Listing::take())].concat();
     assert!(changes.is_empty(), "{changes:#?}");
     cluster.run(&["stop"]).ok();
@@ -110,10 +126,8 @@ fn the_host_is_as_it_was_while_a_cluster_runs() {
     assert!(changes.is_empty(), "after a stop: {changes:#?}");
 }
 
-#[test]
-fn two_clusters_need_no_more_than_two_names() {
-    skip_if!(unfit());
-    let [one, other] = ["one", "other"].map(Cluster::boot);
+fn two_clusters_need_no_more_than_two_names(parts: Parts) {
+    let [one, other] = ["one", "other"].map(|tag| Cluster::boot_of(tag, parts));
     let apis = [&one, &other].map(|cluster| cluster.json(&["status"])["api"].clone());
     assert_ne!(apis[0], apis[1]);
     for cluster in [&one, &other] {
@@ -133,7 +147,7 @@ fn two_clusters_need_no_more_than_two_names() {
     other.kubectl(&["create", "configmap", "still-there"]).ok();
 }
 
-/// What a boot says on its way, from the first thing to the last but one.
+/// What a boot of the default parts says on its way, from the first thing to the last but one.
 const ON_THE_WAY: &[&str] = &[
     r#""event":"boot-started""#,
     r#""event":"ready","instance":"certificates""#,
@@ -149,12 +163,15 @@ const ON_THE_WAY: &[&str] = &[
     r#""event":"started","instance":"kube-proxy (node 0)""#,
 ];
 
+/// Where a boot of other parts is another one.
+const OF_THE_PARTS: &[&str] = &[r#""role":"datastore""#, r#""role":"cri""#];
+
 /// Breaks a boot off as soon as an event is seen.
 #[track_caller]
-fn interrupted(event: &str, interrupt: impl FnOnce(&Cluster, Booting) -> Outcome) {
+fn interrupted(parts: Parts, event: &str, interrupt: impl FnOnce(&Cluster, Booting) -> Outcome) {
     let cluster = Cluster::in_new_place("int");
     let before = Snapshot::take(&cluster.name, cluster.base());
-    let boot = cluster.booting();
+    let boot = cluster.booting(&parts.settings());
     boot.reaches(event);
     interrupt(&cluster, boot).exits(130).says(&["interrupted"]);
     // The command returns when nothing is left: no wait here.
@@ -164,37 +181,29 @@ fn interrupted(event: &str, interrupt: impl FnOnce(&Cluster, Booting) -> Outcome
     assert!(!above.exists(), "interrupted at {event}: {} is still there", above.display());
 }
 
-#[test]
-fn an_interrupt_stops_a_boot_and_cleans_up() {
-    skip_if!(unfit());
-    for event in ON_THE_WAY {
-        interrupted(event, |_, boot| {
+fn an_interrupt_stops_a_boot_and_cleans_up(parts: Parts) {
+    for event in if parts == Parts::default() { ON_THE_WAY } else { OF_THE_PARTS } {
+        interrupted(parts, event, |_, boot| {
             boot.signal(Signal::SIGINT);
             boot.end()
         });
     }
 }
 
-#[test]
-fn a_second_interrupt_ends_a_boot_at_once() {
-    skip_if!(unfit());
+fn a_second_interrupt_ends_a_boot_at_once(parts: Parts) {
     for event in ON_THE_WAY.iter().step_by(3) {
-        interrupted(event, |_, boot| boot.interrupt_until_it_ends());
+        interrupted(parts, event, |_, boot| boot.interrupt_until_it_ends());
     }
 }
 
-#[test]
-fn a_second_interrupt_ends_a_boot_whose_init_hangs() {
-    skip_if!(unfit());
-    interrupted(r#""role":"cri""#, |cluster, boot| {
+fn a_second_interrupt_ends_a_boot_whose_init_hangs(parts: Parts) {
+    interrupted(parts, r#""role":"cri""#, |cluster, boot| {
         kill(cluster.carriers().1, Signal::SIGSTOP).expect("it is there");
         boot.interrupt_until_it_ends()
     });
 }
 
-#[test]
-fn a_boot_that_another_command_ends_says_so() {
-    skip_if!(unfit());
+fn a_boot_that_another_command_ends_says_so(parts: Parts) {
     for (command, event, remains) in [
         ("down", r#""event":"boot-started""#, false),
         ("down", r#""role":"cri""#, false),
@@ -202,7 +211,7 @@ fn a_boot_that_another_command_ends_says_so() {
     ] {
         let cluster = Cluster::new("revoked");
         let before = Snapshot::take(&cluster.name, cluster.base());
-        let boot = cluster.booting();
+        let boot = cluster.booting(&parts.settings());
         boot.reaches(event);
         cluster.run(&[command]).ok();
         let advice = format!("up --name {} --root {}", cluster.name, cluster.base().display());
@@ -213,10 +222,8 @@ fn a_boot_that_another_command_ends_says_so() {
     }
 }
 
-#[test]
-fn a_cluster_that_is_being_stopped_says_so() {
-    skip_if!(unfit());
-    let cluster = Cluster::boot("stopping");
+fn a_cluster_that_is_being_stopped_says_so(parts: Parts) {
+    let cluster = Cluster::boot_of("stopping", parts);
     let status = cluster.running();
     let components = status["components"].as_array().cloned().unwrap_or_default();
     let scheduler = components.iter().find(|one| one["component"] == "scheduler").expect("a scheduler");
@@ -242,14 +249,12 @@ fn a_cluster_that_is_being_stopped_says_so() {
     drop(stop);
 }
 
-#[test]
-fn an_interrupt_of_a_boot_that_continues_keeps_the_data() {
-    skip_if!(unfit());
-    let cluster = Cluster::boot("int-again");
+fn an_interrupt_of_a_boot_that_continues_keeps_the_data(parts: Parts) {
+    let cluster = Cluster::boot_of("int-again", parts);
     cluster.kubectl(&["create", "configmap", "kept"]).ok();
     cluster.run(&["stop"]).ok();
     let events = std::fs::read_to_string(cluster.root().join("events.jsonl")).expect("events");
-    let boot = cluster.booting();
+    let boot = cluster.booting(&parts.settings());
     until("second boot", BACK, || {
         let now = std::fs::read_to_string(cluster.root().join("events.jsonl")).unwrap_or_default();
         let new = now.get(events.len()..).unwrap_or_default();

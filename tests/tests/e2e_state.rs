@@ -1,6 +1,6 @@
 //! What stays of a cluster when it stops, or is killed, and starts again; and what doesn't when it is destroyed.
 
-use kubernix_tests::{Cluster, IMAGE, oci_archive, processes_of, skip_if, unfit, until};
+use kubernix_tests::{Cluster, IMAGE, Parts, alive, checks, each, oci_archive, processes_of, run_in_order};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -10,6 +10,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// The pod of the Deployment, as kubectl finds it.
+const POD: &str = "deployment/kept";
+
+fn main() {
+    let each_kept = checks![
+        stop_and_up_keep_objects_images_and_certificates,
+        up_after_everything_was_killed_keeps_objects_images_and_certificates,
+    ];
+    let of_runtimes = checks![an_edited_file_is_kept_and_said];
+    let of_any = checks![settings_of_a_cluster_stay_and_contradictions_are_said, down_removes_all_of_it_running_or_not];
+    let trials =
+        [each(&Parts::all(), &each_kept), each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
 
 /// A Deployment of one pod, and a ConfigMap.
 fn furnish(cluster: &Cluster) {
@@ -30,20 +44,7 @@ fn furnish(cluster: &Cluster) {
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "kept" }, "data": { "answer": "42" },
     });
     cluster.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [deployment, config] }));
-    runs(cluster);
-}
-
-/// Waits until the Deployment's pod runs, and can be worked with.
-fn runs(cluster: &Cluster) {
-    let exec = ["exec", "deployment/kept", "--", "sh", "-c", "echo alive"];
-    until("pod that runs", LIMIT, || {
-        let outcome = cluster.kubectl(&exec);
-        if outcome.stdout == "alive\n" {
-            return Ok(());
-        }
-        let pods = cluster.kubectl(&["describe", "pods"]);
-        Err(format!("{outcome:?}\n{}{}", pods.stdout, pods.stderr))
-    });
+    alive(cluster, POD);
 }
 
 /// What has to be the same after a restart.
@@ -77,10 +78,8 @@ fn same(cluster: &Cluster, before: &(Value, Value, BTreeMap<PathBuf, Vec<u8>>)) 
     assert!(before.2.len() == after.2.len(), "files were added to pki/");
 }
 
-#[test]
-fn stop_and_up_keep_objects_images_and_certificates() {
-    skip_if!(unfit());
-    let cluster = Cluster::boot("stop");
+fn stop_and_up_keep_objects_images_and_certificates(parts: Parts) {
+    let cluster = Cluster::boot_of("stop", parts);
     furnish(&cluster);
     let before = kept(&cluster);
     cluster.run(&["stop"]).ok();
@@ -89,13 +88,11 @@ fn stop_and_up_keep_objects_images_and_certificates() {
     cluster.run(&["stop"]).exits(5).says(&["is stopped"]);
     cluster.up(&[]).ok();
     same(&cluster, &before);
-    runs(&cluster);
+    alive(&cluster, POD);
 }
 
-#[test]
-fn up_after_everything_was_killed_keeps_objects_images_and_certificates() {
-    skip_if!(unfit());
-    let cluster = Cluster::boot("killed");
+fn up_after_everything_was_killed_keeps_objects_images_and_certificates(parts: Parts) {
+    let cluster = Cluster::boot_of("killed", parts);
     furnish(&cluster);
     let before = kept(&cluster);
     let (keeper, init) = cluster.carriers();
@@ -109,24 +106,20 @@ fn up_after_everything_was_killed_keeps_objects_images_and_certificates() {
     assert_eq!(cluster.json(&["status"])["state"], "stopped");
     cluster.up(&[]).ok();
     same(&cluster, &before);
-    runs(&cluster);
+    alive(&cluster, POD);
 }
 
-#[test]
-fn an_edited_file_is_kept_and_said() {
-    skip_if!(unfit());
-    let cluster = Cluster::boot("edited");
+fn an_edited_file_is_kept_and_said(parts: Parts) {
+    let cluster = Cluster::boot_of("edited", parts);
     cluster.run(&["stop"]).ok();
-    let conf = cluster.root().join("nodes/node-0/crio/crio.conf");
-    let edited = fs::read_to_string(&conf).expect("crio.conf") + "\n# edited by a user\n";
-    fs::write(&conf, &edited).expect("crio.conf can be written");
-    cluster.up(&[]).ok().says(&["crio.conf was edited and is left as it is"]);
-    assert_eq!(fs::read_to_string(&conf).expect("crio.conf"), edited);
+    let conf = cluster.root().join("nodes/node-0").join(parts.runtime.name).join(parts.runtime.config);
+    let edited = fs::read_to_string(&conf).expect("a configuration") + "\n# edited by a user\n";
+    fs::write(&conf, &edited).expect("it can be written");
+    cluster.up(&[]).ok().says(&[&format!("{} was edited and is left as it is", parts.runtime.config)]);
+    assert_eq!(fs::read_to_string(&conf).expect("a configuration"), edited);
 }
 
-#[test]
-fn settings_of_a_cluster_stay_and_contradictions_are_said() {
-    skip_if!(unfit());
+fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
     let cluster = Cluster::new("settings");
     cluster.up(&["--cidr", "10.77.0.0/16", "--proxy", "proxy"]).ok();
     cluster.up(&[]).exits(4).says(&["runs already", &cluster.name]);
@@ -144,9 +137,7 @@ fn settings_of_a_cluster_stay_and_contradictions_are_said() {
     assert!(!components.contains("kube-proxy"), "{components}");
 }
 
-#[test]
-fn down_removes_all_of_it_running_or_not() {
-    skip_if!(unfit());
+fn down_removes_all_of_it_running_or_not(_: Parts) {
     let cluster = Cluster::boot("down");
     let (keeper, init) = cluster.carriers();
     let all = processes_of(keeper.as_raw(), init.as_raw());

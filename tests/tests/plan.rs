@@ -1,6 +1,6 @@
 //! What `kubernix plan` prints, whole, for each topology. Needs no root and no binaries, and changes nothing.
 
-use kubernix_tests::{golden, kubernix, run};
+use kubernix_tests::{DATASTORES, RUNTIMES, Runtime, golden, kubernix, run};
 use serde_json::Value;
 
 /// A directory for clusters that exists nowhere.
@@ -47,6 +47,42 @@ fn another_name_and_cidr() {
 #[test]
 fn a_binary_of_ones_own() {
     check("own-binary.json", &["--set", "etcd.binary=/opt/etcd/bin/etcd"]);
+}
+
+#[test]
+fn every_other_runtime() {
+    for runtime in &RUNTIMES[1..] {
+        check(&format!("cri-{}.json", runtime.name), &["--cri", runtime.name]);
+    }
+}
+
+#[test]
+fn every_other_datastore() {
+    for datastore in &DATASTORES[1..] {
+        check(&format!("datastore-{}.json", datastore.name), &["--datastore", datastore.name]);
+    }
+}
+
+/// What a pod's network is made of, of one runtime: without what differs, where the leases lie.
+fn network(runtime: &Runtime) -> Value {
+    let plan = plan(&["--cri", runtime.name]);
+    let instances = plan["instances"].as_array().expect("instances");
+    let files = instances.iter().filter_map(|instance| instance["plan"]["files"].as_array()).flatten();
+    let is_network = |file: &&Value| file["path"].as_str().is_some_and(|path| path.ends_with(".conflist"));
+    let text = files.filter(is_network).map(|file| file["content"].as_str().expect("a text")).collect::<String>();
+    let mut network: Value = serde_json::from_str(&text).expect("one network");
+    let leases = network["plugins"][0]["ipam"]["dataDir"].take();
+    assert_eq!(leases, format!("/run/kubernix/node-0/{}/ipam", runtime.name));
+    // Host ports are some runtimes' own business, and a plugin's for others.
+    network["plugins"].as_array_mut().expect("plugins").retain(|plugin| plugin["type"] != "portmap");
+    network
+}
+
+#[test]
+fn pods_have_the_same_network_under_every_runtime() {
+    for runtime in RUNTIMES {
+        assert_eq!(network(runtime), network(&RUNTIMES[0]));
+    }
 }
 
 #[test]

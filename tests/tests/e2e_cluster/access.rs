@@ -1,48 +1,37 @@
 //! What the command tells of a cluster, and the ways into it.
 
 use crate::fixture::cluster;
-use kubernix_tests::{Background, kubernix, run, until};
+use kubernix_tests::{Background, Parts, kubernix, run, until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// The names of the instances that every cluster has.
-const INSTANCES: [&str; 7] = [
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "CRI-O (node 0)",
-    "kubelet (node 0)",
-    "kube-proxy (node 0)",
-];
-
-pub fn the_node_is_ready_in_the_version_that_is_pinned() {
-    let nodes = cluster().get(&["nodes"]);
+pub fn the_node_is_ready_in_the_version_that_is_pinned(parts: Parts) {
+    let nodes = cluster(parts).get(&["nodes"]);
     let nodes = nodes["items"].as_array().expect("nodes");
     assert_eq!(nodes.len(), 1, "{nodes:?}");
     let info = &nodes[0]["status"]["nodeInfo"];
     assert_eq!(info["kubeletVersion"], "v1.36.3", "{info}");
-    assert_eq!(info["containerRuntimeVersion"], "cri-o://1.36.3", "{info}");
+    assert_eq!(info["containerRuntimeVersion"], parts.runtime.version, "{info}");
     let conditions = nodes[0]["status"]["conditions"].as_array().expect("conditions");
     let ready = conditions.iter().find(|condition| condition["type"] == "Ready").expect("a condition Ready");
     assert_eq!(ready["status"], "True", "{ready}");
-    let version = cluster().kubectl(&["version", "--output", "json"]).ok().json();
+    let version = cluster(parts).kubectl(&["version", "--output", "json"]).ok().json();
     assert_eq!(version["serverVersion"]["gitVersion"], "v1.36.3", "{version}");
 }
 
 /// The host makes it before the controller manager can, so that pods can be made at once.
-pub fn the_default_namespace_is_as_the_controller_manager_makes_any() {
+pub fn the_default_namespace_is_as_the_controller_manager_makes_any(parts: Parts) {
     let shape = |namespace: &str| {
         let objects = ["serviceaccount/default", "configmap/kube-root-ca.crt", "--namespace", namespace];
-        let found = cluster().kubectl(&[&["get", "--output", "json"][..], &objects].concat());
+        let found = cluster(parts).kubectl(&[&["get", "--output", "json"][..], &objects].concat());
         let objects = found.ok().json()["items"].as_array().expect("two objects").clone();
         // The annotation tells people what the map is for, and is the controller's own.
         objects.iter().map(|object| (object["kind"].clone(), object["data"].clone())).collect::<Vec<_>>()
     };
     let made = until("the controller manager's own", Duration::from_secs(30), || {
-        let found = cluster().kubectl(&["get", "configmap/kube-root-ca.crt", "--namespace", "kube-public"]);
+        let found = cluster(parts).kubectl(&["get", "configmap/kube-root-ca.crt", "--namespace", "kube-public"]);
         if found.code == 0 { Ok(shape("kube-public")) } else { Err(found.stderr) }
     });
     assert_eq!(shape("default"), made);
@@ -50,8 +39,8 @@ pub fn the_default_namespace_is_as_the_controller_manager_makes_any() {
 }
 
 /// While it boots, what isn't waited for runs only where no other wants to.
-pub fn nobody_lets_others_go_first_any_more() {
-    let status = cluster().running();
+pub fn nobody_lets_others_go_first_any_more(parts: Parts) {
+    let status = cluster(parts).running();
     let mut looked_at = 0;
     for component in status["components"].as_array().expect("components") {
         for pid in component["pids"].as_array().expect("pids") {
@@ -64,11 +53,11 @@ pub fn nobody_lets_others_go_first_any_more() {
             }
         }
     }
-    assert!(looked_at >= INSTANCES.len(), "{status}");
+    assert!(looked_at >= parts.instances().len(), "{status}");
 }
 
-pub fn the_api_is_reached_at_127_0_0_1_alone() {
-    let api = cluster().json(&["status"])["api"].as_str().expect("an address").to_owned();
+pub fn the_api_is_reached_at_127_0_0_1_alone(parts: Parts) {
+    let api = cluster(parts).json(&["status"])["api"].as_str().expect("an address").to_owned();
     let port: u16 = api.strip_prefix("https://127.0.0.1:").and_then(|port| port.parse().ok()).expect(&api);
     let listening = |file: &str| {
         let table = fs::read_to_string(file).unwrap_or_default();
@@ -85,8 +74,8 @@ pub fn the_api_is_reached_at_127_0_0_1_alone() {
     assert_eq!(listening("/proc/net/tcp6"), Vec::<String>::new());
 }
 
-pub fn keys_and_certificates_are_nobody_elses() {
-    let root = cluster().root();
+pub fn keys_and_certificates_are_nobody_elses(parts: Parts) {
+    let root = cluster(parts).root();
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
     assert_eq!(mode(&root), 0o700);
     let mut looked_at = 0;
@@ -105,16 +94,16 @@ pub fn keys_and_certificates_are_nobody_elses() {
     assert!(looked_at > 20, "only {looked_at} files");
 }
 
-pub fn status_and_list_tell_of_the_cluster() {
-    let cluster = cluster();
+pub fn status_and_list_tell_of_the_cluster(parts: Parts) {
+    let cluster = cluster(parts);
     let status = cluster.running();
     assert_eq!(status["name"], cluster.name.as_str());
     assert_eq!(status["root"], &*cluster.root().to_string_lossy());
     assert_eq!(status["kubernetes"]["nodes"][0]["ready"], true, "{status}");
     let components = status["components"].as_array().expect("components");
     let names: Vec<&str> = components.iter().filter_map(|component| component["instance"].as_str()).collect();
-    for instance in INSTANCES {
-        assert!(names.contains(&instance), "{instance} isn't in {names:?}");
+    for instance in parts.instances() {
+        assert!(names.contains(&&*instance), "{instance} isn't in {names:?}");
     }
     for component in components {
         assert_eq!(component["state"], "ready", "{component}");
@@ -123,14 +112,14 @@ pub fn status_and_list_tell_of_the_cluster() {
         assert!(pids.iter().all(|pid| Path::new(&format!("/proc/{pid}")).exists()), "{component}");
     }
     let text = cluster.run(&["status"]).ok().stdout;
-    assert!(text.contains("running for") && text.contains("CRI-O (node 0)"), "{text}");
+    assert!(text.contains("running for") && text.contains(parts.runtime.title), "{text}");
     let list = cluster.json(&["list"]);
     assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
     assert_eq!((&list[0]["name"], &list[0]["state"]), (&status["name"], &status["state"]), "{list}");
 }
 
-pub fn the_timeline_shows_every_component() {
-    let cluster = cluster();
+pub fn the_timeline_shows_every_component(parts: Parts) {
+    let cluster = cluster(parts);
     let timeline = cluster.json(&["timeline"]).to_string();
     let svg = cluster.base().join("boot.svg");
     cluster.run(&["timeline", "--svg", &svg.to_string_lossy()]).ok();
@@ -138,23 +127,23 @@ pub fn the_timeline_shows_every_component() {
     let document = roxmltree::Document::parse(&picture).expect("well-formed XML");
     assert_eq!(document.root_element().tag_name().name(), "svg");
     let texts: Vec<&str> = document.descendants().filter_map(|node| node.text()).map(str::trim).collect();
-    for instance in INSTANCES {
+    for instance in parts.instances() {
         assert!(timeline.contains(&format!("\"{instance}\"")), "{instance} isn't in {timeline}");
-        assert!(texts.iter().any(|text| text.contains(instance)), "{instance} isn't in {texts:?}");
+        assert!(texts.iter().any(|text| text.contains(&instance)), "{instance} isn't in {texts:?}");
     }
 }
 
-pub fn logs_are_shown_by_component() {
-    let cluster = cluster();
-    let one = cluster.run(&["logs", "etcd", "--tail", "3"]).ok().stdout;
+pub fn logs_are_shown_by_component(parts: Parts) {
+    let cluster = cluster(parts);
+    let one = cluster.run(&["logs", parts.datastore.name, "--tail", "3"]).ok().stdout;
     assert_eq!(one.lines().count(), 3, "{one}");
     let follow = Background::start(&mut cluster.command(&["logs", "apiserver", "-f"]), cluster.base().join("followed"));
     follow.prints("line of a log that is followed", |text| text.lines().next().map(drop));
-    cluster.run(&["logs", "etdc"]).exits(2).says(&["`etdc`", "did you mean `etcd`?"]);
+    cluster.run(&["logs", "apiservr"]).exits(2).says(&["`apiservr`", "did you mean `apiserver`?"]);
 }
 
-pub fn enter_runs_a_command_inside() {
-    let cluster = cluster();
+pub fn enter_runs_a_command_inside(parts: Parts) {
+    let cluster = cluster(parts);
     let inside = |node: &[&str], script: &str| {
         let outcome = cluster.run(&[&["enter"], node, &["--", "/bin/sh", "-c", script]].concat());
         (outcome.code, outcome.stdout)
@@ -167,8 +156,8 @@ pub fn enter_runs_a_command_inside() {
     cluster.run(&["enter", "--", "/nonexistent"]).exits(1).says(&["`/nonexistent` can't be run inside"]);
 }
 
-pub fn enter_opens_a_shell_inside() {
-    let cluster = cluster();
+pub fn enter_opens_a_shell_inside(parts: Parts) {
+    let cluster = cluster(parts);
     let script = cluster.base().join("typed");
     fs::write(&script, "ls /sys/class/net\nkubectl get nodes --output name\nexit 5\n").expect("a script");
     let mut enter = cluster.command(&["enter"]);
@@ -177,8 +166,8 @@ pub fn enter_opens_a_shell_inside() {
     assert!(outcome.stdout.contains("kubernix0") && outcome.stdout.contains("node/node-0"), "{outcome:?}");
 }
 
-pub fn shell_reaches_the_cluster() {
-    let cluster = cluster();
+pub fn shell_reaches_the_cluster(parts: Parts) {
+    let cluster = cluster(parts);
     let script = cluster.base().join("shell");
     let text = "#!/bin/sh\nset -e\nenv\nkubectl get nodes --output name\ncrictl version\nkubernix list\nexit 9\n";
     fs::write(&script, text).expect("a script");
@@ -187,7 +176,8 @@ pub fn shell_reaches_the_cluster() {
     let kubeconfig = cluster.root().join("kubeconfig/admin.kubeconfig");
     let endpoint = "CONTAINER_RUNTIME_ENDPOINT=unix:///";
     let kubeconfig = format!("KUBECONFIG={}", kubeconfig.display());
-    for part in [kubeconfig.as_str(), endpoint, "node/node-0", "RuntimeName:  cri-o", &cluster.name] {
+    let runtime = format!("RuntimeName:  {}", parts.runtime.cri);
+    for part in [&*kubeconfig, endpoint, "node/node-0", &runtime, &cluster.name] {
         assert!(outcome.stdout.contains(part), "`{part}` isn't in:\n{}", outcome.stdout);
     }
     // Without a cluster's settings around it, the same command is about another cluster.

@@ -1,68 +1,68 @@
-//! The one cluster of these checks, and the pods in it that several of them talk to.
+//! The cluster of these checks, one at a time, and the pods in it that several of them talk to.
 
-use kubernix_tests::{Cluster, IMAGE, oci_archive};
-use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use kubernix_tests::{Cluster, Parts, oci_archive, pod};
+use serde_json::json;
+use std::sync::{Arc, Mutex, PoisonError};
 
-enum State {
-    New,
-    Up(Arc<Cluster>),
-    Failed,
+/// What there is of the cluster of these parts.
+struct Fixture {
+    parts: Parts,
+    /// None: it didn't come up.
+    cluster: Option<Arc<Cluster>>,
+    furnished: bool,
 }
 
-static STATE: Mutex<State> = Mutex::new(State::New);
+static FIXTURE: Mutex<Option<Fixture>> = Mutex::new(None);
 
-/// The cluster; the first who asks boots it.
-///
-/// # Panics
-/// It doesn't come up, or didn't when somebody else asked.
-pub fn cluster() -> Arc<Cluster> {
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let State::New = *state {
-        *state = State::Failed;
-        *state = State::Up(Arc::new(Cluster::boot("many")));
+/// Does something with the cluster of these parts. The first who asks for it boots it, and destroys the one before.
+fn with<T>(parts: Parts, f: impl FnOnce(&Arc<Cluster>, &mut bool) -> T) -> T {
+    let mut fixture = FIXTURE.lock().unwrap_or_else(PoisonError::into_inner);
+    if fixture.as_ref().is_none_or(|there| there.parts != parts) {
+        *fixture = Some(Fixture { parts, cluster: None, furnished: false });
+        let cluster = Arc::new(Cluster::boot_of("many", parts));
+        *fixture = Some(Fixture { parts, cluster: Some(cluster), furnished: false });
     }
-    match &*state {
-        State::Up(cluster) => cluster.clone(),
+    match fixture.as_mut() {
+        Some(Fixture { cluster: Some(cluster), furnished, .. }) => f(cluster, furnished),
         _ => panic!("the cluster didn't come up"),
     }
 }
 
+/// The cluster of these parts.
+///
+/// # Panics
+/// It doesn't come up, or didn't when somebody else asked.
+pub fn cluster(parts: Parts) -> Arc<Cluster> {
+    with(parts, |cluster, _| cluster.clone())
+}
+
 /// Ends the cluster, if there is one.
 pub fn destroy() {
-    *STATE.lock().unwrap_or_else(PoisonError::into_inner) = State::Failed;
+    *FIXTURE.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 /// The cluster, with the image in it and the pods `server`, which says hello at port 8080 and is the Service `hello` at port
 /// 80, and `client`.
-pub fn with_pods() -> Arc<Cluster> {
-    static ONCE: Once = Once::new();
-    let cluster = cluster();
-    ONCE.call_once(|| {
-        cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
-        let service = json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": { "name": "hello" },
-            "spec": { "selector": { "app": "server" }, "ports": [{ "port": 80, "targetPort": 8080 }] },
-        });
-        cluster.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [
-            pod("server", "echo I serve; while true; do echo hello | nc -l -p 8080; done", &json!({})),
-            pod("client", "sleep 3600", &json!({})),
-            service,
-        ]}));
-        cluster.ready_pod("server");
-        cluster.ready_pod("client");
-    });
-    cluster
+pub fn with_pods(parts: Parts) -> Arc<Cluster> {
+    with(parts, |cluster, furnished| {
+        if !std::mem::replace(furnished, true) {
+            furnish(cluster);
+        }
+        cluster.clone()
+    })
 }
 
-/// A pod that runs a script.
-pub fn pod(name: &str, script: &str, resources: &Value) -> Value {
-    let container = json!({
-        "name": "main", "image": IMAGE, "imagePullPolicy": "Never", "command": ["sh", "-c", script],
-        "resources": resources,
+fn furnish(cluster: &Cluster) {
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "hello" },
+        "spec": { "selector": { "app": "server" }, "ports": [{ "port": 80, "targetPort": 8080 }] },
     });
-    json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": { "app": name } },
-        "spec": { "containers": [container], "terminationGracePeriodSeconds": 0 },
-    })
+    cluster.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [
+        pod("server", "echo I serve; while true; do echo hello | nc -l -p 8080; done", &json!({})),
+        pod("client", "sleep 3600", &json!({})),
+        service,
+    ]}));
+    cluster.ready_pod("server");
+    cluster.ready_pod("client");
 }

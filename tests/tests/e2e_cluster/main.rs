@@ -1,28 +1,14 @@
-//! What a running cluster can do: one cluster, many checks, each with a name of its own. The last of them destroys it.
+//! What a running cluster can do, whatever its slots are filled with: one cluster of each kind, many checks, each with a name of
+//! its own.
 
 mod access;
 mod fixture;
 mod pods;
 
-use libtest_mimic::{Arguments, Trial};
-
-/// A check by the name of its function.
-macro_rules! checks {
-    ($($module:ident::$name:ident),+ $(,)?) => {
-        vec![$(Trial::test(stringify!($name), || {
-            match kubernix_tests::unfit() {
-                Some(why) => eprintln!("SKIPPED: {}: {why}", stringify!($name)),
-                None => $module::$name(),
-            }
-            Ok(())
-        })),+]
-    };
-}
+use kubernix_tests::{Parts, each, run_in_order};
 
 fn main() {
-    // One cluster, and two cores for all of it.
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let checks = checks![
+    let checks = kubernix_tests::checks![
         access::the_node_is_ready_in_the_version_that_is_pinned,
         access::the_default_namespace_is_as_the_controller_manager_makes_any,
         access::nobody_lets_others_go_first_any_more,
@@ -44,7 +30,7 @@ fn main() {
         pods::a_guaranteed_pod_runs,
         pods::a_deleted_pod_is_gone,
     ];
-    let conclusion = libtest_mimic::run(&arguments, checks);
+    let conclusion = run_in_order(each(&Parts::all(), &checks));
     fixture::destroy();
     conclusion.exit();
 }

@@ -1,7 +1,7 @@
 //! Images and pods.
 
-use crate::fixture::{cluster, pod, with_pods};
-use kubernix_tests::{Background, Cluster, IMAGE, docker_archive, for_none, oci_archive, until};
+use crate::fixture::{cluster, with_pods};
+use kubernix_tests::{Background, Cluster, IMAGE, Parts, docker_archive, for_none, oci_archive, pod, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Read;
@@ -25,8 +25,8 @@ fn images(cluster: &Cluster) -> Vec<String> {
     found
 }
 
-pub fn images_of_both_kinds_of_archive_are_loaded() {
-    let cluster = cluster();
+pub fn images_of_both_kinds_of_archive_are_loaded(parts: Parts) {
+    let cluster = cluster(parts);
     let other = "kubernix.local/test/other:2.0.0";
     let archives = [oci_archive(cluster.base()), docker_archive(cluster.base(), other)];
     let archives = archives.map(|archive| archive.to_string_lossy().into_owned());
@@ -40,8 +40,8 @@ pub fn images_of_both_kinds_of_archive_are_loaded() {
     assert_eq!(images(&cluster), there);
 }
 
-pub fn a_pod_gets_an_address_of_the_nodes_pod_cidr() {
-    let cluster = with_pods();
+pub fn a_pod_gets_an_address_of_the_nodes_pod_cidr(parts: Parts) {
+    let cluster = with_pods(parts);
     let node = cluster.get(&["node", "node-0"]);
     let cidr = node["spec"]["podCIDR"].as_str().expect("a pod CIDR").to_owned();
     let (network, prefix) = cidr.split_once('/').expect("ADDRESS/PREFIX");
@@ -54,8 +54,8 @@ pub fn a_pod_gets_an_address_of_the_nodes_pod_cidr() {
     assert!(own.contains(&format!("inet {ip}/")), "{own}");
 }
 
-pub fn a_pod_reaches_a_service_by_its_cluster_ip() {
-    let cluster = with_pods();
+pub fn a_pod_reaches_a_service_by_its_cluster_ip(parts: Parts) {
+    let cluster = with_pods(parts);
     let service = cluster.get(&["service", "hello"]);
     let ip = service["spec"]["clusterIP"].as_str().expect("a cluster IP");
     until("answer of the Service", LIMIT, || {
@@ -67,21 +67,21 @@ pub fn a_pod_reaches_a_service_by_its_cluster_ip() {
     cluster.kubectl(&["exec", "client", "--", "nc", "-w", "3", &api, "443"]).ok();
 }
 
-pub fn exec_runs_in_a_container_and_passes_its_status_on() {
-    let cluster = with_pods();
+pub fn exec_runs_in_a_container_and_passes_its_status_on(parts: Parts) {
+    let cluster = with_pods(parts);
     let outcome = cluster.kubectl(&["exec", "client", "--", "sh", "-c", "echo out; echo err >&2; exit 3"]).exits(3);
     assert_eq!(outcome.stdout, "out\n");
     assert!(outcome.stderr.starts_with("err\n"), "{}", outcome.stderr);
 }
 
-pub fn logs_of_a_container_are_read() {
-    let cluster = with_pods();
+pub fn logs_of_a_container_are_read(parts: Parts) {
+    let cluster = with_pods(parts);
     let logs = cluster.kubectl(&["logs", "server"]).ok().stdout;
     assert!(logs.starts_with("I serve\n"), "{logs}");
 }
 
-pub fn port_forward_reaches_a_pod() {
-    let cluster = with_pods();
+pub fn port_forward_reaches_a_pod(parts: Parts) {
+    let cluster = with_pods(parts);
     let mut forward = cluster.command(&["kubectl", "--", "port-forward", "pod/server", ":8080"]);
     let forward = Background::start(&mut forward, cluster.base().join("forwarded"));
     let port = forward.prints("port that is forwarded", |text| {
@@ -99,8 +99,8 @@ pub fn port_forward_reaches_a_pod() {
     assert_eq!(answer, "hello\n");
 }
 
-pub fn cp_goes_both_ways() {
-    let cluster = with_pods();
+pub fn cp_goes_both_ways(parts: Parts) {
+    let cluster = with_pods(parts);
     let [there, back] = ["there", "back"].map(|name| cluster.base().join(name).to_string_lossy().into_owned());
     let content: String = (0..20_000).map(|number| format!("{number}\n")).collect();
     fs::write(&there, &content).expect("a file");
@@ -109,8 +109,8 @@ pub fn cp_goes_both_ways() {
     assert!(fs::read_to_string(&back).expect("a file") == content, "it came back changed");
 }
 
-pub fn a_guaranteed_pod_runs() {
-    let cluster = with_pods();
+pub fn a_guaranteed_pod_runs(parts: Parts) {
+    let cluster = with_pods(parts);
     let amount = json!({ "cpu": "100m", "memory": "32Mi" });
     cluster.apply(&pod("guaranteed", "sleep 3600", &json!({ "requests": amount, "limits": amount })));
     let pod = cluster.ready_pod("guaranteed");
@@ -118,8 +118,8 @@ pub fn a_guaranteed_pod_runs() {
     cluster.kubectl(&["delete", "pod", "guaranteed", "--timeout", "60s"]).ok();
 }
 
-pub fn a_deleted_pod_is_gone() {
-    let cluster = with_pods();
+pub fn a_deleted_pod_is_gone(parts: Parts) {
+    let cluster = with_pods(parts);
     cluster.apply(&pod("brief", "sleep 3600", &json!({})));
     cluster.ready_pod("brief");
     cluster.kubectl(&["delete", "pod", "brief", "--timeout", "60s"]).ok();

@@ -27,12 +27,12 @@ const STARTS: &[&str] = &[
     "xtask/",
     "tests/",
 ];
-/// Where a CRI runtime may be known by name: its component, the template of a plugin for one, the default of the slot, the list of
-/// components, the table of binaries, tests, and this check.
+/// Where a CRI runtime may be known by name: its component, what makes a plugin's template of it, the default of the slot, the list
+/// of components, the table of binaries, tests, and this check.
 const RUNTIME: &[&str] = &[
     "components/crio/",
     "components/containerd/",
-    "kubernix-cli/templates/plugin/cri/",
+    "kubernix-cli/build.rs",
     "kubernix-host/src/graph/slots.rs",
     "kubernix-cli/src/registry.rs",
     "kubernix-host/src/toolchain/",

@@ -1,0 +1,85 @@
+//! What slots can be filled with, a table each: a further runtime or datastore is one more row, and every test in which that
+//! matters goes through all of them.
+
+/// What fills `cri`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// The component.
+    pub name: &'static str,
+    /// What its instances are called.
+    pub title: &'static str,
+    /// What its CRI calls it.
+    pub cri: &'static str,
+    /// How a node tells its version.
+    pub version: &'static str,
+    /// The file in its directory that configures it, in which `#` begins a comment.
+    pub config: &'static str,
+}
+
+/// What fills `datastore`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Datastore {
+    /// The component, and what its instances are called.
+    pub name: &'static str,
+}
+
+/// All runtimes, the default first.
+pub const RUNTIMES: &[Runtime] = &[
+    Runtime { name: "crio", title: "CRI-O", cri: "cri-o", version: "cri-o://1.36.3", config: "crio.conf" },
+    Runtime {
+        name: "containerd",
+        title: "containerd",
+        cri: "containerd",
+        version: "containerd://2.3.4",
+        config: "config.toml",
+    },
+];
+
+/// All datastores, the default first.
+pub const DATASTORES: &[Datastore] = &[Datastore { name: "etcd" }, Datastore { name: "kine" }];
+
+/// What one cluster is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// Its runtime.
+    pub runtime: &'static Runtime,
+    /// Its datastore.
+    pub datastore: &'static Datastore,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { runtime: &RUNTIMES[0], datastore: &DATASTORES[0] }
+    }
+}
+
+impl Parts {
+    /// Every runtime, with the default datastore.
+    pub fn runtimes() -> Vec<Self> {
+        RUNTIMES.iter().map(|runtime| Self { runtime, ..Self::default() }).collect()
+    }
+
+    /// Every runtime with the default datastore, and every other datastore under the default runtime: no part depends on what
+    /// the others are.
+    pub fn all() -> Vec<Self> {
+        let others = DATASTORES[1..].iter().map(|datastore| Self { datastore, ..Self::default() });
+        Self::runtimes().into_iter().chain(others).collect()
+    }
+
+    /// What tells them apart in names of tests.
+    pub fn label(self) -> String {
+        format!("{}-{}", self.runtime.name, self.datastore.name)
+    }
+
+    /// What has to be said to `up`.
+    pub fn settings(self) -> [&'static str; 4] {
+        ["--cri", self.runtime.name, "--datastore", self.datastore.name]
+    }
+
+    /// The names of the instances that such a cluster has.
+    pub fn instances(self) -> Vec<String> {
+        let control = [self.datastore.name, "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+        let node = [self.runtime.title, "kubelet", "kube-proxy"].map(|title| format!("{title} (node 0)"));
+        control.map(String::from).into_iter().chain(node).collect()
+    }
+}

@@ -1,0 +1,38 @@
+//! Pods of the one image that there is.
+
+use crate::cluster::Cluster;
+use crate::image::IMAGE;
+use crate::wait::until;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a pod may take to come, or to come back under another runtime.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A pod that runs a script.
+pub fn pod(name: &str, script: &str, resources: &Value) -> Value {
+    let container = json!({
+        "name": "main", "image": IMAGE, "imagePullPolicy": "Never", "command": ["sh", "-c", script],
+        "resources": resources,
+    });
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": { "app": name } },
+        "spec": { "containers": [container], "terminationGracePeriodSeconds": 0 },
+    })
+}
+
+/// Waits until a pod, as kubectl names it, does what it is told.
+///
+/// # Panics
+/// It doesn't come so far; with what `kubectl describe` says of all pods.
+#[track_caller]
+pub fn alive(cluster: &Cluster, pod: &str) {
+    until("pod that runs", LIMIT, || {
+        let outcome = cluster.kubectl(&["exec", pod, "--", "sh", "-c", "echo alive"]);
+        if outcome.stdout == "alive\n" {
+            return Ok(());
+        }
+        let pods = cluster.kubectl(&["describe", "pods"]);
+        Err(format!("{outcome:?}\n{}{}", pods.stdout, pods.stderr))
+    });
+}
