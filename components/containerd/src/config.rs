@@ -4,6 +4,8 @@ use crate::layout::Layout;
 use kubernix_core::{Context, Error, Result, chosen_by, facts, quote};
 use std::collections::BTreeSet;
 
+/// The namespace that containerd's CRI keeps its images and containers in.
+pub(crate) const NAMESPACE: &str = "k8s.io";
 /// The image of each pod's first container. The host builds and imports it; it is never pulled.
 pub(crate) const PAUSE_IMAGE: &str = "kubernix.local/pause:1.0.0";
 /// The parameter that chooses the OCI runtime.
@@ -74,6 +76,9 @@ socket_dir = {shims}
 [plugins.\"io.containerd.cri.v1.images\"]
 snapshotter = {snapshotter}
 
+[plugins.\"io.containerd.cri.v1.images\".registry]
+config_path = {registries}
+
 [plugins.\"io.containerd.cri.v1.images\".pinned_images]
 sandbox = {pause}
 
@@ -109,6 +114,7 @@ SystemdCgroup = {systemd}
         // A short name: sockets in there are called by 64 digits.
         shims = quote(&layout.volatile("s")),
         snapshotter = quote(snapshotter(ctx)),
+        registries = quote(&layout.registries()),
         pause = quote(PAUSE_IMAGE),
         restrict = !ctx.is(facts::LOWER_OOM_SCORE),
         plugins = plugin_directories(ctx)?,

@@ -56,6 +56,11 @@ impl Layout {
         format!("{}/cni", self.dir)
     }
 
+    /// A directory for each registry that others are asked for.
+    pub(crate) fn registries(&self) -> String {
+        format!("{}/registries", self.dir)
+    }
+
     /// Images and containers.
     pub(crate) fn content(&self) -> String {
         format!("{}/content", self.dir)

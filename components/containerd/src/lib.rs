@@ -6,6 +6,7 @@
 
 mod config;
 mod layout;
+mod registries;
 mod scripts;
 
 use kubernix_core::abi::Handle;
@@ -74,6 +75,10 @@ impl Component for Containerd {
         plan.file(layout.conflist(), config::conflist(ctx, &layout))?;
         plan.file(layout.crictl_config(), config::crictl(&layout))?;
         plan.file(layout.policy(), scripts::POLICY)?;
+        for registry in ctx.registries() {
+            let (name, hosts) = registries::hosts(&registry)?;
+            plan.file(format!("{}/{name}/hosts.toml", layout.registries()), hosts)?;
+        }
         plan.script(layout.import_script(), scripts::import(ctx, &layout)?)?;
         plan.script(layout.stop_script(), scripts::stop(ctx, &layout)?)?;
 
@@ -81,6 +86,9 @@ impl Component for Containerd {
             .flags([("config", layout.config()), ("log-level", config::log_level(ctx)?)]);
         plan.process(process)?;
         plan.image(config::PAUSE_IMAGE)?;
+        // For ctr and nerdctl in users' shells; crictl has the host's own.
+        plan.variable("CONTAINERD_ADDRESS", layout.socket.path())?;
+        plan.variable("CONTAINERD_NAMESPACE", config::NAMESPACE)?;
         plan.provide(roles::CRI, layout.socket.url(), Probe::cri(layout.socket.path()))
     }
 

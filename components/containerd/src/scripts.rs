@@ -1,6 +1,6 @@
 //! What takes more than one command: scripts, written beside the configuration and run by KuberNix.
 
-use crate::config::snapshotter;
+use crate::config::{NAMESPACE, snapshotter};
 use crate::layout::Layout;
 use kubernix_core::{Context, Error, Result, shell_quote};
 
@@ -13,14 +13,24 @@ pub(crate) fn import(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     Ok(format!(
         "\
 #!/bin/sh
-# Imports an image: import-image oci-archive:PATH|docker-archive:PATH NAME
+# Imports an image: import-image oci-archive:PATH[:REFERENCE]|docker-archive:PATH[:REFERENCE]|oci:PATH[:REFERENCE] NAME
 set -eu
-work={work}.$$
-trap 'rm -rf \"$work\"' EXIT
-mkdir -p \"$work\"
-# ctr names images as their archive does. skopeo reads all sorts of archives and writes one with just this name in it.
-{skopeo} --policy={policy} --tmpdir=\"$work\" copy --quiet \"$1\" \"oci-archive:$work/image.tar:$2\"
-{ctr} --address={socket} --namespace=k8s.io images import --local --snapshotter={snapshotter} \"$work/image.tar\"
+ctr() {{ {ctr} --address={socket} --namespace={namespace} images \"$@\"; }}
+import() {{ ctr import --local --snapshotter={snapshotter} \"$1\" >/dev/null; }}
+# What is one whole archive is read as it is. ctr names images as their archive does.
+case \"$1\" in
+    *:*:*) ;;
+    oci:*) if command -v tar >/dev/null; then tar -C \"${{1#*:}}\" -cf - . | import -; fi ;;
+    *) import \"${{1#*:}}\" ;;
+esac
+if [ -z \"$(ctr list --quiet \"name==$2\")\" ]; then
+    # skopeo reads all sorts of archives and writes one with just this image and just this name in it.
+    work={work}.$$
+    trap 'rm -rf \"$work\"' EXIT
+    mkdir -p \"$work\"
+    {skopeo} --policy={policy} --tmpdir=\"$work\" copy --quiet \"$1\" \"oci-archive:$work/image.tar:$2\"
+    import \"$work/image.tar\"
+fi
 # The CRI hears of it a moment later.
 tries=50
 until {crictl} --config={config} inspecti --quiet \"$2\" >/dev/null 2>&1; do
@@ -35,6 +45,7 @@ done
         ctr = tool("ctr")?,
         socket = shell_quote(layout.socket.path()),
         snapshotter = snapshotter(ctx),
+        namespace = NAMESPACE,
         crictl = tool("crictl")?,
         config = shell_quote(&layout.crictl_config()),
     ))

@@ -3,7 +3,8 @@
 use super::Boot;
 use super::cluster::Cluster;
 use super::floor::Floor;
-use super::report::{Machine, Report, Run};
+use super::images;
+use super::report::{Machine, OnRuntime, Report, Run};
 use crate::workspace::Workspace;
 use crate::{exit_code, run};
 use anyhow::{Context, Result, bail};
@@ -56,10 +57,16 @@ fn measure(args: &Boot, kubernix: &Path, directory: &Path) -> Result<Report> {
     template.up()?;
     template.timed(&["stop"])?;
     let floor = Floor::of(&template)?;
+    let runtimes = Cluster::new(kubernix, directory, "bench").fillers("cri")?;
+    let archive = images::archive(directory)?;
     let mut runs = Vec::new();
     for number in 1..=args.runs {
         let floor = floor.measure()?;
-        let run = one(kubernix, directory, floor, Duration::from_secs(args.idle.into()))?;
+        let mut run = one(kubernix, directory, floor, Duration::from_secs(args.idle.into()))?;
+        run.dns = with_dns(kubernix, directory)?;
+        for runtime in &runtimes {
+            run.runtimes.push(on(kubernix, directory, runtime, &archive)?);
+        }
         say(&format!("run {number} of {}: {}", args.runs, run.short()));
         runs.push(run);
     }
@@ -79,5 +86,27 @@ fn one(kubernix: &Path, directory: &Path, floor: Duration, idle: Duration) -> Re
     let stop = cluster.timed(&["stop"])?;
     let again = cluster.up()?;
     let down = cluster.timed(&["down"])?;
-    Ok(Run { floor, boot, pod_running, stop, again, down, memory, idle_share })
+    let (dns, runtimes) = (Duration::ZERO, Vec::new());
+    Ok(Run { floor, boot, pod_running, stop, again, down, memory, idle_share, dns, runtimes })
+}
+
+/// From the call of `up` with the addons that clusters have by default, to its return: names are answered.
+fn with_dns(kubernix: &Path, directory: &Path) -> Result<Duration> {
+    let cluster = Cluster::new(kubernix, directory, "bench");
+    let up = cluster.up_with(&[])?;
+    cluster.timed(&["down"])?;
+    Ok(up.returned)
+}
+
+/// A boot on this runtime, its first pod, and an image that is loaded.
+fn on(kubernix: &Path, directory: &Path, runtime: &str, archive: &Path) -> Result<OnRuntime> {
+    let cluster = Cluster::new(kubernix, directory, "bench");
+    let called = Instant::now();
+    let boot = cluster.up_with(&["--addons", "none", "--set", &format!("cri={runtime}")])?;
+    cluster.run_pod()?;
+    let pod_running = called.elapsed();
+    std::thread::sleep(SETTLE);
+    let load = images::measure(&cluster, archive)?;
+    cluster.timed(&["down"])?;
+    Ok(OnRuntime { name: runtime.to_owned(), boot, pod_running, load })
 }

@@ -20,7 +20,7 @@ pub struct Cluster {
 pub struct Up {
     /// To the last node's Ready.
     pub node_ready: Duration,
-    /// To its return: pods can be made.
+    /// To its return: pods can be made, and addons are ready.
     pub returned: Duration,
 }
 
@@ -55,10 +55,15 @@ impl Cluster {
         Ok(started.elapsed())
     }
 
-    /// Boots it.
+    /// Boots it without addons.
     pub fn up(&self) -> Result<Up> {
+        self.up_with(&["--addons", "none"])
+    }
+
+    /// Boots it with these settings.
+    pub fn up_with(&self, settings: &[&str]) -> Result<Up> {
         let called = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let returned = self.timed(&["up", "--quiet"])?;
+        let returned = self.timed(&[&["up", "--quiet"], settings].concat())?;
         let events = self.root().join("events.jsonl");
         let events = std::fs::read_to_string(&events).with_context(|| format!("can't read {}", events.display()))?;
         let ready = last_node_ready(&events).context("the events of the boot have no node that became ready")?;
@@ -75,6 +80,14 @@ impl Cluster {
         run::output(&mut self.command(&pod))?;
         let wait = ["kubectl", "--", "wait", "--for=jsonpath={.status.phase}=Running", "pod/bench", "--timeout=60s"];
         run::output(&mut self.command(&wait)).map(drop)
+    }
+
+    /// The components that can fill a role, the default first.
+    pub fn fillers(&self, role: &str) -> Result<Vec<String>> {
+        let rows = self.json(&["component", "list"])?;
+        let mut rows: Vec<_> = rows.as_array().into_iter().flatten().filter(|row| row["role"] == role).collect();
+        rows.sort_by_key(|row| row["state"] != "chosen");
+        Ok(rows.iter().filter_map(|row| row["component"].as_str().map(String::from)).collect())
     }
 
     /// Its processes at this moment.

@@ -3,6 +3,7 @@
 mod boot;
 mod cluster;
 mod floor;
+mod images;
 mod plugins;
 mod processes;
 mod report;

@@ -1,6 +1,7 @@
 //! What came out: minimum, median and maximum of each number, as text and as JSON.
 
 use super::cluster::Up;
+use super::images::Load;
 use super::processes::Memory;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -40,6 +41,22 @@ pub struct Run {
     pub memory: Memory,
     /// Of one core, 0 to 1, by our own processes.
     pub idle_share: f64,
+    /// A boot with the addons that clusters have by default.
+    pub dns: Duration,
+    /// Each runtime, the default first.
+    pub runtimes: Vec<OnRuntime>,
+}
+
+/// One runtime's numbers.
+pub struct OnRuntime {
+    /// The component.
+    pub name: String,
+    /// A boot without addons.
+    pub boot: Up,
+    /// From the call of `up`.
+    pub pod_running: Duration,
+    /// A large image.
+    pub load: Load,
 }
 
 impl Run {
@@ -96,7 +113,7 @@ impl Report {
 
     fn rows(&self) -> Vec<Row> {
         type Number = fn(&Run) -> f64;
-        let numbers: [(&str, &str, &'static str, Number); 16] = [
+        let numbers: [(&str, &str, &'static str, Number); 18] = [
             ("floor", "floor: bare datastore and API server", "s", |r| r.floor.as_secs_f64()),
             ("node_ready", "Node Ready", "s", |r| r.boot.node_ready.as_secs_f64()),
             ("node_ready_to_floor", "  to the floor", "", |r| ratio(r.boot.node_ready, r.floor)),
@@ -104,6 +121,8 @@ impl Report {
             ("up_to_floor", "  to the floor", "", |r| ratio(r.boot.returned, r.floor)),
             ("pod_running", "first pod Running", "s", |r| r.pod_running.as_secs_f64()),
             ("pod_running_to_floor", "  to the floor", "", |r| ratio(r.pod_running, r.floor)),
+            ("dns_ready", "CoreDNS Ready", "s", |r| r.dns.as_secs_f64()),
+            ("dns_ready_to_floor", "  to the floor", "", |r| ratio(r.dns, r.floor)),
             ("stop", "`stop`", "s", |r| r.stop.as_secs_f64()),
             ("again_node_ready", "`up` again: Node Ready", "s", |r| r.again.node_ready.as_secs_f64()),
             ("again_up", "`up` again returns", "s", |r| r.again.returned.as_secs_f64()),
@@ -123,6 +142,7 @@ impl Report {
                 values: self.runs.iter().map(number).collect(),
             })
             .collect();
+        rows.extend(self.runtime_rows());
         let names: BTreeSet<&String> = self.runs.iter().flat_map(|run| run.memory.by_name.keys()).collect();
         for name in names {
             let of = |run: &Run| run.memory.by_name.get(name).copied().unwrap_or_default();
@@ -136,6 +156,35 @@ impl Report {
             });
         }
         rows
+    }
+}
+
+impl Report {
+    /// The runtimes side by side.
+    fn runtime_rows(&self) -> Vec<Row> {
+        type Number = fn(&OnRuntime) -> f64;
+        let numbers: [(&str, &str, &'static str, Number); 8] = [
+            ("node_ready", "Node Ready", "s", |r| r.boot.node_ready.as_secs_f64()),
+            ("up", "`up` returns", "s", |r| r.boot.returned.as_secs_f64()),
+            ("pod_running", "first pod Running", "s", |r| r.pod_running.as_secs_f64()),
+            ("copy", "100 MB archive: plain copy", "s", |r| r.load.copy.as_secs_f64()),
+            ("own", "  the runtime's own unpacking", "s", |r| r.load.own.as_secs_f64()),
+            ("load", "  `image load`", "s", |r| r.load.load.as_secs_f64()),
+            ("load_to_both", "    to copy and unpacking", "", |r| ratio(r.load.load, r.load.copy + r.load.own)),
+            ("load_again", "  `image load` again", "s", |r| r.load.again.as_secs_f64()),
+        ];
+        let count = self.runs.iter().map(|run| run.runtimes.len()).min().unwrap_or_default();
+        let of = |at: usize| self.runs.iter().map(move |run| &run.runtimes[at]);
+        let rows = (0..count).flat_map(|at| {
+            let name = of(at).next().map_or("", |one| &one.name);
+            numbers.map(|(key, label, unit, number)| Row {
+                key: format!("{name}.{key}"),
+                label: format!("{name}: {label}"),
+                unit,
+                values: of(at).map(number).collect(),
+            })
+        });
+        rows.collect()
     }
 }
 
@@ -201,6 +250,13 @@ mod tests {
             down: up.returned,
             memory: Memory { by_name, own: 3_000_000 },
             idle_share: 0.004,
+            dns: up.returned,
+            runtimes: vec![OnRuntime {
+                name: "a".to_owned(),
+                boot: up,
+                pod_running: up.returned,
+                load: Load { copy: up.node_ready, own: up.node_ready, load: up.returned, again: up.node_ready },
+            }],
         }
     }
 
@@ -224,6 +280,7 @@ mod tests {
         assert_eq!(json["numbers"]["node_ready_to_floor"]["runs"], json!([0.8, 0.5]));
         assert_eq!(json["numbers"]["memory.store"]["median"], 3.0);
         assert_eq!(json["numbers"]["memory_total"]["min"], 2.0);
+        assert_eq!(json["numbers"]["a.load_to_both"]["runs"], json!([1.0, 1.0]));
         let text = sheet.to_string();
         assert!(text.contains("  store (2)") && text.contains("0.40 % of a core"), "{text}");
     }

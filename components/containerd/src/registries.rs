@@ -1,0 +1,46 @@
+//! Who is asked for images in place of their own registry: a `hosts.toml` for each, as containerd's docs/hosts.md has them.
+
+use kubernix_core::{Error, Registry, Result, quote};
+
+/// The name of a registry's directory, and the file that lies in it.
+///
+/// # Errors
+/// It is a part of a registry: containerd has mirrors of whole ones.
+pub(crate) fn hosts(registry: &Registry) -> Result<(String, String)> {
+    let name = &registry.prefix;
+    if name.contains('/') {
+        return Err(Error::invalid(format!(
+            "containerd can't have mirrors of a part of a registry, `{name}`: name the whole registry"
+        )));
+    }
+    let host = |url: &String| {
+        let (scheme, place) = url.split_once("://").unwrap_or(("https", url));
+        // A path stands before repositories' names, so behind the version of the API.
+        match place.trim_end_matches('/').split_once('/') {
+            None => format!("[host.{}]\ncapabilities = [\"pull\", \"resolve\"]\n", quote(url)),
+            Some((host, path)) => format!(
+                "[host.{}]\ncapabilities = [\"pull\", \"resolve\"]\noverride_path = true\n",
+                quote(&format!("{scheme}://{host}/v2/{path}"))
+            ),
+        }
+    };
+    let hosts: Vec<String> = registry.mirrors.iter().map(host).collect();
+    Ok((name.clone(), hosts.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_are_asked_in_their_order_and_paths_come_before_repositories() {
+        let registry = Registry::new("docker.io", ["https://a.example/hub", "http://10.0.0.1:5000"]);
+        let (name, text) = hosts(&registry).unwrap();
+        assert_eq!(name, "docker.io");
+        let wanted = "[host.\"https://a.example/v2/hub\"]\ncapabilities = [\"pull\", \"resolve\"]\noverride_path = true\n\n\
+            [host.\"http://10.0.0.1:5000\"]\ncapabilities = [\"pull\", \"resolve\"]\n";
+        assert_eq!(text, wanted);
+        let error = hosts(&Registry::new("a.example/team", ["https://b.example"])).unwrap_err();
+        assert!(error.to_string().contains("`a.example/team`"), "{error}");
+    }
+}
