@@ -348,7 +348,7 @@ pub enum PluginCommand {
         role: Option<String>,
     },
     /// Says by name what a plugin does that no cluster can live with: the conformance kit
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Lists the plugins that are found, where each comes from, and what is wrong with those that aren't used
     List {
         /// Where else to look

@@ -21,6 +21,6 @@ pub use objects::{
 };
 pub use plugin::{Plugin, PluginRef, export};
 pub use values::{
-    AbiCommand, AbiError, AbiFinding, AbiIdentity, AbiImageBuild, AbiImageFile, AbiNode, AbiOutput, AbiParameter,
-    AbiProbe, AbiProcess, AbiRequirement, AbiResult,
+    AbiCommand, AbiError, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess,
+    AbiRequirement, AbiResult,
 };

@@ -1,7 +1,7 @@
 //! What a component may know.
 
 use crate::abi::{AbiCommand, AbiContext};
-use crate::{Command, Error, Registry, Result, Role, UnixSocket, facts, roles};
+use crate::{Command, Error, Result, Role, UnixSocket, facts, roles};
 use std::str::FromStr;
 
 /// The node that an instance belongs to.
@@ -120,11 +120,12 @@ impl<'a> Context<'a> {
         self.inner.address("registry-name".into()).unwrap_or_default().into()
     }
 
-    /// The registries that others are asked for first: mirrors that the config names, and the cluster's own.
-    pub fn registries(&self) -> Vec<Registry> {
-        let lines = self.fact(facts::REGISTRIES).unwrap_or_default();
-        // Any text is one.
-        lines.lines().filter_map(|line| line.parse().ok()).collect()
+    /// Registries that others are asked for: what images' names begin with (`docker.io`, `127.0.0.1:5000`, `registry.example/team`),
+    /// and who is asked first, in this order: URLs, whose path is put before repositories' names.
+    pub fn registries(&self) -> Vec<(String, Vec<String>)> {
+        let words = |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>();
+        let lines: Vec<_> = self.fact(facts::REGISTRIES).iter().flat_map(|text| text.lines()).map(words).collect();
+        lines.into_iter().filter_map(|words| Some((words.first()?.clone(), words[1..].to_vec()))).collect()
     }
 
     /// The directory that belongs to this instance and outlives a stop. Absolute, without a closing slash.

@@ -37,12 +37,10 @@ mod component;
 mod context;
 mod endpoint;
 mod error;
-mod image;
 mod plan;
 mod planner;
 mod probe;
 mod process;
-mod registry;
 mod text;
 mod types;
 
@@ -51,12 +49,10 @@ pub use component::{Component, Finding, Parameter, chooser, chosen_by};
 pub use context::{Context, Identity, Node, Output};
 pub use endpoint::{MAX_SOCKET_PATH, UnixSocket};
 pub use error::{Error, ErrorKind, Result};
-pub use image::{ImageBuild, ImageFile};
-pub use plan::{Directory, Endpoint, File, Manifest, Plan};
+pub use plan::{Directory, Endpoint, File, ImageBuild, Manifest, Plan};
 pub use planner::Planner;
 pub use probe::{Probe, ProbeKind};
 pub use process::{Command, Process, Restart};
-pub use registry::Registry;
 pub use text::{is_name, quote, shell_quote};
 pub use types::{Phase, Requirement, Role, Scope, Wait, facts, roles};
 

@@ -1,6 +1,6 @@
 //! A plan as data: what a component wants the host to do. It is what `kubernix plan` prints and golden tests compare.
 
-use crate::{Error, ImageBuild, Probe, Process, Result, Role};
+use crate::{Error, Probe, Process, Result, Role};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -55,6 +55,15 @@ impl Manifest {
     }
 }
 
+/// An image that the host builds, see [`Planner::build`](crate::Planner::build).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageBuild {
+    /// The whole name: `kubernix.local/coredns:1.14.1`.
+    pub reference: String,
+    /// What it is made of.
+    pub parts: Vec<(String, String)>,
+}
+
 /// What a component wants the host to do, in the order it said so.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -103,26 +112,6 @@ impl Plan {
     pub fn process(&mut self, process: Process) -> Result<()> {
         unique("process", &process.name, self.processes.iter().map(|p| &*p.name))?;
         self.processes.push(process);
-        Ok(())
-    }
-
-    /// Adds an image to build.
-    ///
-    /// # Errors
-    /// The plan builds an image of this name already.
-    pub fn build(&mut self, image: ImageBuild) -> Result<()> {
-        unique("image", &image.reference, self.builds.iter().map(|b| &*b.reference))?;
-        self.builds.push(image);
-        Ok(())
-    }
-
-    /// Sets a variable of users' shells.
-    ///
-    /// # Errors
-    /// The plan sets this variable already.
-    pub fn variable(&mut self, name: &str, value: &str) -> Result<()> {
-        unique("variable", name, self.variables.keys().map(String::as_str))?;
-        self.variables.insert(name.into(), value.into());
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! Where a component says what it wants.
 
 use crate::abi::AbiPlanner;
-use crate::{ImageBuild, Probe, Process, Result};
+use crate::{Probe, Process, Result};
+use abi_stable::std_types::Tuple2;
 
 /// Takes a component's plan, piece by piece. A host object: later minor versions can take more.
 pub struct Planner<'a> {
@@ -86,18 +87,25 @@ impl<'a> Planner<'a> {
         Ok(self.inner.image(reference.into()).into_result()?)
     }
 
-    /// Has the host build an image for the component's pods, and import it into every node's store before they need it.
+    /// Has the host build an image for the component's pods, of one layer and the same bytes for the same files, and import it into
+    /// every node's store before they need it. Parts, each with its value:
+    /// - `program /PATH`: a file of this machine, absolute, in the image at that path with mode 0755. What runs has to be linked
+    ///   statically, as nothing else is in there;
+    /// - `link /PATH`: a symbolic link, and what it says;
+    /// - `entrypoint`: the program that containers run, and once more for each of its first arguments;
+    /// - `user`: who runs it, `65532:65532`; root without it.
     ///
     /// # Errors
-    /// The plan builds an image of this name already, a path isn't absolute, or the host doesn't take it.
-    pub fn build(&mut self, image: &ImageBuild) -> Result<()> {
-        Ok(self.inner.build(image.into()).into_result()?)
+    /// The host doesn't take it. What a part says is checked when the whole plan is there.
+    pub fn build<'p>(&mut self, name: &str, parts: impl IntoIterator<Item = (&'p str, &'p str)>) -> Result<()> {
+        let parts = parts.into_iter().map(|(part, value)| Tuple2(part.into(), value.into())).collect();
+        Ok(self.inner.build(name.into(), parts).into_result()?)
     }
 
     /// Sets a variable of users' shells (`kubernix shell`), by which clients of the component find it.
     ///
     /// # Errors
-    /// The plan sets it already, or the host doesn't take it.
+    /// The host doesn't take it.
     pub fn variable(&mut self, name: &str, value: impl AsRef<str>) -> Result<()> {
         Ok(self.inner.variable(name.into(), value.as_ref().into()).into_result()?)
     }

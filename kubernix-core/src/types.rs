@@ -145,7 +145,7 @@ pub mod facts {
     pub const CPUS: &str = "cpus";
     /// `true` where pods reach other networks, else `false`.
     pub const UPLINK: &str = "network.uplink";
-    /// Registries that others are asked for, one a line; see [`Context::registries`](crate::Context::registries).
+    /// Registries that others are asked for, one a line with its mirrors, separated by spaces; see [`Context::registries`](crate::Context::registries).
     pub const REGISTRIES: &str = "registries";
 }
 

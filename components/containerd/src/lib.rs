@@ -75,8 +75,8 @@ impl Component for Containerd {
         plan.file(layout.conflist(), config::conflist(ctx, &layout))?;
         plan.file(layout.crictl_config(), config::crictl(&layout))?;
         plan.file(layout.policy(), scripts::POLICY)?;
-        for registry in ctx.registries() {
-            let (name, hosts) = registries::hosts(&registry)?;
+        for (name, mirrors) in ctx.registries() {
+            let hosts = registries::hosts(&name, &mirrors)?;
             plan.file(format!("{}/{name}/hosts.toml", layout.registries()), hosts)?;
         }
         plan.script(layout.import_script(), scripts::import(ctx, &layout)?)?;

@@ -1,13 +1,12 @@
 //! Who is asked for images in place of their own registry: a `hosts.toml` for each, as containerd's docs/hosts.md has them.
 
-use kubernix_core::{Error, Registry, Result, quote};
+use kubernix_core::{Error, Result, quote};
 
-/// The name of a registry's directory, and the file that lies in it.
+/// The file for a registry and those who are asked first.
 ///
 /// # Errors
 /// It is a part of a registry: containerd has mirrors of whole ones.
-pub(crate) fn hosts(registry: &Registry) -> Result<(String, String)> {
-    let name = &registry.prefix;
+pub(crate) fn hosts(name: &str, mirrors: &[String]) -> Result<String> {
     if name.contains('/') {
         return Err(Error::invalid(format!(
             "containerd can't have mirrors of a part of a registry, `{name}`: name the whole registry"
@@ -24,8 +23,8 @@ pub(crate) fn hosts(registry: &Registry) -> Result<(String, String)> {
             ),
         }
     };
-    let hosts: Vec<String> = registry.mirrors.iter().map(host).collect();
-    Ok((name.clone(), hosts.join("\n")))
+    let hosts: Vec<String> = mirrors.iter().map(host).collect();
+    Ok(hosts.join("\n"))
 }
 
 #[cfg(test)]
@@ -34,13 +33,12 @@ mod tests {
 
     #[test]
     fn mirrors_are_asked_in_their_order_and_paths_come_before_repositories() {
-        let registry = Registry::new("docker.io", ["https://a.example/hub", "http://10.0.0.1:5000"]);
-        let (name, text) = hosts(&registry).unwrap();
-        assert_eq!(name, "docker.io");
+        let mirrors = ["https://a.example/hub", "http://10.0.0.1:5000"].map(String::from);
+        let text = hosts("docker.io", &mirrors).unwrap();
         let wanted = "[host.\"https://a.example/v2/hub\"]\ncapabilities = [\"pull\", \"resolve\"]\noverride_path = true\n\n\
             [host.\"http://10.0.0.1:5000\"]\ncapabilities = [\"pull\", \"resolve\"]\n";
         assert_eq!(text, wanted);
-        let error = hosts(&Registry::new("a.example/team", ["https://b.example"])).unwrap_err();
+        let error = hosts("a.example/team", &mirrors).unwrap_err();
         assert!(error.to_string().contains("`a.example/team`"), "{error}");
     }
 }

@@ -4,8 +4,7 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Error, ImageBuild, Parameter, Phase, Planner, Probe, Requirement, Result, Role, facts, quote,
-    roles,
+    Component, Context, Error, Parameter, Phase, Planner, Probe, Requirement, Result, Role, facts, quote, roles,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -65,8 +64,7 @@ impl Component for CoreDns {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let binary = ctx.executable("coredns")?;
-        let image = ImageBuild::new(IMAGE).program("/coredns", &binary).entrypoint(["/coredns"]).user("65532:65532");
-        plan.build(&image)?;
+        plan.build(IMAGE, [("program /coredns", &*binary), ("entrypoint", "/coredns"), ("user", "65532:65532")])?;
         let replicas: u16 = ctx.parameter_as("replicas")?;
         let corefile = corefile(ctx)?.lines().map(|line| format!("    {line}\n")).collect::<String>();
         let yaml = MANIFEST
@@ -139,7 +137,7 @@ mod tests {
         let yaml = &planned.manifests[0].yaml;
         assert!(yaml.contains("clusterIP: \"10.10.128.10\"") && yaml.contains("replicas: 2"), "{yaml}");
         assert!(!yaml.contains('$'), "{yaml}");
-        assert_eq!(planned.builds[0].files[0].source, "/opt/bin/coredns");
+        assert_eq!(planned.builds[0].parts[0].1, "/opt/bin/coredns");
     }
 
     #[test]

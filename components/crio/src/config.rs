@@ -2,7 +2,7 @@
 
 use crate::layout::{Driver, Layout};
 use crate::{PAUSE_IMAGE, runtime};
-use kubernix_core::{Context, Error, Registry, Result, UnixSocket, facts, quote};
+use kubernix_core::{Context, Error, Result, UnixSocket, facts, quote};
 use std::collections::BTreeSet;
 
 /// Images come from local archives and from where users say: none has to be signed.
@@ -22,11 +22,11 @@ pub(crate) fn registries_conf(ctx: &Context<'_>) -> String {
         let insecure = url.starts_with("http://");
         format!("[[registry.mirror]]\nlocation = {}\ninsecure = {insecure}\n", quote(place))
     };
-    let registry = |registry: &Registry| {
-        let mirrors: String = registry.mirrors.iter().map(mirror).collect();
-        format!("\n[[registry]]\nprefix = {0}\nlocation = {0}\n{mirrors}", quote(&registry.prefix))
+    let registry = |(prefix, mirrors): (String, Vec<String>)| {
+        let mirrors: String = mirrors.iter().map(mirror).collect();
+        format!("\n[[registry]]\nprefix = {0}\nlocation = {0}\n{mirrors}", quote(&prefix))
     };
-    let registries: String = ctx.registries().iter().map(registry).collect();
+    let registries: String = ctx.registries().into_iter().map(registry).collect();
     format!("{REGISTRIES}{registries}")
 }
 

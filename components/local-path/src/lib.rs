@@ -3,9 +3,7 @@
 //! It knows local-path-provisioner's configuration. Its images hold nothing but programs that the host has.
 
 use kubernix_core::abi::Handle;
-use kubernix_core::{
-    Component, Context, ImageBuild, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles,
-};
+use kubernix_core::{Component, Context, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles};
 
 /// Built here, never pulled.
 const IMAGE: &str = "kubernix.local/local-path-provisioner:local";
@@ -53,15 +51,11 @@ impl Component for LocalPath {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let binary = ctx.executable("local-path-provisioner")?;
-        let image = ImageBuild::new(IMAGE).program("/local-path-provisioner", &binary);
-        plan.build(&image.entrypoint(["/local-path-provisioner"]).user("65532:65532"))?;
+        let program = [("program /local-path-provisioner", &*binary), ("entrypoint", "/local-path-provisioner")];
+        plan.build(IMAGE, program.into_iter().chain([("user", "65532:65532")]))?;
         let busybox = ctx.executable("busybox")?;
-        let helper = ImageBuild::new(HELPER).program("/bin/busybox", busybox);
-        plan.build(
-            &["sh", "mkdir", "rm"]
-                .iter()
-                .fold(helper, |helper, applet| helper.link(format!("/bin/{applet}"), "busybox")),
-        )?;
+        let applets = ["link /bin/sh", "link /bin/mkdir", "link /bin/rm"].map(|link| (link, "busybox"));
+        plan.build(HELPER, [("program /bin/busybox", &*busybox)].into_iter().chain(applets))?;
         let default: bool = ctx.parameter_as("default")?;
         let yaml = MANIFEST
             .replace("$IMAGE", IMAGE)

@@ -4,7 +4,7 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Error, ImageBuild, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles,
+    Component, Context, Error, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles,
 };
 
 /// Built here, never pulled.
@@ -49,8 +49,8 @@ impl Component for MetricsServer {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let binary = ctx.executable("metrics-server")?;
-        let image = ImageBuild::new(IMAGE).program("/metrics-server", &binary).entrypoint(["/metrics-server"]);
-        plan.build(&image.user("65532:65532"))?;
+        let parts = [("program /metrics-server", &*binary), ("entrypoint", "/metrics-server"), ("user", "65532:65532")];
+        plan.build(IMAGE, parts)?;
         let resolution: u16 = ctx.parameter_as("resolution")?;
         if resolution < 10 {
             let why = format!("parameter `resolution` is {resolution}: metrics-server takes 10 seconds or more");

@@ -3,12 +3,12 @@
 
 use super::guard::{guard, guard_or};
 use super::{
-    AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiImageBuild, AbiNode, AbiOutput, AbiPlanner, AbiPlannerMut,
-    AbiProbe, AbiProcess, AbiResult,
+    AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiNode, AbiOutput, AbiPlanner, AbiPlannerMut, AbiProbe,
+    AbiProcess, AbiResult,
 };
 use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::sabi_types::{RMut, RRef};
-use abi_stable::std_types::{ROption, RStr, RString};
+use abi_stable::std_types::{ROption, RStr, RString, RVec, Tuple2};
 
 /// A context none of whose methods unwinds.
 struct GuardedContext<'a>(&'a (dyn AbiContext + 'a));
@@ -112,8 +112,8 @@ impl AbiPlanner for GuardedPlanner<'_> {
         passed_on("image", || self.0.image(reference))
     }
 
-    fn build(&mut self, image: AbiImageBuild) -> AbiResult<()> {
-        passed_on("build", || self.0.build(image))
+    fn build(&mut self, reference: RStr<'_>, parts: RVec<Tuple2<RString, RString>>) -> AbiResult<()> {
+        passed_on("build", || self.0.build(reference, parts))
     }
 
     fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {

@@ -2,13 +2,13 @@
 //! a minor version appends methods with default bodies after `#[sabi(last_prefix_field)]`, a mark that never moves.
 
 use super::{
-    AbiCommand, AbiFinding, AbiIdentity, AbiImageBuild, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess,
-    AbiRequirement, AbiResult,
+    AbiCommand, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess, AbiRequirement,
+    AbiResult,
 };
 use crate::{Phase, Scope};
 use abi_stable::sabi_trait;
 use abi_stable::sabi_types::{RMut, RRef};
-use abi_stable::std_types::{RBox, ROption, RStr, RString, RVec};
+use abi_stable::std_types::{RBox, ROption, RStr, RString, RVec, Tuple2};
 
 /// Host to component: what it may know. [`Context`](crate::Context) says what each method is for.
 #[sabi_trait]
@@ -62,7 +62,7 @@ pub trait AbiPlanner {
     /// An image that pods need.
     fn image(&mut self, reference: RStr<'_>) -> AbiResult<()>;
     /// An image that the host builds.
-    fn build(&mut self, image: AbiImageBuild) -> AbiResult<()>;
+    fn build(&mut self, reference: RStr<'_>, parts: RVec<Tuple2<RString, RString>>) -> AbiResult<()>;
     /// A variable of users' shells.
     #[sabi(last_prefix_field)]
     fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()>;

@@ -1,8 +1,8 @@
 //! A [`Plan`] takes what a component says: the planner that hosts and test kits start from.
 
-use super::{AbiImageBuild, AbiPlanner, AbiProbe, AbiProcess, AbiResult};
+use super::{AbiPlanner, AbiProbe, AbiProcess, AbiResult};
 use crate::{Directory, Endpoint, Error, File, ImageBuild, Manifest, Plan, Role};
-use abi_stable::std_types::RStr;
+use abi_stable::std_types::{RStr, RString, RVec, Tuple2};
 
 fn absolute(path: &str) -> Result<String, Error> {
     let climbs = path.split('/').any(|part| part == "..");
@@ -49,16 +49,15 @@ impl AbiPlanner for Plan {
         answer(Ok(()))
     }
 
-    fn build(&mut self, image: AbiImageBuild) -> AbiResult<()> {
-        let image = ImageBuild::from(image);
-        let mut paths = image.files.iter().flat_map(|file| [&file.path, &file.source]).chain(image.links.keys());
-        let checked = paths.try_for_each(|path| absolute(path).map(drop));
-        drop(paths);
-        answer(checked.and_then(|()| self.build(image)))
+    fn build(&mut self, reference: RStr<'_>, parts: RVec<Tuple2<RString, RString>>) -> AbiResult<()> {
+        let parts = parts.into_iter().map(|Tuple2(part, value)| (part.into(), value.into())).collect();
+        self.builds.push(ImageBuild { reference: reference.into(), parts });
+        answer(Ok(()))
     }
 
     fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {
-        answer(self.variable(name.as_str(), value.as_str()))
+        self.variables.insert(name.into(), value.into());
+        answer(Ok(()))
     }
 }
 

@@ -1,8 +1,7 @@
 //! What crosses the boundary by value. Frozen: a field more or less is another major version of the contract.
 
 use crate::{
-    Command, Error, ErrorKind, Finding, ImageBuild, ImageFile, Parameter, Probe, ProbeKind, Process, Requirement,
-    Restart, Role, Wait,
+    Command, Error, ErrorKind, Finding, Parameter, Probe, ProbeKind, Process, Requirement, Restart, Role, Wait,
 };
 use abi_stable::StableAbi;
 use abi_stable::std_types::{RResult, RString, RVec, Tuple2};
@@ -113,36 +112,6 @@ pub struct AbiProcess {
     pub stop_grace_ms: u64,
 }
 
-/// A [`crate::ImageFile`].
-#[repr(C)]
-#[derive(StableAbi, Debug, Clone)]
-pub struct AbiImageFile {
-    /// Where it lies in the image.
-    pub path: RString,
-    /// Where it lies here.
-    pub source: RString,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-/// An [`ImageBuild`].
-#[repr(C)]
-#[derive(StableAbi, Debug, Clone)]
-pub struct AbiImageBuild {
-    /// Its whole name.
-    pub reference: RString,
-    /// Its files.
-    pub files: RVec<AbiImageFile>,
-    /// Symbolic links: path and target.
-    pub links: RVec<Tuple2<RString, RString>>,
-    /// What containers run.
-    pub entrypoint: RVec<RString>,
-    /// The environment of containers.
-    pub env: RVec<Tuple2<RString, RString>>,
-    /// Who runs it.
-    pub user: RString,
-}
-
 /// A [`Command`].
 #[repr(C)]
 #[derive(StableAbi, Debug, Clone)]
@@ -180,39 +149,6 @@ impl From<Error> for AbiError {
 impl From<AbiError> for Error {
     fn from(error: AbiError) -> Self {
         Self::from_frames(error.kind, error.frames.into_iter().map(String::from))
-    }
-}
-
-impl From<&ImageBuild> for AbiImageBuild {
-    fn from(image: &ImageBuild) -> Self {
-        let file = |file: &ImageFile| AbiImageFile {
-            path: file.path.as_str().into(),
-            source: file.source.as_str().into(),
-            mode: file.mode,
-        };
-        Self {
-            reference: image.reference.as_str().into(),
-            files: image.files.iter().map(file).collect(),
-            links: pairs(&image.links),
-            entrypoint: strings(&image.entrypoint),
-            env: pairs(&image.env),
-            user: image.user.as_str().into(),
-        }
-    }
-}
-
-impl From<AbiImageBuild> for ImageBuild {
-    fn from(image: AbiImageBuild) -> Self {
-        let file =
-            |file: AbiImageFile| ImageFile { path: file.path.into(), source: file.source.into(), mode: file.mode };
-        Self {
-            reference: image.reference.into(),
-            files: image.files.into_iter().map(file).collect(),
-            links: map(image.links),
-            entrypoint: image.entrypoint.into_iter().map(Into::into).collect(),
-            env: map(image.env),
-            user: image.user.into(),
-        }
     }
 }
 

@@ -63,9 +63,10 @@ impl Cluster {
         let file = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let reference = full_name(name)?;
         let inside = format!("/{file}");
-        let entrypoint = std::iter::once(inside.clone()).chain(command.iter().cloned());
-        let image =
-            ImageBuild::new(reference.clone()).program(inside, program.to_string_lossy()).entrypoint(entrypoint);
+        let mut parts = vec![(format!("program {inside}"), program.to_string_lossy().into_owned())];
+        let entrypoint = std::iter::once(&inside).chain(command);
+        parts.extend(entrypoint.map(|argument| ("entrypoint".to_owned(), argument.clone())));
+        let image = ImageBuild { reference: reference.clone(), parts };
         // Below the cluster's own directory, which is seen inside wherever it lies.
         let built = images::ensure(&self.root().images(), &image)?;
         let source = format!("oci:{}", built.layout.display());

@@ -8,7 +8,7 @@ use crate::root::{self, Root};
 use crate::sandbox::BootFile;
 use crate::spec::Settings;
 use crate::toolchain::Resolution;
-use kubernix_core::{Registry, roles};
+use kubernix_core::roles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -72,12 +72,10 @@ pub(super) fn has_registry(host: &Host, settings: &Settings) -> Result<bool, Hos
 
 /// The registries that others are asked for first, one a line.
 fn registries(settings: &Settings, environment: &Environment, has_own: bool) -> String {
-    let mirrors = settings.mirrors.iter().map(|(prefix, urls)| Registry::new(prefix, urls));
-    let own = has_own.then(|| {
-        let url = format!("http://{}", environment.addresses.registry());
-        Registry::new(format!("127.0.0.1:{}", environment.registry_port), [url])
-    });
-    mirrors.chain(own).map(|registry| registry.to_string()).collect::<Vec<_>>().join("\n")
+    let mirrors = settings.mirrors.iter().map(|(prefix, urls)| format!("{prefix} {}", urls.join(" ")));
+    let own =
+        has_own.then(|| format!("127.0.0.1:{} http://{}", environment.registry_port, environment.addresses.registry()));
+    mirrors.chain(own).collect::<Vec<_>>().join("\n")
 }
 
 fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Environment {

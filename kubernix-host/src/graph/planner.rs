@@ -3,6 +3,7 @@
 use super::binaries::{binaries, parameters};
 use super::order::Draft;
 use super::{Environment, GraphError, Instance, InstanceContext, RoleAt};
+use crate::images::check_build;
 use crate::plugins::Components;
 use kubernix_core::{Error, Plan, Role};
 use std::collections::BTreeMap;
@@ -62,6 +63,9 @@ fn check(plan: &Plan, roles: &[&str], allowed: &[std::path::PathBuf]) -> Result<
         if !allowed.iter().any(|directory| Path::new(path).starts_with(directory)) {
             return Err(Error::invalid(format!("the plan writes `{path}`, which is outside of its directories")));
         }
+    }
+    for image in &plan.builds {
+        check_build(image).map_err(|error| Error::invalid(error.to_string()))?;
     }
     for role in roles {
         if !plan.provides.iter().any(|endpoint| endpoint.role.as_str() == *role) {

@@ -134,6 +134,9 @@ pub enum Problem {
         /// Why it failed.
         cause: String,
     },
+    /// A part of a new image can't be understood.
+    #[error("{0}")]
+    Part(String),
     /// A program of a new image needs what isn't in there.
     #[error("`{}` is linked dynamically, and nothing but itself is in the image: link it statically", .0.display())]
     Dynamic(PathBuf),

@@ -20,7 +20,7 @@ mod tests;
 pub use archive::{Archive, Image, Kind};
 pub use builder::ImageBuilder;
 pub use error::{Error, Problem};
-pub use store::{Built, ensure};
+pub use store::{Built, check_build, ensure};
 
 use std::path::Path;
 

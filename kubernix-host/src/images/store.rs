@@ -3,7 +3,7 @@
 //! An image's directory is named by all that decides what is in it. A file counts as the same while its size, its time and its
 //! inode are, as make(1) has it: to hash 80 MB at each boot would take longer than to find that they are there.
 
-use super::{Error, ImageBuilder, Problem, elf, hex, oci};
+use super::{Error, ImageBuilder, Problem, elf, hex, oci, reference};
 use kubernix_core::ImageBuild;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -47,29 +47,76 @@ pub fn ensure(directory: &Path, image: &ImageBuild) -> Result<Built, Error> {
     Ok(Built { layout, id })
 }
 
+/// What the parts of an image say.
+#[derive(Default)]
+struct Parts<'p> {
+    /// Path in the image, file here.
+    programs: Vec<(&'p str, &'p Path)>,
+    /// Path in the image, target.
+    links: Vec<(&'p str, &'p str)>,
+    entrypoint: Vec<&'p str>,
+    user: Option<&'p str>,
+}
+
+/// Reads the parts of an image, see [`Planner::build`](kubernix_core::Planner::build).
+fn parts(image: &ImageBuild) -> Result<Parts<'_>, Problem> {
+    let mut parts = Parts::default();
+    for (part, value) in &image.parts {
+        match part.split_once(' ').unwrap_or((part, "")) {
+            ("program", path) if Path::new(value).is_absolute() => parts.programs.push((path, Path::new(value))),
+            ("program", _) => return Err(Problem::Part(format!("`{part}`: `{value}` is no absolute path"))),
+            ("link", path) => parts.links.push((path, value)),
+            ("entrypoint", "") => parts.entrypoint.push(value),
+            ("user", "") => parts.user = Some(value),
+            _ => {
+                return Err(Problem::Part(format!(
+                    "`{part}` is none of program /PATH, link /PATH, entrypoint and user"
+                )));
+            }
+        }
+    }
+    let paths = parts.programs.iter().map(|(path, _)| path).chain(parts.links.iter().map(|(path, _)| path));
+    match paths.into_iter().find(|path| !path.starts_with('/')) {
+        Some(path) => Err(Problem::Part(format!("`{path}` is no absolute path in the image"))),
+        None if parts.programs.is_empty() => Err(Problem::Part("there is no program".to_owned())),
+        None => Ok(parts),
+    }
+}
+
+/// Checks what can be said of an image before its files are there.
+///
+/// # Errors
+/// Its name is none, or a part can't be understood.
+pub fn check_build(image: &ImageBuild) -> Result<(), Error> {
+    let checked = reference::full(&image.reference).and_then(|_| parts(image));
+    checked.map(drop).map_err(|problem| refused(image, problem))
+}
+
 fn builder(image: &ImageBuild) -> Result<ImageBuilder, Error> {
-    let mut builder = ImageBuilder::new(&image.reference).entrypoint(image.entrypoint.iter().cloned());
-    for file in &image.files {
-        let source = Path::new(&file.source);
+    let parts = parts(image).map_err(|problem| refused(image, problem))?;
+    let mut builder = ImageBuilder::new(&image.reference).entrypoint(parts.entrypoint);
+    for (path, source) in parts.programs {
         if elf::is_dynamic(source).unwrap_or(false) {
             return Err(refused(image, Problem::Dynamic(source.to_owned())));
         }
-        builder = builder.copy(&file.path, source, file.mode);
+        builder = builder.copy(path, source, 0o755);
     }
-    builder = image.links.iter().fold(builder, |builder, (path, target)| builder.link(path, target));
-    builder = image.env.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
-    Ok(if image.user.is_empty() { builder } else { builder.user(&image.user) })
+    builder = parts.links.into_iter().fold(builder, |builder, (path, target)| builder.link(path, target));
+    Ok(match parts.user {
+        Some(user) => builder.user(user),
+        None => builder,
+    })
 }
 
 /// Twelve digits that stand for all that decides what is in the image.
 fn key(image: &ImageBuild) -> Result<String, Error> {
     let mut hash = Sha256::new();
-    hash.update(serde_json::to_vec(image).expect("texts and numbers are JSON"));
-    for file in &image.files {
+    hash.update(serde_json::to_vec(image).expect("texts are JSON"));
+    for (_, source) in parts(image).map_err(|problem| refused(image, problem))?.programs {
         let unreadable = |cause: std::io::Error| {
-            refused(image, Problem::Source { path: PathBuf::from(&file.source), cause: cause.to_string() })
+            refused(image, Problem::Source { path: source.to_owned(), cause: cause.to_string() })
         };
-        let found = fs::metadata(&file.source).map_err(unreadable)?;
+        let found = fs::metadata(source).map_err(unreadable)?;
         hash.update(format!("{},{},{},{}", found.len(), found.mtime(), found.mtime_nsec(), found.ino()));
     }
     Ok(hex(&hash.finalize()[..6]))
@@ -106,13 +153,19 @@ fn remove_old(directory: &Path, prefix: &str, newest: &Path) {
 mod tests {
     use super::*;
 
+    fn build(reference: &str, parts: &[(&str, &str)]) -> ImageBuild {
+        let parts = parts.iter().map(|(part, value)| ((*part).to_owned(), (*value).to_owned())).collect();
+        ImageBuild { reference: reference.to_owned(), parts }
+    }
+
     #[test]
     fn an_image_is_built_once_and_anew_when_a_file_changes() {
         let dir = tempfile::tempdir().unwrap();
         let (cache, program) = (dir.path().join("cache/images"), dir.path().join("program"));
         fs::write(&program, "one").unwrap();
-        let image = ImageBuild::new("example.org/a/app:1.0").program("/app", program.to_str().unwrap());
-        let image = image.link("/bin/sh", "/app").entrypoint(["/app"]).env("A", "b").user("1:1");
+        let source = program.to_str().unwrap();
+        let all = [("program /app", source), ("link /bin/sh", "/app"), ("entrypoint", "/app"), ("user", "1:1")];
+        let image = build("example.org/a/app:1.0", &all);
         let first = ensure(&cache, &image).unwrap();
         assert!(first.layout.file_name().unwrap().to_str().unwrap().starts_with("app-1.0-"));
         let index = first.layout.join("index.json");
@@ -134,14 +187,25 @@ mod tests {
     #[test]
     fn what_can_not_be_in_an_image_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let build = |source: &str| {
-            ensure(dir.path(), &ImageBuild::new("a/app:1").program("/app", source)).unwrap_err().to_string()
+        let refused = |parts: &[(&str, &str)]| {
+            let image = build("a/app:1", parts);
+            ensure(dir.path(), &image).unwrap_err().to_string()
         };
-        assert!(build("/nonexistent/app").contains("its file `/nonexistent/app` can't be read"));
+        for (parts, wanted) in [
+            (&[("programme /app", "/x")][..], "`programme /app` is none of program /PATH"),
+            (&[("program app", "/x")], "`app` is no absolute path"),
+            (&[("program /app", "x")], "`x` is no absolute path"),
+            (&[("user", "1")], "there is no program"),
+        ] {
+            let error = refused(parts);
+            assert!(error.contains(wanted), "{error}");
+            assert_eq!(check_build(&build("a/app:1", parts)).unwrap_err().to_string(), error);
+        }
+        assert!(refused(&[("program /app", "/nonexistent/app")]).contains("its file `/nonexistent/app` can't be read"));
         let own = std::env::current_exe().unwrap();
         let own = own.to_str().unwrap();
         assert_eq!(
-            build(own),
+            refused(&[("program /app", own)]),
             format!(
                 "can't build the image `a/app:1`: `{own}` is linked dynamically, and nothing but itself is in the image: link it statically"
             )

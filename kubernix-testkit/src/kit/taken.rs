@@ -2,8 +2,8 @@
 //! first thing that can't be.
 
 use super::turn::Turn;
-use kubernix_core::abi::{AbiImageBuild, AbiPlanner, AbiProbe, AbiProcess, AbiResult};
-use kubernix_core::abi_stable::std_types::{RResult, RStr};
+use kubernix_core::abi::{AbiPlanner, AbiProbe, AbiProcess, AbiResult};
+use kubernix_core::abi_stable::std_types::{RResult, RStr, RString, RVec, Tuple2};
 use kubernix_core::{ImageBuild, Probe, Process};
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Taken {
         }
         for image in &self.builds {
             let place = || format!("image `{}`", image.reference);
-            texts.extend(image.entrypoint.iter().chain(image.env.values()).map(|text| (place(), text.as_str())));
+            texts.extend(image.parts.iter().map(|(_, text)| (place(), text.as_str())));
         }
         texts.extend(self.variables.iter().map(|(name, value)| (format!("variable `{name}`"), value.as_str())));
         texts.extend(self.manifests.iter().map(|(name, yaml)| (format!("manifest `{name}`"), yaml.as_str())));
@@ -117,9 +117,10 @@ impl AbiPlanner for Taker {
         self.take("image", reference.as_str(), |taken| taken.images.push(reference.into()))
     }
 
-    fn build(&mut self, image: AbiImageBuild) -> AbiResult<()> {
-        let image = ImageBuild::from(image);
-        self.take("image", &image.reference.clone(), |taken| taken.builds.push(image))
+    fn build(&mut self, reference: RStr<'_>, parts: RVec<Tuple2<RString, RString>>) -> AbiResult<()> {
+        let parts = parts.into_iter().map(|Tuple2(part, value)| (part.into(), value.into())).collect();
+        let image = ImageBuild { reference: reference.into(), parts };
+        self.take("image", reference.as_str(), |taken| taken.builds.push(image))
     }
 
     fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {

@@ -102,7 +102,8 @@ pub(super) fn extras(bench: &mut Bench) -> Verdict {
         demand(!yaml.trim().is_empty(), || format!("manifest `{name}` is empty"))?;
     }
     for build in &plan.builds {
-        demand(!build.files.is_empty(), || format!("image `{}` is built of no file", build.reference))?;
+        let has_program = build.parts.iter().any(|(part, _)| part.starts_with("program /"));
+        demand(has_program, || format!("image `{}` is built of no program", build.reference))?;
     }
     for (name, _) in &plan.variables {
         let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
