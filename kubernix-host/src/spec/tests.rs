@@ -108,6 +108,8 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
         ("name", "kubernix", "default"),
         ("cidr", "10.10.0.0/16", saved),
         ("port", "7001", "KUBERNIX_PORT"),
+        ("uplink", "auto", "default"),
+        ("registry-port", "first free from 5000", "default"),
         ("install", "false", "--no-install"),
         ("boot-timeout", "30", "kubernix.toml:2"),
         ("plugins", "", "default"),

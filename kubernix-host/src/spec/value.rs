@@ -40,16 +40,23 @@ pub(super) fn parse_port(text: &str) -> Result<u16, String> {
 
 /// Reads what images' names begin with: a registry's host, with its port and a path where there are.
 pub(super) fn parse_registry(text: &str) -> Result<String, String> {
-    let (host, path) = text.split_once('/').map_or((text, ""), |(host, path)| (host, path));
-    let is_host = host.contains(['.', ':']) || host == "localhost";
-    let fits = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
-    let port = host.rsplit_once(':').is_none_or(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok());
-    if !is_host || !port || !fits(host, "-.:") || !fits(path, "-._/") || text.ends_with('/') {
+    let host = text.split('/').next().unwrap_or(text);
+    // Anything else is a repository's name, says whoever reads references to images.
+    if !is_place(text) || !(host.contains(['.', ':']) || host == "localhost") {
         return Err(format!(
             "`{text}` is not a registry: give what images' names begin with, as in docker.io or registry.example:5000/team"
         ));
     }
     Ok(text.into())
+}
+
+/// Whether a text is a host, with a port and a path where there are.
+fn is_place(text: &str) -> bool {
+    let (host, path) = text.split_once('/').unwrap_or((text, "path"));
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
+    let plain = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
+    let fits = |text: &str, more: &str| !text.is_empty() && plain(text, more);
+    fits(name, "-.") && port.parse::<u16>().is_ok() && fits(path, "-._/") && !path.ends_with('/')
 }
 
 /// Reads URLs of registries, separated by commas or spaces.
@@ -72,13 +79,11 @@ fn mirror(url: &str) -> Result<String, String> {
     if rest.contains(['@', '?', '#']) {
         return refused("has more than host, port and path, which is all that a mirror can have");
     }
-    match parse_registry(rest.trim_end_matches('/')) {
-        Ok(place) => Ok(format!("{scheme}://{place}")),
-        // Inside of a site, hosts have short names as well.
-        Err(_) if parse_registry(&rest.trim_end_matches('/').replacen('/', ".x/", 1)).is_ok() => {
-            Ok(url.trim_end_matches('/').into())
-        }
-        Err(_) => refused("doesn't name a host, as https://mirror.example does"),
+    let place = rest.trim_end_matches('/');
+    if is_place(place) {
+        Ok(format!("{scheme}://{place}"))
+    } else {
+        refused("doesn't name a host, as https://mirror.example does")
     }
 }
 
