@@ -1,14 +1,13 @@
-//! Nodes: whether one is Ready by a report of this boot, and making one ahead of its kubelet.
+//! Nodes: whether one is Ready by a report of this boot.
 //!
 //! After a restart the API still holds what the last boot's kubelet said. A Ready condition counts if it was reported since
 //! this boot began. Reports carry whole seconds, so one of the very second in which the boot began may be of either boot.
 //! Then a node that was made since is of this boot, and else the kubelet's lease (in microseconds) decides. The lease decides
 //! nothing else: on a fresh datastore a kubelet may make it ten seconds after its node is Ready.
 
-use super::{Api, Error, FIELD_MANAGER, watch};
+use super::{Api, Error, watch};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, NodeSpec};
-use kube::api::{ObjectMeta, PostParams};
+use k8s_openapi::api::core::v1::Node;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
 
@@ -82,32 +81,6 @@ impl Api {
                 Report::PerhapsOld => Err(stale(name)),
             }) => done,
         }
-    }
-
-    /// Makes the node's object with its pod CIDR ahead of its kubelet, so that nodes keep theirs whatever the order in which
-    /// they come up. Leaves a node alone that is there.
-    ///
-    /// # Errors
-    /// The API server couldn't be asked, or refused.
-    pub async fn ensure_node(&self, name: &str, pod_cidr: &str) -> Result<(), Error> {
-        let node = Node {
-            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
-            spec: Some(NodeSpec {
-                pod_cidr: Some(pod_cidr.to_owned()),
-                pod_cidrs: Some(vec![pod_cidr.to_owned()]),
-                ..NodeSpec::default()
-            }),
-            ..Node::default()
-        };
-        let nodes = kube::Api::<Node>::all(self.client.clone());
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let create = async {
-            match nodes.create(&params, &node).await {
-                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-                created => created.map(drop),
-            }
-        };
-        self.request(&format!("create node `{name}`"), create).await
     }
 }
 
@@ -248,20 +221,5 @@ mod tests {
         let error = api.wait_node_ready("node-0", later, Instant::now() + Duration::from_millis(100)).await;
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with("a Ready node `node-0` is not there in time: `node-0` was Ready before"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_node_that_is_there_is_left_alone() {
-        let authority = Authority::new();
-        let (socket, url) = Server::reserve();
-        let _server = Server::start(socket, &authority, |request| {
-            assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/api/v1/nodes"));
-            answer(
-                409,
-                r#"{"kind":"Status","status":"Failure","code":409,"reason":"AlreadyExists","message":"exists"}"#,
-            )
-        });
-        let api = Api::connect(&url, &authority.client("admin")).unwrap();
-        api.ensure_node("node-0", "10.10.0.0/24").await.unwrap();
     }
 }

@@ -38,6 +38,7 @@ impl World {
             .address("pods", &format!("{net}0.0/17"))
             .address("services", &format!("{net}128.0/18"))
             .address("dns", &format!("{net}128.10"))
+            .address("registry", &format!("{control_plane}:5000"))
             .fact(facts::CGROUP_ROOT, &format!("/kubernix/{word}"));
         for required in &said.requires {
             let role = required.role.as_str();
