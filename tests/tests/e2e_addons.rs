@@ -1,11 +1,24 @@
 //! What runs in the cluster: names, metrics, volumes, and manifests of one's own; added, kept over a stop, and taken away again.
 
-use kubernix_tests::{Cluster, IMAGE, oci_archive, skip_if, unfit, until};
+use kubernix_tests::{Cluster, IMAGE, Parts, checks, each, oci_archive, run_in_order, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() {
+    let of_runtimes = checks![
+        pods_resolve_services_headless_ones_and_pods_by_name,
+        volumes_and_metrics_come_with_their_addons_and_go_with_them,
+    ];
+    let of_any = checks![
+        manifests_of_ones_own_are_waited_for_listed_and_removed,
+        who_waits_for_the_node_alone_gets_the_addons_later,
+    ];
+    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
 
 /// A pod of the tests' image that runs this; more of its spec in `extra`.
 fn pod(name: &str, labels: &Value, command: &str, extra: &Value) -> Value {
@@ -38,10 +51,8 @@ fn state(cluster: &Cluster, addon: &str) -> String {
     row["state"].as_str().expect("a state").to_owned()
 }
 
-#[test]
-fn pods_resolve_services_headless_ones_and_pods_by_name() {
-    skip_if!(unfit());
-    let cluster = Cluster::boot("dns");
+fn pods_resolve_services_headless_ones_and_pods_by_name(parts: Parts) {
+    let cluster = Cluster::boot_of("dns", parts);
     assert_eq!(state(&cluster, "coredns"), "ready");
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
     let labels = json!({ "app": "a" });
@@ -79,11 +90,9 @@ fn pods_resolve_services_headless_ones_and_pods_by_name() {
     assert!(told.contains("10.10.128.1"), "{told}");
 }
 
-#[test]
-fn volumes_and_metrics_come_with_their_addons_and_go_with_them() {
-    skip_if!(unfit());
+fn volumes_and_metrics_come_with_their_addons_and_go_with_them(parts: Parts) {
     let cluster = Cluster::new("addons");
-    cluster.up(&["--addons", "local-path"]).ok();
+    cluster.up(&[&["--addons", "local-path"][..], &parts.settings()].concat()).ok();
     assert_eq!(state(&cluster, "coredns"), "available");
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
     let claim = json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Mi" } } });
@@ -125,9 +134,7 @@ fn volumes_and_metrics_come_with_their_addons_and_go_with_them() {
     assert!(wrong.stderr.contains("the cluster has no addon `local-path`"), "{wrong:?}");
 }
 
-#[test]
-fn manifests_of_ones_own_are_waited_for_listed_and_removed() {
-    skip_if!(unfit());
+fn manifests_of_ones_own_are_waited_for_listed_and_removed(_: Parts) {
     let cluster = Cluster::new("manifests");
     let addon = cluster.base().join("my-addon");
     fs::create_dir(&addon).expect("a directory");
@@ -179,9 +186,7 @@ fn manifests_of_ones_own_are_waited_for_listed_and_removed() {
     assert!(rows.as_array().expect("rows").iter().all(|row| row["addon"] != "my-addon"), "{rows}");
 }
 
-#[test]
-fn who_waits_for_the_node_alone_gets_the_addons_later() {
-    skip_if!(unfit());
+fn who_waits_for_the_node_alone_gets_the_addons_later(_: Parts) {
     let cluster = Cluster::new("wait");
     cluster.up(&["--wait", "node"]).ok();
     // Whether it is ready by now is the machine's affair; that it becomes so is ours.

@@ -1,8 +1,15 @@
 //! The local registry: what the host pushes to 127.0.0.1:PORT runs under that name, and is there again after a stop.
 
 use kubernix_tests::network::push;
-use kubernix_tests::{Cluster, oci_archive, skip_if, unfit};
+use kubernix_tests::{Cluster, Parts, checks, each, oci_archive, run_in_order};
 use serde_json::json;
+
+fn main() {
+    let of_runtimes = checks![what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop];
+    let of_any = checks![a_cluster_that_wants_no_registry_has_none];
+    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
 
 fn pod(name: &str, image: &str) -> serde_json::Value {
     json!({
@@ -13,11 +20,9 @@ fn pod(name: &str, image: &str) -> serde_json::Value {
     })
 }
 
-#[test]
-fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop() {
-    skip_if!(unfit());
+fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Parts) {
     let [cluster, other] = ["reg", "reg-other"].map(Cluster::new);
-    let up = ["--addons", "registry", "--uplink", "none"];
+    let up = [&["--addons", "registry", "--uplink", "none"][..], &parts.settings()].concat();
     cluster.up(&up).ok();
     other.up(&up).ok();
     let name = |cluster: &Cluster| {
@@ -43,9 +48,7 @@ fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop() {
     cluster.ready_pod("second");
 }
 
-#[test]
-fn a_cluster_that_wants_no_registry_has_none() {
-    skip_if!(unfit());
+fn a_cluster_that_wants_no_registry_has_none(_: Parts) {
     let plain = Cluster::new("no-reg");
     let plan = plain.json(&["plan"]);
     let instances = plan["instances"].as_array().expect("instances");

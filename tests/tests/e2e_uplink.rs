@@ -3,7 +3,8 @@
 
 use kubernix_tests::network::{NAME, OUTSIDE, World};
 use kubernix_tests::{
-    Cluster, Process, Snapshot, for_none, oci_archive, processes_of, program, run, skip_if, unfit_for_mounts, until,
+    Cluster, Parts, Process, Snapshot, checks, each, for_none, oci_archive, processes_of, program, run, run_in_order,
+    until,
 };
 use nix::sys::signal::{Signal, kill};
 use serde_json::json;
@@ -13,6 +14,17 @@ use std::time::Duration;
 const GONE: Duration = Duration::from_secs(10);
 /// How long the kubelet may take to say what became of a pull.
 const SAID: Duration = Duration::from_secs(60);
+
+fn main() {
+    let of_runtimes = checks![
+        images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains,
+        without_a_network_a_pull_fails_at_once_and_says_so,
+        what_listens_on_the_hosts_loopback_is_carried_in,
+    ];
+    let of_any = checks![two_clusters_share_a_host_and_the_last_one_gives_forwarding_back];
+    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
 
 /// What `up` needs to know to pull from a registry without TLS.
 fn plain_registry() -> String {
@@ -49,21 +61,21 @@ fn failed_pull(cluster: &Cluster, image: &str) -> String {
     })
 }
 
-#[test]
-fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains() {
-    skip_if!(unfit_for_mounts());
+fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains(parts: Parts) {
     let world = World::new(&format!("nameserver {OUTSIDE}\n"), true);
     let _registry = world.registry();
     world.resolver(OUTSIDE);
     let cluster = Cluster::new("pull");
     world.push(&oci_archive(cluster.base()), &format!("{OUTSIDE}:5000/team/busybox:1"));
     let mirror = plain_registry();
-    let up = ["--set", &mirror];
+    let up = [&["--set", &mirror][..], &parts.settings()].concat();
     world.in_host(|| {
         let before = Snapshot::take(&cluster.name, cluster.base());
         cluster.up(&up).ok();
         cluster.apply(&pod("pulls", &format!("{NAME}:5000/team/busybox:1")));
         cluster.ready_pod("pulls");
+        let told = cluster.kubectl(&["exec", "pulls", "--", "nslookup", NAME]);
+        assert!(told.stdout.contains(&OUTSIDE.to_string()), "a pod finds a name from outside: {told:?}");
         // What cluster DNS forwards to, and pods see that go without it.
         let found = cluster.run(&["enter", "--", "cat", "/etc/resolv.conf"]).ok();
         assert!(found.stdout.contains(&format!("nameserver {OUTSIDE}")), "{found:?}");
@@ -90,9 +102,7 @@ fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains() {
     });
 }
 
-#[test]
-fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back() {
-    skip_if!(unfit_for_mounts());
+fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back(_: Parts) {
     let world = World::new("", true);
     let _registry = world.registry();
     let [one, other] = ["way-one", "way-other"].map(Cluster::new);
@@ -128,14 +138,12 @@ fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back() {
     });
 }
 
-#[test]
-fn without_a_network_a_pull_fails_at_once_and_says_so() {
-    skip_if!(unfit_for_mounts());
+fn without_a_network_a_pull_fails_at_once_and_says_so(parts: Parts) {
     let world = World::new(&format!("nameserver {OUTSIDE}\n"), false);
     let cluster = Cluster::new("alone");
     world.in_host(|| {
         let before = Snapshot::take(&cluster.name, cluster.base());
-        cluster.up(&[]).ok();
+        cluster.up(&parts.settings()).ok();
         let said = failed_pull(&cluster, "nginx:1.27");
         assert!(said.contains("this cluster has no network: load the image with `kubernix image load`"), "{said}");
         let during = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
@@ -143,9 +151,7 @@ fn without_a_network_a_pull_fails_at_once_and_says_so() {
     });
 }
 
-#[test]
-fn what_listens_on_the_hosts_loopback_is_carried_in() {
-    skip_if!(unfit_for_mounts());
+fn what_listens_on_the_hosts_loopback_is_carried_in(parts: Parts) {
     let loopback = "127.0.0.53".parse().expect("an address");
     let world = World::new("nameserver 127.0.0.53\noptions edns0\n", true);
     let _registry = world.registry();
@@ -154,7 +160,8 @@ fn what_listens_on_the_hosts_loopback_is_carried_in() {
     let cluster = Cluster::new("carried");
     world.push(&oci_archive(cluster.base()), &format!("{OUTSIDE}:5000/team/busybox:1"));
     world.in_host(|| {
-        let mut up = cluster.command(&["up", "--set", &plain_registry()]);
+        let mirror = plain_registry();
+        let mut up = cluster.command(&[&["up", "--set", &mirror][..], &parts.settings()].concat());
         up.env("https_proxy", format!("http://me:secret@127.0.0.1:{proxy}")).env("NO_PROXY", NAME);
         run(&mut up).ok();
         let said = failed_pull(&cluster, "quay.example/nginx:1.27");
