@@ -67,7 +67,9 @@ impl Cluster {
             let started = self.start_all(&instances, &prober, &root, deadline);
             tokio::try_join!(started, self.furnish(&instances, api.as_ref(), &root, deadline)).map(drop)
         };
-        let Err(failure) = all.await else { return };
+        let done = all.await;
+        end_all_patience();
+        let Err(failure) = done else { return };
         for live in instances.iter().filter(|live| !live.is_stopping() && live.state() != InstanceState::Ready) {
             live.set(InstanceState::Failed);
             self.emit(Event::Failed { instance: live.name().into(), error: chain(&failure) });

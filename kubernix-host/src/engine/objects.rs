@@ -24,6 +24,7 @@ impl Cluster {
         root: &Root,
         deadline: Instant,
     ) -> Result<(), BootFailure> {
+        self.announce_objects(root);
         let each = instances.iter().map(|live| async move {
             let failed = |why| BootFailure::Step {
                 step: format!("manifests of {}", live.name()),
@@ -50,12 +51,9 @@ impl Cluster {
 
     /// Deletes what was applied and isn't wanted any more. What can't be deleted stays on record, for the next time.
     async fn prune(&self, api: Option<&Api>, root: &Root) {
-        let path = root.applied();
-        // In the order in which they were applied: they go in the opposite one.
-        let wanted: Vec<ObjectRef> = self.instances().iter().flat_map(|live| wanted(live)).collect();
-        let text = fs::read(&path).unwrap_or_default();
-        let applied: Vec<ObjectRef> = serde_json::from_slice(&text).unwrap_or_default();
-        let surplus: Vec<ObjectRef> = applied.into_iter().filter(|object| !wanted.contains(object)).collect();
+        let wanted = self.wanted();
+        let mut surplus = applied(root);
+        surplus.retain(|object| !wanted.contains(object));
         let mut record = wanted;
         if let (Some(api), false) = (api, surplus.is_empty())
             && let Err(error) = api.delete(&surplus, Instant::now() + GOING).await
@@ -63,10 +61,33 @@ impl Cluster {
             self.emit(Event::Warning { message: format!("what a removed component applied is not all gone: {error}") });
             record.extend(surplus);
         }
-        if let Err(error) = write_atomic(&path, &serde_json::to_vec(&record).unwrap_or_default(), 0o600) {
+        self.record(root, &record);
+    }
+
+    /// Puts on record what is about to be applied: whatever becomes of this boot, it can be taken away again.
+    fn announce_objects(&self, root: &Root) {
+        let mut record = applied(root);
+        let new: Vec<ObjectRef> = self.wanted().into_iter().filter(|object| !record.contains(object)).collect();
+        record.extend(new);
+        self.record(root, &record);
+    }
+
+    fn record(&self, root: &Root, objects: &[ObjectRef]) {
+        let text = serde_json::to_vec(objects).unwrap_or_default();
+        if let Err(error) = write_atomic(&root.applied(), &text, 0o600) {
             self.emit(Event::Warning { message: error.to_string() });
         }
     }
+
+    /// In the order in which they are applied: they go in the opposite one.
+    fn wanted(&self) -> Vec<ObjectRef> {
+        self.instances().iter().flat_map(|live| wanted(live)).collect()
+    }
+}
+
+fn applied(root: &Root) -> Vec<ObjectRef> {
+    let text = fs::read(root.applied()).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
 fn wanted(live: &Live) -> Vec<ObjectRef> {
