@@ -62,7 +62,8 @@ pub fn build(workspace: &Workspace, wanted: &[String]) -> Result<Vec<PathBuf>> {
 
 /// By rename: a cluster may have the old library loaded.
 fn place(workspace: &Workspace, name: &str, folder: &Path) -> Result<PathBuf> {
-    let library = format!("lib{name}.so");
+    // As cargo names it: a crate has no dashes.
+    let library = format!("lib{}.so", name.replace('-', "_"));
     let manifest = format!("{name}.toml");
     let package = &workspace.package(&format!("{PREFIX}{name}"))?.folder;
     let sources = [(workspace.target.join(PROFILE), &library), (workspace.root.join(package), &manifest)];
