@@ -22,7 +22,7 @@ pub use host::{Process, Snapshot, descends, processes_of};
 pub use image::{IMAGE, busybox, docker_archive, oci_archive};
 pub use listing::Listing;
 pub use parts::{DATASTORES, Datastore, Parts, RUNTIMES, Runtime};
-pub use pods::{alive, pod};
+pub use pods::{alive, pod, pulled_pod};
 pub use skip::{unfit, unfit_for_mounts};
 pub use trials::{Check, each, run_in_order};
 pub use wait::{for_none, until};

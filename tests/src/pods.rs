@@ -21,6 +21,15 @@ pub fn pod(name: &str, script: &str, resources: &Value) -> Value {
     })
 }
 
+/// A pod of an image that is pulled each time.
+pub fn pulled_pod(name: &str, image: &str) -> Value {
+    let mut pulled = pod(name, "sleep 3600", &json!({}));
+    let container = &mut pulled["spec"]["containers"][0];
+    container["image"] = image.into();
+    container["imagePullPolicy"] = "Always".into();
+    pulled
+}
+
 /// Waits until a pod, as kubectl names it, does what it is told.
 ///
 /// # Panics

@@ -1,23 +1,13 @@
 //! The local registry: what the host pushes to 127.0.0.1:PORT runs under that name, and is there again after a stop.
 
 use kubernix_tests::network::push;
-use kubernix_tests::{Cluster, Parts, checks, each, oci_archive, run_in_order};
-use serde_json::json;
+use kubernix_tests::{Cluster, Parts, checks, each, oci_archive, pulled_pod, run_in_order};
 
 fn main() {
     let of_runtimes = checks![what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop];
     let of_any = checks![a_cluster_that_wants_no_registry_has_none];
     let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
     run_in_order(trials.into_iter().flatten().collect()).exit();
-}
-
-fn pod(name: &str, image: &str) -> serde_json::Value {
-    json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
-        "spec": { "terminationGracePeriodSeconds": 0, "containers": [{
-            "name": "main", "image": image, "imagePullPolicy": "Always", "command": ["sh", "-c", "sleep 3600"],
-        }]},
-    })
 }
 
 fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Parts) {
@@ -38,13 +28,13 @@ fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Part
 
     let image = format!("{address}/team/busybox:1");
     push(&oci_archive(cluster.base()), &image);
-    cluster.apply(&pod("first", &image));
+    cluster.apply(&pulled_pod("first", &image));
     cluster.ready_pod("first");
     cluster.run(&["stop"]).ok();
     // Nothing is said again: what it was booted with is what it is.
     cluster.up(&[]).ok();
     assert_eq!(name(&cluster), address);
-    cluster.apply(&pod("second", &image));
+    cluster.apply(&pulled_pod("second", &image));
     cluster.ready_pod("second");
 }
 

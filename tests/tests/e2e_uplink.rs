@@ -3,11 +3,10 @@
 
 use kubernix_tests::network::{NAME, OUTSIDE, World};
 use kubernix_tests::{
-    Cluster, Parts, Process, Snapshot, checks, each, for_none, oci_archive, processes_of, program, run, run_in_order,
-    until,
+    Cluster, Parts, Process, Snapshot, checks, each, for_none, oci_archive, processes_of, program, pulled_pod, run,
+    run_in_order, until,
 };
 use nix::sys::signal::{Signal, kill};
-use serde_json::json;
 use std::time::Duration;
 
 /// How long what has to vanish may take.
@@ -40,19 +39,10 @@ fn nothing_remains(cluster: &Cluster, before: &Snapshot, processes: &[Process]) 
     });
 }
 
-fn pod(name: &str, image: &str) -> serde_json::Value {
-    json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
-        "spec": { "terminationGracePeriodSeconds": 0, "containers": [{
-            "name": "main", "image": image, "imagePullPolicy": "Always", "command": ["sh", "-c", "sleep 3600"],
-        }]},
-    })
-}
-
 /// What the kubelet said of a pod's pull that failed.
 #[track_caller]
 fn failed_pull(cluster: &Cluster, image: &str) -> String {
-    cluster.apply(&pod("pulls", image));
+    cluster.apply(&pulled_pod("pulls", image));
     until("word about a pull", SAID, || {
         let events = cluster.get(&["events", "--field-selector=involvedObject.name=pulls,reason=Failed"]);
         let all: Vec<&str> =
@@ -72,7 +62,7 @@ fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains(parts:
     world.in_host(|| {
         let before = Snapshot::take(&cluster.name, cluster.base());
         cluster.up(&up).ok();
-        cluster.apply(&pod("pulls", &format!("{NAME}:5000/team/busybox:1")));
+        cluster.apply(&pulled_pod("pulls", &format!("{NAME}:5000/team/busybox:1")));
         cluster.ready_pod("pulls");
         let told = cluster.kubectl(&["exec", "pulls", "--", "nslookup", NAME]);
         assert!(told.stdout.contains(&OUTSIDE.to_string()), "a pod finds a name from outside: {told:?}");
@@ -167,7 +157,7 @@ fn what_listens_on_the_hosts_loopback_is_carried_in(parts: Parts) {
         let said = failed_pull(&cluster, "quay.example/nginx:1.27");
         assert!(said.contains("told by the proxy"), "{said}");
         // The exception holds, and its name is resolved by who listens on the host alone.
-        cluster.apply(&pod("direct", &format!("{NAME}:5000/team/busybox:1")));
+        cluster.apply(&pulled_pod("direct", &format!("{NAME}:5000/team/busybox:1")));
         cluster.ready_pod("direct");
     });
 }

@@ -10,7 +10,7 @@ use kubernix_core::Phase;
 use kubernix_host::cluster::{Cluster, Host};
 use kubernix_host::graph::DEFAULT_ADDONS;
 use kubernix_host::plugins::{Registered, Source};
-use kubernix_host::spec::{Resolved, nearest};
+use kubernix_host::spec::{NONE, Resolved, nearest};
 use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
@@ -25,9 +25,6 @@ struct Row {
     roles: Vec<String>,
     source: Source,
 }
-
-/// Leaves a slot empty.
-const NONE: &str = "none";
 
 impl App {
     pub(super) fn addon_list(&self) -> Result<()> {
@@ -83,7 +80,7 @@ impl App {
     pub(super) fn addon_remove(&self, args: &AddonArgs) -> Result<()> {
         self.change_addons(args, "removed", |app, resolved| {
             let host = app.host(&resolved.settings)?;
-            let filled = host.filled(resolved)?;
+            let filled = host.filled(&resolved.settings)?;
             let used: Vec<&Registered> =
                 addons(&host).filter(|addon| filled.values().any(|name| name == addon.name())).collect();
             let mut names = chosen(&host, resolved)?;
@@ -128,7 +125,7 @@ fn addons(host: &Host) -> impl Iterator<Item = &Registered> {
 
 /// The addons of the tree that these settings choose, by name.
 fn chosen(host: &Host, resolved: &Resolved) -> Result<Vec<String>> {
-    let filled = host.filled(resolved)?;
+    let filled = host.filled(&resolved.settings)?;
     let names = DEFAULT_ADDONS.iter().filter_map(|(role, _)| filled.get(*role));
     Ok(names.filter(|name| *name != NONE).cloned().collect())
 }

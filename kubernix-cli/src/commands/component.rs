@@ -35,7 +35,7 @@ impl App {
             Ok(cluster) => cluster.status()?.components,
             Err(_) => Vec::new(),
         };
-        let chosen = host.filled(&resolved)?;
+        let chosen = host.filled(&resolved.settings)?;
         output::show(
             self.output(),
             &rows(&host, &running, |role, name| chosen.get(role).is_some_and(|c| c == name)),

@@ -57,7 +57,7 @@ impl App {
         let host = app.host(&resolved.settings)?;
         let name = &checked.report.component;
         let with = |slots: Vec<String>| BootArgs { set: [slots, whole.set.clone()].concat(), ..whole.clone() };
-        let filled = host.filled(&crate::settings::resolve(&app.flags, &with(live::own_slots(&host, name)))?);
+        let filled = host.filled(&crate::settings::resolve(&app.flags, &with(live::own_slots(&host, name)))?.settings);
         let filled = match filled {
             Ok(filled) => filled,
             Err(error) => return Ok(vec![live::result(live::PLANS, Err(chain(&error)))]),

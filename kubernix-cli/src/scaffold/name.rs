@@ -3,6 +3,7 @@
 use super::{CONTRACT, Placeholders};
 use crate::exit::{Exit, Refusal};
 use anyhow::Result;
+use kubernix_host::spec::NONE;
 
 /// Words that no crate can be called by, for Rust has them already: keywords, kept ones included, and its own crates.
 const RESERVED: [&str; 3] = [
@@ -13,8 +14,6 @@ const RESERVED: [&str; 3] = [
 /// Types that the templates use, and those that every Rust file has.
 const USED: &str = "Box Command Component Context Err Error ErrorKind Handle Layout None Ok Option Parameter Phase Planner Probe \
     Process Requirement Result Role Scope Self Some String Vec";
-/// What a slot is set to that stays empty.
-const NONE: &str = "none";
 
 /// A checked name.
 pub(super) struct Name(String);

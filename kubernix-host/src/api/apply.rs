@@ -39,7 +39,12 @@ impl Api {
 
     async fn apply_object(&self, object: &DynamicObject, label: &str) -> Result<(), Error> {
         let doing = format!("apply {label}");
-        let objects = self.place_of(&ObjectRef::of(object), &doing).await?;
+        let kind = ObjectRef::of(object);
+        let objects = self.place_of(&kind, &doing).await?.ok_or_else(|| Error::Request {
+            doing: doing.clone(),
+            cause: format!("{} serves no {} of {}", self.server, kind.kind, kind.api_version),
+            hopeless: false,
+        })?;
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let params = PatchParams::apply(FIELD_MANAGER).force();
         self.request(&doing, objects.patch(name, &params, &Patch::Apply(object))).await.map(drop)

@@ -36,11 +36,7 @@ impl Api {
 
     /// Whether it is gone.
     async fn delete_once(&self, object: &ObjectRef, doing: &str) -> Result<bool, Error> {
-        let place = match self.place_of(object, doing).await {
-            Ok(place) => place,
-            Err(_) if !self.knows(object).await? => return Ok(true),
-            Err(error) => return Err(error),
-        };
+        let Some(place) = self.place_of(object, doing).await? else { return Ok(true) };
         let delete = async {
             match place.delete(&object.name, &DeleteParams::foreground()).await {
                 Err(kube::Error::Api(status)) if status.is_not_found() => Ok(true),
@@ -48,21 +44,5 @@ impl Api {
             }
         };
         self.request(doing, delete).await
-    }
-
-    /// Whether the server serves this kind.
-    async fn knows(&self, object: &ObjectRef) -> Result<bool, Error> {
-        let served = async {
-            let resources = match object.api_version.contains('/') {
-                true => self.client.list_api_group_resources(&object.api_version).await,
-                false => self.client.list_core_api_resources(&object.api_version).await,
-            };
-            match resources {
-                Ok(list) => Ok(list.resources.iter().any(|it| it.kind == object.kind)),
-                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
-                Err(error) => Err(error),
-            }
-        };
-        self.request(&format!("ask for the kinds of {}", object.api_version), served).await
     }
 }

@@ -60,38 +60,47 @@ pub fn objects_of(manifest: &Manifest) -> Result<Vec<ObjectRef>, Error> {
 }
 
 impl Api {
-    /// Where the server has objects of this one's kind and namespace; without one, in `default`.
-    pub(super) async fn place_of(&self, object: &ObjectRef, doing: &str) -> Result<kube::Api<DynamicObject>, Error> {
-        let (resource, capabilities) = self.kind_of(object, doing).await?;
-        Ok(match capabilities.scope {
+    /// Where the server has objects of this one's kind and namespace; without one, in `default`. `None`: it doesn't serve that
+    /// kind (yet, or any more).
+    pub(super) async fn place_of(
+        &self,
+        object: &ObjectRef,
+        doing: &str,
+    ) -> Result<Option<kube::Api<DynamicObject>>, Error> {
+        let Some((resource, capabilities)) = self.kind_of(object, doing).await? else { return Ok(None) };
+        Ok(Some(match capabilities.scope {
             Scope::Cluster => kube::Api::all_with(self.client.clone(), &resource),
             Scope::Namespaced => {
                 let namespace = object.namespace.as_deref().unwrap_or("default");
                 kube::Api::namespaced_with(self.client.clone(), namespace, &resource)
             }
-        })
+        }))
     }
 
     /// How the server serves objects of this one's kind. A group is asked for again when it lacks the kind.
-    async fn kind_of(&self, object: &ObjectRef, doing: &str) -> Result<(ApiResource, ApiCapabilities), Error> {
-        let failed = |cause: String, hopeless| Error::Request { doing: doing.to_owned(), cause, hopeless };
-        let version: GroupVersion = object
-            .api_version
-            .parse()
-            .map_err(|_| failed(format!("`{}` is no version of an API group", object.api_version), true))?;
+    async fn kind_of(&self, object: &ObjectRef, doing: &str) -> Result<Option<(ApiResource, ApiCapabilities)>, Error> {
+        let version: GroupVersion = object.api_version.parse().map_err(|_| Error::Request {
+            doing: doing.to_owned(),
+            cause: format!("`{}` is no version of an API group", object.api_version),
+            hopeless: true,
+        })?;
         let mut kinds = self.kinds.lock().await;
         let find =
             |known: &[(ApiResource, ApiCapabilities)]| known.iter().find(|(it, _)| it.kind == object.kind).cloned();
         if let Some(found) = kinds.get(&object.api_version).and_then(|known| find(known)) {
-            return Ok(found);
+            return Ok(Some(found));
         }
-        let group = self.request(doing, pinned_group(&self.client, &version)).await?;
+        let group = async {
+            match pinned_group(&self.client, &version).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+                group => group.map(Some),
+            }
+        };
+        let Some(group) = self.request(doing, group).await? else { return Ok(None) };
         let known = group.versioned_resources(&version.version);
         let found = find(&known);
         kinds.insert(object.api_version.clone(), known);
-        found.ok_or_else(|| {
-            failed(format!("{} serves no {} of {}", self.server, object.kind, object.api_version), false)
-        })
+        Ok(found)
     }
 }
 

@@ -53,7 +53,9 @@ impl Api {
 
     async fn works(&self, object: &ObjectRef, since: SystemTime) -> Result<Result<(), String>, Error> {
         let doing = format!("get {object}");
-        let place = self.place_of(object, &doing).await?;
+        let Some(place) = self.place_of(object, &doing).await? else {
+            return Ok(Err(format!("{object}: its kind is not served yet")));
+        };
         let Some(found) = self.request(&doing, place.get_opt(&object.name)).await? else {
             return Ok(Err(format!("{object} does not exist yet")));
         };

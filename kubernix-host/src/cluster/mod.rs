@@ -54,8 +54,8 @@ impl Host {
     ///
     /// # Errors
     /// A slot is filled by what doesn't fit.
-    pub fn filled(&self, resolved: &Resolved) -> Result<BTreeMap<String, String>, HostError> {
-        Ok(graph::filled(&self.registry.components, &self.slots(&resolved.settings)?)?)
+    pub fn filled(&self, settings: &Settings) -> Result<BTreeMap<String, String>, HostError> {
+        Ok(graph::filled(&self.registry.components, &self.slots(settings)?)?)
     }
 
     /// The slots that these settings fill, be it by role or as addons.

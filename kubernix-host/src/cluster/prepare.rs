@@ -6,7 +6,7 @@ use crate::network::{AddressPlan, Outside};
 use crate::pki::{self, Identity, Pki};
 use crate::root::{self, Root};
 use crate::sandbox::BootFile;
-use crate::spec::Settings;
+use crate::spec::{NONE, Settings};
 use crate::toolchain::Resolution;
 use kubernix_core::roles;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,8 +66,7 @@ pub(super) fn binaries(host: &Host, settings: &Settings) -> Result<Vec<String>, 
 
 /// Whether a cluster with these settings has a registry of its own.
 pub(super) fn has_registry(host: &Host, settings: &Settings) -> Result<bool, HostError> {
-    let filled = graph::filled(&host.registry.components, &host.slots(settings)?)?;
-    Ok(filled.get(roles::REGISTRY).is_some_and(|name| name != "none"))
+    Ok(host.filled(settings)?.get(roles::REGISTRY).is_some_and(|name| name != NONE))
 }
 
 /// The registries that others are asked for first, one a line.

@@ -7,6 +7,7 @@ use crate::engine::{InstanceState, Report};
 use crate::plugins::Source;
 use crate::root::{self, Root};
 use crate::sandbox::{BootFile, Ending, SandboxIds, lock};
+use crate::spec::NONE;
 use kubernix_core::roles;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -171,7 +172,7 @@ fn api_url(root: &Root) -> String {
 
 fn registry(root: &Root) -> Option<String> {
     let boot = BootFile::read(root).ok()?;
-    let filled = boot.slots.get(roles::REGISTRY).is_some_and(|component| component != "none");
+    let filled = boot.slots.get(roles::REGISTRY).is_some_and(|component| component != NONE);
     filled.then(|| format!("127.0.0.1:{}", boot.environment.registry_port))
 }
 

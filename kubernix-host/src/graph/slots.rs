@@ -2,7 +2,7 @@
 
 use super::GraphError;
 use crate::plugins::{Components, Registered};
-use crate::spec::{Catalogue, Entry};
+use crate::spec::{Catalogue, Entry, NONE};
 use kubernix_core::{Phase, Role, roles};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +13,6 @@ pub const DEFAULT_SLOTS: &[(&str, &str)] = &[("datastore", "etcd"), ("cri", "cri
 /// The same for what runs in the cluster: what `--addons` names in place of these.
 pub const DEFAULT_ADDONS: &[(&str, &str)] =
     &[(roles::DNS, "coredns"), (roles::METRICS, NONE), (roles::STORAGE, NONE), (roles::REGISTRY, NONE)];
-
-/// Leaves a slot empty: `--set proxy=none`.
-const NONE: &str = "none";
 
 /// What there is to choose from, for checking the config and for help. `tools` are those of the toolchain.
 pub fn catalogue(components: &Components, tools: Vec<String>) -> Catalogue {

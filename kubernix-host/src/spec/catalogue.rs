@@ -16,7 +16,7 @@ const ANY_VERSION: &str = "any-version";
 /// All parameters that binaries have.
 const OF_BINARIES: [&str; 2] = [BINARY, ANY_VERSION];
 /// What leaves a slot empty, in place of a component's name.
-const NONE: &str = "none";
+pub const NONE: &str = "none";
 
 /// What there is to be set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -13,7 +13,7 @@ mod resolve;
 pub mod set;
 mod value;
 
-pub use catalogue::{Catalogue, Entry, binary_overrides, of_any_version, show_all, validate};
+pub use catalogue::{Catalogue, Entry, NONE, binary_overrides, of_any_version, show_all, validate};
 pub use defaults::Defaults;
 pub use error::{Error, Unknown, nearest};
 pub(crate) use file::position;

@@ -1,6 +1,6 @@
 //! Single values as text, whoever gives them: the same rules and words for flags, variables and files.
 
-use super::MAX_NAME;
+use super::{MAX_NAME, NONE};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -145,20 +145,17 @@ pub(super) fn show_paths(paths: &[PathBuf]) -> String {
 /// Names of addons, separated by commas; `none` alone is an empty list.
 pub(super) fn parse_addons(text: &str) -> Result<Vec<String>, String> {
     let names: Vec<String> = text.split(',').map(|name| parse_word(name.trim())).collect::<Result<_, _>>()?;
-    match names.iter().position(|name| name == NO_ADDONS) {
+    match names.iter().position(|name| name == NONE) {
         Some(_) if names.len() == 1 => Ok(Vec::new()),
-        Some(_) => Err(format!("`{text}`: `{NO_ADDONS}` stands alone")),
+        Some(_) => Err(format!("`{text}`: `{NONE}` stands alone")),
         None => Ok(names),
     }
 }
 
 /// As [`parse_addons`] reads it.
 pub(super) fn show_addons(names: &[String]) -> String {
-    if names.is_empty() { NO_ADDONS.into() } else { names.join(",") }
+    if names.is_empty() { NONE.into() } else { names.join(",") }
 }
-
-/// What an empty list of addons is called.
-const NO_ADDONS: &str = "none";
 
 /// How far a boot has come when `up` returns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
