@@ -46,23 +46,9 @@ pub(super) struct PutRequest {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct PutResponse {
-    #[prost(message, optional, tag = "1")]
-    pub header: Option<Header>,
-}
-
-#[derive(Clone, PartialEq, Message)]
 pub(super) struct DeleteRequest {
     #[prost(bytes = "vec", tag = "1")]
     pub key: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct DeleteResponse {
-    #[prost(message, optional, tag = "1")]
-    pub header: Option<Header>,
-    #[prost(int64, tag = "2")]
-    pub deleted: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -80,8 +66,13 @@ pub(super) struct Compare {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RequestOp {
+    /// One of the three, as in a oneof.
+    #[prost(message, optional, tag = "1")]
+    pub request_range: Option<RangeRequest>,
     #[prost(message, optional, tag = "2")]
     pub request_put: Option<PutRequest>,
+    #[prost(message, optional, tag = "3")]
+    pub request_delete_range: Option<DeleteRequest>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -90,6 +81,8 @@ pub(super) struct TxnRequest {
     pub compare: Vec<Compare>,
     #[prost(message, repeated, tag = "2")]
     pub success: Vec<RequestOp>,
+    #[prost(message, repeated, tag = "3")]
+    pub failure: Vec<RequestOp>,
 }
 
 #[derive(Clone, PartialEq, Message)]
