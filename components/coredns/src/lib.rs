@@ -66,12 +66,16 @@ impl Component for CoreDns {
         let binary = ctx.executable("coredns")?;
         plan.build(IMAGE, [("program /coredns", &*binary), ("entrypoint", "/coredns"), ("user", "65532:65532")])?;
         let replicas: u16 = ctx.parameter_as("replicas")?;
+        let api = ctx.endpoint(roles::APISERVER)?;
+        let (host, port) = server(&api).ok_or_else(|| Error::invalid(format!("`{api}` is not https://IP:PORT")))?;
         let corefile = corefile(ctx)?.lines().map(|line| format!("    {line}\n")).collect::<String>();
         let yaml = MANIFEST
             .replace("$COREFILE", corefile.trim())
             .replace("$IMAGE", IMAGE)
             .replace("$BINARY", &quote(&binary))
             .replace("$REPLICAS", &replicas.to_string())
+            .replace("$API_HOST", &quote(&host))
+            .replace("$API_PORT", &quote(&port))
             .replace("$DNS_IP", &quote(&ctx.dns_ip()));
         plan.manifest("coredns", yaml)?;
         plan.provide(roles::DNS, "", Probe::manifests())
@@ -104,6 +108,12 @@ fn corefile(ctx: &Context<'_>) -> Result<String> {
             names = zones.map(|zone| format!("{zone}:{PORT}")).join(" ")
         ),
     })
+}
+
+/// The address and the port of a server's URL.
+fn server(url: &str) -> Option<(String, String)> {
+    let server: SocketAddr = url.strip_prefix("https://")?.parse().ok()?;
+    Some((server.ip().to_string(), server.port().to_string()))
 }
 
 /// Addresses, each with or without a port.
