@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use kubernix_host::network::UplinkMode;
 use kubernix_host::network::plan::parse_cidr;
-use kubernix_host::spec::{WaitFor, parse_name};
+use kubernix_host::spec::{WaitFor, parse_name, parse_node};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -90,7 +90,15 @@ pub struct BootArgs {
     /// The local registry's port on 127.0.0.1, if there is one [default: first free from 5000]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub registry_port: Option<u16>,
-    /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE, crio.binary=PATH); can be repeated
+    /// How many nodes the cluster has [default: as many as it has, 1 at first]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub nodes: Option<u32>,
+
+    /// How many zones the nodes are in, in turn, by label [default: none]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub zones: Option<u32>,
+
+    /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE, crio.binary=PATH), with NODE/ before it on that node alone; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// The container runtime: short for --set cri=NAME
@@ -157,6 +165,9 @@ pub enum Command {
     /// What runs in the cluster: DNS, metrics, storage, manifests of one's own
     #[command(subcommand)]
     Addon(AddonCommand),
+    /// The nodes of a cluster, changed while it runs
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Images for pods
     #[command(subcommand)]
     Image(ImageCommand),
@@ -260,6 +271,37 @@ pub struct AddonArgs {
     /// Names, as `addon list` has them, or manifests and directories of manifests
     #[arg(required = true, value_name = "NAME|FILE|DIR")]
     pub addons: Vec<String>,
+}
+
+/// What to do about nodes.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Adds nodes and waits until they are Ready
+    Add {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        count: u32,
+    },
+    /// Moves a node's pods elsewhere and takes it away
+    Remove {
+        /// The node
+        #[arg(value_parser = parse_node)]
+        name: String,
+    },
+    /// Lists the nodes
+    List,
+    /// Ends all that runs on a node; its pods move elsewhere
+    Stop {
+        /// The node
+        #[arg(value_parser = parse_node)]
+        name: String,
+    },
+    /// Starts a stopped node again
+    Start {
+        /// The node
+        #[arg(value_parser = parse_node)]
+        name: String,
+    },
 }
 
 /// What to do about images.

@@ -25,6 +25,7 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
     let (command, args) = args.get(1..)?.split_first()?;
     let ended = match command.to_str()? {
         sandbox::KEEPER => carry(|| sandbox::run_keeper(args)),
+        sandbox::NODE => carry(|| sandbox::node::run(args)),
         sandbox::INIT => carry(|| {
             let inside = sandbox::enter_sandbox(args)?;
             engine::run(&inside, registry::components().map_err(std::io::Error::other)?)

@@ -24,6 +24,8 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
         plugins: (!args.plugins.is_empty()).then(|| args.plugins.clone()),
         addon_files: (!args.addon_files.is_empty()).then(|| args.addon_files.clone()),
         wait: args.wait,
+        nodes: args.nodes,
+        zones: args.zones,
         boot_timeout_s: args.boot_timeout,
         ..global(flags)
     };

@@ -139,6 +139,12 @@ impl<'a> Context<'a> {
         self.inner.directory("volatile".into()).unwrap_or_default().into()
     }
 
+    /// The directory that belongs to all instances of this component, on whatever node, and outlives a stop. Absolute, without a
+    /// closing slash.
+    pub fn shared_dir(&self) -> String {
+        self.inner.directory("shared".into()).unwrap_or_default().into()
+    }
+
     /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods' logs.
     pub fn node_dir(&self) -> String {
         self.inner.directory("node".into()).unwrap_or_default().into()

@@ -143,6 +143,8 @@ pub mod facts {
     pub const ROOTLESS: &str = "rootless";
     /// Number of CPUs, decimal.
     pub const CPUS: &str = "cpus";
+    /// The zone that the node is in: what `topology.kubernetes.io/zone` says. Absent where the cluster has none.
+    pub const TOPOLOGY_ZONE: &str = "topology.zone";
     /// `true` where pods reach other networks, else `false`.
     pub const UPLINK: &str = "network.uplink";
     /// Registries that others are asked for, one a line with its mirrors, separated by spaces; see [`Context::registries`](crate::Context::registries).

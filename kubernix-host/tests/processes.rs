@@ -2,15 +2,16 @@
 //! process, and would take those of other tests.
 
 use kubernix_core::{Command, Process};
-use kubernix_host::process::{Exit, Launch, Reaper, RunFile, Spawner, stop, tail};
+use kubernix_host::process::{Exit, Here, Launch, Reaper, RunFile, Spawner, stop, tail};
 use std::io::Read;
+use std::sync::Arc;
 use tokio::task::LocalSet;
 
 async fn with<T>(test: impl AsyncFnOnce(Spawner) -> T) -> T {
     let reaper = Reaper::default();
     let local = LocalSet::new();
     local.spawn_local(reaper.clone().run());
-    local.run_until(test(Spawner { reaper, path: "/usr/bin:/bin".into() })).await
+    local.run_until(test(Spawner { reaper, path: "/usr/bin:/bin".into(), place: Arc::new(Here) })).await
 }
 
 #[tokio::test(flavor = "current_thread")]

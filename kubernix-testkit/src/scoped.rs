@@ -70,6 +70,7 @@ impl AbiContext for Scoped<'_> {
         let path = match name.as_str() {
             "state" if self.scope == Scope::NODE => format!("{}/{}", self.node_dir(), self.name),
             "state" => format!("{}/control/{}", self.fake.root, self.name),
+            "shared" => format!("{}/shared/{}", self.fake.root, self.name),
             "volatile" => format!("{}/{}", self.fake.volatile, self.name),
             "node" => self.node_dir(),
             _ => return ROption::RNone,

@@ -137,7 +137,8 @@ fn plugin_directories(ctx: &Context<'_>) -> Result<String> {
     Ok(format!("[{}]", directories.into_iter().collect::<Vec<_>>().join(", ")))
 }
 
-/// A bridge that is the pods' gateway, hands out the node's pod CIDR and hides pods behind the node's address; and host ports.
+/// A bridge that is the pods' gateway and hands out the node's pod CIDR; and host ports. Pods of other nodes see the pod's own
+/// address, as Kubernetes wants it; the outside doesn't: the cluster's uplink masquerades.
 ///
 /// By nftables, since kernels without the legacy xt targets are in use. Leases go with the boot, as CNI's cache of results
 /// does: one without the other leaks addresses.
@@ -151,8 +152,7 @@ pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> String {
       "type": "bridge",
       "bridge": "cni0",
       "isGateway": true,
-      "ipMasq": true,
-      "ipMasqBackend": "nftables",
+      "ipMasq": false,
       "hairpinMode": true,
       "ipam": {{
         "type": "host-local",

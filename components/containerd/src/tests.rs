@@ -78,7 +78,7 @@ fn the_pods_network_is_the_nodes_range_behind_nftables() {
     let wanted = [
         r#""subnet": "10.10.0.0/24""#,
         &format!(r#""dataDir": "/run/kubernix/{NAME}/ipam""#),
-        r#""ipMasqBackend": "nftables""#,
+        r#""ipMasq": false"#,
         r#""type": "portmap", "backend": "nftables""#,
     ];
     assert_has(file(&plan, "/cni/10-kubernix.conflist"), &wanted);

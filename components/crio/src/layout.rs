@@ -35,6 +35,8 @@ impl Driver {
 pub(crate) struct Layout {
     /// What outlives a stop.
     dir: String,
+    /// What all nodes have in common.
+    shared: String,
     /// What doesn't outlive a boot.
     volatile: String,
     pub(crate) driver: Driver,
@@ -46,8 +48,13 @@ impl Layout {
     /// # Errors
     /// A path that can't be written in a reference to an image store, or an unknown storage driver.
     pub(crate) fn new(ctx: &Context<'_>) -> Result<Self> {
-        let layout = Self { dir: ctx.dir(), volatile: ctx.volatile_dir(), driver: Driver::choose(ctx)? };
-        for path in [&layout.dir, &layout.volatile] {
+        let layout = Self {
+            dir: ctx.dir(),
+            shared: ctx.shared_dir(),
+            volatile: ctx.volatile_dir(),
+            driver: Driver::choose(ctx)?,
+        };
+        for path in [&layout.dir, &layout.shared, &layout.volatile] {
             if let Some(c) = path.chars().find(|c| "@+:,[]".contains(*c)) {
                 return Err(Error::invalid(format!(
                     "`{path}` has a `{c}`, which references to image stores use as a separator: choose another --root"
@@ -104,10 +111,10 @@ impl Layout {
         format!("{}/storage", self.dir)
     }
 
-    /// Imported images: a store that CRI-O only reads, so that what it does to its own after an unclean shutdown leaves
-    /// them alone.
+    /// Imported images: one store for all nodes that CRI-O only reads, so that what it does to its own after an unclean shutdown
+    /// leaves them alone, and a further node costs none of them again.
     pub(crate) fn images(&self) -> String {
-        format!("{}/images", self.dir)
+        format!("{}/images", self.shared)
     }
 
     pub(crate) fn temporary(&self) -> String {

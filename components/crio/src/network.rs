@@ -3,10 +3,10 @@
 use crate::layout::Layout;
 use kubernix_core::{Context, quote};
 
-/// A bridge that is the pods' gateway, hands out the node's pod CIDR and hides pods behind the node's address.
+/// A bridge that is the pods' gateway and hands out the node's pod CIDR. Pods of other nodes see the pod's own address, as
+/// Kubernetes wants it; the outside doesn't: the cluster's uplink masquerades.
 ///
-/// Host ports are CRI-O's own business: no portmap plugin. Masquerading uses nftables, since kernels without the legacy
-/// xt targets are in use. Leases go with the boot, as CNI's cache of results does: one without the other leaks addresses.
+/// Host ports are CRI-O's own business: no portmap plugin. Leases go with the boot, as CNI's cache of results does: one without the other leaks addresses.
 pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> String {
     format!(
         r#"{{
@@ -17,8 +17,7 @@ pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> String {
       "type": "bridge",
       "bridge": "cni0",
       "isGateway": true,
-      "ipMasq": true,
-      "ipMasqBackend": "nftables",
+      "ipMasq": false,
       "hairpinMode": true,
       "ipam": {{
         "type": "host-local",

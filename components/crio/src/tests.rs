@@ -83,7 +83,7 @@ fn the_pods_network_is_the_nodes_range_behind_nftables() {
     let wanted = [
         r#""subnet": "10.7.2.0/24""#,
         r#""dataDir": "/run/kubernix/crio/ipam""#,
-        r#""ipMasqBackend": "nftables""#,
+        r#""ipMasq": false"#,
         r#""isGateway": true"#,
         r#""hairpinMode": true"#,
     ];

@@ -3,11 +3,11 @@
 //! It knows the kubelet's flags and config file; the runtime is whatever fills `cri`.
 
 mod config;
+mod object;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket, quote,
-    roles,
+    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket, roles,
 };
 
 /// Health, on the node's address.
@@ -54,6 +54,9 @@ impl Component for Kubelet {
         vec![
             Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
             Parameter::new("max-pods", "110", "pods that may run on a node"),
+            Parameter::new("labels", "", "labels of the node: `disk=ssd,team=a`"),
+            Parameter::new("taints", "", "taints of the node: `dedicated=db:NoSchedule,gpu:NoExecute`"),
+            Parameter::new("config-dir", "", "a directory of drop-ins for the kubelet's config file: *.conf"),
             Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
             Parameter::new("extra-args", "", "further arguments of the kubelet, separated by white space"),
         ]
@@ -79,6 +82,10 @@ impl Component for Kubelet {
         if !gates.is_empty() {
             flags.push(("feature-gates", gates));
         }
+        let drop_ins = ctx.parameter("config-dir")?;
+        if !drop_ins.is_empty() {
+            flags.push(("config-dir", drop_ins));
+        }
         let process = Process::new("kubelet", ctx.executable("kubelet")?)
             .flags(flags)
             .args(ctx.words("extra-args")?)
@@ -87,12 +94,7 @@ impl Component for Kubelet {
         plan.process(process)?;
         let url = format!("http://{}:{HEALTH_PORT}", node.ip);
         plan.provide(roles::KUBELET, &url, Probe::http(format!("{url}/healthz")))?;
-        // What the runtime gives pods addresses of. The controller manager hands ranges out in no order, and only to nodes that
-        // have none.
-        let cidr = quote(&node.pod_cidr);
-        let spec = format!("spec: {{ podCIDR: {cidr}, podCIDRs: [{cidr}] }}");
-        let name = quote(&node.name);
-        plan.manifest("node", format!("apiVersion: v1\nkind: Node\nmetadata: {{ name: {name} }}\n{spec}\n"))?;
+        plan.manifest("node", object::node(ctx)?)?;
         plan.provide(roles::NODE, "", Probe::node(node.name))
     }
 }

@@ -9,6 +9,7 @@ mod component;
 mod config;
 mod image;
 mod logs;
+mod node;
 mod plugin;
 mod plugin_check;
 mod plugin_new;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Addon(AddonCommand::List)) => app.addon_list()?,
         Some(Command::Addon(AddonCommand::Add(args))) => app.addon_add(&args)?,
         Some(Command::Addon(AddonCommand::Remove(args))) => app.addon_remove(&args)?,
+        Some(Command::Node(command)) => app.node(&command)?,
         Some(Command::Image(ImageCommand::Load { files })) => app.image_load(&files)?,
         Some(Command::Image(ImageCommand::BuildFrom { program, image, command })) => {
             app.image_build_from(&program, &image, &command)?;

@@ -8,6 +8,7 @@
 
 mod apply;
 mod delete;
+mod drain;
 mod error;
 mod node;
 mod objects;

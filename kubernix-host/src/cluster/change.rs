@@ -3,6 +3,7 @@
 use super::{Cluster, Host, HostError, prepare, up};
 use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
+use crate::root::Allotment;
 use crate::sandbox::BootFile;
 use crate::spec::Resolved;
 use std::time::Duration;
@@ -12,6 +13,15 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How much longer than its boot a change may take: what ran before is stopped, and may have to come back.
 const EXTRA: Duration = Duration::from_secs(300);
 
+/// What a change does beside going from plan to plan.
+#[derive(Default)]
+pub(super) struct Order {
+    /// A component whose instances are started anew in any case.
+    pub component: Option<String>,
+    /// Nodes whose pods move elsewhere before they go.
+    pub removed: Vec<String>,
+}
+
 impl Host {
     /// Brings a running cluster to what the settings say, without a restart: only instances whose plans differ are stopped
     /// and started, and those of `component` in any case. Where the new ones don't become ready, the old ones come back.
@@ -19,30 +29,44 @@ impl Host {
     /// # Errors
     /// See [`HostError`]. Before [`HostError::Change`] nothing was stopped.
     pub fn change(&self, resolved: &Resolved, component: Option<&str>, sink: &dyn Sink) -> Result<(), HostError> {
+        let order = Order { component: component.map(str::to_owned), removed: Vec::new() };
+        self.change_to(resolved, &self.allot(&resolved.settings)?, order, sink)
+    }
+
+    /// The same, with these nodes.
+    pub(super) fn change_to(
+        &self,
+        resolved: &Resolved,
+        allotment: &Allotment,
+        order: Order,
+        sink: &dyn Sink,
+    ) -> Result<(), HostError> {
         let settings = &resolved.settings;
-        self.check(resolved, sink)?;
+        self.check(resolved, allotment, sink)?;
         let cluster = Cluster::find(self.call(settings))?;
         let root = cluster.root();
         if !cluster.is_running() {
             return Err(HostError::Stopped(self.call(settings)));
         }
-        let tools = self.tools(settings, &[], sink)?;
+        let tools = self.tools_of(settings, allotment, &[], sink)?;
         let running = BootFile::read(root).map_err(HostError::io("what the cluster was booted with can't be read"))?;
         let port = running.environment.registry_port;
-        let (environment, reissued) = prepare::real(self, settings, root, &tools, &running.outside, port)?;
+        let (environment, reissued) = prepare::real(self, settings, root, allotment, &tools, &running.outside, port)?;
         for message in reissued {
             sink.emit(Event::Note { message });
         }
         let held = up::Held { api_port: running.api_port, outside: running.outside };
-        let (next, _) = self.prepare_boot(settings, root, environment, held, sink)?;
+        let (next, instances) = self.prepare_boot(settings, root, environment, held, sink)?;
+        prepare::write_kubeconfigs(root, &next.environment, &instances, next.api_port)?;
         BootFile::write_change(root, &next)?;
         let client = Client::connect(root, ANSWER)?;
-        let order = Request::Change { component: component.map(str::to_owned) };
+        let order = Request::Change { component: order.component, removed: order.removed };
         let limit = Duration::from_secs(settings.boot_timeout_s) + EXTRA;
         for record in client.order(&order, limit)? {
             match &record.event {
                 Event::Changed => {
                     root.save_spec(settings)?;
+                    allotment.write(root)?;
                     root.save_environment(&up::shell(root, &next.environment))?;
                     sink.emit(record.event);
                     return Ok(());

@@ -85,6 +85,30 @@ pub enum HostError {
         /// The nodes there are.
         nodes: Vec<String>,
     },
+    /// Nodes aren't taken away by saying less.
+    #[error("cluster `{}` has {has} nodes, {wanted} are fewer: `{} NODE` takes one away", .call.name(), .call.to("node remove"))]
+    FewerNodes {
+        /// The cluster.
+        call: Call,
+        /// How many it has.
+        has: u32,
+        /// How many were asked for.
+        wanted: u32,
+    },
+    /// The first node can't be taken away.
+    #[error(
+        "node `{node}` shares its namespaces with the control plane and stays: `node stop {node}` ends what runs on it"
+    )]
+    FirstNode {
+        /// The node.
+        node: String,
+    },
+    /// Nothing runs on the node.
+    #[error("node `{node}` is stopped: `node start {node}` starts it again")]
+    NodeStopped {
+        /// The node.
+        node: String,
+    },
     /// No binary of this name belongs to the cluster.
     #[error("cluster `{cluster}` has no binary `{tool}`")]
     NoSuchTool {
@@ -189,11 +213,17 @@ impl HostError {
             Self::Root(
                 root::Error::NewerFormat { .. } | root::Error::NotACluster { .. } | root::Error::Link { .. },
             ) => 2,
-            Self::NoSuchNode { .. } | Self::NoSuchTool { .. } | Self::NoSuchImage { .. } | Self::Image(_) => 2,
+            Self::NoSuchNode { .. }
+            | Self::FewerNodes { .. }
+            | Self::FirstNode { .. }
+            | Self::NoSuchTool { .. }
+            | Self::NoSuchImage { .. }
+            | Self::Image(_) => 2,
             Self::Toolchain(_) => 3,
             Self::Running(_) => 4,
             Self::NoSuchCluster { .. }
             | Self::Stopped(_)
+            | Self::NodeStopped { .. }
             | Self::Revoked { .. }
             | Self::Root(root::Error::Missing { .. }) => 5,
             Self::Boot { timed_out: false, .. } | Self::Change { .. } => 6,

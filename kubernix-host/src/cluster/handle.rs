@@ -134,13 +134,9 @@ impl Cluster {
     /// The cluster is stopped, has no such node, or the program can't be started.
     pub fn enter(&self, node: Option<&str>, argv: &[OsString]) -> Result<i32, HostError> {
         let ids = self.sandbox()?;
-        let boot = self.boot_file()?;
-        let nodes: Vec<String> = boot.environment.nodes.iter().map(|node| node.name.clone()).collect();
-        if let Some(node) = node.filter(|node| !nodes.iter().any(|name| name == node)) {
-            return Err(HostError::NoSuchNode { cluster: self.name().to_owned(), node: node.to_owned(), nodes });
-        }
+        let process = node.map(|node| self.first_process(node)).transpose()?.flatten();
         let what = format!("`{}` can't be run inside", argv.first().map(|a| a.to_string_lossy()).unwrap_or_default());
-        sandbox::enter::run(ids, argv, &self.environment()?).map_err(HostError::io(what))
+        sandbox::enter::run(ids, process, argv, &self.environment()?).map_err(HostError::io(what))
     }
 
     /// Variables that a program needs to work with the cluster: `KUBECONFIG`, `PATH`, `CONTAINER_RUNTIME_ENDPOINT`,

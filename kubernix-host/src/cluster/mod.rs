@@ -9,6 +9,7 @@ mod facts;
 mod handle;
 mod images;
 mod interrupt;
+mod nodes;
 mod pids;
 mod port;
 mod prepare;
@@ -19,12 +20,14 @@ pub use crate::call::{Call, quoted};
 pub use error::HostError;
 pub use handle::Cluster;
 pub use images::LoadedImage;
+pub use nodes::NodeEntry;
 pub use status::{ComponentStatus, ListEntry, State, Status, list};
 pub use up::UpReport;
 
 use crate::events::{Event, Sink};
 use crate::graph;
 use crate::plugins::Registry;
+use crate::root::{Allotment, Root};
 use crate::spec::{Catalogue, Resolved, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -63,9 +66,14 @@ impl Host {
         Ok(graph::with_addons(&self.registry.components, &settings.slots, settings.addons.as_deref())?)
     }
 
+    /// The nodes of these settings' cluster, those that it has first.
+    fn allot(&self, settings: &Settings) -> Result<Allotment, HostError> {
+        prepare::allot(self, settings, &Root::new(&settings.root, &settings.name))
+    }
+
     /// Holds settings against the components, and says what there is to be said of both: first what explains an error that
     /// may follow. A plan that can't be made is an error before anything is built or written.
-    fn check(&self, resolved: &Resolved, sink: &dyn Sink) -> Result<(), HostError> {
+    fn check(&self, resolved: &Resolved, allotment: &Allotment, sink: &dyn Sink) -> Result<(), HostError> {
         for message in &resolved.said {
             sink.emit(Event::Note { message: message.clone() });
         }
@@ -73,7 +81,10 @@ impl Host {
             sink.emit(Event::Warning { message: format!("{problem}; this plugin is not used") });
         }
         resolved.validate(&self.catalogue())?;
-        let dry = prepare::dry(self, &resolved.settings)?;
+        for message in prepare::for_no_node(&resolved.settings, allotment) {
+            sink.emit(Event::Warning { message });
+        }
+        let dry = prepare::dry(self, &resolved.settings, allotment)?;
         graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &dry)?;
         Ok(())
     }
@@ -84,7 +95,8 @@ impl Host {
     /// The settings don't fit, or a component refuses its context.
     pub fn plan(&self, resolved: &Resolved) -> Result<serde_json::Value, HostError> {
         resolved.validate(&self.catalogue())?;
-        let prepared = prepare::dry(self, &resolved.settings)?;
+        let allotment = self.allot(&resolved.settings)?;
+        let prepared = prepare::dry(self, &resolved.settings, &allotment)?;
         let instances = graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &prepared)?;
         Ok(serde_json::json!({ "cluster": resolved.settings.name, "instances": instances }))
     }

@@ -4,14 +4,17 @@ use crate::sandbox::SandboxIds;
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Of every process in the sandbox: its ID inside, and on the host.
+/// Of every process that the sandbox's init started, on whatever node: its ID inside, as the init sees it, and on the host.
 pub(super) fn by_inner(ids: SandboxIds) -> BTreeMap<i32, i32> {
-    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let own = namespace(ids.init.pid);
+    // From the host's to the innermost: the init's own number is its last, and the same one is the sandbox's for all others.
+    let depth = field(ids.init.pid, "NSpid:").map_or(0, |all| all.split_whitespace().count());
+    let parent = |pid: i32| field(pid, "PPid:")?.trim().parse::<i32>().ok();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    all.filter(|pid| own.is_some() && namespace(*pid) == own)
-        .filter_map(|pid| Some((field(pid, "NSpid:")?.split_whitespace().last()?.parse().ok()?, pid)))
+    all.filter(|pid| parent(*pid) == Some(ids.init.pid))
+        .filter_map(|pid| {
+            Some((field(pid, "NSpid:")?.split_whitespace().nth(depth.checked_sub(1)?)?.parse().ok()?, pid))
+        })
         .collect()
 }
 

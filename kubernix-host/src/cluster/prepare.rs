@@ -1,12 +1,12 @@
 //! From settings to an environment: addresses, directories, certificates, kubeconfigs.
 
 use super::{Host, HostError, facts};
-use crate::graph::{self, Environment, Instance, NodeSpec};
+use crate::graph::{self, Environment, Instance, NodeSpec, Placement};
 use crate::network::{AddressPlan, Outside};
 use crate::pki::{self, Identity, Pki};
-use crate::root::{self, Root};
+use crate::root::{self, Allotment, AllottedNode, Root};
 use crate::sandbox::BootFile;
-use crate::spec::{NONE, Settings};
+use crate::spec::{self, NONE, Settings};
 use crate::toolchain::Resolution;
 use kubernix_core::roles;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,17 +49,58 @@ const FILES: &[&str] = &[
 /// The local registry's port on the host, where nobody knows better.
 const REGISTRY_PORT: u16 = *super::port::REGISTRY.start();
 
-/// The node that every cluster has.
-fn nodes() -> Vec<NodeSpec> {
-    vec![NodeSpec { name: "node-0".into(), index: 0 }]
+/// The nodes that a cluster with these settings has, those that it had first.
+///
+/// # Errors
+/// It has more than these settings say, or they say more than its range holds.
+pub(super) fn allot(host: &Host, settings: &Settings, root: &Root) -> Result<Allotment, HostError> {
+    let addresses = AddressPlan::new(settings.cidr)?;
+    let mut allotment = Allotment::read(root)?;
+    let has = allotment.count();
+    let wanted = settings.nodes.unwrap_or(has.max(1));
+    if wanted < has {
+        return Err(HostError::FewerNodes { call: host.call(settings), has, wanted });
+    }
+    if wanted > addresses.max_nodes() {
+        // Said with the number of the first that has no place.
+        addresses.pod_cidr(wanted - 1)?;
+    }
+    allotment.add_nodes(wanted - has);
+    Ok(allotment)
+}
+
+/// The nodes as contexts know them.
+pub(super) fn nodes(settings: &Settings, allotment: &Allotment) -> Vec<NodeSpec> {
+    let node = |node: &AllottedNode| NodeSpec {
+        name: node.name.clone(),
+        index: node.index,
+        placement: Placement::of(node.index),
+        stopped: node.stopped,
+        zone: settings.zones.map(|zones| format!("zone-{}", node.index % zones)),
+    };
+    allotment.nodes.iter().map(node).collect()
+}
+
+/// What settings say of nodes that there aren't, in words: perhaps of later ones, perhaps of none ever.
+pub(super) fn for_no_node(settings: &Settings, allotment: &Allotment) -> Vec<String> {
+    let keys = settings.slots.keys().chain(settings.components.keys());
+    let meant: BTreeSet<&str> = keys.filter_map(|key| spec::node_of(key)).map(|(node, _)| node).collect();
+    let missing = meant.into_iter().filter(|name| !allotment.nodes.iter().any(|node| node.name == *name));
+    missing.map(|name| format!("settings of node `{name}` have no effect: there is no such node yet")).collect()
+}
+
+fn names(nodes: &[NodeSpec]) -> impl Iterator<Item = &str> + Clone {
+    nodes.iter().map(|node| &*node.name)
 }
 
 /// The toolchain's names of all that this cluster runs, and the paths that parameters choose.
-pub(super) fn binaries(host: &Host, settings: &Settings) -> Result<Vec<String>, HostError> {
-    let used = graph::used(&host.registry.components, &host.slots(settings)?)?;
+pub(super) fn binaries(host: &Host, settings: &Settings, nodes: &[NodeSpec]) -> Result<Vec<String>, HostError> {
+    let used = graph::used(&host.registry.components, &host.slots(settings)?, names(nodes))?;
     let mut all: BTreeSet<String> = FOR_USERS.iter().map(|name| (*name).to_owned()).collect();
     for component in used {
-        all.extend(graph::binaries(component, &settings.components)?.into_values());
+        for node in std::iter::once(None).chain(names(nodes).map(Some)) {
+            all.extend(graph::binaries(component, node, &settings.components)?.into_values());
+        }
     }
     Ok(all.into_iter().filter(|name| name != OWN).collect())
 }
@@ -77,10 +118,10 @@ fn registries(settings: &Settings, environment: &Environment, has_own: bool) -> 
     mirrors.chain(own).collect::<Vec<_>>().join("\n")
 }
 
-fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Environment {
+fn environment(settings: &Settings, root: &Root, addresses: AddressPlan, nodes: Vec<NodeSpec>) -> Environment {
     let mut kubeconfigs: BTreeMap<String, PathBuf> =
         INSIDE.iter().chain(&["admin"]).map(|user| ((*user).to_owned(), root.kubeconfig(user))).collect();
-    for node in nodes() {
+    for node in &nodes {
         let name = format!("kubelet@{}", node.name);
         kubeconfigs.insert(name.clone(), root.kubeconfig(&name));
     }
@@ -88,7 +129,7 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
         cluster: settings.name.clone(),
         root: root.path().to_owned(),
         addresses,
-        nodes: nodes(),
+        nodes,
         binaries: BTreeMap::new(),
         identities: BTreeMap::new(),
         kubeconfigs,
@@ -103,9 +144,10 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan) -> Envi
 
 /// An environment for a dry run: nothing is made. A cluster that was booted before keeps its binaries and its host's facts;
 /// else binaries have their bare names below `/usr/bin`, and the host is believed to be an ordinary one.
-pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, HostError> {
+pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Result<Arc<Environment>, HostError> {
     let root = Root::new(&settings.root, &settings.name);
-    let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?);
+    let nodes = nodes(settings, allotment);
+    let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?, nodes);
     let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
     let last = BootFile::read(&root).ok().map(|boot| boot.environment);
     let last_port = last.as_ref().map(|last| last.registry_port).filter(|port| *port > 0);
@@ -116,7 +158,8 @@ pub(super) fn dry(host: &Host, settings: &Settings) -> Result<Arc<Environment>, 
         let known = overrides.get(name).or_else(|| last.get(name)).cloned();
         known.unwrap_or_else(|| Path::new("/usr/bin").join(name))
     };
-    environment.binaries = binaries(host, settings)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
+    environment.binaries =
+        binaries(host, settings, &environment.nodes)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
     environment.facts = facts;
     add_registries(&mut environment, host, settings)?;
@@ -137,11 +180,13 @@ pub(super) fn real(
     host: &Host,
     settings: &Settings,
     root: &Root,
+    allotment: &Allotment,
     tools: &Resolution,
     outside: &Outside,
     registry_port: u16,
 ) -> Result<(Environment, Vec<String>), HostError> {
-    let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?);
+    let nodes = nodes(settings, allotment);
+    let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?, nodes);
     environment.binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), tool.path.clone())).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
     environment.facts = facts::detect(&settings.name, &root.run(), outside);

@@ -8,7 +8,7 @@ use crate::network::plan::routed_by_host;
 use crate::network::{AddressPlan, Outside};
 use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
-use crate::root::{self, Environment as Shell, Made, Root};
+use crate::root::{self, Allotment, Environment as Shell, Made, Root};
 use crate::sandbox::{self, Boot, BootChannel, BootFile, Ending, KeeperStart, SandboxIds, lock};
 use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
@@ -67,7 +67,8 @@ impl Host {
         if !nix::unistd::geteuid().is_root() {
             return Err(HostError::NotRoot("up"));
         }
-        self.check(resolved, &*sink)?;
+        let allotment = self.allot(settings)?;
+        self.check(resolved, &allotment, &*sink)?;
         let root = Root::new(&settings.root, &settings.name);
         if let Some(place) = REPLACED.iter().find(|place| root.path().starts_with(place)) {
             return Err(HostError::UnfitRoot(PathBuf::from(place)));
@@ -81,7 +82,7 @@ impl Host {
             let message = "the kernel module br_netfilter is not loaded: a pod may fail to reach a Service whose pod is on its own node; `modprobe br_netfilter` helps, and makes the host's own bridges pass through netfilter too";
             sink.emit(Event::Warning { message: message.into() });
         }
-        let tools = self.tools(settings, &[], &*sink)?;
+        let tools = self.tools_of(settings, &allotment, &[], &*sink)?;
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
         let mut made = Made::default();
@@ -130,7 +131,18 @@ impl Host {
         more: &[String],
         sink: &dyn Sink,
     ) -> Result<toolchain::Resolution, HostError> {
-        let needed = prepare::binaries(self, settings)?;
+        self.tools_of(settings, &self.allot(settings)?, more, sink)
+    }
+
+    /// As [`Host::tools`], for these nodes.
+    pub(super) fn tools_of(
+        &self,
+        settings: &Settings,
+        allotment: &Allotment,
+        more: &[String],
+        sink: &dyn Sink,
+    ) -> Result<toolchain::Resolution, HostError> {
+        let needed = prepare::binaries(self, settings, &prepare::nodes(settings, allotment))?;
         let request = toolchain::Request {
             names: needed.iter().chain(more.iter().filter(|name| !needed.contains(name))).cloned().collect(),
             overrides: binary_overrides(settings, &self.catalogue())?,
@@ -179,7 +191,8 @@ impl Host {
             listeners.push(listener);
         }
         let outside = Outside::look(settings.uplink, &AddressPlan::new(settings.cidr)?);
-        let (environment, reissued) = prepare::real(self, settings, root, &tools, &outside, registry_port)?;
+        let allotment = prepare::allot(self, settings, root)?;
+        let (environment, reissued) = prepare::real(self, settings, root, &allotment, &tools, &outside, registry_port)?;
         for reason in reissued {
             both.emit(Event::Note { message: reason });
         }
@@ -191,6 +204,7 @@ impl Host {
         let (boot, instances) = self.prepare_boot(settings, root, environment, held, &both)?;
         prepare::write_kubeconfigs(root, &boot.environment, &instances, api_port)?;
         root.save_spec(settings)?;
+        allotment.write(root)?;
         root.save_environment(&shell(root, &boot.environment))?;
         BootFile::write(root, &boot)?;
         both.emit(Event::Ready { instance: CERTIFICATES.into() });

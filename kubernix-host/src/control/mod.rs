@@ -9,7 +9,7 @@ mod server;
 
 pub use client::{Client, ControlError};
 pub use protocol::{NodeImages, Reply, Request};
-pub use server::{Answer, Hub, Wish, answer};
+pub use server::{Answer, Change, Hub, Wish, answer};
 
 use crate::root::Root;
 use std::fs::File;

@@ -33,6 +33,9 @@ pub enum Request {
     Change {
         /// A component whose instances are started anew even if their plans stay the same.
         component: Option<String>,
+        /// Nodes that go for good: their pods move elsewhere first.
+        #[serde(default)]
+        removed: Vec<String>,
     },
     /// Ends everything in order. Events follow until the end.
     Stop,

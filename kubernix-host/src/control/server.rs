@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 pub enum Wish {
     /// An answer.
     Ask(Request, oneshot::Sender<Reply>),
-    /// Another set of instances; which component's are started anew in any case, and who wants to watch.
-    Change(Option<String>, Option<std::os::unix::net::UnixStream>),
+    /// Another set of instances, and who wants to watch.
+    Change(Change, Option<std::os::unix::net::UnixStream>),
     /// The end of everything, in order; who wants to watch.
     Stop(Option<std::os::unix::net::UnixStream>),
     /// The end of everything, at once.
@@ -24,6 +24,15 @@ pub enum Wish {
     Abandon,
     /// The keeper went away.
     KeeperGone,
+}
+
+/// What a change does beside going from plan to plan.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// The component whose instances are started anew in any case.
+    pub forced: Option<String>,
+    /// Nodes that go for good.
+    pub removed: Vec<String>,
 }
 
 /// Knows the answers.
@@ -109,8 +118,9 @@ async fn converse(stream: UnixStream, wishes: mpsc::UnboundedSender<Wish>) {
                 let _ = wishes.send(Wish::Stop(stream.into_inner().into_std().ok()));
                 return;
             }
-            Ok(Request::Change { component }) => {
-                let _ = wishes.send(Wish::Change(component, stream.into_inner().into_std().ok()));
+            Ok(Request::Change { component, removed }) => {
+                let change = Change { forced: component, removed };
+                let _ = wishes.send(Wish::Change(change, stream.into_inner().into_std().ok()));
                 return;
             }
             Ok(Request::Kill) => {

@@ -23,6 +23,11 @@ impl Board {
         roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).send_replace(ready) != ready
     }
 
+    /// Whether a role is ready now.
+    pub(super) fn is_ready(&self, role: &RoleAt) -> bool {
+        self.roles.borrow().get(role).is_some_and(|sender| *sender.borrow())
+    }
+
     /// Waits until a role is ready.
     pub(super) async fn wait(&self, role: &RoleAt) {
         let mut receiver = self.subscribe(role);

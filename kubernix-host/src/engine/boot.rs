@@ -121,14 +121,19 @@ impl Cluster {
         root: &Root,
         deadline: Instant,
     ) -> Result<(), StartFailure> {
+        if live.is_off() {
+            return Ok(());
+        }
         for role in live.planned.waits_for() {
             self.board.wait(role).await;
         }
+        let spawner = self.spawner_of(live).await.map_err(StartFailure::Node)?;
         self.write_files(live, root)?;
+        self.apply_first(live, deadline).await?;
         for process in &live.planned.plan.processes {
             let process = &self.told_of_proxies(live, process);
             let launch = Launch { process, directory: &live.directory };
-            let spawned = self.spawner().spawn(&launch);
+            let spawned = spawner.spawn(&launch);
             let failed = |source| StartFailure::Spawn { process: process.name.clone(), source };
             live.processes.borrow_mut().push(spawned.map_err(failed)?);
         }
@@ -145,7 +150,24 @@ impl Cluster {
         Ok(())
     }
 
-    fn write_files(&self, live: &Live, root: &Root) -> Result<(), StartFailure> {
+    /// Where the API is there already, what an instance wants of it is there before its processes are: a kubelet finds its node as
+    /// it was planned, and nobody has given the node other pods' addresses.
+    async fn apply_first(&self, live: &Live, deadline: Instant) -> Result<(), StartFailure> {
+        let plan = &live.planned.plan;
+        if plan.processes.is_empty() || plan.manifests.is_empty() {
+            return Ok(());
+        }
+        let server = self.provider(roles::APISERVER);
+        let is_there = server.is_some_and(|it| self.board.is_ready(&it.planned.at(&Role::new(roles::APISERVER))));
+        if let (true, Some(api)) = (is_there, self.api().map_err(StartFailure::Api)?) {
+            for manifest in &plan.manifests {
+                api.apply(manifest, deadline).await.map_err(|error| StartFailure::Api(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_files(&self, live: &Live, root: &Root) -> Result<(), StartFailure> {
         let failed =
             |path: &Path, error: &dyn std::error::Error| StartFailure::File(format!("{}: {error}", path.display()));
         make_directory(&live.directory, 0o700).map_err(|error| failed(&live.directory, &error))?;
@@ -197,9 +219,12 @@ impl Cluster {
         let environment = &self.boot.environment;
         let ca = environment.files.get("ca.crt").ok_or("the cluster has no CA certificate")?;
         let identities = environment.identities.clone();
-        let spawner = self.spawner();
-        let prober = Prober::new(ca, move |user| identities.get(user).map(tls)).commands(move |command| {
-            let spawner = spawner.clone();
+        let (spawner, places) = (self.spawner(), self.nodes.places());
+        let prober = Prober::new(ca, move |user| identities.get(user).map(tls)).commands(move |command, node| {
+            let mut spawner = spawner.clone();
+            if let Some(place) = node.and_then(|node| places.get(node)) {
+                spawner.place = place;
+            }
             async move { spawner.output(&command).await.map_err(io::Error::other) }
         });
         Ok(match api {
@@ -210,7 +235,7 @@ impl Cluster {
 
     /// The instances that aren't ready.
     pub(super) fn late(&self) -> Vec<Rc<Live>> {
-        self.instances().into_iter().filter(|live| live.state() != InstanceState::Ready).collect()
+        self.instances().into_iter().filter(|live| !live.is_off() && live.state() != InstanceState::Ready).collect()
     }
 
     fn timed_out(&self) -> BootFailure {

@@ -5,6 +5,7 @@ use super::instance::Live;
 use super::run::{search_path, with_plugins};
 use super::{BootFailure, Cluster, InstanceState};
 use crate::chain::chain;
+use crate::control::Change;
 use crate::events::Event;
 use crate::graph;
 use crate::plugins::Components;
@@ -24,14 +25,13 @@ struct Difference {
 }
 
 impl Cluster {
-    /// Goes over to the boot of the change file. `forced` names a component whose instances are started anew in any case.
-    /// Says with its last event how it went.
-    pub(super) async fn change(self: &Rc<Self>, root: &Root, built_in: &Components, forced: Option<&str>) {
+    /// Goes over to the boot of the change file. Says with its last event how it went.
+    pub(super) async fn change(self: &Rc<Self>, root: &Root, built_in: &Components, asked: &Change) {
         let (result, restored) = match BootFile::read_change(root) {
             Err(error) => (Err(format!("the change can't be read: {error}")), true),
-            Ok(next) => match self.difference(&next, built_in, forced) {
+            Ok(next) => match self.difference(&next, built_in, asked.forced.as_deref()) {
                 Err(error) => (Err(error), true),
-                Ok(difference) => self.go_over(difference, &next, root).await,
+                Ok(difference) => self.go_over(difference, &next, asked, root).await,
             },
         };
         match result {
@@ -51,6 +51,7 @@ impl Cluster {
                 let old = &live.planned;
                 (&old.instance, &old.component, &old.needs) == (&new.instance, &new.component, &new.needs)
                     && old.plan == new.plan
+                    && live.is_off() == new.node.as_deref().is_some_and(|node| environment.is_off(node))
                     && forced != Some(&new.component)
             };
             match goes.iter().position(same) {
@@ -62,12 +63,24 @@ impl Cluster {
     }
 
     /// Returns how it went, and if badly, whether what ran before runs again.
-    async fn go_over(self: &Rc<Self>, difference: Difference, next: &Boot, root: &Root) -> (Result<(), String>, bool) {
+    async fn go_over(
+        self: &Rc<Self>,
+        difference: Difference,
+        next: &Boot,
+        asked: &Change,
+        root: &Root,
+    ) -> (Result<(), String>, bool) {
         let Difference { stays, goes, comes } = difference;
+        if let Err(error) = self.empty(&asked.removed).await {
+            return (Err(error), true);
+        }
         let path = search_path(&next.environment);
         let path = std::mem::replace(&mut self.spawner.borrow_mut().path, path);
         self.retire(&goes).await;
+        self.end_nodes_without(&goes, stays.iter().chain(&comes)).await;
+        self.call_back(&comes).await;
         let Err(failure) = self.bring(&stays, &comes, root).await else {
+            self.say_off(&comes).await;
             let kept = BootFile::keep_change(root).map_err(|error| format!("the change can't be saved: {error}"));
             return (kept, false);
         };
@@ -76,9 +89,9 @@ impl Cluster {
         let first = failure.to_string();
         self.emit(Event::Warning { message: format!("{first}: going back to what ran before") });
         self.retire(&comes).await;
+        self.end_nodes_without(&comes, stays.iter().chain(&goes)).await;
         self.spawner.borrow_mut().path = path;
-        let old: Vec<_> =
-            goes.iter().map(|live| Rc::new(Live::new(live.planned.clone(), &self.boot.environment))).collect();
+        let old: Vec<_> = goes.iter().map(|live| Rc::new(Live::new(live.planned.clone(), &live.environment))).collect();
         let back = self.bring(&stays, &old, root).await;
         if let Err(failure) = &back {
             error += &format!("\nand what ran before doesn't come back: {}", chain(failure));

@@ -36,6 +36,12 @@ pub enum StartFailure {
     /// A file of its plan can't be written.
     #[error("its files can't be written: {0}")]
     File(String),
+    /// The node that it is on can't be made.
+    #[error("{0}")]
+    Node(String),
+    /// What it wants of the API can't be applied.
+    #[error("its manifests: {0}")]
+    Api(String),
     /// A process can't be started.
     #[error("process `{process}` can't be started")]
     Spawn {

@@ -8,6 +8,8 @@ use crate::events::Event;
 use crate::images::{self, PAUSE_IMAGE, write_pause_archive};
 use crate::root::Root;
 use kubernix_core::{Command, ImageBuild, UnixSocket, roles};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 impl Cluster {
@@ -89,7 +91,7 @@ impl Cluster {
         name: &str,
         id: &str,
     ) -> Result<Vec<String>, String> {
-        let imports = runtimes.iter().map(|live| async {
+        let import = async |live: &Rc<Live>| {
             let failed = |why: String| format!("{}: {why}", live.name());
             let client = connect(live).await.map_err(failed)?;
             let found = client.image_id(name).await.map_err(|error| failed(error.to_string()))?;
@@ -98,28 +100,49 @@ impl Cluster {
             }
             self.import_into(live, archive, name).await.map_err(failed)?;
             Ok(Some(node(live)))
-        });
-        Ok(futures_util::future::try_join_all(imports).await?.into_iter().flatten().collect())
+        };
+        // The first of each component before the others, who may have the same store.
+        let mut got = Vec::new();
+        let (mut first, mut others) = (BTreeMap::new(), Vec::new());
+        for live in &runtimes {
+            match first.entry(live.planned.component.as_str()) {
+                Entry::Vacant(entry) => drop(entry.insert(live)),
+                Entry::Occupied(_) => others.push(live),
+            }
+        }
+        for live in first.into_values() {
+            got.extend(import(live).await?);
+        }
+        let imports = others.into_iter().map(import);
+        got.extend(futures_util::future::try_join_all(imports).await?.into_iter().flatten());
+        got.sort();
+        Ok(got)
     }
 
     /// Removes an image from every node's store. Returns the nodes that had it.
     pub(super) async fn remove_image(&self, name: &str) -> Result<Vec<String>, String> {
         let runtimes = self.runtimes();
-        let removals = runtimes.iter().map(|live| async {
+        // All are asked before the first is told: nodes may have one store, and use each other's images.
+        let mut having = Vec::new();
+        for live in &runtimes {
             let failed = |why: String| format!("{}: {why}", live.name());
             let client = connect(live).await.map_err(failed)?;
             let cri = |error: cri::Error| failed(error.to_string());
-            let Some(id) = client.image_id(name).await.map_err(cri)? else { return Ok::<_, String>(None) };
+            let Some(id) = client.image_id(name).await.map_err(cri)? else { continue };
             if let Some(user) = client.user_of(&id).await.map_err(cri)? {
                 return Err(failed(format!("container `{user}` uses it: delete its pod first")));
             }
+            having.push((live, client));
+        }
+        for (live, client) in &having {
+            let failed = |why: String| format!("{}: {why}", live.name());
+            let cri = |error: cri::Error| failed(error.to_string());
             client.remove_image(name).await.map_err(cri)?;
             if client.has_image(name).await.map_err(cri)? {
                 self.remove_imported(live, name).await.map_err(failed)?;
             }
-            Ok(Some(node(live)))
-        });
-        Ok(futures_util::future::try_join_all(removals).await?.into_iter().flatten().collect())
+        }
+        Ok(having.into_iter().map(|(live, _)| node(live)).collect())
     }
 
     /// The images of every node, by node.
@@ -133,7 +156,9 @@ impl Cluster {
     }
 
     fn runtimes(&self) -> Vec<Rc<Live>> {
-        let is_runtime = |live: &Rc<Live>| live.planned.plan.provides.iter().any(|e| e.role.as_str() == roles::CRI);
+        let is_runtime = |live: &Rc<Live>| {
+            !live.is_off() && live.planned.plan.provides.iter().any(|e| e.role.as_str() == roles::CRI)
+        };
         self.instances().into_iter().filter(is_runtime).collect()
     }
 
@@ -153,20 +178,20 @@ impl Cluster {
         let (archive, name) = (archive.to_owned(), name.to_owned());
         let command = in_thread(move || component.import_image(&context, archive, name)).await?;
         let command = command.ok_or_else(|| format!("component `{}` can't import images", live.planned.component))?;
-        self.run_hook(&command).await
+        self.run_hook(live, &command).await
     }
 
     async fn remove_imported(&self, live: &Live, name: &str) -> Result<(), String> {
         let (component, context) = (live.planned.registered.clone(), live.planned.context.clone());
         let name = name.to_owned();
         match in_thread(move || component.remove_image(&context, name)).await? {
-            Some(command) => self.run_hook(&command).await,
+            Some(command) => self.run_hook(live, &command).await,
             None => Err("the image is still there after it was removed: a container may use it".to_owned()),
         }
     }
 
-    async fn run_hook(&self, command: &Command) -> Result<(), String> {
-        let output = self.spawner().output(command).await.map_err(|error| error.to_string())?;
+    async fn run_hook(&self, live: &Live, command: &Command) -> Result<(), String> {
+        let output = self.spawner_of(live).await?.output(command).await.map_err(|error| error.to_string())?;
         if output.code == 0 { Ok(()) } else { Err(output.stderr.trim().to_owned()) }
     }
 }

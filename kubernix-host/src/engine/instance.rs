@@ -1,16 +1,20 @@
 //! One instance while the cluster lives.
 
 use super::{InstanceReport, InstanceState};
-use crate::graph::{Environment, Instance};
+use crate::graph::{Environment, Instance, NodeSpec};
 use crate::process::Running;
+use crate::root::Root;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// One instance while the cluster lives.
 pub(super) struct Live {
     pub planned: Rc<Instance>,
+    /// What it was planned from.
+    pub environment: Arc<Environment>,
     /// Logs and `run.json` go there.
     pub directory: PathBuf,
     state: watch::Sender<InstanceState>,
@@ -19,10 +23,29 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(planned: Rc<Instance>, environment: &Environment) -> Self {
+    pub(super) fn new(planned: Rc<Instance>, environment: &Arc<Environment>) -> Self {
         let directory = environment.state_dir(&planned.component, planned.node.as_deref());
-        let (state, _) = watch::channel(InstanceState::Waiting);
-        Self { planned, directory, state, processes: RefCell::default(), restarts: Cell::new(0) }
+        let is_off = planned.node.as_deref().is_some_and(|node| environment.is_off(node));
+        let state = if is_off { InstanceState::Stopped } else { InstanceState::Waiting };
+        let (state, _) = watch::channel(state);
+        let environment = environment.clone();
+        Self { planned, environment, directory, state, processes: RefCell::default(), restarts: Cell::new(0) }
+    }
+
+    /// The cluster's directory.
+    pub(super) fn root(&self) -> Root {
+        let path = &self.environment.root;
+        Root::new(path.parent().unwrap_or(path), &self.environment.cluster)
+    }
+
+    /// The node that it is on.
+    pub(super) fn node(&self) -> Option<&NodeSpec> {
+        self.planned.node.as_deref().and_then(|node| self.environment.node(node))
+    }
+
+    /// Its node isn't to run: it is a part of the cluster that nobody starts or waits for.
+    pub(super) fn is_off(&self) -> bool {
+        self.node().is_some_and(|node| node.stopped)
     }
 
     pub(super) fn name(&self) -> &str {

@@ -9,6 +9,8 @@ mod change;
 mod failure;
 mod images;
 mod instance;
+mod leave;
+mod nodes;
 mod objects;
 mod outward;
 mod priority;
@@ -27,6 +29,7 @@ use crate::process::Spawner;
 use crate::sandbox::Boot;
 use board::Board;
 use instance::Live;
+use nodes::Nodes;
 use shutdown::HookCommand;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -42,6 +45,8 @@ struct Cluster {
     instances: RefCell<Vec<Rc<Live>>>,
     board: Board,
     spawner: RefCell<Spawner>,
+    /// The nodes with namespaces of their own that run.
+    nodes: Nodes,
     /// Takes the commands of hooks.
     hooks: mpsc::UnboundedSender<HookCommand>,
     sink: Arc<dyn Sink>,
@@ -63,6 +68,7 @@ impl Cluster {
         self.instances.borrow().clone()
     }
 
+    /// Starts processes in the sandbox itself.
     fn spawner(&self) -> Spawner {
         self.spawner.borrow().clone()
     }

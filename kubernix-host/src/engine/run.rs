@@ -1,15 +1,16 @@
 //! The init's life: boot, serve, end.
 
 use super::instance::Live;
+use super::nodes::Nodes;
 use super::shutdown::HookCommand;
 use super::{BootFailure, Cluster, InstanceState, Report, outward};
 use crate::chain::chain;
 use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
-use crate::graph::{self, Environment};
+use crate::graph::{self, Environment, NodeSpec, Placement};
 use crate::network::{forward, netlink};
 use crate::plugins::{Components, Registered, Snapshot, snapshot};
-use crate::process::{Reaper, Spawner};
+use crate::process::{Here, Reaper, Spawner};
 use crate::sandbox::{Ending, Inside, Order};
 use futures_util::future::LocalBoxFuture;
 use kubernix_core::roles;
@@ -118,15 +119,17 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
     listen(inside, &wishes).map_err(|error| text(&error))?;
     let addresses = &inside.boot.environment.addresses;
     let mut own = vec![addresses.control_plane_ip()];
-    own.extend(inside.boot.environment.nodes.iter().map(|node| addresses.node_ip(node.index)));
+    let beside = |node: &&NodeSpec| node.placement == Placement::Sandbox;
+    own.extend(inside.boot.environment.nodes.iter().filter(beside).map(|node| addresses.node_ip(node.index)));
     netlink::set_up(addresses.nodes, &own).await.map_err(|error| text(&error))?;
     outward::raise_uplink(inside, watched);
     let proxies = outward::open(inside, watched).await;
     let reaper = Reaper::default();
     tokio::task::spawn_local(reaper.clone().run());
     let (hooks, asked) = mpsc::unbounded_channel();
+    let nodes = Nodes::of_thread().map_err(|error| text(&error))?;
     let cluster =
-        assemble(inside, &components, watched.clone(), reaper, hooks, proxies).map_err(|error| text(&error))?;
+        assemble(inside, &components, watched.clone(), reaper, hooks, proxies, nodes).map_err(|error| text(&error))?;
     tokio::task::spawn_local(cluster.clone().serve_hooks(asked));
     watched.emit(Event::Ready { instance: SANDBOX.into() });
     forward_api(inside, &cluster).map_err(|error| text(&error))?;
@@ -188,10 +191,10 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
             }
             Some(Wish::Change(_, watcher)) if booted.is_none() => refuse(watcher, "the cluster is still booting"),
             Some(Wish::Change(_, watcher)) if change.is_some() => refuse(watcher, "another change goes on"),
-            Some(Wish::Change(forced, watcher)) => {
+            Some(Wish::Change(asked, watcher)) => {
                 watched.watch(watcher);
                 let (cluster, built_in) = (cluster.clone(), built_in.clone());
-                let changed = async move { cluster.change(&inside.root, &built_in, forced.as_deref()).await };
+                let changed = async move { cluster.change(&inside.root, &built_in, &asked).await };
                 change = Some(Box::pin(changed));
             }
             Some(Wish::Ask(request, reply)) => {
@@ -245,6 +248,7 @@ fn assemble(
     reaper: Reaper,
     hooks: mpsc::UnboundedSender<HookCommand>,
     proxies: BTreeMap<String, String>,
+    nodes: Nodes,
 ) -> Result<Rc<Cluster>, graph::GraphError> {
     let environment = Arc::new(inside.boot.environment.clone());
     let planned = graph::plan(components, &inside.boot.slots, &environment)?;
@@ -254,7 +258,8 @@ fn assemble(
         boot: inside.boot.clone(),
         instances: RefCell::new(instances),
         board: Default::default(),
-        spawner: RefCell::new(Spawner { reaper, path: search_path(&environment) }),
+        spawner: RefCell::new(Spawner { reaper, path: search_path(&environment), place: Arc::new(Here) }),
+        nodes,
         hooks,
         sink,
         proxies,
@@ -352,9 +357,11 @@ impl Answers {
 impl control::Answer for Answers {
     fn report(&self) -> Report {
         let since = self.cluster.booted_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let all_ready = self.cluster.instances().iter().all(|live| live.state() == InstanceState::Ready);
+        let all_ready =
+            self.cluster.instances().iter().all(|live| live.is_off() || live.state() == InstanceState::Ready);
         Report {
             instances: self.cluster.instances().iter().map(|live| live.report()).collect(),
+            nodes: self.cluster.nodes.first_processes(),
             booted_at_ms: u64::try_from(since.as_millis()).unwrap_or_default(),
             ready: self.ready && all_ready,
             ending: self.ending,

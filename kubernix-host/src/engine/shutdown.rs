@@ -13,32 +13,47 @@ use tokio::sync::{mpsc, oneshot};
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 /// A command of a hook, and where its result goes.
-pub(super) type HookCommand = (Command, oneshot::Sender<Result<Output, Error>>);
+pub(super) struct HookCommand {
+    command: Command,
+    instance: String,
+    reply: oneshot::Sender<Result<Output, Error>>,
+}
 
 impl Cluster {
     /// Lets an instance's hooks run commands: they are on a thread of their own, and what they ask for is done here.
     pub(super) fn let_run_commands(&self, live: &Live) {
-        let sender = self.hooks.clone();
+        let (sender, instance) = (self.hooks.clone(), live.name().to_owned());
         live.planned.context.set_runner(Box::new(move |command| {
             let (reply, answer) = oneshot::channel();
             let gone = || Error::invalid("the cluster is ending");
-            sender.send((command, reply)).map_err(|_| gone())?;
+            sender.send(HookCommand { command, instance: instance.clone(), reply }).map_err(|_| gone())?;
             answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
         }));
     }
 
     /// Runs what hooks ask for.
     pub(super) async fn serve_hooks(self: Rc<Self>, mut asked: mpsc::UnboundedReceiver<HookCommand>) {
-        while let Some((command, reply)) = asked.recv().await {
-            let spawner = self.spawner();
+        while let Some(HookCommand { command, instance, reply }) = asked.recv().await {
+            let cluster = self.clone();
             tokio::task::spawn_local(async move {
-                let result = match tokio::time::timeout(COMMAND_LIMIT, spawner.output(&command)).await {
-                    Ok(result) => result.map_err(|error| Error::from_std(&error)),
+                let run = cluster.run_beside(&instance, &command);
+                let result = match tokio::time::timeout(COMMAND_LIMIT, run).await {
+                    Ok(result) => result.map_err(Error::invalid),
                     Err(_) => Err(Error::invalid(format!("`{}` took longer than {COMMAND_LIMIT:?}", command.program))),
                 };
                 let _ = reply.send(result);
             });
         }
+    }
+
+    /// Runs a command where an instance is.
+    async fn run_beside(&self, instance: &str, command: &Command) -> Result<Output, String> {
+        let live = self.instances().into_iter().find(|live| live.name() == instance);
+        let spawner = match live {
+            Some(live) => self.spawner_of(&live).await?,
+            None => self.spawner(),
+        };
+        spawner.output(command).await.map_err(|error| crate::chain::chain(&error))
     }
 
     /// Ends all instances in order. Goes on past errors and returns them.

@@ -2,6 +2,7 @@
 
 use crate::plugins::Source;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -71,6 +72,9 @@ pub struct InstanceReport {
 pub struct Report {
     /// All instances, in boot order.
     pub instances: Vec<InstanceReport>,
+    /// Nodes with namespaces of their own that run, each with its first process as the init numbers it.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, i32>,
     /// When the boot began: Unix time in milliseconds.
     pub booted_at_ms: u64,
     /// The boot is over and the cluster can be used.

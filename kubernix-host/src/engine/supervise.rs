@@ -2,6 +2,7 @@
 
 use super::instance::Live;
 use super::{Cluster, InstanceState, StartFailure};
+use crate::chain::chain;
 use crate::events::Event;
 use crate::probe::{Prober, Question};
 use crate::process::{Launch, Running};
@@ -58,19 +59,26 @@ impl Cluster {
             if live.is_stopping() {
                 return;
             }
-            match self.spawner().spawn(&Launch { process: &running.process, directory: &live.directory }) {
+            match self.start_again(&live, &running).await {
                 Ok(again) => {
                     live.processes.borrow_mut()[slot] = again;
                     live.restarts.set(live.restarts.get() + 1);
                     self.recover(&live).await;
                 }
                 Err(error) => {
-                    let error = format!("{error}");
                     self.emit(Event::Failed { instance: live.name().into(), error });
                     return live.set(InstanceState::Failed);
                 }
             }
         }
+    }
+
+    /// Starts a process of an instance again, on a node that may have ended with it.
+    async fn start_again(&self, live: &Live, ended: &Running) -> Result<Running, String> {
+        let spawner = self.spawner_of(live).await?;
+        self.write_files(live, &live.root()).map_err(|error| chain(&error))?;
+        let launch = Launch { process: &ended.process, directory: &live.directory };
+        spawner.spawn(&launch).map_err(|error| chain(&error))
     }
 
     /// Sees the instance become ready again, whenever that is. Returns as well when one of its processes ends.
@@ -98,6 +106,7 @@ impl Cluster {
                     log: super::failure::LogTail::of(running.first().map_or(&live.directory, |first| &first.log)),
                 };
                 let question = Question {
+                    node: live.planned.node.as_deref(),
                     probe: &endpoint.probe,
                     manifests: &live.planned.plan.manifests,
                     since: self.since.get(),

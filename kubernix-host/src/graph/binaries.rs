@@ -4,6 +4,7 @@
 
 use super::GraphError;
 use crate::plugins::Registered;
+use crate::spec;
 use kubernix_core::{Error, chooser};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,20 +12,27 @@ use std::path::Path;
 /// The parameters that are given: component, name, text.
 type Given = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Every declared parameter of a component, and those that were given (which `spec::validate` has checked).
-pub(super) fn parameters(component: &Registered, given: &Given) -> BTreeMap<String, String> {
+/// Every declared parameter of a component, and those that were given (which `spec::validate` has checked), for its node last.
+pub(super) fn parameters(component: &Registered, node: Option<&str>, given: &Given) -> BTreeMap<String, String> {
     let declared = component.description.parameters.iter();
     let mut all: BTreeMap<String, String> = declared.map(|p| (p.name.clone(), p.default.clone())).collect();
-    all.extend(given.get(component.name()).into_iter().flatten().map(|(name, text)| (name.clone(), text.clone())));
+    let own = node.map(|node| spec::of_node(node, component.name()));
+    for of in [Some(component.name().to_owned()), own].into_iter().flatten() {
+        all.extend(given.get(&of).into_iter().flatten().map(|(name, text)| (name.clone(), text.clone())));
+    }
     all
 }
 
-/// What the toolchain knows each binary of a component as: the name of a tool, or the absolute path that a parameter has.
+/// What the toolchain knows each binary of a component as, on a node: the name of a tool, or the absolute path that a parameter has.
 ///
 /// # Errors
 /// A parameter is neither.
-pub fn binaries(component: &Registered, given: &Given) -> Result<BTreeMap<String, String>, GraphError> {
-    let parameters = parameters(component, given);
+pub fn binaries(
+    component: &Registered,
+    node: Option<&str>,
+    given: &Given,
+) -> Result<BTreeMap<String, String>, GraphError> {
+    let parameters = parameters(component, node, given);
     let mut meant = BTreeMap::new();
     for binary in &component.description.binaries {
         let tool = match chooser(binary) {
@@ -82,7 +90,7 @@ mod tests {
         let component = Registered::built_in(abi::component(Chooses)).unwrap();
         let given = value.map(|value| ("helper".to_owned(), value.to_owned()));
         let given = BTreeMap::from([("chooses".to_owned(), given.into_iter().collect())]);
-        let meant = binaries(&component, &given).map_err(|error| match error {
+        let meant = binaries(&component, None, &given).map_err(|error| match error {
             GraphError::Component { source, .. } => source.to_string(),
             other => other.to_string(),
         })?;

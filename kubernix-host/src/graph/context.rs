@@ -92,6 +92,7 @@ impl AbiContext for InstanceContext {
         let (component, node) = (&self.component, self.node.as_deref());
         let found = match name.as_str() {
             "state" => self.environment.state_dir(component, node),
+            "shared" => self.environment.shared_dir(component),
             "volatile" => self.environment.volatile_dir(component, node),
             "node" => match node {
                 Some(node) => self.environment.node_dir(node),
@@ -138,7 +139,7 @@ impl AbiContext for InstanceContext {
     }
 
     fn fact(&self, name: RStr<'_>) -> ROption<RString> {
-        self.environment.facts.get(name.as_str()).map(|text| text.as_str().into()).into()
+        self.environment.fact(name.as_str(), self.node.as_deref()).map(Into::into).into()
     }
 
     fn run(&self, command: AbiCommand) -> AbiResult<AbiOutput> {

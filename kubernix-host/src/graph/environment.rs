@@ -2,9 +2,28 @@
 
 use crate::network::plan::AddressPlan;
 use crate::pki::Identity;
+use kubernix_core::facts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Where the processes of a node run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// In the sandbox itself, beside the control plane.
+    #[default]
+    Sandbox,
+    /// In namespaces of the node's own below the sandbox's.
+    Namespaces,
+}
+
+impl Placement {
+    /// The first node shares the sandbox with the control plane, as long as there is only one of each to lose.
+    pub fn of(index: u32) -> Self {
+        if index == 0 { Self::Sandbox } else { Self::Namespaces }
+    }
+}
 
 /// A node of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +32,15 @@ pub struct NodeSpec {
     pub name: String,
     /// 0 for the first.
     pub index: u32,
+    /// Where its processes run.
+    #[serde(default)]
+    pub placement: Placement,
+    /// It is a node of the cluster, but isn't to run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
+    /// The zone that it says it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 /// What every context is cut from. Saved for the cluster's init, which plans again from the same values.
@@ -59,6 +87,11 @@ impl Environment {
         }
     }
 
+    /// The directory of all instances of a component.
+    pub fn shared_dir(&self, component: &str) -> PathBuf {
+        self.root.join("shared").join(component)
+    }
+
     /// The directory of a node.
     pub fn node_dir(&self, node: &str) -> PathBuf {
         self.root.join("nodes").join(node)
@@ -67,6 +100,28 @@ impl Environment {
     /// The directory of an instance that is empty at each boot.
     pub fn volatile_dir(&self, component: &str, node: Option<&str>) -> PathBuf {
         Path::new(VOLATILE).join(node.unwrap_or("control")).join(component)
+    }
+
+    /// The node of this name.
+    pub fn node(&self, name: &str) -> Option<&NodeSpec> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// Whether a node of this name isn't to run.
+    pub fn is_off(&self, node: &str) -> bool {
+        self.node(node).is_some_and(|node| node.stopped)
+    }
+
+    /// What the host knows of itself, as an instance on this node sees it.
+    pub fn fact(&self, name: &str, node: Option<&str>) -> Option<String> {
+        let node = node.and_then(|node| self.node(node));
+        match (name, node) {
+            (facts::TOPOLOGY_ZONE, node) => node.and_then(|node| node.zone.clone()),
+            (facts::CGROUP_ROOT, Some(NodeSpec { placement: Placement::Namespaces, name: node, .. })) => {
+                self.facts.get(name).map(|root| format!("{root}/{node}"))
+            }
+            _ => self.facts.get(name).cloned(),
+        }
     }
 
     /// An entry of a map whose names may be a node's own: `kubelet@node-0` before `kubelet`.

@@ -13,9 +13,11 @@ mod slots;
 
 pub use binaries::binaries;
 pub use context::{HookRunner, InstanceContext};
-pub use environment::{Environment, NodeSpec};
+pub use environment::{Environment, NodeSpec, Placement};
 pub use error::GraphError;
-pub use slots::{DEFAULT_ADDONS, DEFAULT_SLOTS, catalogue, filled, used, with_addons};
+pub use slots::{DEFAULT_ADDONS, DEFAULT_SLOTS, catalogue, filled, on_node, used, with_addons};
+
+use slots::Choice;
 
 use crate::plugins::{Components, Registered};
 use kubernix_core::{Phase, Plan, Role, Wait};
@@ -88,7 +90,7 @@ pub fn plan(
     slots: &BTreeMap<String, String>,
     environment: &Arc<Environment>,
 ) -> Result<Vec<Instance>, GraphError> {
-    let chosen = slots::choose(components, slots)?;
+    let chosen = slots::choose(components, slots, environment.nodes.iter().map(|node| &*node.name))?;
     let drafts = order::expand(components, &chosen, environment)?;
     let mut endpoints: BTreeMap<RoleAt, String> = BTreeMap::new();
     let mut instances = Vec::with_capacity(drafts.len());

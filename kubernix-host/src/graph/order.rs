@@ -1,9 +1,9 @@
 //! Instances of the chosen components, ordered by what they need.
 
-use super::{Environment, GraphError, Need, NodeSpec, RoleAt};
+use super::{Choice, Environment, GraphError, Need, NodeSpec, RoleAt};
 use crate::plugins::Components;
 use kubernix_core::{Phase, Role, Scope, Wait, roles};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// An instance before its plan.
 pub(super) struct Draft {
@@ -19,22 +19,25 @@ pub(super) struct Draft {
 /// One draft for each place that a component has to be in.
 pub(super) fn expand(
     components: &Components,
-    chosen: &BTreeMap<Role, usize>,
+    chosen: &Choice,
     environment: &Environment,
 ) -> Result<Vec<Draft>, GraphError> {
-    let used: BTreeSet<usize> = chosen.values().copied().collect();
     let mut drafts = Vec::new();
-    for index in used {
+    for index in chosen.used() {
         let component = &components[index].description;
         let (name, title) = (&component.name, &component.title);
         let places: Vec<Option<&NodeSpec>> = match component.scope {
-            Scope::NODE => environment.nodes.iter().map(Some).collect(),
+            Scope::NODE => {
+                let fills = |node: &&NodeSpec| chosen.at(Some(&node.name)).values().any(|filler| *filler == index);
+                environment.nodes.iter().filter(fills).map(Some).collect()
+            }
             _ => vec![None],
         };
         for node in places {
             let instance = node.map_or_else(|| title.clone(), |node| format!("{title} (node {})", node.index));
             let at = |role: &str| RoleAt { role: Role::new(role), node: node.map(|n| n.name.clone()) };
-            let filled = component.provides.iter().filter(|role| chosen.get(role) == Some(&index));
+            let here = chosen.at(node.map(|node| &*node.name));
+            let filled = component.provides.iter().filter(|role| here.get(role) == Some(&index));
             drafts.push(Draft {
                 index,
                 component: name.clone(),

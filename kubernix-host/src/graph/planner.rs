@@ -2,10 +2,10 @@
 
 use super::binaries::{binaries, parameters};
 use super::order::Draft;
-use super::{Environment, GraphError, Instance, InstanceContext, RoleAt};
+use super::{Choice, Environment, GraphError, Instance, InstanceContext, RoleAt};
 use crate::images::check_build;
 use crate::plugins::Components;
-use kubernix_core::{Error, Plan, Role};
+use kubernix_core::{Error, Plan};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -13,19 +13,23 @@ use std::sync::{Arc, OnceLock};
 pub(super) fn plan(
     components: &Components,
     draft: Draft,
-    chosen: &BTreeMap<Role, usize>,
+    chosen: &Choice,
     endpoints: &BTreeMap<RoleAt, String>,
     environment: &Arc<Environment>,
 ) -> Result<Instance, GraphError> {
     let component = &components[draft.index];
     let node = draft.node.map(|node| node.name);
-    let filled = chosen.iter().map(|(role, index)| (role.to_string(), components[*index].name().to_string())).collect();
+    let filled = chosen
+        .at(node.as_deref())
+        .iter()
+        .map(|(role, index)| (role.to_string(), components[*index].name().to_string()))
+        .collect();
     let context = Arc::new(InstanceContext {
         environment: environment.clone(),
         component: draft.component.clone(),
         node: node.clone(),
-        binaries: binaries(component, &environment.parameters)?,
-        parameters: parameters(component, &environment.parameters),
+        binaries: binaries(component, node.as_deref(), &environment.parameters)?,
+        parameters: parameters(component, node.as_deref(), &environment.parameters),
         endpoints: (draft.needs.iter())
             .filter_map(|need| Some((need.at.role.to_string(), endpoints.get(&need.at)?.clone())))
             .collect(),
@@ -53,6 +57,7 @@ pub(super) fn plan(
 /// The directories that an instance may write into.
 fn allowed(environment: &Environment, component: &str, node: Option<&str>) -> Vec<std::path::PathBuf> {
     let mut directories = vec![environment.state_dir(component, node), environment.volatile_dir(component, node)];
+    directories.push(environment.shared_dir(component));
     directories.extend(node.map(|node| environment.node_dir(node)));
     directories
 }
@@ -81,7 +86,7 @@ fn check(plan: &Plan, roles: &[&str], allowed: &[std::path::PathBuf]) -> Result<
 mod tests {
     use super::*;
     use crate::plugins::{Registered, Source};
-    use kubernix_core::{Component, Context, Phase, Planner, Probe, Result, abi};
+    use kubernix_core::{Component, Context, Phase, Planner, Probe, Result, Role, abi};
 
     struct Quiet;
 

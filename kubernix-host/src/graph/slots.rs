@@ -2,9 +2,9 @@
 
 use super::GraphError;
 use crate::plugins::{Components, Registered};
-use crate::spec::{Catalogue, Entry, NONE};
-use kubernix_core::{Phase, Role, roles};
-use std::collections::BTreeMap;
+use crate::spec::{self, Catalogue, Entry, NONE};
+use kubernix_core::{Phase, Role, Scope, roles};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Who fills a role that more than one component could fill, unless the config says otherwise.
@@ -65,10 +65,61 @@ pub fn with_addons(
 }
 
 /// The component, by index, that fills each role.
-pub(super) fn choose(
+type Chosen = BTreeMap<Role, usize>;
+
+/// Which component fills each role, and which on the nodes that differ.
+pub(super) struct Choice {
+    everywhere: Chosen,
+    nodes: BTreeMap<String, Chosen>,
+}
+
+impl Choice {
+    /// Who fills the roles on a node, or off all nodes.
+    pub fn at(&self, node: Option<&str>) -> &Chosen {
+        node.and_then(|node| self.nodes.get(node)).unwrap_or(&self.everywhere)
+    }
+
+    /// The components that fill at least one role somewhere.
+    pub fn used(&self) -> BTreeSet<usize> {
+        self.nodes.values().chain([&self.everywhere]).flat_map(BTreeMap::values).copied().collect()
+    }
+}
+
+/// Chooses for the whole cluster, and for each of these nodes that has slots of its own.
+pub(super) fn choose<'n>(
     components: &Components,
     slots: &BTreeMap<String, String>,
-) -> Result<BTreeMap<Role, usize>, GraphError> {
+    nodes: impl IntoIterator<Item = &'n str>,
+) -> Result<Choice, GraphError> {
+    let common: BTreeMap<String, String> =
+        slots.iter().filter(|(role, _)| spec::node_of(role).is_none()).map(|(r, c)| (r.clone(), c.clone())).collect();
+    let everywhere = choose_in(components, &common)?;
+    let mut choice = Choice { everywhere, nodes: BTreeMap::new() };
+    for node in nodes {
+        let own = slots.iter().filter_map(|(slot, component)| match spec::node_of(slot) {
+            Some((of, role)) if of == node => Some((role, component)),
+            _ => None,
+        });
+        let mut all = common.clone();
+        for (role, component) in own {
+            let per_node = |one: &&Arc<Registered>| one.name() == component && one.description.scope == Scope::NODE;
+            if component != NONE && !components.iter().any(|one| per_node(&one)) {
+                let fitting =
+                    components.iter().filter(|one| one.description.scope == Scope::NODE && one.provides(role));
+                let candidates = fitting.map(|one| one.name().to_owned()).collect();
+                let role = spec::of_node(node, role);
+                return Err(GraphError::Unfit { role, component: component.clone(), candidates });
+            }
+            all.insert(role.to_owned(), component.clone());
+        }
+        if all != common {
+            choice.nodes.insert(node.to_owned(), choose_in(components, &all)?);
+        }
+    }
+    Ok(choice)
+}
+
+fn choose_in(components: &Components, slots: &BTreeMap<String, String>) -> Result<Chosen, GraphError> {
     let mut by_name = BTreeMap::new();
     let mut providers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, component) in components.iter().enumerate() {
@@ -123,20 +174,26 @@ pub fn filled(
     slots: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut filled = slots.clone();
-    for (role, index) in choose(components, slots)? {
+    for (role, index) in choose(components, slots, [])?.everywhere {
         filled.insert(role.to_string(), components[index].name().to_owned());
     }
     Ok(filled)
 }
 
-/// The components that fill at least one role.
+/// The component that fills a role on a node, by slots as [`filled`] has them; empty where none does.
+pub fn on_node(filled: &BTreeMap<String, String>, node: &str, role: &str) -> String {
+    filled.get(&spec::of_node(node, role)).or_else(|| filled.get(role)).cloned().unwrap_or_default()
+}
+
+/// The components that fill at least one role, on one of these nodes or off them.
 ///
 /// # Errors
 /// A slot is filled by what doesn't fit.
-pub fn used<'c>(
+pub fn used<'c, 'n>(
     components: &'c Components,
     slots: &BTreeMap<String, String>,
+    nodes: impl IntoIterator<Item = &'n str>,
 ) -> Result<Vec<&'c Registered>, GraphError> {
-    let indices: std::collections::BTreeSet<usize> = choose(components, slots)?.into_values().collect();
-    Ok(indices.into_iter().map(|index| &*components[index]).collect())
+    let used = choose(components, slots, nodes)?.used();
+    Ok(used.into_iter().map(|index| &*components[index]).collect())
 }

@@ -4,6 +4,7 @@ pub mod forward;
 pub mod host_net;
 pub mod netlink;
 mod nft;
+pub mod node;
 pub mod outside;
 pub mod plan;
 pub mod proxy;

@@ -28,8 +28,26 @@ impl NetworkError {
     }
 }
 
-fn at(step: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkError {
-    move |error| NetworkError { step, why: error.to_string() }
+pub(super) fn at(step: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkError {
+    move |error| NetworkError::new(step, error)
+}
+
+/// The number of a link.
+pub(super) fn index(name: &str) -> Result<u32, NetworkError> {
+    if_nametoindex(name).map_err(|errno| NetworkError::new("finding a link", format!("{name}: {errno}")))
+}
+
+/// Does something with a netlink socket of the calling thread's namespace. Threads that do this have no runtime.
+pub(super) fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, NetworkError>) -> Result<T, NetworkError> {
+    let failed = |error: io::Error| NetworkError::new("opening a netlink socket", error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(failed)?;
+        let connection = tokio::spawn(connection);
+        let result = work(handle).await;
+        connection.abort();
+        result
+    })
 }
 
 /// Brings up loopback and the node bridge with these addresses, and a default route over it: cluster IPs are routed before
@@ -44,7 +62,12 @@ pub async fn set_up(range: Ipv4Net, addresses: &[Ipv4Addr]) -> Result<(), Networ
     let result = configure(&handle, range, addresses).await;
     connection.abort();
     result?;
-    sysctl("net/ipv4/ip_forward", "1").map_err(io_error("net.ipv4.ip_forward"))?;
+    route_packets()
+}
+
+/// Lets the calling thread's namespace route, and its bridges' packets pass by netfilter.
+pub(super) fn route_packets() -> Result<(), NetworkError> {
+    sysctl("net/ipv4/ip_forward", "1").map_err(|error| NetworkError::new("net.ipv4.ip_forward", error))?;
     // Absent until br_netfilter is loaded, and then already 1.
     let _ = sysctl("net/bridge/bridge-nf-call-iptables", "1");
     Ok(())
@@ -54,8 +77,7 @@ async fn configure(handle: &Handle, range: Ipv4Net, addresses: &[Ipv4Addr]) -> R
     let loopback = LinkUnspec::new_with_index(1).up().build();
     handle.link().set(loopback).execute().await.map_err(at("loopback"))?;
     handle.link().add(LinkBridge::new(BRIDGE).up().build()).execute().await.map_err(at("making the bridge"))?;
-    let bridge =
-        if_nametoindex(BRIDGE).map_err(|errno| NetworkError { step: "finding the bridge", why: errno.to_string() })?;
+    let bridge = index(BRIDGE)?;
     for address in addresses {
         let request = handle.address().add(bridge, IpAddr::V4(*address), range.prefix_len());
         request.execute().await.map_err(at("adding an address"))?;

@@ -6,7 +6,7 @@
 //! whoever outlives the cluster; it is noted in the cluster's directory and on the host's end of the pair.
 
 use super::host_net::HostNet;
-use super::netlink::{BRIDGE, NetworkError};
+use super::netlink::{BRIDGE, NetworkError, at, index, with_netlink};
 use super::nft::{self, Chain, Hook, Part, Table};
 use super::outside::Way;
 use super::plan::{AddressPlan, routed_by_host};
@@ -83,10 +83,6 @@ fn noted_forwarding(alias: &str) -> impl Iterator<Item = &str> {
 fn pair(number: u8) -> [Ipv4Addr; 2] {
     let [a, b, c] = PAIRS;
     [0, 1].map(|end| Ipv4Addr::new(a, b, c, number * 2 + end))
-}
-
-fn at(step: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkError {
-    move |error| NetworkError::new(step, error)
 }
 
 /// Makes the uplink of the sandbox that the calling thread is in. Nothing in it needs to be ready before.
@@ -184,10 +180,6 @@ async fn pair_of_links(handle: &Handle, sandbox: &HostNet, way: &Way, note: &mut
         return Ok(number);
     }
     Err(NetworkError::new("making the uplink", format!("{MOST} clusters of this host have one already")))
-}
-
-fn index(name: &str) -> Result<u32, NetworkError> {
-    if_nametoindex(name).map_err(|errno| NetworkError::new("finding the uplink", errno))
 }
 
 fn sysctl(link: &str) -> PathBuf {
@@ -290,19 +282,6 @@ pub fn give_back(root: &Root) {
 /// be an uplink as well, so it is no error that there is none.
 fn lock() -> Option<Flock<File>> {
     Flock::lock(File::open("/proc/thread-self/ns/net").ok()?, FlockArg::LockExclusive).ok()
-}
-
-/// Does something with a netlink socket of the calling thread's namespace. Threads that do this have no runtime.
-fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, NetworkError>) -> Result<T, NetworkError> {
-    let failed = |error: io::Error| NetworkError::new("opening a netlink socket", error);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
-    runtime.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection().map_err(failed)?;
-        let connection = tokio::spawn(connection);
-        let result = work(handle).await;
-        connection.abort();
-        result
-    })
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ type Attempt = Result<(), (Unready, Duration)>;
 
 type Identities = Box<dyn Fn(&str) -> Option<TlsFiles> + Send + Sync>;
 
-type Runner = Box<dyn Fn(Command) -> Running + Send + Sync>;
+type Runner = Box<dyn Fn(Command, Option<&str>) -> Running + Send + Sync>;
 
 /// Something to ask, and what the answer depends on.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,8 @@ pub struct Question<'a> {
     pub probe: &'a Probe,
     /// What the component applies: what a probe of its manifests is about.
     pub manifests: &'a [Manifest],
+    /// The node that it is on, where commands of probes run.
+    pub node: Option<&'a str>,
     /// When the boot began, or the last change: what a node reported before doesn't count.
     pub since: SystemTime,
     /// When this boot began: pods from before don't count.
@@ -73,7 +75,7 @@ pub struct Question<'a> {
 impl<'a> Question<'a> {
     /// About something that applies nothing.
     pub fn new(probe: &'a Probe, since: SystemTime) -> Self {
-        Self { probe, manifests: &[], since, booted: since }
+        Self { probe, manifests: &[], node: None, since, booted: since }
     }
 }
 
@@ -101,15 +103,15 @@ impl Prober {
         self
     }
 
-    /// Runs commands this way; without it, command probes never pass. A future that is dropped before its end has to end the
+    /// Runs commands this way, on the node of that name or beside the control plane; without it, command probes never pass. A future that is dropped before its end has to end the
     /// command.
     #[must_use]
     pub fn commands<F, R>(mut self, run: F) -> Self
     where
-        F: Fn(Command) -> R + Send + Sync + 'static,
+        F: Fn(Command, Option<&str>) -> R + Send + Sync + 'static,
         R: Future<Output = io::Result<Output>> + Send + 'static,
     {
-        self.run = Some(Box::new(move |command| Box::pin(run(command))));
+        self.run = Some(Box::new(move |command, node| Box::pin(run(command, node))));
         self
     }
 
@@ -126,7 +128,7 @@ impl Prober {
     /// # Errors
     /// The probe can't pass, or the deadline came first: then what was seen last.
     pub async fn wait(&self, question: Question<'_>, deadline: Instant) -> Result<(), Unready> {
-        let Question { probe, manifests, since, booted } = question;
+        let Question { probe, manifests, since, booted, .. } = question;
         if probe.kind == ProbeKind::NODE {
             let api = self.api.as_ref().ok_or_else(|| no_api(&probe.target))?;
             return api.wait_node_ready(&probe.target, since, deadline).await.map_err(unready);
@@ -154,7 +156,7 @@ impl Prober {
     }
 
     async fn attempt(&self, question: Question<'_>) -> Attempt {
-        let Question { probe, manifests, since, booted } = question;
+        let Question { probe, manifests, node, since, booted } = question;
         let target = &probe.target;
         let attempt = async {
             match probe.kind {
@@ -165,7 +167,7 @@ impl Prober {
                 ProbeKind::CRI => runtime(target).await,
                 ProbeKind::NODE => self.node(target, since).await,
                 ProbeKind::MANIFESTS => self.manifests(manifests, booted).await,
-                ProbeKind::COMMAND => self.command(probe).await,
+                ProbeKind::COMMAND => self.command(probe, node).await,
                 unknown => Err(never(format!("this version knows no probe of kind `{unknown}`"))),
             }
         };
@@ -209,11 +211,11 @@ impl Prober {
         }
     }
 
-    async fn command(&self, probe: &Probe) -> Attempt {
+    async fn command(&self, probe: &Probe, node: Option<&str>) -> Attempt {
         let Some(run) = &self.run else {
             return Err(never(format!("there is no way to run {} here", probe.target)));
         };
-        match run(Command::new(&probe.target, probe.arguments.iter().cloned())).await {
+        match run(Command::new(&probe.target, probe.arguments.iter().cloned()), node).await {
             Ok(Output { code: 0, .. }) => Ok(()),
             Ok(output) => {
                 let said = [&output.stderr, &output.stdout].into_iter().find_map(|text| text.trim().lines().last());

@@ -156,7 +156,7 @@ async fn commands_pass_by_exit_code_and_failures_show_their_last_line() {
     let authority = Authority::new();
     let runs = Arc::new(AtomicUsize::new(0));
     let count = runs.clone();
-    let prober = prober(&authority).commands(move |command| {
+    let prober = prober(&authority).commands(move |command, _| {
         let run = count.fetch_add(1, Ordering::SeqCst);
         async move {
             assert_eq!(command, Command::new("/bin/check", ["--all".to_owned()]));

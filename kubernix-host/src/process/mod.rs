@@ -6,6 +6,7 @@
 mod exit;
 mod log_tail;
 pub mod oom_shim;
+mod place;
 mod priority;
 mod reaper;
 mod run_file;
@@ -14,6 +15,7 @@ mod stop;
 
 pub use exit::Exit;
 pub use log_tail::tail;
+pub use place::{Here, Place};
 pub use priority::{end_all_patience, make_patient};
 pub use reaper::Reaper;
 pub use run_file::RunFile;

@@ -1,6 +1,6 @@
 //! Starts processes, each in a process group of its own.
 
-use super::{Exit, Reaper, RunFile};
+use super::{Exit, Place, Reaper, RunFile};
 use crate::root::write_atomic;
 use kubernix_core::{Command, Output, Process};
 use nix::unistd::Pid;
@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -94,6 +95,8 @@ pub struct Spawner {
     pub reaper: Reaper,
     /// `PATH` of everything that is started.
     pub path: String,
+    /// Where it is started.
+    pub place: Arc<dyn Place>,
 }
 
 impl Spawner {
@@ -109,7 +112,7 @@ impl Spawner {
         let errors = output.try_clone().map_err(|source| SpawnError::File { path: log.clone(), source })?;
         let mut command = self.command(&process.program, &process.args);
         command.envs(&process.env).stdin(Stdio::null()).stdout(output).stderr(errors);
-        let child = command.spawn().map_err(|error| SpawnError::new(&process.program, error))?;
+        let child = self.place.spawn(command).map_err(|error| SpawnError::new(&process.program, error))?;
         let running = self.register(child.id(), process.clone(), log);
         let run = RunFile { process: process.clone(), path: self.path.clone(), pid: running.pid.as_raw() };
         let path = launch.directory.join(format!("{}.run.json", process.name));
@@ -130,7 +133,7 @@ impl Spawner {
         let fail = |error| SpawnError::new(&command.program, error);
         let mut built = self.command(&command.program, &command.args);
         built.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = built.spawn().map_err(fail)?;
+        let mut child = self.place.spawn(built).map_err(fail)?;
         let process = Process::new("command", command.program.clone());
         let running = self.register(child.id(), process, PathBuf::new());
         let guard = KillOnDrop(&running);

@@ -3,6 +3,7 @@
 //! All that a cluster leaves on disk lies here, so that removing this directory removes it all. Knows paths and files, must
 //! not know what components write into theirs, nor anything of processes and mounts of a running cluster.
 
+mod allotment;
 mod environment;
 mod error;
 mod made;
@@ -12,6 +13,7 @@ mod remove;
 mod state;
 mod write;
 
+pub use allotment::{Allotment, AllottedNode};
 pub use environment::Environment;
 pub use error::Error;
 pub use made::Made;
@@ -37,6 +39,7 @@ const REMOVING_FILE: &str = "removing.json";
 /// state.json      the format's version and what can't change: makes the directory a cluster's
 /// removing.json   the same, of a cluster whose removal has begun
 /// kubernix.toml   the settings as applied
+/// allotted.json   the nodes that it has
 /// kubernix.env    for shells: `. kubernix.env`
 /// events.jsonl    the timeline
 /// managed.json    hashes of the files that KuberNix wrote, to notice edits

@@ -84,21 +84,49 @@ impl Hierarchy {
     pub fn create(&self, cluster: &str, version: &str) -> io::Result<()> {
         let _turn = self.turn();
         for group in [self.parent(), self.cluster(cluster), self.cluster(cluster).join(LEAF)] {
-            match std::fs::create_dir(&group) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-            for file in ["cpuset.cpus", "cpuset.mems"] {
-                if !self.unified && group.join(file).exists() {
-                    inherit(&group, file)?;
-                }
-            }
+            self.make(&group)?;
         }
         // In a hybrid set-up the controllers are v1's; enabling the few that sit here would take them away from it.
         if self.unified && version == "v2" {
             controllers::enable_for(&self.parent(), &self.mount)?;
             controllers::enable(&self.parent())?;
             controllers::enable(&self.cluster(cluster))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the group of a node below the cluster's. Returns the open file that processes of the node are moved by.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn create_node(&self, cluster: &str, node: &str, version: &str) -> io::Result<File> {
+        let group = self.cluster(cluster).join(node);
+        for group in [&group, &group.join(LEAF)] {
+            self.make(group)?;
+        }
+        if self.unified && version == "v2" {
+            controllers::enable(&group)?;
+        }
+        File::options().write(true).open(group.join(LEAF).join("cgroup.procs"))
+    }
+
+    /// Removes a node's group with all below it.
+    ///
+    /// # Errors
+    /// A group is still in use after a second.
+    pub fn remove_node(&self, cluster: &str, node: &str) -> io::Result<()> {
+        remove_tree(&self.cluster(cluster).join(node))
+    }
+
+    fn make(&self, group: &Path) -> io::Result<()> {
+        match std::fs::create_dir(group) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if !self.unified && group.join(file).exists() {
+                inherit(group, file)?;
+            }
         }
         Ok(())
     }

@@ -10,13 +10,19 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
 /// Runs a program inside a sandbox with this process's terminal, and waits for its end. Returns its exit code, as a shell puts
-/// it: 128 + N where signal N ended it.
+/// it: 128 + N where signal N ended it. `process` is one of the sandbox whose namespaces are meant, as the host numbers it; the
+/// init's are without it.
 ///
 /// # Errors
 /// The sandbox is gone, or the program can't be started.
-pub fn run(ids: SandboxIds, argv: &[OsString], environment: &[(String, String)]) -> io::Result<i32> {
+pub fn run(
+    ids: SandboxIds,
+    process: Option<i32>,
+    argv: &[OsString],
+    environment: &[(String, String)],
+) -> io::Result<i32> {
     let [program, args @ ..] = argv else { return Err(io::ErrorKind::InvalidInput.into()) };
-    let open = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", ids.init.pid));
+    let open = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", process.unwrap_or(ids.init.pid)));
     let (pid, mount, net, uts, ipc) = (open("pid")?, open("mnt")?, open("net")?, open("uts")?, open("ipc")?);
     if !ids.init.is_alive() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the sandbox ended just now"));

@@ -5,6 +5,7 @@ use super::channel::ChannelEnd;
 use super::keeper::inherited;
 use super::mounts::Mounts;
 use super::{Boot, BootFile};
+use crate::graph::{Environment, Placement};
 use crate::network::{HostNet, uplink};
 use crate::root::Root;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -55,8 +56,10 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let boot = BootFile::read(&root)?;
     sethostname(&boot.hostname)?;
     let resolv_conf = root.resolv_conf();
-    let hierarchies =
-        Mounts { root: root.path().to_owned(), private: private_directories(&boot), resolv_conf }.apply()?;
+    let environment = &boot.environment;
+    let beside = environment.nodes.iter().find(|node| node.placement == Placement::Sandbox);
+    let private = beside.map(|node| private_directories(environment, &node.name)).unwrap_or_default();
+    let hierarchies = Mounts { root: root.path().to_owned(), private, resolv_conf }.apply()?;
     for hierarchy in &hierarchies {
         // Those that were mounted only inside are new.
         hierarchy.create(&boot.environment.cluster, super::cgroups::version(&hierarchies))?;
@@ -80,12 +83,11 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     })
 }
 
-/// Fixed paths of the kubelet and CNI, which clusters would fight over, become the node's own.
-fn private_directories(boot: &Boot) -> Vec<(PathBuf, PathBuf)> {
-    let Some(node) = boot.environment.nodes.first() else { return Vec::new() };
-    let kept = boot.environment.node_dir(&node.name).join("host");
+/// Fixed paths of the kubelet and CNI, which clusters and nodes would fight over, become the node's own.
+pub fn private_directories(environment: &Environment, node: &str) -> Vec<(PathBuf, PathBuf)> {
+    let kept = environment.node_dir(node).join("host");
     // CNI's cache describes addresses whose leases are volatile: the two live and die together.
-    let volatile = boot.environment.volatile_dir("cni", Some(&node.name));
+    let volatile = environment.volatile_dir("cni", Some(node));
     vec![
         (kept.join("log"), "/var/log".into()),
         (kept.join("kubelet"), "/var/lib/kubelet".into()),

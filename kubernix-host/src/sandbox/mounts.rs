@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the host's mounts wait while `/sys` and `/var/lib` are replaced: on the sandbox's own tmpfs.
-const STASH: &str = "/run/.kubernix";
+pub(super) const STASH: &str = "/run/.kubernix";
 
 /// Settings of the kernel that no namespace has for itself, and that a kubelet writes. What it reads and writes are files of
 /// the sandbox's own, in their place, so that the host keeps its settings.
@@ -50,7 +50,7 @@ fn fresh(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> io::Res
     Ok(mount(Some(kind), at, Some(kind), flags, options)?)
 }
 
-fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
+pub(super) fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
 }
 
@@ -71,14 +71,8 @@ impl Mounts {
         step("replacing /sys", replace_sys(&outside))?;
         step("replacing /var/lib", self.replace_var_lib())?;
         step("replacing /etc/resolv.conf", self.replace_resolv_conf())?;
-        for (from, to) in &self.private {
-            fs::create_dir_all(from)?;
-            let result = fs::create_dir_all(to).and_then(|()| bind(from, to));
-            step(&format!("mounting {}", to.display()), result)?;
-        }
-        // Containers with mount propagation need it; towards the host everything stays private.
-        let all = MsFlags::MS_REC | MsFlags::MS_SHARED;
-        step("sharing mounts", mount(none(), "/", none(), all, none()).map_err(Into::into))?;
+        give(&self.private)?;
+        share()?;
         Ok(hierarchies(&fs::read_to_string("/proc/self/mountinfo")?))
     }
 
@@ -124,6 +118,60 @@ impl Mounts {
             _ => {}
         }
         fs::copy(&self.resolv_conf, place).map(drop)
+    }
+}
+
+/// Puts a node's own directories in the places at which programs expect them.
+fn give(private: &[(PathBuf, PathBuf)]) -> io::Result<()> {
+    for (from, to) in private {
+        fs::create_dir_all(from)?;
+        let result = fs::create_dir_all(to).and_then(|()| bind(from, to));
+        step(&format!("mounting {}", to.display()), result)?;
+    }
+    Ok(())
+}
+
+/// Containers with mount propagation need it; towards the outside everything stays private.
+fn share() -> io::Result<()> {
+    let all = MsFlags::MS_REC | MsFlags::MS_SHARED;
+    step("sharing mounts", mount(none(), "/", none(), all, none()).map_err(Into::into))
+}
+
+/// What a node with namespaces of its own replaces of its sandbox's view.
+pub(super) struct NodeMounts {
+    /// A directory below `/run` that stays as it is.
+    pub volatile: PathBuf,
+    /// As [`Mounts::private`].
+    pub private: Vec<(PathBuf, PathBuf)>,
+}
+
+impl NodeMounts {
+    /// Replaces what has to be replaced.
+    ///
+    /// # Errors
+    /// The kernel refuses a mount; the text says which.
+    pub fn apply(&self) -> io::Result<()> {
+        let all = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+        step("making mounts private", mount(none(), "/", none(), all, none()).map_err(Into::into))?;
+        let outside = fs::read_to_string("/proc/self/mountinfo")?;
+        step("mounting /proc", fresh("proc", "/proc", MsFlags::MS_NOEXEC, None))?;
+        step("mounting /run", self.replace_run())?;
+        fs::create_dir_all(STASH)?;
+        step("replacing settings of the kernel", replace_sysctls())?;
+        step("replacing /sys", replace_sys(&outside))?;
+        give(&self.private)?;
+        share()
+    }
+
+    /// The new one is furnished beside the old one, whose directory is needed for that.
+    fn replace_run(&self) -> io::Result<()> {
+        let new = Path::new(STASH).join("run");
+        fs::create_dir_all(&new)?;
+        fresh("tmpfs", &new.to_string_lossy(), MsFlags::empty(), Some("mode=755"))?;
+        let below = self.volatile.strip_prefix("/run").map_err(io::Error::other)?;
+        fs::create_dir_all(new.join(below))?;
+        bind(&self.volatile, &new.join(below))?;
+        shift(&new, Path::new("/run"))
     }
 }
 

@@ -2,7 +2,7 @@
 //! components; here is only checked against it.
 
 use super::error::{nearest, words};
-use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, show};
+use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, node_of, show};
 use kubernix_core::chooser;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,6 +102,7 @@ fn unknown(what: Unknown, name: &str, key: &Key, hint: String) -> Error {
 
 fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error> {
     let key = Key::Slot(role.into());
+    let (given, role) = (role, node_of(role).map_or(role, |(_, role)| role));
     let fillers = catalogue.fillers(role);
     if fillers.is_empty() {
         let hint = match catalogue.get(role) {
@@ -124,7 +125,7 @@ fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error>
     }
     let provided: Vec<&str> = entry.provides.iter().map(String::as_str).collect();
     Err(Error::Unfit {
-        role: role.into(),
+        role: given.into(),
         component: component.into(),
         provides: if provided.is_empty() {
             "it fills none".into()
@@ -138,6 +139,12 @@ fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error>
 
 fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), Error> {
     let key = Key::Parameter(component.into(), name.into());
+    let of_node = node_of(component);
+    let component = of_node.map_or(component, |(_, component)| component);
+    if of_node.is_some() && OF_BINARIES.contains(&name) {
+        let hint = format!(" of one node alone: all nodes run the same, give `{component}.{name}`");
+        return Err(unknown(Unknown::Parameter, name, &key, hint));
+    }
     let is_binary = catalogue.binaries().any(|binary| binary == component);
     let Some(entry) = catalogue.get(component) else {
         if is_binary && OF_BINARIES.contains(&name) {

@@ -1,7 +1,7 @@
 //! `kubernix.toml`: read with the place of every value, and written as what a cluster was booted with.
 
 use super::error::nearest;
-use super::{Error, Key, Origin, Partial, Settings};
+use super::{Error, Key, Origin, Partial, Settings, of_node};
 use crate::network::UplinkMode;
 use ipnet::Ipv4Net;
 use serde::Serialize;
@@ -17,6 +17,8 @@ const SLOTS: &str = "slots";
 const REGISTRY: &str = "registry";
 const MIRRORS: &str = "mirrors";
 const COMPONENTS: &str = "components";
+/// What is meant on one node alone: `[node.NAME.slots]`, `[node.NAME.components.COMPONENT]`.
+const NODE: &str = "node";
 
 impl Partial {
     /// What a configuration file says, given its text. Relative paths in it stay so until it is resolved; `path` is for
@@ -57,24 +59,13 @@ impl Reader<'_> {
         for (name, value) in table {
             match (name.get_ref().as_ref(), Key::plain(name.get_ref())) {
                 (_, Some(key)) => self.plain(key, value)?,
-                (SLOTS, _) => {
-                    for (role, component) in self.table(SLOTS, value)? {
-                        let key = Key::Slot(role.get_ref().to_string());
-                        let Some(text) = component.get_ref().as_str() else {
-                            return Err(self.wrong_type(&key, "a component's name in quotes", component));
-                        };
-                        self.put(key, text, component)?;
-                    }
-                }
+                (SLOTS, _) => self.slots(None, value)?,
+                (COMPONENTS, _) => self.components(None, value)?,
                 (REGISTRY, _) => self.registry(value)?,
-                (COMPONENTS, _) => {
-                    for (component, parameters) in self.table(COMPONENTS, value)? {
-                        self.parameters(component.get_ref(), parameters)?;
-                    }
-                }
+                (NODE, _) => self.nodes(value)?,
                 (other, _) => {
                     let plain: Vec<String> = Key::PLAIN.iter().map(Key::to_string).collect();
-                    let known = plain.iter().map(String::as_str).chain([SLOTS, COMPONENTS, REGISTRY]);
+                    let known = plain.iter().map(String::as_str).chain([SLOTS, COMPONENTS, REGISTRY, NODE]);
                     return Err(self.error(&name.span(), format!("unknown key `{other}`{}", nearest(other, known))));
                 }
             }
@@ -84,8 +75,8 @@ impl Reader<'_> {
 
     fn plain(&mut self, key: Key, value: &Value<'_>) -> Result<(), Error> {
         let (wanted, text) = match (&key, value.get_ref()) {
-            (Key::Port | Key::RegistryPort | Key::BootTimeout, DeValue::Integer(number)) => ("", number.to_string()),
-            (Key::Port | Key::RegistryPort | Key::BootTimeout, _) => ("a number", String::new()),
+            (key, DeValue::Integer(number)) if key.is_number() => ("", number.to_string()),
+            (key, _) if key.is_number() => ("a number", String::new()),
             (Key::Install, DeValue::Boolean(yes)) => ("", yes.to_string()),
             (Key::Install, _) => ("true or false", String::new()),
             (Key::Plugins | Key::PluginPath | Key::AddonFiles, DeValue::Array(paths)) => match texts_of(paths) {
@@ -103,6 +94,44 @@ impl Reader<'_> {
             return Err(self.wrong_type(&key, wanted, value));
         }
         self.put(key, &text, value)
+    }
+
+    fn nodes(&mut self, value: &Value<'_>) -> Result<(), Error> {
+        for (node, value) in self.table(NODE, value)? {
+            let node = node.get_ref();
+            for (name, value) in self.table(&format!("{NODE}.{node}"), value)? {
+                match name.get_ref().as_ref() {
+                    SLOTS => self.slots(Some(node), value)?,
+                    COMPONENTS => self.components(Some(node), value)?,
+                    other => {
+                        let known = nearest(other, [SLOTS, COMPONENTS]);
+                        return Err(self.error(&name.span(), format!("unknown key `{other}` of a node{known}")));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn slots(&mut self, node: Option<&str>, value: &Value<'_>) -> Result<(), Error> {
+        for (role, component) in self.table(SLOTS, value)? {
+            let role = role.get_ref();
+            let key = Key::Slot(node.map_or_else(|| role.to_string(), |node| of_node(node, role)));
+            let Some(text) = component.get_ref().as_str() else {
+                return Err(self.wrong_type(&key, "a component's name in quotes", component));
+            };
+            self.put(key, text, component)?;
+        }
+        Ok(())
+    }
+
+    fn components(&mut self, node: Option<&str>, value: &Value<'_>) -> Result<(), Error> {
+        for (component, parameters) in self.table(COMPONENTS, value)? {
+            let component = component.get_ref();
+            let component = node.map_or_else(|| component.to_string(), |node| of_node(node, component));
+            self.parameters(&component, parameters)?;
+        }
+        Ok(())
     }
 
     fn registry(&mut self, value: &Value<'_>) -> Result<(), Error> {
@@ -196,6 +225,10 @@ struct Saved<'a> {
     uplink: UplinkMode,
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zones: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     plugins: &'a [PathBuf],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -229,13 +262,15 @@ fn is_default(mode: &UplinkMode) -> bool {
 
 pub(super) fn render(settings: &Settings) -> String {
     let Settings { name, cidr, port, plugins, plugin_path, addons, addon_files, slots, components, .. } = settings;
-    let Settings { uplink, registry_port, mirrors, .. } = settings;
+    let Settings { uplink, registry_port, mirrors, nodes, zones, .. } = settings;
     let saved = Saved {
         name,
         cidr: *cidr,
         port: *port,
         uplink: *uplink,
         registry_port: *registry_port,
+        nodes: *nodes,
+        zones: *zones,
         plugins,
         plugin_path,
         addons: addons.as_deref(),

@@ -24,6 +24,8 @@ pub(super) enum Key {
     Addons,
     AddonFiles,
     Wait,
+    Nodes,
+    Zones,
     /// What is asked for images before the registry that their names begin with.
     Mirrors(String),
     /// The component that fills this role.
@@ -34,7 +36,7 @@ pub(super) enum Key {
 
 impl Key {
     /// All but mirrors, slots and parameters.
-    pub const PLAIN: [Self; 14] = [
+    pub const PLAIN: [Self; 16] = [
         Self::Name,
         Self::Root,
         Self::Cidr,
@@ -49,6 +51,8 @@ impl Key {
         Self::Addons,
         Self::AddonFiles,
         Self::Wait,
+        Self::Nodes,
+        Self::Zones,
     ];
 
     /// The plain setting of this name in `kubernix.toml`.
@@ -72,6 +76,11 @@ impl Key {
             Self::AddonFiles => "--addon".into(),
             plain => format!("--{plain}"),
         })
+    }
+
+    /// Whether the value is a number.
+    pub fn is_number(&self) -> bool {
+        matches!(self, Self::Port | Self::RegistryPort | Self::BootTimeout | Self::Nodes | Self::Zones)
     }
 
     /// Whether the value is a path, which is taken as relative to where it was given.
@@ -101,6 +110,8 @@ impl fmt::Display for Key {
             Self::Addons => f.write_str("addons"),
             Self::AddonFiles => f.write_str("addon-files"),
             Self::Wait => f.write_str("wait"),
+            Self::Nodes => f.write_str("nodes"),
+            Self::Zones => f.write_str("zones"),
             Self::Mirrors(prefix) => write!(f, "{MIRRORS}{prefix}"),
             Self::Slot(role) => write!(f, "slots.{role}"),
             Self::Parameter(component, name) => write!(f, "components.{component}.{name}"),

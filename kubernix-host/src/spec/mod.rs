@@ -20,7 +20,7 @@ pub(crate) use file::position;
 pub use key::Origin;
 pub use partial::Partial;
 pub use resolve::{Place, locate, resolve, resolve_with};
-pub use value::{WaitFor, parse_name};
+pub use value::{WaitFor, node_of, of_node, parse_name, parse_node};
 
 use crate::network::UplinkMode;
 use ipnet::Ipv4Net;
@@ -75,6 +75,10 @@ pub struct Settings {
     pub addon_files: Vec<PathBuf>,
     /// How far a boot has come when `up` returns.
     pub wait: WaitFor,
+    /// How many nodes the cluster has. `None`: as many as it has, one at first.
+    pub nodes: Option<u32>,
+    /// How many zones its nodes are in, in turn. `None`: none.
+    pub zones: Option<u32>,
 }
 
 /// Settings, and how they came about.
@@ -142,6 +146,8 @@ impl Settings {
             (Key::Addons, self.addons.as_deref().map_or_else(|| "default".into(), value::show_addons)),
             (Key::AddonFiles, value::show_paths(&self.addon_files)),
             (Key::Wait, self.wait.to_string()),
+            (Key::Nodes, self.nodes.map_or_else(|| "1".into(), |nodes| nodes.to_string())),
+            (Key::Zones, self.zones.map_or_else(|| "none".into(), |zones| zones.to_string())),
         ];
         entries.extend(self.mirrors.iter().map(|(prefix, urls)| (Key::Mirrors(prefix.clone()), urls.join(","))));
         entries.extend(self.slots.iter().map(|(role, component)| (Key::Slot(role.clone()), component.clone())));

@@ -54,6 +54,10 @@ pub struct Partial {
     pub addon_files: Option<Vec<PathBuf>>,
     /// What a boot waits for.
     pub wait: Option<WaitFor>,
+    /// How many nodes there are.
+    pub nodes: Option<u32>,
+    /// How many zones the nodes are in.
+    pub zones: Option<u32>,
     /// The configuration file to read.
     pub config: Option<PathBuf>,
     /// Where values came from, by key. Those of flags are made up from the key where they are missing.
@@ -148,11 +152,13 @@ impl Partial {
             Key::Addons => self.addons = Some(value::parse_addons(text)?),
             Key::AddonFiles => self.addon_files = Some(value::parse_paths(text)),
             Key::Wait => self.wait = Some(text.parse()?),
+            Key::Nodes => self.nodes = Some(value::parse_count(text)?),
+            Key::Zones => self.zones = Some(value::parse_count(text)?),
             Key::Slot(role) => {
-                self.slots.insert(value::parse_word(&role)?, value::parse_word(text)?);
+                self.slots.insert(value::parse_place(&role)?, value::parse_word(text)?);
             }
             Key::Parameter(component, name) => {
-                let parameters = self.components.entry(value::parse_word(&component)?).or_default();
+                let parameters = self.components.entry(value::parse_place(&component)?).or_default();
                 parameters.insert(value::parse_word(&name)?, text.into());
             }
         }

@@ -101,6 +101,8 @@ pub fn resolve_with(
             .pick(Key::AddonFiles, |given| given.addon_files.clone(), |it| show_paths(it))
             .unwrap_or_default(),
         wait: settled.pick(Key::Wait, |given| given.wait, WaitFor::to_string).unwrap_or_default(),
+        nodes: settled.pick(Key::Nodes, |given| given.nodes, u32::to_string),
+        zones: settled.pick(Key::Zones, |given| given.zones, u32::to_string),
         name,
         root,
     };

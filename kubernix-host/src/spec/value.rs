@@ -111,6 +111,46 @@ pub(super) fn parse_word(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
+/// Separates a node's name from the slot, or the component, that is meant on it alone: `node-1/cri`.
+const OF_NODE: char = '/';
+
+/// A slot's or a component's name, as it is written for one node alone.
+pub fn of_node(node: &str, name: &str) -> String {
+    format!("{node}{OF_NODE}{name}")
+}
+
+/// The node and the name of what is meant on one node alone.
+pub fn node_of(key: &str) -> Option<(&str, &str)> {
+    key.split_once(OF_NODE)
+}
+
+/// As [`parse_word`], with or without a node before it.
+pub(super) fn parse_place(text: &str) -> Result<String, String> {
+    match node_of(text) {
+        Some((node, name)) => Ok(of_node(&parse_node(node)?, &parse_word(name)?)),
+        None => parse_word(text),
+    }
+}
+
+/// Reads a node's name.
+///
+/// # Errors
+/// It isn't a DNS label.
+pub fn parse_node(text: &str) -> Result<String, String> {
+    let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    if text.is_empty() || text.len() > 63 || !text.chars().all(allowed) || text.starts_with('-') || text.ends_with('-')
+    {
+        return Err(format!("`{text}` can't name a node: use at most 63 of a-z, 0-9 and -, with a - only inside"));
+    }
+    Ok(text.into())
+}
+
+/// Reads how many there are to be of something: 1 or more.
+pub(super) fn parse_count(text: &str) -> Result<u32, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| format!("`{text}` is not a number from 1 upwards"))
+}
+
 /// An absolute path, of one that is relative to a directory; `~/` is the home directory. Components and `kubernix.toml` hold
 /// paths as text, so it has to be UTF-8.
 pub(super) fn absolute(path: &Path, directory: &Path, home: Option<&Path>) -> Result<PathBuf, String> {

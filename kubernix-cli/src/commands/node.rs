@@ -1,0 +1,64 @@
+//! `node add`, `remove`, `stop`, `start` and `list`.
+
+use super::App;
+use crate::cli::{BootArgs, NodeCommand};
+use crate::output::{self, Table};
+use crate::progress::Progress;
+use anyhow::Result;
+use kubernix_host::cluster::Host;
+use kubernix_host::spec::Resolved;
+use serde_json::json;
+use std::time::Instant;
+
+impl App {
+    pub(super) fn node(&self, command: &NodeCommand) -> Result<()> {
+        match command {
+            NodeCommand::List => self.node_list(),
+            NodeCommand::Add { count } => {
+                self.change_nodes("added", |host, resolved, progress| Ok(host.add_nodes(resolved, *count, progress)?))
+            }
+            NodeCommand::Remove { name } => self.change_nodes("removed", |host, resolved, progress| {
+                host.remove_node(resolved, name, progress)?;
+                Ok(vec![name.clone()])
+            }),
+            NodeCommand::Stop { name } => self.change_nodes("stopped", |host, resolved, progress| {
+                host.switch_node(resolved, name, false, progress)?;
+                Ok(vec![name.clone()])
+            }),
+            NodeCommand::Start { name } => self.change_nodes("started", |host, resolved, progress| {
+                host.switch_node(resolved, name, true, progress)?;
+                Ok(vec![name.clone()])
+            }),
+        }
+    }
+
+    fn node_list(&self) -> Result<()> {
+        let nodes = self.cluster()?.1.nodes()?;
+        output::show(self.output(), &nodes, |nodes| {
+            let table = Table::new(&["NODE", "STATE", "ADDRESS", "PODS", "ZONE", "CRI"]);
+            nodes.iter().fold(table, |table, node| {
+                let zone = node.zone.clone().unwrap_or_else(|| "-".to_owned());
+                let (state, cri) = (node.state.to_string(), node.cri.clone());
+                table.row([node.name.clone(), state, node.ip.clone(), node.pod_cidr.clone(), zone, cri])
+            })
+        })
+    }
+
+    fn change_nodes(
+        &self,
+        done: &str,
+        change: impl FnOnce(&Host, &mut Resolved, &Progress) -> Result<Vec<String>>,
+    ) -> Result<()> {
+        let (place, _) = self.running()?;
+        let mut resolved = self.resolve(&BootArgs::default())?;
+        let host = self.host(&resolved.settings)?;
+        let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
+        let changed = change(&host, &mut resolved, &progress);
+        progress.finish();
+        let nodes = changed?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let value = json!({ "name": place.name, "nodes": nodes, "seconds": seconds });
+        let names = nodes.join(", ");
+        output::show(self.output(), &value, |_| format!("{names}: {done} after {seconds:.2} s"))
+    }
+}

@@ -1,0 +1,23 @@
+//! Where a process is started.
+
+use std::io;
+use std::process::{Child, Command};
+
+/// A place that processes are started in: the caller's own, or namespaces below it. Children are the caller's in any case.
+pub trait Place: Send + Sync {
+    /// Starts a program there.
+    ///
+    /// # Errors
+    /// The place is gone, or the program can't be started.
+    fn spawn(&self, command: Command) -> io::Result<Child>;
+}
+
+/// Where the caller is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Here;
+
+impl Place for Here {
+    fn spawn(&self, mut command: Command) -> io::Result<Child> {
+        command.spawn()
+    }
+}

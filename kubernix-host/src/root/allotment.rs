@@ -1,0 +1,106 @@
+//! `allotted.json`: the nodes that a cluster was given. Whoever needs a name or an index asks here, so that the same cluster gets
+//! the same ones again; addresses follow from the index.
+
+use super::{Error, Root, write_atomic};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+
+/// A node that a cluster has. Its addresses follow from its index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllottedNode {
+    /// Its name: `node-INDEX`.
+    pub name: String,
+    /// 0 for the first.
+    pub index: u32,
+    /// It is not to run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
+}
+
+/// What a cluster was given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allotment {
+    /// Its nodes, by index.
+    pub nodes: Vec<AllottedNode>,
+}
+
+impl Allotment {
+    fn path(root: &Root) -> std::path::PathBuf {
+        root.path().join("allotted.json")
+    }
+
+    /// What was given so far; nothing where there is no cluster yet.
+    ///
+    /// # Errors
+    /// The file can't be read, or is damaged.
+    pub fn read(root: &Root) -> Result<Self, Error> {
+        let path = Self::path(root);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(cause) => return Err(Error::io("read", &path, cause)),
+        };
+        serde_json::from_str(&text).map_err(|error| Error::Damaged { path, reason: error.to_string() })
+    }
+
+    /// Keeps it. `true` if that is news.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn write(&self, root: &Root) -> Result<bool, Error> {
+        let path = Self::path(root);
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::io("write", &path, error.into()))? + "\n";
+        write_atomic(&path, text.as_bytes(), 0o600)
+    }
+
+    /// Gives further nodes, each the lowest index that is free. Returns their names.
+    pub fn add_nodes(&mut self, count: u32) -> Vec<String> {
+        let taken: BTreeSet<u32> = self.nodes.iter().map(|node| node.index).collect();
+        let free = (0..=u32::MAX).filter(|index| !taken.contains(index)).take(count as usize);
+        let new: Vec<AllottedNode> =
+            free.map(|index| AllottedNode { name: format!("node-{index}"), index, stopped: false }).collect();
+        let names = new.iter().map(|node| node.name.clone()).collect();
+        self.nodes.extend(new);
+        self.nodes.sort_by_key(|node| node.index);
+        names
+    }
+
+    /// Takes a node back, and its index with it. `false` where there is none.
+    pub fn remove_node(&mut self, name: &str) -> bool {
+        let before = self.nodes.len();
+        self.nodes.retain(|node| node.name != name);
+        self.nodes.len() < before
+    }
+
+    /// The node of this name.
+    pub fn node_mut(&mut self, name: &str) -> Option<&mut AllottedNode> {
+        self.nodes.iter_mut().find(|node| node.name == name)
+    }
+
+    /// How many nodes there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_free_index_comes_next_and_comes_again() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        fs::create_dir_all(root.path()).unwrap();
+        let mut allotment = Allotment::read(&root).unwrap();
+        assert_eq!(allotment.add_nodes(3), ["node-0", "node-1", "node-2"]);
+        assert!(allotment.remove_node("node-1") && !allotment.remove_node("node-1"));
+        assert!(allotment.write(&root).unwrap() && !allotment.write(&root).unwrap());
+        let mut again = Allotment::read(&root).unwrap();
+        assert_eq!(again, allotment);
+        assert_eq!(again.add_nodes(2), ["node-1", "node-3"]);
+        assert_eq!(again.nodes.iter().map(|node| node.index).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    }
+}

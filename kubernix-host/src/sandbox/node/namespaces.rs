@@ -1,0 +1,84 @@
+//! The namespaces of a node, as the sandbox's init starts processes in them.
+
+use crate::network::HostNet;
+use crate::process::Place;
+use nix::sched::{CloneFlags, setns};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::Arc;
+
+/// The namespaces and the cgroups of a node. They are there as long as its first process is.
+#[derive(Debug)]
+pub struct Namespaces {
+    pid: OwnedFd,
+    net: HostNet,
+    others: Arc<[(OwnedFd, CloneFlags)]>,
+    cgroups: Arc<[File]>,
+}
+
+/// Moves the calling process into cgroups, by their open `cgroup.procs`. Allocates nothing.
+pub(super) fn join(cgroups: &[File]) -> io::Result<()> {
+    for procs in cgroups {
+        // "0" is who writes it.
+        nix::unistd::write(procs, b"0")?;
+    }
+    Ok(())
+}
+
+impl Namespaces {
+    /// Those of a process, as the caller numbers it; what is started there is in these cgroups.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn of(process: u32, cgroups: Arc<[File]>) -> io::Result<Self> {
+        let open = |kind: &str| File::open(format!("/proc/{process}/ns/{kind}")).map(OwnedFd::from);
+        Ok(Self {
+            pid: open("pid")?,
+            net: HostNet::new(open("net")?),
+            others: Arc::new([
+                (open("net")?, CloneFlags::CLONE_NEWNET),
+                (open("uts")?, CloneFlags::CLONE_NEWUTS),
+                (open("ipc")?, CloneFlags::CLONE_NEWIPC),
+                // Last: paths mean something else from here on.
+                (open("mnt")?, CloneFlags::CLONE_NEWNS),
+            ]),
+            cgroups,
+        })
+    }
+
+    /// The node's network namespace.
+    pub fn network(&self) -> &HostNet {
+        &self.net
+    }
+}
+
+impl Place for Namespaces {
+    fn spawn(&self, mut command: Command) -> io::Result<Child> {
+        let (others, cgroups) = (self.others.clone(), self.cgroups.clone());
+        let enter = move || {
+            join(&cgroups)?;
+            for (namespace, kind) in others.iter() {
+                setns(namespace.as_fd(), *kind)?;
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec only write(2) and setns(2) are called, on descriptors that the closure owns; nothing is
+        // allocated.
+        unsafe { command.pre_exec(enter) };
+        // A thread's children are born where it says, while it stays where it is: it is used for this one and no more.
+        let born = || {
+            setns(self.pid.as_fd(), CloneFlags::CLONE_NEWPID)?;
+            command.spawn()
+        };
+        let started = std::thread::scope(|scope| scope.spawn(born).join());
+        started.unwrap_or_else(|_| Err(io::Error::other("starting a process on a node panicked")))
+    }
+}
+
+/// What is passed on to a child by its number.
+pub(super) fn number(fd: &impl AsRawFd) -> String {
+    fd.as_raw_fd().to_string()
+}
