@@ -67,7 +67,7 @@ fn a_root_that_image_references_cannot_name_is_refused() {
 
 #[test]
 fn storage_falls_back_to_vfs_where_overlay_cannot_be_mounted() {
-    let overlay = r#"storage_option = ["overlay.imagestore=/var/lib/kubernix/test/nodes/node-0/crio/images"]"#;
+    let overlay = r#"storage_option = ["overlay.imagestore=/var/lib/kubernix/test/shared/crio/images"]"#;
     assert_has(&conf(&FakeContext::new()), &["storage_driver = \"overlay\"", overlay]);
     assert_has(&conf(&FakeContext::new().without_fact(facts::OVERLAY)), &["storage_driver = \"overlay\""]);
     let without = FakeContext::new().fact(facts::OVERLAY, "false");
@@ -160,14 +160,15 @@ fn images_are_imported_into_the_store_that_cri_o_only_reads() {
     let import = |ctx: &FakeContext, archive: &str| import_image(&Crio::component(), ctx, archive, "a.b/c:1");
     let command = import(&FakeContext::new(), "oci-archive:/x.tar").unwrap().unwrap();
     let dir = "/var/lib/kubernix/test/nodes/node-0/crio";
-    let store = format!("[overlay@{dir}/images+/run/kubernix/crio/import:overlay.skip_mount_home=true]");
+    let images = "/var/lib/kubernix/test/shared/crio/images";
+    let store = format!("[overlay@{images}+/run/kubernix/crio/import:overlay.skip_mount_home=true]");
     assert_eq!(command.program, "/opt/bin/skopeo");
     assert_eq!(command.args[0], format!("--policy={dir}/policy.json"));
     assert_eq!(command.args[4..], ["oci-archive:/x.tar", &format!("containers-storage:{store}a.b/c:1")]);
 
     let vfs = FakeContext::new().fact(facts::OVERLAY, "false");
     let command = import(&vfs, "docker-archive:/x.tar").unwrap().unwrap();
-    assert_has(&command.args[5], &[&format!("[vfs@{dir}/images+/run/kubernix/crio/import]a.b/c:1")]);
+    assert_has(&command.args[5], &[&format!("[vfs@{images}+/run/kubernix/crio/import]a.b/c:1")]);
 
     let error = import(&FakeContext::new(), "/x.tar").unwrap_err().to_string();
     assert_has(&error, &["`/x.tar` is none of oci-archive:PATH, oci:PATH and docker-archive:PATH"]);

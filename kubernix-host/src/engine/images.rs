@@ -7,7 +7,7 @@ use crate::cri;
 use crate::events::Event;
 use crate::images::{self, PAUSE_IMAGE, write_pause_archive};
 use crate::root::Root;
-use kubernix_core::{Command, ImageBuild, UnixSocket, roles};
+use kubernix_core::{Command, ImageBuild, Role, UnixSocket, roles};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
@@ -191,7 +191,16 @@ impl Cluster {
     }
 
     async fn run_hook(&self, live: &Live, command: &Command) -> Result<(), String> {
-        let output = self.spawner_of(live).await?.output(command).await.map_err(|error| error.to_string())?;
+        let spawner = self.spawner_of(live).await?;
+        let output = match self.provider(roles::APISERVER) {
+            // Copying an image is work for both of two cores: while the API server starts, that goes first.
+            Some(server) => {
+                let at = server.planned.at(&Role::new(roles::APISERVER));
+                spawner.output_patiently(command, self.board.wait(&at)).await
+            }
+            None => spawner.output(command).await,
+        };
+        let output = output.map_err(|error| error.to_string())?;
         if output.code == 0 { Ok(()) } else { Err(output.stderr.trim().to_owned()) }
     }
 }

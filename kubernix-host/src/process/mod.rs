@@ -16,7 +16,7 @@ mod stop;
 pub use exit::Exit;
 pub use log_tail::tail;
 pub use place::{Here, Place};
-pub use priority::{end_all_patience, make_patient};
+pub use priority::{end_all_patience, end_patience, make_patient};
 pub use reaper::Reaper;
 pub use run_file::RunFile;
 pub use spawn::{Launch, Running, SpawnError, Spawner};

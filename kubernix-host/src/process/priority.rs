@@ -15,6 +15,11 @@ pub fn make_patient(running: &Running) {
     }
 }
 
+/// Ends the patience of one process. What it started meanwhile stays patient.
+pub fn end_patience(running: &Running) {
+    threads(running.pid.as_raw()).for_each(|thread| set_policy(thread, libc::SCHED_OTHER));
+}
+
 /// Ends the patience of everything in this PID namespace: of what was made patient, and what that started, such as containers.
 pub fn end_all_patience() {
     for _ in 0..LOOKS {

@@ -130,6 +130,22 @@ impl Spawner {
     /// # Errors
     /// See [`SpawnError`].
     pub async fn output(&self, command: &Command) -> Result<Output, SpawnError> {
+        self.run(command, None::<std::future::Ready<()>>).await
+    }
+
+    /// As [`Spawner::output`]; the command runs only where no other process wants to, until the future is done.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub async fn output_patiently(
+        &self,
+        command: &Command,
+        until: impl Future<Output = ()>,
+    ) -> Result<Output, SpawnError> {
+        self.run(command, Some(until)).await
+    }
+
+    async fn run(&self, command: &Command, patient: Option<impl Future<Output = ()>>) -> Result<Output, SpawnError> {
         let fail = |error| SpawnError::new(&command.program, error);
         let mut built = self.command(&command.program, &command.args);
         built.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -139,7 +155,15 @@ impl Spawner {
         let guard = KillOnDrop(&running);
         let stdout = child.stdout.take().map(std::os::fd::OwnedFd::from);
         let stderr = child.stderr.take().map(std::os::fd::OwnedFd::from);
-        let (stdout, stderr) = tokio::join!(read(stdout), read(stderr));
+        let patience = async {
+            let Some(until) = patient else { return };
+            super::make_patient(&running);
+            tokio::select! {
+                () = until => super::end_patience(&running),
+                _ = running.wait() => {}
+            }
+        };
+        let (stdout, stderr, ()) = tokio::join!(read(stdout), read(stderr), patience);
         let exit = running.wait().await;
         std::mem::forget(guard);
         Ok(Output::new(exit.code(), stdout.map_err(fail)?, stderr.map_err(fail)?))
