@@ -286,7 +286,7 @@ pub enum NodeCommand {
     Remove {
         /// The node
         #[arg(value_parser = parse_node)]
-        name: String,
+        node: String,
     },
     /// Lists the nodes
     List,
@@ -294,13 +294,13 @@ pub enum NodeCommand {
     Stop {
         /// The node
         #[arg(value_parser = parse_node)]
-        name: String,
+        node: String,
     },
     /// Starts a stopped node again
     Start {
         /// The node
         #[arg(value_parser = parse_node)]
-        name: String,
+        node: String,
     },
 }
 

@@ -14,6 +14,8 @@ pub struct Runtime {
     pub version: &'static str,
     /// The file in its directory that configures it, in which `#` begins a comment.
     pub config: &'static str,
+    /// All nodes have one store of imported images.
+    pub shares_images: bool,
 }
 
 /// What fills `datastore`.
@@ -25,13 +27,21 @@ pub struct Datastore {
 
 /// All runtimes, the default first.
 pub const RUNTIMES: &[Runtime] = &[
-    Runtime { name: "crio", title: "CRI-O", cri: "cri-o", version: "cri-o://1.36.3", config: "crio.conf" },
+    Runtime {
+        name: "crio",
+        title: "CRI-O",
+        cri: "cri-o",
+        version: "cri-o://1.36.3",
+        config: "crio.conf",
+        shares_images: true,
+    },
     Runtime {
         name: "containerd",
         title: "containerd",
         cri: "containerd",
         version: "containerd://2.3.4",
         config: "config.toml",
+        shares_images: false,
     },
 ];
 

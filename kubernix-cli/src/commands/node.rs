@@ -17,17 +17,17 @@ impl App {
             NodeCommand::Add { count } => {
                 self.change_nodes("added", |host, resolved, progress| Ok(host.add_nodes(resolved, *count, progress)?))
             }
-            NodeCommand::Remove { name } => self.change_nodes("removed", |host, resolved, progress| {
-                host.remove_node(resolved, name, progress)?;
-                Ok(vec![name.clone()])
+            NodeCommand::Remove { node } => self.change_nodes("removed", |host, resolved, progress| {
+                host.remove_node(resolved, node, progress)?;
+                Ok(vec![node.clone()])
             }),
-            NodeCommand::Stop { name } => self.change_nodes("stopped", |host, resolved, progress| {
-                host.switch_node(resolved, name, false, progress)?;
-                Ok(vec![name.clone()])
+            NodeCommand::Stop { node } => self.change_nodes("stopped", |host, resolved, progress| {
+                host.switch_node(resolved, node, false, progress)?;
+                Ok(vec![node.clone()])
             }),
-            NodeCommand::Start { name } => self.change_nodes("started", |host, resolved, progress| {
-                host.switch_node(resolved, name, true, progress)?;
-                Ok(vec![name.clone()])
+            NodeCommand::Start { node } => self.change_nodes("started", |host, resolved, progress| {
+                host.switch_node(resolved, node, true, progress)?;
+                Ok(vec![node.clone()])
             }),
         }
     }

@@ -95,28 +95,32 @@ pub(super) fn choose<'n>(
         slots.iter().filter(|(role, _)| spec::node_of(role).is_none()).map(|(r, c)| (r.clone(), c.clone())).collect();
     let everywhere = choose_in(components, &common)?;
     let mut choice = Choice { everywhere, nodes: BTreeMap::new() };
+    check_of_nodes(components, slots)?;
     for node in nodes {
         let own = slots.iter().filter_map(|(slot, component)| match spec::node_of(slot) {
             Some((of, role)) if of == node => Some((role, component)),
             _ => None,
         });
         let mut all = common.clone();
-        for (role, component) in own {
-            let per_node = |one: &&Arc<Registered>| one.name() == component && one.description.scope == Scope::NODE;
-            if component != NONE && !components.iter().any(|one| per_node(&one)) {
-                let fitting =
-                    components.iter().filter(|one| one.description.scope == Scope::NODE && one.provides(role));
-                let candidates = fitting.map(|one| one.name().to_owned()).collect();
-                let role = spec::of_node(node, role);
-                return Err(GraphError::Unfit { role, component: component.clone(), candidates });
-            }
-            all.insert(role.to_owned(), component.clone());
-        }
+        all.extend(own.map(|(role, component)| (role.to_owned(), component.clone())));
         if all != common {
             choice.nodes.insert(node.to_owned(), choose_in(components, &all)?);
         }
     }
     Ok(choice)
+}
+
+/// A node can't differ in what there is only once for all of them.
+fn check_of_nodes(components: &Components, slots: &BTreeMap<String, String>) -> Result<(), GraphError> {
+    let of_nodes = slots.iter().filter_map(|(slot, component)| Some((slot, spec::node_of(slot)?.1, component)));
+    for (slot, role, component) in of_nodes.filter(|(.., component)| *component != NONE) {
+        let fitting = components.iter().filter(|one| one.description.scope == Scope::NODE && one.provides(role));
+        let candidates: Vec<String> = fitting.map(|one| one.name().to_owned()).collect();
+        if !candidates.contains(component) {
+            return Err(GraphError::Unfit { role: slot.clone(), component: component.clone(), candidates });
+        }
+    }
+    Ok(())
 }
 
 fn choose_in(components: &Components, slots: &BTreeMap<String, String>) -> Result<Chosen, GraphError> {

@@ -1,0 +1,275 @@
+//! Many nodes: they reach each other, come, go, stop and start, break and are there again.
+
+use kubernix_tests::{
+    Background, Cluster, Parts, RUNTIMES, Snapshot, checks, each, kubernix, oci_archive, pod, run, run_in_order, until,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(90);
+/// The node whose runtime is another one.
+const OTHER: &str = "node-2";
+
+fn main() {
+    let of_runtimes = checks![nodes_work_together_come_and_go];
+    let of_any = checks![what_nodes_cannot_be_is_said];
+    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
+
+/// A pod on a node that serves its own name at port 8080.
+fn server(node: &str) -> Value {
+    let script = "echo I serve; while true; do echo $HOSTNAME | nc -l -p 8080; done";
+    let mut server = pod(&format!("on-{node}"), script, &json!({}));
+    server["spec"]["nodeName"] = node.into();
+    server["metadata"]["labels"] = json!({ "app": "servers" });
+    server
+}
+
+fn nodes(cluster: &Cluster) -> Vec<Value> {
+    cluster.json(&["node", "list"]).as_array().expect("nodes").clone()
+}
+
+fn state(cluster: &Cluster, node: &str) -> String {
+    let all = nodes(cluster);
+    let found = all.iter().find(|one| one["name"] == node).unwrap_or_else(|| panic!("{node} is not in {all:?}"));
+    found["state"].as_str().expect("a state").to_owned()
+}
+
+/// The Ready condition of a node.
+fn ready(cluster: &Cluster, node: &str) -> String {
+    let node = cluster.get(&["node", node]);
+    let conditions = node["status"]["conditions"].as_array().expect("conditions").clone();
+    let ready = conditions.iter().find(|one| one["type"] == "Ready").expect("a Ready condition");
+    ready["status"].as_str().expect("a status").to_owned()
+}
+
+fn answers(cluster: &Cluster, from: &str, host: &str, port: &str, wanted: &str) {
+    until(&format!("answer of {host} to {from}"), LIMIT, || {
+        let answer = cluster.kubectl(&["exec", from, "--", "nc", "-w", "3", host, port]);
+        if answer.stdout.starts_with(wanted) { Ok(()) } else { Err(format!("{answer:?}")) }
+    });
+}
+
+fn nodes_work_together_come_and_go(parts: Parts) {
+    let other = RUNTIMES.iter().find(|runtime| **runtime != *parts.runtime).expect("another runtime");
+    let cluster = Cluster::new("nodes");
+    let before = Snapshot::take(&cluster.name, cluster.base());
+    let differs = format!("{OTHER}/cri={}", other.name);
+    let label = format!("{OTHER}/kubelet.labels=disk=ssd");
+    let settings = ["--nodes", "3", "--zones", "2", "--set", &differs, "--set", &label];
+    cluster.up(&[&settings[..], &parts.settings()].concat()).ok();
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+
+    they_are_what_was_asked_for(&cluster, parts, other.cri);
+    they_reach_each_other(&cluster);
+    they_are_reached(&cluster);
+    one_more_has_what_the_others_have(&cluster, parts);
+    the_pods_of_a_stopped_one_move(&cluster);
+    one_that_broke_is_there_again(&cluster);
+    they_are_the_same_after_a_stop(&cluster);
+
+    cluster.run(&["down"]).ok();
+    let left = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+fn they_are_what_was_asked_for(cluster: &Cluster, parts: Parts, other: &str) {
+    let zones: Vec<Value> = nodes(cluster).iter().map(|node| node["zone"].clone()).collect();
+    assert_eq!(zones, ["zone-0", "zone-1", "zone-0"]);
+    for node in ["node-0", "node-1", OTHER] {
+        let object = cluster.get(&["node", node]);
+        let version = object["status"]["nodeInfo"]["containerRuntimeVersion"].as_str().expect("a version");
+        let cri = if node == OTHER { other } else { parts.runtime.cri };
+        assert!(version.starts_with(&format!("{cri}://")), "{node}: {version}");
+        let listed = nodes(cluster).into_iter().find(|one| one["name"] == node).expect("the node");
+        assert_eq!(object["spec"]["podCIDR"], listed["pod_cidr"]);
+        assert_eq!(object["metadata"]["labels"]["topology.kubernetes.io/zone"], listed["zone"]);
+        let disk = &object["metadata"]["labels"]["disk"];
+        assert_eq!(disk.as_str(), (node == OTHER).then_some("ssd"), "{node}");
+        cluster.run(&["enter", node, "--", "hostname"]).ok().prints(&[node]);
+    }
+}
+
+fn they_reach_each_other(cluster: &Cluster) {
+    for node in ["node-0", "node-1", OTHER] {
+        cluster.apply(&server(node));
+    }
+    let ports = json!([{ "port": 80, "targetPort": 8080 }]);
+    cluster.apply(&json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "servers" },
+        "spec": { "selector": { "app": "servers" }, "ports": ports },
+    }));
+    let names = ["node-0", "node-1", OTHER].map(|node| format!("on-{node}"));
+    let addresses = names
+        .each_ref()
+        .map(|name| cluster.ready_pod(name)["status"]["podIP"].as_str().expect("an address").to_owned());
+    for from in &names {
+        for (to, address) in names.iter().zip(&addresses) {
+            answers(cluster, from, address, "8080", to);
+        }
+        answers(cluster, from, "servers.default.svc.cluster.local", "80", "on-node-");
+    }
+}
+
+fn they_are_reached(cluster: &Cluster) {
+    for node in ["node-0", "node-1", OTHER] {
+        let pod = format!("on-{node}");
+        cluster.kubectl(&["logs", &pod]).ok().prints(&["I serve"]);
+        let mut forward = cluster.command(&["kubectl", "--", "port-forward", &format!("pod/{pod}"), ":8080"]);
+        let forward = Background::start(&mut forward, cluster.base().join(format!("forwarded-{node}")));
+        let port = forward.prints("port that is forwarded", |text| {
+            let rest = text.split_once("127.0.0.1:")?.1;
+            rest.split_once(' ')?.0.parse::<u16>().ok()
+        });
+        until(&format!("answer of {pod}"), LIMIT, || {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(|error| error.to_string())?;
+            stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(|error| error.to_string())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
+            if answer.starts_with(&pod) { Ok(()) } else { Err(answer) }
+        });
+    }
+}
+
+fn one_more_has_what_the_others_have(cluster: &Cluster, parts: Parts) {
+    let added = cluster.json(&["node", "add"]);
+    assert_eq!(added["nodes"], json!(["node-3"]));
+    assert_eq!(ready(cluster, "node-3"), "True");
+    if parts.runtime.shares_images {
+        cluster.apply(&server("node-3"));
+        let address = cluster.ready_pod("on-node-3")["status"]["podIP"].as_str().expect("an address").to_owned();
+        answers(cluster, "on-node-1", &address, "8080", "on-node-3");
+    }
+    cluster.run(&["node", "remove", "node-3"]).ok();
+    cluster.kubectl(&["get", "node", "node-3"]).exits(1).says(&["not found"]);
+    cluster.kubectl(&["get", "pod", "on-node-3"]).exits(1).says(&["not found"]);
+    assert!(!cluster.root().join("nodes/node-3").exists());
+    cluster.run(&["node", "remove", "node-3"]).exits(2).says(&["no node `node-3`", "node-0, node-1, node-2"]);
+}
+
+fn the_pods_of_a_stopped_one_move(cluster: &Cluster) {
+    let spread = json!([{
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": { "matchLabels": { "app": "moving" } },
+    }]);
+    let mut template = pod("moving", "sleep 3600", &json!({}));
+    template["spec"]["topologySpreadConstraints"] = spread;
+    let template = json!({ "metadata": template["metadata"], "spec": template["spec"] });
+    let spec = json!({ "replicas": 3, "selector": { "matchLabels": { "app": "moving" } }, "template": template });
+    cluster.apply(
+        &json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "moving" }, "spec": spec }),
+    );
+    cluster.kubectl(&["rollout", "status", "deployment/moving", "--timeout", "60s"]).ok();
+    let places = || -> Vec<String> {
+        let pods = cluster.get(&["pods", "-l", "app=moving", "--field-selector", "status.phase=Running"]);
+        let alive = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+        let all = pods["items"].as_array().expect("pods").clone();
+        all.iter().filter(alive).filter_map(|pod| Some(pod["spec"]["nodeName"].as_str()?.to_owned())).collect()
+    };
+    assert!(places().iter().any(|node| node == "node-1"), "{:?}", places());
+
+    cluster.run(&["node", "stop", "node-1"]).ok();
+    assert_eq!((state(cluster, "node-1").as_str(), ready(cluster, "node-1").as_str()), ("stopped", "Unknown"));
+    cluster.run(&["enter", "node-1", "--", "hostname"]).exits(5).says(&["node `node-1` is stopped"]);
+    until("pods of node-1 elsewhere", LIMIT, || {
+        let places = places();
+        if places.len() == 3 && !places.iter().any(|node| node == "node-1") {
+            Ok(())
+        } else {
+            Err(format!("{places:?}"))
+        }
+    });
+    // A stopped one stays so.
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    assert_eq!(state(cluster, "node-1"), "stopped");
+    cluster.run(&["node", "start", "node-1"]).ok();
+    assert_eq!((state(cluster, "node-1").as_str(), ready(cluster, "node-1").as_str()), ("ready", "True"));
+    cluster.kubectl(&["delete", "deployment", "moving"]).ok();
+}
+
+fn one_that_broke_is_there_again(cluster: &Cluster) {
+    cluster.kubectl(&["delete", "pod", "on-node-1", "--ignore-not-found", "--timeout", "60s"]).ok();
+    cluster.apply(&server("node-1"));
+    cluster.ready_pod("on-node-1");
+    let restarts = || {
+        let pod = cluster.get(&["pod", "on-node-1"]);
+        pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or_default()
+    };
+    assert_eq!(restarts(), 0);
+    // The only process on the node that became what holds it: its first.
+    let all = cluster.run(&["enter", "node-1", "--", "sh", "-c", "readlink /proc/self/ns/pid"]).ok().stdout;
+    let of_node =
+        |pid: &i32| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|ns| ns.to_string_lossy() == all.trim());
+    let is_first = |pid: &i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        line.is_some_and(|numbers| numbers.split_whitespace().last() == Some("1"))
+    };
+    let entries = fs::read_dir("/proc").expect("processes").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let first: Vec<i32> = pids.filter(|pid| of_node(pid) && is_first(pid)).collect();
+    assert_eq!(first.len(), 1, "{first:?}");
+    kill(Pid::from_raw(first[0]), Signal::SIGKILL).expect("a process to end");
+    until("node that is ready again", LIMIT, || {
+        let state = state(cluster, "node-1");
+        if state == "ready" && restarts() > 0 { Ok(()) } else { Err(format!("{state}, {} restarts", restarts())) }
+    });
+    cluster.ready_pod("on-node-1");
+    let address = cluster.get(&["pod", "on-node-1"])["status"]["podIP"].as_str().expect("an address").to_owned();
+    answers(cluster, "on-node-0", &address, "8080", "on-node-1");
+}
+
+fn they_are_the_same_after_a_stop(cluster: &Cluster) {
+    let identities = || -> Vec<(Value, Value, Value)> {
+        let all = cluster.get(&["nodes"])["items"].as_array().expect("nodes").clone();
+        let identity = |node: &Value| {
+            (node["metadata"]["uid"].clone(), node["status"]["addresses"].clone(), node["spec"]["podCIDR"].clone())
+        };
+        all.iter().map(identity).collect()
+    };
+    let before = identities();
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    assert_eq!(identities(), before);
+    let address = cluster.ready_pod("on-node-1")["status"]["podIP"].as_str().expect("an address").to_owned();
+    cluster.ready_pod("on-node-0");
+    answers(cluster, "on-node-0", &address, "8080", "on-node-1");
+    cluster.up(&["--nodes", "2"]).exits(2);
+}
+
+fn what_nodes_cannot_be_is_said(_: Parts) {
+    let cluster = Cluster::new("no-nodes");
+    let small = ["--cidr", "10.20.0.0/22", "--nodes", "3"];
+    cluster.up(&small).exits(2).says(&["node 2 gets no pod CIDR", "a larger --cidr holds more"]);
+    cluster.up(&["--nodes", "0"]).exits(2);
+    cluster.up(&["--set", "Node_1/cri=containerd"]).exits(2).says(&["`Node_1` can't name a node"]);
+    cluster.up(&["--set", "node-1/datastore=kine"]).exits(2).says(&["datastore"]);
+    cluster.run(&["node", "add"]).exits(5).says(&["there is no cluster"]);
+    assert!(!cluster.root().exists(), "something was made");
+    let config = cluster.base().join("kubernix.toml");
+    fs::write(
+        &config,
+        "nodes = 2\n[node.node-1.slots]\ncri = \"containerd\"\n[node.node-1.components.kubelet]\nlabels = \"a=b\"\n",
+    )
+    .expect("a file");
+    let plan = run(kubernix().args(["plan", "--output", "json", "--config"]).arg(&config)).ok().json();
+    let instances: Vec<String> = plan["instances"]
+        .as_array()
+        .expect("instances")
+        .iter()
+        .filter_map(|one| Some(one["instance"].as_str()?.to_owned()))
+        .collect();
+    for wanted in ["CRI-O (node 0)", "containerd (node 1)", "kubelet (node 0)", "kubelet (node 1)"] {
+        assert!(instances.iter().any(|name| name == wanted), "{wanted} is not in {instances:?}");
+    }
+    fs::write(&config, "[node.node-1.slot]\ncri = \"containerd\"\n").expect("a file");
+    let wrong = run(kubernix().args(["plan", "--config"]).arg(&config)).exits(2);
+    wrong.says(&["unknown key `slot` of a node", "slots"]);
+}
