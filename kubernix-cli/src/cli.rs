@@ -94,6 +94,10 @@ pub struct BootArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub nodes: Option<u32>,
 
+    /// How many members the control plane has, each on a node of its own: 1, 3, 5 or 7 [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub control_planes: Option<u32>,
+
     /// How many zones the nodes are in, in turn, by label [default: none]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub zones: Option<u32>,

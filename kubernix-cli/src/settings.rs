@@ -25,6 +25,7 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
         addon_files: (!args.addon_files.is_empty()).then(|| args.addon_files.clone()),
         wait: args.wait,
         nodes: args.nodes,
+        control_planes: args.control_planes,
         zones: args.zones,
         boot_timeout_s: args.boot_timeout,
         ..global(flags)

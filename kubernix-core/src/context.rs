@@ -85,9 +85,17 @@ impl<'a> Context<'a> {
         Node { name: node.name.into(), index: node.index, ip: node.ip.into(), pod_cidr: node.pod_cidr.into() }
     }
 
-    /// The address at which the control plane's components listen.
+    /// The address at which the control plane's components listen: an instance of one of several members gets that member's, all
+    /// others the one that stands for all members.
     pub fn control_plane_ip(&self) -> String {
         self.inner.address("control-plane".into()).unwrap_or_default().into()
+    }
+
+    /// The members of the control plane by name, each with the address at which it listens. Empty where there is one alone, which
+    /// belongs to no node.
+    pub fn members(&self) -> Vec<(String, String)> {
+        let lines: String = self.inner.address("members".into()).unwrap_or_default().into();
+        lines.lines().filter_map(|line| line.split_once(' ')).map(|(name, ip)| (name.into(), ip.into())).collect()
     }
 
     /// The range of all pods: `10.10.0.0/17`.

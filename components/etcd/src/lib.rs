@@ -63,17 +63,27 @@ impl Component for Etcd {
         let client_url = format!("https://{ip}:{CLIENT_PORT}");
         let peer_url = format!("https://{ip}:{PEER_PORT}");
         let metrics_url = format!("http://127.0.0.1:{METRICS_PORT}");
+        let members = ctx.members();
+        let name = members.iter().find(|(_, address)| *address == ip).map_or("etcd", |(name, _)| name);
+        let mut peers: Vec<String> =
+            members.iter().map(|(name, ip)| format!("{name}=https://{ip}:{PEER_PORT}")).collect();
+        if peers.is_empty() {
+            peers.push(format!("{name}={peer_url}"));
+        }
+        // A lone member elects itself once an election timeout has passed, and has no peer whose delays that would have to allow
+        // for: ready 0.3 s after its start, with the default of 1000 after 0.6 to 1.1 s.
+        let [heartbeat, election] = if members.is_empty() { ["50", "250"] } else { ["100", "1000"] };
 
         let process = Process::new("etcd", ctx.executable("etcd")?)
             .flags([
-                ("name", "etcd"),
+                ("name", name),
                 ("data-dir", &format!("{dir}/data")),
                 ("log-level", &ctx.parameter("log-level")?),
                 ("listen-client-urls", &format!("{client_url},https://127.0.0.1:{CLIENT_PORT}")),
                 ("advertise-client-urls", &client_url),
                 ("listen-peer-urls", &peer_url),
                 ("initial-advertise-peer-urls", &peer_url),
-                ("initial-cluster", &format!("etcd={peer_url}")),
+                ("initial-cluster", &peers.join(",")),
                 ("initial-cluster-token", &format!("kubernix-{}", ctx.cluster())),
                 ("listen-metrics-urls", &metrics_url),
                 ("client-cert-auth", "true"),
@@ -84,10 +94,8 @@ impl Component for Etcd {
                 ("peer-trusted-ca-file", &tls.ca),
                 ("peer-cert-file", &tls.cert),
                 ("peer-key-file", &tls.key),
-                // A lone member elects itself once an election timeout has passed, and has no peer whose delays that
-                // would have to allow for: ready 0.3 s after its start, with the default of 1000 after 0.6 to 1.1 s.
-                ("heartbeat-interval", "50"),
-                ("election-timeout", "250"),
+                ("heartbeat-interval", heartbeat),
+                ("election-timeout", election),
             ])
             .args(ctx.words("extra-args")?)
             // Data is at stake: it flushes and closes its database.
@@ -126,6 +134,22 @@ mod tests {
         }
         assert_eq!(plan.provides[0].url, "https://10.7.0.1:2379");
         assert_eq!(plan.provides[0].probe, Probe::http("http://127.0.0.1:2381/readyz"));
+    }
+
+    #[test]
+    fn several_members_know_each_other() {
+        let ctx = FakeContext::new()
+            .address("control-plane", "10.7.0.3")
+            .address("members", "node-0 10.7.0.2\nnode-1 10.7.0.3");
+        let args = &assert_pure(&Etcd::component(), &ctx).processes[0].args;
+        for wanted in [
+            "--name=node-1",
+            "--initial-cluster=node-0=https://10.7.0.2:2380,node-1=https://10.7.0.3:2380",
+            "--listen-peer-urls=https://10.7.0.3:2380",
+            "--election-timeout=1000",
+        ] {
+            assert!(args.iter().any(|arg| arg == wanted), "{wanted} is not in {args:#?}");
+        }
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl Component for Kine {
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
+        if !ctx.members().is_empty() {
+            let why =
+                "kine keeps its data in SQLite, which one member alone can write: use etcd with several control planes";
+            return Err(Error::invalid(why));
+        }
         let data = format!("{}/data", ctx.dir());
         // SQLite reads what follows as options.
         if let Some(c) = data.chars().find(|c| "?%#".contains(*c)) {

@@ -62,7 +62,7 @@ impl Component for Scheduler {
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let config = format!("{}/config.yaml", ctx.dir());
         let (kubeconfig, tls) = (ctx.kubeconfig("scheduler")?, ctx.identity("scheduler")?);
-        plan.file(&config, config_file(&kubeconfig))?;
+        plan.file(&config, config_file(&kubeconfig, !ctx.members().is_empty()))?;
 
         let mut flags = vec![
             ("config", config),
@@ -93,18 +93,18 @@ impl Component for Scheduler {
 }
 
 /// A file and not flags, so that people who work on scheduling can edit profiles and plugins.
-fn config_file(kubeconfig: &str) -> String {
+fn config_file(kubeconfig: &str, elects: bool) -> String {
     format!(
         "\
 apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 clientConnection:
-  kubeconfig: {}
+  kubeconfig: {kubeconfig}
 leaderElection:
-  leaderElect: false
+  leaderElect: {elects}
 enableProfiling: false
 ",
-        quote(kubeconfig)
+        kubeconfig = quote(kubeconfig)
     )
 }
 

@@ -7,6 +7,7 @@
 //! are started. It gets a URL and the paths of certificates.
 
 mod apply;
+mod connector;
 mod delete;
 mod drain;
 mod error;
@@ -55,7 +56,7 @@ impl Api {
     pub fn connect(server: &str, identity: &TlsFiles) -> Result<Self, Error> {
         let url = server.parse::<Uri>().ok().filter(|url| url.scheme().is_some() && url.authority().is_some());
         let url = url.ok_or_else(|| Error::Url { url: server.to_owned() })?;
-        let http = http_client(&identity.ca, Some(identity))?;
+        let http = http_client(&identity.ca, Some(identity), None)?;
         let client = ClientBuilder::new(http, "default").with_layer(&BaseUriLayer::new(url)).build();
         Ok(Self { client, server: server.to_owned(), kinds: objects::Kinds::default() })
     }

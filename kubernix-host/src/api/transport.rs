@@ -3,10 +3,11 @@
 //! Trusts exactly one CA, never the machine's. Must not know what is asked for.
 
 use super::Error;
+use super::connector::Connector;
 use crate::chain::{causes, chain};
+use crate::network::HostNet;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::client::Resumption;
 use rustls::crypto::ring;
@@ -16,7 +17,6 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Files of an identity, PEM: what a client shows, and whom it trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,22 +30,16 @@ pub struct TlsFiles {
 }
 
 /// An HTTP/1.1 client that reuses its connections.
-pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, kube::client::Body>;
+pub(crate) type HttpClient = Client<HttpsConnector<Connector>, kube::client::Body>;
 
-/// How long a TCP connection may take to come up: all servers are on this machine.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// A client that trusts `ca` and shows `identity`, if any. `http://` works as well.
-pub(crate) fn http_client(ca: &Path, identity: Option<&TlsFiles>) -> Result<HttpClient, Error> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+/// A client that trusts `ca` and shows `identity`, if any, and connects from another network namespace where it is given one.
+/// `http://` works as well.
+pub(crate) fn http_client(ca: &Path, identity: Option<&TlsFiles>, from: Option<HostNet>) -> Result<HttpClient, Error> {
     let https = HttpsConnectorBuilder::new()
         .with_tls_config(tls_config(ca, identity)?)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
+        .wrap_connector(Connector::new(from));
     // Nobody needs more than a watch, a probe and a request at once.
     Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(2).build(https))
 }
@@ -170,7 +164,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.crt");
         std::fs::write(&path, "not PEM").unwrap();
-        let error = http_client(&path, None).err().unwrap().to_string();
+        let error = http_client(&path, None, None).err().unwrap().to_string();
         assert!(error.contains("ca.crt`: it holds no PEM certificate"), "{error}");
     }
 }

@@ -95,10 +95,29 @@ pub enum HostError {
         /// How many were asked for.
         wanted: u32,
     },
-    /// The first node can't be taken away.
+    /// The members of the control plane were settled when the cluster was made.
     #[error(
-        "node `{node}` shares its namespaces with the control plane and stays: `node stop {node}` ends what runs on it"
+        "cluster `{}` was made with {has} control planes and can't have {wanted}: its datastore's members are fixed; `{}` makes one anew",
+        .call.name(), .call.to("up --fresh")
     )]
+    ControlPlanes {
+        /// The cluster.
+        call: Call,
+        /// How many it has.
+        has: u32,
+        /// How many were asked for.
+        wanted: u32,
+    },
+    /// Each member has a node of its own.
+    #[error("{members} control planes are on a node each, {nodes} are too few: give --nodes {members} or more")]
+    TooFewNodes {
+        /// The members.
+        members: u32,
+        /// The nodes.
+        nodes: u32,
+    },
+    /// The first node can't be taken away.
+    #[error("node `{node}` belongs to the control plane and stays: `node stop {node}` ends what runs on it")]
     FirstNode {
         /// The node.
         node: String,
@@ -216,6 +235,8 @@ impl HostError {
             Self::NoSuchNode { .. }
             | Self::FewerNodes { .. }
             | Self::FirstNode { .. }
+            | Self::ControlPlanes { .. }
+            | Self::TooFewNodes { .. }
             | Self::NoSuchTool { .. }
             | Self::NoSuchImage { .. }
             | Self::Image(_) => 2,

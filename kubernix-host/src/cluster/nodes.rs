@@ -49,7 +49,7 @@ impl Host {
     /// There is no such node, it shares the sandbox with the control plane, or its pods don't go: then it stays as it was.
     pub fn remove_node(&self, resolved: &mut Resolved, name: &str, sink: &dyn Sink) -> Result<(), HostError> {
         let mut allotment = self.with_node(resolved, name)?;
-        if allotment.nodes.iter().any(|node| node.name == name && node.index == 0) {
+        if allotment.nodes.iter().any(|node| node.name == name && node.index < allotment.control_planes) {
             return Err(HostError::FirstNode { node: name.to_owned() });
         }
         allotment.remove_node(name);

@@ -57,7 +57,19 @@ pub(super) fn allot(host: &Host, settings: &Settings, root: &Root) -> Result<All
     let addresses = AddressPlan::new(settings.cidr)?;
     let mut allotment = Allotment::read(root)?;
     let has = allotment.count();
-    let wanted = settings.nodes.unwrap_or(has.max(1));
+    match settings.control_planes {
+        Some(wanted) if has > 0 && wanted != allotment.control_planes => {
+            let has = allotment.control_planes;
+            return Err(HostError::ControlPlanes { call: host.call(settings), has, wanted });
+        }
+        Some(wanted) => allotment.control_planes = wanted,
+        None => {}
+    }
+    let members = allotment.control_planes;
+    let wanted = settings.nodes.unwrap_or(has.max(members));
+    if wanted < members {
+        return Err(HostError::TooFewNodes { members, nodes: wanted });
+    }
     if wanted < has {
         return Err(HostError::FewerNodes { call: host.call(settings), has, wanted });
     }
@@ -74,7 +86,7 @@ pub(super) fn nodes(settings: &Settings, allotment: &Allotment) -> Vec<NodeSpec>
     let node = |node: &AllottedNode| NodeSpec {
         name: node.name.clone(),
         index: node.index,
-        placement: Placement::of(node.index),
+        placement: Placement::of(node.index, allotment.control_planes),
         stopped: node.stopped,
         zone: settings.zones.map(|zones| format!("zone-{}", node.index % zones)),
     };
@@ -118,7 +130,8 @@ fn registries(settings: &Settings, environment: &Environment, has_own: bool) -> 
     mirrors.chain(own).collect::<Vec<_>>().join("\n")
 }
 
-fn environment(settings: &Settings, root: &Root, addresses: AddressPlan, nodes: Vec<NodeSpec>) -> Environment {
+fn environment(settings: &Settings, root: &Root, addresses: AddressPlan, allotment: &Allotment) -> Environment {
+    let (nodes, members) = (self::nodes(settings, allotment), allotment.members());
     let mut kubeconfigs: BTreeMap<String, PathBuf> =
         INSIDE.iter().chain(&["admin"]).map(|user| ((*user).to_owned(), root.kubeconfig(user))).collect();
     for node in &nodes {
@@ -130,6 +143,7 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan, nodes: 
         root: root.path().to_owned(),
         addresses,
         nodes,
+        members,
         binaries: BTreeMap::new(),
         identities: BTreeMap::new(),
         kubeconfigs,
@@ -146,8 +160,7 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan, nodes: 
 /// else binaries have their bare names below `/usr/bin`, and the host is believed to be an ordinary one.
 pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Result<Arc<Environment>, HostError> {
     let root = Root::new(&settings.root, &settings.name);
-    let nodes = nodes(settings, allotment);
-    let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?, nodes);
+    let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?, allotment);
     let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
     let last = BootFile::read(&root).ok().map(|boot| boot.environment);
     let last_port = last.as_ref().map(|last| last.registry_port).filter(|port| *port > 0);
@@ -185,8 +198,7 @@ pub(super) fn real(
     outside: &Outside,
     registry_port: u16,
 ) -> Result<(Environment, Vec<String>), HostError> {
-    let nodes = nodes(settings, allotment);
-    let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?, nodes);
+    let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?, allotment);
     environment.binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), tool.path.clone())).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
     environment.facts = facts::detect(&settings.name, &root.run(), outside);
@@ -205,7 +217,10 @@ fn request(environment: &Environment) -> pki::Request {
     let node = |node: &NodeSpec| (node.name.clone(), IpAddr::V4(addresses.node_ip(node.index)));
     pki::Request {
         cluster: environment.cluster.clone(),
-        control_plane_ip: IpAddr::V4(addresses.control_plane_ip()),
+        control_plane_ips: std::iter::once(addresses.control_plane_ip())
+            .chain(environment.members.iter().map(|member| environment.control_plane_ip(Some(member))))
+            .map(IpAddr::V4)
+            .collect(),
         api_service_ip: IpAddr::V4(addresses.api_service_ip()),
         control_plane_name: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
         nodes: environment.nodes.iter().map(node).collect(),
@@ -227,10 +242,23 @@ fn add_files(environment: &mut Environment, pki: &Pki) {
     environment.files.extend(found);
 }
 
+/// The sandbox's host name: that of the node in it, or the cluster's.
+pub(super) fn hostname(environment: &Environment) -> String {
+    let inside = environment.nodes.iter().find(|node| node.placement == Placement::Sandbox);
+    inside.map_or_else(|| environment.cluster.clone(), |node| node.name.clone())
+}
+
 /// Where a role answers, wherever it is filled first.
 pub(super) fn endpoint(instances: &[Instance], role: &str) -> Option<String> {
     let mut endpoints = instances.iter().flat_map(|instance| &instance.plan.provides);
     endpoints.find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone())
+}
+
+/// Where the API answers inside, from where no member of the control plane is.
+pub(super) fn api(environment: &Environment, instances: &[Instance]) -> Option<String> {
+    let fills = |one: &&Instance| one.plan.provides.iter().any(|e| e.role.as_str() == roles::APISERVER);
+    let member = instances.iter().find(fills)?.node.as_deref();
+    Some(environment.seen_from(None, member, &endpoint(instances, roles::APISERVER)?))
 }
 
 /// What users' shells get: where the first node's runtime answers, by the names that its clients read, and what components say.
@@ -248,7 +276,7 @@ pub(super) fn write_kubeconfigs(
     instances: &[Instance],
     api_port: u16,
 ) -> Result<(), HostError> {
-    let Some(inside) = endpoint(instances, roles::APISERVER) else { return Ok(()) };
+    let Some(inside) = api(environment, instances) else { return Ok(()) };
     let outside = format!("https://127.0.0.1:{api_port}");
     for name in environment.kubeconfigs.keys() {
         let Some(identity) = environment.identities.get(name) else { continue };

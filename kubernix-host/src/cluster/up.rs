@@ -238,7 +238,7 @@ impl Host {
         let plugins = snapshot::take(&used(&instances), &root.run().join(snapshot::DIRECTORY))
             .map_err(HostError::io("plugins can't be copied into the cluster's directory"))?;
         let boot = Boot {
-            hostname: environment.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
+            hostname: prepare::hostname(&environment),
             environment,
             slots: graph::filled(&self.registry.components, &slots)?,
             wait: settings.wait,

@@ -206,9 +206,19 @@ impl Cluster {
         provides.find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone())
     }
 
+    /// The URLs of a role, in all places where it is filled.
+    pub(super) fn endpoints(&self, role: &str) -> Vec<String> {
+        let instances = self.instances();
+        let all = instances.iter().flat_map(|live| &live.planned.plan.provides);
+        all.filter(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone()).collect()
+    }
+
     /// A client of the cluster's own API, where it has one.
     pub(super) fn api(&self) -> Result<Option<Api>, String> {
-        let Some(server) = self.endpoint(roles::APISERVER) else { return Ok(None) };
+        let Some(server) = self.provider(roles::APISERVER) else { return Ok(None) };
+        let Some(url) = self.endpoint(roles::APISERVER) else { return Ok(None) };
+        // None of several is relied on.
+        let server = self.boot.environment.seen_from(None, server.planned.node.as_deref(), &url);
         let identity = Environment::of_node(&self.boot.environment.identities, "admin", None);
         let identity = identity.ok_or("the cluster has no identity `admin`")?;
         Api::connect(&server, &tls(identity)).map(Some).map_err(|error| error.to_string())
@@ -227,6 +237,8 @@ impl Cluster {
             }
             async move { spawner.output(&command).await.map_err(io::Error::other) }
         });
+        let places = self.nodes.places();
+        let prober = prober.networks(move |node| places.network(node));
         Ok(match api {
             Some(api) => prober.api(api),
             None => prober,

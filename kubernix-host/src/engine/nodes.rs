@@ -45,6 +45,11 @@ impl Places {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The network namespace of one node, as [`Places::get`].
+    pub(super) fn network(&self, node: &str) -> Option<HostNet> {
+        self.all().get(node).map(|place| place.network().clone())
+    }
+
     /// That of one node; `None` for one that doesn't run or has no namespaces of its own.
     pub(super) fn get(&self, node: &str) -> Option<Arc<dyn Place>> {
         self.all().get(node).cloned().map(|place| place as Arc<dyn Place>)

@@ -8,6 +8,7 @@ use crate::chain::chain;
 use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
 use crate::graph::{self, Environment, NodeSpec, Placement};
+use crate::network::balance::Balancer;
 use crate::network::{forward, netlink};
 use crate::plugins::{Components, Registered, Snapshot, snapshot};
 use crate::process::{Here, Reaper, Spawner};
@@ -310,17 +311,27 @@ fn listen(inside: &Inside, wishes: &mpsc::UnboundedSender<Wish>) -> io::Result<(
 }
 
 fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {
-    let Some(url) = cluster.endpoint(roles::APISERVER_PORT) else { return Ok(()) };
-    let address = url.split("//").nth(1).and_then(|rest| rest.parse::<SocketAddr>().ok());
-    let address = address.ok_or_else(|| io::Error::other(format!("`{url}` is not https://IP:PORT")))?;
+    let servers = cluster.endpoints(roles::APISERVER_PORT).into_iter().map(|url| {
+        let address = url.split("//").nth(1).and_then(|rest| rest.parse::<SocketAddr>().ok());
+        address.ok_or_else(|| io::Error::other(format!("`{url}` is not https://IP:PORT")))
+    });
+    let servers = servers.collect::<io::Result<Vec<_>>>()?;
+    let Some(port) = servers.first().map(SocketAddr::port) else { return Ok(()) };
+    let environment = &inside.boot.environment;
     let mut listeners = vec![inside.listener.try_clone()?];
     // The same port inside, so that the admin's kubeconfig works in both worlds; the server's own port is answered there.
-    if address.port() != inside.boot.api_port {
+    let has_own = environment.members.is_empty() && port == inside.boot.api_port;
+    if !has_own {
         listeners.push(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, inside.boot.api_port))?);
     }
+    if !environment.members.is_empty() {
+        listeners.push(std::net::TcpListener::bind((environment.addresses.control_plane_ip(), port))?);
+    }
+    let balancer = Balancer::new(servers);
+    tokio::task::spawn_local(balancer.clone().watch());
     for listener in listeners {
         listener.set_nonblocking(true)?;
-        tokio::task::spawn_local(forward::run(tokio::net::TcpListener::from_std(listener)?, address));
+        tokio::task::spawn_local(balancer.clone().run(tokio::net::TcpListener::from_std(listener)?));
     }
     Ok(())
 }

@@ -76,7 +76,8 @@ impl AbiContext for InstanceContext {
     fn address(&self, name: RStr<'_>) -> ROption<RString> {
         let addresses = &self.environment.addresses;
         let found = match name.as_str() {
-            "control-plane" => addresses.control_plane_ip().to_string(),
+            "control-plane" => self.environment.control_plane_ip(self.node.as_deref()).to_string(),
+            "members" => self.environment.members_with_addresses(),
             "pods" => addresses.pods.to_string(),
             "services" => addresses.services.to_string(),
             "node-mask" => addresses.node_mask.to_string(),

@@ -5,6 +5,7 @@ use crate::pki::Identity;
 use kubernix_core::facts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 /// Where the processes of a node run.
@@ -19,9 +20,9 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// The first node shares the sandbox with the control plane, as long as there is only one of each to lose.
-    pub fn of(index: u32) -> Self {
-        if index == 0 { Self::Sandbox } else { Self::Namespaces }
+    /// A lone control plane and the first node share the sandbox. Of several none does: each can be lost for itself.
+    pub fn of(index: u32, control_planes: u32) -> Self {
+        if index == 0 && control_planes == 1 { Self::Sandbox } else { Self::Namespaces }
     }
 }
 
@@ -54,6 +55,9 @@ pub struct Environment {
     pub addresses: AddressPlan,
     /// The nodes.
     pub nodes: Vec<NodeSpec>,
+    /// The nodes that are members of the control plane, by name. Empty where it is one alone, which belongs to no node.
+    #[serde(default)]
+    pub members: Vec<String>,
     /// Binaries by toolchain name.
     pub binaries: BTreeMap<String, PathBuf>,
     /// Identities: `admin`, and `kubelet@node-0` for those of a node.
@@ -105,6 +109,33 @@ impl Environment {
     /// The node of this name.
     pub fn node(&self, name: &str) -> Option<&NodeSpec> {
         self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The address at which the control plane is found from a node: a member's own, or the one that stands for all.
+    pub fn control_plane_ip(&self, node: Option<&str>) -> Ipv4Addr {
+        let member = node.filter(|node| self.members.iter().any(|member| member == node));
+        let member = member.and_then(|node| self.node(node));
+        member.map_or_else(|| self.addresses.control_plane_ip(), |node| self.addresses.node_ip(node.index))
+    }
+
+    /// The members, one a line, each with its address.
+    pub fn members_with_addresses(&self) -> String {
+        let member = |name: &String| format!("{name} {}", self.control_plane_ip(Some(name)));
+        self.members.iter().map(member).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The URL at which a role of the control plane is found that each member fills, by one member's: from that member it is that
+    /// one, from elsewhere the one that stands for all.
+    pub fn seen_from(&self, node: Option<&str>, member: Option<&str>, url: &str) -> String {
+        let Some(member) =
+            member.filter(|member| node != Some(*member) && self.members.iter().any(|one| one == member))
+        else {
+            return url.to_owned();
+        };
+        url.replace(
+            &format!("//{}:", self.control_plane_ip(Some(member))),
+            &format!("//{}:", self.addresses.control_plane_ip()),
+        )
     }
 
     /// Whether a node of this name isn't to run.

@@ -31,6 +31,9 @@ pub(super) fn expand(
                 let fills = |node: &&NodeSpec| chosen.at(Some(&node.name)).values().any(|filler| *filler == index);
                 environment.nodes.iter().filter(fills).map(Some).collect()
             }
+            Scope::CONTROL_PLANE if !environment.members.is_empty() => {
+                environment.nodes.iter().filter(|node| environment.members.contains(&node.name)).map(Some).collect()
+            }
             _ => vec![None],
         };
         for node in places {

@@ -31,7 +31,11 @@ pub(super) fn plan(
         binaries: binaries(component, node.as_deref(), &environment.parameters)?,
         parameters: parameters(component, node.as_deref(), &environment.parameters),
         endpoints: (draft.needs.iter())
-            .filter_map(|need| Some((need.at.role.to_string(), endpoints.get(&need.at)?.clone())))
+            .filter_map(|need| {
+                let url = endpoints.get(&need.at)?;
+                let url = environment.seen_from(node.as_deref(), need.at.node.as_deref(), url);
+                Some((need.at.role.to_string(), url))
+            })
             .collect(),
         filled: Arc::new(filled),
         runner: OnceLock::new(),

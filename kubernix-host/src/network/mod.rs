@@ -1,5 +1,6 @@
 //! The cluster's network: its address plan, the links inside the sandbox and out of it, and connections forwarded either way.
 
+pub mod balance;
 pub mod forward;
 pub mod host_net;
 pub mod netlink;

@@ -47,8 +47,8 @@ const FILES: [&str; 7] = [
 pub struct Request {
     /// The cluster's name. Another name makes another CA.
     pub cluster: String,
-    /// The address that etcd and the API server listen at inside the sandbox.
-    pub control_plane_ip: IpAddr,
+    /// The addresses that etcd and the API server listen at inside the sandbox, each member's own among them.
+    pub control_plane_ips: Vec<IpAddr>,
     /// The cluster IP of the Service `kubernetes`.
     pub api_service_ip: IpAddr,
     /// The control plane's host name.

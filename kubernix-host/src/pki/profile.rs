@@ -116,7 +116,7 @@ pub(super) fn all(request: &Request) -> Vec<Profile> {
             ]
             .map(str::to_owned)
             .to_vec(),
-            addresses: vec![localhost, request.api_service_ip, request.control_plane_ip],
+            addresses: [&[localhost, request.api_service_ip], &*request.control_plane_ips].concat(),
             ..Profile::server("apiserver", Cluster, "kube-apiserver")
         },
         Profile::client("apiserver-kubelet-client", Cluster, "kube-apiserver-kubelet-client", MASTERS),
@@ -124,7 +124,7 @@ pub(super) fn all(request: &Request) -> Vec<Profile> {
             // It is its own client too: its gateway connects to itself.
             client: true,
             dns_names: vec!["localhost".to_owned()],
-            addresses: vec![localhost, request.control_plane_ip],
+            addresses: [&[localhost], &*request.control_plane_ips].concat(),
             ..Profile::server("etcd", Etcd, "etcd")
         },
         Profile::client("apiserver-etcd-client", Etcd, "kube-apiserver-etcd-client", None),

@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 fn request() -> Request {
     Request {
         cluster: "test".into(),
-        control_plane_ip: "10.10.192.1".parse().unwrap(),
+        control_plane_ips: vec!["10.10.192.1".parse().unwrap()],
         api_service_ip: "10.10.128.1".parse().unwrap(),
         control_plane_name: "test-control-plane".into(),
         nodes: vec![

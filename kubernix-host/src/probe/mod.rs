@@ -14,6 +14,7 @@ pub use crate::api::TlsFiles;
 
 use crate::api::{self, Api, HttpClient, http_client};
 use crate::cri;
+use crate::network::HostNet;
 use kubernix_core::{Command, Manifest, Output, Probe, ProbeKind};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -55,6 +56,7 @@ type Attempt = Result<(), (Unready, Duration)>;
 
 type Identities = Box<dyn Fn(&str) -> Option<TlsFiles> + Send + Sync>;
 
+type Networks = Box<dyn Fn(&str) -> Option<HostNet> + Send + Sync>;
 type Runner = Box<dyn Fn(Command, Option<&str>) -> Running + Send + Sync>;
 
 /// Something to ask, and what the answer depends on.
@@ -84,16 +86,24 @@ pub struct Prober {
     ca: PathBuf,
     identities: Identities,
     run: Option<Runner>,
+    networks: Option<Networks>,
     api: Option<Api>,
-    /// By identity; the empty name shows no certificate.
-    clients: Mutex<BTreeMap<String, HttpClient>>,
+    /// By identity, and the node that it is used on; the empty name shows no certificate.
+    clients: Mutex<BTreeMap<(String, Option<String>), HttpClient>>,
 }
 
 impl Prober {
     /// A prober for servers of the CA in this file (PEM), with the certificates of these identities by name. An identity's own
     /// CA, where it differs, is the one that its server is checked against. Reads no file yet.
     pub fn new(ca: &Path, identities: impl Fn(&str) -> Option<TlsFiles> + Send + Sync + 'static) -> Self {
-        Self { ca: ca.to_owned(), identities: Box::new(identities), run: None, api: None, clients: Mutex::default() }
+        Self {
+            ca: ca.to_owned(),
+            identities: Box::new(identities),
+            run: None,
+            networks: None,
+            api: None,
+            clients: Mutex::default(),
+        }
     }
 
     /// Asks this API for nodes; without it, node probes never pass.
@@ -112,6 +122,13 @@ impl Prober {
         R: Future<Output = io::Result<Output>> + Send + 'static,
     {
         self.run = Some(Box::new(move |command, node| Box::pin(run(command, node))));
+        self
+    }
+
+    /// Connects to servers from the network namespace that a node of this name has, where it has one of its own.
+    #[must_use]
+    pub fn networks(mut self, of: impl Fn(&str) -> Option<HostNet> + Send + Sync + 'static) -> Self {
+        self.networks = Some(Box::new(of));
         self
     }
 
@@ -161,8 +178,8 @@ impl Prober {
         let attempt = async {
             match probe.kind {
                 ProbeKind::STARTED => Ok(()),
-                ProbeKind::HTTP => http::get(&self.client(&probe.identity)?, target, &probe.identity).await,
-                ProbeKind::TCP => socket::tcp(target).await,
+                ProbeKind::HTTP => http::get(&self.client(&probe.identity, node)?, target, &probe.identity).await,
+                ProbeKind::TCP => socket::tcp(target, self.network(node)).await,
                 ProbeKind::UNIX => socket::unix(target).await,
                 ProbeKind::CRI => runtime(target).await,
                 ProbeKind::NODE => self.node(target, since).await,
@@ -177,10 +194,15 @@ impl Prober {
         }
     }
 
-    /// The client of an identity; made at its first use.
-    fn client(&self, identity: &str) -> Result<HttpClient, (Unready, Duration)> {
+    fn network(&self, node: Option<&str>) -> Option<HostNet> {
+        self.networks.as_ref()?(node?)
+    }
+
+    /// The client of an identity on a node; made at its first use.
+    fn client(&self, identity: &str, node: Option<&str>) -> Result<HttpClient, (Unready, Duration)> {
+        let key = (identity.to_owned(), node.map(str::to_owned));
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(identity) {
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
         let files = match identity {
@@ -188,8 +210,8 @@ impl Prober {
             name => Some((self.identities)(name).ok_or_else(|| never(format!("there is no identity `{name}`")))?),
         };
         let ca = files.as_ref().map_or(&self.ca, |files| &files.ca);
-        let client = http_client(ca, files.as_ref()).map_err(|error| never(error.to_string()))?;
-        clients.insert(identity.to_owned(), client.clone());
+        let client = http_client(ca, files.as_ref(), self.network(node)).map_err(|error| never(error.to_string()))?;
+        clients.insert(key, client.clone());
         Ok(client)
     }
 

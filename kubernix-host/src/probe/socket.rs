@@ -1,17 +1,22 @@
 //! Whether somebody accepts connections.
 
 use super::{Attempt, SHORT_PAUSE, never, not_yet};
+use crate::network::HostNet;
 use kubernix_core::UnixSocket;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpStream, UnixStream};
 
-/// A TCP connection to `IP:PORT`.
-pub(super) async fn tcp(target: &str) -> Attempt {
+/// A TCP connection to `IP:PORT`, from another network namespace where there is one.
+pub(super) async fn tcp(target: &str, from: Option<HostNet>) -> Attempt {
     let Ok(address) = target.parse::<SocketAddr>() else {
         return Err(never(format!("`{target}` is not an IP:PORT address")));
     };
-    verdict(target, TcpStream::connect(address).await)
+    let connected = match from {
+        Some(net) => net.connect(address).await,
+        None => TcpStream::connect(address).await,
+    };
+    verdict(target, connected)
 }
 
 /// A connection to the unix socket at this path, or `unix://PATH`.

@@ -20,10 +20,23 @@ pub struct AllottedNode {
 }
 
 /// What a cluster was given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allotment {
     /// Its nodes, by index.
     pub nodes: Vec<AllottedNode>,
+    /// How many of the first of them are members of the control plane. 1: it belongs to none of them.
+    #[serde(default = "one")]
+    pub control_planes: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Default for Allotment {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), control_planes: 1 }
+    }
 }
 
 impl Allotment {
@@ -77,6 +90,12 @@ impl Allotment {
     /// The node of this name.
     pub fn node_mut(&mut self, name: &str) -> Option<&mut AllottedNode> {
         self.nodes.iter_mut().find(|node| node.name == name)
+    }
+
+    /// The names of the nodes that are members of the control plane; none where it is one alone.
+    pub fn members(&self) -> Vec<String> {
+        let members = self.nodes.iter().filter(|node| self.control_planes > 1 && node.index < self.control_planes);
+        members.map(|node| node.name.clone()).collect()
     }
 
     /// How many nodes there are.

@@ -228,6 +228,8 @@ struct Saved<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     nodes: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    control_planes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     zones: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     plugins: &'a [PathBuf],
@@ -262,7 +264,7 @@ fn is_default(mode: &UplinkMode) -> bool {
 
 pub(super) fn render(settings: &Settings) -> String {
     let Settings { name, cidr, port, plugins, plugin_path, addons, addon_files, slots, components, .. } = settings;
-    let Settings { uplink, registry_port, mirrors, nodes, zones, .. } = settings;
+    let Settings { uplink, registry_port, mirrors, nodes, control_planes, zones, .. } = settings;
     let saved = Saved {
         name,
         cidr: *cidr,
@@ -270,6 +272,7 @@ pub(super) fn render(settings: &Settings) -> String {
         uplink: *uplink,
         registry_port: *registry_port,
         nodes: *nodes,
+        control_planes: *control_planes,
         zones: *zones,
         plugins,
         plugin_path,

@@ -25,6 +25,7 @@ pub(super) enum Key {
     AddonFiles,
     Wait,
     Nodes,
+    ControlPlanes,
     Zones,
     /// What is asked for images before the registry that their names begin with.
     Mirrors(String),
@@ -36,7 +37,7 @@ pub(super) enum Key {
 
 impl Key {
     /// All but mirrors, slots and parameters.
-    pub const PLAIN: [Self; 16] = [
+    pub const PLAIN: [Self; 17] = [
         Self::Name,
         Self::Root,
         Self::Cidr,
@@ -52,6 +53,7 @@ impl Key {
         Self::AddonFiles,
         Self::Wait,
         Self::Nodes,
+        Self::ControlPlanes,
         Self::Zones,
     ];
 
@@ -80,7 +82,10 @@ impl Key {
 
     /// Whether the value is a number.
     pub fn is_number(&self) -> bool {
-        matches!(self, Self::Port | Self::RegistryPort | Self::BootTimeout | Self::Nodes | Self::Zones)
+        matches!(
+            self,
+            Self::Port | Self::RegistryPort | Self::BootTimeout | Self::Nodes | Self::ControlPlanes | Self::Zones
+        )
     }
 
     /// Whether the value is a path, which is taken as relative to where it was given.
@@ -111,6 +116,7 @@ impl fmt::Display for Key {
             Self::AddonFiles => f.write_str("addon-files"),
             Self::Wait => f.write_str("wait"),
             Self::Nodes => f.write_str("nodes"),
+            Self::ControlPlanes => f.write_str("control-planes"),
             Self::Zones => f.write_str("zones"),
             Self::Mirrors(prefix) => write!(f, "{MIRRORS}{prefix}"),
             Self::Slot(role) => write!(f, "slots.{role}"),

@@ -77,6 +77,8 @@ pub struct Settings {
     pub wait: WaitFor,
     /// How many nodes the cluster has. `None`: as many as it has, one at first.
     pub nodes: Option<u32>,
+    /// How many members its control plane has. `None`: as many as it was made with, one at first.
+    pub control_planes: Option<u32>,
     /// How many zones its nodes are in, in turn. `None`: none.
     pub zones: Option<u32>,
 }
@@ -147,6 +149,7 @@ impl Settings {
             (Key::AddonFiles, value::show_paths(&self.addon_files)),
             (Key::Wait, self.wait.to_string()),
             (Key::Nodes, self.nodes.map_or_else(|| "1".into(), |nodes| nodes.to_string())),
+            (Key::ControlPlanes, self.control_planes.map_or_else(|| "1".into(), |members| members.to_string())),
             (Key::Zones, self.zones.map_or_else(|| "none".into(), |zones| zones.to_string())),
         ];
         entries.extend(self.mirrors.iter().map(|(prefix, urls)| (Key::Mirrors(prefix.clone()), urls.join(","))));

@@ -56,6 +56,8 @@ pub struct Partial {
     pub wait: Option<WaitFor>,
     /// How many nodes there are.
     pub nodes: Option<u32>,
+    /// How many members the control plane has.
+    pub control_planes: Option<u32>,
     /// How many zones the nodes are in.
     pub zones: Option<u32>,
     /// The configuration file to read.
@@ -153,6 +155,7 @@ impl Partial {
             Key::AddonFiles => self.addon_files = Some(value::parse_paths(text)),
             Key::Wait => self.wait = Some(text.parse()?),
             Key::Nodes => self.nodes = Some(value::parse_count(text)?),
+            Key::ControlPlanes => self.control_planes = Some(value::parse_members(text)?),
             Key::Zones => self.zones = Some(value::parse_count(text)?),
             Key::Slot(role) => {
                 self.slots.insert(value::parse_place(&role)?, value::parse_word(text)?);

@@ -102,6 +102,7 @@ pub fn resolve_with(
             .unwrap_or_default(),
         wait: settled.pick(Key::Wait, |given| given.wait, WaitFor::to_string).unwrap_or_default(),
         nodes: settled.pick(Key::Nodes, |given| given.nodes, u32::to_string),
+        control_planes: settled.pick(Key::ControlPlanes, |given| given.control_planes, u32::to_string),
         zones: settled.pick(Key::Zones, |given| given.zones, u32::to_string),
         name,
         root,

@@ -151,6 +151,17 @@ pub(super) fn parse_count(text: &str) -> Result<u32, String> {
     count.ok_or_else(|| format!("`{text}` is not a number from 1 upwards"))
 }
 
+/// Reads how many members a control plane has.
+pub(super) fn parse_members(text: &str) -> Result<u32, String> {
+    let count = parse_count(text)?;
+    if count.is_multiple_of(2) || count > 7 {
+        return Err(format!(
+            "`{text}` control planes: give 1, 3, 5 or 7, of which a majority has to live; one more of an even number bears no more losses"
+        ));
+    }
+    Ok(count)
+}
+
 /// An absolute path, of one that is relative to a directory; `~/` is the home directory. Components and `kubernix.toml` hold
 /// paths as text, so it has to be UTF-8.
 pub(super) fn absolute(path: &Path, directory: &Path, home: Option<&Path>) -> Result<PathBuf, String> {

@@ -1,0 +1,154 @@
+//! One address in front of several servers: connections go to those that answer, and end with a server that doesn't any more, so
+//! that clients come again and are sent elsewhere.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// Between two looks whether a server answers.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long a server may take to accept a connection: all are on this machine.
+const ANSWER: Duration = Duration::from_millis(400);
+
+/// One server, and whether it answers.
+struct Server {
+    address: SocketAddr,
+    answers: watch::Sender<bool>,
+}
+
+/// Several servers of the same thing. One alone is never looked at: there is no other to go to.
+#[derive(Clone)]
+pub struct Balancer {
+    servers: Arc<[Server]>,
+    next: Arc<AtomicUsize>,
+}
+
+impl Balancer {
+    /// In front of these. They needn't answer yet.
+    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let server = |address| Server { address, answers: watch::Sender::new(true) };
+        Self { servers: addresses.into_iter().map(server).collect(), next: Arc::default() }
+    }
+
+    /// Looks after the servers, for as long as the task lives.
+    pub async fn watch(self) {
+        if self.servers.len() < 2 {
+            return;
+        }
+        loop {
+            let looks = self.servers.iter().map(|server| async {
+                let answers = matches!(timeout(ANSWER, TcpStream::connect(server.address)).await, Ok(Ok(_)));
+                server.answers.send_if_modified(|before| std::mem::replace(before, answers) != answers);
+            });
+            futures_util::future::join_all(looks).await;
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Forwards every connection on a listener, for as long as the task lives.
+    pub async fn run(self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((client, _)) => {
+                    tokio::spawn(self.clone().forward(client));
+                }
+                Err(error) => {
+                    // Out of file descriptors, or the peer went away: wait instead of spinning.
+                    log::warn!("a connection can't be accepted: {error}");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn forward(self, mut client: TcpStream) {
+        let (mut server, index) = match self.connect().await {
+            Ok(connected) => connected,
+            Err(error) => return log::debug!("no server answers a forwarded connection: {error}"),
+        };
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let mut answers = self.servers[index].answers.subscribe();
+        tokio::select! {
+            done = copy_bidirectional(&mut client, &mut server) => if let Err(error) = done {
+                log::debug!("a forwarded connection to {} broke: {error}", self.servers[index].address);
+            },
+            // The sender is our own.
+            _ = answers.wait_for(|answers| !answers) => {}
+        }
+    }
+
+    /// The next in turn that answers, those that answered last before the others.
+    async fn connect(&self) -> io::Result<(TcpStream, usize)> {
+        let (first, count) = (self.next.fetch_add(1, Ordering::Relaxed), self.servers.len());
+        let mut order: Vec<usize> = (0..count).map(|step| (first + step) % count).collect();
+        order.sort_by_key(|index| !*self.servers[*index].answers.borrow());
+        let mut last = io::Error::from(io::ErrorKind::NotConnected);
+        for index in order {
+            match timeout(ANSWER, TcpStream::connect(self.servers[index].address)).await {
+                Ok(Ok(stream)) => return Ok((stream, index)),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Says its name to everybody who connects, and keeps the connection.
+    async fn server(name: &'static str) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let mut held = Vec::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                // Who only looked is gone already.
+                let _ = stream.write_all(name.as_bytes()).await;
+                held.push(stream);
+            }
+        });
+        (address, task)
+    }
+
+    async fn ask(front: SocketAddr) -> (String, TcpStream) {
+        let mut stream = TcpStream::connect(front).await.unwrap();
+        let mut name = [0; 1];
+        stream.read_exact(&mut name).await.unwrap();
+        (String::from_utf8_lossy(&name).into_owned(), stream)
+    }
+
+    #[tokio::test]
+    async fn connections_go_round_and_away_from_one_that_ended() {
+        let ((a, a_task), (b, _b_task)) = (server("a").await, server("b").await);
+        let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = front.local_addr().unwrap();
+        let balancer = Balancer::new([a, b]);
+        tokio::spawn(balancer.clone().watch());
+        tokio::spawn(balancer.run(front));
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            streams.push(ask(address).await);
+        }
+        streams.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!([&*streams[0].0, &*streams[1].0], ["a", "b"]);
+        a_task.abort();
+        // Its connection ends, whoever noticed first; the other's goes on.
+        assert_eq!(streams[0].1.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        for _ in 0..3 {
+            assert_eq!(ask(address).await.0, "b");
+        }
+        let waits = tokio::time::timeout(Duration::from_millis(50), streams[1].1.read(&mut [0; 1])).await;
+        assert!(waits.is_err(), "it ended as well");
+    }
+}
