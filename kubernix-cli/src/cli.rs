@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use kubernix_host::network::UplinkMode;
 use kubernix_host::network::plan::parse_cidr;
-use kubernix_host::spec::{WaitFor, parse_name, parse_node};
+use kubernix_host::spec::{WaitFor, parse_members, parse_name, parse_node};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -95,7 +95,7 @@ pub struct BootArgs {
     pub nodes: Option<u32>,
 
     /// How many members the control plane has, each on a node of its own: 1, 3, 5 or 7 [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = parse_members)]
     pub control_planes: Option<u32>,
 
     /// How many zones the nodes are in, in turn, by label [default: none]

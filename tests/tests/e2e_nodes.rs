@@ -17,7 +17,7 @@ const OTHER: &str = "node-2";
 
 fn main() {
     let of_runtimes = checks![nodes_work_together_come_and_go];
-    let of_any = checks![what_nodes_cannot_be_is_said];
+    let of_any = checks![any_member_of_the_control_plane_can_be_lost, what_nodes_cannot_be_is_said];
     let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
     run_in_order(trials.into_iter().flatten().collect()).exit();
 }
@@ -203,20 +203,7 @@ fn one_that_broke_is_there_again(cluster: &Cluster) {
         pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or_default()
     };
     assert_eq!(restarts(), 0);
-    // The only process on the node that became what holds it: its first.
-    let all = cluster.run(&["enter", "node-1", "--", "sh", "-c", "readlink /proc/self/ns/pid"]).ok().stdout;
-    let of_node =
-        |pid: &i32| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|ns| ns.to_string_lossy() == all.trim());
-    let is_first = |pid: &i32| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-        line.is_some_and(|numbers| numbers.split_whitespace().last() == Some("1"))
-    };
-    let entries = fs::read_dir("/proc").expect("processes").flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let first: Vec<i32> = pids.filter(|pid| of_node(pid) && is_first(pid)).collect();
-    assert_eq!(first.len(), 1, "{first:?}");
-    kill(Pid::from_raw(first[0]), Signal::SIGKILL).expect("a process to end");
+    kill_first_process(cluster, "node-1");
     until("node that is ready again", LIMIT, || {
         let state = state(cluster, "node-1");
         if state == "ready" && restarts() > 0 { Ok(()) } else { Err(format!("{state}, {} restarts", restarts())) }
@@ -224,6 +211,65 @@ fn one_that_broke_is_there_again(cluster: &Cluster) {
     cluster.ready_pod("on-node-1");
     let address = cluster.get(&["pod", "on-node-1"])["status"]["podIP"].as_str().expect("an address").to_owned();
     answers(cluster, "on-node-0", &address, "8080", "on-node-1");
+}
+
+/// Ends the process of a node that the kernel ends all others with.
+fn kill_first_process(cluster: &Cluster, node: &str) {
+    let namespace = cluster.run(&["enter", node, "--", "readlink", "/proc/self/ns/pid"]).ok().stdout;
+    let on_node = |pid: &i32| {
+        fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|ns| ns.to_string_lossy() == namespace.trim())
+    };
+    let is_first = |pid: &i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        line.is_some_and(|numbers| numbers.split_whitespace().last() == Some("1"))
+    };
+    let entries = fs::read_dir("/proc").expect("processes").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let first: Vec<i32> = pids.filter(|pid| on_node(pid) && is_first(pid)).collect();
+    assert_eq!(first.len(), 1, "{first:?}");
+    kill(Pid::from_raw(first[0]), Signal::SIGKILL).expect("a process to end");
+}
+
+fn any_member_of_the_control_plane_can_be_lost(_: Parts) {
+    let cluster = Cluster::new("members");
+    let before = Snapshot::take(&cluster.name, cluster.base());
+    cluster.up(&["--control-planes", "3", "--nodes", "4", "--addons", "none"]).ok();
+    let lease = |name: &str| cluster.get(&["lease", name, "-n", "kube-system"])["spec"]["holderIdentity"].clone();
+    for name in ["kube-controller-manager", "kube-scheduler"] {
+        assert!(lease(name).as_str().is_some_and(|holder| !holder.is_empty()), "{name}");
+    }
+    let instances: Vec<Value> = cluster.json(&["status"])["components"].as_array().expect("instances").clone();
+    let count = |component: &str| instances.iter().filter(|one| one["component"] == component).count();
+    assert_eq!(["etcd", "apiserver", "scheduler", "kubelet"].map(count), [3, 3, 3, 4]);
+
+    for member in ["node-0", "node-1", "node-2"] {
+        kill_first_process(&cluster, member);
+        // Connections to it end a moment later; then all is as before, whoever is lost.
+        until(&format!("a write without {member}"), Duration::from_secs(20), || {
+            let name = format!("without-{member}");
+            let written = cluster.kubectl(&["create", "configmap", &name, "--request-timeout=5s"]);
+            if written.code == 0 || written.stderr.contains("already exists") { Ok(()) } else { Err(written.stderr) }
+        });
+        until(&format!("{member} again"), LIMIT, || {
+            let state = state(&cluster, member);
+            if state == "ready" { Ok(()) } else { Err(state) }
+        });
+    }
+    // One that stays away as well.
+    cluster.run(&["node", "stop", "node-0"]).ok();
+    cluster.kubectl(&["create", "configmap", "with-two"]).ok();
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    cluster.kubectl(&["get", "configmap", "with-two", "without-node-0", "without-node-2"]).ok();
+    cluster.run(&["node", "start", "node-0"]).ok();
+    cluster.run(&["node", "remove", "node-1"]).exits(2).says(&["belongs to the control plane"]);
+    cluster.run(&["node", "remove", "node-3"]).ok();
+    cluster.run(&["stop"]).ok();
+    cluster.up(&["--control-planes", "1"]).exits(2).says(&["was made with 3 control planes"]);
+    cluster.run(&["down"]).ok();
+    let left = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+    assert!(left.is_empty(), "{left:#?}");
 }
 
 fn they_are_the_same_after_a_stop(cluster: &Cluster) {
@@ -249,6 +295,9 @@ fn what_nodes_cannot_be_is_said(_: Parts) {
     let small = ["--cidr", "10.20.0.0/22", "--nodes", "3"];
     cluster.up(&small).exits(2).says(&["node 2 gets no pod CIDR", "a larger --cidr holds more"]);
     cluster.up(&["--nodes", "0"]).exits(2);
+    cluster.up(&["--control-planes", "2"]).exits(2).says(&["give 1, 3, 5 or 7"]);
+    cluster.up(&["--control-planes", "3", "--nodes", "2"]).exits(2).says(&["give --nodes 3 or more"]);
+    cluster.up(&["--control-planes", "3", "--datastore", "kine"]).exits(2).says(&["one member alone can write"]);
     cluster.up(&["--set", "Node_1/cri=containerd"]).exits(2).says(&["`Node_1` can't name a node"]);
     cluster.up(&["--set", "node-1/datastore=kine"]).exits(2).says(&["datastore"]);
     cluster.run(&["node", "add"]).exits(5).says(&["there is no cluster"]);

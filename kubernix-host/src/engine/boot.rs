@@ -193,10 +193,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// The first instance that fills a role.
+    /// The first instance that fills a role and is to run.
     pub(super) fn provider(&self, role: &str) -> Option<Rc<Live>> {
         let role = Role::new(role);
-        self.instances().into_iter().find(|live| live.planned.plan.provides.iter().any(|e| e.role == role))
+        let fills = |live: &Rc<Live>| !live.is_off() && live.planned.plan.provides.iter().any(|e| e.role == role);
+        self.instances().into_iter().find(fills)
     }
 
     /// The URL of a role, wherever it is filled.

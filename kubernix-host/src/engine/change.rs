@@ -12,6 +12,7 @@ use crate::plugins::Components;
 use crate::process::end_all_patience;
 use crate::root::Root;
 use crate::sandbox::{Boot, BootFile};
+use kubernix_core::{Role, Wait};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,6 +23,11 @@ struct Difference {
     stays: Vec<Rc<Live>>,
     goes: Vec<Rc<Live>>,
     comes: Vec<Rc<Live>>,
+}
+
+/// What an instance waits for, whichever of several it is that provides it.
+fn needed(instance: &graph::Instance) -> impl Iterator<Item = (&Role, Wait)> {
+    instance.needs.iter().map(|need| (&need.at.role, need.wait))
 }
 
 impl Cluster {
@@ -49,7 +55,8 @@ impl Cluster {
         for new in planned {
             let same = |live: &Rc<Live>| {
                 let old = &live.planned;
-                (&old.instance, &old.component, &old.needs) == (&new.instance, &new.component, &new.needs)
+                (&old.instance, &old.component) == (&new.instance, &new.component)
+                    && needed(old).eq(needed(&new))
                     && old.plan == new.plan
                     && live.is_off() == new.node.as_deref().is_some_and(|node| environment.is_off(node))
                     && forced != Some(&new.component)

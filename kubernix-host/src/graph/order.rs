@@ -78,7 +78,12 @@ fn needs(components: &Components, draft: &Draft, all: &[Draft]) -> Result<Vec<Ne
             let at = RoleAt { role: role.clone(), node: node.clone() };
             all.iter().any(|other| other.provides.contains(&at)).then_some(at)
         };
-        let anywhere = || all.iter().flat_map(|other| &other.provides).find(|at| at.role == *role).cloned();
+        let there = |other: &&Draft| !other.node.as_ref().is_some_and(|node| node.stopped);
+        let first = |mut drafts: Box<dyn Iterator<Item = &Draft> + '_>| {
+            drafts.find_map(|other| other.provides.iter().find(|at| at.role == *role).cloned())
+        };
+        // One that isn't to run can't be waited for, but is better than none.
+        let anywhere = || first(Box::new(all.iter().filter(there))).or_else(|| first(Box::new(all.iter())));
         let Some(at) = provided(&same_node).or_else(|| provided(&None)).or_else(anywhere) else {
             let fitting = components.iter().filter(|component| component.provides(role.as_str()));
             let candidates = fitting.map(|component| component.name().to_owned()).collect();

@@ -20,7 +20,7 @@ pub(crate) use file::position;
 pub use key::Origin;
 pub use partial::Partial;
 pub use resolve::{Place, locate, resolve, resolve_with};
-pub use value::{WaitFor, node_of, of_node, parse_name, parse_node};
+pub use value::{WaitFor, node_of, of_node, parse_members, parse_name, parse_node};
 
 use crate::network::UplinkMode;
 use ipnet::Ipv4Net;

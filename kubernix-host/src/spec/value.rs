@@ -152,7 +152,10 @@ pub(super) fn parse_count(text: &str) -> Result<u32, String> {
 }
 
 /// Reads how many members a control plane has.
-pub(super) fn parse_members(text: &str) -> Result<u32, String> {
+///
+/// # Errors
+/// It is none of 1, 3, 5 and 7.
+pub fn parse_members(text: &str) -> Result<u32, String> {
     let count = parse_count(text)?;
     if count.is_multiple_of(2) || count > 7 {
         return Err(format!(
