@@ -5,8 +5,9 @@ use crate::exit::Exit;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
-use kubernix_host::network::UplinkMode;
 use kubernix_host::network::plan::parse_cidr;
+use kubernix_host::network::publish::Which;
+use kubernix_host::network::{Published, UplinkMode};
 use kubernix_host::spec::{WaitFor, parse_members, parse_name, parse_node};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -102,6 +103,9 @@ pub struct BootArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub zones: Option<u32>,
 
+    /// A port of the host that leads to one of the nodes: 8080:30080, 0.0.0.0:8080:30080, [::1]:53:30053/udp; can be repeated
+    #[arg(long, value_name = "HOST:NODEPORT")]
+    pub publish: Vec<Published>,
     /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE, crio.binary=PATH), with NODE/ before it on that node alone; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -123,6 +127,9 @@ pub struct BootArgs {
     /// Returns when nodes are Ready and pods can be made, or when all is ready, addons as well [default: all]
     #[arg(long, value_name = "node|all")]
     pub wait: Option<WaitFor>,
+    /// Merges the cluster's context into your own kubeconfig, and makes it the current one
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub merge_kubeconfig: Option<bool>,
     /// A plugin, or a directory of plugins, that is looked at before all others; can be repeated
     #[arg(long = "plugin", value_name = "FILE|DIR")]
     pub plugins: Vec<PathBuf>,
@@ -156,7 +163,11 @@ pub enum Command {
     /// Stops a cluster and keeps its data; `up` continues it
     Stop,
     /// Destroys a cluster and its data
-    Down,
+    Down {
+        /// All clusters of this place, going on past those that can't be destroyed
+        #[arg(long)]
+        all: bool,
+    },
     /// Lists the clusters
     List,
     /// Prints what `up` would do, without doing it
@@ -172,6 +183,12 @@ pub enum Command {
     /// The nodes of a cluster, changed while it runs
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Ports of the host that lead to ports of the nodes
+    #[command(subcommand)]
+    Port(PortCommand),
+    /// Your own kubeconfig, and the cluster's context in it
+    #[command(subcommand)]
+    Kubeconfig(KubeconfigCommand),
     /// Images for pods
     #[command(subcommand)]
     Image(ImageCommand),
@@ -306,6 +323,36 @@ pub enum NodeCommand {
         #[arg(value_parser = parse_node)]
         node: String,
     },
+}
+
+/// What to do about published ports.
+#[derive(Debug, Subcommand)]
+pub enum PortCommand {
+    /// Publishes ports of a running cluster, at once and at each later boot
+    Add {
+        /// 8080:30080, 0.0.0.0:8080:30080, [::1]:53:30053/udp
+        #[arg(required = true, value_name = "HOST:NODEPORT")]
+        ports: Vec<Published>,
+    },
+    /// Publishes ports no longer; connections through them end
+    Remove {
+        /// As they were added, or only their place on the host: 8080, 0.0.0.0:8080, [::1]:53/udp
+        #[arg(required = true, value_name = "HOST[:NODEPORT]")]
+        ports: Vec<Which>,
+    },
+    /// Lists the published ports
+    List,
+}
+
+/// What to do about the user's own kubeconfig.
+#[derive(Debug, Subcommand)]
+pub enum KubeconfigCommand {
+    /// Puts the cluster's context into your kubeconfig ($KUBECONFIG, else ~/.kube/config), and makes it the current one
+    Merge,
+    /// Takes it out again
+    Remove,
+    /// Prints the path of the cluster's own kubeconfig
+    Path,
 }
 
 /// What to do about images.
@@ -466,63 +513,4 @@ fn after_help() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(std::iter::once(&"kubernix").chain(args))
-    }
-
-    #[test]
-    fn the_definitions_hold_together() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn kubectl_gets_its_flags_and_kubernix_its_own() {
-        for args in [
-            &["kubectl", "--name", "a", "--", "get", "--name", "b", "-h"][..],
-            &["--name=a", "kubectl", "get", "--name", "b", "-h"],
-        ] {
-            let cli = parse(args).unwrap();
-            assert_eq!(cli.global.name.as_deref(), Some("a"), "{args:?}");
-            let Some(Command::Kubectl(kubectl)) = cli.command else { panic!("{args:?}") };
-            assert_eq!(kubectl.args, ["get", "--name", "b", "-h"], "{args:?}");
-        }
-    }
-
-    #[test]
-    fn enter_takes_a_node_a_command_or_both() {
-        let enter = |args: &[&str]| match parse(args).unwrap().command {
-            Some(Command::Enter(enter)) => (enter.node, enter.command),
-            _ => panic!("{args:?}"),
-        };
-        assert_eq!(enter(&["enter", "node-0"]), (Some("node-0".into()), vec![]));
-        assert_eq!(enter(&["enter", "--", "ls", "-l"]), (None, vec!["ls".into(), "-l".into()]));
-        assert_eq!(enter(&["enter", "node-0", "--", "ls"]), (Some("node-0".into()), vec!["ls".into()]));
-    }
-
-    #[test]
-    fn bad_values_are_refused_with_what_is_wrong() {
-        for (args, part) in [
-            (&["up", "--cidr", "10.0.0.0"][..], "10.0.0.0"),
-            (&["up", "--port", "0"], "0"),
-            (&["up", "--port", "70000"], "70000"),
-            (&["status", "--name", "Not_A_Label"], "Not_A_Label"),
-            (&["up", "--boot-timeout", "0"], "0"),
-            (&["status", "-v", "--quiet"], "--quiet"),
-        ] {
-            let error = parse(args).unwrap_err();
-            assert!(error.use_stderr() && error.to_string().contains(part), "{args:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_long_help_lists_every_exit_code() {
-        let help = Cli::command().render_long_help().to_string();
-        for exit in Exit::ALL {
-            assert!(help.contains(exit.meaning()), "{help}");
-        }
-    }
-}
+mod tests;

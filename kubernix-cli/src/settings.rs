@@ -19,6 +19,7 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
         port: args.port,
         uplink: args.uplink,
         registry_port: args.registry_port,
+        publish: (!args.publish.is_empty()).then(|| args.publish.clone()),
         cache_dir: args.cache_dir.clone(),
         install: args.no_install.then_some(false),
         plugins: (!args.plugins.is_empty()).then(|| args.plugins.clone()),
@@ -27,6 +28,7 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
         nodes: args.nodes,
         control_planes: args.control_planes,
         zones: args.zones,
+        merge_kubeconfig: args.merge_kubeconfig,
         boot_timeout_s: args.boot_timeout,
         ..global(flags)
     };

@@ -1,4 +1,4 @@
-//! `status`, `list`, `stop`, `down`: clusters as a whole.
+//! `status`, `list`, `stop`: clusters as a whole.
 
 use super::App;
 use crate::output::{self, Table, size, span};
@@ -35,18 +35,6 @@ impl App {
         let up = self.call("up", &place);
         output::show(self.output(), &json!({ "name": place.name, "state": "stopped", "seconds": seconds }), |_| {
             format!("cluster `{}` is stopped after {seconds:.2} s; `{up}` continues it", place.name)
-        })
-    }
-
-    pub(super) fn down(&self) -> Result<()> {
-        let (place, cluster) = self.cluster()?;
-        let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
-        let gone = cluster.down(&*progress);
-        progress.finish();
-        gone?;
-        let seconds = begun.elapsed().as_secs_f64();
-        output::show(self.output(), &json!({ "name": place.name, "state": "destroyed", "seconds": seconds }), |_| {
-            format!("cluster `{}` is destroyed after {seconds:.2} s", place.name)
         })
     }
 }

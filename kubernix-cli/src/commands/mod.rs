@@ -7,18 +7,21 @@ mod boot;
 mod cluster;
 mod component;
 mod config;
+mod down;
 mod image;
+mod kubeconfig;
 mod logs;
 mod node;
 mod plugin;
 mod plugin_check;
 mod plugin_new;
+mod port;
 mod timeline;
 mod toolchain;
 
 use crate::cli::{
-    AddonCommand, BootArgs, Cli, Command, ComponentCommand, ConfigCommand, Global, ImageCommand, Output, PluginCommand,
-    ToolchainCommand,
+    AddonCommand, BootArgs, Cli, Command, ComponentCommand, ConfigCommand, Global, ImageCommand, KubeconfigCommand,
+    Output, PluginCommand, PortCommand, ToolchainCommand,
 };
 use crate::exit::{Exit, Refusal};
 use crate::{registry, settings};
@@ -57,7 +60,8 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Enter(args)) => return app.enter(&args),
         Some(Command::Logs(args)) => app.logs(&args)?,
         Some(Command::Stop) => app.stop()?,
-        Some(Command::Down) => app.down()?,
+        Some(Command::Down { all: false }) => app.down()?,
+        Some(Command::Down { all: true }) => app.down_all()?,
         Some(Command::List) => app.list()?,
         Some(Command::Plan(args)) => app.plan(&args)?,
         Some(Command::Timeline(args)) => app.timeline(&args)?,
@@ -65,6 +69,12 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Addon(AddonCommand::Add(args))) => app.addon_add(&args)?,
         Some(Command::Addon(AddonCommand::Remove(args))) => app.addon_remove(&args)?,
         Some(Command::Node(command)) => app.node(&command)?,
+        Some(Command::Port(PortCommand::Add { ports })) => app.port_add(&ports)?,
+        Some(Command::Port(PortCommand::Remove { ports })) => app.port_remove(&ports)?,
+        Some(Command::Port(PortCommand::List)) => app.port_list()?,
+        Some(Command::Kubeconfig(KubeconfigCommand::Merge)) => app.kubeconfig_merge()?,
+        Some(Command::Kubeconfig(KubeconfigCommand::Remove)) => app.kubeconfig_remove()?,
+        Some(Command::Kubeconfig(KubeconfigCommand::Path)) => app.kubeconfig_path()?,
         Some(Command::Image(ImageCommand::Load { files })) => app.image_load(&files)?,
         Some(Command::Image(ImageCommand::BuildFrom { program, image, command })) => {
             app.image_build_from(&program, &image, &command)?;
@@ -159,6 +169,18 @@ mod tests {
         let cli = Cli::try_parse_from(["kubernix", "--cidr", "10.1.0.0/16", "up"]).unwrap();
         let error = run(cli, "kubernix".into()).unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage);
+    }
+
+    #[test]
+    fn all_clusters_have_no_name() {
+        let base = tempfile::tempdir().unwrap();
+        let root = base.path().to_str().unwrap();
+        let down = |args: &[&str]| {
+            let args = [&["kubernix", "down", "--all", "--root", root][..], args].concat();
+            run(Cli::try_parse_from(args).unwrap(), "kubernix".into())
+        };
+        assert_eq!(Exit::of(&down(&["--name", "a"]).unwrap_err()), Exit::Usage);
+        assert!(down(&[]).is_ok(), "there is none, and that is fine");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
 use crate::root::Allotment;
 use crate::sandbox::BootFile;
-use crate::spec::Resolved;
+use crate::spec::{self, Resolved, Settings};
 use std::time::Duration;
 
 /// How long the cluster may take to accept a change.
@@ -55,7 +55,7 @@ impl Host {
         for message in reissued {
             sink.emit(Event::Note { message });
         }
-        let held = up::Held { api_port: running.api_port, outside: running.outside };
+        let held = up::Held { api_port: running.api_port, publish: running.publish, outside: running.outside };
         let (next, instances) = self.prepare_boot(settings, root, environment, held, sink)?;
         prepare::write_kubeconfigs(root, &next.environment, &instances, next.api_port)?;
         BootFile::write_change(root, &next)?;
@@ -65,7 +65,9 @@ impl Host {
         for record in client.order(&order, limit)? {
             match &record.event {
                 Event::Changed => {
-                    root.save_spec(settings)?;
+                    // Ports come and go by `port` alone while the cluster runs, also while it changes.
+                    let publish = spec::saved(root)?.publish;
+                    root.save_spec(&Settings { publish, ..settings.clone() })?;
                     allotment.write(root)?;
                     root.save_environment(&up::shell(root, &next.environment))?;
                     sink.emit(record.event);

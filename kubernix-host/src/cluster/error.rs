@@ -1,7 +1,8 @@
 //! Everything that a command on clusters can fail with, and the exit code that each has.
 
-use super::Call;
+use super::{Call, Unpublishable};
 use crate::control::ControlError;
+use crate::network::publish::{Place, Which};
 use crate::{graph, images, network, pki, root, spec, toolchain};
 use std::io;
 use std::path::PathBuf;
@@ -146,6 +147,27 @@ pub enum HostError {
         /// Why.
         source: io::Error,
     },
+    /// A port that was to be published can't be.
+    #[error(transparent)]
+    Publish(#[from] Unpublishable),
+    /// A place on the host leads to another port already.
+    #[error("{place} leads to port {port} already: take that away first (`port remove`), or choose another")]
+    PublishedOtherwise {
+        /// The place.
+        place: Place,
+        /// Where it leads.
+        port: u16,
+    },
+    /// What was to be published no longer isn't.
+    #[error("cluster `{cluster}` doesn't publish {which}: {}", all_ports(.there))]
+    NotPublished {
+        /// The cluster.
+        cluster: String,
+        /// What was named.
+        which: Which,
+        /// What there is.
+        there: Vec<String>,
+    },
     /// All ports are taken.
     #[error("no port of 127.0.0.1 from {first} to {last} is free: end a cluster, or choose one with --port")]
     NoPort {
@@ -216,6 +238,10 @@ fn after_change(call: &Call, restored: bool) -> String {
     format!("it doesn't run as it did before: look at `{}`", call.to("status"))
 }
 
+fn all_ports(ports: &[String]) -> String {
+    if ports.is_empty() { "it publishes nothing".into() } else { format!("it publishes {}", ports.join(", ")) }
+}
+
 fn list(messages: &[String]) -> String {
     messages.iter().map(|message| format!("\n  {message}")).collect()
 }
@@ -240,6 +266,7 @@ impl HostError {
             | Self::NoSuchTool { .. }
             | Self::NoSuchImage { .. }
             | Self::Image(_) => 2,
+            Self::PublishedOtherwise { .. } | Self::NotPublished { .. } => 2,
             Self::Toolchain(_) => 3,
             Self::Running(_) => 4,
             Self::NoSuchCluster { .. }
@@ -252,7 +279,7 @@ impl HostError {
             Self::NotRoot(_) => 8,
             Self::Interrupted => 130,
             Self::Root(_) | Self::Pki(_) | Self::Control(_) | Self::Import { .. } | Self::Preflight(_) => 1,
-            Self::Port { .. } | Self::NoPort { .. } | Self::Io { .. } => 1,
+            Self::Publish(_) | Self::Port { .. } | Self::NoPort { .. } | Self::Io { .. } => 1,
         }
     }
 }

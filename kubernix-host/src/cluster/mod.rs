@@ -12,6 +12,7 @@ mod interrupt;
 mod nodes;
 mod pids;
 mod port;
+mod ports;
 mod prepare;
 mod status;
 mod up;
@@ -21,6 +22,7 @@ pub use error::HostError;
 pub use handle::Cluster;
 pub use images::LoadedImage;
 pub use nodes::NodeEntry;
+pub use ports::Unpublishable;
 pub use status::{ComponentStatus, ListEntry, State, Status, list};
 pub use up::UpReport;
 

@@ -1,11 +1,12 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{Call, Host, HostError, port, prepare};
+use super::{Call, Host, HostError, port, ports, prepare};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
 use crate::network::plan::routed_by_host;
-use crate::network::{AddressPlan, Outside};
+use crate::network::publish::Socket;
+use crate::network::{AddressPlan, Outside, Published};
 use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
 use crate::root::{self, Allotment, Environment as Shell, Made, Root};
@@ -50,8 +51,18 @@ pub struct UpReport {
 pub(super) struct Held {
     /// The API server's port.
     pub api_port: u16,
+    /// Ports of the nodes.
+    pub publish: Vec<Published>,
     /// The ways to the world outside.
     pub outside: Outside,
+}
+
+/// What a boot begins with.
+struct Taken {
+    lock: lock::Lock,
+    /// Places on the host that are to be published.
+    places: Vec<Socket>,
+    tools: toolchain::Resolution,
 }
 
 impl Host {
@@ -82,13 +93,15 @@ impl Host {
             let message = "the kernel module br_netfilter is not loaded: a pod may fail to reach a Service whose pod is on its own node; `modprobe br_netfilter` helps, and makes the host's own bridges pass through netfilter too";
             sink.emit(Event::Warning { message: message.into() });
         }
+        // Held from here on, so that nobody else takes them, nor the API server what it looks for.
+        let places = ports::hold(&settings.publish)?;
         let tools = self.tools_of(settings, &allotment, &[], &*sink)?;
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
         let mut made = Made::default();
         let result = self
             .lock(&root, settings, &mut made)
-            .and_then(|lock| self.boot(resolved, &root, lock, tools, &interrupts, sink))
+            .and_then(|lock| self.boot(resolved, &root, Taken { lock, places, tools }, &interrupts, sink))
             .map(|(kubeconfig, api)| UpReport {
                 name: settings.name.clone(),
                 root: root.path().to_owned(),
@@ -156,12 +169,11 @@ impl Host {
         &self,
         resolved: &Resolved,
         root: &Root,
-        lock: lock::Lock,
-        tools: toolchain::Resolution,
+        taken: Taken,
         interrupts: &Interrupts,
         sink: Arc<dyn Sink>,
     ) -> Result<(PathBuf, String), HostError> {
-        let settings = &resolved.settings;
+        let (settings, Taken { lock, places, tools }) = (&resolved.settings, taken);
         root.create()?;
         // What the last life left says nothing of this one.
         Ending::forget(root);
@@ -200,7 +212,7 @@ impl Host {
         // Copies of an earlier life, which nobody has loaded any more.
         snapshot::clear(&root.run().join(snapshot::DIRECTORY))
             .map_err(HostError::io("old copies of plugins can't be removed"))?;
-        let held = Held { api_port, outside };
+        let held = Held { api_port, publish: settings.publish.clone(), outside };
         let (boot, instances) = self.prepare_boot(settings, root, environment, held, &both)?;
         prepare::write_kubeconfigs(root, &boot.environment, &instances, api_port)?;
         root.save_spec(settings)?;
@@ -215,6 +227,8 @@ impl Host {
             return Err(HostError::Interrupted);
         }
         let (near, channel) = BootChannel::pair().map_err(HostError::io("no line to the sandbox"))?;
+        // The cluster opens them itself.
+        drop(places);
         let start = KeeperStart { executable: &self.executable, root, lock, listeners, channel };
         let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
         interrupts.pass_to(near.try_clone().map_err(HostError::io("no line to the sandbox"))?, keeper);
@@ -244,6 +258,7 @@ impl Host {
             wait: settings.wait,
             plugins,
             api_port: held.api_port,
+            publish: held.publish,
             outside: held.outside,
             boot_timeout_s: settings.boot_timeout_s,
         };

@@ -3,7 +3,10 @@
 use crate::api::Summary;
 use crate::cri::Image;
 use crate::engine::Report;
+use crate::network::Published;
+use crate::network::publish::Protocol;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +32,18 @@ pub enum Request {
         /// One of its names.
         name: String,
     },
+    /// The published ports.
+    Ports,
+    /// Publishes ports beside those that are, and saves them with the cluster: all or none.
+    Publish {
+        /// New ones.
+        ports: Vec<Published>,
+    },
+    /// Publishes ports no longer, and forgets them; connections through them end.
+    Unpublish {
+        /// Those.
+        ports: Vec<Published>,
+    },
     /// Goes over to what `run/change.json` says. Events follow until `Changed` or `ChangeFailed`.
     Change {
         /// A component whose instances are started anew even if their plans stay the same.
@@ -41,6 +56,19 @@ pub enum Request {
     Stop,
     /// Ends everything at once.
     Kill,
+}
+
+/// A port that is published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenPort {
+    /// Where the host answers.
+    pub host: SocketAddr,
+    /// Where that leads, inside.
+    pub target: SocketAddr,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// As it was written.
+    pub spec: Published,
 }
 
 /// Images of one node.
@@ -80,6 +108,11 @@ pub enum Reply {
     Removed {
         /// By name.
         nodes: Vec<String>,
+    },
+    /// To `Ports`, `Publish` and `Unpublish`: those that are published now.
+    Ports {
+        /// By place on the host.
+        ports: Vec<OpenPort>,
     },
     /// It didn't work.
     Failed {

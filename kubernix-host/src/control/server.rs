@@ -1,9 +1,10 @@
 //! The init's end of the control socket.
 
-use super::{NodeImages, Reply, Request, short_path};
+use super::{NodeImages, OpenPort, Reply, Request, short_path};
 use crate::api::Summary;
 use crate::cri::Image;
 use crate::engine::Report;
+use crate::network::Published;
 use crate::root::Root;
 use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -48,6 +49,12 @@ pub trait Answer {
     async fn import(&self, archive: &str, name: &str, id: &str) -> Result<Vec<String>, String>;
     /// Removes an image everywhere; the nodes that had it.
     async fn remove_image(&self, name: &str) -> Result<Vec<String>, String>;
+    /// What is published.
+    fn ports(&self) -> Vec<OpenPort>;
+    /// Publishes these as well, or none of them.
+    fn publish(&self, ports: &[Published]) -> Result<(), String>;
+    /// Publishes these no longer.
+    fn unpublish(&self, ports: &[Published]) -> Result<(), String>;
 }
 
 /// Answers a request.
@@ -62,6 +69,9 @@ pub async fn answer(request: Request, answers: &impl Answer) -> Reply {
             answers.import(&archive, &name, &id).await.map(|nodes| Reply::Imported { nodes })
         }
         Request::RemoveImage { name } => answers.remove_image(&name).await.map(|nodes| Reply::Removed { nodes }),
+        Request::Ports => Ok(Reply::Ports { ports: answers.ports() }),
+        Request::Publish { ports } => answers.publish(&ports).map(|()| Reply::Ports { ports: answers.ports() }),
+        Request::Unpublish { ports } => answers.unpublish(&ports).map(|()| Reply::Ports { ports: answers.ports() }),
         Request::Change { .. } | Request::Stop | Request::Kill => Err("no answer comes to an order".to_owned()),
     };
     reply.unwrap_or_else(|why| Reply::Failed { why })

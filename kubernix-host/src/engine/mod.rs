@@ -13,6 +13,7 @@ mod leave;
 mod nodes;
 mod objects;
 mod outward;
+mod ports;
 mod priority;
 mod run;
 mod shutdown;
@@ -30,6 +31,7 @@ use crate::sandbox::Boot;
 use board::Board;
 use instance::Live;
 use nodes::Nodes;
+use ports::Ports;
 use shutdown::HookCommand;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -52,6 +54,8 @@ struct Cluster {
     sink: Arc<dyn Sink>,
     /// Proxies that processes are told of that reach out: those of instances which fill `cri`.
     proxies: BTreeMap<String, String>,
+    /// What the host answers at for the nodes.
+    ports: Ports,
     /// When this boot began.
     booted_at: SystemTime,
     /// When the boot, or the last change, began: what was reported earlier doesn't count.

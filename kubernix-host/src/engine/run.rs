@@ -2,6 +2,7 @@
 
 use super::instance::Live;
 use super::nodes::Nodes;
+use super::ports::Ports;
 use super::shutdown::HookCommand;
 use super::{BootFailure, Cluster, InstanceState, Report, outward};
 use crate::chain::chain;
@@ -9,7 +10,7 @@ use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
 use crate::graph::{self, Environment, NodeSpec, Placement};
 use crate::network::balance::Balancer;
-use crate::network::{forward, netlink};
+use crate::network::{Published, forward, netlink};
 use crate::plugins::{Components, Registered, Snapshot, snapshot};
 use crate::process::{Here, Reaper, Spawner};
 use crate::sandbox::{Ending, Inside, Order};
@@ -135,6 +136,7 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
     watched.emit(Event::Ready { instance: SANDBOX.into() });
     forward_api(inside, &cluster).map_err(|error| text(&error))?;
     forward_registry(inside).map_err(|error| text(&error))?;
+    cluster.open_ports().map_err(failed)?;
     let hub = Hub::open(&inside.root, wishes.clone()).map_err(|error| text(&error))?;
     tokio::task::spawn_local(hub.serve());
 
@@ -264,6 +266,7 @@ fn assemble(
         hooks,
         sink,
         proxies,
+        ports: Ports::new(inside.root.clone(), inside.host.clone()),
         booted_at: now,
         since: Cell::new(now),
     };
@@ -394,5 +397,17 @@ impl control::Answer for Answers {
 
     async fn remove_image(&self, name: &str) -> Result<Vec<String>, String> {
         self.cluster.remove_image(name).await
+    }
+
+    fn ports(&self) -> Vec<control::OpenPort> {
+        self.cluster.published()
+    }
+
+    fn publish(&self, ports: &[Published]) -> Result<(), String> {
+        self.cluster.publish(ports)
+    }
+
+    fn unpublish(&self, ports: &[Published]) -> Result<(), String> {
+        self.cluster.unpublish(ports)
     }
 }

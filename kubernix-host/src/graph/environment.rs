@@ -5,7 +5,7 @@ use crate::pki::Identity;
 use kubernix_core::facts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Where the processes of a node run.
@@ -153,6 +153,13 @@ impl Environment {
             }
             _ => self.facts.get(name).cloned(),
         }
+    }
+
+    /// Where a port leads that the host publishes. Every node answers for a Service of the type `NodePort`, so the first one
+    /// that isn't stopped does for all; `None` where there is none.
+    pub fn published_at(&self, port: u16) -> Option<SocketAddr> {
+        let node = self.nodes.iter().find(|node| !node.stopped)?;
+        Some((self.addresses.node_ip(node.index), port).into())
     }
 
     /// An entry of a map whose names may be a node's own: `kubelet@node-0` before `kubelet`.

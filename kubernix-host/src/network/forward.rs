@@ -8,8 +8,9 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
-/// Forwards every connection on `listener` to `target`, for as long as the task lives.
+/// Forwards every connection on `listener` to `target`, for as long as the task lives; connections end with it.
 pub async fn run(listener: TcpListener, target: SocketAddr) {
     accept(listener, target, None).await;
 }
@@ -20,11 +21,15 @@ pub async fn run_from(listener: TcpListener, target: SocketAddr, host: HostNet) 
 }
 
 async fn accept(listener: TcpListener, target: SocketAddr, host: Option<HostNet>) {
+    // They end with the task.
+    let mut connections = JoinSet::new();
     loop {
-        match listener.accept().await {
-            Ok((client, _)) => {
-                tokio::spawn(forward(client, target, host.clone()));
-            }
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        match accepted {
+            Ok((client, _)) => drop(connections.spawn(forward(client, target, host.clone()))),
             Err(error) => {
                 // Out of file descriptors, or the peer went away: wait instead of spinning.
                 log::warn!("a connection for {target} can't be accepted: {error}");
@@ -75,5 +80,20 @@ mod tests {
         got.clear();
         client.read_to_string(&mut got).await.unwrap();
         assert_eq!(got, "pong");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn connections_end_with_the_task() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (target, address) = (server.local_addr().unwrap(), front.local_addr().unwrap());
+        let task = tokio::spawn(run(front, target));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (mut inner, _) = server.accept().await.unwrap();
+        inner.write_all(b"x").await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'x');
+        task.abort();
+        assert_eq!(client.read(&mut [0]).await.unwrap_or_default(), 0);
+        assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
     }
 }

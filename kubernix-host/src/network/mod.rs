@@ -1,7 +1,9 @@
 //! The cluster's network: its address plan, the links inside the sandbox and out of it, and connections forwarded either way.
 
 pub mod balance;
+mod datagrams;
 pub mod forward;
+pub mod holder;
 pub mod host_net;
 pub mod netlink;
 mod nft;
@@ -9,9 +11,11 @@ pub mod node;
 pub mod outside;
 pub mod plan;
 pub mod proxy;
+pub mod publish;
 pub mod resolver;
 pub mod uplink;
 
 pub use host_net::HostNet;
 pub use outside::{Outside, UplinkMode};
 pub use plan::{AddressError, AddressPlan};
+pub use publish::Published;

@@ -1,7 +1,7 @@
 //! What the command hands to the sandbox: all that the init needs to plan and run the cluster.
 
 use crate::graph::Environment;
-use crate::network::Outside;
+use crate::network::{Outside, Published};
 use crate::plugins::Snapshot;
 use crate::root::{Error as RootError, Root, write_atomic};
 use crate::spec::WaitFor;
@@ -22,6 +22,9 @@ pub struct Boot {
     pub plugins: Vec<Snapshot>,
     /// The API server's port on the host's 127.0.0.1.
     pub api_port: u16,
+    /// Ports of the nodes that the host answers at.
+    #[serde(default)]
+    pub publish: Vec<Published>,
     /// What the host has of the world outside.
     #[serde(default)]
     pub outside: Outside,

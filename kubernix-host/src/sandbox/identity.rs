@@ -1,5 +1,6 @@
 //! Which processes carry a sandbox, told apart from later ones that got the same number.
 
+use super::names;
 use crate::root::{Root, write_atomic};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -82,6 +83,16 @@ impl SandboxIds {
     }
 }
 
+/// The name of the cluster that a process carries, by what it was started with; `None` for any other process.
+pub fn cluster_carried_by(pid: i32) -> Option<String> {
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<&str> = command.split(|byte| *byte == 0).filter_map(|word| std::str::from_utf8(word).ok()).collect();
+    match words[..] {
+        [_, names::KEEPER | names::INIT, _, name, ..] => Some(name.to_owned()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +102,11 @@ mod tests {
         let own = ProcessId::of(Pid::this()).unwrap();
         assert!(own.is_alive());
         assert!(!ProcessId { started: own.started + 1, ..own }.is_alive());
+    }
+
+    #[test]
+    fn a_process_that_carries_no_cluster_is_none_of_ours() {
+        assert_eq!(cluster_carried_by(Pid::this().as_raw()), None);
+        assert_eq!(cluster_carried_by(-1), None);
     }
 }

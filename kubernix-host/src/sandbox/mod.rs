@@ -25,7 +25,7 @@ pub mod node;
 pub use boot::{Boot, BootFile};
 pub use channel::{BootChannel, ChannelEnd, Order};
 pub use ending::Ending;
-pub use identity::{ProcessId, SandboxIds};
+pub use identity::{ProcessId, SandboxIds, cluster_carried_by};
 pub use init::{Inside, enter_sandbox, private_directories};
 pub use keeper::{Keeper, KeeperStart, clean_up_after, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER, NODE};

@@ -2,7 +2,7 @@
 
 use super::error::nearest;
 use super::{Error, Key, Origin, Partial, Settings, of_node};
-use crate::network::UplinkMode;
+use crate::network::{Published, UplinkMode};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -77,11 +77,15 @@ impl Reader<'_> {
         let (wanted, text) = match (&key, value.get_ref()) {
             (key, DeValue::Integer(number)) if key.is_number() => ("", number.to_string()),
             (key, _) if key.is_number() => ("a number", String::new()),
-            (Key::Install, DeValue::Boolean(yes)) => ("", yes.to_string()),
-            (Key::Install, _) => ("true or false", String::new()),
+            (Key::Install | Key::MergeKubeconfig, DeValue::Boolean(yes)) => ("", yes.to_string()),
+            (Key::Install | Key::MergeKubeconfig, _) => ("true or false", String::new()),
             (Key::Plugins | Key::PluginPath | Key::AddonFiles, DeValue::Array(paths)) => match texts_of(paths) {
                 Some(paths) => ("", super::value::show_paths(&paths.iter().map(PathBuf::from).collect::<Vec<_>>())),
                 None => ("a list of paths in quotes", String::new()),
+            },
+            (Key::Publish, DeValue::Array(ports)) => match texts_of(ports) {
+                Some(ports) => ("", ports.join(",")),
+                None => ("a list of HOST:NODEPORT in quotes", String::new()),
             },
             (Key::Addons, DeValue::Array(names)) => match texts_of(names) {
                 Some(names) => ("", super::value::show_addons(&names)),
@@ -232,6 +236,10 @@ struct Saved<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     zones: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    publish: &'a [Published],
+    #[serde(skip_serializing_if = "is_false")]
+    merge_kubeconfig: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     plugins: &'a [PathBuf],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     plugin_path: &'a [PathBuf],
@@ -258,13 +266,19 @@ impl SavedRegistry<'_> {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it may skip so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn is_default(mode: &UplinkMode) -> bool {
     *mode == UplinkMode::default()
 }
 
 pub(super) fn render(settings: &Settings) -> String {
     let Settings { name, cidr, port, plugins, plugin_path, addons, addon_files, slots, components, .. } = settings;
-    let Settings { uplink, registry_port, mirrors, nodes, control_planes, zones, .. } = settings;
+    let Settings { uplink, registry_port, publish, merge_kubeconfig, mirrors, nodes, control_planes, zones, .. } =
+        settings;
     let saved = Saved {
         name,
         cidr: *cidr,
@@ -274,6 +288,8 @@ pub(super) fn render(settings: &Settings) -> String {
         nodes: *nodes,
         control_planes: *control_planes,
         zones: *zones,
+        publish,
+        merge_kubeconfig: *merge_kubeconfig,
         plugins,
         plugin_path,
         addons: addons.as_deref(),

@@ -16,6 +16,7 @@ pub(super) enum Key {
     Port,
     Uplink,
     RegistryPort,
+    Publish,
     CacheDir,
     Install,
     BootTimeout,
@@ -27,6 +28,7 @@ pub(super) enum Key {
     Nodes,
     ControlPlanes,
     Zones,
+    MergeKubeconfig,
     /// What is asked for images before the registry that their names begin with.
     Mirrors(String),
     /// The component that fills this role.
@@ -37,13 +39,14 @@ pub(super) enum Key {
 
 impl Key {
     /// All but mirrors, slots and parameters.
-    pub const PLAIN: [Self; 17] = [
+    pub const PLAIN: [Self; 19] = [
         Self::Name,
         Self::Root,
         Self::Cidr,
         Self::Port,
         Self::Uplink,
         Self::RegistryPort,
+        Self::Publish,
         Self::CacheDir,
         Self::Install,
         Self::BootTimeout,
@@ -55,6 +58,7 @@ impl Key {
         Self::Nodes,
         Self::ControlPlanes,
         Self::Zones,
+        Self::MergeKubeconfig,
     ];
 
     /// The plain setting of this name in `kubernix.toml`.
@@ -107,6 +111,7 @@ impl fmt::Display for Key {
             Self::Port => f.write_str("port"),
             Self::Uplink => f.write_str("uplink"),
             Self::RegistryPort => f.write_str("registry-port"),
+            Self::Publish => f.write_str("publish"),
             Self::CacheDir => f.write_str("cache-dir"),
             Self::Install => f.write_str("install"),
             Self::BootTimeout => f.write_str("boot-timeout"),
@@ -118,6 +123,7 @@ impl fmt::Display for Key {
             Self::Nodes => f.write_str("nodes"),
             Self::ControlPlanes => f.write_str("control-planes"),
             Self::Zones => f.write_str("zones"),
+            Self::MergeKubeconfig => f.write_str("merge-kubeconfig"),
             Self::Mirrors(prefix) => write!(f, "{MIRRORS}{prefix}"),
             Self::Slot(role) => write!(f, "slots.{role}"),
             Self::Parameter(component, name) => write!(f, "components.{component}.{name}"),

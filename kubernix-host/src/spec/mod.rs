@@ -19,10 +19,10 @@ pub use error::{Error, Unknown, nearest};
 pub(crate) use file::position;
 pub use key::Origin;
 pub use partial::Partial;
-pub use resolve::{Place, locate, resolve, resolve_with};
+pub use resolve::{Place, locate, resolve, resolve_with, saved};
 pub use value::{WaitFor, node_of, of_node, parse_members, parse_name, parse_node};
 
-use crate::network::UplinkMode;
+use crate::network::{Published, UplinkMode};
 use ipnet::Ipv4Net;
 use key::Key;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct Settings {
     pub uplink: UplinkMode,
     /// The local registry's port on 127.0.0.1. `None`: the first free one from 5000.
     pub registry_port: Option<u16>,
+    /// Ports of the nodes that the host answers at; each place on the host once.
+    pub publish: Vec<Published>,
     /// Registry -> URLs that are asked for its images first, in this order.
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Role -> component: the slots that someone filled. The others have their default.
@@ -81,6 +83,8 @@ pub struct Settings {
     pub control_planes: Option<u32>,
     /// How many zones its nodes are in, in turn. `None`: none.
     pub zones: Option<u32>,
+    /// Whether the admin's context is merged into the user's own kubeconfig at each boot.
+    pub merge_kubeconfig: bool,
 }
 
 /// Settings, and how they came about.
@@ -140,6 +144,7 @@ impl Settings {
             (Key::Port, port),
             (Key::Uplink, self.uplink.to_string()),
             (Key::RegistryPort, registry_port),
+            (Key::Publish, value::show_published(&self.publish)),
             (Key::CacheDir, path(&self.cache_dir)),
             (Key::Install, self.install.to_string()),
             (Key::BootTimeout, self.boot_timeout_s.to_string()),
@@ -151,6 +156,7 @@ impl Settings {
             (Key::Nodes, self.nodes.map_or_else(|| "1".into(), |nodes| nodes.to_string())),
             (Key::ControlPlanes, self.control_planes.map_or_else(|| "1".into(), |members| members.to_string())),
             (Key::Zones, self.zones.map_or_else(|| "none".into(), |zones| zones.to_string())),
+            (Key::MergeKubeconfig, self.merge_kubeconfig.to_string()),
         ];
         entries.extend(self.mirrors.iter().map(|(prefix, urls)| (Key::Mirrors(prefix.clone()), urls.join(","))));
         entries.extend(self.slots.iter().map(|(role, component)| (Key::Slot(role.clone()), component.clone())));

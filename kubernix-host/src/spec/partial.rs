@@ -3,8 +3,8 @@
 use super::error::{nearest_of, words};
 use super::value::{self, absolute, absolute_text};
 use super::{Error, Key, Origin, WaitFor, set};
-use crate::network::UplinkMode;
 use crate::network::plan::parse_cidr;
+use crate::network::{Published, UplinkMode};
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -32,6 +32,8 @@ pub struct Partial {
     pub uplink: Option<UplinkMode>,
     /// The local registry's port.
     pub registry_port: Option<u16>,
+    /// Ports of the nodes that the host answers at.
+    pub publish: Option<Vec<Published>>,
     /// Registry -> URLs that are asked first.
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Role -> component.
@@ -60,6 +62,8 @@ pub struct Partial {
     pub control_planes: Option<u32>,
     /// How many zones the nodes are in.
     pub zones: Option<u32>,
+    /// Whether the user's own kubeconfig gets the cluster's context.
+    pub merge_kubeconfig: Option<bool>,
     /// The configuration file to read.
     pub config: Option<PathBuf>,
     /// Where values came from, by key. Those of flags are made up from the key where they are missing.
@@ -143,6 +147,7 @@ impl Partial {
             Key::Port => self.port = Some(value::parse_port(text)?),
             Key::Uplink => self.uplink = Some(text.parse()?),
             Key::RegistryPort => self.registry_port = Some(value::parse_port(text)?),
+            Key::Publish => self.publish = Some(value::parse_published(text)?),
             Key::Mirrors(prefix) => {
                 self.mirrors.insert(value::parse_registry(&prefix)?, value::parse_mirrors(text)?);
             }
@@ -157,6 +162,7 @@ impl Partial {
             Key::Nodes => self.nodes = Some(value::parse_count(text)?),
             Key::ControlPlanes => self.control_planes = Some(value::parse_members(text)?),
             Key::Zones => self.zones = Some(value::parse_count(text)?),
+            Key::MergeKubeconfig => self.merge_kubeconfig = Some(value::parse_bool(text)?),
             Key::Slot(role) => {
                 self.slots.insert(value::parse_place(&role)?, value::parse_word(text)?);
             }

@@ -1,6 +1,6 @@
 //! From what each source says to one value for each setting.
 
-use super::value::show_paths;
+use super::value::{show_paths, show_published};
 use super::{
     DEFAULT_BOOT_TIMEOUT_S, DEFAULT_CIDR, DEFAULT_NAME, Defaults, Error, Key, Origin, Partial, Resolved, Settings,
     WaitFor,
@@ -8,7 +8,7 @@ use super::{
 use super::{file, value};
 use crate::call::Call;
 use crate::network::plan::parse_cidr;
-use crate::network::{AddressPlan, UplinkMode};
+use crate::network::{AddressPlan, Published, UplinkMode, publish};
 use crate::root::{self, Root, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,17 @@ pub fn locate(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) -> 
 /// A value doesn't fit, a file can't be read, a newer version made the cluster, or its CIDR would change.
 pub fn resolve(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) -> Result<Resolved, Error> {
     resolve_with(flags, env, file, cwd, &Defaults::of_process())
+}
+
+/// What a cluster was booted with last, and will be again if nobody says otherwise. What isn't saved has its default.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn saved(root: &Root) -> Result<Settings, Error> {
+    let place = Partial { name: Some(root.name()), root: Some(root.base().to_owned()), ..Partial::default() };
+    // The saved file in the place of one that somebody gives: neither the working directory's nor the user's counts.
+    let file = root.spec_file();
+    resolve(place, Partial::default(), Some(&file), root.path()).map(|resolved| resolved.settings)
 }
 
 /// As [`resolve`], with other defaults than the process's own.
@@ -81,6 +92,7 @@ pub fn resolve_with(
         port: settled.pick(Key::Port, |given| given.port, u16::to_string),
         uplink: settled.pick(Key::Uplink, |given| given.uplink, UplinkMode::to_string).unwrap_or_default(),
         registry_port: settled.pick(Key::RegistryPort, |given| given.registry_port, u16::to_string),
+        publish: settled.publish()?,
         mirrors: settled.mirrors(),
         slots: settled.slots(),
         components: settled.components(),
@@ -104,6 +116,9 @@ pub fn resolve_with(
         nodes: settled.pick(Key::Nodes, |given| given.nodes, u32::to_string),
         control_planes: settled.pick(Key::ControlPlanes, |given| given.control_planes, u32::to_string),
         zones: settled.pick(Key::Zones, |given| given.zones, u32::to_string),
+        merge_kubeconfig: settled
+            .pick(Key::MergeKubeconfig, |given| given.merge_kubeconfig, bool::to_string)
+            .unwrap_or_default(),
         name,
         root,
     };
@@ -224,6 +239,12 @@ impl Settled {
             self.layers.saved = Some(saved.based_at(root.path(), defaults.home.as_deref())?);
         }
         Ok(Some(state))
+    }
+
+    fn publish(&mut self) -> Result<Vec<Published>, Error> {
+        let published = self.pick(Key::Publish, |given| given.publish.clone(), |it| show_published(it));
+        let origin = || self.origins.get("publish").cloned().unwrap_or(Origin::Default);
+        publish::distinct(published.unwrap_or_default()).map_err(|reason| Error::value(origin(), reason))
     }
 
     fn mirrors(&mut self) -> BTreeMap<String, Vec<String>> {

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
+mod lists;
+
 /// A working directory, and the places of a user who has nothing yet.
 struct Bench {
     directory: TempDir,
@@ -110,6 +112,7 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
         ("port", "7001", "KUBERNIX_PORT"),
         ("uplink", "auto", "default"),
         ("registry-port", "first free from 5000", "default"),
+        ("publish", "", "default"),
         ("install", "false", "--no-install"),
         ("boot-timeout", "30", "kubernix.toml:2"),
         ("plugins", "", "default"),
@@ -117,6 +120,7 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
         ("addons", "default", "default"),
         ("addon-files", "", "default"),
         ("wait", "all", "default"),
+        ("merge-kubeconfig", "false", "default"),
         ("slots.cri", "containerd", saved),
         ("components.crio.log-level", "flag", "--set crio.log-level"),
         ("components.dns.zone", "file", "kubernix.toml:8"),
@@ -147,6 +151,8 @@ fn what_was_saved_is_read_back() {
         name: Some("two".into()),
         cidr: cidr("10.99.0.0/20"),
         port: Some(7000),
+        publish: Some(vec!["8080:30080".parse().unwrap(), "[::1]:53:30053/udp".parse().unwrap()]),
+        merge_kubeconfig: Some(true),
         addons: Some(Vec::new()),
         addon_files: Some(vec!["/a b/c".into()]),
         ..sets(&["cri=containerd", "crio.binary=/opt/my crio", "etcd.flags=a \"b\"\n=c"])
@@ -156,6 +162,8 @@ fn what_was_saved_is_read_back() {
     let again = bench.resolve(Partial { name: Some("two".into()), ..Partial::default() }, &[]).unwrap();
     assert_eq!(again.settings, first);
     assert!(again.said.is_empty());
+    let Settings { publish, merge_kubeconfig, .. } = saved(&Root::new(bench.path("state"), "two")).unwrap();
+    assert_eq!((publish, merge_kubeconfig), (first.publish.clone(), true));
     // Someone may have edited it.
     let file = bench.path("state/two/kubernix.toml");
     let edited = fs::read_to_string(&file).unwrap().replace("port = 7000", "root = \"/x\"\ncache-dir = \"mine\"");
@@ -286,7 +294,7 @@ fn unknown_keys_are_named_with_the_nearest_and_their_line() {
     assert!(toml_error("boot_timeout = 3").ends_with("unknown key `boot_timeout`, did you mean `boot-timeout`?"));
     assert!(toml_error("[component.crio]").ends_with(":1:2: unknown key `component`, did you mean `components`?"));
     let error = toml_error("colour = 3");
-    assert!(error.ends_with("`colour`, there is `addon-files`, `addons`, `boot-timeout`, `cache-dir`, `cidr`, `components`, `install`, `name`, `plugin-path`, `plugins`, `port`, `registry`, `registry-port`, `root`, `slots`, `uplink`, `wait`"), "{error}");
+    assert!(error.ends_with("`colour`, there is `addon-files`, `addons`, `boot-timeout`, `cache-dir`, `cidr`, `components`, `install`, `merge-kubeconfig`, `name`, `plugin-path`, `plugins`, `port`, `publish`, `registry`, `registry-port`, `root`, `slots`, `uplink`, `wait`"), "{error}");
 }
 
 #[test]
@@ -304,51 +312,6 @@ fn values_in_files_must_have_their_type_and_fit() {
     let fits = "[components.x]\na = 3\nb = 0.5\nc = true\nd = \"text\"";
     let parameters = &Partial::from_toml(Path::new("f"), fits).unwrap().components["x"];
     assert_eq!(parameters.values().collect::<Vec<_>>(), ["3", "0.5", "true", "text"]);
-}
-
-#[test]
-fn mirrors_are_listed_by_registry_and_kept_in_order() {
-    let text = "[registry.mirrors]\n\"docker.io\" = [\"https://a.example/hub/\", \"http://cache:5000\"]\nlocalhost = \"http://b\"";
-    let mirrors = Partial::from_toml(Path::new("f"), text).unwrap().mirrors;
-    assert_eq!(mirrors["docker.io"], ["https://a.example/hub", "http://cache:5000"]);
-    assert_eq!(mirrors["localhost"], ["http://b"]);
-    let bench = Bench::new();
-    bench.write("kubernix.toml", text);
-    let set = sets(&["registry.mirrors.docker.io=https://c.example,http://10.0.0.1:5000/x"]);
-    let resolved = bench.resolve(set, &[]).unwrap();
-    assert_eq!(resolved.settings.mirrors["docker.io"], ["https://c.example", "http://10.0.0.1:5000/x"]);
-    assert_eq!(resolved.origins["registry.mirrors.docker.io"].to_string(), "--set registry.mirrors.docker.io");
-    assert_eq!(resolved.settings.mirrors["localhost"], ["http://b"]);
-    let saved = Partial::from_toml(Path::new("f"), &resolved.settings.to_toml()).unwrap();
-    assert_eq!(saved.mirrors, resolved.settings.mirrors);
-    let env = Partial::from_env([("KUBERNIX_SET", r"registry.mirrors.quay.io=https://a\,https://b.example")]).unwrap();
-    assert_eq!(env.mirrors["quay.io"], ["https://a", "https://b.example"]);
-}
-
-#[test]
-fn what_is_no_mirror_and_no_registry_is_named() {
-    let refused = |form: &str| set::check(&format!("registry.mirrors.{form}")).unwrap_err();
-    assert!(refused("docker.io=mirror.example").contains("`mirror.example` is not a URL"));
-    assert!(refused("docker.io=ftp://mirror.example").contains("`ftp://mirror.example` has a scheme"));
-    assert!(refused("docker.io=https://me:secret@mirror.example").contains("more than host, port and path"));
-    assert!(refused("docker.io=https://").contains("doesn't name a host"));
-    assert!(refused("docker.io=https://a b\"").contains("`b\"` is not a URL"));
-    assert!(refused("docker.io=").contains("there is no mirror"));
-    for registry in ["docker", "docker.io/", "docker.io:port", "a b.example", ""] {
-        assert!(
-            refused(&format!("{registry}=https://a")).contains(&format!("`{registry}` is not a registry")),
-            "{registry}"
-        );
-    }
-    assert!(
-        toml_error("[registry.mirrors]\n\"docker.io\" = 3")
-            .contains(":2:15: `registry.mirrors.docker.io` must be a list")
-    );
-    assert!(
-        toml_error("[registry]\nmirror = 3")
-            .contains(":2:1: unknown key `mirror` of `registry`, did you mean `mirrors`?")
-    );
-    assert_eq!(env_error("KUBERNIX_UPLINK", "no"), "KUBERNIX_UPLINK: `no` is none of auto, always and none");
 }
 
 #[test]

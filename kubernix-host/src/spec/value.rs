@@ -1,6 +1,7 @@
 //! Single values as text, whoever gives them: the same rules and words for flags, variables and files.
 
 use super::{MAX_NAME, NONE};
+use crate::network::{Published, publish};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,17 @@ pub fn parse_name(text: &str) -> Result<String, String> {
 pub(super) fn parse_port(text: &str) -> Result<u16, String> {
     let port = text.parse().ok().filter(|port| *port > 0);
     port.ok_or_else(|| format!("`{text}` is not a port, give a number from 1 to 65535"))
+}
+
+/// Reads published ports, separated by commas or spaces.
+pub(super) fn parse_published(text: &str) -> Result<Vec<Published>, String> {
+    let ports = text.split([',', ' ', '\t']).filter(|port| !port.is_empty()).map(str::parse);
+    publish::distinct(ports.collect::<Result<_, _>>()?)
+}
+
+/// As [`parse_published`] reads them.
+pub(super) fn show_published(published: &[Published]) -> String {
+    published.iter().map(Published::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// Reads what images' names begin with: a registry's host, with its port and a path where there are.

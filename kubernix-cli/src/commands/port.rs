@@ -1,0 +1,72 @@
+//! `port add`, `remove` and `list`: what the host answers at for a cluster's nodes, changed while it runs.
+
+use super::App;
+use crate::output::{self, Table};
+use anyhow::Result;
+use kubernix_host::control::OpenPort;
+use kubernix_host::network::Published;
+use kubernix_host::network::publish::Which;
+use serde::Serialize;
+
+/// A published port, as it is shown.
+#[derive(Debug, Serialize)]
+struct Row {
+    host: String,
+    target: String,
+    protocol: String,
+    /// What `port add` and `port remove` take.
+    spec: String,
+}
+
+impl From<OpenPort> for Row {
+    fn from(port: OpenPort) -> Self {
+        Self {
+            host: port.host.to_string(),
+            target: port.target.to_string(),
+            protocol: port.protocol.to_string(),
+            spec: port.spec.to_string(),
+        }
+    }
+}
+
+impl App {
+    pub(super) fn port_add(&self, ports: &[Published]) -> Result<()> {
+        let (place, cluster) = self.running()?;
+        let new = cluster.publish(ports)?;
+        if new.is_empty() {
+            log::info!("cluster `{}` publishes that already", place.name);
+        }
+        self.show_ports(new, |row| format!("{} leads to {} ({})\n", row.host, row.target, row.protocol))
+    }
+
+    pub(super) fn port_remove(&self, ports: &[Which]) -> Result<()> {
+        let (_, cluster) = self.running()?;
+        let gone = cluster.unpublish(ports)?;
+        self.show_ports(gone, |row| format!("{} ({}) is no longer published\n", row.host, row.protocol))
+    }
+
+    pub(super) fn port_list(&self) -> Result<()> {
+        let (place, cluster) = self.cluster()?;
+        let ports = cluster.ports()?;
+        match (ports.is_empty(), cluster.is_running()) {
+            (true, _) => log::info!("cluster `{}` publishes no ports", place.name),
+            (false, false) => {
+                log::info!("cluster `{}` is stopped: `{}` brings these back", place.name, self.call("up", &place));
+            }
+            (false, true) => {}
+        }
+        let rows: Vec<Row> = ports.into_iter().map(Row::from).collect();
+        output::show(self.output(), &rows, |rows| if rows.is_empty() { String::new() } else { table(rows).to_string() })
+    }
+
+    fn show_ports(&self, ports: Vec<OpenPort>, told: fn(&Row) -> String) -> Result<()> {
+        let rows: Vec<Row> = ports.into_iter().map(Row::from).collect();
+        output::show(self.output(), &rows, |rows| rows.iter().map(told).collect::<String>())
+    }
+}
+
+fn table(rows: &[Row]) -> Table {
+    rows.iter().fold(Table::new(&["HOST", "TARGET", "PROTOCOL"]), |table, row| {
+        table.row([row.host.clone(), row.target.clone(), row.protocol.clone()])
+    })
+}

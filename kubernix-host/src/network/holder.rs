@@ -1,0 +1,129 @@
+//! Who has a port that somebody else wants: the process that a socket belongs to, as far as this user may see it.
+
+use super::publish::{Place, Protocol};
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// A process that has a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number.
+    pub pid: i32,
+    /// Its name: `/proc/PID/comm`.
+    pub command: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.command, self.pid)
+    }
+}
+
+/// The process that keeps others from a place, in the network namespace of the calling thread; the first of several. `None`
+/// where there is none, or it can't be seen: other users' can be by root alone.
+pub fn of(place: Place) -> Option<Holder> {
+    let tables = match place.protocol {
+        Protocol::Tcp => ["tcp", "tcp6"],
+        Protocol::Udp => ["udp", "udp6"],
+    };
+    let read = |table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default();
+    let sockets: Vec<String> = tables.iter().flat_map(|table| in_the_way(&read(table), place)).collect();
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let mut pids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    let pid = pids.into_iter().find(|pid| has_one(*pid, &sockets))?;
+    let command = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(Holder { pid, command: command.trim_end().to_owned() })
+}
+
+fn has_one(pid: i32, sockets: &[String]) -> bool {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|fd| fs::read_link(fd.path()).ok())
+        .any(|target| sockets.iter().any(|one| target.as_os_str() == &**one))
+}
+
+/// The sockets of a table (the text of `/proc/net/tcp` and the like) that keep others from a place, as links of descriptors
+/// name them.
+fn in_the_way(table: &str, place: Place) -> Vec<String> {
+    /// The state of a TCP socket that takes connections.
+    const LISTENS: &str = "0A";
+    let socket = |line: &str| {
+        // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode ...
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let local = address(fields.get(1)?)?;
+        let counts = place.protocol == Protocol::Udp || *fields.get(3)? == LISTENS;
+        (counts && overlap(local, place.address)).then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
+    };
+    table.lines().skip(1).filter_map(socket).collect()
+}
+
+/// `0100007F:1F90`: an address in groups of four bytes, each in memory's order, and a port.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let groups: Option<Vec<[u8; 4]>> = ip
+        .as_bytes()
+        .chunks(8)
+        .map(|group| u32::from_str_radix(std::str::from_utf8(group).ok()?, 16).ok().map(u32::to_ne_bytes))
+        .collect();
+    let groups = groups?;
+    let ip = match groups[..] {
+        [v4] => IpAddr::V4(Ipv4Addr::from(v4)),
+        [_, _, _, _] => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(groups.concat()).ok()?)).to_canonical(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// Whether only one of two sockets can be bound.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() == other.port() && (a == b || a.is_unspecified() || b.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Published;
+    use std::net::{TcpListener, UdpSocket};
+
+    fn place(text: &str) -> Place {
+        text.parse::<Published>().unwrap().place
+    }
+
+    #[test]
+    fn sockets_in_the_way_are_read_from_the_kernels_tables() {
+        let tcp = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+            \x20  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0\n\
+            \x20  1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12 1 0\n\
+            \x20  2: 0100007F:1F91 0100007F:0050 01 00000000:00000000 00:00000000 00000000     0        0 13 1 0\n\
+            nonsense\n";
+        let found = |text: &str| in_the_way(tcp, place(text)).join(" ");
+        if cfg!(target_endian = "big") {
+            return;
+        }
+        assert_eq!(found("8080:1"), "socket:[11]");
+        assert_eq!(found("0.0.0.0:8080:1"), "socket:[11]");
+        assert_eq!(found("[::]:8080:1"), "socket:[11]");
+        assert_eq!(found("127.0.0.2:8080:1"), "");
+        assert_eq!(found("127.0.0.2:80:1"), "socket:[12]");
+        assert_eq!(found("8081:1"), "", "a connection's own end is not in the way");
+        let udp6 = "head\n 0: 00000000000000000000000001000000:0035 0:0 07 0 0 0 0 0 14 2\n\
+            1: 0000000000000000FFFF00000100007F:0036 0:0 07 0 0 0 0 0 15 2\n";
+        assert_eq!(in_the_way(udp6, place("[::1]:53:1/udp")), ["socket:[14]"]);
+        assert_eq!(in_the_way(udp6, place("54:1/udp")), ["socket:[15]"], "an IPv4 address in IPv6's clothes");
+    }
+
+    #[test]
+    fn a_port_of_our_own_is_ours() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let own = std::process::id().cast_signed();
+        let port = tcp.local_addr().unwrap().port();
+        let holder = of(place(&format!("{port}:1"))).unwrap();
+        assert_eq!(holder.pid, own);
+        assert_eq!(holder.to_string(), format!("{} (process {own})", holder.command));
+        let port = udp.local_addr().unwrap().port();
+        assert_eq!(of(place(&format!("0.0.0.0:{port}:1/udp"))).unwrap().pid, own);
+    }
+}

@@ -1,0 +1,292 @@
+//! Published ports: places on the host that lead to ports of the cluster's nodes, as people write them, and their sockets.
+//!
+//! A socket belongs to the namespace that it was made in: those here are the host's, what they carry is sent on inside. Must
+//! not know which node a port leads to.
+
+use super::{datagrams, forward};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::str::FromStr;
+
+/// How a published port is written.
+const FORM: &str = "write HOST:NODEPORT, as in 8080:30080, 0.0.0.0:8080:30080 or [::1]:5353:30053/udp";
+
+/// What is spoken at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// A place on the host: one socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Its address and port.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
+/// A place on the host that leads to a port of the nodes. As text: `127.0.0.1:8080:30080`, `[::1]:5353:30053/udp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Published {
+    /// Where the host answers.
+    pub place: Place,
+    /// The port of the nodes: that of a Service of the type `NodePort`, or any other.
+    pub port: u16,
+}
+
+/// What `port remove` is told: a place, or a published port as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Which {
+    place: Place,
+    port: Option<u16>,
+}
+
+impl Which {
+    /// Whether this one is meant.
+    pub fn means(self, published: &Published) -> bool {
+        self.place == published.place && self.port.is_none_or(|port| port == published.port)
+    }
+}
+
+/// A text without its protocol, and that.
+fn protocol(text: &str) -> Result<(&str, Protocol), String> {
+    match text.rsplit_once('/') {
+        None => Ok((text, Protocol::Tcp)),
+        Some((rest, "tcp")) => Ok((rest, Protocol::Tcp)),
+        Some((rest, "udp")) => Ok((rest, Protocol::Udp)),
+        Some((_, other)) => Err(format!("`{text}`: `{other}` is neither tcp nor udp")),
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port > 0 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    port.ok_or_else(|| format!("`{text}` is not a port, give a number from 1 to 65535"))
+}
+
+/// PORT, IP:PORT or [IPv6]:PORT.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let Some((ip, number)) = text.rsplit_once(':') else {
+        return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port(text)?));
+    };
+    let number = port(number)?;
+    let v6 = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']'));
+    let ip = match v6 {
+        Some(v6) => v6.parse().map(IpAddr::V6).ok(),
+        None => ip.parse().map(IpAddr::V4).ok(),
+    };
+    ip.map(|ip| SocketAddr::new(ip, number)).ok_or_else(|| format!("`{text}` is neither PORT, IP:PORT nor [IPv6]:PORT"))
+}
+
+impl FromStr for Published {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (rest, protocol) = protocol(text)?;
+        let refused = |why: String| format!("`{text}` can't be published: {why}; {FORM}");
+        let Some((host, target)) = rest.rsplit_once(':') else {
+            return Err(refused("it says no port of a node".into()));
+        };
+        let (address, port) = (address(host).map_err(refused)?, port(target).map_err(refused)?);
+        Ok(Self { place: Place { address, protocol }, port })
+    }
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // No text is both: a place that has a colon has an address before it, which is no place.
+        if let Ok(Published { place, port }) = text.parse() {
+            return Ok(Self { place, port: Some(port) });
+        }
+        let (rest, protocol) = protocol(text)?;
+        let place = Place { address: address(rest)?, protocol };
+        Ok(Self { place, port: None })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.protocol)
+    }
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = if self.place.protocol == Protocol::Udp { "/udp" } else { "" };
+        f.pad(&format!("{}:{}{protocol}", self.place.address, self.port))
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => Published { place: self.place, port }.fmt(f),
+            None => self.place.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for Published {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Published> for String {
+    fn from(published: Published) -> Self {
+        published.to_string()
+    }
+}
+
+/// The same ports, each once.
+///
+/// # Errors
+/// One place is to lead to two ports.
+pub fn distinct(published: Vec<Published>) -> Result<Vec<Published>, String> {
+    let mut all: Vec<Published> = Vec::new();
+    for one in published {
+        match all.iter().find(|other| other.place == one.place) {
+            None => all.push(one),
+            Some(other) if *other == one => {}
+            Some(other) => return Err(format!("{} can't lead to both {} and {}", one.place, other.port, one.port)),
+        }
+    }
+    Ok(all)
+}
+
+/// What is open on the host.
+pub enum Socket {
+    /// Takes connections.
+    Tcp(TcpListener),
+    /// Takes datagrams.
+    Udp(UdpSocket),
+}
+
+impl Socket {
+    /// Opens a place, in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// As bind(2).
+    pub fn open(place: Place) -> io::Result<Self> {
+        match place.protocol {
+            Protocol::Tcp => TcpListener::bind(place.address).map(Self::Tcp),
+            Protocol::Udp => UdpSocket::bind(place.address).map(Self::Udp),
+        }
+    }
+
+    /// Sends on what comes to `target`, an address of the sandbox, from now on and for as long as the task lives.
+    ///
+    /// # Errors
+    /// The socket can't be watched.
+    pub fn serve(self, target: SocketAddr) -> io::Result<tokio::task::JoinHandle<()>> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                Ok(tokio::spawn(forward::run(listener, target)))
+            }
+            Self::Udp(socket) => {
+                socket.set_nonblocking(true)?;
+                let socket = tokio::net::UdpSocket::from_std(socket)?;
+                Ok(tokio::spawn(datagrams::run(socket, target)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Published {
+        text.parse().unwrap()
+    }
+
+    fn refused(text: &str) -> String {
+        text.parse::<Published>().unwrap_err()
+    }
+
+    #[test]
+    fn a_place_is_a_port_or_an_address_with_one_and_reads_back_as_it_shows() {
+        for (text, shown) in [
+            ("8080:30080", "127.0.0.1:8080:30080"),
+            ("8080:30080/tcp", "127.0.0.1:8080:30080"),
+            ("0.0.0.0:53:30053/udp", "0.0.0.0:53:30053/udp"),
+            ("[::1]:8080:80", "[::1]:8080:80"),
+            ("[::]:1:65535/udp", "[::]:1:65535/udp"),
+        ] {
+            assert_eq!(of(text).to_string(), shown);
+            assert_eq!(of(shown), of(text));
+            let json = serde_json::to_string(&of(text)).unwrap();
+            assert_eq!(serde_json::from_str::<Published>(&json).unwrap(), of(text));
+        }
+        assert_eq!(of("8080:1").place.to_string(), "127.0.0.1:8080/tcp");
+    }
+
+    #[test]
+    fn what_is_no_published_port_is_said_with_the_form_that_one_has() {
+        for (text, why) in [
+            ("8080", "it says no port of a node"),
+            ("0:30080", "`0` is not a port, give a number from 1 to 65535"),
+            ("8080:0", "`0` is not a port"),
+            ("8080:65536", "`65536` is not a port"),
+            ("8080:+80", "`+80` is not a port"),
+            ("8080:", "`` is not a port"),
+            (":30080", "`` is not a port"),
+            ("127.0.0.1:30080", "`127.0.0.1` is not a port"),
+            ("localhost:8080:30080", "`localhost:8080` is neither PORT, IP:PORT nor [IPv6]:PORT"),
+            ("::1:8080:30080", "`::1:8080` is neither PORT"),
+            ("[127.0.0.1]:8080:80", "is neither PORT"),
+            ("1.2.3:8080:80", "is neither PORT"),
+        ] {
+            let said = refused(text);
+            assert!(said.starts_with(&format!("`{text}` can't be published: ")), "{said}");
+            assert!(said.contains(why) && said.ends_with(FORM), "{said}");
+        }
+        assert_eq!(refused("8080:80/sctp"), "`8080:80/sctp`: `sctp` is neither tcp nor udp");
+    }
+
+    #[test]
+    fn what_goes_is_named_by_its_place_or_as_it_was_written() {
+        let all = ["8080:30080", "8080:30053/udp", "[::1]:8080:30080"].map(of);
+        let meant = |text: &str| {
+            let which: Which = text.parse().unwrap();
+            all.iter().map(|one| which.means(one)).collect::<Vec<_>>()
+        };
+        assert_eq!(meant("8080"), [true, false, false]);
+        assert_eq!(meant("127.0.0.1:8080/tcp"), [true, false, false]);
+        assert_eq!(meant("8080:30080"), [true, false, false]);
+        assert_eq!(meant("8080:30081"), [false; 3]);
+        assert_eq!(meant("8080/udp"), [false, true, false]);
+        assert_eq!(meant("[::1]:8080"), [false, false, true]);
+        assert!("name:8080".parse::<Which>().is_err() && "0".parse::<Which>().is_err());
+    }
+
+    #[test]
+    fn a_place_leads_to_one_port() {
+        let twice = ["1:2", "127.0.0.1:1:2", "1:2/udp", "0.0.0.0:1:3"].map(of).to_vec();
+        assert_eq!(distinct(twice).unwrap(), ["1:2", "1:2/udp", "0.0.0.0:1:3"].map(of));
+        let error = distinct(["1:2", "1:3"].map(of).to_vec()).unwrap_err();
+        assert_eq!(error, "127.0.0.1:1/tcp can't lead to both 2 and 3");
+    }
+}
