@@ -11,6 +11,7 @@ pub mod engine;
 pub mod events;
 pub mod graph;
 pub mod images;
+pub mod kubeconfig;
 pub mod network;
 pub mod pki;
 pub mod plugins;

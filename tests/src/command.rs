@@ -65,7 +65,8 @@ pub fn kubernix() -> Command {
     if let Some(plugins) = std::env::var_os("KUBERNIX_TEST_PLUGINS") {
         command.env("KUBERNIX_PLUGIN_PATH", plugins);
     }
-    command.current_dir("/").env("XDG_CONFIG_HOME", "/nonexistent").env_remove("KUBECONFIG");
+    // Nor does a kubeconfig: `down` looks into the user's own.
+    command.current_dir("/").env("XDG_CONFIG_HOME", "/nonexistent").env("KUBECONFIG", "/nonexistent/kubeconfig");
     command
 }
 

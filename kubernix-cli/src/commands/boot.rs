@@ -70,7 +70,7 @@ impl App {
     }
 
     fn next_steps(&self, place: &Place, report: &UpReport) -> String {
-        let UpReport { name, kubeconfig, api, seconds, .. } = report;
+        let UpReport { name, kubeconfig, api, merged, seconds, .. } = report;
         let steps = [
             (self.call("kubectl", place) + " -- get nodes", "kubectl on this cluster"),
             (self.call("shell", place), "a shell that reaches it"),
@@ -82,8 +82,9 @@ impl App {
         let width = steps.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
         let steps: Vec<String> = steps.iter().map(|(command, what)| format!("  {command:width$}  # {what}")).collect();
         let kubeconfig = kubeconfig.display();
+        let merged = merged.as_ref().map(|it| format!("{}\n", super::kubeconfig::merged(it))).unwrap_or_default();
         format!(
-            "cluster `{name}` is ready after {seconds:.2} s\n\nAPI         {api}\nkubeconfig  {kubeconfig}\n\nnext:\n{}\n",
+            "cluster `{name}` is ready after {seconds:.2} s\n\nAPI         {api}\nkubeconfig  {kubeconfig}\n{merged}\nnext:\n{}\n",
             steps.join("\n")
         )
     }

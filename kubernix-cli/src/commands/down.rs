@@ -49,7 +49,10 @@ impl App {
         let progress = Progress::new(&self.flags);
         let end = |name: String| {
             let (begun, place) = (Instant::now(), Place { name, root: base.clone() });
-            let gone = Cluster::find(self.named(&place)).and_then(|cluster| cluster.down(&*progress));
+            let gone = match Cluster::find(self.named(&place)) {
+                Ok(cluster) => cluster.down(&*progress),
+                Err(error) => Err(error),
+            };
             let error = gone.err().map(|error| message(&error.into()));
             let state = if error.is_none() { "destroyed" } else { "failed" };
             End { name: place.name, state, seconds: begun.elapsed().as_secs_f64(), error }

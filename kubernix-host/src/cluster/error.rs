@@ -3,7 +3,7 @@
 use super::{Call, Unpublishable};
 use crate::control::ControlError;
 use crate::network::publish::{Place, Which};
-use crate::{graph, images, network, pki, root, spec, toolchain};
+use crate::{graph, images, kubeconfig, network, pki, root, spec, toolchain};
 use std::io;
 use std::path::PathBuf;
 
@@ -147,6 +147,9 @@ pub enum HostError {
         /// Why.
         source: io::Error,
     },
+    /// The user's own kubeconfig.
+    #[error(transparent)]
+    Kubeconfig(#[from] kubeconfig::Error),
     /// A port that was to be published can't be.
     #[error(transparent)]
     Publish(#[from] Unpublishable),
@@ -267,6 +270,9 @@ impl HostError {
             | Self::NoSuchImage { .. }
             | Self::Image(_) => 2,
             Self::PublishedOtherwise { .. } | Self::NotPublished { .. } => 2,
+            Self::Kubeconfig(kubeconfig::Error::NeverBooted { .. }) => 5,
+            Self::Kubeconfig(error) if error.is_input() => 2,
+            Self::Kubeconfig(_) => 1,
             Self::Toolchain(_) => 3,
             Self::Running(_) => 4,
             Self::NoSuchCluster { .. }

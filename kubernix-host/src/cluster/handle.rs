@@ -103,6 +103,7 @@ impl Cluster {
         // Where somebody else removed it meanwhile there is nothing left to do.
         if let Some(lock) = self.wait_until_ended()? {
             sandbox::clean_up_after(&self.root, self.name());
+            self.leave_kubeconfigs(sink);
             // Held until all is gone, so that no `up` of this name comes in between.
             self.root.remove()?;
             drop(lock);

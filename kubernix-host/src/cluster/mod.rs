@@ -9,6 +9,7 @@ mod facts;
 mod handle;
 mod images;
 mod interrupt;
+mod kubeconfig;
 mod nodes;
 mod pids;
 mod port;

@@ -1,9 +1,10 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{Call, Host, HostError, port, ports, prepare};
+use super::{Call, Host, HostError, kubeconfig, port, ports, prepare};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
+use crate::kubeconfig::Merged;
 use crate::network::plan::routed_by_host;
 use crate::network::publish::Socket;
 use crate::network::{AddressPlan, Outside, Published};
@@ -43,6 +44,9 @@ pub struct UpReport {
     pub kubeconfig: PathBuf,
     /// The API server's URL on this host.
     pub api: String,
+    /// The user's own kubeconfig, where it was to get the cluster's context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
     /// How long it took, in seconds.
     pub seconds: f64,
 }
@@ -93,12 +97,13 @@ impl Host {
             let message = "the kernel module br_netfilter is not loaded: a pod may fail to reach a Service whose pod is on its own node; `modprobe br_netfilter` helps, and makes the host's own bridges pass through netfilter too";
             sink.emit(Event::Warning { message: message.into() });
         }
+        kubeconfig::before_boot(&root, settings)?;
         // Held from here on, so that nobody else takes them, nor the API server what it looks for.
         let places = ports::hold(&settings.publish)?;
         let tools = self.tools_of(settings, &allotment, &[], &*sink)?;
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
-        let mut made = Made::default();
+        let (mut made, told) = (Made::default(), sink.clone());
         let result = self
             .lock(&root, settings, &mut made)
             .and_then(|lock| self.boot(resolved, &root, Taken { lock, places, tools }, &interrupts, sink))
@@ -107,6 +112,7 @@ impl Host {
                 root: root.path().to_owned(),
                 kubeconfig,
                 api,
+                merged: kubeconfig::after_boot(&root, settings, &*told),
                 seconds: began.elapsed().as_secs_f64(),
             });
         if let Err(error) = &result {

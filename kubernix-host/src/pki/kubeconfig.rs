@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Writes `DIR/USER.kubeconfig` (0600, if it changed) for an API server at `server_url` (`https://127.0.0.1:6443`), and
-/// returns its path. CA, certificate and key are inside as base64; its only context is `kubernix-CLUSTER`.
+/// returns its path. CA, certificate and key are inside as base64; its only context is `kubernix-CLUSTER`, as is its cluster, and
+/// the user of the admin's.
 ///
 /// # Errors
 /// One of the identity's files can't be read, or the kubeconfig can't be written.
@@ -21,8 +22,8 @@ pub fn kubeconfig(
     let data = |path: &Path| fs::read(path).map(|bytes| BASE64_STANDARD.encode(bytes)).map_err(Error::io("read", path));
     let (ca, cert, key) = (data(&identity.ca)?, data(&identity.cert)?, data(&identity.key)?);
     let name = format!("kubernix-{cluster_name}");
-    // Users of several clusters merge kubeconfigs, where names must differ.
-    let user_name = format!("{name}-{user}");
+    // Users of several clusters merge the admin's, where names must differ by cluster.
+    let user_name = if user == "admin" { name.clone() } else { format!("{name}-{user}") };
     let text = format!(
         "apiVersion: v1\n\
          kind: Config\n\

@@ -1,0 +1,139 @@
+//! How a cluster is reached, as its own kubeconfig says it; and how its entries are told from others' of the same name.
+
+use super::Error;
+use super::file;
+use super::model::{Config, Fields, Kind};
+use crate::root::{self, Root};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+/// How a cluster is reached, and where that was told.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The name that all of its entries have: `kubernix-NAME`.
+    pub name: String,
+    /// The cluster's own kubeconfig.
+    pub(super) own: PathBuf,
+    /// What that says; nothing before the first boot.
+    pub(super) says: Option<Says>,
+    record: PathBuf,
+    recorded: Record,
+}
+
+/// What a cluster's own kubeconfig says. Data is base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Says {
+    pub server: String,
+    pub ca: String,
+    pub cert: String,
+    pub key: String,
+}
+
+/// What was merged where: `kubeconfig/merged.json` of the root directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    /// The files that have entries.
+    files: BTreeSet<PathBuf>,
+    /// SHA-256 of the certificates that entries had, for those that were made anew since.
+    certificates: BTreeSet<String>,
+}
+
+/// A certificate's data, whatever line breaks an editor put into it, by hash.
+fn hash(data: &str) -> String {
+    let plain: String = data.split_whitespace().collect();
+    Sha256::digest(plain.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Access {
+    /// That of the cluster of a root directory, which needn't have been booted yet.
+    ///
+    /// # Errors
+    /// Its kubeconfig can't be read.
+    pub fn of(root: &Root) -> Result<Self, Error> {
+        let (own, record) = (root.kubeconfig("admin"), root.kubeconfigs().join("merged.json"));
+        let says = match file::read(&own)? {
+            None => None,
+            Some(text) => Says::read(&Config::of(&own, &text)?),
+        };
+        // One that can't be read is none: certificates still tell what is ours.
+        let recorded = fs::read(&record).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Ok(Self { name: format!("kubernix-{}", root.name()), own, says, record, recorded })
+    }
+
+    /// What its own kubeconfig says.
+    ///
+    /// # Errors
+    /// It was never booted.
+    pub(super) fn says(&self) -> Result<&Says, Error> {
+        self.says.as_ref().ok_or_else(|| Error::NeverBooted { path: self.own.clone() })
+    }
+
+    /// The files that have entries of it, as far as we put them there.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.recorded.files.iter()
+    }
+
+    /// Whether an entry is of this cluster. A context is whose cluster and user are.
+    pub(super) fn is_ours(&self, kind: Kind, fields: &Fields) -> bool {
+        let known = |data: &Option<String>, now: fn(&Says) -> &str| {
+            let Some(data) = data else { return false };
+            let hash = hash(data);
+            let now = self.says.as_ref().map(|says| self::hash(now(says)));
+            now.as_ref() == Some(&hash) || self.recorded.certificates.contains(&hash)
+        };
+        match kind {
+            Kind::Cluster => known(&fields.certificate_authority_data, |says| &says.ca),
+            Kind::User => known(&fields.client_certificate_data, |says| &says.cert),
+            Kind::Context => [&fields.cluster, &fields.user].iter().all(|name| name.as_ref() == Some(&self.name)),
+        }
+    }
+
+    /// What an entry of this cluster says.
+    pub(super) fn fields(&self, kind: Kind) -> Result<Vec<(&'static str, String)>, Error> {
+        let says = self.says()?;
+        Ok(match kind {
+            Kind::Cluster => vec![("certificate-authority-data", says.ca.clone()), ("server", says.server.clone())],
+            Kind::User => vec![("client-certificate-data", says.cert.clone()), ("client-key-data", says.key.clone())],
+            Kind::Context => vec![("cluster", self.name.clone()), ("user", self.name.clone())],
+        })
+    }
+
+    /// Notes where its entries are, before they are there.
+    pub(super) fn note(&self, files: impl IntoIterator<Item = PathBuf>) -> Result<(), Error> {
+        let says = self.says()?;
+        let mut record = self.recorded.clone();
+        record.files.extend(files);
+        record.certificates.extend([&says.ca, &says.cert].map(|data| hash(data)));
+        self.write(&record)
+    }
+
+    /// Notes that its entries are nowhere.
+    pub(super) fn forget(&self) -> Result<(), Error> {
+        let record = Record { files: BTreeSet::new(), ..self.recorded.clone() };
+        if record == self.recorded { Ok(()) } else { self.write(&record) }
+    }
+
+    fn write(&self, record: &Record) -> Result<(), Error> {
+        let text = serde_json::to_vec_pretty(record).unwrap_or_default();
+        let written = root::write_atomic(&self.record, &text, 0o600);
+        written.map(drop).map_err(|error| Error::io("note the place of", &self.own)(std::io::Error::other(error)))
+    }
+}
+
+impl Says {
+    fn read(own: &Config) -> Option<Self> {
+        let context = own.current_context.as_ref()?;
+        let of_context = own.fields(Kind::Context, context)?;
+        let cluster = own.fields(Kind::Cluster, &of_context.cluster?)?;
+        let user = own.fields(Kind::User, &of_context.user?)?;
+        Some(Self {
+            server: cluster.server?,
+            ca: cluster.certificate_authority_data?,
+            cert: user.client_certificate_data?,
+            key: user.client_key_data?,
+        })
+    }
+}

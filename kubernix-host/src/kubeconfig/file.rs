@@ -1,0 +1,165 @@
+//! Reading and replacing a file that is the user's: its links, its mode and its owner stay.
+
+use super::Error;
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, fchown};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The mode of a new kubeconfig: it holds a key.
+const MODE: u32 = 0o600;
+/// How many links are followed.
+const MOST_LINKS: usize = 40;
+
+/// The text of a kubeconfig; none where there is no file.
+pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(Error::NotAFile { path: path.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // What else is wrong shows when it is read.
+        _ => fs::read_to_string(path).map(Some).map_err(Error::io("read", path)),
+    }
+}
+
+/// Makes the directory that a kubeconfig lies in, 0700, and all above it.
+pub(super) fn make_directory(path: &Path) -> Result<(), Error> {
+    let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|directory| !directory.exists()).collect();
+    for directory in missing.into_iter().rev() {
+        let made = DirBuilder::new()
+            .mode(0o700)
+            .create(directory)
+            .and_then(|()| give_to_owner_of(directory.parent().unwrap_or(directory), &File::open(directory)?));
+        made.map_err(Error::io("make the directory of", path))?;
+    }
+    Ok(())
+}
+
+/// Replaces the text of a kubeconfig. An existing one keeps its mode and owner; a new one is 0600 and belongs to whom its
+/// directory does, if that can be. The directory must exist.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |cause| Error::io("write", path)(cause);
+    let target = behind_links(path).map_err(failed)?;
+    let directory = target.parent().unwrap_or(Path::new("/"));
+    let old = match fs::metadata(&target) {
+        Ok(found) if !found.is_file() => return Err(Error::NotAFile { path: path.to_owned() }),
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    let replaced = (|| {
+        let mut file = tempfile::Builder::new().prefix(".kubernix-tmp-").tempfile_in(directory)?;
+        file.write_all(text.as_bytes())?;
+        match &old {
+            Some(old) => give(file.as_file(), old)?,
+            None => give_to_owner_of(directory, file.as_file())?,
+        }
+        let mode = old.as_ref().map_or(MODE, |old| old.mode() & 0o7777);
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        file.as_file().sync_all()?;
+        file.persist(&target)?;
+        File::open(directory)?.sync_all()
+    })();
+    replaced.map_err(failed)
+}
+
+/// Gives a file the owner and group that another has.
+fn give(file: &File, like: &Metadata) -> std::io::Result<()> {
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(Uid::from_raw(like.uid())), Some(Gid::from_raw(like.gid()))) {
+        // A group that its owner isn't in can't be kept.
+        Err(Errno::EPERM) if own.uid() == like.uid() => Ok(()),
+        given => Ok(given?),
+    }
+}
+
+/// Gives what is new to whom its directory belongs, where this is root: in a user's home it is that user's.
+fn give_to_owner_of(directory: &Path, file: &File) -> std::io::Result<()> {
+    if Uid::effective().is_root() { give(file, &fs::metadata(directory)?) } else { Ok(()) }
+}
+
+/// Where the content of a path lies, or would lie: a link whose end is missing is followed as well.
+fn behind_links(path: &Path) -> std::io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            Ok(next) => path = path.parent().unwrap_or(Path::new("/")).join(next),
+            // It is no link, or there is nothing.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => return Ok(path),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(std::io::Error::other("too many links"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_new_one_is_private_and_an_old_one_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/er/config");
+        assert_eq!(read(&path).unwrap(), None);
+        make_directory(&path).unwrap();
+        make_directory(&path).unwrap();
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
+        write(&path, "one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        write(&path, "two").unwrap();
+        assert_eq!(
+            (fs::metadata(&path).unwrap().mode() & 0o777, read(&path).unwrap().as_deref()),
+            (0o640, Some("two"))
+        );
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_owner_stays_and_a_new_ones_is_its_directorys() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".kube/config");
+        let user = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.gid())).unwrap();
+        nix::unistd::chown(directory.path(), Some(Uid::from_raw(4242)), Some(Gid::from_raw(4243))).unwrap();
+        make_directory(&path).unwrap();
+        write(&path, "one").unwrap();
+        assert_eq!((user(path.parent().unwrap()), user(&path)), ((4242, 4243), (4242, 4243)));
+        nix::unistd::chown(&path, Some(Uid::from_raw(7)), Some(Gid::from_raw(8))).unwrap();
+        write(&path, "two").unwrap();
+        assert_eq!(user(&path), (7, 8));
+    }
+
+    #[test]
+    fn a_link_stays_one_whether_its_end_is_there_or_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir(path("sub")).unwrap();
+        symlink("sub/middle", path("link")).unwrap();
+        symlink("../end", path("sub/middle")).unwrap();
+        write(&path("link"), "one").unwrap();
+        assert_eq!(fs::read_to_string(path("end")).unwrap(), "one");
+        write(&path("link"), "two").unwrap();
+        assert_eq!(fs::read_to_string(path("end")).unwrap(), "two");
+        assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
+        symlink("round", path("round")).unwrap();
+        assert!(write(&path("round"), "x").is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(read(directory.path()), Err(Error::NotAFile { .. })));
+        assert!(matches!(read(Path::new("/dev/null")), Err(Error::NotAFile { .. })));
+        let link = directory.path().join("link");
+        symlink("/dev/null", &link).unwrap();
+        assert!(matches!(write(&link, "x"), Err(Error::NotAFile { .. })));
+    }
+}

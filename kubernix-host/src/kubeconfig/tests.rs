@@ -1,0 +1,329 @@
+//! Kubeconfigs as users have them: what comes in, what goes, and that all else stays as it was.
+
+use super::*;
+use crate::root::Root;
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// As kubectl writes it.
+const KUBECTL: &str = "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: XX\n    server: https://192.0.2.1\n  name: prod\ncontexts:\n- context:\n    cluster: prod\n    namespace: mine\n    user: me\n  name: prod\ncurrent-context: prod\nkind: Config\npreferences: {}\nusers:\n- name: me\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: login\n      interactiveMode: Never\n";
+/// As somebody wrote it by hand.
+const BY_HAND: &str = "# mine, and not to be lost\napiVersion: v1\nkind: Config\nclusters:\n  # the first\n  - name: prod # here\n    cluster: &prod\n      server: https://192.0.2.1\n      extensions:\n        - {name: x, extension: {deep: [1, 2.50, yes]}}\n\n  - name: \"two\"\n    cluster: *prod\n\nusers: []\ncontexts: null\nmy-own-key: 'kept'\n# the end\n";
+
+/// Clusters below one base, and a user.
+struct Bench {
+    directory: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { directory: tempfile::tempdir().unwrap() };
+        bench.boot("one", 6443, "ca-1");
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn root(&self, cluster: &str) -> Root {
+        Root::new(self.path("clusters"), cluster)
+    }
+
+    /// What a boot leaves.
+    fn boot(&self, cluster: &str, port: u16, ca: &str) {
+        let root = self.root(cluster);
+        fs::create_dir_all(root.kubeconfigs()).unwrap();
+        let name = format!("kubernix-{cluster}");
+        let text = format!(
+            "clusters: [{{name: {name}, cluster: {{server: 'https://127.0.0.1:{port}', certificate-authority-data: {ca}}}}}]\nusers: [{{name: {name}, user: {{client-certificate-data: cert-of-{ca}, client-key-data: key}}}}]\ncontexts: [{{name: {name}, context: {{cluster: {name}, user: {name}}}}}]\ncurrent-context: {name}\n"
+        );
+        fs::write(root.kubeconfig("admin"), text).unwrap();
+    }
+
+    fn access(&self, cluster: &str) -> Access {
+        Access::of(&self.root(cluster)).unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn places(&self, names: &[&str]) -> Places {
+        let list = env::join_paths(names.iter().map(|name| self.path(name))).unwrap();
+        Places::of(Some(&list), None).unwrap()
+    }
+
+    fn merge(&self, cluster: &str, names: &[&str]) -> Result<Merged, Error> {
+        merge(&self.access(cluster), &self.places(names))
+    }
+
+    fn remove(&self, cluster: &str, names: &[&str]) -> Vec<PathBuf> {
+        remove(&self.access(cluster), &self.places(names)).unwrap()
+    }
+
+    /// What kubectl would take from these files: by kube-rs, which is another reader still.
+    fn seen(&self, name: &str) -> kube::config::Kubeconfig {
+        kube::config::Kubeconfig::from_yaml(&self.read(name)).unwrap()
+    }
+
+    fn refused(&self, text: &str) -> String {
+        self.write("config", text);
+        let error = self.merge("one", &["config"]).unwrap_err().to_string();
+        assert_eq!(self.read("config"), text, "nothing is written");
+        assert!(!self.path("config.lock").exists());
+        error
+    }
+}
+
+/// Lines of `after` that aren't of `before`, in order; and whether each line of `before` is still there, in order.
+fn new_lines(before: &str, after: &str) -> (Vec<String>, bool) {
+    let mut old = before.lines().peekable();
+    let mut new = Vec::new();
+    for line in after.lines() {
+        if old.peek() == Some(&line) {
+            old.next();
+        } else {
+            new.push(line.to_owned());
+        }
+    }
+    (new, old.next().is_none())
+}
+
+#[test]
+fn a_new_file_holds_the_cluster_and_goes_on_being_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    let merged = bench.merge("one", &["home/.kube/config"]).unwrap();
+    assert_eq!((merged.context.as_str(), merged.changed, merged.before), ("kubernix-one", true, None));
+    assert_eq!(merged.file, bench.path("home/.kube/config"));
+    assert_eq!(fs::metadata(&merged.file).unwrap().permissions().mode() & 0o777, 0o600);
+    let seen = bench.seen("home/.kube/config");
+    assert_eq!(seen.current_context.as_deref(), Some("kubernix-one"));
+    let cluster = seen.clusters[0].cluster.clone().unwrap();
+    assert_eq!(cluster.server.as_deref(), Some("https://127.0.0.1:6443"));
+    assert_eq!(cluster.certificate_authority_data.as_deref(), Some("ca-1"));
+    assert_eq!(seen.contexts[0].context.clone().unwrap().user.as_deref(), Some("kubernix-one"));
+    assert_eq!(seen.auth_infos[0].auth_info.clone().unwrap().client_certificate_data.as_deref(), Some("cert-of-ca-1"));
+}
+
+#[test]
+fn what_was_there_stays_as_it_was_written() {
+    let bench = Bench::new();
+    for (what, text) in [("kubectl", KUBECTL), ("by hand", BY_HAND)] {
+        bench.write("config", text);
+        let merged = bench.merge("one", &["config"]).unwrap();
+        let with = bench.read("config");
+        let replaced =
+            |line: &str| line.starts_with("current-context:") || line == "users: []" || line.starts_with("contexts:");
+        let kept: String = text.lines().filter(|line| !replaced(line)).map(|line| format!("{line}\n")).collect();
+        let (_, all_kept) = new_lines(&kept, &with);
+        assert!(all_kept, "{what}:\n{with}");
+        assert_eq!(merged.before.as_deref(), (what == "kubectl").then_some("prod"));
+        assert_eq!(bench.seen("config").current_context.as_deref(), Some("kubernix-one"));
+
+        // Once more changes nothing, nor does it write.
+        let written = fs::metadata(bench.path("config")).unwrap().modified().unwrap();
+        assert!(!bench.merge("one", &["config"]).unwrap().changed);
+        assert_eq!(fs::metadata(bench.path("config")).unwrap().modified().unwrap(), written);
+
+        assert_eq!(bench.remove("one", &["config"]), [bench.path("config")]);
+        let without = bench.read("config");
+        let (new, all_kept) = new_lines(&kept, &without);
+        assert!(all_kept, "{what}:\n{without}");
+        assert!(new.iter().all(|line| replaced(line)), "{what}: {new:?}");
+        assert!(bench.remove("one", &["config"]).is_empty());
+        assert_eq!(bench.read("config"), without);
+    }
+}
+
+#[test]
+fn a_file_in_json_remains_json() {
+    let bench = Bench::new();
+    let text = "{\n  \"kind\": \"Config\",\n  \"clusters\": [{\"name\": \"prod\", \"cluster\": {\"server\": \"x\"}}],\n  \"contexts\": []\n}\n";
+    bench.write("config", text);
+    bench.merge("one", &["config"]).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&bench.read("config")).unwrap();
+    assert_eq!(json["clusters"][1]["cluster"]["server"], "https://127.0.0.1:6443");
+    assert_eq!((&json["clusters"][0]["name"], &json["current-context"]), (&"prod".into(), &"kubernix-one".into()));
+    bench.boot("one", 7000, "ca-1");
+    refresh(&bench.access("one"), &bench.places(&["config"])).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&bench.read("config")).unwrap();
+    assert_eq!(json["clusters"][1]["cluster"]["server"], "https://127.0.0.1:7000");
+    bench.remove("one", &["config"]);
+    let json: serde_json::Value = serde_json::from_str(&bench.read("config")).unwrap();
+    assert_eq!((json["clusters"].as_array().unwrap().len(), &json["current-context"]), (1, &"".into()));
+}
+
+#[test]
+fn clusters_are_beside_each_other_and_go_one_by_one() {
+    let bench = Bench::new();
+    bench.boot("two", 6444, "ca-2");
+    bench.write("config", KUBECTL);
+    bench.merge("one", &["config"]).unwrap();
+    assert_eq!(bench.merge("two", &["config"]).unwrap().before.as_deref(), Some("kubernix-one"));
+    let names = |bench: &Bench| bench.seen("config").contexts.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&bench), ["prod", "kubernix-one", "kubernix-two"]);
+    bench.remove("one", &["config"]);
+    assert_eq!(names(&bench), ["prod", "kubernix-two"]);
+    assert_eq!(bench.seen("config").current_context.as_deref(), Some("kubernix-two"), "it wasn't ours");
+    bench.remove("two", &["config"]);
+    assert_eq!((names(&bench), bench.seen("config").current_context.as_deref()), (vec!["prod".to_owned()], Some("")));
+}
+
+#[test]
+fn of_several_files_that_one_is_changed_which_kubectl_would() {
+    let bench = Bench::new();
+    bench.write("first", KUBECTL);
+    bench.write("second", "");
+    assert_eq!(bench.merge("one", &["none", "first", "second"]).unwrap().file, bench.path("first"));
+    bench.remove("one", &["first"]);
+    // An entry is changed where it is, and so is the current context where it is empty before.
+    bench.merge("one", &["second"]).unwrap();
+    let before = bench.read("first");
+    bench.boot("one", 7000, "ca-1");
+    assert_eq!(bench.merge("one", &["first", "second"]).unwrap().file, bench.path("second"));
+    assert!(bench.read("second").contains("https://127.0.0.1:7000"));
+    assert_eq!(bench.read("first"), before);
+    // One that hides it gives way.
+    bench.write("first", &before.replace("current-context: \"\"", "current-context: prod"));
+    bench.merge("one", &["first", "second"]).unwrap();
+    assert_eq!(bench.read("first"), before.replace("current-context: \"\"", "current-context: kubernix-one"));
+    // All of them are looked through for what goes.
+    assert_eq!(bench.remove("one", &["second", "first"]).len(), 2);
+    assert_eq!(bench.read("first"), before);
+    assert!(!bench.read("second").contains("kubernix-one"));
+}
+
+#[test]
+fn what_was_merged_is_found_again_without_being_named() {
+    let bench = Bench::new();
+    bench.write("other", "");
+    bench.merge("one", &["elsewhere/config"]).unwrap();
+    bench.boot("one", 7000, "ca-1");
+    let changed = refresh(&bench.access("one"), &bench.places(&["other"])).unwrap();
+    assert_eq!(changed, [bench.path("elsewhere/config")]);
+    assert!(bench.read("elsewhere/config").contains("server: https://127.0.0.1:7000"));
+    assert!(refresh(&bench.access("one"), &bench.places(&["other"])).unwrap().is_empty());
+    assert_eq!(bench.remove("one", &["other"]), [bench.path("elsewhere/config")]);
+    // Also if it is gone by then.
+    bench.merge("one", &["elsewhere/config"]).unwrap();
+    fs::remove_dir_all(bench.path("elsewhere")).unwrap();
+    assert!(bench.remove("one", &["other"]).is_empty());
+}
+
+#[test]
+fn certificates_tell_what_is_ours_also_when_they_were_made_anew() {
+    let bench = Bench::new();
+    bench.write("config", KUBECTL);
+    bench.merge("one", &["config"]).unwrap();
+    let text = bench.read("config");
+    let extended = text
+        .replace("    server:", "    proxy-url: http://proxy\n    server:")
+        .replace("    user: kubernix-one", "    namespace: mine\n    user: kubernix-one");
+    bench.write("config", &extended);
+    bench.boot("one", 6443, "ca-new");
+    refresh(&bench.access("one"), &bench.places(&["config"])).unwrap();
+    let text = bench.read("config");
+    assert!(text.contains("cert-of-ca-new") && !text.contains("ca-1"), "{text}");
+    assert!(
+        text.contains("proxy-url: http://proxy") && text.contains("namespace: mine"),
+        "what was added stays:\n{text}"
+    );
+    // Another cluster of this name has other certificates.
+    let other = Bench::new();
+    other.boot("one", 6443, "ca-other");
+    other.write("config", &text);
+    let error = other.merge("one", &["config"]).unwrap_err().to_string();
+    assert!(error.contains("the cluster `kubernix-one` there is not of this cluster, and stays"), "{error}");
+    assert!(error.contains("`kubectl config delete-cluster kubernix-one`"), "{error}");
+    assert!(other.remove("one", &["config"]).is_empty());
+    assert!(refresh(&other.access("one"), &other.places(&["config"])).unwrap().is_empty());
+    assert_eq!(other.read("config"), text);
+}
+
+#[test]
+fn entries_of_others_by_our_names_are_left_alone() {
+    let bench = Bench::new();
+    let user = "users:\n- name: kubernix-one\n  user:\n    token: theirs\n";
+    assert!(bench.refused(user).contains("the user `kubernix-one` there is not of this cluster"));
+    let context = "contexts:\n- name: kubernix-one\n  context:\n    cluster: prod\n    user: me\n";
+    assert!(bench.refused(context).contains("the context `kubernix-one` there is not of this cluster"));
+    // One that only lost its cluster's entry, say, is taken for ours.
+    let dangling = "contexts:\n- name: kubernix-one\n  context:\n    cluster: kubernix-one\n    user: kubernix-one\n";
+    bench.write("config", dangling);
+    bench.merge("one", &["config"]).unwrap();
+    // Theirs came afterwards: their user keeps their context.
+    let text = bench.read("config").replace("client-certificate-data: cert-of-ca-1", "token: theirs");
+    bench.write("config", &text);
+    bench.remove("one", &["config"]);
+    let seen = bench.seen("config");
+    assert_eq!((seen.clusters.len(), seen.contexts.len(), seen.auth_infos.len()), (0, 1, 1));
+    assert_eq!(seen.current_context.as_deref(), Some("kubernix-one"));
+}
+
+#[test]
+fn what_is_no_kubeconfig_is_refused_with_its_line() {
+    let bench = Bench::new();
+    let config = bench.path("config");
+    let error = bench.refused("apiVersion: v1\nclusters:\n- name: a\n  cluster: [\n");
+    assert!(error.starts_with(&format!("{}:4:12: this is no kubeconfig: ", config.display())), "{error}");
+    let error = bench.refused("clusters: nonsense\n");
+    assert!(error.starts_with(&format!("{}:1:11: ", config.display())), "{error}");
+    bench.refused("kind: Config\n---\nkind: Config\n");
+    // Where it says nothing of ours it keeps nobody from taking a cluster down.
+    bench.write("config", "clusters: [\n");
+    assert!(bench.remove("one", &["config"]).is_empty());
+    assert!(Access::of(&bench.root("none")).unwrap().says().is_err());
+    let error = bench.merge("none", &["other"]).unwrap_err().to_string();
+    assert!(error.ends_with("this cluster has no kubeconfig yet: it was never booted"), "{error}");
+}
+
+#[test]
+fn texts_of_other_forms_come_through() {
+    let bench = Bench::new();
+    for text in [
+        "---\nkind: Config\nclusters: []\n",
+        "# only words",
+        "kind: Config\r\nclusters:\r\n- name: a\r\n  cluster:\r\n    server: x\r\n",
+        "kind: Config\nclusters:\n- name: a\n  cluster:\n    server: x",
+        "clusters:\n    -   name: a\n        cluster:\n            server: x\n    # last\n",
+        "clusters: [{name: a, cluster: {server: x}}] # flow\nusers: [\n  {name: b},\n]\n",
+        "kind: Config\nusers:\n- name: a\n  user:\n    token: |\n      many\n      lines\n",
+        "kind: Config\nclusters:\n\n\nusers:\n\n",
+    ] {
+        bench.write("config", text);
+        bench.merge("one", &["config"]).unwrap();
+        let with = bench.seen("config");
+        assert!(with.clusters.iter().any(|cluster| cluster.name == "kubernix-one"), "{text}");
+        for comment in text.lines().filter(|line| line.trim_start().starts_with('#')) {
+            assert!(bench.read("config").contains(comment), "{}", bench.read("config"));
+        }
+        bench.remove("one", &["config"]);
+        let without = bench.seen("config");
+        assert!(without.clusters.iter().all(|cluster| cluster.name == "a"), "{}", bench.read("config"));
+        assert_eq!(without.auth_infos.len(), with.auth_infos.len() - 1, "{text}");
+    }
+}
+
+#[test]
+fn kubectl_and_we_do_not_write_at_the_same_time() {
+    let bench = Bench::new();
+    bench.boot("two", 6444, "ca-2");
+    bench.write("config", KUBECTL);
+    std::thread::scope(|scope| {
+        for cluster in ["one", "two", "one", "two"] {
+            let bench = &bench;
+            scope.spawn(move || bench.merge(cluster, &["config"]).unwrap());
+        }
+    });
+    assert_eq!(bench.seen("config").clusters.len(), 3);
+    assert!(!bench.path("config.lock").exists());
+}

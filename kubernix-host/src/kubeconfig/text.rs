@@ -1,0 +1,136 @@
+//! Edits of a kubeconfig's text: all that they don't mean stays as it is, byte by byte.
+//!
+//! `yaml-edit` keeps comments and layout. What a text says is read by another parser, so that each edit is checked: where the
+//! edited text doesn't say exactly what it should, it isn't used.
+
+use super::Error;
+use super::model::{CURRENT, Config, Kind, value};
+use serde_json::{Map, Value, json};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::str::FromStr;
+use yaml_edit::{AsYaml, Document, Mapping, Scalar, Sequence};
+
+/// What a new file begins with.
+const BEGIN: &str = "apiVersion: v1\nkind: Config\n";
+
+/// A change of what a kubeconfig says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Edit {
+    /// An entry has these fields; others that it has stay. It is made at its list's end where there is none.
+    Set { kind: Kind, name: String, fields: Vec<(&'static str, String)> },
+    /// There is no such entry.
+    Remove { kind: Kind, name: String },
+    /// This context counts.
+    Current(String),
+}
+
+/// The text of a kubeconfig with these changes. `own` is named as the way out where it can't be edited.
+pub(super) fn edited(path: &Path, own: &Path, text: &str, edits: &[Edit]) -> Result<String, Error> {
+    let mut text = text.to_owned();
+    if value(path, &text)?.is_null() {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text += BEGIN;
+    }
+    let uneditable = || Error::Uneditable { path: path.to_owned(), own: own.to_owned() };
+    for edit in edits {
+        let config = Config::of(path, &text)?;
+        let mut wanted = value(path, &text)?;
+        say(&mut wanted, edit);
+        // A young library's panic would be the end of a `down` as well, each time that it is tried.
+        let new = catch_unwind(AssertUnwindSafe(|| rewrite(&text, &config, edit)));
+        let new = new.ok().flatten().ok_or_else(uneditable)?;
+        if value(path, &new).ok().as_ref() != Some(&wanted) {
+            return Err(uneditable());
+        }
+        text = new;
+    }
+    Ok(text)
+}
+
+/// The change of what is said.
+fn say(config: &mut Value, edit: &Edit) {
+    match edit {
+        Edit::Current(name) => config[CURRENT] = json!(name),
+        Edit::Remove { kind, name } => {
+            if let Some(list) = config[kind.list()].as_array_mut() {
+                list.retain(|entry| entry["name"] != json!(name));
+            }
+        }
+        Edit::Set { kind, name, fields } => {
+            if config[kind.list()].is_null() {
+                config[kind.list()] = json!([]);
+            }
+            let Some(list) = config[kind.list()].as_array_mut() else { return };
+            let found = list.iter().position(|entry| entry["name"] == json!(name));
+            let at = found.unwrap_or_else(|| {
+                list.push(json!({ "name": name, kind.key(): {} }));
+                list.len() - 1
+            });
+            for (key, text) in fields {
+                list[at][kind.key()][*key] = json!(text);
+            }
+        }
+    }
+}
+
+/// The change of the text; `None` where it has a form that can't be changed.
+fn rewrite(text: &str, config: &Config, edit: &Edit) -> Option<String> {
+    let document = Document::from_str(text).ok()?;
+    let root = document.as_mapping()?;
+    // What is JSON remains so.
+    let is_json = serde_json::from_str::<Value>(text).is_ok();
+    match edit {
+        Edit::Current(name) => set(&root, CURRENT, name, is_json)?,
+        Edit::Remove { kind, name } => {
+            let list = root.get_sequence(kind.list())?;
+            list.remove(config.position(*kind, name)?)?;
+        }
+        Edit::Set { kind, name, fields } => match config.position(*kind, name) {
+            Some(at) => {
+                let entry = root.get_sequence(kind.list())?.get(at)?;
+                let content = entry.as_mapping()?.get_mapping(kind.key())?;
+                for (key, text) in fields {
+                    set(&content, key, text, is_json)?;
+                }
+            }
+            None => {
+                if root.get_sequence(kind.list()).is_none() {
+                    root.set(kind.list(), Sequence::new());
+                }
+                root.get_sequence(kind.list())?.push(&entry(*kind, name, fields, is_json)?);
+            }
+        },
+    }
+    Some(document.to_string())
+}
+
+fn set(mapping: &Mapping, key: &str, text: &str, is_json: bool) -> Option<()> {
+    match is_json {
+        true => mapping.set(&quoted(key)?, &quoted(text)?),
+        // As kubectl writes it.
+        false if text.is_empty() => mapping.set(key, &quoted(text)?),
+        false => mapping.set(key, text),
+    }
+    Some(())
+}
+
+/// A text in double quotes.
+fn quoted(text: &str) -> Option<Scalar> {
+    Document::from_str(&json!(text).to_string()).ok()?.as_scalar()
+}
+
+/// A new entry, in the order in which kubectl writes its fields.
+fn entry(kind: Kind, name: &str, fields: &[(&str, String)], is_json: bool) -> Option<impl AsYaml> {
+    let content: Map<String, Value> = fields.iter().map(|(key, text)| ((*key).to_owned(), json!(text))).collect();
+    let text = if is_json {
+        json!({ kind.key(): content, "name": name }).to_string()
+    } else {
+        // What stands here needs no quotes; if it did, the check would show it.
+        let lines: String = fields.iter().map(|(key, text)| format!("  {key}: {text}\n")).collect();
+        format!("{}:\n{lines}name: {name}\n", kind.key())
+    };
+    Document::from_str(&text).ok()?.as_mapping()
+}
