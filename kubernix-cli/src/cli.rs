@@ -1,12 +1,15 @@
 //! The commands and their flags. Flags of settings are plain options without clap's own reading of variables: the host settles
 //! what counts, and has to know where a value came from.
 
+mod access;
+
+pub use access::{KubeconfigCommand, PortCommand};
+
 use crate::exit::Exit;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use kubernix_host::network::plan::parse_cidr;
-use kubernix_host::network::publish::Which;
 use kubernix_host::network::{Published, UplinkMode};
 use kubernix_host::spec::{WaitFor, parse_members, parse_name, parse_node};
 use std::ffi::OsString;
@@ -323,36 +326,6 @@ pub enum NodeCommand {
         #[arg(value_parser = parse_node)]
         node: String,
     },
-}
-
-/// What to do about published ports.
-#[derive(Debug, Subcommand)]
-pub enum PortCommand {
-    /// Publishes ports of a running cluster, at once and at each later boot
-    Add {
-        /// 8080:30080, 0.0.0.0:8080:30080, [::1]:53:30053/udp
-        #[arg(required = true, value_name = "HOST:NODEPORT")]
-        ports: Vec<Published>,
-    },
-    /// Publishes ports no longer; connections through them end
-    Remove {
-        /// As they were added, or only their place on the host: 8080, 0.0.0.0:8080, [::1]:53/udp
-        #[arg(required = true, value_name = "HOST[:NODEPORT]")]
-        ports: Vec<Which>,
-    },
-    /// Lists the published ports
-    List,
-}
-
-/// What to do about the user's own kubeconfig.
-#[derive(Debug, Subcommand)]
-pub enum KubeconfigCommand {
-    /// Puts the cluster's context into your kubeconfig ($KUBECONFIG, else ~/.kube/config), and makes it the current one
-    Merge,
-    /// Takes it out again
-    Remove,
-    /// Prints the path of the cluster's own kubeconfig
-    Path,
 }
 
 /// What to do about images.

@@ -66,6 +66,13 @@ impl Cluster {
         cluster
     }
 
+    /// As [`Cluster::new`], in the same place as this one, which has to last as long.
+    pub fn beside(&self, tag: &str) -> Self {
+        let mut cluster = Self::new(tag);
+        cluster.place.clone_from(&self.place);
+        cluster
+    }
+
     /// A running one.
     ///
     /// # Panics

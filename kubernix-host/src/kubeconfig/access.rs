@@ -54,10 +54,8 @@ impl Access {
     /// Its kubeconfig can't be read.
     pub fn of(root: &Root) -> Result<Self, Error> {
         let (own, record) = (root.kubeconfig("admin"), root.kubeconfigs().join("merged.json"));
-        let says = match file::read(&own)? {
-            None => None,
-            Some(text) => Says::read(&Config::of(&own, &text)?),
-        };
+        // A damaged one is written anew by the next boot.
+        let says = file::read(&own)?.and_then(|text| Says::read(&Config::of(&own, &text).ok()?));
         // One that can't be read is none: certificates still tell what is ours.
         let recorded = fs::read(&record).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Ok(Self { name: format!("kubernix-{}", root.name()), own, says, record, recorded })

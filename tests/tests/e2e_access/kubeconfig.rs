@@ -1,0 +1,96 @@
+//! Contexts of several clusters in one kubeconfig, and `down --all`.
+
+use kubernix_tests::{Cluster, Outcome, Parts, kubernix, run};
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+/// What the user's kubeconfig is before.
+const BEFORE: &str = "apiVersion: v1\nclusters:\n# somebody else's\n- cluster:\n    server: https://192.0.2.1\n  name: prod\ncontexts:\n- context:\n    cluster: prod\n    user: me\n  name: prod\ncurrent-context: prod\nkind: Config\nusers:\n- name: me\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: login, interactiveMode: Never}\n";
+
+/// A command on a cluster, by a user who has this kubeconfig.
+fn with(kubeconfig: &Path, cluster: &Cluster, command: &[&str]) -> Outcome {
+    run(cluster.command(command).env("KUBECONFIG", kubeconfig))
+}
+
+/// `down --all`, by a user who has this kubeconfig.
+fn down_all(kubeconfig: &Path, base: &Path, more: &[&str]) -> Outcome {
+    run(kubernix().args(["down", "--all", "--root"]).arg(base).args(more).env("KUBECONFIG", kubeconfig))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).expect("a file")
+}
+
+pub fn contexts_come_and_go_and_all_else_stays_until_all_clusters_are_down(_: Parts) {
+    let one = Cluster::new("one");
+    let two = one.beside("two");
+    let [file, link] = ["file", "link"].map(|name| one.base().join(name));
+    down_all(&link, one.base(), &[]).ok().says(&["no clusters in"]);
+    for cluster in [&one, &two] {
+        cluster.up(&["--uplink", "none"]).ok();
+    }
+
+    // A link to a file of others' mode stays both.
+    fs::write(&file, BEFORE).expect("a file");
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).expect("a mode");
+    symlink("file", &link).expect("a link");
+    for cluster in [&one, &two, &one] {
+        let said = format!("context `kubernix-{}` is in {} and the current one", cluster.name, link.display());
+        with(&link, cluster, &["kubeconfig", "merge"]).ok().prints(&[&said]);
+    }
+    assert!(link.is_symlink() && fs::metadata(&file).expect("a file").mode() & 0o777 == 0o640);
+    let text = read(&file);
+    for line in BEFORE.lines().filter(|line| !line.starts_with("current-context")) {
+        assert!(text.contains(&format!("{line}\n")), "`{line}` is gone:\n{text}");
+    }
+    for cluster in [&one, &two] {
+        // By the other's kubectl: only the file counts.
+        let context = format!("kubernix-{}", cluster.name);
+        let args = ["get", "--raw", "/readyz", "--context", &context, "--kubeconfig", &link.to_string_lossy()];
+        one.kubectl(&args).ok().prints(&["ok"]);
+    }
+    let path = one.run(&["kubeconfig", "path"]).ok().stdout;
+    assert_eq!(Path::new(path.trim_end()), one.root().join("kubeconfig/admin.kubeconfig"));
+
+    // What isn't ours, and what is no kubeconfig, is left as it is.
+    let foreign = one.base().join("foreign");
+    let text = format!("users:\n- name: kubernix-{}\n  user: {{token: theirs}}\n", two.name);
+    fs::write(&foreign, &text).expect("a file");
+    with(&foreign, &two, &["kubeconfig", "merge"])
+        .exits(2)
+        .says(&["foreign: the user `kubernix-", "is not of this cluster"]);
+    assert_eq!(read(&foreign), text);
+    fs::write(&foreign, "contexts:\n  - name: [\n").expect("a file");
+    with(&foreign, &two, &["kubeconfig", "merge"]).exits(2).says(&["foreign:2:11: this is no kubeconfig"]);
+
+    with(&link, &one, &["kubeconfig", "remove"]).ok();
+    let text = read(&file);
+    assert!(!text.contains(&one.name) && text.contains(&two.name) && text.contains("current-context: \"\""), "{text}");
+
+    // All of them go, running or not, merged where nobody says, and past one that can't.
+    with(&link, &one, &["kubeconfig", "merge"]).ok();
+    one.run(&["stop"]).ok();
+    let newer = one.base().join("newer");
+    fs::create_dir(&newer).expect("a directory");
+    fs::write(newer.join("state.json"), json!({ "format": 99, "kubernix": "9.9.9", "name": "newer" }).to_string())
+        .expect("a file");
+    let elsewhere = one.base().join("elsewhere");
+    let outcome = down_all(&elsewhere, one.base(), &["--output", "json"]).exits(1);
+    let outcome = outcome.says(&["1 of 3 clusters can't be destroyed:", "newer: ", "9.9.9"]);
+    let ends = outcome.json();
+    let ended = |name: &str| {
+        let end = ends.as_array().expect("a list").iter().find(|end| end["name"] == name);
+        end.map(|end| end["state"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(ended("newer").as_deref(), Some("failed"));
+    assert_eq!([ended(&one.name), ended(&two.name)], [Some("destroyed".to_owned()), Some("destroyed".to_owned())]);
+    assert!(!one.root().exists() && !two.root().exists() && newer.exists());
+    assert_eq!(read(&file), BEFORE.replace("current-context: prod", "current-context: \"\""));
+    assert!(!elsewhere.exists() && !one.base().join("link.lock").exists());
+
+    down_all(&link, one.base(), &["--name", &one.name]).exits(2).says(&["--all or --name, not both"]);
+    fs::remove_dir_all(&newer).expect("it is ours");
+    assert_eq!(down_all(&link, one.base(), &["--output", "json"]).ok().json(), json!([]));
+}
