@@ -29,6 +29,12 @@ pub enum Request {
         /// One of its names.
         name: String,
     },
+    /// Copies the directories of all instances that fill a role into [`Root::staging`](crate::root::Root::staging), as they are
+    /// at one moment: their processes stand still meanwhile.
+    CopyState {
+        /// The role.
+        role: String,
+    },
     /// Goes over to what `run/change.json` says. Events follow until `Changed` or `ChangeFailed`.
     Change {
         /// A component whose instances are started anew even if their plans stay the same.
@@ -50,6 +56,17 @@ pub struct NodeImages {
     pub node: String,
     /// Its images.
     pub images: Vec<Image>,
+}
+
+/// A copy of a component's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// The component.
+    pub component: String,
+    /// Its version.
+    pub version: String,
+    /// For how long its processes stood still, in microseconds.
+    pub paused_us: u64,
 }
 
 /// What is answered.
@@ -80,6 +97,11 @@ pub enum Reply {
     Removed {
         /// By name.
         nodes: Vec<String>,
+    },
+    /// To `CopyState`.
+    Copied {
+        /// What was copied.
+        copied: Copied,
     },
     /// It didn't work.
     Failed {

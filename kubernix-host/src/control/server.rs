@@ -1,6 +1,6 @@
 //! The init's end of the control socket.
 
-use super::{NodeImages, Reply, Request, short_path};
+use super::{Copied, NodeImages, Reply, Request, short_path};
 use crate::api::Summary;
 use crate::cri::Image;
 use crate::engine::Report;
@@ -48,6 +48,8 @@ pub trait Answer {
     async fn import(&self, archive: &str, name: &str, id: &str) -> Result<Vec<String>, String>;
     /// Removes an image everywhere; the nodes that had it.
     async fn remove_image(&self, name: &str) -> Result<Vec<String>, String>;
+    /// Copies what the instances that fill a role have written.
+    async fn copy_state(&self, role: &str) -> Result<Copied, String>;
 }
 
 /// Answers a request.
@@ -62,6 +64,7 @@ pub async fn answer(request: Request, answers: &impl Answer) -> Reply {
             answers.import(&archive, &name, &id).await.map(|nodes| Reply::Imported { nodes })
         }
         Request::RemoveImage { name } => answers.remove_image(&name).await.map(|nodes| Reply::Removed { nodes }),
+        Request::CopyState { role } => answers.copy_state(&role).await.map(|copied| Reply::Copied { copied }),
         Request::Change { .. } | Request::Stop | Request::Kill => Err("no answer comes to an order".to_owned()),
     };
     reply.unwrap_or_else(|why| Reply::Failed { why })

@@ -6,6 +6,7 @@
 mod board;
 mod boot;
 mod change;
+mod copy;
 mod failure;
 mod images;
 mod instance;
@@ -52,6 +53,8 @@ struct Cluster {
     sink: Arc<dyn Sink>,
     /// Proxies that processes are told of that reach out: those of instances which fill `cri`.
     proxies: BTreeMap<String, String>,
+    /// Somebody copies what a component has written.
+    copying: Cell<bool>,
     /// When this boot began.
     booted_at: SystemTime,
     /// When the boot, or the last change, began: what was reported earlier doesn't count.

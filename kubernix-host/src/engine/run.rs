@@ -264,6 +264,7 @@ fn assemble(
         hooks,
         sink,
         proxies,
+        copying: Cell::new(false),
         booted_at: now,
         since: Cell::new(now),
     };
@@ -394,5 +395,9 @@ impl control::Answer for Answers {
 
     async fn remove_image(&self, name: &str) -> Result<Vec<String>, String> {
         self.cluster.remove_image(name).await
+    }
+
+    async fn copy_state(&self, role: &str) -> Result<control::Copied, String> {
+        self.cluster.copy_state(role).await
     }
 }

@@ -19,15 +19,18 @@ mod list;
 mod manifest;
 mod pack;
 mod read;
+mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use copy::{CopyError, directory as copy_directory, file as copy_file};
+pub use copy::CopyError;
+use copy::{directory as copy_directory, file as copy_file};
 pub use error::Error;
 pub use list::{Listed, list};
 pub use manifest::{DATASTORE, Datastore, Entry, FORMAT, Head, Manifest};
 pub use pack::{Written, target, write};
 pub use read::{manifest, unpack, verify};
+pub use stage::{Staging, stage};
 
 /// The name of the settings' file.
 pub const SETTINGS: &str = "kubernix.toml";
