@@ -25,10 +25,16 @@ pub(super) struct Order {
 impl Host {
     /// Brings a running cluster to what the settings say, without a restart: only instances whose plans differ are stopped
     /// and started, and those of `component` in any case. Where the new ones don't become ready, the old ones come back.
+    /// Returns what was started anew, by instance.
     ///
     /// # Errors
     /// See [`HostError`]. Before [`HostError::Change`] nothing was stopped.
-    pub fn change(&self, resolved: &Resolved, component: Option<&str>, sink: &dyn Sink) -> Result<(), HostError> {
+    pub fn change(
+        &self,
+        resolved: &Resolved,
+        component: Option<&str>,
+        sink: &dyn Sink,
+    ) -> Result<Vec<String>, HostError> {
         let order = Order { component: component.map(str::to_owned), removed: Vec::new() };
         self.change_to(resolved, &self.allot(&resolved.settings)?, order, sink)
     }
@@ -40,9 +46,20 @@ impl Host {
         allotment: &Allotment,
         order: Order,
         sink: &dyn Sink,
-    ) -> Result<(), HostError> {
-        let settings = &resolved.settings;
+    ) -> Result<Vec<String>, HostError> {
         self.check(resolved, allotment, sink)?;
+        self.carry_out(resolved, allotment, order, sink)
+    }
+
+    /// The same, with settings that were held against the components before.
+    pub(super) fn carry_out(
+        &self,
+        resolved: &Resolved,
+        allotment: &Allotment,
+        order: Order,
+        sink: &dyn Sink,
+    ) -> Result<Vec<String>, HostError> {
+        let settings = &resolved.settings;
         let cluster = Cluster::find(self.call(settings))?;
         let root = cluster.root();
         if !cluster.is_running() {
@@ -62,14 +79,19 @@ impl Host {
         let client = Client::connect(root, ANSWER)?;
         let order = Request::Change { component: order.component, removed: order.removed };
         let limit = Duration::from_secs(settings.boot_timeout_s) + EXTRA;
+        let mut started = Vec::new();
         for record in client.order(&order, limit)? {
             match &record.event {
+                Event::Started { instance } => {
+                    started.push(instance.clone());
+                    sink.emit(record.event);
+                }
                 Event::Changed => {
                     root.save_spec(settings)?;
                     allotment.write(root)?;
                     root.save_environment(&up::shell(root, &next.environment))?;
                     sink.emit(record.event);
-                    return Ok(());
+                    return Ok(started);
                 }
                 Event::ChangeFailed { error, restored } => {
                     let (why, restored) = (error.clone(), *restored);

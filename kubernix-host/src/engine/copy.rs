@@ -54,9 +54,9 @@ fn copy(root: &Root, groups: &[Pid], directories: &[PathBuf]) -> Result<Duration
     drop(paused);
     match staged {
         Ok(()) => Ok(begun.elapsed()),
-        Err(snapshot::Error::Copy(snapshot::CopyError::TooLong)) => {
-            Err(format!("it has more than can be copied within {LIMIT:?}, for which it may stand still: stop the cluster first"))
-        }
+        Err(snapshot::Error::Copy(snapshot::CopyError::TooLong)) => Err(format!(
+            "it has more than can be copied within {LIMIT:?}, for which it may stand still: stop the cluster first"
+        )),
         Err(error) => Err(chain(&error)),
     }
 }

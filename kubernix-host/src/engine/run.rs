@@ -376,6 +376,7 @@ impl control::Answer for Answers {
             nodes: self.cluster.nodes.first_processes(),
             booted_at_ms: u64::try_from(since.as_millis()).unwrap_or_default(),
             ready: self.ready && all_ready,
+            booted: self.ready,
             ending: self.ending,
         }
     }

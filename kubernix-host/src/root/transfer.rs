@@ -104,3 +104,77 @@ impl Root {
 pub fn is_temporary(name: &std::ffi::OsStr) -> bool {
     write::is_temporary(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::write_managed;
+
+    fn written(root: &Root, name: &str) -> PathBuf {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, name).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_directory_that_is_being_filled_is_no_cluster_before_all_is_there() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        root.make().unwrap();
+        let state = State { authority: Some("other".into()), ..State::new("one".into()) };
+        root.begin(&state).unwrap();
+        written(&root, "pki/ca.crt");
+        let found = root.open_existing().unwrap();
+        assert!(found.removing);
+        assert_eq!(fs::metadata(root.path()).unwrap().permissions().mode() & 0o7777, 0o700);
+        // Broken off here, the next one begins with nothing.
+        root.begin(&state).unwrap();
+        assert!(!root.path().join("pki").exists());
+        written(&root, "pki/ca.crt");
+        root.complete().unwrap();
+        let found = root.open_existing().unwrap();
+        assert!(!found.removing && root.path().join("pki/ca.crt").exists());
+        assert_eq!((found.authority(), State::new("one".into()).authority()), ("other", "one"));
+        assert!(matches!(root.begin(&state), Err(Error::Exists { .. })));
+        assert!(root.path().join("pki/ca.crt").exists());
+    }
+
+    #[test]
+    fn a_fresh_start_keeps_settings_and_plugins_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        assert!(matches!(root.start_over(), Err(Error::Missing { .. })));
+        root.create().unwrap();
+        for name in ["kubernix.toml", "plugins/x.toml", "control/store/data", "pki/ca.crt", "run/boot.json"] {
+            written(&root, name);
+        }
+        root.start_over().unwrap();
+        let mut left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["kubernix.toml", "plugins", "state.json"]);
+        assert!(root.path().join("plugins/x.toml").exists() && !root.open_existing().unwrap().removing);
+    }
+
+    #[test]
+    fn data_is_told_from_what_each_boot_makes_again() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        root.create().unwrap();
+        let data = written(&root, "control/store/data/state");
+        let traces = ["store.run.json", "store.log"].map(|name| written(&root, &format!("control/store/{name}")));
+        let other = written(&root, "control/store/journal.log");
+        let config = root.control("store").join("store.conf");
+        write_managed(&config, b"x", 0o600, &root.managed_file()).unwrap();
+        let found = root.of_a_boot(&root.control("store")).unwrap();
+        assert!(traces.iter().chain([&config]).all(|path| found.contains(path)), "{found:?}");
+        assert!(!found.contains(&data) && !found.contains(&other), "{found:?}");
+        written(&root, "nodes/node-0/store/x");
+        written(&root, "nodes/node-1/other/x");
+        assert_eq!(
+            root.directories_of("store").unwrap(),
+            [root.control("store"), root.node_component("node-0", "store")]
+        );
+        assert_eq!(root.directories_of("nothing").unwrap(), [""; 0].map(PathBuf::from));
+    }
+}

@@ -87,9 +87,12 @@ impl Manifest {
                 return Err(format!("`{}` is there twice", entry.path));
             }
         }
-        match seen.contains(super::SETTINGS) {
+        if !seen.contains(super::SETTINGS) {
+            return Err(format!("it has no `{}`", super::SETTINGS));
+        }
+        match seen.iter().any(|path| path.starts_with(DATASTORE)) {
             true => Ok(()),
-            false => Err(format!("it has no `{}`", super::SETTINGS)),
+            false => Err(format!("it has nothing of the datastore `{}`", self.head.datastore.component)),
         }
     }
 }
@@ -109,7 +112,7 @@ fn has_a_place(path: &str, datastore: &str) -> bool {
         return false;
     }
     match parts[..] {
-        [super::SETTINGS | "applied.json"] => true,
+        [file] => file == super::SETTINGS || super::RECORDS.contains(&file),
         ["pki", _, ..] => true,
         [DATASTORE, "control", component, _, ..] | [DATASTORE, "nodes", _, component, _, ..] => component == datastore,
         _ => false,
@@ -125,6 +128,7 @@ mod tests {
         for path in [
             "kubernix.toml",
             "applied.json",
+            "allotted.json",
             "pki/ca.crt",
             "pki/nodes/node-0/kubelet.key",
             "datastore/control/store/data/x",

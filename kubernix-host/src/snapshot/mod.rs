@@ -7,6 +7,7 @@
 //! ```text
 //! manifest.json
 //! kubernix.toml                          the settings as applied
+//! allotted.json                          the nodes that the cluster was given
 //! applied.json                           what was applied to the API for components
 //! pki/...                                all of it
 //! datastore/control/COMPONENT/...        the datastore's directories, as they lie below the root directory
@@ -34,5 +35,7 @@ pub use stage::{Staging, stage};
 
 /// The name of the settings' file.
 pub const SETTINGS: &str = "kubernix.toml";
+/// Records that a cluster keeps beside them, each where there is one.
+const RECORDS: [&str; 2] = ["allotted.json", "applied.json"];
 /// What file names end with where nobody chose another.
 pub const ENDING: &str = ".tar.gz";

@@ -44,12 +44,7 @@ pub fn verify(path: &Path) -> Result<Manifest, Error> {
 ///
 /// # Errors
 /// It isn't whole, there is no space, or it can't be written; what was unpacked so far stays. `None` where it was to go on no more.
-pub fn unpack(
-    path: &Path,
-    expected: &Manifest,
-    into: &Path,
-    goes_on: &dyn Fn() -> bool,
-) -> Result<Option<()>, Error> {
+pub fn unpack(path: &Path, expected: &Manifest, into: &Path, goes_on: &dyn Fn() -> bool) -> Result<Option<()>, Error> {
     let mut ended = false;
     let mut unwritten = None;
     let begin = |manifest: &Manifest| {

@@ -1,7 +1,7 @@
 //! Where a snapshot is put together before it is packed: a directory of the cluster's own, so that copies cost little and go with
 //! the cluster whatever happens.
 
-use super::{CopyError, DATASTORE, Error, SETTINGS, copy_directory, copy_file};
+use super::{CopyError, DATASTORE, Error, RECORDS, SETTINGS, copy_directory, copy_file};
 use crate::root::Root;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::ErrorKind;
@@ -42,7 +42,7 @@ impl<'a> Staging<'a> {
         self.root.staging()
     }
 
-    /// Adds what belongs to a cluster beside its datastore: settings, certificates and keys, and what was applied.
+    /// Adds what belongs to a cluster beside its datastore: settings, certificates and keys, and its records.
     ///
     /// # Errors
     /// It can't be read or copied.
@@ -50,11 +50,14 @@ impl<'a> Staging<'a> {
         let (root, path) = (self.root, self.path());
         copy_file(&root.spec_file(), &path.join(SETTINGS), None)?;
         copy_directory(&root.pki(), &path.join("pki"), &|path| is_half_written(path), None)?;
-        match copy_file(&root.applied(), &path.join("applied.json"), None) {
-            // Where nothing was ever applied.
-            Err(CopyError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => Ok(()),
-            copied => Ok(copied?),
+        for record in RECORDS {
+            match copy_file(&root.path().join(record), &path.join(record), None) {
+                // Where nothing was ever noted.
+                Err(CopyError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => {}
+                copied => copied?,
+            }
         }
+        Ok(())
     }
 
     fn clear(&self) -> std::io::Result<()> {
@@ -95,4 +98,48 @@ pub fn stage(root: &Root, directories: &[PathBuf], deadline: Option<Instant>) ->
         copy_directory(directory, &root.staging().join(DATASTORE).join(below), &left_out, deadline)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn one_at_a_time_puts_a_snapshot_together_and_leaves_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        root.create().unwrap();
+        let data = root.control("store").join("data");
+        for (path, content) in [
+            (root.spec_file(), "name = \"one\"\n"),
+            (root.path().join("allotted.json"), "{}"),
+            (root.pki().join("ca.crt"), "certificate"),
+            (root.pki().join(".kubernix-tmp-1-0"), "half"),
+            (data.join("state"), "objects"),
+            (root.control("store").join("store.run.json"), "{}"),
+            (root.control("store").join("store.log"), "noise"),
+            // What somebody left who was killed.
+            (root.staging().join("datastore/control/store/old"), "old"),
+        ] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let staging = Staging::begin(&root).unwrap().unwrap();
+        assert!(Staging::begin(&root).unwrap().is_none());
+        stage(&root, &root.directories_of("store").unwrap(), None).unwrap();
+        staging.add_own().unwrap();
+        let found = |name: &str| staging.path().join(name).exists();
+        let wanted = ["kubernix.toml", "allotted.json", "pki/ca.crt", "datastore/control/store/data/state"];
+        assert!(wanted.iter().all(|name| found(name)));
+        let others = [
+            "applied.json",
+            "pki/.kubernix-tmp-1-0",
+            "datastore/control/store/old",
+            "datastore/control/store/store.log",
+        ];
+        assert_eq!(others.map(found), [false; 4]);
+        drop(staging);
+        assert!(!root.staging().exists() && Staging::begin(&root).unwrap().is_some());
+    }
 }

@@ -86,6 +86,11 @@ fn packed(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
     gzip(&tar.into_inner().unwrap())
 }
 
+/// A manifest, and the two files that every snapshot has.
+fn plain_entries(text: &[u8]) -> [(&str, EntryType, &[u8]); 3] {
+    [("manifest.json", text), ("kubernix.toml", b"x"), (STATE, b"x")].map(|(name, it)| (name, EntryType::Regular, it))
+}
+
 fn entry(path: &str, content: &[u8]) -> Entry {
     let mut hash = pack::Hash::default();
     hash.write_all(content).unwrap();
@@ -185,19 +190,18 @@ fn every_byte_that_is_missing_or_changed_is_noticed() {
 #[test]
 fn snapshots_that_somebody_made_up_are_refused_by_what_is_wrong_with_them() {
     const FILE: EntryType = EntryType::Regular;
-    let toml = || entry("kubernix.toml", b"x");
-    let one = |path: &str| listing(vec![toml(), entry(path, b"x")]);
+    let own = || vec![entry("kubernix.toml", b"x"), entry(STATE, b"x")];
+    let and = |entry| listing([own(), vec![entry]].concat());
+    let one = |path: &str| and(entry(path, b"x"));
     let [up, root, twice] = ["pki/../../escaped", "/escaped", "kubernix.toml"].map(one);
-    let (good, bare, link) = (listing(vec![toml()]), listing(vec![]), one("pki/ca.crt"));
-    let huge = listing(vec![toml(), Entry { size: 1 << 60, ..entry(STATE, b"") }]);
+    let (good, bare, hollow) = (listing(own()), listing(vec![]), listing(own()[..1].to_vec()));
+    let (link, huge) = (one("pki/ca.crt"), and(Entry { size: 1 << 60, ..entry("pki/ca.crt", b"") }));
     let mut newer: serde_json::Value = serde_json::from_slice(&good).unwrap();
     (newer["format"], newer["kubernix"]) = (9.into(), "9.8.7".into());
     let newer = newer.to_string();
     let named = String::from_utf8(good.clone()).unwrap().replace("\"one\"", "\"../one\"");
-    let manifest = |text: &[u8]| packed(&[("manifest.json", FILE, text), ("kubernix.toml", FILE, b"x")]);
-    let with = |text: &[u8], entry| {
-        packed(&[("manifest.json", FILE, text), ("kubernix.toml", FILE, b"x"), entry])
-    };
+    let manifest = |text: &[u8]| packed(&plain_entries(text));
+    let with = |text: &[u8], entry| packed(&[&plain_entries(text)[..], &[entry]].concat());
     for (bytes, part) in [
         (Vec::new(), "not a snapshot of a cluster: it is empty"),
         (b"PK\x03\x04".to_vec(), "it is no .tar.gz"),
@@ -208,6 +212,7 @@ fn snapshots_that_somebody_made_up_are_refused_by_what_is_wrong_with_them() {
         (manifest(newer.as_bytes()), "was saved by KuberNix 9.8.7 in format 9, this version knows 1"),
         (manifest(named.as_bytes()), "../one"),
         (manifest(&bare), "it has no `kubernix.toml`"),
+        (manifest(&hollow), "it has nothing of the datastore `store`"),
         (with(&up, ("pki/../../escaped", FILE, b"x")), "`pki/../../escaped` is no file of a cluster"),
         (with(&root, ("/escaped", FILE, b"x")), "`/escaped` is no file of a cluster"),
         (with(&twice, ("kubernix.toml", FILE, b"x")), "`kubernix.toml` is there twice"),
@@ -219,7 +224,7 @@ fn snapshots_that_somebody_made_up_are_refused_by_what_is_wrong_with_them() {
         (with(&link, ("pki/ca.crt", FILE, b"xx")), "is not the one that its manifest lists"),
         (manifest(&link), "its entry `pki/ca.crt` is missing"),
         (with(&good, ("pki/ca.crt", FILE, b"x")), "it holds more than its manifest lists"),
-        (with(&huge, (STATE, FILE, b"x")), "holds 1099511627776 MiB, and"),
+        (with(&huge, ("pki/ca.crt", FILE, b"x")), "holds 1099511627776 MiB, and"),
     ] {
         let outer = tempfile::tempdir().unwrap();
         let (file, into) = (outer.path().join("s"), outer.path().join("a/into"));
@@ -228,8 +233,12 @@ fn snapshots_that_somebody_made_up_are_refused_by_what_is_wrong_with_them() {
         let error = unpacked(&file, &into).unwrap_err();
         assert!(error.to_string().contains(part), "{part}: {error}");
         assert!(error.is_usage() || matches!(error, Error::NoSpace { .. }), "{error}");
-        assert!(names(&into).iter().all(|name| name == "kubernix.toml"), "{part}: {:?}", names(&into));
-        assert_eq!((names(outer.path()), names(&outer.path().join("a"))), (vec!["a".into(), "s".into()], vec!["into".into()]));
+        let plain = ["kubernix.toml", "control"];
+        assert!(names(&into).iter().all(|name| plain.contains(&&**name)), "{part}: {:?}", names(&into));
+        assert_eq!(
+            (names(outer.path()), names(&outer.path().join("a"))),
+            (vec!["a".into(), "s".into()], vec!["into".into()])
+        );
     }
 }
 

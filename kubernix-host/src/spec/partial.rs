@@ -60,6 +60,8 @@ pub struct Partial {
     pub control_planes: Option<u32>,
     /// How many zones the nodes are in.
     pub zones: Option<u32>,
+    /// The cluster is made anew: what one of its name was made with doesn't bind.
+    pub fresh: bool,
     /// The configuration file to read.
     pub config: Option<PathBuf>,
     /// Where values came from, by key. Those of flags are made up from the key where they are missing.
