@@ -69,8 +69,8 @@ impl Host {
         let running = BootFile::read(root).map_err(HostError::io("what the cluster was booted with can't be read"))?;
         let port = running.environment.registry_port;
         let (environment, reissued) = prepare::real(self, settings, root, allotment, &tools, &running.outside, port)?;
-        for message in reissued {
-            sink.emit(Event::Note { message });
+        for reason in reissued {
+            sink.emit(Event::Note { message: format!("made anew: {reason}") });
         }
         let held = up::Held { api_port: running.api_port, outside: running.outside };
         let (next, instances) = self.prepare_boot(settings, root, environment, held, sink)?;

@@ -210,7 +210,7 @@ impl Host {
         let allotment = self.allot(settings)?;
         let (environment, reissued) = prepare::real(self, settings, root, &allotment, &tools, &outside, registry_port)?;
         for reason in reissued {
-            both.emit(Event::Note { message: reason });
+            both.emit(Event::Note { message: format!("made anew: {reason}") });
         }
         let api_port = listeners[0].local_addr().map_err(HostError::io("the API server's port"))?.port();
         // Copies of an earlier life, which nobody has loaded any more.
