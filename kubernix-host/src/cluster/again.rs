@@ -45,12 +45,12 @@ impl Host {
             return Err(HostError::OfBoot { call, changes: fixed });
         }
         let cluster = Cluster::find(call.clone())?;
-        let is_up = match cluster.client().and_then(|mut client| Ok(client.ask(&Request::Report)?)) {
-            Ok(Reply::Report { report }) => report.booted && !report.ending,
-            _ => false,
-        };
-        if !is_up {
-            return Err(HostError::Busy { call, with: word(cluster.status()?.state) });
+        let report = cluster.client().and_then(|mut client| Ok(client.ask(&Request::Report)?));
+        match (report, cluster.status()?.state) {
+            (Ok(Reply::Report { report }), _) if report.booted && !report.ending => {}
+            (Err(silent), State::Broken) => return Err(silent),
+            (_, State::Stopping | State::Stopped) => return Err(HostError::Busy { call, with: "stop" }),
+            _ => return Err(HostError::Busy { call, with: "up" }),
         }
         self.carry_out(resolved, allotment, Order::default(), sink)
     }
@@ -91,12 +91,4 @@ fn is_so_already(change: &Change, [api_port, registry_port]: [u16; 2]) -> bool {
 
 fn told(change: &Change) -> String {
     format!("`{}` is `{}` and can't become `{}`", change.key, change.old, change.new)
-}
-
-/// What keeps a cluster from being changed.
-fn word(state: State) -> &'static str {
-    match state {
-        State::Stopping | State::Stopped => "stop",
-        _ => "up",
-    }
 }
