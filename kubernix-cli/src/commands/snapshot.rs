@@ -83,7 +83,7 @@ impl App {
 
     fn boot_restored(&self, restored: &Restored, boot: &BootArgs) -> Result<UpReport> {
         let resolved = settings::resolve(&self.flags, boot)?;
-        restored.accepts(&self.host(&resolved.settings)?, &resolved.settings)?;
+        restored.accepts(&self.host(&resolved.settings)?, &resolved)?;
         Ok(self.bring_up(&resolved, Existing::IsLeft)?.1)
     }
 

@@ -6,7 +6,7 @@ use crate::events::{Event, Sink};
 use crate::root::{self, Made, Root, State, write_atomic};
 use crate::sandbox::lock;
 use crate::snapshot::{self, Datastore, Manifest};
-use crate::spec::{self, NONE, Settings};
+use crate::spec::{self, NONE, Resolved};
 use kubernix_core::roles;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -90,9 +90,10 @@ impl Restored {
     /// Whether it can be booted with these settings: its objects are in one datastore, and no other can read them.
     ///
     /// # Errors
-    /// They fill the slot with another.
-    pub fn accepts(&self, host: &Host, settings: &Settings) -> Result<(), HostError> {
-        let filled = host.filled(settings)?;
+    /// They don't fit, or fill the slot with another.
+    pub fn accepts(&self, host: &Host, resolved: &Resolved) -> Result<(), HostError> {
+        resolved.validate(&host.catalogue())?;
+        let filled = host.filled(&resolved.settings)?;
         let found = filled.get(roles::DATASTORE).cloned().unwrap_or_else(|| NONE.into());
         if found == self.datastore.component {
             return Ok(());
