@@ -3,7 +3,7 @@
 use flate2::read::GzDecoder;
 use flate2::{Compression, write::GzEncoder};
 use kubernix_tests::{
-    Cluster, Outcome, Parts, alive, checks, each, oci_archive, pod, program, run, run_in_order, token, until,
+    Cluster, Parts, alive, checks, each, kubernix, oci_archive, pod, program, run, run_in_order, token, until,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -180,8 +180,10 @@ fn snapshots_that_are_no_good(file: &Path, one: &Cluster) {
     let rows = one.json(&["snapshot", "list", &one.base().to_string_lossy()]);
     let problems: Vec<bool> = rows.as_array().expect("rows").iter().map(|row| row["problem"].is_string()).collect();
     assert_eq!(problems, [true, false], "{rows}");
-    refused(&other, &["snapshot", "restore", "/nonexistent.tar.gz"], 2, &["/nonexistent.tar.gz"]);
-    refused(&other, &["snapshot", "list", "/nonexistent"], 2, &["/nonexistent"]);
+    let nowhere = other.base().join("nowhere");
+    let nowhere = nowhere.to_string_lossy();
+    refused(&other, &["snapshot", "restore", &nowhere], 2, &[&nowhere, "No such file"]);
+    refused(&other, &["snapshot", "list", &nowhere], 2, &[&nowhere, "No such file"]);
     let good = one.base().join("one.tar.gz");
     let good = good.to_string_lossy();
     refused(&other, &["snapshot", "restore", &good, "--cri", "cryo"], 2, &["did you mean `crio`?"]);
@@ -193,7 +195,8 @@ fn snapshots_that_are_no_good(file: &Path, one: &Cluster) {
     refused(one, &["snapshot", "save", &file], 2, &["is no snapshot, so it is left alone"]);
     assert_eq!(fs::read_to_string(&bad).expect("a file"), "precious");
     fs::remove_file(&bad).expect("it was there");
-    refused(one, &["snapshot", "save", "/nonexistent/x.tar.gz"], 1, &["can't write `/nonexistent/x.tar.gz`"]);
+    let inside = format!("{nowhere}/x.tar.gz");
+    refused(one, &["snapshot", "save", &inside], 1, &[&format!("can't write `{inside}`")]);
     full_disks(one, &other, &good);
 }
 
@@ -202,19 +205,19 @@ fn full_disks(one: &Cluster, other: &Cluster, good: &str) {
     let place = other.base().join("small");
     fs::create_dir(&place).expect("a directory");
     let small = place.to_string_lossy();
-    let on_it = |cluster: &Cluster, size: &str, args: &[&str]| -> Outcome {
+    let on_it = |size: &str, name: &str, root: &Path, args: &[&str]| {
         let text = format!(
             "mount -t tmpfs -o size={size} tmpfs '{small}' || exit 99\n\"$@\"\ncode=$?\nls -A '{small}'\nexit $code"
         );
-        let command = cluster.command(args);
         let mut shell = program("unshare");
-        shell.args(["--mount", "/bin/sh", "-c", &text, "sh"]).arg(command.get_program()).args(command.get_args());
+        shell.args(["--mount", "/bin/sh", "-c", &text, "sh"]).arg(kubernix().get_program());
+        shell.args(["--name", name, "--root"]).arg(root).args(args);
         run(shell.current_dir("/").env("XDG_CONFIG_HOME", "/nonexistent"))
     };
-    let saved = on_it(one, "64k", &["snapshot", "save", &format!("{small}/x.tar.gz")]).exits(1);
-    assert_eq!(saved.says(&["No space left on device"]).stdout, "");
-    let restored = on_it(other, "1m", &["--root", &small, "snapshot", "restore", good]).exits(1);
-    assert_eq!(restored.says(&["MiB left", "--root"]).stdout, "");
+    let saved = on_it("64k", &one.name, one.base(), &["snapshot", "save", &format!("{small}/x.tar.gz")]);
+    assert_eq!(saved.exits(1).says(&["No space left on device"]).stdout, "");
+    let restored = on_it("1m", &other.name, &place, &["snapshot", "restore", good]);
+    assert_eq!(restored.exits(1).says(&["MiB left", "--root"]).stdout, "");
     fs::remove_dir(place).expect("an empty directory");
 }
 
