@@ -103,8 +103,8 @@ impl App {
 fn changed(report: &UpReport, started: &[String]) -> String {
     let UpReport { name, kubeconfig, api, seconds, .. } = report;
     let started = match started {
-        [] => "nothing had to be started anew".to_owned(),
-        names => format!("started anew: {}", names.join(", ")),
+        [] => "nothing had to be started".to_owned(),
+        names => format!("started: {}", names.join(", ")),
     };
     let kubeconfig = kubeconfig.display();
     format!(

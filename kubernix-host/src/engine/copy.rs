@@ -1,5 +1,6 @@
 //! What a component has written, copied as it is at one moment while the cluster runs: its processes stand still meanwhile.
 
+use super::instance::Live;
 use super::{Cluster, InstanceState};
 use crate::chain::chain;
 use crate::control::Copied;
@@ -8,6 +9,7 @@ use crate::root::Root;
 use crate::snapshot;
 use nix::unistd::Pid;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long processes may stand still, in all. Controllers give their leases up when they can't renew them for ten seconds.
@@ -19,24 +21,29 @@ impl Cluster {
     /// # Errors
     /// Nobody fills the role, an instance isn't ready, or its directory can't be copied in time. They all go on in any case.
     pub(super) async fn copy_state(&self, role: &str) -> Result<Copied, String> {
-        let all = self.instances();
-        let of_role: Vec<_> = all
-            .iter()
-            .filter(|live| live.planned.plan.provides.iter().any(|endpoint| endpoint.role.as_str() == role))
-            .collect();
+        let fills = |live: &Rc<Live>| live.planned.plan.provides.iter().any(|endpoint| endpoint.role.as_str() == role);
+        let of_role: Vec<_> = self.instances().into_iter().filter(fills).collect();
         let Some(first) = of_role.first() else { return Err(format!("nothing fills the role `{role}`")) };
-        if let Some(late) = of_role.iter().find(|live| live.state() != InstanceState::Ready) {
+        // One of several members may be down, and writes nothing then; one that comes back meanwhile would.
+        let is_settled = |live: &Rc<Live>| {
+            matches!(live.state(), InstanceState::Ready | InstanceState::Stopped | InstanceState::Failed)
+        };
+        let late = of_role.iter().find(|live| !is_settled(live));
+        let late = late.or_else(|| of_role.iter().all(|live| live.state() != InstanceState::Ready).then_some(first));
+        if let Some(late) = late {
             return Err(format!("{} is {}: what it has can be copied once it is ready", late.name(), late.state()));
         }
         // Two that pause the same processes would let them go on under each other's hands.
         if self.copying.replace(true) {
             return Err("another copy is being made".into());
         }
-        let groups: Vec<Pid> = of_role.iter().flat_map(|live| live.processes.borrow().clone()).map(|p| p.pid).collect();
-        let directories: Vec<PathBuf> = of_role.iter().map(|live| live.directory.clone()).collect();
+        let running = of_role.iter().flat_map(|live| live.processes.borrow().clone());
+        let groups: Vec<Pid> = running.filter(|process| process.exit().is_none()).map(|process| process.pid).collect();
         let environment = &self.boot.environment;
         let root = Root::new(environment.root.parent().unwrap_or(&environment.root), &environment.cluster);
-        let copied = tokio::task::spawn_blocking(move || copy(&root, &groups, &directories)).await;
+        // Those of members that are down as well: together they are what a start goes on with.
+        let directories = root.directories_of(&first.planned.component).map_err(|error| error.to_string());
+        let copied = tokio::task::spawn_blocking(move || copy(&root, &groups, &directories?)).await;
         self.copying.set(false);
         let paused = copied.map_err(|error| error.to_string())??;
         Ok(Copied {
