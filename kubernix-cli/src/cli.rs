@@ -151,7 +151,7 @@ pub struct BootArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Boots a cluster, or continues one that was stopped; it goes on in the background
-    Up(BootArgs),
+    Up(UpArgs),
     /// Shows how a cluster and its components are
     Status,
     /// Runs kubectl on a cluster
@@ -195,6 +195,9 @@ pub enum Command {
     /// Images for pods
     #[command(subcommand)]
     Image(ImageCommand),
+    /// A cluster's objects, certificates and settings in one file
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -210,6 +213,45 @@ pub enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+}
+
+/// How a cluster is booted.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Starts over: removes a cluster of that name first, running or not, with all its data; its settings stay
+    #[arg(long)]
+    pub fresh: bool,
+    /// Its settings
+    #[command(flatten)]
+    pub boot: BootArgs,
+}
+
+/// What to do about snapshots.
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Saves a cluster, running or stopped: its objects, certificates, keys and settings
+    Save {
+        /// Where to, or a directory for it [default: among the snapshots beside the clusters, by name and time]
+        #[arg(value_name = "FILE|DIR")]
+        file: Option<PathBuf>,
+    },
+    /// Makes a cluster of a snapshot and boots it; with --name one of another name
+    Restore {
+        /// The snapshot
+        file: PathBuf,
+        /// Doesn't boot it: `up` does so later
+        #[arg(long)]
+        no_up: bool,
+        /// Settings of the boot
+        #[command(flatten)]
+        boot: Box<BootArgs>,
+    },
+    /// Lists snapshots, and says which are damaged
+    List {
+        /// Where [default: beside the clusters, where `save` puts them]
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
     },
 }
 

@@ -128,6 +128,7 @@ mod tests {
     use super::*;
     use anyhow::Context;
     use kubernix_host::cluster::Call;
+    use kubernix_host::snapshot;
 
     #[test]
     fn codes_are_those_that_are_published() {
@@ -146,6 +147,16 @@ mod tests {
         let boot = |timed_out| HostError::Boot { call: call(), why: name(), root: "/r".into(), timed_out };
         for (error, exit) in [
             (HostError::Running(call()), Exit::AlreadyRunning),
+            (HostError::OfBoot { call: call(), changes: vec![name()] }, Exit::AlreadyRunning),
+            (HostError::Busy { call: call(), with: "up" }, Exit::AlreadyRunning),
+            (HostError::Exists(call()), Exit::Usage),
+            (HostError::OtherDatastore { saved: name(), found: name() }, Exit::Usage),
+            (snapshot::Error::Occupied("/x".into()).into(), Exit::Usage),
+            (
+                snapshot::Error::NoSpace { path: "/x".into(), place: "/r".into(), needed: 1, free: 0 }.into(),
+                Exit::Failure,
+            ),
+            (HostError::NeverBooted(call()), Exit::NotRunning),
             (HostError::NoSuchCluster { call: call(), hint: name() }, Exit::NotRunning),
             (HostError::Stopped(call()), Exit::NotRunning),
             (HostError::Revoked { call: call(), by: "down" }, Exit::NotRunning),

@@ -50,11 +50,27 @@ pub fn locate(flags: &Global) -> Result<Place> {
     Ok(spec::locate(global(flags), Partial::from_env(env::vars_os())?, flags.config.as_deref(), &cwd)?)
 }
 
-/// What a cluster is to be.
-pub fn resolve(flags: &Global, args: &BootArgs) -> Result<Resolved> {
+/// Which cluster is meant; it is called `otherwise` where nobody says.
+pub fn locate_or(flags: &Global, otherwise: &str) -> Result<Place> {
     let cwd = env::current_dir().context("can't tell the working directory")?;
     let variables = Partial::from_env(env::vars_os())?;
-    Ok(spec::resolve(boot(flags, args)?, variables, flags.config.as_deref(), &cwd)?)
+    Ok(spec::locate_or(global(flags), variables, flags.config.as_deref(), &cwd, otherwise)?)
+}
+
+/// What a cluster is to be.
+pub fn resolve(flags: &Global, args: &BootArgs) -> Result<Resolved> {
+    settle(flags, boot(flags, args)?)
+}
+
+/// What a cluster is to be in the place of one that there may be.
+pub fn resolve_fresh(flags: &Global, args: &BootArgs) -> Result<Resolved> {
+    settle(flags, Partial { fresh: true, ..boot(flags, args)? })
+}
+
+fn settle(flags: &Global, partial: Partial) -> Result<Resolved> {
+    let cwd = env::current_dir().context("can't tell the working directory")?;
+    let variables = Partial::from_env(env::vars_os())?;
+    Ok(spec::resolve(partial, variables, flags.config.as_deref(), &cwd)?)
 }
 
 #[cfg(test)]
@@ -78,7 +94,7 @@ mod tests {
         ];
         let cli = Cli::try_parse_from(args).unwrap();
         let Some(Command::Up(args)) = &cli.command else { panic!("not up") };
-        let partial = boot(&cli.global, args).unwrap();
+        let partial = boot(&cli.global, &args.boot).unwrap();
         assert_eq!((partial.name.as_deref(), partial.install), (Some("a"), Some(false)));
         assert_eq!(partial.slots["cri"], "mine");
         assert_eq!(partial.components["crio"]["binary"], "x");
@@ -90,6 +106,6 @@ mod tests {
     fn what_no_flag_says_stays_open() {
         let cli = Cli::try_parse_from(["kubernix", "up"]).unwrap();
         let Some(Command::Up(args)) = &cli.command else { panic!("not up") };
-        assert_eq!(boot(&cli.global, args).unwrap(), Partial::default());
+        assert_eq!(boot(&cli.global, &args.boot).unwrap(), Partial::default());
     }
 }

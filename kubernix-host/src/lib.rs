@@ -19,6 +19,7 @@ pub mod probe;
 pub mod process;
 pub mod root;
 pub mod sandbox;
+pub mod snapshot;
 pub mod spec;
 pub mod toolchain;
 

@@ -13,6 +13,7 @@ pub mod network;
 mod parts;
 mod pods;
 mod skip;
+pub mod token;
 mod trials;
 mod wait;
 

@@ -69,6 +69,11 @@ impl Parts {
         RUNTIMES.iter().map(|runtime| Self { runtime, ..Self::default() }).collect()
     }
 
+    /// Every datastore, with the default runtime.
+    pub fn datastores() -> Vec<Self> {
+        DATASTORES.iter().map(|datastore| Self { datastore, ..Self::default() }).collect()
+    }
+
     /// Every runtime with the default datastore, and every other datastore under the default runtime: no part depends on what
     /// the others are.
     pub fn all() -> Vec<Self> {

@@ -1,7 +1,12 @@
 //! The local registry: what the host pushes to 127.0.0.1:PORT runs under that name, and is there again after a stop.
 
 use kubernix_tests::network::push;
-use kubernix_tests::{Cluster, Parts, checks, each, oci_archive, pulled_pod, run_in_order};
+use kubernix_tests::{Cluster, Parts, checks, each, for_none, oci_archive, processes_of, pulled_pod, run_in_order};
+use nix::sys::signal::{Signal, kill};
+use std::time::Duration;
+
+/// How long what has to vanish may take.
+const GONE: Duration = Duration::from_secs(10);
 
 fn main() {
     let of_runtimes = checks![what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop];
@@ -36,6 +41,19 @@ fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Part
     assert_eq!(name(&cluster), address);
     cluster.apply(&pulled_pod("second", &image));
     cluster.ready_pod("second");
+    // What was pulled is still there after everything was killed, and nobody pulls it again.
+    cluster.kubectl(&["delete", "pods", "first", "second", "--now"]).ok();
+    let (keeper, init) = cluster.carriers();
+    let all = processes_of(keeper.as_raw(), init.as_raw());
+    for process in [keeper, init] {
+        kill(process, Signal::SIGKILL).expect("it was there");
+    }
+    for_none("end of all processes", GONE, || {
+        all.iter().filter(|process| process.is_alive()).map(|process| process.command.clone()).collect()
+    });
+    cluster.up(&[]).ok();
+    let images = cluster.json(&["image", "list"]).to_string();
+    assert!(images.contains(&image), "{image} is not in {images}");
 }
 
 fn a_cluster_that_wants_no_registry_has_none(_: Parts) {

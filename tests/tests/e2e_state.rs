@@ -1,22 +1,27 @@
 //! What stays of a cluster when it stops, or is killed, and starts again; and what doesn't when it is destroyed.
 
-use kubernix_tests::{Cluster, IMAGE, Parts, alive, checks, each, oci_archive, processes_of, run_in_order};
+use kubernix_tests::{
+    Cluster, IMAGE, Outcome, Parts, alive, checks, each, oci_archive, processes_of, run_in_order, token, until,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// The pod of the Deployment, as kubectl finds it.
 const POD: &str = "deployment/kept";
+/// What the volumes of pods come from.
+const STORAGE: [&str; 2] = ["--addons", "coredns,local-path"];
 
 fn main() {
     let each_kept = checks![
         stop_and_up_keep_objects_images_and_certificates,
-        up_after_everything_was_killed_keeps_objects_images_and_certificates,
+        up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes,
     ];
     let of_runtimes = checks![an_edited_file_is_kept_and_said];
     let of_any = checks![settings_of_a_cluster_stay_and_contradictions_are_said, down_removes_all_of_it_running_or_not];
@@ -24,6 +29,9 @@ fn main() {
         [each(&Parts::all(), &each_kept), each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
     run_in_order(trials.into_iter().flatten().collect()).exit();
 }
+
+/// Whose the tokens are.
+const ACCOUNT: &str = "system:serviceaccount:default:default";
 
 /// A Deployment of one pod, and a ConfigMap.
 fn furnish(cluster: &Cluster) {
@@ -50,9 +58,11 @@ fn furnish(cluster: &Cluster) {
 /// What has to be the same after a restart.
 fn kept(cluster: &Cluster) -> (Value, Value, BTreeMap<PathBuf, Vec<u8>>) {
     let config = cluster.get(&["configmap", "kept"]);
-    let identity = json!([config["metadata"]["uid"], config["data"]]);
-    let mut files = BTreeMap::new();
-    read_all(&cluster.root().join("pki"), &mut files);
+    let node = cluster.get(&["node", "node-0"]);
+    let addresses = node["status"]["addresses"].as_array().cloned().unwrap_or_default();
+    let address = addresses.iter().find(|address| address["type"] == "InternalIP").cloned();
+    let identity = json!([config["metadata"]["uid"], config["data"], node["metadata"]["uid"], address]);
+    let files = certificates(cluster);
     assert!(files.len() > 10, "only {} files in pki/", files.len());
     (identity, cluster.json(&["image", "list"]), files)
 }
@@ -81,20 +91,24 @@ fn same(cluster: &Cluster, before: &(Value, Value, BTreeMap<PathBuf, Vec<u8>>)) 
 fn stop_and_up_keep_objects_images_and_certificates(parts: Parts) {
     let cluster = Cluster::boot_of("stop", parts);
     furnish(&cluster);
-    let before = kept(&cluster);
+    let (before, minted) = (kept(&cluster), token::mint(&cluster));
     cluster.run(&["stop"]).ok();
     assert_eq!(cluster.json(&["status"])["state"], "stopped");
     cluster.kubectl(&["get", "nodes"]).exits(5).says(&["is stopped", "kubernix up"]);
     cluster.run(&["stop"]).exits(5).says(&["is stopped"]);
     cluster.up(&[]).ok();
     same(&cluster, &before);
+    assert_eq!(token::owner(&cluster, &minted).as_deref(), Some(ACCOUNT));
     alive(&cluster, POD);
 }
 
-fn up_after_everything_was_killed_keeps_objects_images_and_certificates(parts: Parts) {
-    let cluster = Cluster::boot_of("killed", parts);
+/// As after a machine's crash: every process gone at once, nothing in `/run`, and nobody who cleaned up.
+fn up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes(parts: Parts) {
+    let cluster = Cluster::new("killed");
+    cluster.up(&[&STORAGE[..], &parts.settings()].concat()).ok();
     furnish(&cluster);
-    let before = kept(&cluster);
+    let wrote = with_volume(&cluster);
+    let (before, minted) = (kept(&cluster), token::mint(&cluster));
     let (keeper, init) = cluster.carriers();
     let all = processes_of(keeper.as_raw(), init.as_raw());
     for process in [keeper, init] {
@@ -106,7 +120,38 @@ fn up_after_everything_was_killed_keeps_objects_images_and_certificates(parts: P
     assert_eq!(cluster.json(&["status"])["state"], "stopped");
     cluster.up(&[]).ok();
     same(&cluster, &before);
+    assert_eq!(token::owner(&cluster, &minted).as_deref(), Some(ACCOUNT));
     alive(&cluster, POD);
+    alive(&cluster, "writer");
+    assert_eq!(read_volume(&cluster).ok().stdout, wrote, "the volume is another, or its file was written again");
+}
+
+/// A pod that writes a file into its volume, unless there is one. Returns what it wrote.
+fn with_volume(cluster: &Cluster) -> String {
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "data" },
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Mi" } } },
+    });
+    let container = json!({
+        "name": "main", "image": IMAGE, "imagePullPolicy": "Never",
+        "command": ["sh", "-c", "[ -e /data/x ] || cat /proc/sys/kernel/random/uuid > /data/x; sleep 3600"],
+        "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+    });
+    let volumes = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }]);
+    let writer = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "writer" },
+        "spec": { "containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 0 },
+    });
+    cluster.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [claim, writer] }));
+    alive(cluster, "writer");
+    until("file in the volume", LIMIT, || {
+        let found = read_volume(cluster);
+        if found.stdout.is_empty() { Err(found.stderr) } else { Ok(found.stdout) }
+    })
+}
+
+fn read_volume(cluster: &Cluster) -> Outcome {
+    cluster.kubectl(&["exec", "writer", "--", "cat", "/data/x"])
 }
 
 fn an_edited_file_is_kept_and_said(parts: Parts) {
@@ -133,9 +178,45 @@ fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
     assert_eq!(cluster.get(&["node", "node-0"])["spec"]["podCIDR"], pod_cidr);
     // What was asked for once stays so.
     cluster.run(&["stop"]).ok();
-    cluster.up(&[]).ok();
+    let (soon, old) = (ends_soon(&cluster), certificates(&cluster));
+    cluster.up(&[]).ok().says(&[&format!("made anew: admin: it is valid until {soon} only")]);
+    let new = certificates(&cluster);
+    let renewed: Vec<_> =
+        new.iter().filter(|(path, bytes)| old.get(*path) != Some(*bytes)).map(|(path, _)| path).collect();
+    assert_eq!(
+        renewed,
+        ["admin.crt", "admin.key"].map(|name| cluster.root().join("pki").join(name)).iter().collect::<Vec<_>>()
+    );
     let components = cluster.running()["components"].to_string();
     assert!(!components.contains("kube-proxy"), "{components}");
+}
+
+/// Gives a stopped cluster's admin a certificate that is good, but ends in ten days. Returns the day.
+fn ends_soon(cluster: &Cluster) -> String {
+    let pki = cluster.root().join("pki");
+    let read = |name: &str| fs::read_to_string(pki.join(name)).expect("a file of the PKI");
+    let ca_key = KeyPair::from_pem(&read("ca.key")).expect("a key");
+    let ca = Issuer::from_ca_cert_pem(&read("ca.crt"), ca_key).expect("a CA");
+    let day = Duration::from_secs(24 * 60 * 60);
+    let mut params = CertificateParams::default();
+    params.not_before = (SystemTime::now() - day).into();
+    params.not_after = (SystemTime::now() + 10 * day).into();
+    params.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    params.distinguished_name.push(DnType::CommonName, "kubernetes-admin");
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let (until, key) = (params.not_after.date().to_string(), KeyPair::generate().expect("a key"));
+    let certificate = params.signed_by(&key, &ca).expect("a certificate");
+    fs::write(pki.join("admin.crt"), certificate.pem()).expect("it can be written");
+    fs::write(pki.join("admin.key"), key.serialize_pem()).expect("it can be written");
+    until
+}
+
+fn certificates(cluster: &Cluster) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    read_all(&cluster.root().join("pki"), &mut files);
+    files
 }
 
 fn down_removes_all_of_it_running_or_not(_: Parts) {

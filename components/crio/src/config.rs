@@ -83,6 +83,9 @@ log_dir = {logs}
 version_file = {version}
 version_file_persist = \"\"
 clean_shutdown_file = {clean}
+# After an unclean shutdown the check misses the layers of that other store, finds all containers broken, can't repair them, and
+# wipes whatever was pulled. Containers of before are removed in any case.
+internal_repair = false
 ",
         root = quote(&layout.storage()),
         run = quote(&layout.volatile("run")),

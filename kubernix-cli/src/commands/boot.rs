@@ -1,20 +1,26 @@
 //! `up`, `plan`, and the boot without a command: boot, shell, destroy.
 
 use super::App;
-use crate::cli::BootArgs;
+use crate::cli::{BootArgs, UpArgs};
 use crate::output::{self, outline};
 use crate::program::{self, Program};
 use crate::progress::Progress;
 use crate::settings;
 use anyhow::{Context, Result};
-use kubernix_host::cluster::{Cluster, UpReport};
+use kubernix_host::cluster::{Cluster, Existing, UpReport};
 use kubernix_host::spec::{Place, Resolved};
 use std::process::ExitCode;
 
 impl App {
-    pub(super) fn up(&self, args: &BootArgs) -> Result<()> {
-        let (place, report) = self.boot(args)?;
-        output::show(self.output(), &report, |report| self.next_steps(&place, report))
+    pub(super) fn up(&self, args: &UpArgs) -> Result<()> {
+        let (place, report) = match args.fresh {
+            true => self.bring_up(&settings::resolve_fresh(&self.flags, &args.boot)?, Existing::StartsOver)?,
+            false => self.bring_up(&settings::resolve(&self.flags, &args.boot)?, Existing::GoesOn)?,
+        };
+        output::show(self.output(), &report, |report| match &report.changed {
+            Some(started) => changed(report, started),
+            None => self.next_steps(&place, report),
+        })
     }
 
     /// Boots, opens a shell, and destroys the cluster when the shell ends, however it ends.
@@ -49,13 +55,17 @@ impl App {
         output::show(self.output(), &plan, outline)
     }
 
+    /// Boots a cluster that doesn't run yet: what comes afterwards is for one of one's own.
     pub(super) fn boot(&self, args: &BootArgs) -> Result<(Place, UpReport)> {
-        // What there is to be said about the settings, the host says.
-        let resolved = settings::resolve(&self.flags, args)?;
+        self.bring_up(&settings::resolve(&self.flags, args)?, Existing::IsLeft)
+    }
+
+    /// What there is to be said about the settings, the host says.
+    pub(super) fn bring_up(&self, resolved: &Resolved, existing: Existing) -> Result<(Place, UpReport)> {
         let host = self.host(&resolved.settings)?;
         let place = Place { name: resolved.settings.name.clone(), root: resolved.settings.root.clone() };
         let progress = Progress::new(&self.flags);
-        let report = host.up(&resolved, progress.clone());
+        let report = host.up(resolved, existing, progress.clone());
         progress.finish();
         Ok((place, report?))
     }
@@ -69,7 +79,7 @@ impl App {
         Ok(resolved)
     }
 
-    fn next_steps(&self, place: &Place, report: &UpReport) -> String {
+    pub(super) fn next_steps(&self, place: &Place, report: &UpReport) -> String {
         let UpReport { name, kubeconfig, api, merged, seconds, .. } = report;
         let steps = [
             (self.call("kubectl", place) + " -- get nodes", "kubectl on this cluster"),
@@ -88,4 +98,17 @@ impl App {
             steps.join("\n")
         )
     }
+}
+
+/// What is said of a cluster that ran already.
+fn changed(report: &UpReport, started: &[String]) -> String {
+    let UpReport { name, kubeconfig, api, seconds, .. } = report;
+    let started = match started {
+        [] => "nothing had to be started".to_owned(),
+        names => format!("started: {}", names.join(", ")),
+    };
+    let kubeconfig = kubeconfig.display();
+    format!(
+        "cluster `{name}` is changed after {seconds:.2} s; {started}\n\nAPI         {api}\nkubeconfig  {kubeconfig}\n"
+    )
 }

@@ -81,7 +81,7 @@ fn status(status: &Status) -> String {
 }
 
 /// A time to the second; what isn't one stays as it is.
-fn created(time: &str) -> String {
+pub(super) fn created(time: &str) -> String {
     time.parse::<jiff::Timestamp>().map_or_else(|_| or_dash(time), |time| format!("{time:.0}"))
 }
 

@@ -16,12 +16,13 @@ mod plugin;
 mod plugin_check;
 mod plugin_new;
 mod port;
+mod snapshot;
 mod timeline;
 mod toolchain;
 
 use crate::cli::{
     AddonCommand, BootArgs, Cli, Command, ComponentCommand, ConfigCommand, Global, ImageCommand, KubeconfigCommand,
-    Output, PluginCommand, PortCommand, ToolchainCommand,
+    Output, PluginCommand, PortCommand, SnapshotCommand, ToolchainCommand,
 };
 use crate::exit::{Exit, Refusal};
 use crate::{registry, settings};
@@ -81,6 +82,11 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         }
         Some(Command::Image(ImageCommand::Remove { names })) => app.image_remove(&names)?,
         Some(Command::Image(ImageCommand::List)) => app.image_list()?,
+        Some(Command::Snapshot(SnapshotCommand::Save { file })) => app.snapshot_save(file.as_deref())?,
+        Some(Command::Snapshot(SnapshotCommand::Restore { file, no_up, boot })) => {
+            app.snapshot_restore(&file, no_up, &boot)?;
+        }
+        Some(Command::Snapshot(SnapshotCommand::List { directory })) => app.snapshot_list(directory.as_deref())?,
         Some(Command::Config(ConfigCommand::Show { all, boot })) => app.config_show(&boot, all)?,
         Some(Command::Toolchain(ToolchainCommand::Ensure { tools, boot })) => app.toolchain_ensure(&boot, &tools)?,
         Some(Command::Toolchain(ToolchainCommand::List)) => app.toolchain_list()?,

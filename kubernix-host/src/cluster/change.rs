@@ -25,10 +25,16 @@ pub(super) struct Order {
 impl Host {
     /// Brings a running cluster to what the settings say, without a restart: only instances whose plans differ are stopped
     /// and started, and those of `component` in any case. Where the new ones don't become ready, the old ones come back.
+    /// Returns what was started anew, by instance.
     ///
     /// # Errors
     /// See [`HostError`]. Before [`HostError::Change`] nothing was stopped.
-    pub fn change(&self, resolved: &Resolved, component: Option<&str>, sink: &dyn Sink) -> Result<(), HostError> {
+    pub fn change(
+        &self,
+        resolved: &Resolved,
+        component: Option<&str>,
+        sink: &dyn Sink,
+    ) -> Result<Vec<String>, HostError> {
         let order = Order { component: component.map(str::to_owned), removed: Vec::new() };
         self.change_to(resolved, &self.allot(&resolved.settings)?, order, sink)
     }
@@ -40,9 +46,20 @@ impl Host {
         allotment: &Allotment,
         order: Order,
         sink: &dyn Sink,
-    ) -> Result<(), HostError> {
-        let settings = &resolved.settings;
+    ) -> Result<Vec<String>, HostError> {
         self.check(resolved, allotment, sink)?;
+        self.carry_out(resolved, allotment, order, sink)
+    }
+
+    /// The same, with settings that were held against the components before.
+    pub(super) fn carry_out(
+        &self,
+        resolved: &Resolved,
+        allotment: &Allotment,
+        order: Order,
+        sink: &dyn Sink,
+    ) -> Result<Vec<String>, HostError> {
+        let settings = &resolved.settings;
         let cluster = Cluster::find(self.call(settings))?;
         let root = cluster.root();
         if !cluster.is_running() {
@@ -52,8 +69,8 @@ impl Host {
         let running = BootFile::read(root).map_err(HostError::io("what the cluster was booted with can't be read"))?;
         let port = running.environment.registry_port;
         let (environment, reissued) = prepare::real(self, settings, root, allotment, &tools, &running.outside, port)?;
-        for message in reissued {
-            sink.emit(Event::Note { message });
+        for reason in reissued {
+            sink.emit(Event::Note { message: format!("made anew: {reason}") });
         }
         let held = up::Held { api_port: running.api_port, publish: running.publish, outside: running.outside };
         let (next, instances) = self.prepare_boot(settings, root, environment, held, sink)?;
@@ -62,8 +79,15 @@ impl Host {
         let client = Client::connect(root, ANSWER)?;
         let order = Request::Change { component: order.component, removed: order.removed };
         let limit = Duration::from_secs(settings.boot_timeout_s) + EXTRA;
+        let mut started = Vec::new();
         for record in client.order(&order, limit)? {
             match &record.event {
+                Event::Started { instance } => {
+                    // The host's own steps are nothing that runs.
+                    let is_planned = instances.iter().any(|planned| planned.instance == *instance);
+                    started.extend(is_planned.then(|| instance.clone()));
+                    sink.emit(record.event);
+                }
                 Event::Changed => {
                     // Ports come and go by `port` alone while the cluster runs, also while it changes.
                     let publish = spec::saved(root)?.publish;
@@ -71,7 +95,7 @@ impl Host {
                     allotment.write(root)?;
                     root.save_environment(&up::shell(root, &next.environment))?;
                     sink.emit(record.event);
-                    return Ok(());
+                    return Ok(started);
                 }
                 Event::ChangeFailed { error, restored } => {
                     let (why, restored) = (error.clone(), *restored);

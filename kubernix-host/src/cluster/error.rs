@@ -3,7 +3,7 @@
 use super::{Call, Unpublishable};
 use crate::control::ControlError;
 use crate::network::publish::{Place, Which};
-use crate::{graph, images, kubeconfig, network, pki, root, spec, toolchain};
+use crate::{graph, images, kubeconfig, network, pki, root, snapshot, spec, toolchain};
 use std::io;
 use std::path::PathBuf;
 
@@ -62,6 +62,44 @@ pub enum HostError {
     /// The cluster of this name runs.
     #[error("cluster `{}` runs already: `{}` shows it, `{}` ends it", .0.name(), .0.to("status"), .0.to("down"))]
     Running(Call),
+    /// The cluster of this name runs, and what should change can't while it does.
+    #[error(
+        "cluster `{}` runs, and {} while it does: `{}` and then `up` again, with the same settings",
+        .call.name(), .changes.join(", "), .call.to("stop")
+    )]
+    OfBoot {
+        /// The cluster.
+        call: Call,
+        /// What should change, each as a sentence.
+        changes: Vec<String>,
+    },
+    /// Another command is at work on the cluster.
+    #[error("another `kubernix {with}` is at work on cluster `{}`: try again when it is done, `{}` shows how far it is", .call.name(), .call.to("status"))]
+    Busy {
+        /// The cluster.
+        call: Call,
+        /// The other command.
+        with: &'static str,
+    },
+    /// A cluster is to be made where one is.
+    #[error("there is a cluster `{}` already: choose another --name, or `{}` destroys it", .0.name(), .0.to("down"))]
+    Exists(Call),
+    /// The cluster has no data yet.
+    #[error("cluster `{}` was never booted, so there is nothing to save: `{}` boots it", .0.name(), .0.to("up"))]
+    NeverBooted(Call),
+    /// A snapshot's objects are in another datastore than the one that is to read them.
+    #[error(
+        "the snapshot's objects are in `{saved}`, which `{found}` can't read: leave the slot `datastore` as it was saved"
+    )]
+    OtherDatastore {
+        /// What the snapshot was saved of.
+        saved: String,
+        /// What the settings say.
+        found: String,
+    },
+    /// A snapshot is no good, or can't be written.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::Error),
     /// There is no cluster of this name.
     #[error(
         "there is no cluster `{}`{hint} (`{}` shows what there is, `{}` makes it)",
@@ -254,6 +292,12 @@ impl HostError {
         move |source| Self::Io { what: what.into(), source }
     }
 
+    /// Whether a cluster that was made for a boot stays after this failure of it: logs are worth keeping, and what others took
+    /// over is theirs.
+    pub fn leaves_cluster(&self) -> bool {
+        matches!(self, Self::Boot { .. } | Self::Running(_) | Self::Revoked { .. })
+    }
+
     /// The exit code, as published in README.md.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -273,9 +317,12 @@ impl HostError {
             Self::Kubeconfig(kubeconfig::Error::NeverBooted { .. }) => 5,
             Self::Kubeconfig(error) if error.is_input() => 2,
             Self::Kubeconfig(_) => 1,
+            Self::Exists(_) | Self::OtherDatastore { .. } => 2,
+            Self::Snapshot(error) if error.is_usage() => 2,
             Self::Toolchain(_) => 3,
-            Self::Running(_) => 4,
+            Self::Running(_) | Self::OfBoot { .. } | Self::Busy { .. } => 4,
             Self::NoSuchCluster { .. }
+            | Self::NeverBooted(_)
             | Self::Stopped(_)
             | Self::NodeStopped { .. }
             | Self::Revoked { .. }
@@ -284,6 +331,7 @@ impl HostError {
             Self::Boot { timed_out: true, .. } | Self::StillEnding(_) => 7,
             Self::NotRoot(_) => 8,
             Self::Interrupted => 130,
+            Self::Snapshot(_) => 1,
             Self::Root(_) | Self::Pki(_) | Self::Control(_) | Self::Import { .. } | Self::Preflight(_) => 1,
             Self::Publish(_) | Self::Port { .. } | Self::NoPort { .. } | Self::Io { .. } => 1,
         }

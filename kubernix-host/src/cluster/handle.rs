@@ -20,7 +20,7 @@ const KILL: Duration = Duration::from_secs(10);
 
 /// One cluster that exists, running or stopped.
 pub struct Cluster {
-    call: Call,
+    pub(super) call: Call,
     root: Root,
 }
 
@@ -86,6 +86,23 @@ impl Cluster {
     /// # Errors
     /// Something of it can't be ended or removed; the rest is.
     pub fn down(&self, sink: &dyn Sink) -> Result<(), HostError> {
+        // Where somebody else removed it meanwhile there is nothing left to do.
+        if let Some(lock) = self.end(sink)? {
+            self.leave_kubeconfigs(sink);
+            // Held until all is gone, so that no `up` of this name comes in between.
+            self.root.remove()?;
+            drop(lock);
+        }
+        sink.emit(Event::Stopped { instance: self.name().to_owned() });
+        Ok(())
+    }
+
+    /// Ends it at once, if it runs, with what a cluster that was killed left outside of its root directory. Returns the lock;
+    /// `None` where somebody else removed it meanwhile.
+    ///
+    /// # Errors
+    /// Something of it can't be ended.
+    pub(super) fn end(&self, sink: &dyn Sink) -> Result<Option<lock::Lock>, HostError> {
         sink.emit(Event::Stopping { instance: self.name().to_owned() });
         if self.is_running() {
             // Before anything ends, so that whoever boots or looks at it knows why.
@@ -100,16 +117,11 @@ impl Cluster {
                 ids.init.kill();
             }
         }
-        // Where somebody else removed it meanwhile there is nothing left to do.
-        if let Some(lock) = self.wait_until_ended()? {
+        let lock = self.wait_until_ended()?;
+        if lock.is_some() {
             sandbox::clean_up_after(&self.root, self.name());
-            self.leave_kubeconfigs(sink);
-            // Held until all is gone, so that no `up` of this name comes in between.
-            self.root.remove()?;
-            drop(lock);
         }
-        sink.emit(Event::Stopped { instance: self.name().to_owned() });
-        Ok(())
+        Ok(lock)
     }
 
     /// Waits for the lock, ending whatever shows up meanwhile: a boot that had no init yet when it was asked.

@@ -3,6 +3,7 @@
 //! This is the host's side, outside of any sandbox. It brings settings, toolchain, certificates and components together and
 //! hands them to the sandbox; what happens inside is the engine's.
 
+mod again;
 mod change;
 mod error;
 mod facts;
@@ -15,15 +16,20 @@ mod pids;
 mod port;
 mod ports;
 mod prepare;
+mod restore;
+mod save;
 mod status;
 mod up;
 
 pub use crate::call::{Call, quoted};
+pub use again::Existing;
 pub use error::HostError;
 pub use handle::Cluster;
 pub use images::LoadedImage;
 pub use nodes::NodeEntry;
 pub use ports::Unpublishable;
+pub use restore::{Restored, restore};
+pub use save::Saved;
 pub use status::{ComponentStatus, ListEntry, State, Status, list};
 pub use up::UpReport;
 
@@ -71,7 +77,7 @@ impl Host {
 
     /// The nodes of these settings' cluster, those that it has first.
     fn allot(&self, settings: &Settings) -> Result<Allotment, HostError> {
-        prepare::allot(self, settings, &Root::new(&settings.root, &settings.name))
+        prepare::allot(self, settings, Allotment::read(&Root::new(&settings.root, &settings.name))?)
     }
 
     /// Holds settings against the components, and says what there is to be said of both: first what explains an error that

@@ -74,7 +74,7 @@ impl Host {
         if let Some(node) = allotment.node_mut(name) {
             node.stopped = !on;
         }
-        self.change_to(resolved, &allotment, Order::default(), sink)
+        self.change_to(resolved, &allotment, Order::default(), sink).map(drop)
     }
 
     fn nodes_of(&self, resolved: &Resolved) -> Result<Allotment, HostError> {

@@ -53,9 +53,8 @@ const REGISTRY_PORT: u16 = *super::port::REGISTRY.start();
 ///
 /// # Errors
 /// It has more than these settings say, or they say more than its range holds.
-pub(super) fn allot(host: &Host, settings: &Settings, root: &Root) -> Result<Allotment, HostError> {
+pub(super) fn allot(host: &Host, settings: &Settings, mut allotment: Allotment) -> Result<Allotment, HostError> {
     let addresses = AddressPlan::new(settings.cidr)?;
-    let mut allotment = Allotment::read(root)?;
     let has = allotment.count();
     match settings.control_planes {
         Some(wanted) if has > 0 && wanted != allotment.control_planes => {
@@ -204,7 +203,8 @@ pub(super) fn real(
     environment.facts = facts::detect(&settings.name, &root.run(), outside);
     environment.registry_port = registry_port;
     add_registries(&mut environment, host, settings)?;
-    let pki = pki::ensure(&root.pki(), &request(&environment))?;
+    let authority = root.open_existing()?.authority().to_owned();
+    let pki = pki::ensure(&root.pki(), &pki::Request { cluster: authority, ..request(&environment) })?;
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);
     let resolv_conf = outside.resolver.resolv_conf(environment.addresses.control_plane_ip());

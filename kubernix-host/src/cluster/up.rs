@@ -1,7 +1,7 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{Call, Host, HostError, kubeconfig, port, ports, prepare};
+use super::{Call, Existing, Host, HostError, kubeconfig, port, ports, prepare};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
 use crate::kubeconfig::Merged;
@@ -49,6 +49,9 @@ pub struct UpReport {
     pub merged: Option<Merged>,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// What was started anew, by instance, of a cluster that ran already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Vec<String>>,
 }
 
 /// What a boot has of the host, and keeps.
@@ -70,26 +73,44 @@ struct Taken {
 }
 
 impl Host {
-    /// Boots a cluster, or starts a stopped one again. Returns when its node is ready and pods can be made; it goes on in the
-    /// background. Ctrl-C stops and cleans up, a second one does so at once.
+    /// Boots a cluster, or starts a stopped one again; `existing` says what becomes of one that is there. Returns when its node
+    /// is ready and pods can be made; it goes on in the background. Ctrl-C stops and cleans up, a second one does so at once.
     ///
     /// # Errors
     /// See [`HostError`]. What was started is gone then; a root directory that this call made stays only where its logs
     /// tell why.
-    pub fn up(&self, resolved: &Resolved, sink: Arc<dyn Sink>) -> Result<UpReport, HostError> {
+    pub fn up(&self, resolved: &Resolved, existing: Existing, sink: Arc<dyn Sink>) -> Result<UpReport, HostError> {
         let began = Instant::now();
         let settings = &resolved.settings;
         if !nix::unistd::geteuid().is_root() {
             return Err(HostError::NotRoot("up"));
         }
-        let allotment = self.allot(settings)?;
+        let allotment = match existing {
+            // Nodes begin anew as well.
+            Existing::StartsOver => prepare::allot(self, settings, Allotment::default())?,
+            Existing::GoesOn | Existing::IsLeft => self.allot(settings)?,
+        };
         self.check(resolved, &allotment, &*sink)?;
         let root = Root::new(&settings.root, &settings.name);
-        if let Some(place) = REPLACED.iter().find(|place| root.path().starts_with(place)) {
-            return Err(HostError::UnfitRoot(PathBuf::from(place)));
-        }
-        if lock::is_taken(&root) {
-            return Err(HostError::Running(self.call(settings)));
+        fits(&root)?;
+        let report = |kubeconfig, api, changed| UpReport {
+            name: settings.name.clone(),
+            root: root.path().to_owned(),
+            kubeconfig,
+            api,
+            merged: None,
+            seconds: began.elapsed().as_secs_f64(),
+            changed,
+        };
+        match existing {
+            Existing::StartsOver => {}
+            _ if !lock::is_taken(&root) => {}
+            Existing::IsLeft => return Err(HostError::Running(self.call(settings))),
+            Existing::GoesOn => {
+                let changed = self.go_over(resolved, &allotment, &root, &*sink)?;
+                let api_port = BootFile::read(&root).map(|boot| boot.api_port).unwrap_or_default();
+                return Ok(report(root.kubeconfig("admin"), api_url(api_port), Some(changed)));
+            }
         }
         warn_of_routes(settings, &*sink);
         if !Path::new(BRIDGE_SETTINGS).exists() {
@@ -104,21 +125,19 @@ impl Host {
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
         let (mut made, told) = (Made::default(), sink.clone());
-        let result = self
-            .lock(&root, settings, &mut made)
+        let emptied = match existing {
+            Existing::StartsOver => self.start_over(resolved, &root, &*sink)?,
+            _ => None,
+        };
+        let result = emptied
+            .map_or_else(|| self.lock(&root, settings, &mut made), Ok)
             .and_then(|lock| self.boot(resolved, &root, Taken { lock, places, tools }, &interrupts, sink))
             .map(|(kubeconfig, api)| UpReport {
-                name: settings.name.clone(),
-                root: root.path().to_owned(),
-                kubeconfig,
-                api,
                 merged: kubeconfig::after_boot(&root, settings, &*told),
-                seconds: began.elapsed().as_secs_f64(),
+                ..report(kubeconfig, api, None)
             });
         if let Err(error) = &result {
-            // Logs of a boot that failed are worth keeping, and what others took over is theirs; everything else that is new goes.
-            let is_kept = matches!(error, HostError::Boot { .. } | HostError::Running(_) | HostError::Revoked { .. });
-            if made.contains(root.path()) && !is_kept {
+            if made.contains(root.path()) && !error.leaves_cluster() {
                 clear_away(&root)?;
             }
             made.undo();
@@ -209,10 +228,10 @@ impl Host {
             listeners.push(listener);
         }
         let outside = Outside::look(settings.uplink, &AddressPlan::new(settings.cidr)?);
-        let allotment = prepare::allot(self, settings, root)?;
+        let allotment = self.allot(settings)?;
         let (environment, reissued) = prepare::real(self, settings, root, &allotment, &tools, &outside, registry_port)?;
         for reason in reissued {
-            both.emit(Event::Note { message: reason });
+            both.emit(Event::Note { message: format!("made anew: {reason}") });
         }
         let api_port = listeners[0].local_addr().map_err(HostError::io("the API server's port"))?.port();
         // Copies of an earlier life, which nobody has loaded any more.
@@ -239,7 +258,7 @@ impl Host {
         let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
         interrupts.pass_to(near.try_clone().map_err(HostError::io("no line to the sandbox"))?, keeper);
         watch(&near, root, self.call(settings), interrupts, &*sink)?;
-        Ok((root.kubeconfig("admin"), format!("https://127.0.0.1:{api_port}")))
+        Ok((root.kubeconfig("admin"), api_url(api_port)))
     }
 
     /// Plans what is real, asks the components about this host, and puts it all into what the init reads.
@@ -287,6 +306,21 @@ impl Host {
         }
         if fatal.is_empty() { Ok(()) } else { Err(HostError::Preflight(fatal)) }
     }
+}
+
+/// Whether clusters can live there.
+///
+/// # Errors
+/// Every sandbox replaces that place.
+pub(super) fn fits(root: &Root) -> Result<(), HostError> {
+    match REPLACED.iter().find(|place| root.path().starts_with(place)) {
+        Some(place) => Err(HostError::UnfitRoot(PathBuf::from(place))),
+        None => Ok(()),
+    }
+}
+
+fn api_url(port: u16) -> String {
+    format!("https://127.0.0.1:{port}")
 }
 
 /// The components of these instances, each once.

@@ -8,7 +8,7 @@ mod protocol;
 mod server;
 
 pub use client::{Client, ControlError};
-pub use protocol::{NodeImages, OpenPort, Reply, Request};
+pub use protocol::{Copied, NodeImages, OpenPort, Reply, Request};
 pub use server::{Answer, Change, Hub, Wish, answer};
 
 use crate::root::Root;

@@ -44,6 +44,12 @@ pub enum Request {
         /// Those.
         ports: Vec<Published>,
     },
+    /// Copies the directories of all instances that fill a role into [`Root::staging`](crate::root::Root::staging), as they are
+    /// at one moment: their processes stand still meanwhile.
+    CopyState {
+        /// The role.
+        role: String,
+    },
     /// Goes over to what `run/change.json` says. Events follow until `Changed` or `ChangeFailed`.
     Change {
         /// A component whose instances are started anew even if their plans stay the same.
@@ -80,6 +86,17 @@ pub struct NodeImages {
     pub images: Vec<Image>,
 }
 
+/// A copy of a component's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// The component.
+    pub component: String,
+    /// Its version.
+    pub version: String,
+    /// For how long its processes stood still, in microseconds.
+    pub paused_us: u64,
+}
+
 /// What is answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
@@ -113,6 +130,11 @@ pub enum Reply {
     Ports {
         /// By place on the host.
         ports: Vec<OpenPort>,
+    },
+    /// To `CopyState`.
+    Copied {
+        /// What was copied.
+        copied: Copied,
     },
     /// It didn't work.
     Failed {

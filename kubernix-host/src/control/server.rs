@@ -1,6 +1,6 @@
 //! The init's end of the control socket.
 
-use super::{NodeImages, OpenPort, Reply, Request, short_path};
+use super::{Copied, NodeImages, OpenPort, Reply, Request, short_path};
 use crate::api::Summary;
 use crate::cri::Image;
 use crate::engine::Report;
@@ -55,6 +55,8 @@ pub trait Answer {
     fn publish(&self, ports: &[Published]) -> Result<(), String>;
     /// Publishes these no longer.
     fn unpublish(&self, ports: &[Published]) -> Result<(), String>;
+    /// Copies what the instances that fill a role have written.
+    async fn copy_state(&self, role: &str) -> Result<Copied, String>;
 }
 
 /// Answers a request.
@@ -72,6 +74,7 @@ pub async fn answer(request: Request, answers: &impl Answer) -> Reply {
         Request::Ports => Ok(Reply::Ports { ports: answers.ports() }),
         Request::Publish { ports } => answers.publish(&ports).map(|()| Reply::Ports { ports: answers.ports() }),
         Request::Unpublish { ports } => answers.unpublish(&ports).map(|()| Reply::Ports { ports: answers.ports() }),
+        Request::CopyState { role } => answers.copy_state(&role).await.map(|copied| Reply::Copied { copied }),
         Request::Change { .. } | Request::Stop | Request::Kill => Err("no answer comes to an order".to_owned()),
     };
     reply.unwrap_or_else(|why| Reply::Failed { why })

@@ -6,6 +6,7 @@
 mod board;
 mod boot;
 mod change;
+mod copy;
 mod failure;
 mod images;
 mod instance;
@@ -56,6 +57,8 @@ struct Cluster {
     proxies: BTreeMap<String, String>,
     /// What the host answers at for the nodes.
     ports: Ports,
+    /// Somebody copies what a component has written.
+    copying: Cell<bool>,
     /// When this boot began.
     booted_at: SystemTime,
     /// When the boot, or the last change, began: what was reported earlier doesn't count.

@@ -267,6 +267,7 @@ fn assemble(
         sink,
         proxies,
         ports: Ports::new(inside.root.clone(), inside.host.clone()),
+        copying: Cell::new(false),
         booted_at: now,
         since: Cell::new(now),
     };
@@ -378,6 +379,7 @@ impl control::Answer for Answers {
             nodes: self.cluster.nodes.first_processes(),
             booted_at_ms: u64::try_from(since.as_millis()).unwrap_or_default(),
             ready: self.ready && all_ready,
+            booted: self.ready,
             ending: self.ending,
         }
     }
@@ -409,5 +411,9 @@ impl control::Answer for Answers {
 
     fn unpublish(&self, ports: &[Published]) -> Result<(), String> {
         self.cluster.unpublish(ports)
+    }
+
+    async fn copy_state(&self, role: &str) -> Result<control::Copied, String> {
+        self.cluster.copy_state(role).await
     }
 }

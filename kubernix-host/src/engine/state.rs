@@ -79,6 +79,9 @@ pub struct Report {
     pub booted_at_ms: u64,
     /// The boot is over and the cluster can be used.
     pub ready: bool,
+    /// The boot is over; parts may be starting again.
+    #[serde(default)]
+    pub booted: bool,
     /// It is being ended.
     #[serde(default)]
     pub ending: bool,

@@ -45,7 +45,7 @@ const FILES: [&str; 7] = [
 /// What the certificates have to be valid for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The cluster's name. Another name makes another CA.
+    /// The cluster's name that the CAs carry. Another name makes another CA.
     pub cluster: String,
     /// The addresses that etcd and the API server listen at inside the sandbox, each member's own among them.
     pub control_plane_ips: Vec<IpAddr>,

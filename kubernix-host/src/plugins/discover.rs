@@ -137,7 +137,7 @@ impl Search {
         Self {
             given,
             variable: env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect(),
-            cluster: root.map(|root| root.join("plugins")),
+            cluster: root.map(|root| root.join(crate::root::PLUGINS)),
             user: data.map(|data| data.join("kubernix/plugins")),
             system: SYSTEM.map(PathBuf::from).into(),
         }

@@ -6,6 +6,7 @@
 mod exit;
 mod log_tail;
 pub mod oom_shim;
+mod pause;
 mod place;
 mod priority;
 mod reaper;
@@ -15,6 +16,7 @@ mod stop;
 
 pub use exit::Exit;
 pub use log_tail::tail;
+pub use pause::Paused;
 pub use place::{Here, Place};
 pub use priority::{end_all_patience, end_patience, make_patient};
 pub use reaper::Reaper;

@@ -27,6 +27,12 @@ pub enum Error {
         /// The directory, or file.
         path: PathBuf,
     },
+    /// There is a cluster where a new one was to be.
+    #[error("there is a cluster at `{}` already", path.display())]
+    Exists {
+        /// Its root directory.
+        path: PathBuf,
+    },
     /// It is a link, and so neither kept nor removed as one.
     #[error(
         "`{}` is a symbolic link: a cluster's root directory can't be one, choose a --root where it would be a directory",

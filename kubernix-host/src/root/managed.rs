@@ -6,11 +6,11 @@
 use super::{Error, write_atomic};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What became of a managed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,15 @@ pub fn write_managed(path: &Path, content: &[u8], mode: u32, ledger: &Path) -> R
         write_atomic(path, content, mode)?;
     }
     Ok(written)
+}
+
+/// The paths of all files that were ever written so.
+///
+/// # Errors
+/// The ledger can't be understood.
+pub fn files(ledger: &Path) -> Result<BTreeSet<PathBuf>, Error> {
+    let home = ledger.parent().unwrap_or(Path::new("/"));
+    Ok(read(ledger)?.files.keys().map(|file| home.join(file)).collect())
 }
 
 fn read(ledger: &Path) -> Result<Ledger, Error> {

@@ -11,6 +11,7 @@ mod managed;
 mod place;
 mod remove;
 mod state;
+mod transfer;
 mod write;
 
 pub use allotment::{Allotment, AllottedNode};
@@ -19,6 +20,7 @@ pub use error::Error;
 pub use made::Made;
 pub use managed::{Written, write_managed};
 pub use state::{FORMAT, State};
+pub use transfer::{is_temporary, snapshots};
 pub use write::write_atomic;
 
 use crate::spec::Settings;
@@ -31,6 +33,8 @@ use std::path::{Path, PathBuf};
 const STATE_FILE: &str = "state.json";
 /// Its name from the moment that the cluster's removal begins: what is left of the rest is nothing to go on with.
 const REMOVING_FILE: &str = "removing.json";
+/// The directory of plugins that are this cluster's alone; put there by whoever has it.
+pub const PLUGINS: &str = "plugins";
 
 /// A cluster's root directory. Only a path: whether there is a cluster is asked by [`Root::open_existing`]. Whoever changes the
 /// cluster holds a lock of the directory itself, which is there as long as anything in it is.
@@ -171,7 +175,7 @@ impl Root {
         };
         let created = (|| {
             if removing {
-                remove::empty(&self.0, REMOVING_FILE)?;
+                remove::empty(&self.0, &[REMOVING_FILE])?;
             }
             let private = fs::set_permissions(&self.0, Permissions::from_mode(0o700));
             private.map_err(|cause| Error::io("change the mode of", &self.0, cause))?;
@@ -253,12 +257,18 @@ impl Root {
     /// It isn't a cluster's directory or a newer version's (nothing was touched then), or [`Error::Remove`] with all that
     /// couldn't be removed.
     pub fn remove(&self) -> Result<(), Error> {
-        if !self.open_existing()?.removing {
-            // A rename, which works on a full disk as well.
-            let marked = fs::rename(self.state_file(), self.removing_file());
-            marked.map_err(|cause| Error::io("rename", &self.state_file(), cause))?;
-        }
+        self.mark_removing()?;
         remove::remove(&self.0, REMOVING_FILE)
+    }
+
+    /// From here on what is in the directory is nothing to go on with.
+    fn mark_removing(&self) -> Result<(), Error> {
+        if self.open_existing()?.removing {
+            return Ok(());
+        }
+        // A rename, which works on a full disk as well.
+        let marked = fs::rename(self.state_file(), self.removing_file());
+        marked.map_err(|cause| Error::io("rename", &self.state_file(), cause))
     }
 
     fn state_file(&self) -> PathBuf {

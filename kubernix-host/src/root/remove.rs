@@ -25,7 +25,7 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::
 
 /// Removes `path` and all that is in it, the file `last` after everything else.
 pub(super) fn remove(path: &Path, last: &str) -> Result<(), Error> {
-    empty(path, last)?;
+    empty(path, &[last])?;
     let whole = |failures| Error::Remove { path: path.to_owned(), failures };
     let last = path.join(last);
     fs::remove_file(&last).map_err(|cause| whole(vec![Error::io("remove", &last, cause)]))?;
@@ -38,8 +38,8 @@ pub(super) fn remove(path: &Path, last: &str) -> Result<(), Error> {
     }
 }
 
-/// Removes all that is in `path` but the file `last`.
-pub(super) fn empty(path: &Path, last: &str) -> Result<(), Error> {
+/// Removes all that is in `path` but what has one of these names.
+pub(super) fn empty(path: &Path, but: &[&str]) -> Result<(), Error> {
     let whole = |failures| Error::Remove { path: path.to_owned(), failures };
     let top = fcntl::open(path, DIRECTORY, Mode::empty()).map_err(|errno| Error::errno("open", path, errno))?;
     let device = stat::fstat(&top).map_err(|errno| Error::errno("read", path, errno))?.st_dev;
@@ -54,7 +54,7 @@ pub(super) fn empty(path: &Path, last: &str) -> Result<(), Error> {
         }
     }
     let mut remover = Remover { top, path, device, failures: Vec::new(), moved: Vec::new(), count: 0 };
-    remover.everything_but(last);
+    remover.everything_but(but);
     if remover.failures.is_empty() { Ok(()) } else { Err(whole(remover.failures)) }
 }
 
@@ -69,9 +69,9 @@ struct Remover<'a> {
 }
 
 impl Remover<'_> {
-    fn everything_but(&mut self, last: &str) {
+    fn everything_but(&mut self, but: &[&str]) {
         if let Some(top) = self.top_again() {
-            self.contents(top, self.path, 0, Some(last));
+            self.contents(top, self.path, 0, but);
         }
         while let Some(name) = self.moved.pop() {
             if let Some(top) = self.top_again() {
@@ -86,7 +86,7 @@ impl Remover<'_> {
     }
 
     /// Empties a directory; `false` if something remains in it.
-    fn contents(&mut self, directory: OwnedFd, path: &Path, depth: usize, but: Option<&str>) -> bool {
+    fn contents(&mut self, directory: OwnedFd, path: &Path, depth: usize, but: &[&str]) -> bool {
         let mut directory = match Dir::from_fd(directory) {
             Ok(directory) => directory,
             Err(errno) => return self.remains("read", path, errno),
@@ -97,7 +97,8 @@ impl Remover<'_> {
             match entry {
                 Ok(entry) => {
                     let name = entry.file_name();
-                    if !matches!(name.to_bytes(), b"." | b"..") && but.map(str::as_bytes) != Some(name.to_bytes()) {
+                    let stays = but.iter().any(|stays| stays.as_bytes() == name.to_bytes());
+                    if !matches!(name.to_bytes(), b"." | b"..") && !stays {
                         names.push((name.to_owned(), entry.file_type()));
                     }
                 }
@@ -129,7 +130,7 @@ impl Remover<'_> {
         let path = path();
         match self.open(parent, name) {
             Ok(opened) => {
-                if !self.contents(opened, &path, depth + 1, None) {
+                if !self.contents(opened, &path, depth + 1, &[]) {
                     return false;
                 }
                 self.unlinked(unlinkat(parent, name, UnlinkatFlags::RemoveDir), || path)

@@ -25,6 +25,9 @@ pub struct State {
     /// The cluster's CIDR, known once its settings were saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<Ipv4Net>,
+    /// The cluster's name that its CAs carry, where it is another one's: it was made from that one's snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
     /// Its removal has begun: told by the file's name.
     #[serde(skip)]
     pub removing: bool,
@@ -39,9 +42,16 @@ struct Header {
 }
 
 impl State {
-    pub(super) fn new(name: String) -> Self {
+    /// Of a cluster of this name that is made now.
+    pub fn new(name: String) -> Self {
         let kubernix = env!("CARGO_PKG_VERSION").into();
-        Self { format: FORMAT, kubernix, created: Timestamp::now(), name, cidr: None, removing: false }
+        let (created, cidr, authority) = (Timestamp::now(), None, None);
+        Self { format: FORMAT, kubernix, created, name, cidr, authority, removing: false }
+    }
+
+    /// The cluster's name that its CAs carry.
+    pub fn authority(&self) -> &str {
+        self.authority.as_deref().unwrap_or(&self.name)
     }
 
     /// `None` where there is no such file.

@@ -47,6 +47,26 @@ fn is_current(lock: &File, root: &Root) -> bool {
     lock.metadata().is_ok_and(|ours| now.is_ok_and(|now| (ours.dev(), ours.ino()) == (now.dev(), now.ino())))
 }
 
+/// Keeps keepers away from a cluster that doesn't run, without looking like one; `None` where one holds the lock. Closed, it is
+/// given back.
+///
+/// # Errors
+/// There is no such directory, or it can't be opened.
+pub fn share(root: &Root) -> Result<Option<File>, RootError> {
+    let file = match open(root) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(RootError::Missing { path: root.path().to_owned() });
+        }
+        Err(cause) => return Err(RootError::io("open", root.path(), cause)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(cause)) => Err(RootError::io("lock", root.path(), cause)),
+    }
+}
+
 /// Whether a keeper holds the lock.
 pub fn is_taken(root: &Root) -> bool {
     // Shared, so that those who only look don't look like keepers to each other.
@@ -81,8 +101,11 @@ mod tests {
         assert!(matches!(take(&root), Err(RootError::Missing { .. })) && !is_taken(&root));
         root.create().unwrap();
         std::fs::write(root.path().join("data"), "x").unwrap();
+        let shared = share(&root).unwrap().unwrap();
+        assert!(take(&root).unwrap().is_none() && share(&root).unwrap().is_some() && !is_taken(&root));
+        drop(shared);
         let lock = take(&root).unwrap().unwrap();
-        assert!(is_taken(&root) && take(&root).unwrap().is_none());
+        assert!(is_taken(&root) && take(&root).unwrap().is_none() && share(&root).unwrap().is_none());
         // As of somebody who waits for it meanwhile.
         let waiting = open(&root).unwrap();
         for name in ["data", "state.json"] {

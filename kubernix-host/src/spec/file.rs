@@ -212,7 +212,8 @@ pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
-const HEADER: &str = "\
+/// What stands above saved settings.
+pub(super) const HEADER: &str = "\
 # What this cluster was booted with last, and will be again: flags, variables and other files replace single values.
 # Rewritten by each `kubernix up`; lines removed here go back to their defaults. `name` and `cidr` can't change.
 ";

@@ -92,6 +92,16 @@ impl Key {
         )
     }
 
+    /// Whether it belongs to the cluster and is saved with it, and not to each call.
+    pub fn is_saved(&self) -> bool {
+        !matches!(self, Self::Name | Self::Root | Self::CacheDir | Self::Install | Self::BootTimeout | Self::Wait)
+    }
+
+    /// Whether nothing but a boot can change it: what it is about is of the sandbox, or of the host.
+    pub fn is_of_boot(&self) -> bool {
+        matches!(self, Self::Cidr | Self::Port | Self::Uplink | Self::RegistryPort)
+    }
+
     /// Whether the value is a path, which is taken as relative to where it was given.
     pub fn is_path(&self) -> bool {
         match self {

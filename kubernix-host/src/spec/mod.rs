@@ -3,7 +3,9 @@
 //! One precedence for all of them: flags, then `KUBERNIX_*` variables, then `kubernix.toml`, then what the cluster was
 //! booted with last, then the default. Must not know any component by name: what there is comes in as a [`Catalogue`].
 
+mod carry;
 mod catalogue;
+mod changes;
 mod defaults;
 mod error;
 mod file;
@@ -13,13 +15,15 @@ mod resolve;
 pub mod set;
 mod value;
 
+pub use carry::{Carried, carry};
 pub use catalogue::{Catalogue, Entry, NONE, binary_overrides, of_any_version, show_all, validate};
+pub use changes::Change;
 pub use defaults::Defaults;
 pub use error::{Error, Unknown, nearest};
 pub(crate) use file::position;
 pub use key::Origin;
 pub use partial::Partial;
-pub use resolve::{Place, locate, resolve, resolve_with, saved};
+pub use resolve::{Place, locate, locate_or, resolve, resolve_with, saved};
 pub use value::{WaitFor, node_of, of_node, parse_members, parse_name, parse_node};
 
 use crate::network::{Published, UplinkMode};
@@ -92,6 +96,8 @@ pub struct Settings {
 pub struct Resolved {
     /// The settings.
     pub settings: Settings,
+    /// What the cluster of this name was booted with last, if there is one.
+    pub saved: Option<Settings>,
     /// Where each came from, by key as in `kubernix.toml`: `cidr`, `slots.cri`, `components.crio.binary`.
     pub origins: BTreeMap<String, Origin>,
     /// What should be shown: values that replace those the cluster was booted with last, variables that look misspelt.

@@ -64,6 +64,8 @@ pub struct Partial {
     pub zones: Option<u32>,
     /// Whether the user's own kubeconfig gets the cluster's context.
     pub merge_kubeconfig: Option<bool>,
+    /// The cluster is made anew: what one of its name was made with doesn't bind.
+    pub fresh: bool,
     /// The configuration file to read.
     pub config: Option<PathBuf>,
     /// Where values came from, by key. Those of flags are made up from the key where they are missing.

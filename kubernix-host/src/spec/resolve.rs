@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::network::plan::parse_cidr;
 use crate::network::{AddressPlan, Published, UplinkMode, publish};
 use crate::root::{self, Root, State};
+use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -31,9 +32,23 @@ pub struct Place {
 /// # Errors
 /// A value doesn't fit, or a configuration file can't be read.
 pub fn locate(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) -> Result<Place, Error> {
+    locate_or(flags, env, file, cwd, DEFAULT_NAME)
+}
+
+/// As [`locate`], for a cluster that is called `otherwise` where nobody gives it a name.
+///
+/// # Errors
+/// As [`locate`].
+pub fn locate_or(
+    flags: Partial,
+    env: Partial,
+    file: Option<&Path>,
+    cwd: &Path,
+    otherwise: &str,
+) -> Result<Place, Error> {
     let defaults = Defaults::of_process();
     let layers = Layers::read(flags, env, file, cwd, &defaults)?;
-    Settled { layers, ..Settled::default() }.place(&defaults)
+    Settled { layers, ..Settled::default() }.place(&defaults, otherwise)
 }
 
 /// Settles every setting: flags, then variables, then the configuration file (`--config`, `KUBERNIX_CONFIG`,
@@ -68,61 +83,38 @@ pub fn resolve_with(
     defaults: &Defaults,
 ) -> Result<Resolved, Error> {
     let said = env.notes.iter().chain(&flags.notes).cloned().collect();
+    let fresh = flags.fresh;
     let layers = Layers::read(flags, env, file, cwd, defaults)?;
     let mut settled = Settled { layers, said, ..Settled::default() };
-    let Place { name, root } = settled.place(defaults)?;
+    let place = settled.place(defaults, DEFAULT_NAME)?;
 
-    let state = settled.read_saved(&Root::new(&root, &name), defaults)?;
+    let state = settled.read_saved(&Root::new(&place.root, &place.name), defaults)?;
     let standard = parse_cidr(DEFAULT_CIDR).map_err(|error| Error::value(Origin::Default, error))?;
     let cidr = settled.pick(Key::Cidr, |given| given.cidr, |cidr| cidr.to_string()).unwrap_or(standard);
     let origin = || settled.origins.get("cidr").cloned().unwrap_or(Origin::Default);
     AddressPlan::new(cidr).map_err(|error| Error::value(origin(), error))?;
     // The saved file may have been edited; the state is what the cluster was made with.
     let made = state.and_then(|state| state.cidr).or(settled.layers.saved.as_ref().and_then(|saved| saved.cidr));
-    if let Some(made) = made.filter(|made| *made != cidr) {
-        let down = Call::new("kubernix", &name, &root).to("down");
+    if let Some(made) = made.filter(|made| *made != cidr && !fresh) {
+        let Place { name, root } = &place;
+        let down = Call::new("kubernix", name, root).to("down");
         let reason = format!(
             "certificates, Services and pods in its datastore have addresses of that range; take it down first (`{down}`) or \
              choose another --name"
         );
-        return Err(fixed("cidr", &name, made.to_string(), cidr.to_string(), origin(), reason));
+        return Err(fixed("cidr", name, made.to_string(), cidr.to_string(), origin(), reason));
     }
-    let settings = Settings {
-        cidr,
-        port: settled.pick(Key::Port, |given| given.port, u16::to_string),
-        uplink: settled.pick(Key::Uplink, |given| given.uplink, UplinkMode::to_string).unwrap_or_default(),
-        registry_port: settled.pick(Key::RegistryPort, |given| given.registry_port, u16::to_string),
-        publish: settled.publish()?,
-        mirrors: settled.mirrors(),
-        slots: settled.slots(),
-        components: settled.components(),
-        cache_dir: match settled.pick(Key::CacheDir, |given| given.cache_dir.clone(), shown) {
-            Some(given) => given,
-            None => defaults.cache_dir()?,
-        },
-        install: settled.pick(Key::Install, |given| given.install, bool::to_string).unwrap_or(true),
-        boot_timeout_s: settled
-            .pick(Key::BootTimeout, |given| given.boot_timeout_s, u64::to_string)
-            .unwrap_or(DEFAULT_BOOT_TIMEOUT_S),
-        plugins: settled.pick(Key::Plugins, |given| given.plugins.clone(), |it| show_paths(it)).unwrap_or_default(),
-        plugin_path: settled
-            .pick(Key::PluginPath, |given| given.plugin_path.clone(), |it| show_paths(it))
-            .unwrap_or_default(),
-        addons: settled.pick(Key::Addons, |given| given.addons.clone(), |it| value::show_addons(it)),
-        addon_files: settled
-            .pick(Key::AddonFiles, |given| given.addon_files.clone(), |it| show_paths(it))
-            .unwrap_or_default(),
-        wait: settled.pick(Key::Wait, |given| given.wait, WaitFor::to_string).unwrap_or_default(),
-        nodes: settled.pick(Key::Nodes, |given| given.nodes, u32::to_string),
-        control_planes: settled.pick(Key::ControlPlanes, |given| given.control_planes, u32::to_string),
-        zones: settled.pick(Key::Zones, |given| given.zones, u32::to_string),
-        merge_kubeconfig: settled
-            .pick(Key::MergeKubeconfig, |given| given.merge_kubeconfig, bool::to_string)
-            .unwrap_or_default(),
-        name,
-        root,
+    let cache_dir = match settled.pick(Key::CacheDir, |given| given.cache_dir.clone(), shown) {
+        Some(given) => given,
+        None => defaults.cache_dir()?,
     };
-    Ok(Resolved { settings, origins: settled.origins, said: settled.said, file: settled.layers.path })
+    let settings = settled.settings(place.clone(), cidr, cache_dir.clone())?;
+    let saved = settled.layers.saved.clone().map(|saved| {
+        let mut alone = Settled { layers: Layers { saved: Some(saved), ..Layers::default() }, ..Settled::default() };
+        alone.settings(place, made.unwrap_or(cidr), cache_dir)
+    });
+    let saved = saved.transpose()?;
+    Ok(Resolved { settings, saved, origins: settled.origins, said: settled.said, file: settled.layers.path })
 }
 
 #[expect(clippy::ptr_arg, reason = "it is passed as a function of what is picked")]
@@ -198,9 +190,44 @@ impl Settled {
         Some(value)
     }
 
-    fn place(&mut self, defaults: &Defaults) -> Result<Place, Error> {
-        let name =
-            self.pick(Key::Name, |given| given.name.clone(), String::clone).unwrap_or_else(|| DEFAULT_NAME.into());
+    /// All settings of a cluster, when it is known which it is.
+    fn settings(&mut self, Place { name, root }: Place, cidr: Ipv4Net, cache_dir: PathBuf) -> Result<Settings, Error> {
+        Ok(Settings {
+            name,
+            root,
+            cidr,
+            cache_dir,
+            port: self.pick(Key::Port, |given| given.port, u16::to_string),
+            uplink: self.pick(Key::Uplink, |given| given.uplink, UplinkMode::to_string).unwrap_or_default(),
+            registry_port: self.pick(Key::RegistryPort, |given| given.registry_port, u16::to_string),
+            mirrors: self.mirrors(),
+            slots: self.slots(),
+            components: self.components(),
+            install: self.pick(Key::Install, |given| given.install, bool::to_string).unwrap_or(true),
+            boot_timeout_s: self
+                .pick(Key::BootTimeout, |given| given.boot_timeout_s, u64::to_string)
+                .unwrap_or(DEFAULT_BOOT_TIMEOUT_S),
+            plugins: self.pick(Key::Plugins, |given| given.plugins.clone(), |it| show_paths(it)).unwrap_or_default(),
+            plugin_path: self
+                .pick(Key::PluginPath, |given| given.plugin_path.clone(), |it| show_paths(it))
+                .unwrap_or_default(),
+            addons: self.pick(Key::Addons, |given| given.addons.clone(), |it| value::show_addons(it)),
+            addon_files: self
+                .pick(Key::AddonFiles, |given| given.addon_files.clone(), |it| show_paths(it))
+                .unwrap_or_default(),
+            wait: self.pick(Key::Wait, |given| given.wait, WaitFor::to_string).unwrap_or_default(),
+            nodes: self.pick(Key::Nodes, |given| given.nodes, u32::to_string),
+            control_planes: self.pick(Key::ControlPlanes, |given| given.control_planes, u32::to_string),
+            zones: self.pick(Key::Zones, |given| given.zones, u32::to_string),
+            publish: self.publish()?,
+            merge_kubeconfig: self
+                .pick(Key::MergeKubeconfig, |given| given.merge_kubeconfig, bool::to_string)
+                .unwrap_or_default(),
+        })
+    }
+
+    fn place(&mut self, defaults: &Defaults, otherwise: &str) -> Result<Place, Error> {
+        let name = self.pick(Key::Name, |given| given.name.clone(), String::clone).unwrap_or_else(|| otherwise.into());
         let origin = || self.origins.get("name").cloned().unwrap_or(Origin::Default);
         let name = value::parse_name(&name).map_err(|reason| Error::value(origin(), reason))?;
         let root = match self.pick(Key::Root, |given| given.root.clone(), shown) {

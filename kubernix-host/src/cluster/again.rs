@@ -1,0 +1,94 @@
+//! `up` of a cluster that is there: one that runs goes over to settings that differ, or is ended for a fresh start.
+
+use super::change::Order;
+use super::{Cluster, Host, HostError, State};
+use crate::control::{Reply, Request};
+use crate::events::{Event, Sink};
+use crate::root::{self, Allotment, Root};
+use crate::sandbox::{BootFile, lock};
+use crate::spec::{Change, Resolved};
+
+/// What becomes of a cluster of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// One that is stopped is continued; one that runs goes over to settings that differ.
+    GoesOn,
+    /// One that is stopped is continued; one that runs isn't touched.
+    IsLeft,
+    /// It is removed, running or not, but for its settings.
+    StartsOver,
+}
+
+impl Host {
+    /// Brings a cluster that runs to settings that differ from those that it was booted with. Returns what was started anew.
+    ///
+    /// # Errors
+    /// Nothing differs, or what only a boot can change, or the cluster is just booting or ending: it goes on as it was then. As
+    /// [`Host::change`] otherwise.
+    pub(super) fn go_over(
+        &self,
+        resolved: &Resolved,
+        allotment: &Allotment,
+        root: &Root,
+        sink: &dyn Sink,
+    ) -> Result<Vec<String>, HostError> {
+        let call = self.call(&resolved.settings);
+        let boot = BootFile::read(root);
+        let ports = boot.as_ref().map(|boot| [boot.api_port, boot.environment.registry_port]).unwrap_or_default();
+        let changes: Vec<Change> =
+            resolved.changes().into_iter().filter(|change| !is_so_already(change, ports)).collect();
+        if changes.is_empty() {
+            return Err(HostError::Running(call));
+        }
+        let fixed: Vec<String> = changes.iter().filter(|change| change.of_boot).map(told).collect();
+        if !fixed.is_empty() {
+            return Err(HostError::OfBoot { call, changes: fixed });
+        }
+        let cluster = Cluster::find(call.clone())?;
+        let report = cluster.client().and_then(|mut client| Ok(client.ask(&Request::Report)?));
+        match (report, cluster.status()?.state) {
+            (Ok(Reply::Report { report }), _) if report.booted && !report.ending => {}
+            (Err(silent), State::Broken) => return Err(silent),
+            (_, State::Stopping | State::Stopped) => return Err(HostError::Busy { call, with: "stop" }),
+            _ => return Err(HostError::Busy { call, with: "up" }),
+        }
+        self.carry_out(resolved, allotment, Order::default(), sink)
+    }
+
+    /// Ends what runs of a cluster and empties its directory; the lock that is returned keeps others away until the boot has it.
+    ///
+    /// # Errors
+    /// It doesn't end, or can't be removed.
+    pub(super) fn start_over(
+        &self,
+        resolved: &Resolved,
+        root: &Root,
+        sink: &dyn Sink,
+    ) -> Result<Option<lock::Lock>, HostError> {
+        match root.open_existing() {
+            Err(root::Error::Missing { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        let cluster = Cluster::find(self.call(&resolved.settings))?;
+        let Some(lock) = cluster.end(sink)? else { return Ok(None) };
+        root.start_over()?;
+        // At once, so that what fails from here on can be tried again with the same settings.
+        root.save_spec(&resolved.settings)?;
+        sink.emit(Event::Stopped { instance: cluster.name().to_owned() });
+        Ok(Some(lock))
+    }
+}
+
+/// Whether a change only says what is so by itself.
+fn is_so_already(change: &Change, [api_port, registry_port]: [u16; 2]) -> bool {
+    match &*change.key {
+        "port" => change.new == api_port.to_string(),
+        "registry-port" => change.new == registry_port.to_string(),
+        _ => false,
+    }
+}
+
+fn told(change: &Change) -> String {
+    format!("`{}` is `{}` and can't become `{}`", change.key, change.old, change.new)
+}

@@ -1,0 +1,146 @@
+//! Process groups that stand still for a moment, so that what they write can be copied as it is at one point in time.
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Between two looks whether all threads stand still.
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// Process groups that stand still for as long as this lives.
+#[must_use]
+pub struct Paused(Vec<Pid>);
+
+impl Paused {
+    /// Stops these groups by SIGSTOP, which no process can refuse, and returns when every thread of them stands still: one that
+    /// is within a call that writes ends it first. What they wrote until then is in the files, and nothing comes after it.
+    ///
+    /// # Errors
+    /// A group is gone, or a thread is at work in the kernel for longer than `limit`; all of them go on then.
+    pub fn groups(groups: &[Pid], limit: Duration) -> io::Result<Self> {
+        let deadline = Instant::now() + limit;
+        // From here on whatever happens lets them go on.
+        let mut paused = Self(Vec::new());
+        for group in groups {
+            killpg(*group, Signal::SIGSTOP)?;
+            paused.0.push(*group);
+        }
+        let groups: BTreeSet<i32> = groups.iter().map(|group| group.as_raw()).collect();
+        while !all_stand_still(&groups)? {
+            if Instant::now() >= deadline {
+                return Err(io::Error::other(format!("it doesn't stand still within {limit:?}")));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(paused)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for group in &self.0 {
+            match killpg(*group, Signal::SIGCONT) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => log::error!("process group {group} can't go on: {errno}"),
+            }
+        }
+    }
+}
+
+/// Whether every thread of every process of these groups is stopped, or has ended.
+fn all_stand_still(groups: &BTreeSet<i32>) -> io::Result<bool> {
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some((_, group)) = state(&format!("/proc/{pid}/stat")) else { continue };
+        if !groups.contains(&group) {
+            continue;
+        }
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let mut states = threads.filter_map(|thread| state(&format!("{}/stat", thread.path().display())));
+        if !states.all(|(state, _)| matches!(state, 'T' | 't' | 'Z' | 'X')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The state and the process group of a process or a thread; `None` where it is gone.
+fn state(stat: &str) -> Option<(char, i32)> {
+    let text = std::fs::read_to_string(stat).ok()?;
+    // The name before the last parenthesis may contain anything.
+    let mut fields = text.rsplit_once(") ")?.1.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(1)?.parse().ok()?))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a process to be paused")]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command};
+
+    /// A group of two processes that write without end.
+    struct Writers(Child, tempfile::NamedTempFile);
+
+    impl Writers {
+        fn new() -> Self {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let script = "w() { while :; do echo x >> \"$0\"; done; }; w & w";
+            let child = Command::new("sh").args(["-c", script]).arg(file.path()).process_group(0).spawn().unwrap();
+            let writers = Self(child, file);
+            writers.grows();
+            writers
+        }
+
+        fn group(&self) -> Pid {
+            Pid::from_raw(self.0.id().cast_signed())
+        }
+
+        fn size(&self) -> u64 {
+            self.1.as_file().metadata().unwrap().len()
+        }
+
+        /// Waits until they have written.
+        fn grows(&self) {
+            let (before, deadline) = (self.size(), Instant::now() + Duration::from_secs(30));
+            while self.size() <= before {
+                assert!(Instant::now() < deadline, "they don't write");
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    impl Drop for Writers {
+        fn drop(&mut self) {
+            let _ = killpg(self.group(), Signal::SIGKILL);
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_while_a_group_stands_still_and_more_afterwards() {
+        let writers = Writers::new();
+        let paused = Paused::groups(&[writers.group()], Duration::from_secs(30)).unwrap();
+        let size = writers.size();
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(2));
+            assert_eq!(writers.size(), size);
+        }
+        drop(paused);
+        writers.grows();
+    }
+
+    #[test]
+    fn where_one_group_is_gone_the_others_go_on() {
+        let (writers, mut gone) = (Writers::new(), Command::new("true").process_group(0).spawn().unwrap());
+        let group = Pid::from_raw(gone.id().cast_signed());
+        gone.wait().unwrap();
+        assert!(Paused::groups(&[writers.group(), group], Duration::from_secs(30)).is_err());
+        writers.grows();
+    }
+}

@@ -1,0 +1,180 @@
+//! A cluster that goes to a file and comes from one: what of its directory is its own, and how a directory is filled that
+//! isn't a cluster's before all of it is there.
+
+use super::{Error, Root, State, managed, remove, write};
+use std::collections::BTreeSet;
+use std::fs::{self, File, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// What the traces of a process end with: how it was started, and what it wrote.
+const TRACES: [&str; 2] = [".run.json", ".log"];
+/// No cluster can be called so, so it can lie among them.
+const SNAPSHOTS: &str = ".snapshots";
+
+/// Where snapshots of the clusters below a base directory go, if nobody says otherwise.
+pub fn snapshots(base: &Path) -> PathBuf {
+    super::place::canonical(base).join(SNAPSHOTS)
+}
+
+impl Root {
+    /// Where a snapshot is put together.
+    pub fn staging(&self) -> PathBuf {
+        self.run().join("snapshot")
+    }
+
+    /// The directories that a component has, of the control plane or of nodes.
+    ///
+    /// # Errors
+    /// The nodes' directories can't be listed.
+    pub fn directories_of(&self, component: &str) -> Result<Vec<PathBuf>, Error> {
+        let nodes = self.path().join("nodes");
+        let mut found = vec![self.control(component)];
+        match fs::read_dir(&nodes) {
+            Ok(entries) => found.extend(entries.flatten().map(|node| node.path().join(component))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(cause) => return Err(Error::io("read", &nodes, cause)),
+        }
+        found.retain(|directory| directory.is_dir());
+        found.sort();
+        Ok(found)
+    }
+
+    /// The files in an instance's directory that each boot makes again: those that were written for its plan, and what its
+    /// processes left in passing.
+    ///
+    /// # Errors
+    /// The ledger of written files, or the directory, can't be read.
+    pub fn of_a_boot(&self, directory: &Path) -> Result<BTreeSet<PathBuf>, Error> {
+        let mut found = managed::files(&self.managed_file())?;
+        for entry in fs::read_dir(directory).map_err(|cause| Error::io("read", directory, cause))?.flatten() {
+            let name = entry.file_name();
+            if let Some(process) = name.to_str().and_then(|name| name.strip_suffix(TRACES[0])) {
+                found.extend(TRACES.map(|ending| directory.join(format!("{process}{ending}"))));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Begins to fill a directory that [`Root::make`] made, or that a broken-off removal left: until [`Root::complete`] it counts
+    /// as one whose removal has begun, so that whatever breaks this off, nobody takes what is there for a cluster. The caller
+    /// holds the lock.
+    ///
+    /// # Errors
+    /// It is a cluster's, or can't be written.
+    pub fn begin(&self, state: &State) -> Result<(), Error> {
+        match self.open_existing() {
+            Err(Error::Missing { .. }) => {}
+            Ok(there) if there.removing => remove::empty(self.path(), &[super::REMOVING_FILE])?,
+            Ok(_) => return Err(Error::Exists { path: self.path().to_owned() }),
+            Err(error) => return Err(error),
+        }
+        let private = fs::set_permissions(self.path(), Permissions::from_mode(0o700));
+        private.map_err(|cause| Error::io("change the mode of", self.path(), cause))?;
+        state.write(&self.removing_file())
+    }
+
+    /// From now on the directory is a cluster's.
+    ///
+    /// # Errors
+    /// The mark can't be taken away.
+    pub fn complete(&self) -> Result<(), Error> {
+        let named = fs::rename(self.removing_file(), self.state_file());
+        let durable = named.and_then(|()| File::open(self.path())?.sync_all());
+        durable.map_err(|cause| Error::io("rename", &self.removing_file(), cause))
+    }
+
+    /// Empties a cluster's directory of all but its settings and its own plugins, and makes it a new cluster's of the same name.
+    /// Broken off, it is one whose removal has begun. The caller holds the lock.
+    ///
+    /// # Errors
+    /// It isn't a cluster's directory, or something can't be removed.
+    pub fn start_over(&self) -> Result<(), Error> {
+        self.mark_removing()?;
+        let settings = self.spec_file();
+        let settings = settings.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        remove::empty(self.path(), &[super::REMOVING_FILE, super::PLUGINS, settings])?;
+        State::new(self.name()).write(&self.removing_file())?;
+        self.complete()
+    }
+}
+
+/// Whether a file of this name is one that is not whole yet, or never became so.
+pub fn is_temporary(name: &std::ffi::OsStr) -> bool {
+    write::is_temporary(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::write_managed;
+
+    fn written(root: &Root, name: &str) -> PathBuf {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, name).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_directory_that_is_being_filled_is_no_cluster_before_all_is_there() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        root.make().unwrap();
+        let state = State { authority: Some("other".into()), ..State::new("one".into()) };
+        root.begin(&state).unwrap();
+        written(&root, "pki/ca.crt");
+        let found = root.open_existing().unwrap();
+        assert!(found.removing);
+        assert_eq!(fs::metadata(root.path()).unwrap().permissions().mode() & 0o7777, 0o700);
+        // Broken off here, the next one begins with nothing.
+        root.begin(&state).unwrap();
+        assert!(!root.path().join("pki").exists());
+        written(&root, "pki/ca.crt");
+        root.complete().unwrap();
+        let found = root.open_existing().unwrap();
+        assert!(!found.removing && root.path().join("pki/ca.crt").exists());
+        assert_eq!((found.authority(), State::new("one".into()).authority()), ("other", "one"));
+        assert!(matches!(root.begin(&state), Err(Error::Exists { .. })));
+        assert!(root.path().join("pki/ca.crt").exists());
+    }
+
+    #[test]
+    fn a_fresh_start_keeps_settings_and_plugins_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        assert!(matches!(root.start_over(), Err(Error::Missing { .. })));
+        root.create().unwrap();
+        for name in ["kubernix.toml", "plugins/x.toml", "control/store/data", "pki/ca.crt", "run/boot.json"] {
+            written(&root, name);
+        }
+        root.start_over().unwrap();
+        let mut left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["kubernix.toml", "plugins", "state.json"]);
+        assert!(root.path().join("plugins/x.toml").exists() && !root.open_existing().unwrap().removing);
+    }
+
+    #[test]
+    fn data_is_told_from_what_each_boot_makes_again() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        root.create().unwrap();
+        let data = written(&root, "control/store/data/state");
+        let traces = ["store.run.json", "store.log"].map(|name| written(&root, &format!("control/store/{name}")));
+        let other = written(&root, "control/store/journal.log");
+        let config = root.control("store").join("store.conf");
+        write_managed(&config, b"x", 0o600, &root.managed_file()).unwrap();
+        let found = root.of_a_boot(&root.control("store")).unwrap();
+        assert!(traces.iter().chain([&config]).all(|path| found.contains(path)), "{found:?}");
+        assert!(!found.contains(&data) && !found.contains(&other), "{found:?}");
+        written(&root, "nodes/node-0/store/x");
+        written(&root, "nodes/node-1/other/x");
+        assert_eq!(
+            root.directories_of("store").unwrap(),
+            [root.control("store"), root.node_component("node-0", "store")]
+        );
+        assert_eq!(root.directories_of("nothing").unwrap(), [""; 0].map(PathBuf::from));
+    }
+}

@@ -1,0 +1,54 @@
+//! The snapshots in a directory, and which of them are whole.
+
+use super::{ENDING, Error, Head, manifest, verify};
+use serde::Serialize;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A file that is a snapshot, or should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// What it says of itself, where that can be read.
+    #[serde(flatten)]
+    pub head: Option<Head>,
+    /// What is wrong with it; `None` where it is whole.
+    pub problem: Option<String>,
+}
+
+/// Reads all snapshots of a directory, by name; every one to its end. Files that are something else are left out, unless
+/// they are called like snapshots.
+///
+/// # Errors
+/// The directory can't be read.
+pub fn list(directory: &Path) -> Result<Vec<Listed>, Error> {
+    let unreadable = || Error::io("read", directory);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable())? {
+        let path = entry.map_err(unreadable())?.path();
+        // Links are followed: a snapshot may lie on another disk.
+        let Ok(about) = fs::metadata(&path) else { continue };
+        if about.is_file() {
+            found.extend(look(path, about.size()));
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn look(path: PathBuf, size: u64) -> Option<Listed> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if name.starts_with('.') {
+        return None;
+    }
+    let (head, problem) = match verify(&path) {
+        Ok(manifest) => (Some(manifest.head), None),
+        Err(Error::NotASnapshot { .. }) if !name.ends_with(ENDING) => return None,
+        Err(error) => (manifest(&path).ok().map(|manifest| manifest.head), Some(error.to_string())),
+    };
+    Some(Listed { path, size, head, problem })
+}

@@ -1,0 +1,178 @@
+//! Writes a snapshot: beside its place, and by rename once it is whole.
+
+use super::manifest::NAME;
+use super::{ENDING, Entry, Error, Head, Manifest, read};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tar::{Builder, EntryType, Header};
+
+/// Where a snapshot is written to: that file; in that directory, if it is one, by the cluster's name and the time. One that is
+/// there already is replaced, anything else isn't.
+///
+/// # Errors
+/// Something else is there, or can't be read.
+pub fn target(to: &Path, head: &Head) -> Result<PathBuf, Error> {
+    let path = match to.is_dir() {
+        true => to.join(format!("{}-{}{ENDING}", head.cluster, head.saved.strftime("%Y%m%dT%H%M%S%.3fZ"))),
+        false => to.to_owned(),
+    };
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(path),
+        Err(cause) => Err(Error::io("write", &path)(cause)),
+        Ok(_) => match read::manifest(&path) {
+            Ok(_) | Err(Error::Newer { .. }) => Ok(path),
+            Err(error @ Error::Io { .. }) => Err(error),
+            Err(_) => Err(Error::Occupied(path)),
+        },
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The file's size, in bytes.
+    pub size: u64,
+    /// What is in it, in bytes.
+    pub content: u64,
+}
+
+/// Packs all files below `from` into a snapshot, 0600, which is there whole or not at all. `goes_on` is asked now and then.
+///
+/// # Errors
+/// A file can't be read or has no place in a snapshot, or the snapshot can't be written; `None` where it was to go on no more.
+/// What was there before is still there then.
+pub fn write(from: &Path, head: Head, to: &Path, goes_on: &dyn Fn() -> bool) -> Result<Option<Written>, Error> {
+    let mut paths = Vec::new();
+    files(from, Path::new(""), &mut paths)?;
+    paths.sort();
+    let mut entries = Vec::new();
+    for path in &paths {
+        if !goes_on() {
+            return Ok(None);
+        }
+        entries.push(described(from, path)?);
+    }
+    let manifest = Manifest { head, entries };
+    manifest.check().map_err(|why| Error::Hostile { path: to.to_owned(), why })?;
+    let place = to.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unwritable = || Error::io("write", to);
+    let file = tempfile::Builder::new()
+        .prefix(".kubernix-tmp-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(place)
+        .map_err(unwritable())?;
+    if compress(from, &manifest, file.as_file(), goes_on).or_else(broken_off).map_err(unwritable())?.is_none() {
+        return Ok(None);
+    }
+    let size = file.as_file().metadata().map_err(unwritable())?.size();
+    file.persist(to).map_err(|error| unwritable()(error.error))?;
+    // The name as well, before anybody relies on it.
+    File::open(place).and_then(|place| place.sync_all()).map_err(unwritable())?;
+    Ok(Some(Written { size, content: manifest.size() }))
+}
+
+/// A stream that ends with an error as soon as it is to go on no more.
+struct Watched<'a, W> {
+    stream: W,
+    goes_on: &'a dyn Fn() -> bool,
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !(self.goes_on)() {
+            // Not `Interrupted`: that is tried again.
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// `Ok(None)` for the end that [`Watched`] makes.
+fn broken_off<T>(error: io::Error) -> io::Result<Option<T>> {
+    if error.kind() == ErrorKind::BrokenPipe { Ok(None) } else { Err(error) }
+}
+
+fn compress(from: &Path, manifest: &Manifest, file: &File, goes_on: &dyn Fn() -> bool) -> io::Result<Option<()>> {
+    let stream = GzEncoder::new(BufWriter::new(file), Compression::fast());
+    let buffer = pack(from, manifest, Watched { stream, goes_on })?.stream.finish()?;
+    buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all().map(Some)
+}
+
+fn pack<W: Write>(from: &Path, manifest: &Manifest, stream: W) -> io::Result<W> {
+    let mut tar = Builder::new(stream);
+    let text = serde_json::to_vec_pretty(manifest)?;
+    let saved = manifest.head.saved.as_second().unsigned_abs();
+    let mut append = |path: &str, size: u64, mode: u32, content: &mut dyn Read| {
+        // Without the extensions for longer names and links: whoever reads it needs to know none of them.
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_path(path)?;
+        header.set_size(size);
+        header.set_mode(mode);
+        header.set_mtime(saved);
+        header.set_cksum();
+        tar.append(&header, content)
+    };
+    append(NAME, text.len() as u64, 0o600, &mut text.as_slice())?;
+    for entry in &manifest.entries {
+        append(&entry.path, entry.size, entry.mode, &mut File::open(from.join(&entry.path))?.take(entry.size))?;
+    }
+    tar.into_inner()
+}
+
+fn files(from: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let directory = from.join(below);
+    let unreadable = || Error::io("read", &directory);
+    for entry in fs::read_dir(&directory).map_err(unreadable())? {
+        let entry = entry.map_err(unreadable())?;
+        let path = below.join(entry.file_name());
+        match entry.file_type().map_err(unreadable())?.is_dir() {
+            true => files(from, &path, found)?,
+            false => found.push(path),
+        }
+    }
+    Ok(())
+}
+
+fn described(from: &Path, path: &Path) -> Result<Entry, Error> {
+    let whole = from.join(path);
+    let unreadable = || Error::io("read", &whole);
+    let mut file = File::open(&whole).map_err(unreadable())?;
+    let found = file.metadata().map_err(unreadable())?;
+    let mut hash = Hash::default();
+    let size = io::copy(&mut file, &mut hash).map_err(unreadable())?;
+    let path = path.to_string_lossy().into_owned();
+    Ok(Entry { path, size, mode: found.mode() & 0o777, sha256: hash.hex() })
+}
+
+/// SHA-256 of what is written to it.
+#[derive(Default)]
+pub(super) struct Hash(Sha256);
+
+impl Hash {
+    /// In hexadecimal.
+    pub fn hex(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

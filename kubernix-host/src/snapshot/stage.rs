@@ -1,0 +1,145 @@
+//! Where a snapshot is put together before it is packed: a directory of the cluster's own, so that copies cost little and go with
+//! the cluster whatever happens.
+
+use super::{CopyError, DATASTORE, Error, RECORDS, SETTINGS, copy_directory, copy_file};
+use crate::root::Root;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The right to put a snapshot of a cluster together: one command at a time. What was put together goes with it.
+pub struct Staging<'a> {
+    root: &'a Root,
+    /// Its lock is given back by the kernel, however this ends.
+    _lock: File,
+}
+
+impl<'a> Staging<'a> {
+    /// Takes the right, and removes what somebody left who was killed.
+    ///
+    /// # Errors
+    /// Somebody else has it (`None`), or the directory can't be made.
+    pub fn begin(root: &'a Root) -> Result<Option<Self>, Error> {
+        let run = root.run();
+        let failed = || Error::io("write", &run);
+        DirBuilder::new().recursive(true).mode(0o700).create(&run).map_err(failed())?;
+        let lock = File::open(&run).map_err(failed())?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(cause)) => return Err(failed()(cause)),
+        }
+        let staging = Self { root, _lock: lock };
+        staging.clear().map_err(Error::io("remove", staging.path().as_path()))?;
+        DirBuilder::new().mode(0o700).create(staging.path()).map_err(Error::io("write", staging.path().as_path()))?;
+        Ok(Some(staging))
+    }
+
+    /// Where it is put together.
+    pub fn path(&self) -> PathBuf {
+        self.root.staging()
+    }
+
+    /// Adds what belongs to a cluster beside its datastore: settings, certificates and keys, and its records.
+    ///
+    /// # Errors
+    /// It can't be read or copied.
+    pub fn add_own(&self) -> Result<(), Error> {
+        let (root, path) = (self.root, self.path());
+        copy_file(&root.spec_file(), &path.join(SETTINGS), None)?;
+        copy_directory(&root.pki(), &path.join("pki"), &|path| is_half_written(path), None)?;
+        for record in RECORDS {
+            match copy_file(&root.path().join(record), &path.join(record), None) {
+                // Where nothing was ever noted.
+                Err(CopyError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => {}
+                copied => copied?,
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&self) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(self.path()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.clear() {
+            log::warn!("`{}` can't be removed: {error}", self.path().display());
+        }
+    }
+}
+
+/// Whether it is a file that somebody is about to put in its place.
+fn is_half_written(path: &Path) -> bool {
+    path.file_name().is_some_and(crate::root::is_temporary)
+}
+
+/// Adds the directories of a datastore's instances, as they are: without the files that each boot writes anew. Nobody may write
+/// meanwhile. Where the copy isn't done until `deadline`, it is given up.
+///
+/// # Errors
+/// A directory can't be copied.
+pub fn stage(root: &Root, directories: &[PathBuf], deadline: Option<Instant>) -> Result<(), Error> {
+    for directory in directories {
+        let of_a_boot = root.of_a_boot(directory).map_err(|error| Error::Io {
+            action: "read",
+            path: directory.clone(),
+            cause: std::io::Error::other(error.to_string()),
+        })?;
+        let below = directory.strip_prefix(root.path()).unwrap_or(directory);
+        let left_out = |path: &Path| of_a_boot.contains(path) || is_half_written(path);
+        copy_directory(directory, &root.staging().join(DATASTORE).join(below), &left_out, deadline)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn one_at_a_time_puts_a_snapshot_together_and_leaves_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        root.create().unwrap();
+        let data = root.control("store").join("data");
+        for (path, content) in [
+            (root.spec_file(), "name = \"one\"\n"),
+            (root.path().join("allotted.json"), "{}"),
+            (root.pki().join("ca.crt"), "certificate"),
+            (root.pki().join(".kubernix-tmp-1-0"), "half"),
+            (data.join("state"), "objects"),
+            (root.control("store").join("store.run.json"), "{}"),
+            (root.control("store").join("store.log"), "noise"),
+            // What somebody left who was killed.
+            (root.staging().join("datastore/control/store/old"), "old"),
+        ] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let staging = Staging::begin(&root).unwrap().unwrap();
+        assert!(Staging::begin(&root).unwrap().is_none());
+        stage(&root, &root.directories_of("store").unwrap(), None).unwrap();
+        staging.add_own().unwrap();
+        let found = |name: &str| staging.path().join(name).exists();
+        let wanted = ["kubernix.toml", "allotted.json", "pki/ca.crt", "datastore/control/store/data/state"];
+        assert!(wanted.iter().all(|name| found(name)));
+        let others = [
+            "applied.json",
+            "pki/.kubernix-tmp-1-0",
+            "datastore/control/store/old",
+            "datastore/control/store/store.log",
+        ];
+        assert_eq!(others.map(found), [false; 4]);
+        drop(staging);
+        assert!(!root.staging().exists() && Staging::begin(&root).unwrap().is_some());
+    }
+}

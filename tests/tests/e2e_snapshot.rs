@@ -1,0 +1,297 @@
+//! Clusters that are saved into a file and come back from it, that change while they run, and that start over.
+
+use flate2::read::GzDecoder;
+use flate2::{Compression, write::GzEncoder};
+use kubernix_tests::{
+    Cluster, Parts, alive, checks, each, kubernix, oci_archive, pod, program, run, run_in_order, token, until,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() {
+    let of_datastores = checks![a_snapshot_of_a_running_cluster_becomes_another_one_beside_it];
+    let of_any = checks![a_running_cluster_changes_with_its_flags_and_a_fresh_one_starts_over];
+    let trials = [each(&Parts::datastores(), &of_datastores), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
+
+fn names(directory: &Path) -> Vec<PathBuf> {
+    let mut names: Vec<_> = fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path()).collect();
+    names.sort();
+    names
+}
+
+/// What makes a cluster this one, whatever it is called.
+fn identity(cluster: &Cluster) -> Value {
+    let (config, secret) = (cluster.get(&["configmap", "kept"]), cluster.get(&["secret", "kept"]));
+    let node = cluster.get(&["node", "node-0"]);
+    let addresses = node["status"]["addresses"].as_array().cloned().unwrap_or_default();
+    let address = addresses.iter().find(|address| address["type"] == "InternalIP").cloned();
+    json!([config["metadata"]["uid"], config["data"], secret["data"], node["metadata"]["uid"], address])
+}
+
+/// Saves a cluster while objects are made in it, one after the other. Returns what `save` says, the objects that were there
+/// before it, and all.
+fn save_amid_writes(cluster: &Cluster, file: &Path) -> (Value, usize, usize) {
+    let (written, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !enough.load(Ordering::SeqCst) {
+                let name = format!("w-{}", written.load(Ordering::SeqCst));
+                cluster.kubectl(&["create", "configmap", &name]).ok();
+                written.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let more = |than: usize| {
+            until("objects", PATIENCE, || match written.load(Ordering::SeqCst) {
+                count if count > than => Ok(count),
+                count => Err(count.to_string()),
+            })
+        };
+        let before = more(1);
+        let saved = cluster.run(&["--output", "json", "snapshot", "save", &file.to_string_lossy()]);
+        let all = more(written.load(Ordering::SeqCst));
+        enough.store(true, Ordering::SeqCst);
+        (saved.ok().json(), before, all)
+    })
+}
+
+/// The numbers of those objects that a cluster has.
+fn numbers(cluster: &Cluster) -> Vec<usize> {
+    let all = cluster.get(&["configmaps"]);
+    let names = all["items"].as_array().expect("a list").iter().filter_map(|one| one["metadata"]["name"].as_str());
+    let mut numbers: Vec<usize> = names.filter_map(|name| name.strip_prefix("w-")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
+    let [one, two] = ["saved", "copy"].map(Cluster::new);
+    // What is known of nodes goes along as well: two of them, where that isn't one more boot of the default.
+    let nodes = if parts == Parts::default() { "1" } else { "2" };
+    one.up(&[&["--nodes", nodes][..], &parts.settings()].concat()).ok();
+    let image = oci_archive(one.base());
+    one.run(&["image", "load", &image.to_string_lossy()]).ok();
+    one.kubectl(&["create", "configmap", "kept", "--from-literal=answer=42"]).ok();
+    one.kubectl(&["create", "secret", "generic", "kept", "--from-literal=word=secret"]).ok();
+    one.apply(&pod("main", "sleep 3600", &json!({})));
+    alive(&one, "main");
+    let (before, minted, api) = (identity(&one), token::mint(&one), one.json(&["status"])["api"].clone());
+
+    let file = one.base().join("one.tar.gz");
+    let (saved, known, all) = save_amid_writes(&one, &file);
+    assert_eq!((&saved["cluster"], &saved["datastore"]["component"]), (&json!(one.name), &json!(parts.datastore.name)));
+    assert!(saved["paused_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{saved}");
+    println!("{}: the datastore stood still for {} ms, {} bytes", parts.label(), saved["paused_ms"], saved["size"]);
+    assert_eq!(fs::metadata(&file).expect("a snapshot").permissions().mode() & 0o7777, 0o600);
+    assert!(!one.root().join("run/snapshot").exists(), "nothing of it is left in the cluster's directory");
+    one.kubectl(&["create", "configmap", "later"]).ok();
+
+    if parts == Parts::default() {
+        snapshots_that_are_no_good(&file, &one);
+    }
+
+    // Beside the one that runs on, under another name.
+    let file = file.to_string_lossy();
+    two.run(&["snapshot", "restore", &file]).ok().says(&["is made of", &one.name]);
+    assert_eq!(identity(&two), before);
+    assert_eq!(two.json(&["node", "list"]), one.json(&["node", "list"]));
+    assert_eq!(token::owner(&two, &minted).as_deref(), Some("system:serviceaccount:default:default"));
+    two.kubectl(&["get", "configmap", "later"]).exits(1).says(&["not found"]);
+    // What was written one after the other is there without a gap, up to the moment of the snapshot.
+    let there = numbers(&two);
+    assert_eq!(there, (0..there.len()).collect::<Vec<_>>());
+    assert!((known..all).contains(&there.len()), "{} of {known} to {all}", there.len());
+    // Images are not in a snapshot: the pod runs once its image is there.
+    two.run(&["image", "load", &image.to_string_lossy()]).ok();
+    alive(&two, "main");
+    let ca = |cluster: &Cluster| fs::read(cluster.root().join("pki/ca.crt")).expect("a CA");
+    assert_eq!(ca(&two), ca(&one));
+    one.kubectl(&["get", "configmap", "later"]).ok();
+    assert_eq!(one.json(&["status"])["api"], api);
+    if parts == Parts::default() {
+        a_stopped_copy_takes_the_originals_place(&one, &two, &before, &ca(&one));
+    }
+}
+
+/// One that doesn't run is saved as well, and a cluster that is gone comes back under its name.
+fn a_stopped_copy_takes_the_originals_place(one: &Cluster, two: &Cluster, before: &Value, ca: &[u8]) {
+    two.run(&["stop"]).ok();
+    let saved = two.json(&["snapshot", "save"]);
+    assert_eq!((&saved["paused_ms"], &saved["authority"]), (&Value::Null, &json!(one.name)));
+    let file = saved["path"].as_str().expect("a path").to_owned();
+    let listed = two.json(&["snapshot", "list"]);
+    assert_eq!(
+        (&listed[0]["path"], &listed[0]["cluster"], &listed[0]["problem"]),
+        (&json!(file), &json!(two.name), &Value::Null)
+    );
+    let here = ["snapshot", "restore", &file, "--no-up"];
+    one.run(&here).exits(2).says(&["there is a cluster", &one.name, "--name", "down"]);
+    two.run(&here).exits(2).says(&["there is a cluster", &two.name]);
+    one.run(&["down"]).ok();
+    one.run(&here).ok().prints(&["up", &one.name]);
+    assert_eq!(one.json(&["status"])["state"], "stopped");
+    one.run(&["snapshot", "save"]).exits(5).says(&["was never booted"]);
+    let outcome = one.up(&[]).ok();
+    assert!(!outcome.stderr.contains("made anew"), "{}", outcome.stderr);
+    assert_eq!(identity(one), *before);
+    assert_eq!(fs::read(one.root().join("pki/ca.crt")).expect("a CA"), ca);
+}
+
+/// Runs a command that has to fail and leave nothing.
+#[track_caller]
+fn refused(cluster: &Cluster, args: &[&str], code: i32, parts: &[&str]) {
+    let before = names(cluster.base());
+    cluster.run(args).exits(code).says(parts);
+    assert_eq!(names(cluster.base()), before);
+}
+
+fn snapshots_that_are_no_good(file: &Path, one: &Cluster) {
+    let other = Cluster::new("refused");
+    let (bytes, bad) = (fs::read(file).expect("a snapshot"), one.base().join("bad.tar.gz"));
+    let mut plain = Vec::new();
+    GzDecoder::new(&*bytes).read_to_end(&mut plain).expect("a compressed file");
+    let changed = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let at = plain.windows(from.len()).position(|window| window == from.as_bytes()).expect(from);
+        let mut changed = plain.clone();
+        changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+        let mut stream = GzEncoder::new(Vec::new(), Compression::fast());
+        stream.write_all(&changed).expect("a stream");
+        stream.finish().expect("a compressed file")
+    };
+    let file = bad.to_string_lossy();
+    for (bytes, part) in [
+        (bytes[..bytes.len() / 2].to_vec(), "is damaged"),
+        (
+            changed("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEX-----"),
+            "has another content than when it was saved",
+        ),
+        (changed("\"format\": 1", "\"format\": 7"), "in format 7, this version knows 1"),
+        (b"not a snapshot".to_vec(), "is not a snapshot of a cluster"),
+    ] {
+        fs::write(&bad, bytes).expect("a file");
+        refused(&other, &["snapshot", "restore", &file], 2, &[part]);
+    }
+    let rows = one.json(&["snapshot", "list", &one.base().to_string_lossy()]);
+    let problems: Vec<bool> = rows.as_array().expect("rows").iter().map(|row| row["problem"].is_string()).collect();
+    assert_eq!(problems, [true, false], "{rows}");
+    let nowhere = other.base().join("nowhere");
+    let nowhere = nowhere.to_string_lossy();
+    refused(&other, &["snapshot", "restore", &nowhere], 2, &[&nowhere, "No such file"]);
+    refused(&other, &["snapshot", "list", &nowhere], 2, &[&nowhere, "No such file"]);
+    let good = one.base().join("one.tar.gz");
+    let good = good.to_string_lossy();
+    refused(&other, &["snapshot", "restore", &good, "--cri", "cryo"], 2, &["did you mean `crio`?"]);
+    refused(&other, &["snapshot", "restore", &good, "--datastore", "kine"], 2, &["are in `etcd`", "`kine` can't read"]);
+    refused(&other, &["snapshot", "restore", &good, "--cidr", "10.98.0.0/16"], 2, &["--cidr", "10.98.0.0/16"]);
+    refused(&other, &["snapshot", "save"], 5, &["there is no cluster"]);
+    // What is there and is none stays what it is.
+    fs::write(&bad, "precious").expect("a file");
+    refused(one, &["snapshot", "save", &file], 2, &["is no snapshot, so it is left alone"]);
+    assert_eq!(fs::read_to_string(&bad).expect("a file"), "precious");
+    fs::remove_file(&bad).expect("it was there");
+    let inside = format!("{nowhere}/x.tar.gz");
+    refused(one, &["snapshot", "save", &inside], 1, &[&format!("can't write `{inside}`")]);
+    full_disks(one, &other, &good);
+}
+
+/// Neither a snapshot nor a cluster is left half on a disk that is full.
+fn full_disks(one: &Cluster, other: &Cluster, good: &str) {
+    let place = other.base().join("small");
+    fs::create_dir(&place).expect("a directory");
+    let small = place.to_string_lossy();
+    let on_it = |size: &str, name: &str, root: &Path, args: &[&str]| {
+        let text = format!(
+            "mount -t tmpfs -o size={size} tmpfs '{small}' || exit 99\n\"$@\"\ncode=$?\nls -A '{small}'\nexit $code"
+        );
+        let mut shell = program("unshare");
+        shell.args(["--mount", "/bin/sh", "-c", &text, "sh"]).arg(kubernix().get_program());
+        shell.args(["--name", name, "--root"]).arg(root).args(args);
+        run(shell.current_dir("/").env("XDG_CONFIG_HOME", "/nonexistent"))
+    };
+    let saved = on_it("64k", &one.name, one.base(), &["snapshot", "save", &format!("{small}/x.tar.gz")]);
+    assert_eq!(saved.exits(1).says(&["No space left on device"]).stdout, "");
+    let restored = on_it("1m", &other.name, &place, &["snapshot", "restore", good]);
+    assert_eq!(restored.exits(1).says(&["MiB left", "--root"]).stdout, "");
+    fs::remove_dir(place).expect("an empty directory");
+}
+
+/// The main process of every component.
+fn pids(cluster: &Cluster) -> BTreeMap<String, Value> {
+    let status = cluster.running();
+    let components = status["components"].as_array().cloned().unwrap_or_default();
+    components
+        .iter()
+        .map(|one| (one["component"].as_str().unwrap_or_default().to_owned(), one["pids"].clone()))
+        .collect()
+}
+
+/// Which components have other processes now.
+fn restarted(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
+    after.iter().filter(|(name, pids)| before.get(*name) != Some(*pids)).map(|(name, _)| name.clone()).collect()
+}
+
+/// Waits until a node takes so many pods.
+fn takes_pods(cluster: &Cluster, most: &str) {
+    until("node of that size", PATIENCE, || {
+        let node = cluster.get(&["node", "node-0"]);
+        if node["status"]["capacity"]["pods"] == most { Ok(()) } else { Err(node["status"]["capacity"].to_string()) }
+    });
+}
+
+fn a_running_cluster_changes_with_its_flags_and_a_fresh_one_starts_over(parts: Parts) {
+    let cluster = Cluster::new("again");
+    let settings = [&["--set", "kubelet.max-pods=50", "--addons", "none"][..], &parts.settings()].concat();
+    let boot = cluster.booting(&settings);
+    // Two at once: the other one fails, and breaks nothing.
+    boot.reaches(r#""instance":"sandbox""#);
+    cluster.up(&settings).exits(4).says(&["runs already", &cluster.name]);
+    cluster.up(&["--set", "kubelet.max-pods=60"]).exits(4).says(&["another `kubernix up` is at work"]);
+    boot.end().ok();
+    takes_pods(&cluster, "50");
+
+    // What no flag changes is what it is, and an error as ever.
+    cluster.up(&[]).exits(4).says(&["runs already"]);
+    cluster.up(&settings).exits(4).says(&["runs already"]);
+    let before = pids(&cluster);
+    let changed = cluster.json(&["up", "--set", "kubelet.max-pods=60"]);
+    assert_eq!(changed["changed"], json!(["kubelet (node 0)"]), "{changed}");
+    let after = pids(&cluster);
+    assert_eq!(restarted(&before, &after), ["kubelet"]);
+    takes_pods(&cluster, "60");
+    cluster.up(&["--set", "kubelet.max-pods=60"]).exits(4).says(&["runs already"]);
+    // Its own port isn't another one.
+    let api = changed["api"].as_str().expect("a URL");
+    let port = api.rsplit(':').next().expect("a port");
+    cluster.up(&["--port", port]).exits(4).says(&["runs already"]);
+    // What only a boot can change is refused before anything else is changed.
+    let parts = ["`port` is", "can't become `7999`", "stop", "`uplink`"];
+    cluster.up(&["--port", "7999", "--uplink", "none", "--set", "kubelet.max-pods=70"]).exits(4).says(&parts);
+    cluster.up(&["--cidr", "10.99.0.0/16"]).exits(2).says(&["10.99.0.0/16", "--cidr"]);
+    cluster.up(&["--set", "kubelet.max-podss=70"]).exits(2).says(&["did you mean `max-pods`?"]);
+    assert_eq!(restarted(&after, &pids(&cluster)), [""; 0]);
+
+    // A fresh start has the old settings, but those that are given, and none of the data.
+    cluster.kubectl(&["create", "configmap", "old"]).ok();
+    cluster.up(&["--fresh", "--cri", "cryo"]).exits(2).says(&["did you mean `crio`?"]);
+    cluster.kubectl(&["get", "configmap", "old"]).ok();
+    cluster.up(&["--fresh", "--cidr", "10.99.0.0/16"]).ok();
+    cluster.kubectl(&["get", "configmap", "old"]).exits(1).says(&["not found"]);
+    assert_eq!(cluster.get(&["node", "node-0"])["spec"]["podCIDR"], "10.99.0.0/24");
+    takes_pods(&cluster, "60");
+
+    cluster.kubectl(&["create", "configmap", "old"]).ok();
+    cluster.run(&["stop"]).ok();
+    cluster.up(&["--fresh"]).ok();
+    cluster.kubectl(&["get", "configmap", "old"]).exits(1).says(&["not found"]);
+    assert_eq!(cluster.get(&["node", "node-0"])["spec"]["podCIDR"], "10.99.0.0/24");
+}
