@@ -63,6 +63,13 @@ impl Output {
     }
 }
 
+/// Methods that ask the host for a text by a name of its own; empty where it has none.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $method:ident = $of:ident $name:literal;)+) => {
+        $($(#[$doc])* pub fn $method(&self) -> String { self.inner.$of($name.into()).unwrap_or_default().into() })+
+    };
+}
+
 /// What a component may know of the cluster, its node and its host. A host object: later minor versions can say more.
 pub struct Context<'a> {
     inner: &'a (dyn AbiContext + 'a),
@@ -85,10 +92,42 @@ impl<'a> Context<'a> {
         Node { name: node.name.into(), index: node.index, ip: node.ip.into(), pod_cidr: node.pod_cidr.into() }
     }
 
-    /// The address at which the control plane's components listen: an instance of one of several members gets that member's, all
-    /// others the one that stands for all members.
-    pub fn control_plane_ip(&self) -> String {
-        self.inner.address("control-plane".into()).unwrap_or_default().into()
+    texts! {
+        /// The address at which the control plane's components listen: an instance of one of several members gets that member's, all
+        /// others the one that stands for all members.
+        control_plane_ip = address "control-plane";
+
+        /// The range of all pods: `10.10.0.0/17`.
+        pods_cidr = address "pods";
+
+        /// The range of Services: `10.10.128.0/18`.
+        service_cidr = address "services";
+
+        /// The mask that each node's pod CIDR has, in bits.
+        node_mask = address "node-mask";
+
+        /// The Service address that cluster DNS has, if any fills that slot.
+        dns_ip = address "dns";
+
+        /// Where the cluster's own registry listens inside, if any fills that slot: `IP:PORT`.
+        registry_address = address "registry";
+
+        /// How the host reaches the cluster's own registry, and so how its images are named: `127.0.0.1:PORT`.
+        registry_name = address "registry-name";
+
+        /// The directory that belongs to this instance and outlives a stop. Absolute, without a closing slash.
+        dir = directory "state";
+
+        /// A directory that belongs to this instance and is empty at each boot (a tmpfs inside the sandbox). Its path is short
+        /// (at most 35 bytes), so that sockets below it fit: programs put them in directories named by 64-digit IDs.
+        volatile_dir = directory "volatile";
+
+        /// The directory that belongs to all instances of this component, on whatever node, and outlives a stop. Absolute, without a
+        /// closing slash.
+        shared_dir = directory "shared";
+
+        /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods' logs.
+        node_dir = directory "node";
     }
 
     /// The members of the control plane by name, each with the address at which it listens. Empty where there is one alone, which
@@ -98,64 +137,12 @@ impl<'a> Context<'a> {
         lines.lines().filter_map(|line| line.split_once(' ')).map(|(name, ip)| (name.into(), ip.into())).collect()
     }
 
-    /// The range of all pods: `10.10.0.0/17`.
-    pub fn pods_cidr(&self) -> String {
-        self.inner.address("pods".into()).unwrap_or_default().into()
-    }
-
-    /// The range of Services: `10.10.128.0/18`.
-    pub fn service_cidr(&self) -> String {
-        self.inner.address("services".into()).unwrap_or_default().into()
-    }
-
-    /// The mask that each node's pod CIDR has, in bits.
-    pub fn node_mask(&self) -> String {
-        self.inner.address("node-mask".into()).unwrap_or_default().into()
-    }
-
-    /// The Service address that cluster DNS has, if any fills that slot.
-    pub fn dns_ip(&self) -> String {
-        self.inner.address("dns".into()).unwrap_or_default().into()
-    }
-
-    /// Where the cluster's own registry listens inside, if any fills that slot: `IP:PORT`.
-    pub fn registry_address(&self) -> String {
-        self.inner.address("registry".into()).unwrap_or_default().into()
-    }
-
-    /// How the host reaches the cluster's own registry, and so how its images are named: `127.0.0.1:PORT`.
-    pub fn registry_name(&self) -> String {
-        self.inner.address("registry-name".into()).unwrap_or_default().into()
-    }
-
     /// Registries that others are asked for: what images' names begin with (`docker.io`, `127.0.0.1:5000`, `registry.example/team`),
     /// and who is asked first, in this order: URLs, whose path is put before repositories' names.
     pub fn registries(&self) -> Vec<(String, Vec<String>)> {
         let words = |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>();
         let lines: Vec<_> = self.fact(facts::REGISTRIES).iter().flat_map(|text| text.lines()).map(words).collect();
         lines.into_iter().filter_map(|words| Some((words.first()?.clone(), words[1..].to_vec()))).collect()
-    }
-
-    /// The directory that belongs to this instance and outlives a stop. Absolute, without a closing slash.
-    pub fn dir(&self) -> String {
-        self.inner.directory("state".into()).unwrap_or_default().into()
-    }
-
-    /// A directory that belongs to this instance and is empty at each boot (a tmpfs inside the sandbox). Its path is short
-    /// (at most 35 bytes), so that sockets below it fit: programs put them in directories named by 64-digit IDs.
-    pub fn volatile_dir(&self) -> String {
-        self.inner.directory("volatile".into()).unwrap_or_default().into()
-    }
-
-    /// The directory that belongs to all instances of this component, on whatever node, and outlives a stop. Absolute, without a
-    /// closing slash.
-    pub fn shared_dir(&self) -> String {
-        self.inner.directory("shared".into()).unwrap_or_default().into()
-    }
-
-    /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods' logs.
-    pub fn node_dir(&self) -> String {
-        self.inner.directory("node".into()).unwrap_or_default().into()
     }
 
     /// The certificate and key of a user: `admin`, `etcd`, `apiserver`, `kubelet`, `scheduler`, ...
