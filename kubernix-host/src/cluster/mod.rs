@@ -11,6 +11,7 @@ mod handle;
 mod images;
 mod interrupt;
 mod kubeconfig;
+mod limits;
 mod nodes;
 mod pids;
 mod port;
@@ -90,7 +91,9 @@ impl Host {
             sink.emit(Event::Warning { message: format!("{problem}; this plugin is not used") });
         }
         resolved.validate(&self.catalogue())?;
-        for message in prepare::for_no_node(&resolved.settings, allotment) {
+        let running = allotment.nodes.iter().filter(|node| !node.stopped).count();
+        let low = limits::too_low(u32::try_from(running).unwrap_or(u32::MAX));
+        for message in prepare::for_no_node(&resolved.settings, allotment).into_iter().chain(low) {
             sink.emit(Event::Warning { message });
         }
         let dry = prepare::dry(self, &resolved.settings, allotment)?;

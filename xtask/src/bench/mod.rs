@@ -4,6 +4,7 @@ mod boot;
 mod cluster;
 mod floor;
 mod images;
+mod nodes;
 mod plugins;
 mod processes;
 mod report;
@@ -25,8 +26,30 @@ enum What {
     /// How long a cluster takes to boot, to stop and to go, what it weighs, and how that compares to its own etcd and API server
     /// alone.
     Boot(Boot),
+    /// How long clusters of several nodes take to be Ready, and what a further node costs.
+    Nodes(Nodes),
     /// What plugins cost: loading each, loading all, and a boot from them beside a boot of what is compiled in.
     Plugins(Plugins),
+}
+
+/// How to measure nodes.
+#[derive(clap::Args)]
+struct Nodes {
+    /// How many nodes, from few to many.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,5,10,20", value_name = "N,...", value_parser = clap::value_parser!(u32).range(1..))]
+    nodes: Vec<u32>,
+    /// How often each.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Seconds over which an idle cluster is watched.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    idle: u32,
+    /// Where the clusters' root directories lie meanwhile; default: a new directory in the system's own for temporary files.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Text, or JSON with every run's numbers.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 /// How to measure plugins.
@@ -78,6 +101,7 @@ enum Output {
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot(boot) => boot::run(boot),
+        What::Nodes(args) => nodes::run(args),
         What::Plugins(args) => plugins::run(args),
     }
 }

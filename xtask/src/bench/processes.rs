@@ -8,6 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The program that is the first process of a node.
+const NODE: &str = "node";
+
 /// A process of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Process {
@@ -130,7 +133,13 @@ fn family(all: Vec<Process>) -> Vec<Process> {
             break;
         }
     }
-    all.into_iter().filter(|process| members.contains(&process.pid)).collect()
+    let own: BTreeSet<u32> = all.iter().filter(|process| process.own).map(|process| process.pid).collect();
+    let mut family: Vec<Process> = all.into_iter().filter(|process| members.contains(&process.pid)).collect();
+    for process in &mut family {
+        // What holds a node is ours as well, by a program of its own.
+        process.own |= process.name == NODE && own.contains(&process.parent);
+    }
+    family
 }
 
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {

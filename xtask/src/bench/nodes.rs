@@ -1,0 +1,146 @@
+//! `bench nodes`: what clusters of more and more nodes take to come up, and what a further node costs.
+
+use super::Nodes;
+use super::cluster::{Cluster, Up};
+use super::processes::Memory;
+use super::report::{Machine, Row, Sheet};
+use crate::exit_code;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+use std::fs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a cluster is left alone before it counts as idle.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// A cluster of some nodes, measured once.
+struct Measured {
+    up: Up,
+    memory: Memory,
+    /// Memory of the machine that is in use with it and wasn't before, in bytes.
+    machine: f64,
+    /// The share of all cores that the machine is busy while nothing happens, 0 to 1.
+    busy: f64,
+    /// How long one more node takes to be Ready.
+    add: Duration,
+}
+
+/// Measures and prints.
+pub fn run(args: &Nodes) -> Result<ExitCode> {
+    let kubernix = Workspace::load()?.build()?;
+    let directory = match &args.root {
+        Some(root) => tempfile::tempdir_in(root),
+        None => tempfile::tempdir(),
+    };
+    let directory = directory.context("no place for the clusters")?;
+    let cluster = Cluster::new(&kubernix, directory.path(), "bench");
+    let measure = |nodes: u32| {
+        let measured = (0..args.runs).map(|_| measure(&cluster, nodes, args)).collect::<Result<Vec<_>>>();
+        cluster.sweep();
+        measured.with_context(|| format!("{nodes} nodes"))
+    };
+    let mut all = Vec::new();
+    for nodes in &args.nodes {
+        let measured = measure(*nodes)?;
+        let ready = measured.iter().map(|one| one.up.node_ready.as_secs_f64()).fold(f64::INFINITY, f64::min);
+        eprintln!("{nodes} nodes: all Ready after {ready:.2} s");
+        all.push((*nodes, measured));
+    }
+    let sheet = Sheet { machine: Machine::this(), runs: args.runs as usize, rows: rows(&all) };
+    super::show(&sheet, args.output);
+    exit_code(true)
+}
+
+fn measure(cluster: &Cluster, nodes: u32, args: &Nodes) -> Result<Measured> {
+    cluster.sweep();
+    let before = available()?;
+    let up = cluster.up_with(&["--addons", "none", "--nodes", &nodes.to_string()])?;
+    std::thread::sleep(SETTLE);
+    let memory = cluster.processes()?.memory()?;
+    let machine = before - available()?;
+    let busy = busy(Duration::from_secs(args.idle.into()))?;
+    let add = cluster.timed(&["node", "add", "--quiet"])?;
+    cluster.sweep();
+    Ok(Measured { up, memory, machine, busy, add })
+}
+
+/// What the kernel believes that programs can still have, in bytes.
+fn available() -> Result<f64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kilobytes =
+        line.and_then(|rest| rest.trim().strip_suffix(" kB")).context("no MemAvailable in /proc/meminfo")?;
+    Ok(kilobytes.trim().parse::<f64>()? * 1024.0)
+}
+
+/// The share of all cores that isn't idle over a time, by the first line of /proc/stat.
+fn busy(window: Duration) -> Result<f64> {
+    let times = || -> Result<(f64, f64)> {
+        let text = fs::read_to_string("/proc/stat")?;
+        let numbers: Vec<f64> =
+            text.lines().next().unwrap_or_default().split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
+        // user nice system idle iowait ..., see proc_stat(5).
+        let idle: f64 = numbers.iter().skip(3).take(2).sum();
+        Ok((numbers.iter().sum(), idle))
+    };
+    let (all, idle) = times()?;
+    std::thread::sleep(window);
+    let (later, later_idle) = times()?;
+    Ok(1.0 - (later_idle - idle) / (later - all))
+}
+
+fn rows(all: &[(u32, Vec<Measured>)]) -> Vec<Row> {
+    type Number = fn(&Measured) -> f64;
+    let numbers: [(&str, &str, &'static str, Number); 6] = [
+        ("ready", "all Ready", "s", |m| m.up.node_ready.as_secs_f64()),
+        ("add", "one more by `node add`", "s", |m| m.add.as_secs_f64()),
+        ("resident", "memory: resident, all processes", "MB", |m| m.memory.total() as f64 / 1e6),
+        ("machine", "memory: of the machine", "MB", |m| m.machine / 1e6),
+        ("own", "memory: our own processes", "MB", |m| m.memory.own as f64 / 1e6),
+        ("busy", "idle: cores that are busy", "%", |m| m.busy * 100.0),
+    ];
+    let mut rows = Vec::new();
+    for (key, label, unit, number) in numbers {
+        for (nodes, measured) in all {
+            let values: Vec<f64> = measured.iter().map(number).collect();
+            rows.push(Row { key: format!("{nodes}.{key}"), label: format!("{nodes} nodes: {label}"), unit, values });
+        }
+        // `node add` is a further node already.
+        let ends = (key != "add").then(|| all.first().zip(all.last())).flatten();
+        if let Some(((few, first), (many, last))) = ends
+            && many > few
+        {
+            let each = |(one, other): (&Measured, &Measured)| (number(other) - number(one)) / f64::from(many - few);
+            let values = first.iter().zip(last).map(each).collect();
+            rows.push(Row { key: format!("each.{key}"), label: "  for each further node".into(), unit, values });
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(ready: u64, own: u64) -> Measured {
+        let ready = Duration::from_secs(ready);
+        let memory = Memory { own, ..Memory::default() };
+        Measured { up: Up { node_ready: ready, returned: ready }, memory, machine: 0.0, busy: 0.0, add: ready }
+    }
+
+    #[test]
+    fn a_further_node_costs_what_lies_between_the_few_and_the_many() {
+        let rows = rows(&[(1, vec![measured(2, 10_000_000)]), (5, vec![measured(10, 12_000_000)])]);
+        let of = |key: &str| rows.iter().find(|row| row.key == key).map(|row| row.values.clone());
+        assert_eq!(of("each.ready").unwrap(), [2.0]);
+        assert_eq!(of("each.own").unwrap(), [0.5]);
+        assert_eq!(of("5.add").unwrap(), [10.0]);
+        assert!(of("each.add").is_none());
+    }
+
+    #[test]
+    fn the_machines_memory_is_in_bytes() {
+        assert!(available().unwrap() > 1e6);
+    }
+}
