@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How long a program may take if nothing else is said: longer than a boot on a busy machine.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// A directory that isn't there, and never will be.
+const NOWHERE: &str = "/proc/nowhere";
+
 /// How a program ended.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -65,8 +68,8 @@ pub fn kubernix() -> Command {
     if let Some(plugins) = std::env::var_os("KUBERNIX_TEST_PLUGINS") {
         command.env("KUBERNIX_PLUGIN_PATH", plugins);
     }
-    // Nor does a kubeconfig: `down` looks into the user's own.
-    command.current_dir("/").env("XDG_CONFIG_HOME", "/nonexistent").env("KUBECONFIG", "/nonexistent/kubeconfig");
+    // Nor does a kubeconfig: `down` looks into the user's own. Nobody can make anything there, as Go would that builds a tool.
+    command.current_dir("/").env("XDG_CONFIG_HOME", NOWHERE).env("KUBECONFIG", format!("{NOWHERE}/kubeconfig"));
     command
 }
 

@@ -1,9 +1,11 @@
 //! `up` of a cluster that is there: one that runs goes over to settings that differ, or is ended for a fresh start.
 
 use super::change::Order;
-use super::{Cluster, Host, HostError, State};
+use super::{Cluster, Host, HostError, State, kubeconfig};
 use crate::control::{Reply, Request};
 use crate::events::{Event, Sink};
+use crate::kubeconfig::Access;
+use crate::network::Published;
 use crate::root::{self, Allotment, Root};
 use crate::sandbox::{BootFile, lock};
 use crate::spec::{Change, Resolved};
@@ -52,7 +54,20 @@ impl Host {
             (_, State::Stopping | State::Stopped) => return Err(HostError::Busy { call, with: "stop" }),
             _ => return Err(HostError::Busy { call, with: "up" }),
         }
-        self.carry_out(resolved, allotment, Order::default(), sink)
+        let settings = &resolved.settings;
+        kubeconfig::before_boot(root, settings)?;
+        let ports = cluster.port_changes(&settings.publish)?;
+        let started = self.carry_out(resolved, allotment, Order::default(), sink)?;
+        cluster.change_ports(ports)?;
+        Ok(started)
+    }
+
+    /// Those of the ports to be published that a cluster which is about to start over has itself.
+    pub(super) fn own_ports(&self, resolved: &Resolved) -> Vec<Published> {
+        let cluster = Cluster::find(self.call(&resolved.settings)).ok().filter(Cluster::is_running);
+        let open = cluster.and_then(|cluster| cluster.ports().ok()).unwrap_or_default();
+        let is_open = |one: &&Published| open.iter().any(|port| port.spec.place == one.place);
+        resolved.settings.publish.iter().filter(is_open).copied().collect()
     }
 
     /// Ends what runs of a cluster and empties its directory; the lock that is returned keeps others away until the boot has it.
@@ -72,7 +87,12 @@ impl Host {
         }
         let cluster = Cluster::find(self.call(&resolved.settings))?;
         let Some(lock) = cluster.end(sink)? else { return Ok(None) };
+        let access = Access::of(root);
         root.start_over()?;
+        // Where its context was merged it is to be kept true.
+        if let Ok(Err(error)) = access.map(|access| access.carry_over()) {
+            log::warn!("{error}");
+        }
         // At once, so that what fails from here on can be tried again with the same settings.
         root.save_spec(&resolved.settings)?;
         sink.emit(Event::Stopped { instance: cluster.name().to_owned() });

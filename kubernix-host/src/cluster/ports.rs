@@ -34,6 +34,12 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
+/// Ports that are to come and to go.
+pub(super) struct PortChanges {
+    comes: Vec<Published>,
+    goes: Vec<Published>,
+}
+
 /// Opens places on the host, to see that they can be had and to hold them until the cluster takes them.
 ///
 /// # Errors
@@ -109,6 +115,40 @@ impl Cluster {
         let gone: Vec<OpenPort> = before.into_iter().filter(is_meant).collect();
         self.ask_ports(&Request::Unpublish { ports: gone.iter().map(|port| port.spec).collect() })?;
         Ok(gone)
+    }
+
+    /// What has to come and to go for exactly these to be published; those that come can be had.
+    ///
+    /// # Errors
+    /// Somebody else has a place, or the cluster doesn't answer.
+    pub(super) fn port_changes(&self, wanted: &[Published]) -> Result<PortChanges, HostError> {
+        let before: Vec<Published> = self.ask_ports(&Request::Ports)?.iter().map(|port| port.spec).collect();
+        let missing = |all: &[Published], of: &[Published]| -> Vec<Published> {
+            all.iter().filter(|one| !of.contains(one)).copied().collect()
+        };
+        let (comes, goes) = (missing(wanted, &before), missing(&before, wanted));
+        let free = |one: &&Published| goes.iter().all(|other| other.place != one.place);
+        drop(hold(&comes.iter().filter(free).copied().collect::<Vec<_>>())?);
+        Ok(PortChanges { comes, goes })
+    }
+
+    /// Carries out what [`Cluster::port_changes`] found.
+    ///
+    /// # Errors
+    /// One can't be opened after all: what was published before is published.
+    pub(super) fn change_ports(&self, changes: PortChanges) -> Result<(), HostError> {
+        let PortChanges { comes, goes } = changes;
+        if !goes.is_empty() {
+            self.ask_ports(&Request::Unpublish { ports: goes.clone() })?;
+        }
+        let opened = match comes.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.ask_ports(&Request::Publish { ports: comes }),
+        };
+        if opened.is_err() && !goes.is_empty() {
+            self.ask_ports(&Request::Publish { ports: goes })?;
+        }
+        opened.map(drop)
     }
 
     fn ask_ports(&self, request: &Request) -> Result<Vec<OpenPort>, HostError> {

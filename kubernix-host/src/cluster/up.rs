@@ -109,7 +109,8 @@ impl Host {
             Existing::GoesOn => {
                 let changed = self.go_over(resolved, &allotment, &root, &*sink)?;
                 let api_port = BootFile::read(&root).map(|boot| boot.api_port).unwrap_or_default();
-                return Ok(report(root.kubeconfig("admin"), api_url(api_port), Some(changed)));
+                let merged = kubeconfig::after_boot(&root, settings, &*sink);
+                return Ok(UpReport { merged, ..report(root.kubeconfig("admin"), api_url(api_port), Some(changed)) });
             }
         }
         warn_of_routes(settings, &*sink);
@@ -120,7 +121,9 @@ impl Host {
         }
         kubeconfig::before_boot(&root, settings)?;
         // Held from here on, so that nobody else takes them, nor the API server what it looks for.
-        let places = ports::hold(&settings.publish)?;
+        let own = if existing == Existing::StartsOver { self.own_ports(resolved) } else { Vec::new() };
+        let others: Vec<Published> = settings.publish.iter().filter(|one| !own.contains(one)).copied().collect();
+        let mut places = ports::hold(&others)?;
         let tools = self.tools_of(settings, &allotment, &[], &*sink)?;
 
         let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
@@ -129,6 +132,7 @@ impl Host {
             Existing::StartsOver => self.start_over(resolved, &root, &*sink)?,
             _ => None,
         };
+        places.extend(ports::hold(&own)?);
         let result = emptied
             .map_or_else(|| self.lock(&root, settings, &mut made), Ok)
             .and_then(|lock| self.boot(resolved, &root, Taken { lock, places, tools }, &interrupts, sink))

@@ -7,8 +7,9 @@ use crate::root::{self, Root};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 /// How a cluster is reached, and where that was told.
 #[derive(Debug, Clone)]
@@ -74,7 +75,12 @@ impl Access {
         self.recorded.files.iter()
     }
 
-    /// Whether an entry is of this cluster. A context is whose cluster and user are.
+    /// Whether we put entries of it into this file.
+    pub(super) fn is_in(&self, file: &Path) -> bool {
+        self.recorded.files.contains(file)
+    }
+
+    /// Whether an entry holds this cluster's certificates. A context is whose cluster and user are.
     pub(super) fn is_ours(&self, kind: Kind, fields: &Fields) -> bool {
         let known = |data: &Option<String>, now: fn(&Says) -> &str| {
             let Some(data) = data else { return false };
@@ -112,6 +118,21 @@ impl Access {
     pub(super) fn forget(&self) -> Result<(), Error> {
         let record = Record { files: BTreeSet::new(), ..self.recorded.clone() };
         if record == self.recorded { Ok(()) } else { self.write(&record) }
+    }
+
+    /// Notes what was noted in a root directory that was emptied meanwhile, for the cluster that comes next.
+    ///
+    /// # Errors
+    /// The directory can't be written.
+    pub fn carry_over(&self) -> Result<(), Error> {
+        if self.recorded.files.is_empty() {
+            return Ok(());
+        }
+        if let Some(directory) = self.record.parent() {
+            let made = DirBuilder::new().mode(0o700).recursive(true).create(directory);
+            made.map_err(Error::io("note the place of", &self.own))?;
+        }
+        self.write(&self.recorded)
     }
 
     fn write(&self, record: &Record) -> Result<(), Error> {

@@ -59,6 +59,15 @@ impl Files {
         self.0.iter().filter_map(|(_, config, _)| config.current_context.as_deref()).find(|name| !name.is_empty())
     }
 
+    /// Whether an entry is of this cluster. Clusters that were made of one snapshot have the same certificates: then the one is
+    /// meant that is reached so, or was merged into this file.
+    fn is_ours(&self, access: &Access, path: &Path, kind: Kind, fields: &Fields) -> bool {
+        let server = access.says().ok().map(|says| &says.server);
+        let leads_here =
+            || self.first(Kind::Cluster, &access.name).is_none_or(|(_, cluster)| cluster.server.as_ref() == server);
+        access.is_ours(kind, fields) && (access.is_in(path) || leads_here())
+    }
+
     fn text(&self, path: &Path) -> &str {
         self.0.iter().find(|(known, ..)| known == path).map_or("", |(.., text)| text.as_str())
     }
@@ -76,7 +85,7 @@ pub fn check(access: &Access, places: &Places) -> Result<(), Error> {
 fn foreign(access: &Access, files: &Files) -> Result<(), Error> {
     for kind in Kind::ALL {
         if let Some((path, fields)) = files.first(kind, &access.name)
-            && !access.is_ours(kind, &fields)
+            && !files.is_ours(access, path, kind, &fields)
         {
             return Err(Error::Foreign { path: path.to_owned(), kind: kind.key(), name: access.name.clone() });
         }
@@ -146,7 +155,7 @@ pub fn refresh(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> 
         for (path, config, _) in &files.0 {
             for kind in [Kind::Cluster, Kind::User] {
                 let (Some(has), fields) = (config.fields(kind, &access.name), access.fields(kind)?) else { continue };
-                if access.is_ours(kind, &has) && !says(&has, &fields) {
+                if files.is_ours(access, path, kind, &has) && !says(&has, &fields) {
                     let name = access.name.clone();
                     plan.entry(path.clone()).or_default().push(Edit::Set { kind, name, fields });
                 }
@@ -165,14 +174,18 @@ pub fn refresh(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> 
 pub fn remove(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> {
     let plan = |files: &Files| {
         let has = |config: &Config, kind| config.fields(kind, &access.name);
-        let foreign =
-            |kind| files.0.iter().any(|(_, config, _)| has(config, kind).is_some_and(|it| !access.is_ours(kind, &it)));
+        let is_ours = |path: &Path, kind: Kind, fields: &Fields| files.is_ours(access, path, kind, fields);
+        let foreign = |kind| {
+            files.0.iter().any(|(path, config, _)| has(config, kind).is_some_and(|it| !is_ours(path, kind, &it)))
+        };
         // Of somebody else's cluster or user by our name the context is theirs as well.
         let leaves_contexts = Kind::ALL.into_iter().any(foreign);
         let mut plan = Plan::new();
         for (path, config, _) in &files.0 {
-            let is_ours = |kind: &Kind| has(config, *kind).is_some_and(|fields| access.is_ours(*kind, &fields));
-            let goes = |kind: &Kind| is_ours(kind) && !(leaves_contexts && *kind == Kind::Context);
+            let goes = |kind: &Kind| {
+                let ours = has(config, *kind).is_some_and(|fields| is_ours(path, *kind, &fields));
+                ours && !(leaves_contexts && *kind == Kind::Context)
+            };
             let remove = |kind| Edit::Remove { kind, name: access.name.clone() };
             let mut edits: Vec<Edit> = Kind::ALL.into_iter().filter(goes).map(remove).collect();
             if !leaves_contexts && config.current_context.as_ref() == Some(&access.name) {

@@ -250,6 +250,41 @@ fn certificates_tell_what_is_ours_also_when_they_were_made_anew() {
 }
 
 #[test]
+fn of_clusters_that_have_the_same_certificates_one_is_meant() {
+    // As of a snapshot, under the same name in another place.
+    let bench = Bench::new();
+    bench.merge("one", &["config"]).unwrap();
+    let with = bench.read("config");
+    fs::create_dir(bench.path("copies")).unwrap();
+    let copy = Root::new(bench.path("copies"), "one");
+    fs::create_dir_all(copy.kubeconfigs()).unwrap();
+    let own = fs::read_to_string(bench.root("one").kubeconfig("admin")).unwrap();
+    fs::write(copy.kubeconfig("admin"), own.replace(":6443", ":6444")).unwrap();
+    let (access, places) = (Access::of(&copy).unwrap(), bench.places(&["config"]));
+    assert!(matches!(merge(&access, &places), Err(Error::Foreign { kind: "cluster", .. })));
+    assert!(refresh(&access, &places).unwrap().is_empty() && remove(&access, &places).unwrap().is_empty());
+    assert_eq!(bench.read("config"), with);
+    // Without a note, the one that is reached so is meant.
+    fs::remove_file(bench.root("one").kubeconfigs().join("merged.json")).unwrap();
+    assert_eq!(bench.remove("one", &["config"]).len(), 1);
+}
+
+#[test]
+fn a_fresh_start_keeps_what_was_merged_true() {
+    let bench = Bench::new();
+    bench.merge("one", &["config"]).unwrap();
+    let before = bench.access("one");
+    fs::remove_dir_all(bench.root("one").path()).unwrap();
+    before.carry_over().unwrap();
+    bench.boot("one", 6443, "ca-fresh");
+    assert_eq!(refresh(&bench.access("one"), &bench.places(&["other"])).unwrap(), [bench.path("config")]);
+    assert!(bench.read("config").contains("cert-of-ca-fresh"));
+    assert!(!bench.merge("one", &["config"]).unwrap().changed);
+    bench.access("none").carry_over().unwrap();
+    assert!(!bench.root("none").path().exists(), "nothing was merged");
+}
+
+#[test]
 fn entries_of_others_by_our_names_are_left_alone() {
     let bench = Bench::new();
     let user = "users:\n- name: kubernix-one\n  user:\n    token: theirs\n";

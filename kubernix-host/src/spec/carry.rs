@@ -25,7 +25,7 @@ pub fn carry(path: &Path, text: &str, name: &str, datastore: &str) -> Result<Car
     let mut table: Table = toml::from_str(text).unwrap_or_default();
     let mut left_out = Vec::new();
     if old.name.as_deref() != Some(name) {
-        for key in [Key::Port, Key::RegistryPort].map(|key| key.to_string()) {
+        for key in [Key::Port, Key::RegistryPort, Key::Publish].map(|key| key.to_string()) {
             if table.remove(&key).is_some() {
                 left_out.push(key);
             }
@@ -44,7 +44,7 @@ pub fn carry(path: &Path, text: &str, name: &str, datastore: &str) -> Result<Car
 mod tests {
     use super::*;
 
-    const OLD: &str = "name = \"one\"\ncidr = \"10.20.0.0/16\"\nport = 7000\nregistry-port = 5001\n\n[slots]\ncri = \"x\"\n\n\
+    const OLD: &str = "name = \"one\"\ncidr = \"10.20.0.0/16\"\nport = 7000\nregistry-port = 5001\npublish = [\"8080:30080\"]\n\n[slots]\ncri = \"x\"\n\n\
         [components.kubelet]\nmax-pods = \"50\"\n";
 
     fn read(carried: &Carried) -> Partial {
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn another_cluster_has_another_name_and_no_ports_of_the_old_one() {
         let carried = carry(Path::new("old.toml"), OLD, "two", "store").unwrap();
-        assert_eq!(carried.left_out, ["port", "registry-port"]);
+        assert_eq!(carried.left_out, ["port", "registry-port", "publish"]);
         let new = read(&carried);
         assert_eq!((new.name.as_deref(), new.port, new.registry_port), (Some("two"), None, None));
         assert_eq!(new.cidr, Some("10.20.0.0/16".parse().unwrap()));

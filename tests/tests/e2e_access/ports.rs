@@ -177,7 +177,20 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
     let by_context = ["get", "node", "node-0", "--kubeconfig", &kubeconfig.to_string_lossy()];
     cluster.kubectl(&by_context).ok().prints(&["node-0"]);
 
+    // Flags are for a cluster that runs as well, and a fresh start takes its own ports for its own.
+    let of_more = format!("{more}:{WEB}");
+    cluster.up(&["--publish", &of_more, "--publish", &of_taken]).exits(1).says(&[&port, &own]);
+    cluster.up(&["--publish", &of_web, "--publish", &of_more]).ok();
+    until("web server at another of the host's ports", PATIENCE, || said(more));
+    cluster.up(&["--publish", &of_more]).ok();
+    assert_eq!(listed(&cluster), [format!("127.0.0.1:{of_more}")]);
+    cluster.up(&["--publish", &of_more]).exits(4);
+    up(&cluster, &kubeconfig, &["--fresh", "--addons", "none"]).ok();
+    assert_eq!(listed(&cluster), [format!("127.0.0.1:{of_more}")]);
+    let readyz = ["get", "--raw", "/readyz", "--kubeconfig", &kubeconfig.to_string_lossy()];
+    cluster.kubectl(&readyz).ok().prints(&["ok"]);
+
     run(cluster.command(&["down"]).env("KUBECONFIG", &kubeconfig)).ok();
     assert_eq!(fs::read_to_string(&kubeconfig).expect("a kubeconfig"), BEFORE);
-    drop(TcpListener::bind(("127.0.0.1", web)).expect("nothing remains"));
+    drop(TcpListener::bind(("127.0.0.1", more)).expect("nothing remains"));
 }
