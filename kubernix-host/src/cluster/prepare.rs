@@ -162,8 +162,7 @@ pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Re
     let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?, allotment);
     let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
     let last = BootFile::read(&root).ok().map(|boot| boot.environment);
-    let last_port = last.as_ref().map(|last| last.registry_port).filter(|port| *port > 0);
-    environment.registry_port = settings.registry_port.or(last_port).unwrap_or(REGISTRY_PORT);
+    environment.registry_port = settings.registry_port.or(allotment.registry_port).unwrap_or(REGISTRY_PORT);
     let last = last.map(|last| (last.binaries, last.facts));
     let (last, facts) = last.unwrap_or_else(|| (BTreeMap::new(), facts::assumed(&settings.name)));
     let path = |name: &String| {

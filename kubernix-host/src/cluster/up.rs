@@ -222,22 +222,22 @@ impl Host {
         both.emit(Event::BootStarted { cluster: settings.name.clone(), version });
         both.emit(step(CERTIFICATES));
         both.emit(Event::Started { instance: CERTIFICATES.into() });
-        let last = BootFile::read(root).ok();
-        let mut listeners = vec![port::listen(settings.port, last.as_ref().map(|boot| boot.api_port), port::PORTS)?];
+        let mut allotment = self.allot(settings)?;
+        let mut listeners = vec![port::listen(settings.port, allotment.api_port, port::PORTS)?];
         let mut registry_port = 0;
         if prepare::has_registry(self, settings)? {
-            let last = last.map(|boot| boot.environment.registry_port).filter(|port| *port > 0);
-            let listener = port::listen(settings.registry_port, last, port::REGISTRY)?;
+            let listener = port::listen(settings.registry_port, allotment.registry_port, port::REGISTRY)?;
             registry_port = listener.local_addr().map_err(HostError::io("the local registry's port"))?.port();
+            allotment.registry_port = Some(registry_port);
             listeners.push(listener);
         }
         let outside = Outside::look(settings.uplink, &AddressPlan::new(settings.cidr)?);
-        let allotment = self.allot(settings)?;
         let (environment, reissued) = prepare::real(self, settings, root, &allotment, &tools, &outside, registry_port)?;
         for reason in reissued {
             both.emit(Event::Note { message: format!("made anew: {reason}") });
         }
         let api_port = listeners[0].local_addr().map_err(HostError::io("the API server's port"))?.port();
+        allotment.api_port = Some(api_port);
         // Copies of an earlier life, which nobody has loaded any more.
         snapshot::clear(&root.run().join(snapshot::DIRECTORY))
             .map_err(HostError::io("old copies of plugins can't be removed"))?;

@@ -1,5 +1,5 @@
-//! `allotted.json`: the nodes that a cluster was given. Whoever needs a name or an index asks here, so that the same cluster gets
-//! the same ones again; addresses follow from the index.
+//! `allotted.json`: the nodes and ports that a cluster was given. Whoever needs a name, an index or a port asks here, so that the
+//! same cluster gets the same ones again; addresses follow from the index.
 
 use super::{Error, Root, write_atomic};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,12 @@ pub struct Allotment {
     /// How many of the first of them are members of the control plane. 1: it belongs to none of them.
     #[serde(default = "one")]
     pub control_planes: u32,
+    /// The API server's port on the host's 127.0.0.1, once it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_port: Option<u16>,
+    /// The local registry's, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_port: Option<u16>,
 }
 
 fn one() -> u32 {
@@ -35,7 +41,7 @@ fn one() -> u32 {
 
 impl Default for Allotment {
     fn default() -> Self {
-        Self { nodes: Vec::new(), control_planes: 1 }
+        Self { nodes: Vec::new(), control_planes: 1, api_port: None, registry_port: None }
     }
 }
 
