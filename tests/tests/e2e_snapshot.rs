@@ -216,7 +216,7 @@ fn full_disks(one: &Cluster, other: &Cluster, good: &str) {
         let mut shell = program("unshare");
         shell.args(["--mount", "/bin/sh", "-c", &text, "sh"]).arg(kubernix().get_program());
         shell.args(["--name", name, "--root"]).arg(root).args(args);
-        run(shell.current_dir("/").env("XDG_CONFIG_HOME", "/nonexistent"))
+        run(shell.current_dir("/").env("XDG_CONFIG_HOME", "/proc/nowhere"))
     };
     let saved = on_it("64k", &one.name, one.base(), &["snapshot", "save", &format!("{small}/x.tar.gz")]);
     assert_eq!(saved.exits(1).says(&["No space left on device"]).stdout, "");

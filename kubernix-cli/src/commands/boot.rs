@@ -102,13 +102,14 @@ impl App {
 
 /// What is said of a cluster that ran already.
 fn changed(report: &UpReport, started: &[String]) -> String {
-    let UpReport { name, kubeconfig, api, seconds, .. } = report;
+    let UpReport { name, kubeconfig, api, merged, seconds, .. } = report;
     let started = match started {
         [] => "nothing had to be started".to_owned(),
         names => format!("started: {}", names.join(", ")),
     };
     let kubeconfig = kubeconfig.display();
+    let merged = merged.as_ref().map(|it| format!("{}\n", super::kubeconfig::merged(it))).unwrap_or_default();
     format!(
-        "cluster `{name}` is changed after {seconds:.2} s; {started}\n\nAPI         {api}\nkubeconfig  {kubeconfig}\n"
+        "cluster `{name}` is changed after {seconds:.2} s; {started}\n\nAPI         {api}\nkubeconfig  {kubeconfig}\n{merged}"
     )
 }

@@ -40,7 +40,8 @@ pub fn restore(call: &Call, file: &Path, manifest: &Manifest, sink: &dyn Sink) -
     }
     let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
     let made = root.make()?;
-    let Some(lock) = lock::wait(&root, A_LOOK)? else { return Err(occupied()) };
+    let taken = lock::wait(&root, A_LOOK).map_err(HostError::from).and_then(|lock| lock.ok_or_else(occupied));
+    let lock = taken.inspect_err(|_| made.undo())?;
     let datastore = manifest.head.datastore.clone();
     match fill(&root, file, manifest, &interrupts, sink) {
         Ok(()) => {
@@ -74,7 +75,7 @@ fn fill(
     let text = std::fs::read_to_string(&settings).map_err(HostError::io("the snapshot's settings can't be read"))?;
     let carried = spec::carry(&file.join(snapshot::SETTINGS), &text, &name, &head.datastore.component)?;
     for key in carried.left_out {
-        let message = format!("`{key}` stays that of cluster `{}`, here it is the first free one", head.cluster);
+        let message = format!("`{key}` is left to cluster `{}`: give this one its own, if need be", head.cluster);
         sink.emit(Event::Note { message });
     }
     write_atomic(&settings, carried.text.as_bytes(), 0o600)?;
