@@ -68,6 +68,10 @@ impl Host {
         let tools = self.tools_of(settings, allotment, &[], sink)?;
         let running = BootFile::read(root).map_err(HostError::io("what the cluster was booted with can't be read"))?;
         let port = running.environment.registry_port;
+        if port == 0 && prepare::has_registry(self, settings)? {
+            let changes = vec!["the registry's port of the host can't be opened".to_owned()];
+            return Err(HostError::OfBoot { call: self.call(settings), changes });
+        }
         let (environment, reissued) = prepare::real(self, settings, root, allotment, &tools, &running.outside, port)?;
         for reason in reissued {
             sink.emit(Event::Note { message: format!("made anew: {reason}") });
