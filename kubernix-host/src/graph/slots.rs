@@ -40,7 +40,18 @@ pub fn with_addons(
     addons: Option<&[String]>,
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut all = slots.clone();
-    let Some(addons) = addons else { return Ok(all) };
+    let Some(addons) = addons else {
+        // What runs in the cluster is made of objects of its API: where nobody is to serve that, a default is nobody's wish.
+        if slots.get(roles::APISERVER).is_some_and(|name| name == NONE) {
+            all.extend(
+                DEFAULT_ADDONS
+                    .iter()
+                    .filter(|(role, _)| !slots.contains_key(*role))
+                    .map(|(role, _)| ((*role).to_owned(), NONE.to_owned())),
+            );
+        }
+        return Ok(all);
+    };
     let mut by_addons = BTreeMap::<String, &str>::new();
     for name in addons {
         let is_addon = |component: &&Arc<Registered>| component.description.phase == Phase::ADDON;
@@ -200,4 +211,20 @@ pub fn used<'c, 'n>(
 ) -> Result<Vec<&'c Registered>, GraphError> {
     let used = choose(components, slots, nodes)?.used();
     Ok(used.into_iter().map(|index| &*components[index]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addons_by_default_need_an_api_server() {
+        let slots = |text: &[(&str, &str)]| -> BTreeMap<String, String> {
+            text.iter().map(|(role, name)| ((*role).to_owned(), (*name).to_owned())).collect()
+        };
+        let chosen = |given| with_addons(&[], &slots(given), None).unwrap();
+        assert_eq!(chosen(&[("cri", "crio")]), slots(&[("cri", "crio")]));
+        let without = chosen(&[("apiserver", NONE), (roles::METRICS, "own")]);
+        assert_eq!((&*without[roles::DNS], &*without[roles::METRICS]), (NONE, "own"));
+    }
 }
