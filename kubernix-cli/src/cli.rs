@@ -16,6 +16,7 @@ use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use kubernix_host::network::plan::parse_cidr;
 use kubernix_host::network::{Published, UplinkMode};
+use kubernix_host::placement::NodesIn;
 use kubernix_host::spec::{WaitFor, parse_members, parse_name};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -106,6 +107,10 @@ pub struct BootArgs {
     /// How many members the control plane has, each on a node of its own: 1, 3, 5 or 7 [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_members)]
     pub control_planes: Option<u32>,
+
+    /// What nodes are placed into: namespaces, or podman (a container each) [default: namespaces]
+    #[arg(long, value_name = "KIND")]
+    pub placement: Option<NodesIn>,
 
     /// How many zones the nodes are in, in turn, by label [default: none]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

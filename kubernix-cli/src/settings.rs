@@ -27,6 +27,7 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
         wait: args.wait,
         nodes: args.nodes,
         control_planes: args.control_planes,
+        placement: args.placement,
         zones: args.zones,
         merge_kubeconfig: args.merge_kubeconfig,
         boot_timeout_s: args.boot_timeout,

@@ -14,6 +14,7 @@ pub mod images;
 pub mod kubeconfig;
 pub mod network;
 pub mod pki;
+pub mod placement;
 pub mod plugins;
 pub mod probe;
 pub mod process;

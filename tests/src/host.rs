@@ -55,11 +55,10 @@ fn processes() -> Vec<Process> {
     pids.filter_map(Process::of).collect()
 }
 
-/// The processes in the PID namespace of a cluster's init, and its keeper.
+/// A cluster's init with all that it started, on nodes of their own as well, and its keeper.
 pub fn processes_of(keeper: i32, init: i32) -> Vec<Process> {
-    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let own = namespace(init);
-    processes().into_iter().filter(|p| p.pid == keeper || own.is_some() && namespace(p.pid) == own).collect()
+    let own = |process: &Process| [keeper, init].contains(&process.pid) || descends(process.pid, init);
+    processes().into_iter().filter(own).collect()
 }
 
 /// Whether a process was started by another, or by one that that started.

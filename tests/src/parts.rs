@@ -48,6 +48,21 @@ pub const RUNTIMES: &[Runtime] = &[
 /// All datastores, the default first.
 pub const DATASTORES: &[Datastore] = &[Datastore { name: "etcd" }, Datastore { name: "kine" }];
 
+/// What nodes are placed into.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// As `--placement` has it.
+    pub name: &'static str,
+    /// Whether a lone control plane is on the first node, and not beside it.
+    pub has_control_plane: bool,
+}
+
+/// All placements, the default first.
+pub const PLACEMENTS: &[Placement] = &[
+    Placement { name: "namespaces", has_control_plane: false },
+    Placement { name: "podman", has_control_plane: true },
+];
+
 /// What one cluster is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
@@ -55,11 +70,13 @@ pub struct Parts {
     pub runtime: &'static Runtime,
     /// Its datastore.
     pub datastore: &'static Datastore,
+    /// What its nodes are in.
+    pub placement: &'static Placement,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { runtime: &RUNTIMES[0], datastore: &DATASTORES[0] }
+        Self { runtime: &RUNTIMES[0], datastore: &DATASTORES[0], placement: &PLACEMENTS[0] }
     }
 }
 
@@ -74,27 +91,43 @@ impl Parts {
         DATASTORES.iter().map(|datastore| Self { datastore, ..Self::default() }).collect()
     }
 
-    /// Every runtime with the default datastore, and every other datastore under the default runtime: no part depends on what
-    /// the others are.
+    /// Every placement but the default, with the default parts.
+    fn other_placements() -> impl Iterator<Item = Self> {
+        PLACEMENTS[1..].iter().map(|placement| Self { placement, ..Self::default() })
+    }
+
+    /// Every runtime and every placement.
+    pub fn of_nodes() -> Vec<Self> {
+        Self::runtimes().into_iter().chain(Self::other_placements()).collect()
+    }
+
+    /// Every runtime with the default datastore, and every other datastore and placement under the default runtime: no part depends
+    /// on what the others are.
     pub fn all() -> Vec<Self> {
         let others = DATASTORES[1..].iter().map(|datastore| Self { datastore, ..Self::default() });
-        Self::runtimes().into_iter().chain(others).collect()
+        Self::runtimes().into_iter().chain(others).chain(Self::other_placements()).collect()
     }
 
     /// What tells them apart in names of tests.
     pub fn label(self) -> String {
-        format!("{}-{}", self.runtime.name, self.datastore.name)
+        let label = format!("{}-{}", self.runtime.name, self.datastore.name);
+        if self.placement == &PLACEMENTS[0] { label } else { format!("{label}-{}", self.placement.name) }
     }
 
     /// What has to be said to `up`.
-    pub fn settings(self) -> [&'static str; 4] {
-        ["--cri", self.runtime.name, "--datastore", self.datastore.name]
+    pub fn settings(self) -> [&'static str; 6] {
+        ["--cri", self.runtime.name, "--datastore", self.datastore.name, "--placement", self.placement.name]
+    }
+
+    /// The name of an instance of the control plane, where there is one member.
+    pub fn of_control_plane(self, title: &str) -> String {
+        if self.placement.has_control_plane { format!("{title} (node 0)") } else { title.to_owned() }
     }
 
     /// The names of the instances that such a cluster has.
     pub fn instances(self) -> Vec<String> {
         let control = [self.datastore.name, "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
         let node = [self.runtime.title, "kubelet", "kube-proxy"].map(|title| format!("{title} (node 0)"));
-        control.map(String::from).into_iter().chain(node).collect()
+        control.map(|title| self.of_control_plane(title)).into_iter().chain(node).collect()
     }
 }

@@ -16,9 +16,9 @@ const LIMIT: Duration = Duration::from_secs(90);
 const OTHER: &str = "node-2";
 
 fn main() {
-    let of_runtimes = checks![nodes_work_together_come_and_go];
+    let of_nodes = checks![nodes_work_together_come_and_go];
     let of_any = checks![any_member_of_the_control_plane_can_be_lost, what_nodes_cannot_be_is_said];
-    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
+    let trials = [each(&Parts::of_nodes(), &of_nodes), each(&[Parts::default()], &of_any)];
     run_in_order(trials.into_iter().flatten().collect()).exit();
 }
 

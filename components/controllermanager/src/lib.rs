@@ -86,7 +86,7 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         // Without a certificate it makes itself an RSA one at each start, that nobody can check.
         ("tls-cert-file", tls.cert),
         ("tls-private-key-file", tls.key),
-        ("leader-elect", (!ctx.members().is_empty()).to_string()),
+        ("leader-elect", (ctx.members().len() > 1).to_string()),
         ("cluster-name", ctx.cluster()),
         ("allocate-node-cidrs", "true".into()),
         ("cluster-cidr", ctx.pods_cidr()),

@@ -72,7 +72,7 @@ impl Component for Etcd {
         }
         // A lone member elects itself once an election timeout has passed, and has no peer whose delays that would have to allow
         // for: ready 0.3 s after its start, with the default of 1000 after 0.6 to 1.1 s.
-        let [heartbeat, election] = if members.is_empty() { ["50", "250"] } else { ["100", "1000"] };
+        let [heartbeat, election] = if members.len() < 2 { ["50", "250"] } else { ["100", "1000"] };
 
         let process = Process::new("etcd", ctx.executable("etcd")?)
             .flags([

@@ -57,7 +57,7 @@ impl Component for Kine {
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        if !ctx.members().is_empty() {
+        if ctx.members().len() > 1 {
             let why =
                 "kine keeps its data in SQLite, which one member alone can write: use etcd with several control planes";
             return Err(Error::invalid(why));

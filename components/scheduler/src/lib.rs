@@ -62,7 +62,7 @@ impl Component for Scheduler {
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let config = format!("{}/config.yaml", ctx.dir());
         let (kubeconfig, tls) = (ctx.kubeconfig("scheduler")?, ctx.identity("scheduler")?);
-        plan.file(&config, config_file(&kubeconfig, !ctx.members().is_empty()))?;
+        plan.file(&config, config_file(&kubeconfig, ctx.members().len() > 1))?;
 
         let mut flags = vec![
             ("config", config),

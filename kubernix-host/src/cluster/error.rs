@@ -3,6 +3,7 @@
 use super::{Call, Unpublishable};
 use crate::control::ControlError;
 use crate::network::publish::{Place, Which};
+use crate::placement::NodesIn;
 use crate::{graph, images, kubeconfig, network, pki, root, snapshot, spec, toolchain};
 use std::io;
 use std::path::PathBuf;
@@ -146,6 +147,19 @@ pub enum HostError {
         has: u32,
         /// How many were asked for.
         wanted: u32,
+    },
+    /// Where nodes run was settled when the cluster was made.
+    #[error(
+        "the nodes of cluster `{}` are placed into {has}, and can't move into {wanted}; `{}` makes the cluster anew",
+        .call.name(), .call.to("up --fresh")
+    )]
+    Placement {
+        /// The cluster.
+        call: Call,
+        /// What they are in.
+        has: NodesIn,
+        /// What was asked for.
+        wanted: NodesIn,
     },
     /// Each member has a node of its own.
     #[error("{members} control planes are on a node each, {nodes} are too few: give --nodes {members} or more")]
@@ -309,6 +323,7 @@ impl HostError {
             | Self::FewerNodes { .. }
             | Self::FirstNode { .. }
             | Self::ControlPlanes { .. }
+            | Self::Placement { .. }
             | Self::TooFewNodes { .. }
             | Self::NoSuchTool { .. }
             | Self::NoSuchImage { .. }

@@ -142,7 +142,7 @@ impl Cluster {
             let nodes = boot.environment.nodes.iter().map(|node| node.name.clone()).collect();
             return Err(HostError::NoSuchNode { cluster: self.name().to_owned(), node: node.to_owned(), nodes });
         };
-        if spec.placement == crate::graph::Placement::Sandbox {
+        if spec.placement.is_beside() {
             return Ok(None);
         }
         let Reply::Report { report } = self.client()?.ask(&Request::Report)? else { return Ok(None) };

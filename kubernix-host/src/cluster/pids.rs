@@ -11,11 +11,17 @@ pub(super) fn by_inner(ids: SandboxIds) -> BTreeMap<i32, i32> {
     let parent = |pid: i32| field(pid, "PPid:")?.trim().parse::<i32>().ok();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    all.filter(|pid| parent(*pid) == Some(ids.init.pid))
-        .filter_map(|pid| {
-            Some((field(pid, "NSpid:")?.split_whitespace().nth(depth.checked_sub(1)?)?.parse().ok()?, pid))
-        })
-        .collect()
+    let parents: BTreeMap<i32, i32> = all.filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    // Its children, and those that have somebody in between who watches over them.
+    let is_own = |pid: i32| {
+        let above = parents.get(&pid).copied();
+        [above, above.and_then(|above| parents.get(&above).copied())].contains(&Some(ids.init.pid))
+    };
+    let own = parents.keys().copied().filter(|pid| is_own(*pid));
+    own.filter_map(|pid| {
+        Some((field(pid, "NSpid:")?.split_whitespace().nth(depth.checked_sub(1)?)?.parse().ok()?, pid))
+    })
+    .collect()
 }
 
 /// Resident memory, in KiB; 0 for a process that is gone.

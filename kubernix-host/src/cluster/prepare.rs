@@ -1,7 +1,7 @@
 //! From settings to an environment: addresses, directories, certificates, kubeconfigs.
 
 use super::{Host, HostError, facts};
-use crate::graph::{self, Environment, Instance, NodeSpec, Placement};
+use crate::graph::{self, Environment, Instance, NodeSpec};
 use crate::network::{AddressPlan, Outside};
 use crate::pki::{self, Identity, Pki};
 use crate::root::{self, Allotment, AllottedNode, Root};
@@ -64,6 +64,13 @@ pub(super) fn allot(host: &Host, settings: &Settings, mut allotment: Allotment) 
         Some(wanted) => allotment.control_planes = wanted,
         None => {}
     }
+    match settings.placement {
+        Some(wanted) if has > 0 && wanted != allotment.placement => {
+            return Err(HostError::Placement { call: host.call(settings), has: allotment.placement, wanted });
+        }
+        Some(wanted) => allotment.placement = wanted,
+        None => {}
+    }
     let members = allotment.control_planes;
     let wanted = settings.nodes.unwrap_or(has.max(members));
     if wanted < members {
@@ -85,7 +92,7 @@ pub(super) fn nodes(settings: &Settings, allotment: &Allotment) -> Vec<NodeSpec>
     let node = |node: &AllottedNode| NodeSpec {
         name: node.name.clone(),
         index: node.index,
-        placement: Placement::of(node.index, allotment.control_planes),
+        placement: allotment.placement_of(node),
         stopped: node.stopped,
         zone: settings.zones.map(|zones| format!("zone-{}", node.index % zones)),
     };
@@ -105,9 +112,11 @@ fn names(nodes: &[NodeSpec]) -> impl Iterator<Item = &str> + Clone {
 }
 
 /// The toolchain's names of all that this cluster runs, and the paths that parameters choose.
-pub(super) fn binaries(host: &Host, settings: &Settings, nodes: &[NodeSpec]) -> Result<Vec<String>, HostError> {
+pub(super) fn binaries(host: &Host, settings: &Settings, allotment: &Allotment) -> Result<Vec<String>, HostError> {
+    let nodes = &nodes(settings, allotment);
     let used = graph::used(&host.registry.components, &host.slots(settings)?, names(nodes))?;
-    let mut all: BTreeSet<String> = FOR_USERS.iter().map(|name| (*name).to_owned()).collect();
+    let always = FOR_USERS.iter().chain(allotment.placement.tools());
+    let mut all: BTreeSet<String> = always.map(|name| (*name).to_owned()).collect();
     for component in used {
         for node in std::iter::once(None).chain(names(nodes).map(Some)) {
             all.extend(graph::binaries(component, node, &settings.components)?.into_values());
@@ -170,7 +179,7 @@ pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Re
         known.unwrap_or_else(|| Path::new("/usr/bin").join(name))
     };
     environment.binaries =
-        binaries(host, settings, &environment.nodes)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
+        binaries(host, settings, allotment)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
     environment.facts = facts;
     add_registries(&mut environment, host, settings)?;
@@ -243,7 +252,7 @@ fn add_files(environment: &mut Environment, pki: &Pki) {
 
 /// The sandbox's host name: that of the node in it, or the cluster's.
 pub(super) fn hostname(environment: &Environment) -> String {
-    let inside = environment.nodes.iter().find(|node| node.placement == Placement::Sandbox);
+    let inside = environment.nodes.iter().find(|node| node.placement.is_beside());
     inside.map_or_else(|| environment.cluster.clone(), |node| node.name.clone())
 }
 

@@ -184,7 +184,7 @@ impl Host {
         more: &[String],
         sink: &dyn Sink,
     ) -> Result<toolchain::Resolution, HostError> {
-        let needed = prepare::binaries(self, settings, &prepare::nodes(settings, allotment))?;
+        let needed = prepare::binaries(self, settings, allotment)?;
         let request = toolchain::Request {
             names: needed.iter().chain(more.iter().filter(|name| !needed.contains(name))).cloned().collect(),
             overrides: binary_overrides(settings, &self.catalogue())?,

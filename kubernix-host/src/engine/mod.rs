@@ -8,6 +8,7 @@ mod boot;
 mod change;
 mod copy;
 mod failure;
+mod first;
 mod images;
 mod instance;
 mod leave;

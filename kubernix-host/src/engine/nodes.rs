@@ -2,33 +2,29 @@
 //! all that is on them.
 
 use super::Cluster;
+use super::first::{First, Remains};
 use super::instance::Live;
-use crate::graph::{Environment, NodeSpec, Placement};
+use crate::graph::{Environment, NodeSpec};
 use crate::network::{HostNet, node as network};
-use crate::process::{Launch, Place, Running, Spawner};
-use crate::sandbox::{node, private_directories};
-use kubernix_core::{Process, Restart};
+use crate::process::{Place, Running, Spawner};
+use crate::sandbox::node;
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
 use std::rc::Rc;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
 use tokio::sync::Mutex;
-
-/// The name of the directory of a node that holds what is the node's, and no component's.
-const HOST: &str = "host";
 
 /// One node that runs.
 #[derive(Clone)]
 struct Node {
     namespaces: Arc<node::Namespaces>,
-    first: Running,
+    /// Its first process, as the init numbers it.
+    first: Pid,
+    life: Running,
+    remains: Option<Remains>,
     number: u32,
 }
 
@@ -86,8 +82,8 @@ impl Nodes {
         let slots = self.slots.borrow();
         let running = slots.iter().filter_map(|(name, slot)| {
             let node = slot.try_lock().ok()?;
-            let node = node.as_ref().filter(|node| node.first.exit().is_none())?;
-            Some((name.clone(), node.first.pid.as_raw()))
+            let node = node.as_ref().filter(|node| node.life.exit().is_none())?;
+            Some((name.clone(), node.first.as_raw()))
         });
         running.collect()
     }
@@ -112,7 +108,7 @@ impl Cluster {
     /// The node can't be made.
     pub(super) async fn spawner_of(&self, live: &Live) -> Result<Spawner, String> {
         let mut spawner = self.spawner();
-        if let Some(node) = live.node().filter(|node| node.placement == Placement::Namespaces) {
+        if let Some(node) = live.node().filter(|node| !node.placement.is_beside()) {
             let made = self.node(node, &live.environment).await;
             spawner.place = made.map_err(|error| format!("node {}: {error}", node.name))?;
         }
@@ -123,9 +119,10 @@ impl Cluster {
         let slot = self.nodes.slot(&spec.name);
         let mut node = slot.lock().await;
         match &*node {
-            Some(node) if node.first.exit().is_none() => Ok(node.namespaces.clone()),
+            Some(node) if node.life.exit().is_none() => Ok(node.namespaces.clone()),
             ended => {
-                if ended.is_some() {
+                if let Some(ended) = ended {
+                    self.finish(ended).await;
                     self.clear_after(&spec.name, spec.index).await;
                 }
                 let made = self.make_node(spec, environment).await?;
@@ -136,41 +133,23 @@ impl Cluster {
     }
 
     async fn make_node(&self, spec: &NodeSpec, environment: &Environment) -> io::Result<Node> {
-        let name = &spec.name;
-        let (volatile, directory) = (environment.volatile_dir("", Some(name)), environment.node_dir(name).join(HOST));
-        // What a node had before it ended is gone, as after a reboot.
-        match fs::remove_dir_all(&volatile) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        for directory in [&volatile, &directory] {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        }
-        let furniture = node::Furniture {
-            hostname: name.clone(),
-            volatile: volatile.components().collect(),
-            private: private_directories(environment, name),
+        let First { namespaces, pid, life, remains, starting } = self.start_first(spec, environment).await?;
+        let node = Node { namespaces: Arc::new(namespaces), first: pid, life, remains, number: spec.index };
+        let ended = async {
+            node.life.wait().await;
+            Err(io::Error::other("its first process ended at once"))
         };
-        let (start, starting) = node::Start::prepare(&environment.cluster, name, furniture)?;
-        let program = environment.binaries.get("kubernix").ok_or(io::ErrorKind::NotFound)?;
-        let mut process = Process::new("node", program.to_string_lossy()).args(start.arguments());
-        process.restart = Restart::NEVER;
-        let spawner = Spawner { place: Arc::new(start), ..self.spawner() };
-        let first = spawner.spawn(&Launch { process: &process, directory: &directory }).map_err(io::Error::other)?;
-        // With it goes our end of the pipe: only the node itself holds it now.
-        drop(spawner);
-        let number = u32::try_from(first.pid.as_raw()).map_err(io::Error::other)?;
-        let namespaces = Arc::new(node::Namespaces::of(number, starting.cgroups)?);
-        let furnished = async {
-            let mut said = String::new();
-            let mut ready = pipe::Receiver::from_owned_fd(OwnedFd::from(starting.ready))?;
-            ready.read_to_string(&mut said).await?;
-            if said.is_empty() { Ok(()) } else { Err(io::Error::other(said)) }
+        let ready = async {
+            tokio::try_join!(starting.furnished(), self.connect(&node, spec, environment))?;
+            Ok(())
         };
-        let node = Node { namespaces, first, number: spec.index };
-        let result = tokio::try_join!(furnished, self.connect(&node, spec, environment));
+        let result = tokio::select! {
+            biased;
+            result = ready => result,
+            ended = ended => ended,
+        };
         if let Err(error) = result {
-            end(&node).await;
+            self.finish(&node).await;
             return Err(error);
         }
         Ok(node)
@@ -200,7 +179,7 @@ impl Cluster {
         let slot = self.nodes.slot(name);
         let Some(node) = slot.lock().await.take() else { return };
         self.nodes.places.all().remove(name);
-        end(&node).await;
+        self.finish(&node).await;
         self.clear_after(name, node.number).await;
     }
 
@@ -209,7 +188,7 @@ impl Cluster {
         let (sandbox, cluster, node) =
             (self.nodes.sandbox.clone(), self.boot.environment.cluster.clone(), name.to_owned());
         let cleared = tokio::task::spawn_blocking(move || {
-            node::Start::clean(&cluster, &node);
+            node::remove_cgroups(&cluster, &node);
             network::leave(&sandbox, number)
         });
         match cleared.await {
@@ -218,12 +197,15 @@ impl Cluster {
             Err(error) => log::error!("node {name}: {error}"),
         }
     }
-}
 
-/// The kernel takes all else on a node with its first process.
-async fn end(node: &Node) {
-    if node.first.exit().is_none() {
-        let _ = kill(node.first.pid, Signal::SIGKILL);
+    /// The kernel takes all else on a node with its first process.
+    async fn finish(&self, node: &Node) {
+        if node.life.exit().is_none() {
+            let _ = kill(node.first, Signal::SIGKILL);
+        }
+        node.life.wait().await;
+        if let Some(remains) = &node.remains {
+            self.take_away(remains).await;
+        }
     }
-    node.first.wait().await;
 }

@@ -8,7 +8,7 @@ use super::{BootFailure, Cluster, InstanceState, Report, outward};
 use crate::chain::chain;
 use crate::control::{self, Hub, Wish};
 use crate::events::{Event, FileSink, Sink, WriterSink};
-use crate::graph::{self, Environment, NodeSpec, Placement};
+use crate::graph::{self, Environment, NodeSpec};
 use crate::network::balance::Balancer;
 use crate::network::{Published, forward, netlink};
 use crate::plugins::{Components, Registered, Snapshot, snapshot};
@@ -121,7 +121,7 @@ async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Wat
     listen(inside, &wishes).map_err(|error| text(&error))?;
     let addresses = &inside.boot.environment.addresses;
     let mut own = vec![addresses.control_plane_ip()];
-    let beside = |node: &&NodeSpec| node.placement == Placement::Sandbox;
+    let beside = |node: &&NodeSpec| node.placement.is_beside();
     own.extend(inside.boot.environment.nodes.iter().filter(beside).map(|node| addresses.node_ip(node.index)));
     netlink::set_up(addresses.nodes, &own).await.map_err(|error| text(&error))?;
     outward::raise_uplink(inside, watched);

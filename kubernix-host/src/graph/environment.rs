@@ -2,29 +2,12 @@
 
 use crate::network::plan::AddressPlan;
 use crate::pki::Identity;
+use crate::placement::Placement;
 use kubernix_core::facts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-
-/// Where the processes of a node run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Placement {
-    /// In the sandbox itself, beside the control plane.
-    #[default]
-    Sandbox,
-    /// In namespaces of the node's own below the sandbox's.
-    Namespaces,
-}
-
-impl Placement {
-    /// A lone control plane and the first node share the sandbox. Of several none does: each can be lost for itself.
-    pub fn of(index: u32, control_planes: u32) -> Self {
-        if index == 0 && control_planes == 1 { Self::Sandbox } else { Self::Namespaces }
-    }
-}
 
 /// A node of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,8 +131,8 @@ impl Environment {
         let node = node.and_then(|node| self.node(node));
         match (name, node) {
             (facts::TOPOLOGY_ZONE, node) => node.and_then(|node| node.zone.clone()),
-            (facts::CGROUP_ROOT, Some(NodeSpec { placement: Placement::Namespaces, name: node, .. })) => {
-                self.facts.get(name).map(|root| format!("{root}/{node}"))
+            (facts::CGROUP_ROOT, Some(node)) if !node.placement.is_beside() => {
+                self.facts.get(name).map(|root| format!("{root}/{}", node.name))
             }
             _ => self.facts.get(name).cloned(),
         }

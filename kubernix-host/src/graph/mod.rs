@@ -13,7 +13,7 @@ mod slots;
 
 pub use binaries::binaries;
 pub use context::{HookRunner, InstanceContext};
-pub use environment::{Environment, NodeSpec, Placement};
+pub use environment::{Environment, NodeSpec};
 pub use error::GraphError;
 pub use slots::{DEFAULT_ADDONS, DEFAULT_SLOTS, catalogue, filled, on_node, used, with_addons};
 

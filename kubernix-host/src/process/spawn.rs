@@ -169,6 +169,12 @@ impl Spawner {
         Ok(Output::new(exit.code(), stdout.map_err(fail)?, stderr.map_err(fail)?))
     }
 
+    /// Watches a process that something started here has left behind: it is the caller's child by now, as the one that gets orphans.
+    /// Its group is no concern of the caller's.
+    pub fn adopt(&self, pid: u32, name: &str) -> Running {
+        self.register(pid, Process::new(name, name), PathBuf::new())
+    }
+
     #[allow(clippy::disallowed_methods)] // This is the module that starts programs.
     fn command(&self, program: &str, args: &[String]) -> std::process::Command {
         let mut command = std::process::Command::new(program);

@@ -2,6 +2,7 @@
 //! same cluster gets the same ones again; addresses follow from the index.
 
 use super::{Error, Root, write_atomic};
+use crate::placement::{NodesIn, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,6 +28,9 @@ pub struct Allotment {
     /// How many of the first of them are members of the control plane. 1: it belongs to none of them.
     #[serde(default = "one")]
     pub control_planes: u32,
+    /// What its nodes are placed into.
+    #[serde(default)]
+    pub placement: NodesIn,
     /// The API server's port on the host's 127.0.0.1, once it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_port: Option<u16>,
@@ -41,7 +45,13 @@ fn one() -> u32 {
 
 impl Default for Allotment {
     fn default() -> Self {
-        Self { nodes: Vec::new(), control_planes: 1, api_port: None, registry_port: None }
+        Self {
+            nodes: Vec::new(),
+            control_planes: 1,
+            placement: NodesIn::default(),
+            api_port: None,
+            registry_port: None,
+        }
     }
 }
 
@@ -98,10 +108,15 @@ impl Allotment {
         self.nodes.iter_mut().find(|node| node.name == name)
     }
 
-    /// The names of the nodes that are members of the control plane; none where it is one alone.
+    /// The names of the nodes that are members of the control plane; none where it is one alone in the sandbox.
     pub fn members(&self) -> Vec<String> {
-        let members = self.nodes.iter().filter(|node| self.control_planes > 1 && node.index < self.control_planes);
-        members.map(|node| node.name.clone()).collect()
+        let own = |node: &&AllottedNode| node.index < self.control_planes && !self.placement_of(node).is_beside();
+        self.nodes.iter().filter(own).map(|node| node.name.clone()).collect()
+    }
+
+    /// Where one of its nodes runs.
+    pub fn placement_of(&self, node: &AllottedNode) -> Placement {
+        Placement::of(self.placement, node.index, self.control_planes)
     }
 
     /// How many nodes there are.

@@ -5,7 +5,7 @@ use super::channel::ChannelEnd;
 use super::keeper::inherited;
 use super::mounts::Mounts;
 use super::{Boot, BootFile};
-use crate::graph::{Environment, Placement};
+use crate::graph::Environment;
 use crate::network::{HostNet, uplink};
 use crate::root::Root;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -57,7 +57,7 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     sethostname(&boot.hostname)?;
     let resolv_conf = root.resolv_conf();
     let environment = &boot.environment;
-    let beside = environment.nodes.iter().find(|node| node.placement == Placement::Sandbox);
+    let beside = environment.nodes.iter().find(|node| node.placement.is_beside());
     let private = beside.map(|node| private_directories(environment, &node.name)).unwrap_or_default();
     let hierarchies = Mounts { root: root.path().to_owned(), private, resolv_conf }.apply()?;
     for hierarchy in &hierarchies {

@@ -29,3 +29,4 @@ pub use identity::{ProcessId, SandboxIds, cluster_carried_by};
 pub use init::{Inside, enter_sandbox, private_directories};
 pub use keeper::{Keeper, KeeperStart, clean_up_after, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER, NODE};
+pub use node::PODMAN;

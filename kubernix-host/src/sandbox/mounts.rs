@@ -207,7 +207,11 @@ fn replace_sys(outside: &str) -> io::Result<()> {
         fs::create_dir_all(stash)?;
         mount(Some(point), stash, none(), MsFlags::MS_BIND, none())?;
     }
-    fresh("sysfs", "/sys", MsFlags::MS_NOEXEC, None)?;
+    match fresh("sysfs", "/sys", MsFlags::MS_NOEXEC, None) {
+        // That of this network namespace is there already, as in a new container.
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+        result => result?,
+    }
     if !v2_only {
         fresh("tmpfs", "/sys/fs/cgroup", MsFlags::MS_NOEXEC, Some("mode=755"))?;
     }

@@ -3,6 +3,7 @@
 use super::error::nearest;
 use super::{Error, Key, Origin, Partial, Settings, of_node};
 use crate::network::{Published, UplinkMode};
+use crate::placement::NodesIn;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -235,6 +236,8 @@ struct Saved<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     control_planes: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    placement: Option<NodesIn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     zones: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     publish: &'a [Published],
@@ -280,6 +283,7 @@ pub(super) fn render(settings: &Settings) -> String {
     let Settings { name, cidr, port, plugins, plugin_path, addons, addon_files, slots, components, .. } = settings;
     let Settings { uplink, registry_port, publish, merge_kubeconfig, mirrors, nodes, control_planes, zones, .. } =
         settings;
+    let placement = settings.placement;
     let saved = Saved {
         name,
         cidr: *cidr,
@@ -288,6 +292,7 @@ pub(super) fn render(settings: &Settings) -> String {
         registry_port: *registry_port,
         nodes: *nodes,
         control_planes: *control_planes,
+        placement,
         zones: *zones,
         publish,
         merge_kubeconfig: *merge_kubeconfig,

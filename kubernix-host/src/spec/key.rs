@@ -27,6 +27,7 @@ pub(super) enum Key {
     Wait,
     Nodes,
     ControlPlanes,
+    Placement,
     Zones,
     MergeKubeconfig,
     /// What is asked for images before the registry that their names begin with.
@@ -39,7 +40,7 @@ pub(super) enum Key {
 
 impl Key {
     /// All but mirrors, slots and parameters.
-    pub const PLAIN: [Self; 19] = [
+    pub const PLAIN: [Self; 20] = [
         Self::Name,
         Self::Root,
         Self::Cidr,
@@ -57,6 +58,7 @@ impl Key {
         Self::Wait,
         Self::Nodes,
         Self::ControlPlanes,
+        Self::Placement,
         Self::Zones,
         Self::MergeKubeconfig,
     ];
@@ -132,6 +134,7 @@ impl fmt::Display for Key {
             Self::Wait => f.write_str("wait"),
             Self::Nodes => f.write_str("nodes"),
             Self::ControlPlanes => f.write_str("control-planes"),
+            Self::Placement => f.write_str("placement"),
             Self::Zones => f.write_str("zones"),
             Self::MergeKubeconfig => f.write_str("merge-kubeconfig"),
             Self::Mirrors(prefix) => write!(f, "{MIRRORS}{prefix}"),

@@ -27,6 +27,7 @@ pub use resolve::{Place, locate, locate_or, resolve, resolve_with, saved};
 pub use value::{WaitFor, node_of, of_node, parse_members, parse_name, parse_node};
 
 use crate::network::{Published, UplinkMode};
+use crate::placement::NodesIn;
 use ipnet::Ipv4Net;
 use key::Key;
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,8 @@ pub struct Settings {
     pub nodes: Option<u32>,
     /// How many members its control plane has. `None`: as many as it was made with, one at first.
     pub control_planes: Option<u32>,
+    /// What its nodes are placed into. `None`: what they were placed into at first, namespaces where it is new.
+    pub placement: Option<NodesIn>,
     /// How many zones its nodes are in, in turn. `None`: none.
     pub zones: Option<u32>,
     /// Whether the admin's context is merged into the user's own kubeconfig at each boot.
@@ -161,6 +164,7 @@ impl Settings {
             (Key::Wait, self.wait.to_string()),
             (Key::Nodes, self.nodes.map_or_else(|| "1".into(), |nodes| nodes.to_string())),
             (Key::ControlPlanes, self.control_planes.map_or_else(|| "1".into(), |members| members.to_string())),
+            (Key::Placement, self.placement.unwrap_or_default().to_string()),
             (Key::Zones, self.zones.map_or_else(|| "none".into(), |zones| zones.to_string())),
             (Key::MergeKubeconfig, self.merge_kubeconfig.to_string()),
         ];

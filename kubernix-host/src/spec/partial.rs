@@ -5,6 +5,7 @@ use super::value::{self, absolute, absolute_text};
 use super::{Error, Key, Origin, WaitFor, set};
 use crate::network::plan::parse_cidr;
 use crate::network::{Published, UplinkMode};
+use crate::placement::NodesIn;
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -60,6 +61,8 @@ pub struct Partial {
     pub nodes: Option<u32>,
     /// How many members the control plane has.
     pub control_planes: Option<u32>,
+    /// What nodes are placed into.
+    pub placement: Option<NodesIn>,
     /// How many zones the nodes are in.
     pub zones: Option<u32>,
     /// Whether the user's own kubeconfig gets the cluster's context.
@@ -163,6 +166,7 @@ impl Partial {
             Key::Wait => self.wait = Some(text.parse()?),
             Key::Nodes => self.nodes = Some(value::parse_count(text)?),
             Key::ControlPlanes => self.control_planes = Some(value::parse_members(text)?),
+            Key::Placement => self.placement = Some(text.parse()?),
             Key::Zones => self.zones = Some(value::parse_count(text)?),
             Key::MergeKubeconfig => self.merge_kubeconfig = Some(value::parse_bool(text)?),
             Key::Slot(role) => {

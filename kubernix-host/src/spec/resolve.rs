@@ -9,6 +9,7 @@ use super::{file, value};
 use crate::call::Call;
 use crate::network::plan::parse_cidr;
 use crate::network::{AddressPlan, Published, UplinkMode, publish};
+use crate::placement::NodesIn;
 use crate::root::{self, Root, State};
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,6 +219,7 @@ impl Settled {
             wait: self.pick(Key::Wait, |given| given.wait, WaitFor::to_string).unwrap_or_default(),
             nodes: self.pick(Key::Nodes, |given| given.nodes, u32::to_string),
             control_planes: self.pick(Key::ControlPlanes, |given| given.control_planes, u32::to_string),
+            placement: self.pick(Key::Placement, |given| given.placement, NodesIn::to_string),
             zones: self.pick(Key::Zones, |given| given.zones, u32::to_string),
             publish: self.publish()?,
             merge_kubeconfig: self

@@ -122,6 +122,7 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
         ("wait", "all", "default"),
         ("nodes", "1", "default"),
         ("control-planes", "1", "default"),
+        ("placement", "namespaces", "default"),
         ("zones", "none", "default"),
         ("merge-kubeconfig", "false", "default"),
         ("slots.cri", "containerd", saved),
@@ -297,7 +298,7 @@ fn unknown_keys_are_named_with_the_nearest_and_their_line() {
     assert!(toml_error("boot_timeout = 3").ends_with("unknown key `boot_timeout`, did you mean `boot-timeout`?"));
     assert!(toml_error("[component.crio]").ends_with(":1:2: unknown key `component`, did you mean `components`?"));
     let error = toml_error("colour = 3");
-    assert!(error.ends_with("`colour`, there is `addon-files`, `addons`, `boot-timeout`, `cache-dir`, `cidr`, `components`, `control-planes`, `install`, `merge-kubeconfig`, `name`, `node`, `nodes`, `plugin-path`, `plugins`, `port`, `publish`, `registry`, `registry-port`, `root`, `slots`, `uplink`, `wait`, `zones`"), "{error}");
+    assert!(error.ends_with("`colour`, there is `addon-files`, `addons`, `boot-timeout`, `cache-dir`, `cidr`, `components`, `control-planes`, `install`, `merge-kubeconfig`, `name`, `node`, `nodes`, `placement`, `plugin-path`, `plugins`, `port`, `publish`, `registry`, `registry-port`, `root`, `slots`, `uplink`, `wait`, `zones`"), "{error}");
 }
 
 #[test]

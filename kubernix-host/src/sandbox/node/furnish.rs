@@ -7,10 +7,13 @@ use nix::unistd::{fexecve, sethostname};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::ffi::{CStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{FromRawFd, RawFd};
 use std::path::{Path, PathBuf};
+
+/// Places in which a node sees something else than its sandbox, or what it is given.
+pub(super) const REPLACED: &[&str] = &["/proc", "/sys", "/dev", "/run", "/etc", "/var/lib"];
 
 /// What a node's namespaces are furnished with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +26,11 @@ pub struct Furniture {
     pub private: Vec<(PathBuf, PathBuf)>,
 }
 
-/// Furnishes the namespaces that this process was born into, and becomes the node's first process. Arguments: FURNITURE READY-FD. The
-/// descriptor is closed without a word when all is done; what is written to it says what failed.
+/// What is said over the descriptor when all is done.
+pub(super) const FURNISHED: &str = "furnished";
+
+/// Furnishes the namespaces that this process was born into, and becomes the node's first process. Arguments: FURNITURE READY-FD. What
+/// is written to the descriptor is one line: that it is done, or what failed.
 ///
 /// # Errors
 /// The arguments are wrong, or what is said over the descriptor.
@@ -35,19 +41,26 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let mut ready = unsafe { File::from_raw_fd(number) };
     fcntl(&ready, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     let furniture = furniture.to_str().ok_or(io::ErrorKind::InvalidInput)?;
-    let Err(error) = serde_json::from_str(furniture).map_err(io::Error::from).and_then(become_node);
-    // Nobody reads on who is gone.
-    let _ = ready.write_all(error.to_string().as_bytes());
+    let furnished = serde_json::from_str(furniture).map_err(io::Error::from).and_then(furnish);
+    let said = furnished.as_ref().map_or_else(|error| error.to_string().replace('\n', " "), |_| FURNISHED.to_owned());
+    writeln!(ready, "{said}")?;
+    let Err(error) = furnished.and_then(|program| become_it(&program));
     Err(error)
 }
 
-fn become_node(furniture: Furniture) -> io::Result<Infallible> {
+/// Returns the program that the node's first process is.
+fn furnish(furniture: Furniture) -> io::Result<File> {
     step("setting the host name", sethostname(&furniture.hostname).map_err(io::Error::from))?;
+    fs::create_dir_all(STASH)?;
     // The program that holds a pod's namespaces holds a node's as well; all nodes run the one on the sandbox's tmpfs.
     let program = Path::new(STASH).join("node");
     write_atomic(&program, kubernix_pause::PAUSE, 0o700).map_err(io::Error::other)?;
     let opened = File::open(&program)?;
     NodeMounts { volatile: furniture.volatile, private: furniture.private }.apply()?;
-    let become_it = fexecve(&opened, &[c"node"], &[] as &[&CStr]).map_err(io::Error::from);
+    Ok(opened)
+}
+
+fn become_it(program: &File) -> io::Result<Infallible> {
+    let become_it = fexecve(program, &[c"node"], &[] as &[&CStr]).map_err(io::Error::from);
     step("becoming the node's first process", become_it)
 }
