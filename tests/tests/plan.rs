@@ -45,6 +45,11 @@ fn another_name_and_cidr() {
 }
 
 #[test]
+fn nodes_in_containers() {
+    check("placement-podman.json", &["--placement", "podman"]);
+}
+
+#[test]
 fn a_binary_of_ones_own() {
     check("own-binary.json", &["--set", "etcd.binary=/opt/etcd/bin/etcd"]);
 }

@@ -92,7 +92,8 @@ impl Component for Scheduler {
     }
 }
 
-/// A file and not flags, so that people who work on scheduling can edit profiles and plugins.
+/// A file and not flags, so that people who work on scheduling can edit profiles and plugins. By default it asks no more than 50
+/// times a second, and thousands of pods would wait for that; the controller manager has the same limits.
 fn config_file(kubeconfig: &str, elects: bool) -> String {
     format!(
         "\
@@ -100,6 +101,8 @@ apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 clientConnection:
   kubeconfig: {kubeconfig}
+  qps: 500
+  burst: 1000
 leaderElection:
   leaderElect: {elects}
 enableProfiling: false

@@ -2,6 +2,7 @@
 
 mod boot;
 mod cluster;
+mod fake;
 mod floor;
 mod images;
 mod nodes;
@@ -28,6 +29,8 @@ enum What {
     Boot(Boot),
     /// How long clusters of several nodes take to be Ready, and what a further node costs.
     Nodes(Nodes),
+    /// How many simulated nodes and pods (KWOK) a cluster carries, how fast they come, and what they weigh.
+    Fake(Fake),
     /// What plugins cost: loading each, loading all, and a boot from them beside a boot of what is compiled in.
     Plugins(Plugins),
 }
@@ -48,6 +51,26 @@ struct Nodes {
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Text, or JSON with every run's numbers.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// How to measure simulated nodes and pods.
+#[derive(clap::Args)]
+struct Fake {
+    /// How many nodes.
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    nodes: u32,
+    /// How many pods on them; each node takes 110.
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pods: u32,
+    /// Seconds over which the idle cluster is watched, after as many in which it settles.
+    #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    idle: u32,
+    /// Where the cluster's root directory lies meanwhile; default: a new directory in the system's own for temporary files.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Text, or JSON.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -102,6 +125,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot(boot) => boot::run(boot),
         What::Nodes(args) => nodes::run(args),
+        What::Fake(args) => fake::run(args),
         What::Plugins(args) => plugins::run(args),
     }
 }

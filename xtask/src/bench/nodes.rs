@@ -2,7 +2,7 @@
 
 use super::Nodes;
 use super::cluster::{Cluster, Up};
-use super::processes::Memory;
+use super::processes::{Memory, busy};
 use super::report::{Machine, Row, Sheet};
 use crate::exit_code;
 use crate::workspace::Workspace;
@@ -72,22 +72,6 @@ fn available() -> Result<f64> {
     let kilobytes =
         line.and_then(|rest| rest.trim().strip_suffix(" kB")).context("no MemAvailable in /proc/meminfo")?;
     Ok(kilobytes.trim().parse::<f64>()? * 1024.0)
-}
-
-/// The share of all cores that isn't idle over a time, by the first line of /proc/stat.
-fn busy(window: Duration) -> Result<f64> {
-    let times = || -> Result<(f64, f64)> {
-        let text = fs::read_to_string("/proc/stat")?;
-        let numbers: Vec<f64> =
-            text.lines().next().unwrap_or_default().split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
-        // user nice system idle iowait ..., see proc_stat(5).
-        let idle: f64 = numbers.iter().skip(3).take(2).sum();
-        Ok((numbers.iter().sum(), idle))
-    };
-    let (all, idle) = times()?;
-    std::thread::sleep(window);
-    let (later, later_idle) = times()?;
-    Ok(1.0 - (later_idle - idle) / (later - all))
 }
 
 fn rows(all: &[(u32, Vec<Measured>)]) -> Vec<Row> {

@@ -152,6 +152,22 @@ fn resident(status: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// The share of all cores that isn't idle over a time, by the first line of /proc/stat.
+pub fn busy(window: Duration) -> Result<f64> {
+    let times = || -> Result<(f64, f64)> {
+        let text = fs::read_to_string("/proc/stat")?;
+        let numbers: Vec<f64> =
+            text.lines().next().unwrap_or_default().split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
+        // user nice system idle iowait ..., see proc_stat(5).
+        let idle: f64 = numbers.iter().skip(3).take(2).sum();
+        Ok((numbers.iter().sum(), idle))
+    };
+    let (all, idle) = times()?;
+    std::thread::sleep(window);
+    let (later, later_idle) = times()?;
+    Ok(1.0 - (later_idle - idle) / (later - all))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

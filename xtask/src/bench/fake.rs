@@ -1,0 +1,171 @@
+//! `bench fake`: what a cluster with simulated nodes and pods takes and weighs, with the KWOK component of the examples.
+
+use super::Fake;
+use super::cluster::Cluster;
+use super::processes::{Memory, busy};
+use super::report::{Machine, Row, Sheet};
+use crate::exit_code;
+use crate::run;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How often it is asked how far things are.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long simulated nodes or pods may take together.
+const PATIENCE: Duration = Duration::from_secs(1800);
+
+struct Measured {
+    /// From the call of `up` until every simulated node is Ready.
+    nodes: Duration,
+    /// From the creation of the Deployment until all of its pods run.
+    pods: Duration,
+    memory: Memory,
+    /// The share of all cores that the machine is busy with all of them there and nothing going on, 0 to 1.
+    busy: f64,
+    down: Duration,
+}
+
+/// Measures and prints.
+pub fn run(args: &Fake) -> Result<ExitCode> {
+    let workspace = Workspace::load()?;
+    let (kubernix, kwok) = (workspace.build()?, workspace.root.join("examples/components/kwok.toml"));
+    let directory = match &args.root {
+        Some(root) => tempfile::tempdir_in(root),
+        None => tempfile::tempdir(),
+    };
+    let directory = directory.context("no place for the cluster")?;
+    let cluster = Cluster::new(&kubernix, directory.path(), "bench");
+    let measured = measure(&cluster, &kwok, args);
+    cluster.sweep();
+    super::show(&Sheet { machine: Machine::this(), runs: 1, rows: rows(args, &measured?) }, args.output);
+    exit_code(true)
+}
+
+fn measure(cluster: &Cluster, kwok: &Path, args: &Fake) -> Result<Measured> {
+    let called = Instant::now();
+    let (kwok, nodes) = (kwok.to_string_lossy(), format!("kwok.nodes={}", args.nodes));
+    cluster.up_with(&["--addons", "none", "--plugin", &kwok, "--set", &nodes])?;
+    wait(args.nodes, "nodes that are Ready", || {
+        let ready = r#"jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
+        let printed = kubectl(cluster, &["get", "nodes", "-l", "type=kwok", "-o", ready])?;
+        Ok(printed.lines().filter(|line| *line == "True").count())
+    })?;
+    let nodes = called.elapsed();
+    let file = cluster.root().join("bench.json");
+    fs::write(&file, deployment(args.pods).to_string())?;
+    let created = Instant::now();
+    kubectl(cluster, &["create", "-f", &file.to_string_lossy()])?;
+    wait(args.pods, "pods that run", || {
+        let printed = kubectl(cluster, &["get", "deployment", "bench", "-o", "jsonpath={.status.readyReplicas}"])?;
+        Ok(printed.trim().parse().unwrap_or_default())
+    })?;
+    let pods = created.elapsed();
+    std::thread::sleep(Duration::from_secs(args.idle.into()));
+    let memory = cluster.processes()?.memory()?;
+    let busy = busy(Duration::from_secs(args.idle.into()))?;
+    let down = cluster.timed(&["down"])?;
+    Ok(Measured { nodes, pods, memory, busy, down })
+}
+
+fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String> {
+    run::output(&mut cluster.command(&[&["kubectl", "--"], args].concat()))
+}
+
+/// Looks until there are as many as there should be, and says how far it is whenever that is news.
+fn wait(wanted: u32, of_what: &str, count: impl Fn() -> Result<usize>) -> Result<()> {
+    let (deadline, mut last) = (Instant::now() + PATIENCE, usize::MAX);
+    loop {
+        let there = count()?;
+        if there != last {
+            eprintln!("{there} of {wanted} {of_what}");
+        }
+        if there >= wanted as usize {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("{there} of {wanted} {of_what} after {} s", PATIENCE.as_secs());
+        }
+        last = there;
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Pods for simulated nodes.
+fn deployment(pods: u32) -> serde_json::Value {
+    let labels = json!({ "app": "bench" });
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": "bench" },
+        "spec": {
+            "replicas": pods,
+            "selector": { "matchLabels": labels },
+            "template": {
+                "metadata": { "labels": labels },
+                "spec": {
+                    "nodeSelector": { "type": "kwok" },
+                    "tolerations": [{ "key": "kwok.x-k8s.io/node", "operator": "Exists" }],
+                    "containers": [{ "name": "main", "image": "nothing-runs" }],
+                },
+            },
+            "strategy": { "rollingUpdate": { "maxSurge": "100%" } },
+        },
+    })
+}
+
+fn rows(args: &Fake, measured: &Measured) -> Vec<Row> {
+    let row = |key: &str, label: String, unit: &'static str, value: f64| Row {
+        key: key.to_owned(),
+        label,
+        unit,
+        values: vec![value],
+    };
+    let Fake { nodes, pods, .. } = args;
+    let seconds = measured.pods.as_secs_f64();
+    let mut rows = vec![
+        row("nodes", format!("{nodes} simulated nodes: `up` until all are Ready"), "s", measured.nodes.as_secs_f64()),
+        row("pods", format!("{pods} pods: created until all run"), "s", seconds),
+        row("rate", "  pods a second".into(), "", f64::from(*pods) / seconds),
+        row("busy", "idle: cores that are busy".into(), "%", measured.busy * 100.0),
+        row("down", "`down`".into(), "s", measured.down.as_secs_f64()),
+        row("own", "memory: our own processes".into(), "MB", measured.memory.own as f64 / 1e6),
+        row("resident", "memory: resident, all processes".into(), "MB", measured.memory.total() as f64 / 1e6),
+    ];
+    let processes = measured.memory.by_name.iter();
+    rows.extend(
+        processes
+            .map(|(name, (bytes, _))| row(&format!("memory.{name}"), format!("  {name}"), "MB", *bytes as f64 / 1e6)),
+    );
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_ends_with_the_last_and_says_why_it_does_not() {
+        let seen = std::cell::Cell::new(0);
+        let count = || {
+            seen.set(seen.get() + 1);
+            Ok(seen.get())
+        };
+        wait(1, "things", count).unwrap();
+        assert_eq!(seen.get(), 1);
+        assert!(wait(1, "things", || bail!("nobody answers")).is_err());
+    }
+
+    #[test]
+    fn pods_are_as_many_as_were_asked_for_and_go_to_simulated_nodes() {
+        let deployment = deployment(7);
+        assert_eq!(deployment["spec"]["replicas"], 7);
+        let template = &deployment["spec"]["template"];
+        assert_eq!(template["metadata"]["labels"], deployment["spec"]["selector"]["matchLabels"]);
+        assert_eq!(template["spec"]["nodeSelector"]["type"], "kwok");
+    }
+}
