@@ -132,7 +132,8 @@ fn a_port_that_is_taken() {
     skip_if!(unfit());
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = taken.local_addr().expect("its address").port().to_string();
-    up_is_refused(&["--port", &port], 1, &[&format!("port {port} of 127.0.0.1 can't be used"), "--port"]);
+    let who = format!("(process {}) has it", std::process::id());
+    up_is_refused(&["--port", &port], 1, &[&format!("port {port} of 127.0.0.1 can't be used"), &who, "--port"]);
 }
 
 #[test]

@@ -189,15 +189,17 @@ pub enum HostError {
         /// The name given.
         tool: String,
     },
-    /// The API server's port on the host is taken.
+    /// A port of the cluster on the host is taken.
     #[error(
-        "port {port} of 127.0.0.1 can't be used: {source}; choose another --port, or leave it out for the first free one"
+        "port {port} of 127.0.0.1 can't be used: {cause}; choose another {flag}, or leave it out for the first free one"
     )]
     Port {
         /// The port.
         port: u16,
-        /// Why.
-        source: io::Error,
+        /// Why, or who has it.
+        cause: String,
+        /// What chooses it.
+        flag: &'static str,
     },
     /// The user's own kubeconfig.
     #[error(transparent)]
@@ -224,12 +226,14 @@ pub enum HostError {
         there: Vec<String>,
     },
     /// All ports are taken.
-    #[error("no port of 127.0.0.1 from {first} to {last} is free: end a cluster, or choose one with --port")]
+    #[error("no port of 127.0.0.1 from {first} to {last} is free: end a cluster, or choose one with {flag}")]
     NoPort {
         /// The first that was tried.
         first: u16,
         /// The last.
         last: u16,
+        /// What chooses one.
+        flag: &'static str,
     },
     /// The boot failed; what it had started is gone.
     #[error("cluster `{}` didn't come up: {why}\nIts logs are kept in {}; `{}` removes them", .call.name(), .root.display(), .call.to("down"))]

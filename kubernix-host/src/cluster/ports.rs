@@ -52,7 +52,8 @@ pub(super) fn hold(ports: &[Published]) -> Result<Vec<Socket>, HostError> {
     ports.iter().map(open).collect()
 }
 
-fn who_has(place: Place) -> String {
+/// The process that has a place on the host, with its cluster if it carries one; empty where it can't be seen.
+pub(super) fn who_has(place: Place) -> String {
     let Some(holder) = holder::of(place) else { return String::new() };
     match cluster_carried_by(holder.pid) {
         Some(cluster) => format!("cluster `{cluster}`, {holder},"),

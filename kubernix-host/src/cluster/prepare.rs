@@ -47,7 +47,7 @@ const FILES: &[&str] = &[
     "service-account.pub",
 ];
 /// The local registry's port on the host, where nobody knows better.
-const REGISTRY_PORT: u16 = *super::port::REGISTRY.start();
+const REGISTRY_PORT: u16 = *super::port::REGISTRY.range.start();
 
 /// The nodes that a cluster with these settings has, those that it had first.
 ///

@@ -223,10 +223,10 @@ impl Host {
         both.emit(step(CERTIFICATES));
         both.emit(Event::Started { instance: CERTIFICATES.into() });
         let mut allotment = self.allot(settings)?;
-        let mut listeners = vec![port::listen(settings.port, allotment.api_port, port::PORTS)?];
+        let mut listeners = vec![port::listen(settings.port, allotment.api_port, &port::API)?];
         let mut registry_port = 0;
         if prepare::has_registry(self, settings)? {
-            let listener = port::listen(settings.registry_port, allotment.registry_port, port::REGISTRY)?;
+            let listener = port::listen(settings.registry_port, allotment.registry_port, &port::REGISTRY)?;
             registry_port = listener.local_addr().map_err(HostError::io("the local registry's port"))?.port();
             allotment.registry_port = Some(registry_port);
             listeners.push(listener);
