@@ -164,7 +164,7 @@ mod tests {
             (boot(true), Exit::Timeout),
             (HostError::NotRoot("up"), Exit::NotPermitted),
             (HostError::Interrupted, Exit::Interrupted),
-            (HostError::NoPort { first: 1, last: 2 }, Exit::Failure),
+            (HostError::NoPort { first: 1, last: 2, flag: "--port" }, Exit::Failure),
         ] {
             let text = error.to_string();
             assert_eq!(Exit::of(&error.into()), exit, "{text}");

@@ -12,6 +12,7 @@ pub mod events;
 pub mod graph;
 pub mod images;
 pub mod kubeconfig;
+mod mountinfo;
 pub mod network;
 pub mod pki;
 pub mod placement;

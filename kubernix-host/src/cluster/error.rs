@@ -169,6 +169,14 @@ pub enum HostError {
         /// The nodes.
         nodes: u32,
     },
+    /// Nobody would be left to say anything to.
+    #[error("node `{node}` has all that runs of the control plane: `{}` stops the cluster", .call.to("stop"))]
+    LastMember {
+        /// The cluster.
+        call: Call,
+        /// The node.
+        node: String,
+    },
     /// The first node can't be taken away.
     #[error("node `{node}` belongs to the control plane and stays: `node stop {node}` ends what runs on it")]
     FirstNode {
@@ -328,6 +336,7 @@ impl HostError {
             | Self::FirstNode { .. }
             | Self::ControlPlanes { .. }
             | Self::Placement { .. }
+            | Self::LastMember { .. }
             | Self::TooFewNodes { .. }
             | Self::NoSuchTool { .. }
             | Self::NoSuchImage { .. }

@@ -46,7 +46,7 @@ impl Host {
     /// Moves a node's pods elsewhere, ends it, and forgets it with all that it had.
     ///
     /// # Errors
-    /// There is no such node, it shares the sandbox with the control plane, or its pods don't go: then it stays as it was.
+    /// There is no such node, it belongs to the control plane, or its pods don't go: then it stays as it was.
     pub fn remove_node(&self, resolved: &mut Resolved, name: &str, sink: &dyn Sink) -> Result<(), HostError> {
         let mut allotment = self.with_node(resolved, name)?;
         if allotment.nodes.iter().any(|node| node.name == name && node.index < allotment.control_planes) {
@@ -68,11 +68,16 @@ impl Host {
     /// Ends what runs on a node, or starts it again. A stopped node stays so over `stop` and `up`.
     ///
     /// # Errors
-    /// There is no such node; or it doesn't become Ready again, and is stopped as before.
+    /// There is no such node, or it has the last of the control plane; or it doesn't become Ready again, and is stopped as before.
     pub fn switch_node(&self, resolved: &Resolved, name: &str, on: bool, sink: &dyn Sink) -> Result<(), HostError> {
         let mut allotment = self.with_node(resolved, name)?;
         if let Some(node) = allotment.node_mut(name) {
             node.stopped = !on;
+        }
+        let members = allotment.members();
+        let is_off = |member: &String| allotment.nodes.iter().any(|node| node.name == *member && node.stopped);
+        if !on && !members.is_empty() && members.iter().all(is_off) {
+            return Err(HostError::LastMember { call: self.call(&resolved.settings), node: name.to_owned() });
         }
         self.change_to(resolved, &allotment, Order::default(), sink).map(drop)
     }

@@ -7,16 +7,19 @@ use crate::placement::Placement;
 use crate::process::{Launch, Place, Running, Spawner};
 use crate::sandbox::{PODMAN, node, private_directories};
 use kubernix_core::{Command, Process, Restart};
-use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The name of the directory of a node that holds what is the node's, and no component's.
 const HOST: &str = "host";
+
+/// How long podman may take for one container: it takes a tenth of a second.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is left of a node that ended, and where the command runs that takes it away.
 #[derive(Clone)]
@@ -29,7 +32,7 @@ pub(super) struct Remains {
 pub(super) struct First {
     pub namespaces: node::Namespaces,
     pub pid: Pid,
-    /// Ends when it does: itself, or the process that watches over it.
+    /// Ends when it does.
     pub life: Running,
     pub remains: Option<Remains>,
     pub starting: node::Starting,
@@ -60,6 +63,7 @@ impl Cluster {
             hostname: name.clone(),
             volatile: volatile.components().collect(),
             private: private_directories(environment, name),
+            resolv_conf: None,
         };
         match spec.placement {
             Placement::Sandbox => Err(io::Error::other("it is where its cluster is, and has no first process")),
@@ -79,7 +83,6 @@ impl Cluster {
         let program = program(environment, "kubernix")?;
         let mut process = Process::new("node", program.to_string_lossy()).args(start.arguments());
         process.restart = Restart::NEVER;
-        // With it goes our end of the pipe: only the node itself holds it then.
         let spawner = Spawner { place: Arc::new(start), ..self.spawner() };
         let life = spawner.spawn(&Launch { process: &process, directory }).map_err(io::Error::other)?;
         let number = u32::try_from(life.pid.as_raw()).map_err(io::Error::other)?;
@@ -94,20 +97,24 @@ impl Cluster {
         furniture: node::Furniture,
     ) -> io::Result<First> {
         let podman = program(environment, PODMAN)?;
-        let new = || node::Container::new(podman, &environment.volatile_dir(PODMAN, None), &spec.name);
-        let (run, starting) = new().prepare(&environment.cluster, furniture)?;
-        let resolv_conf = environment.files.get("resolv.conf").ok_or(io::ErrorKind::NotFound)?;
-        let command = run.command(program(environment, "kubernix")?, &environment.root, resolv_conf)?;
-        let remains = Remains { removal: run.container().removal(), place: Arc::new(new()) };
+        let container = node::Container::new(podman, &environment.volatile_dir(PODMAN, None), &spec.name);
+        let furniture = node::Furniture { resolv_conf: environment.files.get("resolv.conf").cloned(), ..furniture };
+        let (run, starting) = container.clone().prepare(&environment.cluster, furniture)?;
+        let mut needed: Vec<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
+        needed.extend([&*environment.root, &environment.image_cache]);
+        let command = run.command(program(environment, "kubernix")?, &needed)?;
         let spawner = Spawner { place: Arc::new(run), ..self.spawner() };
+        if which::which_in(node::OCI_RUNTIME, Some(&spawner.path), "/").is_err() {
+            let missing = format!("podman needs {0}, which isn't on PATH: install the package {0}", node::OCI_RUNTIME);
+            return Err(io::Error::new(io::ErrorKind::NotFound, missing));
+        }
+        let remains = Remains { removal: container.removal(), place: Arc::new(container.clone()) };
         let started = async {
             podman_says(&spawner, &command).await?;
-            let (first, watcher) = new().processes()?;
-            let life = spawner.adopt(watcher, "conmon");
-            // Nobody would say its end who isn't there any more.
-            kill(life.pid, None)?;
-            let namespaces = node::Namespaces::of(first, starting.cgroups.clone())?;
-            Ok((namespaces, Pid::from_raw(first.cast_signed()), life))
+            let pid = container.first_process()?;
+            let life = spawner.watch(pid, "node")?;
+            let number = u32::try_from(pid.as_raw()).map_err(io::Error::other)?;
+            Ok((node::Namespaces::of(number, starting.cgroups.clone())?, pid, life))
         };
         match started.await {
             Ok((namespaces, pid, life)) => Ok(First { namespaces, pid, life, remains: Some(remains), starting }),
@@ -128,9 +135,12 @@ impl Cluster {
 }
 
 async fn podman_says(spawner: &Spawner, command: &Command) -> io::Result<()> {
-    let output = spawner.output(command).await.map_err(|error| io::Error::other(chain(&error)))?;
-    match output.code {
-        0 => Ok(()),
-        _ => Err(io::Error::other(format!("podman: {}", output.stderr.trim()))),
+    let output = tokio::time::timeout(PATIENCE, spawner.output(command)).await;
+    let output = output.map_err(|_| io::Error::other(format!("podman took longer than {PATIENCE:?}")))?;
+    let output = output.map_err(|error| io::Error::other(chain(&error)))?;
+    match (output.code, output.stderr.trim()) {
+        (0, _) => Ok(()),
+        (code, "") => Err(io::Error::other(format!("podman ended with status {code}"))),
+        (_, said) => Err(io::Error::other(format!("podman: {said}"))),
     }
 }

@@ -125,7 +125,14 @@ impl Cluster {
                     self.finish(ended).await;
                     self.clear_after(&spec.name, spec.index).await;
                 }
-                let made = self.make_node(spec, environment).await?;
+                *node = None;
+                let made = match self.make_node(spec, environment).await {
+                    Ok(made) => made,
+                    Err(error) => {
+                        self.clear_after(&spec.name, spec.index).await;
+                        return Err(error);
+                    }
+                };
                 self.nodes.places.all().insert(spec.name.clone(), made.namespaces.clone());
                 Ok(node.insert(made).namespaces.clone())
             }

@@ -3,7 +3,9 @@
 use super::{Exit, Place, Reaper, RunFile};
 use crate::root::write_atomic;
 use kubernix_core::{Command, Output, Process};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use rustix::process::PidfdFlags;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
+use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
@@ -169,10 +172,23 @@ impl Spawner {
         Ok(Output::new(exit.code(), stdout.map_err(fail)?, stderr.map_err(fail)?))
     }
 
-    /// Watches a process that something started here has left behind: it is the caller's child by now, as the one that gets orphans.
-    /// Its group is no concern of the caller's.
-    pub fn adopt(&self, pid: u32, name: &str) -> Running {
-        self.register(pid, Process::new(name, name), PathBuf::new())
+    /// Watches a process that isn't the caller's child, by a pidfd (pidfd_open(2)). How it ended is told to its parent alone: it counts
+    /// as killed.
+    ///
+    /// # Errors
+    /// There is none of this number.
+    pub fn watch(&self, pid: Pid, name: &str) -> io::Result<Running> {
+        let number = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?;
+        let process = rustix::process::pidfd_open(number, PidfdFlags::empty())?;
+        // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives, and lives in here.
+        let process = unsafe { AsyncFd::register(process) }?;
+        let (sender, exit) = watch::channel(None);
+        tokio::task::spawn_local(async move {
+            // It becomes readable once, with the process's end.
+            let _ = process.readable().await;
+            sender.send_replace(Some(Exit::Signal(Signal::SIGKILL as i32)));
+        });
+        Ok(Running { pid, process: Process::new(name, name), log: PathBuf::new(), exit })
     }
 
     #[allow(clippy::disallowed_methods)] // This is the module that starts programs.
@@ -193,7 +209,7 @@ struct KillOnDrop<'a>(&'a Running);
 
 impl Drop for KillOnDrop<'_> {
     fn drop(&mut self) {
-        super::kill_group(self.0, nix::sys::signal::Signal::SIGKILL);
+        super::kill_group(self.0, Signal::SIGKILL);
     }
 }
 

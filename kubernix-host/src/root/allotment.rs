@@ -25,7 +25,7 @@ pub struct AllottedNode {
 pub struct Allotment {
     /// Its nodes, by index.
     pub nodes: Vec<AllottedNode>,
-    /// How many of the first of them are members of the control plane. 1: it belongs to none of them.
+    /// How many of the first of them are members of the control plane. 1: one alone, in the sandbox where that is where the first node is.
     #[serde(default = "one")]
     pub control_planes: u32,
     /// What its nodes are placed into.

@@ -217,12 +217,7 @@ fn is_directory(found: &FileStat) -> bool {
 
 /// The mount points below a path, of the text of `/proc/self/mountinfo`.
 fn mounts_below(path: &Path, mountinfo: &str) -> Vec<PathBuf> {
-    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| {
-        // proc(5): space, tab, newline and backslash are octal.
-        let plain = point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\");
-        PathBuf::from(plain)
-    });
-    points.filter(|point| point != path && point.starts_with(path)).collect()
+    crate::mountinfo::points(mountinfo).filter(|point| point != path && point.starts_with(path)).collect()
 }
 
 #[cfg(test)]

@@ -143,6 +143,8 @@ pub(super) struct NodeMounts {
     pub volatile: PathBuf,
     /// As [`Mounts::private`].
     pub private: Vec<(PathBuf, PathBuf)>,
+    /// As [`Mounts::resolv_conf`], where `/etc` is the node's own.
+    pub resolv_conf: Option<PathBuf>,
 }
 
 impl NodeMounts {
@@ -159,6 +161,9 @@ impl NodeMounts {
         fs::create_dir_all(STASH)?;
         step("replacing settings of the kernel", replace_sysctls())?;
         step("replacing /sys", replace_sys(&outside))?;
+        if let Some(resolv_conf) = &self.resolv_conf {
+            step("replacing /etc/resolv.conf", replace_own_resolv_conf(resolv_conf))?;
+        }
         give(&self.private)?;
         share()
     }
@@ -172,6 +177,17 @@ impl NodeMounts {
         fs::create_dir_all(new.join(below))?;
         bind(&self.volatile, &new.join(below))?;
         shift(&new, Path::new("/run"))
+    }
+}
+
+/// In a root of the node's own, the host's may be a link into a `/run` that isn't there.
+fn replace_own_resolv_conf(own: &Path) -> io::Result<()> {
+    let place = Path::new("/etc/resolv.conf");
+    match fs::remove_file(place) {
+        // Whoever made the root has mounted one.
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => bind(own, place),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::copy(own, place).map(drop),
     }
 }
 

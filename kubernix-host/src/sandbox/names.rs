@@ -4,5 +4,5 @@
 pub const KEEPER: &str = "__keeper";
 /// Starts a cluster's init: ROOT-BASE NAME LIFE-FD CHANNEL-FD LOCK-FD HOST-NETWORK-FD LISTENER-FD...
 pub const INIT: &str = "__init";
-/// Starts a node's first process: FURNITURE READY-FD.
+/// Starts a node's first process: FURNITURE.
 pub const NODE: &str = "__node";

@@ -2,14 +2,12 @@
 
 use crate::root::write_atomic;
 use crate::sandbox::mounts::{NodeMounts, STASH, step};
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::{fexecve, sethostname};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::ffi::{CStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{FromRawFd, RawFd};
 use std::path::{Path, PathBuf};
 
 /// Places in which a node sees something else than its sandbox, or what it is given.
@@ -24,24 +22,25 @@ pub struct Furniture {
     pub volatile: PathBuf,
     /// Directories of the cluster, and the fixed paths at which programs expect them.
     pub private: Vec<(PathBuf, PathBuf)>,
+    /// What is read as `/etc/resolv.conf`, where that isn't the sandbox's own.
+    pub resolv_conf: Option<PathBuf>,
 }
 
-/// What is said over the descriptor when all is done.
+/// What is said when all is done.
 pub(super) const FURNISHED: &str = "furnished";
+/// The FIFO in the node's directory of volatile files that it is said to.
+pub(super) const READY: &str = "ready";
 
-/// Furnishes the namespaces that this process was born into, and becomes the node's first process. Arguments: FURNITURE READY-FD. What
-/// is written to the descriptor is one line: that it is done, or what failed.
+/// Furnishes the namespaces that this process was born into, and becomes the node's first process. Arguments: FURNITURE. One line is
+/// written to [`READY`]: that it is done, or what failed.
 ///
 /// # Errors
-/// The arguments are wrong, or what is said over the descriptor.
+/// The arguments are wrong, or what was written.
 pub fn run(args: &[OsString]) -> io::Result<()> {
-    let [furniture, ready] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
-    let number: RawFd = ready.to_str().and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidInput)?;
-    // SAFETY: this is the start of a process that `Start` made, with this descriptor for it alone.
-    let mut ready = unsafe { File::from_raw_fd(number) };
-    fcntl(&ready, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    let furniture = furniture.to_str().ok_or(io::ErrorKind::InvalidInput)?;
-    let furnished = serde_json::from_str(furniture).map_err(io::Error::from).and_then(furnish);
+    let [furniture] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let furniture: Furniture = serde_json::from_str(furniture.to_str().ok_or(io::ErrorKind::InvalidInput)?)?;
+    let mut ready = File::options().write(true).open(furniture.volatile.join(READY))?;
+    let furnished = furnish(furniture);
     let said = furnished.as_ref().map_or_else(|error| error.to_string().replace('\n', " "), |_| FURNISHED.to_owned());
     writeln!(ready, "{said}")?;
     let Err(error) = furnished.and_then(|program| become_it(&program));
@@ -52,11 +51,12 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
 fn furnish(furniture: Furniture) -> io::Result<File> {
     step("setting the host name", sethostname(&furniture.hostname).map_err(io::Error::from))?;
     fs::create_dir_all(STASH)?;
-    // The program that holds a pod's namespaces holds a node's as well; all nodes run the one on the sandbox's tmpfs.
+    // The program that holds a pod's namespaces holds a node's as well. Where `/run` is the sandbox's, all nodes run the same file.
     let program = Path::new(STASH).join("node");
     write_atomic(&program, kubernix_pause::PAUSE, 0o700).map_err(io::Error::other)?;
     let opened = File::open(&program)?;
-    NodeMounts { volatile: furniture.volatile, private: furniture.private }.apply()?;
+    let Furniture { volatile, private, resolv_conf, .. } = furniture;
+    NodeMounts { volatile, private, resolv_conf }.apply()?;
     Ok(opened)
 }
 

@@ -5,7 +5,7 @@ use crate::process::Place;
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -76,9 +76,4 @@ impl Place for Namespaces {
         let started = std::thread::scope(|scope| scope.spawn(born).join());
         started.unwrap_or_else(|_| Err(io::Error::other("starting a process on a node panicked")))
     }
-}
-
-/// What is passed on to a child by its number.
-pub(super) fn number(fd: &impl AsRawFd) -> String {
-    fd.as_raw_fd().to_string()
 }

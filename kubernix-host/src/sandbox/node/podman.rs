@@ -5,13 +5,15 @@
 
 use super::furnish::{Furniture, REPLACED};
 use super::namespaces::join;
-use super::start::{Starting, arguments, cgroups_of};
+use super::start::{Starting, arguments};
+use crate::mountinfo;
 use crate::process::Place;
 use crate::root::write_atomic;
 use kubernix_core::Command;
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -19,13 +21,16 @@ use std::sync::Arc;
 
 /// The toolchain's name of the program.
 pub const PODMAN: &str = "podman";
+/// What podman runs containers with: it can leave cgroups alone.
+pub const OCI_RUNTIME: &str = "crun";
 /// Variables by which podman finds its configuration, and the files of ours.
 const CONFIGURATION: [(&str, &str); 2] =
     [("CONTAINERS_CONF", "containers.conf"), ("CONTAINERS_STORAGE_CONF", "storage.conf")];
-/// The descriptor that podman hands on as the first one: --preserve-fds.
-const PASSED: i32 = 3;
+/// Directories of the host's distribution, which are in the container's root, or mounted from where the host has them.
+const OF_THE_SYSTEM: &[&str] = &["/usr", "/bin", "/sbin"];
 
 /// A container of a node.
+#[derive(Debug, Clone)]
 pub struct Container {
     podman: String,
     /// All of podman's state in this cluster.
@@ -33,12 +38,11 @@ pub struct Container {
     node: String,
 }
 
-/// Starts podman so that its container is in the node's cgroups, and can say when it is furnished.
+/// Starts podman so that its container is in the node's cgroups.
 pub struct Run {
     container: Container,
     furniture: Furniture,
     cgroups: Arc<[File]>,
-    ready: Arc<OwnedFd>,
 }
 
 impl Container {
@@ -48,35 +52,30 @@ impl Container {
         Self { podman: podman.to_string_lossy().into_owned(), state, node: node.to_owned() }
     }
 
-    /// Makes the node's cgroups, below those of its cluster, and podman's configuration.
+    /// Makes the node's cgroups, below those of its cluster, and podman's configuration. The furniture's directory of volatile files
+    /// exists and is empty.
     ///
     /// # Errors
-    /// The kernel refuses a cgroup; the configuration can't be written.
+    /// The kernel refuses a cgroup; a file can't be made.
     pub fn prepare(self, cluster: &str, furniture: Furniture) -> io::Result<(Run, Starting)> {
         fs::create_dir_all(&self.state)?;
         for (file, text) in CONFIGURATION.map(|(_, file)| file).iter().zip(configuration(&self.state)) {
             write_atomic(&self.state.join(file), text.as_bytes(), 0o600).map_err(io::Error::other)?;
         }
-        let cgroups = cgroups_of(cluster, &self.node)?;
-        let (reader, writer) = io::pipe()?;
-        let starting = Starting { ready: reader, cgroups: cgroups.clone() };
-        Ok((Run { container: self, furniture, cgroups, ready: Arc::new(writer.into()) }, starting))
+        let starting = Starting::prepare(cluster, &self.node, &furniture)?;
+        Ok((Run { container: self, furniture, cgroups: starting.cgroups.clone() }, starting))
     }
 
-    fn pid_file(&self, whose: &str) -> PathBuf {
-        self.state.join(format!("{}.{whose}.pid", self.node))
+    fn pid_file(&self) -> PathBuf {
+        self.state.join(format!("{}.pid", self.node))
     }
 
-    /// The container's first process and the one that watches over it, as the sandbox numbers them, once it runs.
+    /// The container's first process, as the sandbox numbers it, once it runs.
     ///
     /// # Errors
     /// podman didn't say.
-    pub fn processes(&self) -> io::Result<(u32, u32)> {
-        let read = |whose: &str| {
-            let text = fs::read_to_string(self.pid_file(whose))?;
-            text.trim().parse::<u32>().map_err(io::Error::other)
-        };
-        Ok((read("first")?, read("conmon")?))
+    pub fn first_process(&self) -> io::Result<Pid> {
+        fs::read_to_string(self.pid_file())?.trim().parse().map(Pid::from_raw).map_err(io::Error::other)
     }
 
     /// Ends the container and takes away all that podman has of it; fine where there is none.
@@ -93,82 +92,83 @@ impl Container {
 fn configuration(state: &Path) -> [String; 2] {
     let path = |name: &str| toml::Value::from(&*state.join(name).to_string_lossy());
     let engine = format!(
-        "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nlock_type = \"file\"\nruntime = \"crun\"\nstatic_dir = {}\ntmp_dir = {}\nvolume_path = {}\n",
+        "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nlock_type = \"file\"\nruntime = \"{OCI_RUNTIME}\"\n\
+         static_dir = {}\ntmp_dir = {}\nvolume_path = {}\n\n[network]\nnetwork_config_dir = {}\n",
         path("static"),
         path("tmp"),
         path("volumes"),
+        path("networks"),
     );
     // There are no images: a container's root is the host's.
     let storage = format!("[storage]\ndriver = \"vfs\"\ngraphroot = {}\nrunroot = {}\n", path("storage"), path("run"));
     [engine, storage]
 }
 
-/// Where other file systems than the root's are mounted that a node sees as its sandbox does. Those below others of them come along.
+/// Where directories of other file systems than the root's are mounted that a node sees as its sandbox does.
 fn other_mounts(mountinfo: &str) -> Vec<PathBuf> {
-    let points = mountinfo.lines().filter_map(|line| Some(PathBuf::from(line.split(' ').nth(4)?)));
     let is_own = |point: &PathBuf| point == Path::new("/") || REPLACED.iter().any(|place| point.starts_with(place));
-    let mut others: Vec<PathBuf> = points.filter(|point| !is_own(point)).collect();
-    others.sort();
+    mountinfo::points(mountinfo).filter(|point| !is_own(point)).collect()
+}
+
+/// Those that aren't below another: what is mounted below comes along.
+fn outermost(paths: BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let mut outermost: Vec<PathBuf> = Vec::new();
-    for point in others {
-        if !outermost.iter().any(|outer| point.starts_with(outer)) {
-            outermost.push(point);
+    // A path sorts before all that are below it.
+    for path in paths {
+        if !outermost.iter().any(|outer| path.starts_with(outer)) {
+            outermost.push(path);
         }
     }
     outermost
 }
 
+/// The argument by which a directory is seen in the container as it is outside. podman has two forms, which end paths at different
+/// characters.
+fn mount(path: &Path) -> io::Result<String> {
+    let text =
+        path.to_str().ok_or_else(|| io::Error::other(format!("podman takes no path like {}", path.display())))?;
+    match (text.contains(':'), text.contains(',')) {
+        (false, _) => Ok(format!("--volume={text}:{text}:rslave")),
+        (true, false) => Ok(format!("--mount=type=bind,source={text},destination={text},bind-propagation=rslave")),
+        (true, true) => Err(io::Error::other(format!("podman can't mount `{text}`, which has a colon and a comma"))),
+    }
+}
+
 impl Run {
-    /// Starts the container: `kubernix` becomes its first process. `root` is the cluster's directory, `resolv_conf` what is read as
-    /// `/etc/resolv.conf`.
+    /// Starts the container: `kubernix` becomes its first process. `needed` are directories that processes on the node use, wherever
+    /// they lie.
     ///
     /// # Errors
-    /// There is no `/proc`.
-    pub fn command(&self, kubernix: &Path, root: &Path, resolv_conf: &Path) -> io::Result<Command> {
+    /// There is no `/proc`; a path is one that podman doesn't take.
+    pub fn command(&self, kubernix: &Path, needed: &[&Path]) -> io::Result<Command> {
         let container = &self.container;
-        let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut args: Vec<String> =
             ["run", "--detach", "--replace", "--privileged", "--log-driver=none"].map(String::from).into();
         // What podman would make of these, and limits that a host without CAP_SYS_RESOURCE couldn't raise, isn't wanted.
-        args.extend(
-            ["--network=none", "--no-hosts", "--cgroups=disabled", "--ulimit=host", "--preserve-fds=1"]
-                .map(String::from),
-        );
+        args.extend(["--network=none", "--no-hosts", "--cgroups=disabled", "--ulimit=host"].map(String::from));
         args.push(format!("--name={}", container.node));
         args.push(format!("--hostname={}", container.node));
-        args.push(format!("--pidfile={}", text(&container.pid_file("first"))));
-        args.push(format!("--conmon-pidfile={}", text(&container.pid_file("conmon"))));
+        args.push(format!("--pidfile={}", container.pid_file().display()));
+        let of_the_system = |path: &&&Path| OF_THE_SYSTEM.iter().any(|place| path.starts_with(place));
+        let needed = needed.iter().filter(|path| !of_the_system(path)).map(|path| path.to_path_buf());
+        let own = [PathBuf::from("/sys/fs/cgroup"), self.furniture.volatile.clone()];
         let others = other_mounts(&fs::read_to_string("/proc/self/mountinfo")?);
-        let same = [root, Path::new("/sys/fs/cgroup"), &self.furniture.volatile];
-        let same = same.into_iter().chain(others.iter().map(PathBuf::as_path)).filter(|path| path.is_dir());
-        args.extend(same.map(|path| format!("--volume={0}:{0}:rslave", path.display())));
-        args.push(format!("--volume={}:/etc/resolv.conf", resolv_conf.display()));
-        args.extend(["--rootfs".into(), "/:O".into(), text(kubernix)]);
-        args.extend(arguments(&self.furniture, &PASSED.to_string()));
+        let all: BTreeSet<PathBuf> = needed.chain(own).chain(others).filter(|path| path.is_dir()).collect();
+        for path in outermost(all) {
+            args.push(mount(&path)?);
+        }
+        args.extend(["--rootfs".into(), "/:O".into(), kubernix.to_string_lossy().into_owned()]);
+        args.extend(arguments(&self.furniture));
         Ok(Command::new(&container.podman, args))
-    }
-
-    /// The container, to ask for its processes.
-    pub fn container(&self) -> &Container {
-        &self.container
     }
 }
 
 impl Place for Run {
     fn spawn(&self, mut command: std::process::Command) -> io::Result<Child> {
-        let (cgroups, ready) = (self.cgroups.clone(), self.ready.clone());
+        let cgroups = self.cgroups.clone();
         self.container.configure(&mut command);
-        let enter = move || {
-            join(&cgroups)?;
-            // SAFETY: dup2(2) is given an open descriptor, which the closure owns; what the number stood for is the child's own, and
-            // nothing else uses it between fork and exec.
-            if unsafe { nix::libc::dup2(ready.as_raw_fd(), PASSED) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            Ok(())
-        };
-        // SAFETY: between fork and exec only write(2) and dup2(2) are called, and nothing is allocated.
-        unsafe { command.pre_exec(enter) };
+        // SAFETY: between fork and exec only write(2) is called, on descriptors that the closure owns; nothing is allocated.
+        unsafe { command.pre_exec(move || join(&cgroups)) };
         command.spawn()
     }
 }
@@ -202,8 +202,18 @@ mod tests {
 4 1 0:7 / /home/x/y rw - ext4 /dev/vdc rw
 5 1 0:8 / /home rw - ext4 /dev/vdb rw
 6 1 0:9 / /var/lib rw - overlay overlay rw
-7 1 0:10 / /var/library rw - ext4 /dev/vdd rw
+7 1 0:10 / /var/my\\040library rw - ext4 /dev/vdd rw
 8 1 254:0 /x /etc/resolv.conf rw - ext4 /dev/vda rw";
-        assert_eq!(other_mounts(mountinfo), ["/home", "/tmp", "/var/library"].map(PathBuf::from));
+        let others = outermost(other_mounts(mountinfo).into_iter().collect());
+        assert_eq!(others, ["/home", "/tmp", "/var/my library"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn paths_are_written_so_that_podman_reads_them_whole() {
+        assert_eq!(mount(Path::new("/a,b c")).unwrap(), "--volume=/a,b c:/a,b c:rslave");
+        let with_colon = mount(Path::new("/a:b")).unwrap();
+        assert_eq!(with_colon, "--mount=type=bind,source=/a:b,destination=/a:b,bind-propagation=rslave");
+        let error = mount(Path::new("/a:b,c")).unwrap_err().to_string();
+        assert!(error.contains("`/a:b,c`"), "{error}");
     }
 }

@@ -1,15 +1,15 @@
 //! The start of a node's first process, in namespaces that are made for it.
 
-use super::furnish::{FURNISHED, Furniture};
-use super::namespaces::{join, number};
+use super::furnish::{FURNISHED, Furniture, READY};
+use super::namespaces::join;
 use crate::process::Place;
 use crate::sandbox::cgroups::{self, Hierarchy};
 use crate::sandbox::names;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use std::fs::File;
-use std::io::{self, PipeReader};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -19,62 +19,66 @@ use tokio::net::unix::pipe;
 /// A node's first process, before it is started: a place that is new, and what is to be started in it.
 pub struct Start {
     cgroups: Arc<[File]>,
-    ready: Arc<OwnedFd>,
     furniture: Furniture,
 }
 
 /// What is known of a node's first process while it furnishes.
 pub struct Starting {
     /// Gets one line when that is done, or says what failed.
-    pub(super) ready: PipeReader,
+    ready: pipe::Receiver,
     /// The cgroups that the node's processes are in.
     pub cgroups: Arc<[File]>,
 }
 
 impl Starting {
-    /// Waits until it is done.
+    /// Makes the node's cgroups, below those of its cluster, and the FIFO that its first process writes to.
+    pub(super) fn prepare(cluster: &str, node: &str, furniture: &Furniture) -> io::Result<Self> {
+        let cgroups = cgroups_of(cluster, node)?;
+        let ready = furniture.volatile.join(READY);
+        mkfifo(&ready, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        // With a writer of our own, there is no end of what can be read before the other one begins.
+        let ready = pipe::OpenOptions::new().read_write(true).open_receiver(ready)?;
+        Ok(Self { ready, cgroups })
+    }
+
+    /// Waits until it is done: forever where the process ends without a word.
     ///
     /// # Errors
     /// What failed.
     pub async fn furnished(self) -> io::Result<()> {
         let mut said = String::new();
-        let ready = pipe::Receiver::from_owned_fd(OwnedFd::from(self.ready))?;
-        BufReader::new(ready).read_line(&mut said).await?;
+        BufReader::new(self.ready).read_line(&mut said).await?;
         match said.trim_end() {
             FURNISHED => Ok(()),
-            "" => Err(io::Error::other("its first process ended without a word")),
             failed => Err(io::Error::other(failed)),
         }
     }
 }
 
 impl Start {
-    /// Makes the node's cgroups, below those of its cluster.
+    /// Makes the node's cgroups, below those of its cluster. The furniture's directory of volatile files exists and is empty.
     ///
     /// # Errors
-    /// The kernel refuses a cgroup.
+    /// The kernel refuses a cgroup or the FIFO.
     pub fn prepare(cluster: &str, node: &str, furniture: Furniture) -> io::Result<(Self, Starting)> {
-        let cgroups = cgroups_of(cluster, node)?;
-        let (reader, writer) = io::pipe()?;
-        let starting = Starting { ready: reader, cgroups: cgroups.clone() };
-        Ok((Self { cgroups, ready: Arc::new(writer.into()), furniture }, starting))
+        let starting = Starting::prepare(cluster, node, &furniture)?;
+        Ok((Self { cgroups: starting.cgroups.clone(), furniture }, starting))
     }
 
     /// The arguments that our own program is to be started with here.
     pub fn arguments(&self) -> Vec<String> {
-        arguments(&self.furniture, &number(&*self.ready))
+        arguments(&self.furniture)
     }
 }
 
-/// The arguments of our own program where it is to furnish a node, and say so over the descriptor of this number.
-pub(super) fn arguments(furniture: &Furniture, ready: &str) -> Vec<String> {
+/// The arguments of our own program where it is to furnish a node.
+pub(super) fn arguments(furniture: &Furniture) -> Vec<String> {
     // A struct of texts can't fail to be written.
-    let furniture = serde_json::to_string(furniture).unwrap_or_default();
-    vec![names::NODE.to_owned(), furniture, ready.to_owned()]
+    vec![names::NODE.to_owned(), serde_json::to_string(furniture).unwrap_or_default()]
 }
 
 /// Makes a node's cgroups, below those of its cluster.
-pub(super) fn cgroups_of(cluster: &str, node: &str) -> io::Result<Arc<[File]>> {
+fn cgroups_of(cluster: &str, node: &str) -> io::Result<Arc<[File]>> {
     let hierarchies = cgroups::mounted();
     let version = cgroups::version(&hierarchies);
     let make = |hierarchy: &Hierarchy| hierarchy.create_node(cluster, node, version);
@@ -92,15 +96,14 @@ pub fn remove_cgroups(cluster: &str, node: &str) {
 
 impl Place for Start {
     fn spawn(&self, mut command: Command) -> io::Result<Child> {
-        let (cgroups, ready) = (self.cgroups.clone(), self.ready.clone());
+        let cgroups = self.cgroups.clone();
         let others =
             CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
         let enter = move || {
             join(&cgroups)?;
-            fcntl(&*ready, FcntlArg::F_SETFD(FdFlag::empty()))?;
             Ok(unshare(others)?)
         };
-        // SAFETY: between fork and exec only write(2), fcntl(2) and unshare(2) are called, and nothing is allocated.
+        // SAFETY: between fork and exec only write(2) and unshare(2) are called, and nothing is allocated.
         unsafe { command.pre_exec(enter) };
         let born = || {
             // Only children get it: the one that this thread starts becomes PID 1 of it.
