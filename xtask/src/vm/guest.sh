@@ -41,9 +41,9 @@ come_and_go() {
     for role in apiserver apiserver-port controller-manager scheduler cri kubelet node proxy; do
         empty="$empty --set $role=none"
     done
-    for name in a b c; do
+    for one in a b c; do
         # shellcheck disable=SC2086 # words
-        { kubernix up --quiet --name $name $empty && kubernix down --quiet --name $name && touch /run/went-$name; } &
+        { kubernix up --quiet --name $one $empty && kubernix down --quiet --name $one && touch /run/went-$one; } &
     done
     wait
     [ -e /run/went-a ] && [ -e /run/went-b ] && [ -e /run/went-c ] || return 1
