@@ -91,6 +91,11 @@ impl Parts {
         DATASTORES.iter().map(|datastore| Self { datastore, ..Self::default() }).collect()
     }
 
+    /// Every placement, with the default parts.
+    pub fn placements() -> Vec<Self> {
+        std::iter::once(Self::default()).chain(Self::other_placements()).collect()
+    }
+
     /// Every placement but the default, with the default parts.
     fn other_placements() -> impl Iterator<Item = Self> {
         PLACEMENTS[1..].iter().map(|placement| Self { placement, ..Self::default() })

@@ -17,8 +17,13 @@ const OTHER: &str = "node-2";
 
 fn main() {
     let of_nodes = checks![nodes_work_together_come_and_go];
-    let of_any = checks![any_member_of_the_control_plane_can_be_lost, what_nodes_cannot_be_is_said];
-    let trials = [each(&Parts::of_nodes(), &of_nodes), each(&[Parts::default()], &of_any)];
+    let of_placements = checks![any_member_of_the_control_plane_can_be_lost];
+    let of_any = checks![one_change_at_a_time_begins_with_what_the_last_one_left, what_nodes_cannot_be_is_said];
+    let trials = [
+        each(&Parts::of_nodes(), &of_nodes),
+        each(&Parts::placements(), &of_placements),
+        each(&[Parts::default()], &of_any),
+    ];
     run_in_order(trials.into_iter().flatten().collect()).exit();
 }
 
@@ -231,10 +236,10 @@ fn kill_first_process(cluster: &Cluster, node: &str) {
     kill(Pid::from_raw(first[0]), Signal::SIGKILL).expect("a process to end");
 }
 
-fn any_member_of_the_control_plane_can_be_lost(_: Parts) {
+fn any_member_of_the_control_plane_can_be_lost(parts: Parts) {
     let cluster = Cluster::new("members");
     let before = Snapshot::take(&cluster.name, cluster.base());
-    cluster.up(&["--control-planes", "3", "--nodes", "4", "--addons", "none"]).ok();
+    cluster.up(&[&["--control-planes", "3", "--nodes", "4", "--addons", "none"][..], &parts.settings()].concat()).ok();
     let lease = |name: &str| cluster.get(&["lease", name, "-n", "kube-system"])["spec"]["holderIdentity"].clone();
     for name in ["kube-controller-manager", "kube-scheduler"] {
         assert!(lease(name).as_str().is_some_and(|holder| !holder.is_empty()), "{name}");
@@ -259,6 +264,12 @@ fn any_member_of_the_control_plane_can_be_lost(_: Parts) {
     // One that stays away as well.
     cluster.run(&["node", "stop", "node-0"]).ok();
     cluster.kubectl(&["create", "configmap", "with-two"]).ok();
+    cluster.run(&["node", "stop", "node-1"]).exits(2).says(&[
+        "1 of 3 members",
+        "more than half",
+        "start another first",
+    ]);
+    cluster.kubectl(&["create", "configmap", "with-two-still"]).ok();
     cluster.run(&["stop"]).ok();
     cluster.up(&[]).ok();
     cluster.kubectl(&["get", "configmap", "with-two", "without-node-0", "without-node-2"]).ok();
@@ -290,10 +301,54 @@ fn they_are_the_same_after_a_stop(cluster: &Cluster) {
     cluster.up(&["--nodes", "2"]).exits(2);
 }
 
+/// Two commands at once, on a cluster of these nodes. Returns the nodes afterwards, which the API has as well.
+fn at_once(cluster: &Cluster, commands: [&[&str]; 2]) -> (Vec<i32>, Vec<String>) {
+    let codes = std::thread::scope(|scope| {
+        let running = commands.map(|command| scope.spawn(|| cluster.run(command)));
+        running.map(|one| {
+            let outcome = one.join().expect("a command that ends");
+            let code = outcome.code;
+            if code != 0 {
+                outcome.says(&["another command is changing cluster", "try again"]);
+            }
+            code
+        })
+    });
+    assert!(codes.iter().all(|code| [0, 4].contains(code)) && codes.contains(&0), "{codes:?}");
+    let mut names: Vec<String> =
+        nodes(cluster).iter().map(|node| node["name"].as_str().expect("a name").to_owned()).collect();
+    names.sort();
+    let items = cluster.get(&["nodes"])["items"].as_array().expect("nodes").clone();
+    let mut known: Vec<String> =
+        items.iter().map(|node| node["metadata"]["name"].as_str().expect("a name").to_owned()).collect();
+    known.sort();
+    assert_eq!(names, known);
+    assert!(nodes(cluster).iter().all(|node| node["state"] == "ready"), "{:?}", nodes(cluster));
+    (codes.to_vec(), names)
+}
+
+fn one_change_at_a_time_begins_with_what_the_last_one_left(_: Parts) {
+    let cluster = Cluster::new("turns");
+    cluster.up(&["--addons", "none", "--nodes", "3"]).ok();
+    let (codes, left) = at_once(&cluster, [&["node", "remove", "node-1"], &["node", "remove", "node-2"]]);
+    assert_eq!(left.len(), 3 - codes.iter().filter(|code| **code == 0).count(), "{codes:?}: {left:?}");
+    let (codes, more) = at_once(&cluster, [&["node", "add"], &["up", "--set", "kubelet.max-pods=44"]]);
+    let added = usize::from(codes[0] == 0);
+    assert_eq!(more.len(), left.len() + added, "{codes:?}: {more:?}");
+    // Whoever came too late can come again, and nothing of the first is lost.
+    cluster.run(&["node", "add"]).ok();
+    assert_eq!(nodes(&cluster).len(), more.len() + 1);
+    let shown = cluster.json(&["config", "show"]);
+    let has = |key: &str, value: &str| {
+        shown.as_array().expect("rows").iter().any(|row| row["key"] == key && row["value"] == value)
+    };
+    assert_eq!(has("components.kubelet.max-pods", "44"), codes[1] == 0, "{shown}");
+}
+
 fn what_nodes_cannot_be_is_said(_: Parts) {
     let cluster = Cluster::new("no-nodes");
     let small = ["--cidr", "10.20.0.0/22", "--nodes", "3"];
-    cluster.up(&small).exits(2).says(&["node 2 gets no pod CIDR", "a larger --cidr holds more"]);
+    cluster.up(&small).exits(2).says(&["`10.20.0.0/22` holds 2 nodes, 3 are too many", "a larger --cidr"]);
     cluster.up(&["--nodes", "0"]).exits(2);
     cluster.up(&["--control-planes", "2"]).exits(2).says(&["give 1, 3, 5 or 7"]);
     cluster.up(&["--control-planes", "3", "--nodes", "2"]).exits(2).says(&["give --nodes 3 or more"]);

@@ -35,6 +35,7 @@ impl Host {
         component: Option<&str>,
         sink: &dyn Sink,
     ) -> Result<Vec<String>, HostError> {
+        let _turn = self.turn(resolved)?;
         let order = Order { component: component.map(str::to_owned), removed: Vec::new() };
         self.change_to(resolved, &self.allot(&resolved.settings)?, order, sink)
     }
@@ -47,7 +48,7 @@ impl Host {
         order: Order,
         sink: &dyn Sink,
     ) -> Result<Vec<String>, HostError> {
-        self.check(resolved, allotment, sink)?;
+        self.check(resolved, allotment, &order.removed, sink)?;
         self.carry_out(resolved, allotment, order, sink)
     }
 

@@ -5,6 +5,7 @@ use crate::control::ControlError;
 use crate::network::publish::{Place, Which};
 use crate::placement::NodesIn;
 use crate::{graph, images, kubeconfig, network, pki, root, snapshot, spec, toolchain};
+use ipnet::Ipv4Net;
 use std::io;
 use std::path::PathBuf;
 
@@ -82,6 +83,9 @@ pub enum HostError {
         /// The other command.
         with: &'static str,
     },
+    /// Another command changes it, or did so while this one began.
+    #[error("another command is changing cluster `{}`, or has just changed it: try again, `{}` shows how it is", .0.name(), .0.to("status"))]
+    Changing(Call),
     /// A cluster is to be made where one is.
     #[error("there is a cluster `{}` already: choose another --name, or `{}` destroys it", .0.name(), .0.to("down"))]
     Exists(Call),
@@ -124,6 +128,16 @@ pub enum HostError {
         node: String,
         /// The nodes there are.
         nodes: Vec<String>,
+    },
+    /// Each node has pods of its own, in a range of its own.
+    #[error("`{cidr}` holds {most} nodes, {wanted} are too many: a larger --cidr holds more")]
+    TooManyNodes {
+        /// The range.
+        cidr: Ipv4Net,
+        /// How many it holds.
+        most: u32,
+        /// How many were asked for.
+        wanted: u32,
     },
     /// Nodes aren't taken away by saying less.
     #[error("cluster `{}` has {has} nodes, {wanted} are fewer: `{} NODE` takes one away", .call.name(), .call.to("node remove"))]
@@ -170,12 +184,19 @@ pub enum HostError {
         nodes: u32,
     },
     /// Nobody would be left to say anything to.
-    #[error("node `{node}` has all that runs of the control plane: `{}` stops the cluster", .call.to("stop"))]
-    LastMember {
+    #[error(
+        "without node `{node}`, {left} of {all} members of the control plane would run, and its datastore needs more than half of them: start another first, or `{}` stops the cluster",
+        .call.to("stop")
+    )]
+    NoMajority {
         /// The cluster.
         call: Call,
         /// The node.
         node: String,
+        /// How many members would run.
+        left: usize,
+        /// How many there are.
+        all: usize,
     },
     /// The first node can't be taken away.
     #[error("node `{node}` belongs to the control plane and stays: `node stop {node}` ends what runs on it")]
@@ -333,10 +354,11 @@ impl HostError {
             ) => 2,
             Self::NoSuchNode { .. }
             | Self::FewerNodes { .. }
+            | Self::TooManyNodes { .. }
             | Self::FirstNode { .. }
             | Self::ControlPlanes { .. }
             | Self::Placement { .. }
-            | Self::LastMember { .. }
+            | Self::NoMajority { .. }
             | Self::TooFewNodes { .. }
             | Self::NoSuchTool { .. }
             | Self::NoSuchImage { .. }
@@ -348,7 +370,7 @@ impl HostError {
             Self::Exists(_) | Self::OtherDatastore { .. } => 2,
             Self::Snapshot(error) if error.is_usage() => 2,
             Self::Toolchain(_) => 3,
-            Self::Running(_) | Self::OfBoot { .. } | Self::Busy { .. } => 4,
+            Self::Running(_) | Self::OfBoot { .. } | Self::Busy { .. } | Self::Changing(_) => 4,
             Self::NoSuchCluster { .. }
             | Self::NeverBooted(_)
             | Self::Stopped(_)

@@ -20,6 +20,7 @@ mod prepare;
 mod restore;
 mod save;
 mod status;
+mod turn;
 mod up;
 
 pub use crate::call::{Call, quoted};
@@ -82,8 +83,14 @@ impl Host {
     }
 
     /// Holds settings against the components, and says what there is to be said of both: first what explains an error that
-    /// may follow. A plan that can't be made is an error before anything is built or written.
-    fn check(&self, resolved: &Resolved, allotment: &Allotment, sink: &dyn Sink) -> Result<(), HostError> {
+    /// may follow; `removed` are nodes that go. A plan that can't be made is an error before anything is built or written.
+    fn check(
+        &self,
+        resolved: &Resolved,
+        allotment: &Allotment,
+        removed: &[String],
+        sink: &dyn Sink,
+    ) -> Result<(), HostError> {
         for message in &resolved.said {
             sink.emit(Event::Note { message: message.clone() });
         }
@@ -93,7 +100,7 @@ impl Host {
         resolved.validate(&self.catalogue())?;
         let running = allotment.nodes.iter().filter(|node| !node.stopped).count();
         let low = limits::too_low(u32::try_from(running).unwrap_or(u32::MAX));
-        for message in prepare::for_no_node(&resolved.settings, allotment).into_iter().chain(low) {
+        for message in prepare::for_no_node(&resolved.settings, allotment, removed).into_iter().chain(low) {
             sink.emit(Event::Warning { message });
         }
         let dry = prepare::dry(self, &resolved.settings, allotment)?;

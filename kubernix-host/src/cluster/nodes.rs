@@ -34,10 +34,10 @@ impl Host {
     /// # Errors
     /// The cluster's range holds no more, or one doesn't become Ready: then there is none of them.
     pub fn add_nodes(&self, resolved: &mut Resolved, count: u32, sink: &dyn Sink) -> Result<Vec<String>, HostError> {
-        let has = self.nodes_of(resolved)?.count();
-        resolved.settings.nodes = Some(has.saturating_add(count));
-        let allotment = self.allot(&resolved.settings)?;
+        let _turn = self.turn(resolved)?;
         let old = self.nodes_of(resolved)?;
+        resolved.settings.nodes = Some(old.count().saturating_add(count));
+        let allotment = self.allot(&resolved.settings)?;
         self.change_to(resolved, &allotment, Order::default(), sink)?;
         let is_new = |name: &String| !old.nodes.iter().any(|node| node.name == *name);
         Ok(allotment.nodes.into_iter().map(|node| node.name).filter(is_new).collect())
@@ -48,6 +48,7 @@ impl Host {
     /// # Errors
     /// There is no such node, it belongs to the control plane, or its pods don't go: then it stays as it was.
     pub fn remove_node(&self, resolved: &mut Resolved, name: &str, sink: &dyn Sink) -> Result<(), HostError> {
+        let _turn = self.turn(resolved)?;
         let mut allotment = self.with_node(resolved, name)?;
         if allotment.nodes.iter().any(|node| node.name == name && node.index < allotment.control_planes) {
             return Err(HostError::FirstNode { node: name.to_owned() });
@@ -68,16 +69,23 @@ impl Host {
     /// Ends what runs on a node, or starts it again. A stopped node stays so over `stop` and `up`.
     ///
     /// # Errors
-    /// There is no such node, or it has the last of the control plane; or it doesn't become Ready again, and is stopped as before.
+    /// There is no such node, or too little of the control plane would be left; or it doesn't become Ready again, and is stopped as before.
     pub fn switch_node(&self, resolved: &Resolved, name: &str, on: bool, sink: &dyn Sink) -> Result<(), HostError> {
+        let _turn = self.turn(resolved)?;
         let mut allotment = self.with_node(resolved, name)?;
         if let Some(node) = allotment.node_mut(name) {
             node.stopped = !on;
         }
         let members = allotment.members();
-        let is_off = |member: &String| allotment.nodes.iter().any(|node| node.name == *member && node.stopped);
-        if !on && !members.is_empty() && members.iter().all(is_off) {
-            return Err(HostError::LastMember { call: self.call(&resolved.settings), node: name.to_owned() });
+        let runs = |member: &&String| allotment.nodes.iter().any(|node| node.name == **member && !node.stopped);
+        let (left, all) = (members.iter().filter(runs).count(), members.len());
+        if !on && members.iter().any(|member| member == name) && left * 2 <= all {
+            return Err(HostError::NoMajority {
+                call: self.call(&resolved.settings),
+                node: name.to_owned(),
+                left,
+                all,
+            });
         }
         self.change_to(resolved, &allotment, Order::default(), sink).map(drop)
     }

@@ -79,9 +79,9 @@ pub(super) fn allot(host: &Host, settings: &Settings, mut allotment: Allotment) 
     if wanted < has {
         return Err(HostError::FewerNodes { call: host.call(settings), has, wanted });
     }
-    if wanted > addresses.max_nodes() {
-        // Said with the number of the first that has no place.
-        addresses.pod_cidr(wanted - 1)?;
+    let most = addresses.max_nodes();
+    if wanted > most {
+        return Err(HostError::TooManyNodes { cidr: settings.cidr, most, wanted });
     }
     allotment.add_nodes(wanted - has);
     Ok(allotment)
@@ -99,12 +99,22 @@ pub(super) fn nodes(settings: &Settings, allotment: &Allotment) -> Vec<NodeSpec>
     allotment.nodes.iter().map(node).collect()
 }
 
-/// What settings say of nodes that there aren't, in words: perhaps of later ones, perhaps of none ever.
-pub(super) fn for_no_node(settings: &Settings, allotment: &Allotment) -> Vec<String> {
+/// What settings say of nodes that there aren't, in words: perhaps of later ones, perhaps of none ever. Those of nodes that are just
+/// `removed` stay for later ones of their names.
+pub(super) fn for_no_node(settings: &Settings, allotment: &Allotment, removed: &[String]) -> Vec<String> {
     let keys = settings.slots.keys().chain(settings.components.keys());
     let meant: BTreeSet<&str> = keys.filter_map(|key| spec::node_of(key)).map(|(node, _)| node).collect();
-    let missing = meant.into_iter().filter(|name| !allotment.nodes.iter().any(|node| node.name == *name));
-    missing.map(|name| format!("settings of node `{name}` have no effect: there is no such node yet")).collect()
+    let known = |name: &&str| allotment.nodes.iter().map(|node| &node.name).chain(removed).any(|node| node == name);
+    let most = AddressPlan::new(settings.cidr).map_or(u32::MAX, |addresses| addresses.max_nodes());
+    let can_be = |name: &str| root::index_of(name).is_some_and(|index| index < most);
+    let told = |name: &str| match can_be(name) {
+        true => format!("settings of node `{name}` have no effect: there is no such node yet"),
+        false => format!(
+            "settings of node `{name}` have no effect: nodes of this cluster are called node-0 to node-{}",
+            most.saturating_sub(1)
+        ),
+    };
+    meant.into_iter().filter(|name| !known(name)).map(told).collect()
 }
 
 fn names(nodes: &[NodeSpec]) -> impl Iterator<Item = &str> + Clone {

@@ -85,13 +85,18 @@ impl Host {
         if !nix::unistd::geteuid().is_root() {
             return Err(HostError::NotRoot("up"));
         }
+        let root = Root::new(&settings.root, &settings.name);
+        // One that runs is changed: from what it has when nobody else changes it.
+        let _turn = match existing {
+            Existing::GoesOn if lock::is_taken(&root) => self.turn_of_up(resolved)?,
+            _ => None,
+        };
         let allotment = match existing {
             // Nodes begin anew as well.
             Existing::StartsOver => prepare::allot(self, settings, Allotment::default())?,
             Existing::GoesOn | Existing::IsLeft => self.allot(settings)?,
         };
-        self.check(resolved, &allotment, &*sink)?;
-        let root = Root::new(&settings.root, &settings.name);
+        self.check(resolved, &allotment, &[], &*sink)?;
         fits(&root)?;
         let report = |kubeconfig, api, changed| UpReport {
             name: settings.name.clone(),

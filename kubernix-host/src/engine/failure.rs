@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 /// How much of a log an error shows, in lines.
 const LOG_LINES: usize = 20;
 
+/// What programs say where the host has no inotify instances left for this user: inotify_init(2) fails with EMFILE.
+const INOTIFY: &[&str] =
+    &["inotify_init: too many open files", "watcher: too many open files", "watcher too many open files"];
+const INOTIFY_HINT: &str = "All clusters of the host together hold more inotify instances than it allows, some ten a node: \
+                            `sysctl -w fs.inotify.max_user_instances=1024` allows more";
+
 /// The end of a process's log, as part of a message.
 #[derive(Debug)]
 pub struct LogTail {
@@ -26,7 +32,11 @@ impl fmt::Display for LogTail {
             return write!(f, "its log {} is empty", self.path.display());
         }
         write!(f, "the end of {}:", self.path.display())?;
-        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))?;
+        match self.lines.iter().any(|line| INOTIFY.iter().any(|word| line.contains(word))) {
+            true => write!(f, "\n{INOTIFY_HINT}"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -102,7 +112,7 @@ pub enum BootFailure {
         late: bool,
     },
     /// It took too long.
-    #[error("still waiting for {}", .waiting.join(", "))]
+    #[error("still waiting for {}", or_the_api(.waiting))]
     TimedOut {
         /// Instances and steps that weren't ready.
         waiting: Vec<String>,
@@ -110,6 +120,11 @@ pub enum BootFailure {
     /// The command that boots was interrupted or went away.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// Who is ready needn't be able to say so.
+fn or_the_api(waiting: &[String]) -> String {
+    if waiting.is_empty() { "the Kubernetes API to answer".into() } else { waiting.join(", ") }
 }
 
 impl BootFailure {
@@ -121,5 +136,25 @@ impl BootFailure {
             Self::Step { late, .. } => *late,
             Self::Interrupted => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_the_host_is_named_where_a_log_hints_at_it() {
+        let tail = |line: &str| LogTail { path: "/x.log".into(), lines: vec![line.to_owned()] }.to_string();
+        assert!(tail("failed to create new watcher too many open files").contains("max_user_instances=1024"));
+        assert_eq!(tail("open /x: too many open files"), "the end of /x.log:\n  open /x: too many open files");
+    }
+
+    #[test]
+    fn there_is_always_something_that_is_waited_for() {
+        let late =
+            |waiting: &[&str]| BootFailure::TimedOut { waiting: waiting.iter().map(|one| (*one).into()).collect() };
+        assert_eq!(late(&["a", "b"]).to_string(), "still waiting for a, b");
+        assert_eq!(late(&[]).to_string(), "still waiting for the Kubernetes API to answer");
     }
 }

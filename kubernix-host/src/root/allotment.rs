@@ -39,6 +39,15 @@ pub struct Allotment {
     pub registry_port: Option<u16>,
 }
 
+/// What the names of nodes begin with; their index follows.
+const NODE: &str = "node-";
+
+/// The index that a node of this name has.
+pub fn index_of(name: &str) -> Option<u32> {
+    let index = name.strip_prefix(NODE)?.parse().ok()?;
+    (name == format!("{NODE}{index}")).then_some(index)
+}
+
 fn one() -> u32 {
     1
 }
@@ -89,7 +98,7 @@ impl Allotment {
         let taken: BTreeSet<u32> = self.nodes.iter().map(|node| node.index).collect();
         let free = (0..=u32::MAX).filter(|index| !taken.contains(index)).take(count as usize);
         let new: Vec<AllottedNode> =
-            free.map(|index| AllottedNode { name: format!("node-{index}"), index, stopped: false }).collect();
+            free.map(|index| AllottedNode { name: format!("{NODE}{index}"), index, stopped: false }).collect();
         let names = new.iter().map(|node| node.name.clone()).collect();
         self.nodes.extend(new);
         self.nodes.sort_by_key(|node| node.index);

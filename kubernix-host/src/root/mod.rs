@@ -14,7 +14,7 @@ mod state;
 mod transfer;
 mod write;
 
-pub use allotment::{Allotment, AllottedNode};
+pub use allotment::{Allotment, AllottedNode, index_of};
 pub use environment::Environment;
 pub use error::Error;
 pub use made::Made;
