@@ -101,16 +101,18 @@ impl Parts {
         PLACEMENTS[1..].iter().map(|placement| Self { placement, ..Self::default() })
     }
 
-    /// Every runtime and every placement.
+    /// Every runtime and every placement, in as few clusters as there can be: neither depends on what the other is.
     pub fn of_nodes() -> Vec<Self> {
-        Self::runtimes().into_iter().chain(Self::other_placements()).collect()
+        let all = 0..RUNTIMES.len().max(PLACEMENTS.len());
+        let one = |i| Self { runtime: any(RUNTIMES, i), placement: any(PLACEMENTS, i), ..Self::default() };
+        all.map(one).collect()
     }
 
-    /// Every runtime with the default datastore, and every other datastore and placement under the default runtime: no part depends
-    /// on what the others are.
+    /// Every runtime and every datastore, likewise, and every other placement with the default parts.
     pub fn all() -> Vec<Self> {
-        let others = DATASTORES[1..].iter().map(|datastore| Self { datastore, ..Self::default() });
-        Self::runtimes().into_iter().chain(others).chain(Self::other_placements()).collect()
+        let all = 0..RUNTIMES.len().max(DATASTORES.len());
+        let one = |i| Self { runtime: any(RUNTIMES, i), datastore: any(DATASTORES, i), ..Self::default() };
+        all.map(one).chain(Self::other_placements()).collect()
     }
 
     /// What tells them apart in names of tests.
@@ -135,4 +137,9 @@ impl Parts {
         let node = [self.runtime.title, "kubelet", "kube-proxy"].map(|title| format!("{title} (node 0)"));
         control.map(|title| self.of_control_plane(title)).into_iter().chain(node).collect()
     }
+}
+
+/// The one of this number, from the first again after the last.
+fn any<T>(all: &[T], number: usize) -> &T {
+    &all[number % all.len()]
 }

@@ -5,7 +5,7 @@ use super::{Cluster, InstanceState, StartFailure};
 use crate::chain::chain;
 use crate::events::Event;
 use crate::probe::{Prober, Question};
-use crate::process::{Launch, Running};
+use crate::process::{Launch, Running, Spawner};
 use kubernix_core::Restart;
 use std::rc::Rc;
 use std::time::Duration;
@@ -54,12 +54,19 @@ impl Cluster {
             if started.elapsed() > STEADY {
                 pause = FIRST_PAUSE;
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            if live.is_stopping() {
-                return;
-            }
-            match self.start_again(&live, &running).await {
+            let spawner = loop {
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                if live.is_stopping() {
+                    return;
+                }
+                // What a node is made of may be out of reach for a moment.
+                match self.spawner_of(&live).await {
+                    Ok(spawner) => break spawner,
+                    Err(error) => self.emit(Event::Warning { message: format!("{}: {error}", live.name()) }),
+                }
+            };
+            match self.start_again(&live, &running, &spawner) {
                 Ok(again) => {
                     live.processes.borrow_mut()[slot] = again;
                     live.restarts.set(live.restarts.get() + 1);
@@ -73,9 +80,8 @@ impl Cluster {
         }
     }
 
-    /// Starts a process of an instance again, on a node that may have ended with it.
-    async fn start_again(&self, live: &Live, ended: &Running) -> Result<Running, String> {
-        let spawner = self.spawner_of(live).await?;
+    /// Starts a process of an instance again.
+    fn start_again(&self, live: &Live, ended: &Running, spawner: &Spawner) -> Result<Running, String> {
         self.write_files(live, &live.root()).map_err(|error| chain(&error))?;
         let launch = Launch { process: &ended.process, directory: &live.directory };
         spawner.spawn(&launch).map_err(|error| chain(&error))
