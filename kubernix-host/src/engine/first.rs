@@ -4,10 +4,9 @@ use super::Cluster;
 use crate::chain::chain;
 use crate::graph::{Environment, NodeSpec};
 use crate::placement::Placement;
-use crate::process::{Launch, Place, Running, Spawner};
+use crate::process::{Launch, Running, Spawner};
 use crate::sandbox::{PODMAN, node, private_directories};
 use kubernix_core::{Command, Process, Restart};
-use nix::unistd::Pid;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -21,20 +20,12 @@ const HOST: &str = "host";
 /// How long podman may take for one container: it takes a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is left of a node that ended, and where the command runs that takes it away.
-#[derive(Clone)]
-pub(super) struct Remains {
-    place: Arc<dyn Place>,
-    removal: Command,
-}
-
 /// A first process that was started.
 pub(super) struct First {
     pub namespaces: node::Namespaces,
-    pub pid: Pid,
-    /// Ends when it does.
-    pub life: Running,
-    pub remains: Option<Remains>,
+    pub process: Running,
+    /// The container that it is the first process of, which leaves something when it ends.
+    pub container: Option<node::Container>,
     pub starting: node::Starting,
 }
 
@@ -84,10 +75,9 @@ impl Cluster {
         let mut process = Process::new("node", program.to_string_lossy()).args(start.arguments());
         process.restart = Restart::NEVER;
         let spawner = Spawner { place: Arc::new(start), ..self.spawner() };
-        let life = spawner.spawn(&Launch { process: &process, directory }).map_err(io::Error::other)?;
-        let number = u32::try_from(life.pid.as_raw()).map_err(io::Error::other)?;
-        let namespaces = node::Namespaces::of(number, starting.cgroups.clone())?;
-        Ok(First { namespaces, pid: life.pid, life, remains: None, starting })
+        let process = spawner.spawn(&Launch { process: &process, directory }).map_err(io::Error::other)?;
+        let namespaces = node::Namespaces::of(process.pid, starting.cgroups.clone())?;
+        Ok(First { namespaces, process, container: None, starting })
     }
 
     async fn start_in_container(
@@ -108,27 +98,24 @@ impl Cluster {
             let missing = format!("podman needs {0}, which isn't on PATH: install the package {0}", node::OCI_RUNTIME);
             return Err(io::Error::new(io::ErrorKind::NotFound, missing));
         }
-        let remains = Remains { removal: container.removal(), place: Arc::new(container.clone()) };
         let started = async {
             podman_says(&spawner, &command).await?;
-            let pid = container.first_process()?;
-            let life = spawner.watch(pid, "node")?;
-            let number = u32::try_from(pid.as_raw()).map_err(io::Error::other)?;
-            Ok((node::Namespaces::of(number, starting.cgroups.clone())?, pid, life))
+            let process = spawner.watch(container.first_process()?, "node")?;
+            Ok((node::Namespaces::of(process.pid, starting.cgroups.clone())?, process))
         };
         match started.await {
-            Ok((namespaces, pid, life)) => Ok(First { namespaces, pid, life, remains: Some(remains), starting }),
+            Ok((namespaces, process)) => Ok(First { namespaces, process, container: Some(container), starting }),
             Err(error) => {
-                self.take_away(&remains).await;
+                self.take_away(&container).await;
                 Err(error)
             }
         }
     }
 
-    /// Takes away what is left of a node that ended, or ends it with all that is on it.
-    pub(super) async fn take_away(&self, remains: &Remains) {
-        let spawner = Spawner { place: remains.place.clone(), ..self.spawner() };
-        if let Err(error) = podman_says(&spawner, &remains.removal).await {
+    /// Takes away what is left of a container that ended, or ends it with all that is in it.
+    pub(super) async fn take_away(&self, container: &node::Container) {
+        let spawner = Spawner { place: Arc::new(container.clone()), ..self.spawner() };
+        if let Err(error) = podman_says(&spawner, &container.removal()).await {
             log::warn!("{error}");
         }
     }

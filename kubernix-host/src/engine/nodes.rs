@@ -2,14 +2,13 @@
 //! all that is on them.
 
 use super::Cluster;
-use super::first::{First, Remains};
+use super::first::First;
 use super::instance::Live;
 use crate::graph::{Environment, NodeSpec};
 use crate::network::{HostNet, node as network};
 use crate::process::{Place, Running, Spawner};
 use crate::sandbox::node;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -21,10 +20,8 @@ use tokio::sync::Mutex;
 #[derive(Clone)]
 struct Node {
     namespaces: Arc<node::Namespaces>,
-    /// Its first process, as the init numbers it.
-    first: Pid,
-    life: Running,
-    remains: Option<Remains>,
+    first: Running,
+    container: Option<node::Container>,
     number: u32,
 }
 
@@ -82,8 +79,8 @@ impl Nodes {
         let slots = self.slots.borrow();
         let running = slots.iter().filter_map(|(name, slot)| {
             let node = slot.try_lock().ok()?;
-            let node = node.as_ref().filter(|node| node.life.exit().is_none())?;
-            Some((name.clone(), node.first.as_raw()))
+            let node = node.as_ref().filter(|node| node.first.exit().is_none())?;
+            Some((name.clone(), node.first.pid.as_raw()))
         });
         running.collect()
     }
@@ -119,7 +116,7 @@ impl Cluster {
         let slot = self.nodes.slot(&spec.name);
         let mut node = slot.lock().await;
         match &*node {
-            Some(node) if node.life.exit().is_none() => Ok(node.namespaces.clone()),
+            Some(node) if node.first.exit().is_none() => Ok(node.namespaces.clone()),
             ended => {
                 if let Some(ended) = ended {
                     self.finish(ended).await;
@@ -140,10 +137,10 @@ impl Cluster {
     }
 
     async fn make_node(&self, spec: &NodeSpec, environment: &Environment) -> io::Result<Node> {
-        let First { namespaces, pid, life, remains, starting } = self.start_first(spec, environment).await?;
-        let node = Node { namespaces: Arc::new(namespaces), first: pid, life, remains, number: spec.index };
+        let First { namespaces, process, container, starting } = self.start_first(spec, environment).await?;
+        let node = Node { namespaces: Arc::new(namespaces), first: process, container, number: spec.index };
         let ended = async {
-            node.life.wait().await;
+            node.first.wait().await;
             Err(io::Error::other("its first process ended at once"))
         };
         let ready = async {
@@ -207,12 +204,12 @@ impl Cluster {
 
     /// The kernel takes all else on a node with its first process.
     async fn finish(&self, node: &Node) {
-        if node.life.exit().is_none() {
-            let _ = kill(node.first, Signal::SIGKILL);
+        if node.first.exit().is_none() {
+            let _ = kill(node.first.pid, Signal::SIGKILL);
         }
-        node.life.wait().await;
-        if let Some(remains) = &node.remains {
-            self.take_away(remains).await;
+        node.first.wait().await;
+        if let Some(container) = &node.container {
+            self.take_away(container).await;
         }
     }
 }

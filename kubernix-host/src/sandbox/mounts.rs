@@ -4,6 +4,7 @@
 
 use super::cgroups::{Hierarchy, hierarchies};
 use super::hugetlb;
+use crate::mountinfo;
 use nix::mount::{MsFlags, mount};
 use std::fs;
 use std::io;
@@ -207,12 +208,11 @@ fn replace_sysctls() -> io::Result<()> {
 /// A fresh sysfs shows the sandbox's own network links. What is mounted below the host's is carried over, cgroups with a
 /// directory of their own, so that a further hierarchy finds a place.
 fn replace_sys(outside: &str) -> io::Result<()> {
-    let below = |line: &str| {
-        let point = line.split(' ').nth(4)?;
-        let rest = point.strip_prefix("/sys/")?;
-        Some((PathBuf::from(point), Path::new(STASH).join(rest.replace('/', "-"))))
+    let below = |point: PathBuf| {
+        let stash = Path::new(STASH).join(point.to_str()?.strip_prefix("/sys/")?.replace('/', "-"));
+        Some((point, stash))
     };
-    let mut carried: Vec<(PathBuf, PathBuf)> = outside.lines().filter_map(below).collect();
+    let mut carried: Vec<(PathBuf, PathBuf)> = mountinfo::points(outside).filter_map(below).collect();
     let cgroup_root = Path::new("/sys/fs/cgroup");
     let v2_only = hierarchies(outside).iter().any(|h| h.unified && h.mount == cgroup_root);
     // The tmpfs that holds v1's hierarchies is the host's: it gets a stand-in, and only what is in it is carried.

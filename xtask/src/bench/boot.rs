@@ -7,8 +7,8 @@ use super::images;
 use super::report::{Machine, OnRuntime, Report, Run};
 use crate::workspace::Workspace;
 use crate::{exit_code, run};
-use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use anyhow::{Result, bail};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -23,15 +23,12 @@ pub fn run(args: &Boot) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let kubernix = workspace.build()?;
     run::checked(run::command(&kubernix).args(["toolchain", "ensure", "--quiet"]))?;
-    let directory = directory(args.root.as_deref())?;
-    say(&format!("clusters `bench` and `bench-floor` with --root {}", directory.display()));
-    let report = measure(args, &kubernix, &directory);
+    let directory = super::temporary(args.root.as_deref())?;
+    say(&format!("clusters `bench` and `bench-floor` with --root {}", directory.path().display()));
+    let report = measure(args, &kubernix, directory.path());
     // Whatever happened above; and there may be nothing.
     for name in ["bench", "bench-floor"] {
-        Cluster::new(&kubernix, &directory, name).sweep();
-    }
-    if args.root.is_none() {
-        std::fs::remove_dir_all(&directory).with_context(|| format!("can't remove {}", directory.display()))?;
+        Cluster::new(&kubernix, directory.path(), name).sweep();
     }
     super::show(&report?.sheet(), args.output);
     exit_code(true)
@@ -40,15 +37,6 @@ pub fn run(args: &Boot) -> Result<ExitCode> {
 /// Progress, apart from the result.
 fn say(text: &str) {
     eprintln!("{text}");
-}
-
-fn directory(given: Option<&Path>) -> Result<PathBuf> {
-    let path = match given {
-        Some(path) => path.to_owned(),
-        None => std::env::temp_dir().join(format!("kubernix-bench-{}", std::process::id())),
-    };
-    std::fs::create_dir_all(&path).with_context(|| format!("can't make {}", path.display()))?;
-    Ok(path.canonicalize()?)
 }
 
 fn measure(args: &Boot, kubernix: &Path, directory: &Path) -> Result<Report> {

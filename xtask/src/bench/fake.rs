@@ -7,7 +7,7 @@ use super::report::{Machine, Row, Sheet};
 use crate::exit_code;
 use crate::run;
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -34,11 +34,7 @@ struct Measured {
 pub fn run(args: &Fake) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let (kubernix, kwok) = (workspace.build()?, workspace.root.join("examples/components/kwok.toml"));
-    let directory = match &args.root {
-        Some(root) => tempfile::tempdir_in(root),
-        None => tempfile::tempdir(),
-    };
-    let directory = directory.context("no place for the cluster")?;
+    let directory = super::temporary(args.root.as_deref())?;
     let cluster = Cluster::new(&kubernix, directory.path(), "bench");
     let measured = measure(&cluster, &kwok, args);
     cluster.sweep();

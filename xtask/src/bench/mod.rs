@@ -10,10 +10,11 @@ mod plugins;
 mod processes;
 mod report;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tempfile::TempDir;
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -87,6 +88,11 @@ struct Plugins {
     /// Text, or JSON with every run's numbers.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+/// A directory for clusters that goes when it is dropped, in this one or the system's own for temporary files.
+fn temporary(root: Option<&Path>) -> Result<TempDir> {
+    root.map_or_else(tempfile::tempdir, tempfile::tempdir_in).context("no place for clusters")
 }
 
 /// Prints a result.

@@ -29,11 +29,7 @@ struct Measured {
 /// Measures and prints.
 pub fn run(args: &Nodes) -> Result<ExitCode> {
     let kubernix = Workspace::load()?.build()?;
-    let directory = match &args.root {
-        Some(root) => tempfile::tempdir_in(root),
-        None => tempfile::tempdir(),
-    };
-    let directory = directory.context("no place for the clusters")?;
+    let directory = super::temporary(args.root.as_deref())?;
     let cluster = Cluster::new(&kubernix, directory.path(), "bench");
     let measure = |nodes: u32| {
         let measured = (0..args.runs).map(|_| measure(&cluster, nodes, args)).collect::<Result<Vec<_>>>();

@@ -3,6 +3,7 @@
 use crate::network::HostNet;
 use crate::process::Place;
 use nix::sched::{CloneFlags, setns};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,7 +34,7 @@ impl Namespaces {
     ///
     /// # Errors
     /// It is gone.
-    pub fn of(process: u32, cgroups: Arc<[File]>) -> io::Result<Self> {
+    pub fn of(process: Pid, cgroups: Arc<[File]>) -> io::Result<Self> {
         let open = |kind: &str| File::open(format!("/proc/{process}/ns/{kind}")).map(OwnedFd::from);
         Ok(Self {
             pid: open("pid")?,
