@@ -99,7 +99,8 @@ pub mod roles {
     pub const SANDBOX: &str = "sandbox";
     /// An etcd v3 API. Endpoint: `https://IP:PORT`, or `unix://PATH` of a socket that nobody else may open.
     pub const DATASTORE: &str = "datastore";
-    /// The Kubernetes API listens: TLS is answered, `/readyz` may still say no. Endpoint: `https://IP:PORT`.
+    /// The Kubernetes API listens: TLS is answered, `/readyz` may still say no. Who waits until it is ready is started once
+    /// RBAC's bootstrap roles exist as well. Endpoint: `https://IP:PORT`.
     pub const APISERVER_PORT: &str = "apiserver-port";
     /// The Kubernetes API is ready: `/readyz` says ok, RBAC's bootstrap roles exist. Endpoint: `https://IP:PORT`.
     pub const APISERVER: &str = "apiserver";

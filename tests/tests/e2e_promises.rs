@@ -158,9 +158,10 @@ const ON_THE_WAY: &[&str] = &[
     r#""role":"cri""#,
     r#""event":"started","instance":"pause image""#,
     r#""role":"apiserver-port""#,
+    r#""event":"started","instance":"bootstrap policy""#,
+    r#""event":"started","instance":"kube-proxy (node 0)""#,
     r#""role":"node""#,
     r#""role":"apiserver""#,
-    r#""event":"started","instance":"kube-proxy (node 0)""#,
 ];
 
 /// Where a boot of other parts is another one.

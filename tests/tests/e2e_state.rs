@@ -1,7 +1,7 @@
 //! What stays of a cluster when it stops, or is killed, and starts again; and what doesn't when it is destroyed.
 
 use kubernix_tests::{
-    Cluster, IMAGE, Outcome, Parts, alive, checks, each, oci_archive, processes_of, run_in_order, token, until,
+    Cluster, IMAGE, Outcome, Parts, alive, checks, each, golden, oci_archive, processes_of, run_in_order, token, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +17,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 const POD: &str = "deployment/kept";
 /// What the volumes of pods come from.
 const STORAGE: [&str; 2] = ["--addons", "coredns,local-path"];
+/// What is of RBAC's bootstrap policy.
+const OF_THE_POLICY: &str = "kubernetes.io/bootstrapping=rbac-defaults";
 
 fn main() {
     let each_kept = checks![
@@ -24,7 +26,11 @@ fn main() {
         up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes,
     ];
     let of_runtimes = checks![an_edited_file_is_kept_and_said];
-    let of_any = checks![settings_of_a_cluster_stay_and_contradictions_are_said, down_removes_all_of_it_running_or_not];
+    let of_any = checks![
+        settings_of_a_cluster_stay_and_contradictions_are_said,
+        down_removes_all_of_it_running_or_not,
+        the_policy_that_is_made_for_the_api_server_is_its_own,
+    ];
     let trials =
         [each(&Parts::all(), &each_kept), each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
     run_in_order(trials.into_iter().flatten().collect()).exit();
@@ -233,4 +239,46 @@ fn down_removes_all_of_it_running_or_not(_: Parts) {
     cluster.run(&["down"]).ok();
     assert!(!cluster.root().exists());
     assert!(kill(Pid::from_raw(init.as_raw()), None).is_err(), "the first init is still there");
+}
+
+/// RBAC's bootstrap policy as a file: the API server's version, and what it makes, in the order of its making, without what
+/// differs from cluster to cluster. Rules of aggregated roles are a controller's.
+fn policy(cluster: &Cluster) -> String {
+    let mut lines = Vec::new();
+    for kind in ["clusterroles", "clusterrolebindings", "roles", "rolebindings"] {
+        let found = cluster.get(&[kind, "--all-namespaces", "--selector", OF_THE_POLICY, "--show-managed-fields"]);
+        for object in found["items"].as_array().expect("a list") {
+            assert_eq!(object["metadata"]["managedFields"][0]["manager"], "kube-apiserver", "{object}");
+            let mut object = object.clone();
+            for own in ["creationTimestamp", "managedFields", "resourceVersion", "uid"] {
+                object["metadata"].as_object_mut().expect("metadata").remove(own);
+            }
+            if object.get("aggregationRule").is_some() {
+                object["rules"] = Value::Null;
+            }
+            lines.push(object.to_string());
+        }
+    }
+    let version = cluster.kubectl(&["get", "--raw", "/version"]).ok().json()["gitVersion"].clone();
+    format!("{{\"version\":{version},\"objects\":[\n{}\n]}}\n", lines.join(",\n"))
+}
+
+/// The host makes a fresh cluster's bootstrap policy, from a file; a server whose policy is lost makes it itself.
+fn the_policy_that_is_made_for_the_api_server_is_its_own(_: Parts) {
+    let cluster = Cluster::new("policy");
+    cluster.up(&["--addons", "none"]).ok();
+    let made = policy(&cluster);
+    cluster.kubectl(&["delete", "clusterroles,clusterrolebindings", "--selector", OF_THE_POLICY]).ok();
+    cluster.kubectl(&["delete", "roles,rolebindings", "--selector", OF_THE_POLICY, "--all-namespaces"]).ok();
+    let status = cluster.running();
+    let components = status["components"].as_array().expect("components");
+    let server = components.iter().find(|one| one["instance"] == "kube-apiserver").expect("an API server");
+    let pid = server["pids"][0].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("its process");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it runs");
+    let own = until("the API server's own policy", LIMIT, || {
+        let made = cluster.kubectl(&["get", "--raw", "/readyz/poststarthook/rbac/bootstrap-roles"]);
+        if made.code == 0 { Ok(policy(&cluster)) } else { Err(made.stderr) }
+    });
+    golden::compare("../../toolchain/kubernetes/bootstrap-policy.json", &own);
+    assert_eq!(made, own);
 }

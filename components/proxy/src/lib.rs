@@ -46,9 +46,9 @@ impl Component for Proxy {
         vec![roles::PROXY.into()]
     }
 
-    // Its reflectors retry until RBAC lets them in.
+    // All that it asks of the API is there before the API is ready.
     fn requires(&self) -> Vec<Requirement> {
-        vec![Requirement::ready(roles::APISERVER)]
+        vec![Requirement::ready(roles::APISERVER_PORT)]
     }
 
     fn binaries(&self) -> Vec<String> {

@@ -42,9 +42,9 @@ impl Component for Scheduler {
         vec![roles::SCHEDULER.into()]
     }
 
-    // Its reflectors retry until RBAC lets them in.
+    // All that it asks of the API is there before the API is ready.
     fn requires(&self) -> Vec<Requirement> {
-        vec![Requirement::ready(roles::APISERVER)]
+        vec![Requirement::ready(roles::APISERVER_PORT)]
     }
 
     fn binaries(&self) -> Vec<String> {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn it_starts_when_the_port_opens() {
-        assert_eq!(Scheduler.requires(), [Requirement::ready(roles::APISERVER)]);
+        assert_eq!(Scheduler.requires(), [Requirement::ready(roles::APISERVER_PORT)]);
         let plan = assert_pure(&Scheduler::component(), &FakeContext::new());
         assert_eq!(plan.provides[0].probe, Probe::http("https://127.0.0.1:10259/livez"));
     }

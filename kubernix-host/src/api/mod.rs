@@ -13,6 +13,7 @@ mod drain;
 mod error;
 mod node;
 mod objects;
+mod policy;
 mod summary;
 #[cfg(test)]
 pub(crate) mod testing;

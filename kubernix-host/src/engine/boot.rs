@@ -43,6 +43,7 @@ impl Cluster {
         let steps = async {
             tokio::try_join!(
                 self.load_pause_image(root),
+                self.hasten_policy(api.as_ref(), deadline),
                 self.open_default_namespace(api.as_ref(), deadline),
                 self.furnish(&now, api.as_ref(), root, deadline)
             )
@@ -125,7 +126,7 @@ impl Cluster {
             return Ok(());
         }
         for role in live.planned.waits_for() {
-            self.board.wait(role).await;
+            self.await_role(role).await;
         }
         let spawner = self.spawner_of(live).await.map_err(StartFailure::Node)?;
         self.write_files(live, root)?;

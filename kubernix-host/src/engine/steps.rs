@@ -3,28 +3,53 @@
 use super::{BootFailure, Cluster};
 use crate::api::Api;
 use crate::events::Event;
+use crate::graph::RoleAt;
 use kubernix_core::{Manifest, Role, roles};
 use serde_json::json;
 use std::fs;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// The host's own steps, as they read in the timeline.
 pub(super) const PAUSE_IMAGE: &str = "pause image";
 pub(super) const DEFAULT_NAMESPACE: &str = "default service account";
+pub(super) const BOOTSTRAP_POLICY: &str = "bootstrap policy";
 /// The same, each with the role that it can't do without.
-pub(super) const STEPS: &[(&str, &str)] = &[(PAUSE_IMAGE, roles::CRI), (DEFAULT_NAMESPACE, roles::APISERVER)];
+pub(super) const STEPS: &[(&str, &str)] =
+    &[(PAUSE_IMAGE, roles::CRI), (BOOTSTRAP_POLICY, roles::APISERVER_PORT), (DEFAULT_NAMESPACE, roles::APISERVER_PORT)];
 
 impl Cluster {
+    /// Sees to it that the API's own roles come early, so that those who need them needn't wait until all of it is ready. What
+    /// goes wrong with that shows in the API server, which doesn't get ready.
+    pub(super) async fn hasten_policy(&self, api: Option<&Api>, deadline: Instant) -> Result<(), BootFailure> {
+        let (Some(server), Some(api)) = (self.provider(roles::APISERVER_PORT), api) else { return Ok(()) };
+        self.board.wait(&server.planned.at(&Role::new(roles::APISERVER_PORT))).await;
+        self.emit(Event::Started { instance: BOOTSTRAP_POLICY.into() });
+        if timeout_at(deadline, api.hasten_bootstrap_policy()).await.is_ok() {
+            self.emit(Event::Ready { instance: BOOTSTRAP_POLICY.into() });
+            self.board.set(&policy(), true);
+        }
+        Ok(())
+    }
+
+    /// Waits until a role is there for who needs it: the API answers early, but until it has its roles it refuses
+    /// whoever isn't its administrator, and who is refused tries again only after a second.
+    pub(super) async fn await_role(&self, role: &RoleAt) {
+        self.board.wait(role).await;
+        if role.role.as_str() == roles::APISERVER_PORT {
+            self.board.wait(&policy()).await;
+        }
+    }
+
     /// Makes what a pod of the namespace `default` can't be made or started without: its service account, and the
     /// certificate of the cluster's CA that is mounted into each pod. The controller manager makes the same in every
     /// namespace, but only once all of its controllers have an identity, some 160 requests after its start; what it
     /// finds, it keeps.
     pub(super) async fn open_default_namespace(&self, api: Option<&Api>, deadline: Instant) -> Result<(), BootFailure> {
         let failed = |why| BootFailure::Step { step: DEFAULT_NAMESPACE.into(), why, late: Instant::now() >= deadline };
-        let (Some(server), Some(api)) = (self.provider(roles::APISERVER), api) else {
+        let (Some(server), Some(api)) = (self.provider(roles::APISERVER_PORT), api) else {
             return Ok(());
         };
-        self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
+        self.board.wait(&server.planned.at(&Role::new(roles::APISERVER_PORT))).await;
         self.emit(Event::Started { instance: DEFAULT_NAMESPACE.into() });
         let ca = self.boot.environment.files.get("ca.crt").ok_or_else(|| failed("the cluster has no CA".into()))?;
         let ca = fs::read_to_string(ca).map_err(|error| failed(format!("can't read {}: {error}", ca.display())))?;
@@ -32,6 +57,11 @@ impl Cluster {
         self.emit(Event::Ready { instance: DEFAULT_NAMESPACE.into() });
         Ok(())
     }
+}
+
+/// The step's place on the board, among the roles.
+fn policy() -> RoleAt {
+    RoleAt { role: Role::new(BOOTSTRAP_POLICY), node: None }
 }
 
 /// `ca`: PEM. Names and keys are those of kube-controller-manager's serviceaccount and root-ca-certificate-publisher controllers.
