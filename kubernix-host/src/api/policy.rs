@@ -1,7 +1,7 @@
 //! RBAC's bootstrap policy: the roles that the API server gives to the cluster's own components.
 //!
 //! A kube-apiserver begins with them a second after it serves, makes them one after the other, and is ready only then. Their text
-//! is known for the version that we pin (`toolchain/kubernetes/bootstrap-policy.json`), so whoever boots makes them while the
+//! is known for the version that we pin (`toolchain/kubernetes/bootstrap-policy.jsonl`), so whoever boots makes them while the
 //! API server waits. It then finds them, and completes what may be missing, as at each of its starts. All else that could go
 //! wrong costs time and nothing more: it makes them itself.
 //!
@@ -11,10 +11,10 @@ use super::Api;
 use futures_util::{StreamExt, stream};
 use hyper::{Request, StatusCode};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
 use kube::client::Body;
 use kube::core::GroupVersionKind;
-use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -34,11 +34,11 @@ const PAUSE: Duration = Duration::from_millis(25);
 const SERVER: &str = "kube-apiserver";
 
 /// The policy of one version, in the order of its making.
-#[derive(Deserialize)]
 struct Policy {
     /// As `/version` says it.
     version: String,
-    objects: Vec<DynamicObject>,
+    /// JSON, read one by one: nobody holds all of it.
+    objects: std::str::Lines<'static>,
 }
 
 /// How far the API server is.
@@ -97,14 +97,13 @@ impl Api {
 
     /// `false`: something isn't there.
     async fn make(&self, policy: Policy) -> bool {
-        let making = policy.objects.into_iter().map(|object| self.make_object(object));
+        let making = policy.objects.map(|object| self.make_object(object));
         stream::iter(making).buffer_unordered(AT_ONCE).all(|made| async move { made }).await
     }
 
-    async fn make_object(&self, object: DynamicObject) -> bool {
-        let Some(kind) = object.types.as_ref().and_then(|types| GroupVersionKind::try_from(types).ok()) else {
-            return false;
-        };
+    async fn make_object(&self, object: &str) -> bool {
+        let Ok(object) = serde_json::from_str::<DynamicObject>(object) else { return false };
+        let Some(Ok(kind)) = object.types.as_ref().map(GroupVersionKind::try_from) else { return false };
         let resource = ApiResource::from_gvk(&kind);
         let api = match &object.metadata.namespace {
             Some(namespace) => kube::Api::namespaced_with(self.client.clone(), namespace, &resource),
@@ -123,9 +122,11 @@ impl Api {
     }
 }
 
+/// The one that this program carries: a line with its version, then a line for each object.
 fn embedded() -> Policy {
-    let text = include_str!("../../../toolchain/kubernetes/bootstrap-policy.json");
-    serde_json::from_str(text).expect("a test reads the embedded policy")
+    let mut lines = include_str!("../../../toolchain/kubernetes/bootstrap-policy.jsonl").lines();
+    let version = lines.next().and_then(|line| serde_json::from_str::<Info>(line).ok()).unwrap_or_default();
+    Policy { version: version.git_version, objects: lines }
 }
 
 #[cfg(test)]
@@ -182,20 +183,16 @@ mod tests {
     #[tokio::test]
     async fn a_fresh_server_of_the_version_that_we_know_is_gone_ahead_of() {
         let policy = embedded();
-        let count = |kind: &str| {
-            policy.objects.iter().filter(|object| object.types.as_ref().is_some_and(|types| types.kind == kind)).count()
-        };
-        assert!(count("ClusterRole") > 60 && count("RoleBinding") > 5, "the policy is not whole");
+        let count = |start: &str| policy.objects.clone().filter(|object| object.contains(start)).count();
+        let roles = count(r#""kind":"ClusterRole","metadata""#);
+        let of_system = count(r#""kind":"Role","metadata""#) - count(r#""namespace":"kube-public"},"rules""#);
+        assert!(roles > 60 && of_system > 5, "the policy is not whole");
         let seen = hastened(&policy.version, NONE, |_| false).await;
-        assert_eq!(made(&seen, ROLES), count("ClusterRole"));
-        assert_eq!(made(&seen, BINDINGS), count("ClusterRoleBinding"));
+        assert_eq!(made(&seen, ROLES), roles);
+        assert_eq!(made(&seen, BINDINGS), count(r#""kind":"ClusterRoleBinding","metadata""#));
         let system = "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles";
-        let of_system = |object: &&DynamicObject| {
-            object.types.as_ref().is_some_and(|types| types.kind == "Role")
-                && object.metadata.namespace.as_deref() == Some("kube-system")
-        };
         // Once more: the namespace wasn't there yet.
-        assert_eq!(made(&seen, system), policy.objects.iter().filter(of_system).count() + 1);
+        assert_eq!(made(&seen, system), of_system + 1);
     }
 
     #[tokio::test]
