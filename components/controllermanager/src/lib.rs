@@ -42,7 +42,7 @@ impl Component for ControllerManager {
         vec![roles::CONTROLLER_MANAGER.into()]
     }
 
-    // Not the port: before RBAC's bootstrap roles exist, it exits for good.
+    // Not the port: it asks whether all of the API is healthy, and if it isn't, again only a second later.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::APISERVER)]
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_for_rbac_and_not_only_for_the_port() {
+    fn it_waits_for_a_healthy_api_and_not_only_for_the_port() {
         assert_eq!(ControllerManager.requires(), [Requirement::ready(roles::APISERVER)]);
     }
 

@@ -1,39 +1,43 @@
-//! RBAC's bootstrap policy: the roles that the API server gives to the cluster's own components.
+//! RBAC's bootstrap policy: the roles that the API server gives to the cluster's own components, and who has them.
 //!
 //! A kube-apiserver begins with them a second after it serves, makes them one after the other, and is ready only then. Their text
 //! is known for the version that we pin (`toolchain/kubernetes/bootstrap-policy.jsonl`), so whoever boots makes them while the
-//! API server waits. It then finds them, and completes what may be missing, as at each of its starts. All else that could go
-//! wrong costs time and nothing more: it makes them itself.
+//! API server waits. It then finds them, and completes what may be missing, as at each of its starts; what both make at the
+//! same moment it looks at anew.
 //!
 //! Source: `pkg/registry/rbac/rest/storage_rbac.go` of Kubernetes, its post-start hook `rbac/bootstrap-roles`.
 
 use super::Api;
 use futures_util::{StreamExt, stream};
 use hyper::{Request, StatusCode};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
 use kube::client::Body;
 use kube::core::GroupVersionKind;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// What the API server says of its own making of the policy. Source: KEP-1623, individual health checks.
+/// What the API server says of its own making of the policy. Source: 'Individual health checks' of Kubernetes' documentation.
 const CHECK: &str = "/readyz/poststarthook/rbac/bootstrap-roles";
 
-/// For how long we go ahead. Who makes what the other is about to make costs the API server a second try, a second later.
-const AHEAD: Duration = Duration::from_millis(850);
+/// Who may do what, once the policy is in effect: user, verb, group, resource, subresource.
+const RIGHTS: [(&str, &str, &str, &str, &str); 2] = [
+    ("system:kube-scheduler", "create", "", "pods", "binding"),
+    ("system:kube-proxy", "watch", "discovery.k8s.io", "endpointslices", ""),
+];
 
-/// How many requests are under way at a time.
+/// How many objects are made at a time.
 const AT_ONCE: usize = 8;
 
 /// Pause before the API server is asked anew.
-const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who the API server itself is to its objects' fields.
 const SERVER: &str = "kube-apiserver";
 
-/// The policy of one version, in the order of its making.
+/// The policy of one version: roles before bindings.
 struct Policy {
     /// As `/version` says it.
     version: String,
@@ -53,20 +57,19 @@ enum Making {
 }
 
 impl Api {
-    /// Returns once the policy is in effect, which is for the API server to say, or for us where we made all of it. Returns at
-    /// once where there is none. Asks until then, so give it an end.
-    pub async fn hasten_bootstrap_policy(&self) {
+    /// Returns once scheduler and proxies are let in, or the API server says that it has made all roles. Where it has none yet, is
+    /// of the version that we know, and `may_make`, we make them. Asks until then, so give it an end.
+    pub async fn hasten_bootstrap_policy(&self, may_make: bool) {
+        let mut may_make = may_make;
         loop {
-            match self.making().await {
-                Making::Over => return,
-                Making::Pending => break,
-                Making::Unknown => sleep(PAUSE).await,
+            let making = self.making().await;
+            if making == Making::Over || self.is_policy_in_effect().await {
+                return;
             }
-        }
-        if self.has_bindings().await || self.make_known().await {
-            return;
-        }
-        while self.making().await != Making::Over {
+            if making == Making::Pending && std::mem::take(&mut may_make) && self.has_no_bindings().await {
+                self.make_known().await;
+                continue;
+            }
             sleep(PAUSE).await;
         }
     }
@@ -80,44 +83,61 @@ impl Api {
         }
     }
 
-    /// Whether the datastore has a policy, from an earlier start. Bindings are made after roles.
-    async fn has_bindings(&self) -> bool {
+    /// By the server's word: it looks at what its caches hold by now.
+    async fn is_policy_in_effect(&self) -> bool {
+        let reviews = kube::Api::<SubjectAccessReview>::all(self.client.clone());
+        for (user, verb, group, resource, subresource) in RIGHTS {
+            let attributes = ResourceAttributes {
+                verb: Some(verb.into()),
+                group: Some(group.into()),
+                resource: Some(resource.into()),
+                subresource: Some(subresource.into()),
+                ..ResourceAttributes::default()
+            };
+            let spec = SubjectAccessReviewSpec {
+                user: Some(user.into()),
+                resource_attributes: Some(attributes),
+                ..SubjectAccessReviewSpec::default()
+            };
+            let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+            let answer = reviews.create(&PostParams::default(), &review).await;
+            if !answer.is_ok_and(|answer| answer.status.is_some_and(|status| status.allowed)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether nobody has begun: bindings are made after roles.
+    async fn has_no_bindings(&self) -> bool {
         let bindings = kube::Api::<ClusterRoleBinding>::all(self.client.clone());
         let some = bindings.list_metadata(&ListParams::default().limit(1)).await;
-        some.is_ok_and(|some| !some.items.is_empty())
+        some.is_ok_and(|some| some.items.is_empty())
     }
 
-    /// Makes the policy of the version that we know. `false`: it is another, or something couldn't be made in time.
-    async fn make_known(&self) -> bool {
+    /// Makes the policy, if this is the version that we know. What can't be made is left to the server.
+    async fn make_known(&self) {
         let policy = embedded();
-        let version = self.client.apiserver_version().await;
-        let is_known = version.is_ok_and(|version| version.git_version == policy.version);
-        is_known && timeout(AHEAD, self.make(policy)).await.unwrap_or_default()
+        if self.client.apiserver_version().await.is_ok_and(|version| version.git_version == policy.version) {
+            let making = policy.objects.map(|object| self.make_object(object));
+            stream::iter(making).buffer_unordered(AT_ONCE).collect::<()>().await;
+        }
     }
 
-    /// `false`: something isn't there.
-    async fn make(&self, policy: Policy) -> bool {
-        let making = policy.objects.map(|object| self.make_object(object));
-        stream::iter(making).buffer_unordered(AT_ONCE).all(|made| async move { made }).await
-    }
-
-    async fn make_object(&self, object: &str) -> bool {
-        let Ok(object) = serde_json::from_str::<DynamicObject>(object) else { return false };
-        let Some(Ok(kind)) = object.types.as_ref().map(GroupVersionKind::try_from) else { return false };
+    async fn make_object(&self, object: &str) {
+        let Ok(object) = serde_json::from_str::<DynamicObject>(object) else { return };
+        let Some(Ok(kind)) = object.types.as_ref().map(GroupVersionKind::try_from) else { return };
         let resource = ApiResource::from_gvk(&kind);
         let api = match &object.metadata.namespace {
             Some(namespace) => kube::Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => kube::Api::<DynamicObject>::all_with(self.client.clone(), &resource),
         };
         let params = PostParams { field_manager: Some(SERVER.into()), ..PostParams::default() };
-        loop {
-            match api.create(&params, &object).await {
-                Ok(_) => return true,
-                Err(kube::Error::Api(status)) if status.is_already_exists() => return true,
-                // Its namespace, which the server makes just now.
-                Err(kube::Error::Api(status)) if status.is_not_found() => sleep(PAUSE).await,
-                Err(_) => return false,
-            }
+        // Its namespace may be one that the server makes just now.
+        while let Err(kube::Error::Api(status)) = api.create(&params, &object).await
+            && status.is_not_found()
+        {
+            sleep(PAUSE).await;
         }
     }
 }
@@ -134,16 +154,23 @@ mod tests {
     use super::super::testing::{Answer, Authority, Server, answer};
     use super::*;
     use std::sync::{Arc, Mutex};
+    use tokio::time::timeout;
 
     const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
     const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    const REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
     const NONE: &str = r#"{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadataList","metadata":{},"items":[]}"#;
     const SOME: &str = r#"{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadataList","metadata":{},
         "items":[{"metadata":{"name":"a"}}]}"#;
 
-    /// A server of a version that has these bindings and is done when `is_over` says so of the requests until then; what it was
-    /// asked to make.
-    async fn hastened(version: &str, bindings: &'static str, is_over: fn(&[String]) -> bool) -> Vec<String> {
+    /// What a server of this version with these bindings is asked. `says` what it answers to a check (200) or a review
+    /// (allowed), from what it was asked until then.
+    async fn hastened(
+        version: &str,
+        bindings: &'static str,
+        may_make: bool,
+        says: fn(&str, &[String]) -> bool,
+    ) -> Vec<String> {
         let authority = Authority::new();
         let (socket, url) = Server::reserve();
         let version = format!(r#"{{"gitVersion":"{version}","major":"1","minor":"36"}}"#);
@@ -154,9 +181,13 @@ mod tests {
             let path = request.uri().path().to_owned();
             seen.push(format!("{} {path}", request.method()));
             match (request.method().as_str(), &*path) {
-                ("GET", CHECK) => answer(if is_over(&seen) { 200 } else { 500 }, "reason withheld"),
+                ("GET", CHECK) => answer(if says(CHECK, &seen) { 200 } else { 500 }, "reason withheld"),
                 ("GET", "/version") => answer(200, &version),
                 ("GET", BINDINGS) => answer(200, bindings),
+                ("POST", REVIEWS) => {
+                    let allowed = says(REVIEWS, &seen);
+                    answer(201, &format!(r#"{{"metadata":{{}},"spec":{{}},"status":{{"allowed":{allowed}}}}}"#))
+                }
                 ("POST", _) => {
                     assert_eq!(request.uri().query(), Some("&fieldManager=kube-apiserver"));
                     let first = seen.iter().filter(|line| **line == format!("POST {path}")).count() == 1;
@@ -172,12 +203,16 @@ mod tests {
             }
         });
         let api = Api::connect(&url, &authority.client("admin")).unwrap();
-        timeout(Duration::from_secs(20), api.hasten_bootstrap_policy()).await.unwrap();
+        timeout(Duration::from_secs(20), api.hasten_bootstrap_policy(may_make)).await.unwrap();
         seen.lock().unwrap().clone()
     }
 
-    fn made(seen: &[String], path: &str) -> usize {
-        seen.iter().filter(|line| line.strip_prefix("POST ").is_some_and(|made| made == path)).count()
+    fn asked(seen: &[String], line: &str) -> usize {
+        seen.iter().filter(|asked| *asked == line).count()
+    }
+
+    fn made(seen: &[String]) -> bool {
+        seen.iter().any(|line| line.starts_with("POST") && !line.ends_with(REVIEWS))
     }
 
     #[tokio::test]
@@ -187,26 +222,33 @@ mod tests {
         let roles = count(r#""kind":"ClusterRole","metadata""#);
         let of_system = count(r#""kind":"Role","metadata""#) - count(r#""namespace":"kube-public"},"rules""#);
         assert!(roles > 60 && of_system > 5, "the policy is not whole");
-        let seen = hastened(&policy.version, NONE, |_| false).await;
-        assert_eq!(made(&seen, ROLES), roles);
-        assert_eq!(made(&seen, BINDINGS), count(r#""kind":"ClusterRoleBinding","metadata""#));
-        let system = "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles";
-        // Once more: the namespace wasn't there yet.
-        assert_eq!(made(&seen, system), of_system + 1);
+        let is_made = |path: &str, seen: &[String]| path == REVIEWS && made(seen);
+        let seen = hastened(&policy.version, NONE, true, is_made).await;
+        assert_eq!(asked(&seen, &format!("POST {ROLES}")), roles);
+        assert_eq!(asked(&seen, &format!("POST {BINDINGS}")), count(r#""kind":"ClusterRoleBinding","metadata""#));
+        let system = "POST /apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles";
+        // Each that was tried before the namespace was there, once more.
+        assert_eq!(asked(&seen, system), of_system + 1);
+        let review = format!("POST {REVIEWS}");
+        assert_eq!(seen.last_chunk(), Some(&[format!("GET {CHECK}"), review.clone(), review]));
     }
 
     #[tokio::test]
-    async fn a_server_of_another_version_is_waited_for() {
-        let is_over = |seen: &[String]| seen.iter().filter(|line| line.ends_with(CHECK)).count() > 3;
-        let seen = hastened("v1.35.9", NONE, is_over).await;
-        assert_eq!(seen.last().map(String::as_str), Some(&*format!("GET {CHECK}")));
-        assert!(!seen.iter().any(|line| line.starts_with("POST")), "{seen:?}");
+    async fn a_server_that_is_not_the_one_we_know_is_waited_for() {
+        let is_over = |path: &str, seen: &[String]| path == CHECK && asked(seen, &format!("GET {CHECK}")) > 3;
+        for (version, may_make) in [("v1.35.9", true), (&*embedded().version, false)] {
+            let seen = hastened(version, NONE, may_make, is_over).await;
+            assert_eq!(seen.last(), Some(&format!("GET {CHECK}")));
+            assert!(!made(&seen), "{seen:?}");
+        }
     }
 
     #[tokio::test]
-    async fn what_is_there_is_left_to_the_server() {
-        let seen = hastened(&embedded().version, SOME, |_| false).await;
-        assert_eq!(seen, [format!("GET {CHECK}"), format!("GET {BINDINGS}")]);
-        assert_eq!(hastened("", NONE, |_| true).await, [format!("GET {CHECK}")]);
+    async fn what_was_begun_is_left_to_the_server_until_it_lets_them_in() {
+        let lets_in = |path: &str, seen: &[String]| path == REVIEWS && asked(seen, &format!("POST {REVIEWS}")) > 3;
+        let seen = hastened(&embedded().version, SOME, true, lets_in).await;
+        assert!(!made(&seen), "{seen:?}");
+        assert_eq!(asked(&seen, &format!("GET {BINDINGS}")), 1);
+        assert_eq!(hastened("", NONE, true, |_, _| true).await, [format!("GET {CHECK}")]);
     }
 }

@@ -43,7 +43,6 @@ impl Cluster {
         let steps = async {
             tokio::try_join!(
                 self.load_pause_image(root),
-                self.hasten_policy(api.as_ref(), deadline),
                 self.open_default_namespace(api.as_ref(), deadline),
                 self.furnish(&now, api.as_ref(), root, deadline)
             )
@@ -105,12 +104,12 @@ impl Cluster {
                 waits_for: planned.waits_for().map(|at| at.role.to_string()).collect(),
             });
         }
-        for (step, role) in STEPS.iter().filter(|(_, role)| self.provider(role).is_some()) {
+        for (step, _, waits_for) in STEPS.iter().filter(|(_, role, _)| self.provider(role).is_some()) {
             self.emit(Event::Planned {
                 instance: (*step).into(),
                 component: String::new(),
                 phase: "Host".into(),
-                waits_for: vec![(*role).into()],
+                waits_for: waits_for.iter().map(|role| (*role).into()).collect(),
             });
         }
     }
@@ -126,7 +125,7 @@ impl Cluster {
             return Ok(());
         }
         for role in live.planned.waits_for() {
-            self.await_role(role).await;
+            self.board.wait(role).await;
         }
         let spawner = self.spawner_of(live).await.map_err(StartFailure::Node)?;
         self.write_files(live, root)?;
@@ -219,11 +218,15 @@ impl Cluster {
     pub(super) fn api(&self) -> Result<Option<Api>, String> {
         let Some(server) = self.provider(roles::APISERVER) else { return Ok(None) };
         let Some(url) = self.endpoint(roles::APISERVER) else { return Ok(None) };
-        // None of several is relied on.
-        let server = self.boot.environment.seen_from(None, server.planned.node.as_deref(), &url);
+        self.api_of(&server, &url).map(Some)
+    }
+
+    /// A client of the API that an instance serves at this URL. None of several is relied on.
+    pub(super) fn api_of(&self, server: &Live, url: &str) -> Result<Api, String> {
+        let server = self.boot.environment.seen_from(None, server.planned.node.as_deref(), url);
         let identity = Environment::of_node(&self.boot.environment.identities, "admin", None);
         let identity = identity.ok_or("the cluster has no identity `admin`")?;
-        Api::connect(&server, &tls(identity)).map(Some).map_err(|error| error.to_string())
+        Api::connect(&server, &tls(identity)).map_err(|error| error.to_string())
     }
 
     /// Asks `api` for nodes.

@@ -1,43 +1,45 @@
 //! What the host itself does while a cluster boots, beside the starting of instances. Images have a file of their own.
 
+use super::instance::Live;
 use super::{BootFailure, Cluster};
 use crate::api::Api;
 use crate::events::Event;
-use crate::graph::RoleAt;
-use kubernix_core::{Manifest, Role, roles};
+use kubernix_core::{Manifest, Plan, Role, roles};
 use serde_json::json;
 use std::fs;
+use std::rc::Rc;
 use tokio::time::{Instant, timeout_at};
 
 /// The host's own steps, as they read in the timeline.
 pub(super) const PAUSE_IMAGE: &str = "pause image";
 pub(super) const DEFAULT_NAMESPACE: &str = "default service account";
 pub(super) const BOOTSTRAP_POLICY: &str = "bootstrap policy";
-/// The same, each with the role that it can't do without.
-pub(super) const STEPS: &[(&str, &str)] =
-    &[(PAUSE_IMAGE, roles::CRI), (BOOTSTRAP_POLICY, roles::APISERVER_PORT), (DEFAULT_NAMESPACE, roles::APISERVER_PORT)];
+/// The same, each with the role that it can't do without, and what it waits for.
+pub(super) const STEPS: &[(&str, &str, &[&str])] = &[
+    (PAUSE_IMAGE, roles::CRI, &[roles::CRI]),
+    (BOOTSTRAP_POLICY, roles::APISERVER_PORT, &[]),
+    (DEFAULT_NAMESPACE, roles::APISERVER, &[roles::APISERVER]),
+];
 
 impl Cluster {
-    /// Sees to it that the API's own roles come early, so that those who need them needn't wait until all of it is ready. What
-    /// goes wrong with that shows in the API server, which doesn't get ready.
-    pub(super) async fn hasten_policy(&self, api: Option<&Api>, deadline: Instant) -> Result<(), BootFailure> {
-        let (Some(server), Some(api)) = (self.provider(roles::APISERVER_PORT), api) else { return Ok(()) };
-        self.board.wait(&server.planned.at(&Role::new(roles::APISERVER_PORT))).await;
-        self.emit(Event::Started { instance: BOOTSTRAP_POLICY.into() });
-        if timeout_at(deadline, api.hasten_bootstrap_policy()).await.is_ok() {
-            self.emit(Event::Ready { instance: BOOTSTRAP_POLICY.into() });
-            self.board.set(&policy(), true);
+    /// Of an instance whose API answers: sees to it that its roles come early, so that who waits for it is let in. Who is refused
+    /// tries again only a second later. What goes wrong with that shows in the API server, which doesn't get ready.
+    pub(super) async fn hasten_policy(&self, live: &Rc<Live>, deadline: Instant) {
+        let plan = &live.planned.plan;
+        let ready = live.planned.at(&Role::new(roles::APISERVER));
+        let fills = plan.provides.iter().find(|endpoint| endpoint.role == ready.role);
+        let Some(Ok(api)) = fills.map(|endpoint| self.api_of(live, &endpoint.url)) else { return };
+        let is_first = self.provider(roles::APISERVER_PORT).is_some_and(|first| Rc::ptr_eq(&first, live));
+        let say = |event: fn(String) -> Event| is_first.then(|| self.emit(event(BOOTSTRAP_POLICY.into())));
+        say(|instance| Event::Started { instance });
+        // One that ended has begun with it.
+        let may_make = live.restarts.get() == 0 && has_usual_roles(plan);
+        let policy = timeout_at(deadline, api.hasten_bootstrap_policy(may_make));
+        tokio::select! {
+            done = policy => if done.is_err() { return },
+            () = self.board.wait(&ready) => {}
         }
-        Ok(())
-    }
-
-    /// Waits until a role is there for who needs it: the API answers early, but until it has its roles it refuses
-    /// whoever isn't its administrator, and who is refused tries again only after a second.
-    pub(super) async fn await_role(&self, role: &RoleAt) {
-        self.board.wait(role).await;
-        if role.role.as_str() == roles::APISERVER_PORT {
-            self.board.wait(&policy()).await;
-        }
+        say(|instance| Event::Ready { instance });
     }
 
     /// Makes what a pod of the namespace `default` can't be made or started without: its service account, and the
@@ -46,10 +48,10 @@ impl Cluster {
     /// finds, it keeps.
     pub(super) async fn open_default_namespace(&self, api: Option<&Api>, deadline: Instant) -> Result<(), BootFailure> {
         let failed = |why| BootFailure::Step { step: DEFAULT_NAMESPACE.into(), why, late: Instant::now() >= deadline };
-        let (Some(server), Some(api)) = (self.provider(roles::APISERVER_PORT), api) else {
+        let (Some(server), Some(api)) = (self.provider(roles::APISERVER), api) else {
             return Ok(());
         };
-        self.board.wait(&server.planned.at(&Role::new(roles::APISERVER_PORT))).await;
+        self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
         self.emit(Event::Started { instance: DEFAULT_NAMESPACE.into() });
         let ca = self.boot.environment.files.get("ca.crt").ok_or_else(|| failed("the cluster has no CA".into()))?;
         let ca = fs::read_to_string(ca).map_err(|error| failed(format!("can't read {}: {error}", ca.display())))?;
@@ -59,9 +61,10 @@ impl Cluster {
     }
 }
 
-/// The step's place on the board, among the roles.
-fn policy() -> RoleAt {
-    RoleAt { role: Role::new(BOOTSTRAP_POLICY), node: None }
+/// Whether the API server is told of no other features than its version has by default: its roles are for those.
+fn has_usual_roles(plan: &Plan) -> bool {
+    let mut args = plan.processes.iter().flat_map(|process| &process.args);
+    !args.any(|arg| arg.starts_with("--feature-gates") || arg.starts_with("--emulat"))
 }
 
 /// `ca`: PEM. Names and keys are those of kube-controller-manager's serviceaccount and root-ca-certificate-publisher controllers.
@@ -76,6 +79,16 @@ fn default_namespace(ca: &str) -> Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kubernix_core::Process;
+
+    #[test]
+    fn other_features_have_other_roles() {
+        for (arg, usual) in [("--v=1", true), ("--feature-gates=A=false", false), ("--emulated-version=1.35", false)] {
+            let mut plan = Plan::default();
+            plan.process(Process::new("kube-apiserver", "/bin/x").args(["--profiling=false", arg])).unwrap();
+            assert_eq!(has_usual_roles(&plan), usual, "{arg}");
+        }
+    }
 
     #[test]
     fn the_ca_reaches_pods_as_it_is_written() {

@@ -6,7 +6,7 @@ use crate::chain::chain;
 use crate::events::Event;
 use crate::probe::{Prober, Question};
 use crate::process::{Launch, Running, Spawner};
-use kubernix_core::Restart;
+use kubernix_core::{Restart, roles};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -88,7 +88,7 @@ impl Cluster {
     }
 
     /// Sees the instance become ready again, whenever that is. Returns as well when one of its processes ends.
-    async fn recover(&self, live: &Live) {
+    async fn recover(&self, live: &Rc<Live>) {
         let prober = match self.api().and_then(|api| self.prober(api)) {
             Ok(prober) => prober,
             Err(error) => return log::error!("{}: {error}", live.name()),
@@ -101,7 +101,12 @@ impl Cluster {
     }
 
     /// Asks all of an instance's probes at once, until they pass or one of its processes ends.
-    pub(super) async fn probe_all(&self, prober: &Prober, live: &Live, patience: Patience) -> Result<(), StartFailure> {
+    pub(super) async fn probe_all(
+        &self,
+        prober: &Prober,
+        live: &Rc<Live>,
+        patience: Patience,
+    ) -> Result<(), StartFailure> {
         let running = live.processes.borrow().clone();
         let probes = async {
             let asked = live.planned.plan.provides.iter().map(|endpoint| async {
@@ -123,6 +128,9 @@ impl Cluster {
                     Patience::Once => prober.check(question).await,
                 };
                 asked.map_err(unready)?;
+                if let (roles::APISERVER_PORT, Patience::Until(deadline)) = (endpoint.role.as_str(), patience) {
+                    self.hasten_policy(live, deadline).await;
+                }
                 if self.board.set(&live.planned.at(&endpoint.role), true) {
                     self.emit(Event::RoleReady { instance: live.name().into(), role: endpoint.role.to_string() });
                 }
