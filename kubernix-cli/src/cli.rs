@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 /// Real Kubernetes clusters out of plain processes, in seconds.
 ///
-/// Without a command: boots a cluster, opens a shell in it, and destroys it when the shell ends.
+/// Without a command: boots a cluster, opens a shell in it, and destroys it when the shell ends; one that was there before is stopped.
 #[derive(Debug, Parser)]
 #[command(name = "kubernix", version, after_long_help = after_help(), disable_help_subcommand = true)]
 pub struct Cli {

@@ -82,8 +82,8 @@ impl Exit {
                 Some(Self::from_code(host.exit_code()))
             } else if cause.is::<spec::Error>() {
                 Some(Self::Usage)
-            } else if cause.is::<toolchain::Error>() {
-                Some(Self::Tool)
+            } else if let Some(toolchain) = cause.downcast_ref::<toolchain::Error>() {
+                Some(if *toolchain == toolchain::Error::Interrupted { Self::Interrupted } else { Self::Tool })
             } else {
                 let usage = cause.downcast_ref::<InstallError>().map(InstallError::is_usage);
                 usage.map(|usage| if usage { Self::Usage } else { Self::Failure })

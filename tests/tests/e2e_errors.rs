@@ -1,11 +1,15 @@
 //! Bad input: a clear error with its exit code, and nothing left behind.
 
-use kubernix_tests::{Base, Cluster, Outcome, Snapshot, kubernix, program, run, skip_if, unfit, unfit_for_mounts};
+use kubernix_tests::{
+    Base, Cluster, Outcome, Snapshot, kubernix, program, run, skip_if, unfit, unfit_for_mounts, until,
+};
+use nix::sys::signal::Signal;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Runs something that has to fail, and looks at what it left: nothing, not even a directory.
 #[track_caller]
@@ -45,6 +49,22 @@ fn script(directory: &Path, name: &str, text: &str) -> String {
 fn etcd(directory: &Path, text: &str) -> String {
     let text = format!("if [ \"$1\" = --version ]; then echo 'etcd Version: 3.6.14'; exit; fi\n{text}");
     format!("etcd.binary={}", script(directory, "etcd", &text))
+}
+
+#[test]
+fn an_interrupted_build_of_the_toolchain_leaves_nothing_unfinished() {
+    skip_if!(unfit());
+    let (cluster, cache) = (Cluster::new("build"), Base::new());
+    let boot = cluster.booting(&["--cache-dir", &cache.path().to_string_lossy()]);
+    let unfinished = || {
+        let tools = fs::read_dir(cache.path().join("toolchain")).into_iter().flatten().flatten();
+        tools.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| name.contains(".build-"))
+    };
+    until("a build", Duration::from_secs(60), || unfinished().next().ok_or_else(|| "nothing is built".to_owned()));
+    boot.signal(Signal::SIGINT);
+    boot.end().exits(130).says(&["interrupted"]);
+    assert_eq!(unfinished().collect::<Vec<_>>(), Vec::<String>::new());
+    assert!(!cluster.root().exists());
 }
 
 #[test]

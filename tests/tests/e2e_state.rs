@@ -1,7 +1,8 @@
 //! What stays of a cluster when it stops, or is killed, and starts again; and what doesn't when it is destroyed.
 
 use kubernix_tests::{
-    Cluster, IMAGE, Outcome, Parts, alive, checks, each, golden, oci_archive, processes_of, run_in_order, token, until,
+    Cluster, IMAGE, Outcome, Parts, alive, checks, each, golden, oci_archive, processes_of, run, run_in_order, token,
+    until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -29,6 +30,7 @@ fn main() {
     let of_any = checks![
         settings_of_a_cluster_stay_and_contradictions_are_said,
         down_removes_all_of_it_running_or_not,
+        a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own,
         the_policy_that_is_made_for_the_api_server_is_its_own,
     ];
     let trials =
@@ -239,6 +241,20 @@ fn down_removes_all_of_it_running_or_not(_: Parts) {
     cluster.run(&["down"]).ok();
     assert!(!cluster.root().exists());
     assert!(kill(Pid::from_raw(init.as_raw()), None).is_err(), "the first init is still there");
+}
+
+fn a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own(_: Parts) {
+    let session = |cluster: &Cluster| run(cluster.command(&["--addons", "none"]).env("SHELL", "/bin/true")).ok();
+    let own = Cluster::new("session");
+    session(&own).says(&["leave this shell to destroy it", "is destroyed"]);
+    assert!(!own.root().exists());
+
+    let kept = Cluster::boot("session");
+    kept.kubectl(&["create", "configmap", "kept"]).ok();
+    kept.run(&["stop"]).ok();
+    session(&kept).says(&["leave this shell to stop it", "is stopped"]);
+    kept.up(&[]).ok();
+    kept.kubectl(&["get", "configmap", "kept"]).ok();
 }
 
 /// RBAC's bootstrap policy without what differs from cluster to cluster, and what a controller adds to aggregated roles.

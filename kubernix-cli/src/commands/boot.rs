@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::settings;
 use anyhow::{Context, Result};
 use kubernix_host::cluster::{Cluster, Existing, UpReport};
-use kubernix_host::spec::{Place, Resolved};
+use kubernix_host::spec::{Place, Resolved, Settings};
 use std::process::ExitCode;
 
 impl App {
@@ -23,28 +23,33 @@ impl App {
         })
     }
 
-    /// Boots, opens a shell, and destroys the cluster when the shell ends, however it ends.
+    /// Boots, opens a shell, and destroys the cluster when the shell ends, however it ends. One that was there before is stopped
+    /// instead: it isn't this command's to destroy.
     pub(super) fn session(&self, args: &BootArgs) -> Result<ExitCode> {
-        let (place, report) = self.boot(args)?;
+        let resolved = settings::resolve(&self.flags, args)?;
+        let Settings { name, root, .. } = &resolved.settings;
+        let was_there = Cluster::find(self.named(&Place { name: name.clone(), root: root.clone() })).is_ok();
+        let (end, ended) = if was_there { ("stop", "stopped") } else { ("destroy", "destroyed") };
+        let (place, report) = self.bring_up(&resolved, Existing::IsLeft)?;
         let cluster = Cluster::find(self.named(&place))?;
-        log::info!("cluster `{}` is ready after {:.2} s; leave this shell to destroy it", report.name, report.seconds);
+        log::info!("cluster `{}` is ready after {:.2} s; leave this shell to {end} it", report.name, report.seconds);
         let shell = super::access::environment(&place, &cluster)
             .and_then(|environment| Program::new(program::shell(), &[], environment).run());
         let progress = Progress::new(&self.flags);
-        let down = cluster.down(&*progress);
+        let down = if was_there { cluster.stop(&*progress) } else { cluster.down(&*progress) };
         progress.finish();
         // Both can fail; what the user saw first comes first.
         let status = match (shell, down) {
-            (Ok(status), down) => {
-                down.map(|()| status).context("the shell ended, but the cluster couldn't be destroyed")?
-            }
+            (Ok(status), down) => down
+                .map(|()| status)
+                .with_context(|| format!("the shell ended, but the cluster couldn't be {ended}"))?,
             (Err(shell), Ok(())) => return Err(shell),
             (Err(shell), Err(down)) => {
-                log::warn!("the cluster couldn't be destroyed: {down}");
+                log::warn!("the cluster couldn't be {ended}: {down}");
                 return Err(shell);
             }
         };
-        log::info!("cluster `{}` is destroyed", place.name);
+        log::info!("cluster `{}` is {ended}", place.name);
         Ok(ExitCode::from(program::code(status)))
     }
 

@@ -53,16 +53,20 @@ impl App {
     }
 }
 
-/// The logs of these components, or all.
+/// The logs of these components or processes, or all.
 fn choose(logs: Vec<(String, PathBuf)>, names: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    let is_of = |name: &str, (component, path): &(String, PathBuf)| {
+        component == name || path.file_stem().is_some_and(|process| process == name)
+    };
     for name in names {
-        if !logs.iter().any(|(known, _)| known == name) {
+        if !logs.iter().any(|log| is_of(name, log)) {
             let mut known: Vec<&str> = logs.iter().map(|(known, _)| known.as_str()).collect();
             known.dedup();
             return Err(Refusal::error(Exit::Usage, unknown(name, &known)));
         }
     }
-    Ok(logs.into_iter().filter(|(name, _)| names.is_empty() || names.contains(name)).collect())
+    let is_meant = |log: &_| names.is_empty() || names.iter().any(|name| is_of(name, log));
+    Ok(logs.into_iter().filter(is_meant).collect())
 }
 
 /// The logs with a name for each: the component's, or the path where a component has several.
@@ -270,6 +274,8 @@ mod tests {
         assert_eq!(Exit::of(&error), Exit::Usage);
         assert!(choose(logs(), &["zzzzzz".to_owned()]).unwrap_err().to_string().ends_with("there is etcd, apiserver"));
         assert_eq!(choose(logs(), &["etcd".to_owned()]).unwrap().len(), 1);
+        let by_process = vec![("proxy".to_owned(), "/r/nodes/node-0/proxy/kube-proxy.log".into())];
+        assert_eq!(choose(by_process.clone(), &["kube-proxy".to_owned()]).unwrap(), by_process);
         assert_eq!(choose(logs(), &[]).unwrap().len(), 2);
     }
 }

@@ -369,6 +369,7 @@ impl HostError {
             Self::Kubeconfig(_) => 1,
             Self::Exists(_) | Self::OtherDatastore { .. } => 2,
             Self::Snapshot(error) if error.is_usage() => 2,
+            Self::Toolchain(toolchain::Error::Interrupted) => 130,
             Self::Toolchain(_) => 3,
             Self::Running(_) | Self::OfBoot { .. } | Self::Busy { .. } | Self::Changing(_) => 4,
             Self::NoSuchCluster { .. }

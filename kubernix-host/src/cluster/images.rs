@@ -7,6 +7,7 @@ use crate::images::{self, Archive, full_name};
 use crate::root::Root;
 use kubernix_core::ImageBuild;
 use serde::Serialize;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,7 +38,14 @@ impl Cluster {
         let open = |file: &PathBuf| {
             let unreadable = |cause| images::Error::Read { path: file.clone(), cause };
             let visible = Visible::of(file, self.root()).map_err(unreadable)?;
-            Ok((Archive::open(visible.path())?, visible))
+            let archive = Archive::open(visible.path())?;
+            // The one kind that container tools take as it is alone.
+            if archive.kind == images::Kind::Docker
+                && let Some(unpacked) = Visible::unpacked(visible.path(), self.root()).map_err(unreadable)?
+            {
+                return Ok((Archive::open(unpacked.path())?, unpacked));
+            }
+            Ok((archive, visible))
         };
         let archives = files.iter().map(open).collect::<Result<Vec<_>, HostError>>()?;
         let mut client = Client::connect(self.root(), IMPORT)?;
@@ -125,8 +133,13 @@ fn import(client: &mut Client, image: images::Image, sink: &dyn Sink) -> Result<
 /// A file that is seen inside of the sandbox as well.
 enum Visible {
     AsIs(PathBuf),
-    /// From a place that every sandbox replaces; removed again.
+    /// From a place that every sandbox replaces, or compressed; removed again.
     Copied(tempfile::TempPath),
+}
+
+/// A file below the cluster's own directory, which is seen inside wherever it lies.
+fn copy(root: &Root) -> std::io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix("load-").tempfile_in(root.images())
 }
 
 impl Visible {
@@ -135,9 +148,20 @@ impl Visible {
         if !super::up::REPLACED.iter().any(|place| file.starts_with(place)) {
             return Ok(Self::AsIs(file));
         }
-        let copy = tempfile::Builder::new().prefix("load-").tempfile_in(root.images())?.into_temp_path();
+        let copy = copy(root)?.into_temp_path();
         std::fs::copy(file, &copy)?;
         Ok(Self::Copied(copy))
+    }
+
+    /// What is in a gzip file; `None`: it is none.
+    fn unpacked(file: &Path, root: &Root) -> std::io::Result<Option<Self>> {
+        let mut file = std::io::BufReader::new(std::fs::File::open(file)?);
+        if !file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+            return Ok(None);
+        }
+        let mut copy = copy(root)?;
+        std::io::copy(&mut flate2::bufread::MultiGzDecoder::new(file), &mut copy)?;
+        Ok(Some(Self::Copied(copy.into_temp_path())))
     }
 
     fn path(&self) -> &Path {

@@ -215,7 +215,7 @@ impl Host {
         for directory in [root.run(), root.images()] {
             std::fs::create_dir_all(&directory).map_err(HostError::io(format!("`{}`", directory.display())))?;
         }
-        let file = FileSink::append(&root.events()).map_err(HostError::io("events can't be recorded"))?;
+        let file = FileSink::append(&root.events()).map_err(|cause| root::Error::io("write", &root.events(), cause))?;
         let both = Tee::new(vec![Arc::new(file), sink.clone()]);
         let step = |instance: &str| Event::Planned {
             instance: instance.into(),

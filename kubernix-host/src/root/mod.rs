@@ -303,13 +303,22 @@ pub fn list(base: &Path) -> Result<Vec<(String, Root)>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(cause) => return Err(unreadable(cause)),
     };
-    let mut found = Vec::new();
+    let (mut found, mut closed) = (Vec::new(), 0);
     for entry in entries {
         let root = Root(base.join(entry.map_err(unreadable)?.file_name()));
         let is_directory = fs::symlink_metadata(root.path()).is_ok_and(|found| found.is_dir());
+        if is_directory && fs::metadata(root.state_file()).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied) {
+            closed += 1;
+        }
         if is_directory && (root.state_file().is_file() || root.removing_file().is_file()) {
             found.push((root.name(), root));
         }
+    }
+    if closed > 0 {
+        log::warn!(
+            "{closed} directories of `{}` are somebody else's: run as their owner to see what clusters they are",
+            base.display()
+        );
     }
     found.sort();
     Ok(found)

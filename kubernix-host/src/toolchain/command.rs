@@ -2,6 +2,7 @@
 //!
 //! The only place of this module that starts programs. It must not know what they are for.
 
+use super::interrupt::{self, Told};
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How many lines of a failed program's output an error shows.
 const LAST_LINES: usize = 20;
+
+/// What becomes of a program after Ctrl-C.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// How much of an answer is read; a version never takes more.
 const MAX_ANSWER: u64 = 64 * 1024;
@@ -82,14 +86,18 @@ fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitSta
 }
 
 /// Runs a program that takes its time, and passes on every line as it comes. `Err` says why it failed, with the last
-/// lines of what it printed but those that `line` took, by returning true.
+/// lines of what it printed but those that `line` took, by returning true. After an interrupt nothing is run any more.
 pub fn stream(mut command: Command, mut line: impl FnMut(&str) -> bool) -> Result<(), String> {
     let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let failed = |error: io::Error| format!("running {name} failed: {error}");
+    if interrupt::seen() {
+        return Err(INTERRUPTED.to_owned());
+    }
     let (reader, writer) = io::pipe().map_err(failed)?;
-    command.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
+    command.stdout(writer.try_clone().map_err(failed)?).stderr(writer).process_group(0);
     let mut child = command.spawn().map_err(failed)?;
     drop(command);
+    let told = Told::of(child.id());
     let mut rest: Vec<String> = Vec::new();
     for bytes in BufReader::new(reader).split(b'\n') {
         let Ok(bytes) = bytes else { break };
@@ -101,9 +109,13 @@ pub fn stream(mut command: Command, mut line: impl FnMut(&str) -> bool) -> Resul
             }
         }
     }
+    drop(told);
     let status = child.wait().map_err(failed)?;
     if status.success() {
         return Ok(());
+    }
+    if interrupt::seen() {
+        return Err(INTERRUPTED.to_owned());
     }
     Err([format!("{name} failed ({status}):")].into_iter().chain(rest).collect::<Vec<_>>().join("\n"))
 }

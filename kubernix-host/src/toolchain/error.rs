@@ -19,6 +19,9 @@ pub enum Error {
         /// The command that installs all host packages that would help, where there are such.
         packages: Option<String>,
     },
+    /// Ctrl-C; what was begun is cleared away.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// A tool that no provider can supply.

@@ -6,6 +6,7 @@
 
 use super::cache::{self, Workshop};
 use super::command;
+use super::interrupt;
 use super::needs;
 use super::pins::Pins;
 use super::progress::{self, Line, Progress};
@@ -117,6 +118,8 @@ impl Compiler {
         let mut command = command::program(&self.path);
         command.current_dir(dir);
         command.env("GOFLAGS", "-mod=readonly -trimpath -buildvcs=false").env("GOWORK", "off").env("GO111MODULE", "on");
+        // What it leaves goes with all else that is built here.
+        command.env("GOTMPDIR", dir);
         command.env("CGO_ENABLED", if module.cgo { "1" } else { "0" }).env_remove("GOOS").env_remove("GOARCH");
         if self.version >= *needed {
             command.env("GOTOOLCHAIN", "local");
@@ -140,6 +143,9 @@ fn fail(jobs: &[Job<'_>], error: &str, done: &mut Done<'_>) {
 
 /// Builds tools of one pin module.
 fn build_module(compiler: &Compiler, name: &str, mut jobs: Vec<Job<'_>>, session: &Session<'_>, done: &mut Done<'_>) {
+    if interrupt::seen() {
+        return fail(&jobs, command::INTERRUPTED, done);
+    }
     let (Some(module), Some(pins)) = (session.table.go.get(name), session.table.pins(name)) else {
         return fail(&jobs, &format!("there are no pins for {name}"), done);
     };

@@ -14,6 +14,7 @@ mod error;
 mod extend;
 mod go;
 mod host_package;
+mod interrupt;
 mod needs;
 mod overrides;
 mod path;

@@ -5,6 +5,7 @@
 use super::answers::Answers;
 use super::error::{Error, MissingTool};
 use super::host_package::Apt;
+use super::interrupt;
 use super::overrides;
 use super::provider::{self, Found, Offer, Provider, Session, Wanted};
 use super::table::{Table, ToolSpec};
@@ -222,6 +223,9 @@ impl Resolver<'_> {
     }
 
     fn missing(&self, lost: Vec<Pending<'_>>) -> Error {
+        if interrupt::seen() {
+            return Error::Interrupted;
+        }
         let packages = sorted(lost.iter().flat_map(|tool| tool.helpful.iter().cloned()));
         let tools = lost.into_iter().map(|tool| self.missing_tool(tool)).collect();
         let error = Error::Missing { tools, packages: self.session.apt.command_line(&packages) };

@@ -1,7 +1,9 @@
 //! Images and pods.
 
 use crate::fixture::{cluster, with_pods};
-use kubernix_tests::{Background, Cluster, IMAGE, Parts, docker_archive, for_none, oci_archive, pod, until};
+use kubernix_tests::{
+    Background, Cluster, IMAGE, Parts, docker_archive, for_none, oci_archive, pod, program, run, until,
+};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Read;
@@ -27,12 +29,16 @@ fn images(cluster: &Cluster) -> Vec<String> {
 
 pub fn images_of_both_kinds_of_archive_are_loaded(parts: Parts) {
     let cluster = cluster(parts);
-    let other = "kubernix.local/test/other:2.0.0";
-    let archives = [oci_archive(cluster.base()), docker_archive(cluster.base(), other)];
-    let archives = archives.map(|archive| archive.to_string_lossy().into_owned());
-    cluster.run(&["image", "load", &archives[0], &archives[1]]).ok();
+    let others = ["kubernix.local/test/other:2.0.0", "kubernix.local/test/packed:2.0.0"];
+    let packed = docker_archive(cluster.base(), others[1]);
+    run(program("gzip").arg(&packed)).ok();
+    let archives = [oci_archive(cluster.base()), docker_archive(cluster.base(), others[0])];
+    let [oci, docker] = archives.map(|archive| archive.to_string_lossy().into_owned());
+    cluster.run(&["image", "load", &oci, &docker, &format!("{}.gz", packed.display())]).ok();
     let there = images(&cluster);
-    assert!(there.iter().any(|name| name == IMAGE) && there.iter().any(|name| name == other), "{there:?}");
+    for wanted in others.iter().chain([&IMAGE]) {
+        assert!(there.iter().any(|name| name == wanted), "{wanted}: {there:?}");
+    }
     let broken = cluster.base().join("broken.tar");
     fs::write(&broken, "no archive").expect("a file");
     cluster.run(&["image", "load", &broken.to_string_lossy()]).exits(2).says(&["broken.tar"]);
