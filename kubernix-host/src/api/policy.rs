@@ -17,7 +17,7 @@ use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
 use kube::client::Body;
 use kube::core::GroupVersionKind;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 /// What the API server says of its own making of the policy. Source: 'Individual health checks' of Kubernetes' documentation.
 const CHECK: &str = "/readyz/poststarthook/rbac/bootstrap-roles";
@@ -31,8 +31,14 @@ const RIGHTS: [(&str, &str, &str, &str, &str); 2] = [
 /// How many objects are made at a time.
 const AT_ONCE: usize = 8;
 
-/// Pause before the API server is asked anew.
+/// For how long we go ahead: then the API server begins, and on a slow machine two would only be in each other's way.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// The least pause before the API server is asked anew.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The pause, in times of what the last answer took: a slow machine has better things to do.
+const PATIENCE: u32 = 4;
 
 /// Who the API server itself is to its objects' fields.
 const SERVER: &str = "kube-apiserver";
@@ -62,15 +68,17 @@ impl Api {
     pub async fn hasten_bootstrap_policy(&self, may_make: bool) {
         let mut may_make = may_make;
         loop {
+            let asked = Instant::now();
             let making = self.making().await;
             if making == Making::Over || self.is_policy_in_effect().await {
                 return;
             }
             if making == Making::Pending && std::mem::take(&mut may_make) && self.has_no_bindings().await {
-                self.make_known().await;
+                // What isn't made in time is left to the server.
+                let _ = timeout(AHEAD, self.make_known()).await;
                 continue;
             }
-            sleep(PAUSE).await;
+            sleep(PAUSE.max(asked.elapsed() * PATIENCE)).await;
         }
     }
 
@@ -154,7 +162,6 @@ mod tests {
     use super::super::testing::{Answer, Authority, Server, answer};
     use super::*;
     use std::sync::{Arc, Mutex};
-    use tokio::time::timeout;
 
     const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
     const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
