@@ -316,7 +316,7 @@ pub fn list(base: &Path) -> Result<Vec<(String, Root)>, Error> {
     }
     if closed > 0 {
         log::warn!(
-            "{closed} directories of `{}` are somebody else's: run as their owner to see what clusters they are",
+            "{closed} of the directories in `{}` are closed to this user: run as their owner to see which are clusters",
             base.display()
         );
     }
