@@ -65,8 +65,7 @@ enum Making {
 impl Api {
     /// Returns once scheduler and proxies are let in, or the API server says that it has made all roles. Where it has none yet, is
     /// of the version that we know, and `may_make`, we make them. Asks until then, so give it an end.
-    pub async fn hasten_bootstrap_policy(&self, may_make: bool) {
-        let mut may_make = may_make;
+    pub async fn hasten_bootstrap_policy(&self, mut may_make: bool) {
         loop {
             let asked = Instant::now();
             let making = self.making().await;

@@ -156,7 +156,7 @@ impl Visible {
     /// What is in a gzip file; `None`: it is none.
     fn unpacked(file: &Path, root: &Root) -> std::io::Result<Option<Self>> {
         let mut file = std::io::BufReader::new(std::fs::File::open(file)?);
-        if !file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        if !file.fill_buf()?.starts_with(images::GZIP) {
             return Ok(None);
         }
         let mut copy = copy(root)?;

@@ -14,7 +14,8 @@ use tar::EntryType;
 /// JSON files larger than this are none of an image's: as much as container tools accept of a manifest, twice.
 const MAX_JSON: u64 = 8 << 20;
 const CHUNK: usize = 128 << 10;
-const GZIP: &[u8] = &[0x1f, 0x8b];
+/// How a gzip file begins.
+pub(crate) const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// Compressions that archives may have but that aren't read here, by how they begin.
 const COMPRESSIONS: [(&[u8], &str); 3] =

@@ -19,6 +19,7 @@ mod tests;
 
 pub use archive::{Archive, Image, Kind};
 pub use builder::ImageBuilder;
+pub(crate) use contents::GZIP;
 pub use error::{Error, Problem};
 pub use store::{Built, check_build, ensure};
 
