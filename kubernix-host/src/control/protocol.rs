@@ -136,6 +136,13 @@ pub enum Reply {
         /// What was copied.
         copied: Copied,
     },
+    /// To `Stop`: every instance has ended.
+    Ended,
+    /// It has a new name.
+    Renamed {
+        /// The name.
+        name: String,
+    },
     /// It didn't work.
     Failed {
         /// Why.

@@ -17,6 +17,7 @@ mod objects;
 mod outward;
 mod ports;
 mod priority;
+mod reducer;
 mod run;
 mod shutdown;
 mod state;
@@ -25,7 +26,7 @@ mod supervise;
 
 pub use failure::{BootFailure, StartFailure};
 pub use run::run;
-pub use state::{InstanceReport, InstanceState, Report};
+pub use state::{ClusterState, InstanceReport, InstanceState, Report};
 
 use crate::events::{Event, Sink};
 use crate::process::Spawner;

@@ -16,6 +16,8 @@ pub enum InstanceState {
     Starting,
     /// All its probes passed.
     Ready,
+    /// Its processes run, and a probe that had passed doesn't pass any more.
+    Unresponsive,
     /// A process ended and is being started again.
     Restarting,
     /// A process ended and stays down.
@@ -32,12 +34,29 @@ impl fmt::Display for InstanceState {
             Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Ready => "ready",
+            Self::Unresponsive => "unresponsive",
             Self::Restarting => "restarting",
             Self::Failed => "failed",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
         })
     }
+}
+
+/// Where a cluster is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterState {
+    /// It boots.
+    Booting,
+    /// The boot is over, and every instance is ready.
+    Running,
+    /// The boot is over, and some instance isn't ready.
+    Degraded,
+    /// A command changes it.
+    Changing,
+    /// It ends.
+    Stopping,
 }
 
 /// What is said of one instance.

@@ -70,6 +70,13 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// It was ready, and a probe of it doesn't pass any more.
+    Unresponsive {
+        /// The instance.
+        instance: String,
+        /// What the probe saw.
+        reason: String,
+    },
     /// One of its processes ended on its own.
     Exited {
         /// The instance.

@@ -1,0 +1,375 @@
+//! A change of a running cluster: from one set of instances to another, or back.
+//!
+//! It is committed by one durable write. Until then the old state is the one in force, on disk and for
+//! whatever fails: the new instances end and the old ones come back.
+
+use super::bring::Bring;
+use super::instance::{Furnish, Instance, State};
+use super::types::{Action, Answer, ChangePlan, Fault, InstanceId, Outcome, RequestId, Work, WorkId};
+use super::{Phase, Reducer};
+use std::collections::BTreeSet;
+
+/// Where a change is.
+#[derive(Debug)]
+pub(super) enum ChangeStage {
+    Planning(WorkId),
+    Draining(WorkId),
+    /// Instances that go, and nodes without any, end.
+    Ending,
+    /// Kubernetes is told of nodes that come back.
+    Recalling(WorkId),
+    Bringing(Bring),
+    /// Kubernetes is told of nodes that are switched off.
+    Announcing(WorkId),
+    Committing(WorkId),
+    /// The change failed: what it had started ends.
+    EndingNew,
+    BringingBack(Bring),
+    /// Nodes take pods again, or are out of service again.
+    Undoing {
+        first: WorkId,
+        second: Option<WorkId>,
+    },
+}
+
+/// A change that is going on.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub request: RequestId,
+    pub stage: ChangeStage,
+    plan: ChangePlan,
+    /// The order before the change.
+    order_before: Vec<InstanceId>,
+    drained: bool,
+    /// Why it came to nothing.
+    error: Option<String>,
+    /// What ran before runs again.
+    restored: bool,
+}
+
+impl Change {
+    pub(super) fn bringing(&self) -> Option<&Bring> {
+        match &self.stage {
+            ChangeStage::Bringing(bring) | ChangeStage::BringingBack(bring) => Some(bring),
+            _ => None,
+        }
+    }
+
+    pub(super) fn bringing_mut(&mut self) -> Option<&mut Bring> {
+        match &mut self.stage {
+            ChangeStage::Bringing(bring) | ChangeStage::BringingBack(bring) => Some(bring),
+            _ => None,
+        }
+    }
+
+    /// The work of the change itself.
+    fn works(&self) -> Vec<WorkId> {
+        match &self.stage {
+            ChangeStage::Planning(work)
+            | ChangeStage::Draining(work)
+            | ChangeStage::Recalling(work)
+            | ChangeStage::Announcing(work)
+            | ChangeStage::Committing(work) => vec![*work],
+            ChangeStage::Undoing { first, second } => std::iter::once(*first).chain(*second).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Reducer {
+    pub(super) fn begin_change(&mut self, request: RequestId) {
+        self.actions.push(Action::Watch(request));
+        let work = self.begin(Work::Plan { request });
+        let change = Change {
+            request,
+            stage: ChangeStage::Planning(work),
+            plan: ChangePlan::default(),
+            order_before: self.order.clone(),
+            drained: false,
+            error: None,
+            restored: true,
+        };
+        self.phase = Phase::Changing(Box::new(change));
+    }
+
+    fn change(&mut self) -> Option<&mut Change> {
+        match &mut self.phase {
+            Phase::Changing(change) => Some(change),
+            _ => None,
+        }
+    }
+
+    fn set_stage(&mut self, stage: ChangeStage) {
+        if let Some(change) = self.change() {
+            change.stage = stage;
+        }
+    }
+
+    /// Work of the change itself ended.
+    pub(super) fn change_done(&mut self, work: WorkId, outcome: Outcome) {
+        let Some(change) = self.change() else { return };
+        if !change.works().contains(&work) {
+            return;
+        }
+        match (&mut change.stage, outcome) {
+            (ChangeStage::Planning(_), Outcome::Planned(plan)) => self.planned(*plan),
+            (ChangeStage::Planning(_), Outcome::Failed(fault)) => self.reject_change(&fault),
+            (ChangeStage::Draining(_), Outcome::Failed(fault)) => self.change_failed(fault),
+            (ChangeStage::Draining(_), _) => {
+                change.drained = true;
+                self.begin_ending();
+            }
+            (ChangeStage::Recalling(_), _) => self.begin_bringing(),
+            (ChangeStage::Announcing(_), _) => self.begin_commit(),
+            (ChangeStage::Committing(_), Outcome::Failed(fault)) => self.change_failed(fault),
+            (ChangeStage::Committing(_), _) => self.committed(),
+            (ChangeStage::Undoing { first, second }, _) => {
+                if *first == work
+                    && let Some(second) = second.take()
+                {
+                    *first = second;
+                } else if *first == work {
+                    self.change_over();
+                } else {
+                    *second = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn planned(&mut self, plan: ChangePlan) {
+        for (id, spec) in &plan.comes {
+            self.instances.insert(*id, Instance::new(spec.clone()));
+            // They begin when what goes has ended.
+            if let Some(instance) = self.instances.get_mut(id) {
+                instance.state = State::Stopped;
+            }
+        }
+        let drain = plan.drain.clone();
+        if let Some(change) = self.change() {
+            change.plan = plan;
+        }
+        if drain.is_empty() {
+            return self.begin_ending();
+        }
+        let work = self.begin(Work::Drain { nodes: drain });
+        self.set_stage(ChangeStage::Draining(work));
+    }
+
+    fn begin_ending(&mut self) {
+        let Some(change) = self.change() else { return };
+        let (goes, request) = (change.plan.goes.clone(), change.request);
+        self.set_stage(ChangeStage::Ending);
+        self.actions.push(Action::Adopt(request));
+        self.begin_stop(&goes);
+    }
+
+    /// Goes on with a change where that doesn't hang on the end of its own work.
+    pub(super) fn advance_change(&mut self) {
+        let Phase::Changing(change) = &self.phase else { return };
+        let goes = change.plan.goes.iter();
+        let comes = change.plan.comes.iter().map(|(id, _)| id);
+        let rests = |id: &InstanceId| self.get(*id).is_none_or(Instance::is_at_rest);
+        match &change.stage {
+            ChangeStage::Ending => {
+                if goes.clone().all(rests) && !self.has_surplus_nodes() {
+                    let on = change.plan.on.clone();
+                    self.tell_or(Vec::new(), on, ChangeStage::Recalling, Self::begin_bringing);
+                }
+            }
+            ChangeStage::Bringing(_) if self.is_brought() => {
+                let off = change.plan.off.clone();
+                self.actions.push(Action::EndYield);
+                self.tell_or(off, Vec::new(), ChangeStage::Announcing, Self::begin_commit);
+            }
+            ChangeStage::EndingNew => {
+                // What goes may still be on its way out, if the change failed early.
+                if comes.chain(goes).all(rests) && !self.has_surplus_nodes() {
+                    self.begin_bringing_back();
+                }
+            }
+            ChangeStage::BringingBack(_) if self.is_brought() => {
+                self.actions.push(Action::EndYield);
+                self.undo();
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells Kubernetes of nodes, if there are any to tell of.
+    fn tell_or(
+        &mut self,
+        off: Vec<String>,
+        on: Vec<String>,
+        stage: fn(WorkId) -> ChangeStage,
+        otherwise: fn(&mut Self),
+    ) {
+        if off.is_empty() && on.is_empty() {
+            return otherwise(self);
+        }
+        let work = self.begin(Work::Service { off, on });
+        self.set_stage(stage(work));
+    }
+
+    fn begin_bringing(&mut self) {
+        let Some(change) = self.change() else { return };
+        let (order, limit) = (change.plan.order.clone(), change.plan.limit);
+        let comes: BTreeSet<InstanceId> = change.plan.comes.iter().map(|(id, _)| *id).collect();
+        self.start_over(&comes);
+        let bring = Bring::new(self.with_stays(&comes, &order), self.now + limit, false);
+        self.set_order(order);
+        self.set_stage(ChangeStage::Bringing(bring));
+        self.actions.push(Action::Bring);
+    }
+
+    /// Lets instances that were put aside start.
+    fn start_over(&mut self, ids: &BTreeSet<InstanceId>) {
+        for id in ids {
+            if let Some(instance) = self.instances.get_mut(id) {
+                instance.reset();
+            }
+        }
+    }
+
+    /// Instances that start, and those that stay and whose images may be missing in a new runtime.
+    fn with_stays(&mut self, comes: &BTreeSet<InstanceId>, order: &[InstanceId]) -> BTreeSet<InstanceId> {
+        let mut waited = comes.clone();
+        for id in order.iter().filter(|id| !comes.contains(id)) {
+            let Some(instance) = self.instances.get_mut(id) else { continue };
+            if instance.spec.has_builds && matches!(instance.state, State::Ready) && instance.furnish == Furnish::Done {
+                instance.furnish = Furnish::Images { objects: false };
+                waited.insert(*id);
+            }
+        }
+        waited
+    }
+
+    fn set_order(&mut self, order: Vec<InstanceId>) {
+        self.order.clone_from(&order);
+        self.actions.push(Action::Order(order));
+    }
+
+    fn begin_commit(&mut self) {
+        let Some(request) = self.change().map(|change| change.request) else { return };
+        let work = self.begin(Work::Commit { request });
+        self.set_stage(ChangeStage::Committing(work));
+    }
+
+    fn committed(&mut self) {
+        self.revision += 1;
+        let Phase::Changing(change) = std::mem::replace(&mut self.phase, Phase::Running) else { return };
+        self.forget(&change.plan.goes);
+        self.actions.push(Action::Reply(change.request, Answer::Changed));
+    }
+
+    /// Instances that ended for good.
+    fn forget(&mut self, ids: &[InstanceId]) {
+        for id in ids {
+            self.instances.remove(id);
+        }
+    }
+
+    /// A change whose instances can't even be planned: nothing was touched.
+    fn reject_change(&mut self, fault: &Fault) {
+        if let Some(change) = self.change() {
+            change.error = Some(fault.detail.clone());
+        }
+        self.change_over();
+    }
+
+    /// The command wants a change undone. Once it is being committed it is too late for that.
+    pub(super) fn cancel(&mut self, request: RequestId) {
+        if let Some(at) = self.queue.iter().position(|(queued, _)| *queued == request) {
+            self.queue.remove(at);
+            return self.actions.push(Action::Reply(request, Answer::Refused("interrupted".into())));
+        }
+        let Some(change) = self.change().filter(|change| change.request == request) else { return };
+        let is_over = matches!(
+            change.stage,
+            ChangeStage::Committing(_)
+                | ChangeStage::EndingNew
+                | ChangeStage::BringingBack(_)
+                | ChangeStage::Undoing { .. }
+        );
+        if !is_over {
+            self.change_failed(Fault::new("interrupted"));
+        }
+    }
+
+    /// A change came to nothing: goes back to what ran before.
+    pub(super) fn change_failed(&mut self, fault: Fault) {
+        let Some(change) = self.change() else { return };
+        let works = change.works();
+        if let ChangeStage::BringingBack(_) = change.stage {
+            // What ran before doesn't come back in time. Its instances go on trying.
+            change.restored = false;
+            if let Some(error) = &mut change.error {
+                error.push_str(&format!("\nand what ran before doesn't come back: {}", fault.detail));
+            }
+            self.drop_bring();
+            return self.undo();
+        }
+        change.error = Some(fault.detail.clone());
+        let has_begun = !matches!(change.stage, ChangeStage::Planning(_) | ChangeStage::Draining(_));
+        // A drain that is broken off leaves nodes cordoned.
+        change.drained |= matches!(change.stage, ChangeStage::Draining(_));
+        let comes: Vec<InstanceId> = change.plan.comes.iter().map(|(id, _)| *id).collect();
+        self.drop_bring();
+        works.into_iter().for_each(|work| self.drop_work(work));
+        if !has_begun {
+            return self.undo();
+        }
+        self.warn(format!("{}: going back to what ran before", fault.summary));
+        self.set_stage(ChangeStage::EndingNew);
+        self.begin_stop(&comes);
+    }
+
+    fn begin_bringing_back(&mut self) {
+        let Some(change) = self.change() else { return };
+        let (request, limit) = (change.request, change.plan.limit);
+        let order = change.order_before.clone();
+        let old: BTreeSet<InstanceId> = change.plan.goes.iter().copied().collect();
+        self.actions.push(Action::Restore(request));
+        self.start_over(&old);
+        let bring = Bring::new(self.with_stays(&old, &order), self.now + limit, false);
+        self.set_order(order);
+        self.set_stage(ChangeStage::BringingBack(bring));
+        self.actions.push(Action::Bring);
+    }
+
+    /// Takes back what Kubernetes was told.
+    fn undo(&mut self) {
+        let Some(change) = self.change() else { return };
+        let (drained, plan) = (change.drained, &change.plan);
+        let (drain, off, on) = (plan.drain.clone(), plan.off_before.clone(), plan.on_before.clone());
+        let mut works = Vec::new();
+        if drained {
+            works.push(self.begin(Work::Uncordon { nodes: drain }));
+        }
+        if !off.is_empty() || !on.is_empty() {
+            works.push(self.begin(Work::Service { off, on }));
+        }
+        let mut works = works.into_iter();
+        match works.next() {
+            Some(first) => self.set_stage(ChangeStage::Undoing { first, second: works.next() }),
+            None => self.change_over(),
+        }
+    }
+
+    fn change_over(&mut self) {
+        let Phase::Changing(change) = std::mem::replace(&mut self.phase, Phase::Running) else { return };
+        let comes: Vec<InstanceId> = change.plan.comes.iter().map(|(id, _)| *id).collect();
+        self.forget(&comes);
+        let (error, restored) = (change.error.unwrap_or_default(), change.restored);
+        self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored }));
+    }
+
+    /// The cluster ends while it changes.
+    pub(super) fn drop_change(&mut self) {
+        let Phase::Changing(change) = std::mem::replace(&mut self.phase, Phase::Running) else { return };
+        change.works().into_iter().for_each(|work| self.drop_work(work));
+        let error = "the cluster is ending".to_owned();
+        self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored: false }));
+    }
+}

@@ -1,0 +1,132 @@
+//! Requests of commands: which have to wait for each other, and that each gets one answer.
+
+use super::instance::State;
+use super::types::{Action, Answer, End, EndedBy, Input, InstanceId, Outcome, RequestId, RequestKind, Work};
+use super::{Phase, Reducer};
+use crate::control::Reply;
+
+const BOOTING: &str = "the cluster is still booting";
+const ENDING: &str = "the cluster is ending";
+
+fn failed(why: &str) -> Answer {
+    Answer::Reply(Box::new(Reply::Failed { why: why.to_owned() }))
+}
+
+fn refusal(kind: RequestKind, why: &str) -> Answer {
+    match kind {
+        RequestKind::Change { .. } => Answer::Refused(why.to_owned()),
+        _ => failed(why),
+    }
+}
+
+impl Reducer {
+    pub(super) fn request(&mut self, request: RequestId, kind: RequestKind) {
+        match kind {
+            RequestKind::Report { check: true } if self.is_booted() => self.report_checked(request),
+            RequestKind::Report { .. } => self.actions.push(Action::Report(request)),
+            RequestKind::Stop => {
+                self.actions.push(Action::Watch(request));
+                self.stops.push(request);
+                self.stop_all(End::Ordered, EndedBy::Stop);
+            }
+            RequestKind::Change { .. } | RequestKind::Exclusive | RequestKind::Copy => match self.phase {
+                Phase::Booting(_) => self.actions.push(Action::Reply(request, refusal(kind, BOOTING))),
+                Phase::Stopping(_) | Phase::Ended => {
+                    self.actions.push(Action::Reply(request, refusal(kind, ENDING)));
+                }
+                Phase::Running | Phase::Changing(_) => self.queue.push_back((request, kind)),
+            },
+        }
+    }
+
+    /// Begins the next request that waits.
+    pub(super) fn advance_queue(&mut self) {
+        if !matches!(self.phase, Phase::Running) || self.performing.is_some() {
+            return;
+        }
+        let Some((request, kind)) = self.queue.pop_front() else { return };
+        match kind {
+            RequestKind::Change { base } if base != self.revision => {
+                self.actions.push(Action::Reply(request, Answer::Stale));
+            }
+            RequestKind::Change { .. } => self.begin_change(request),
+            _ => {
+                if kind == RequestKind::Copy {
+                    self.pause_checks();
+                }
+                let work = self.begin(Work::Perform { request });
+                self.performing = Some((request, work));
+            }
+        }
+    }
+
+    /// A copy lets processes stand still: that they don't answer meanwhile says nothing.
+    fn pause_checks(&mut self) {
+        self.paused = self.order.clone();
+        self.set_paused(true);
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        let ids: Vec<InstanceId> = self.paused.clone();
+        for id in ids {
+            if let Some(instance) = self.instances.get_mut(&id) {
+                instance.paused = paused;
+                if !paused {
+                    instance.next_check = instance.next_check.max(self.now + super::liveness::RECHECK);
+                }
+            }
+        }
+    }
+
+    /// A request beside a change was performed.
+    pub(super) fn performed(&mut self, outcome: Outcome) {
+        let Some((request, _)) = self.performing.take() else { return };
+        self.set_paused(false);
+        self.paused.clear();
+        let answer = match outcome {
+            Outcome::Answered(reply) => {
+                if let Reply::Ports { .. } | Reply::Renamed { .. } = *reply {
+                    // What was committed with it is a new state.
+                    self.revision += 1;
+                }
+                Answer::Reply(reply)
+            }
+            Outcome::Failed(fault) => failed(&fault.detail),
+            _ => failed("it was not answered"),
+        };
+        self.actions.push(Action::Reply(request, answer));
+    }
+
+    /// Refuses all that waits, and what is being performed.
+    pub(super) fn refuse_queue(&mut self) {
+        for (request, kind) in std::mem::take(&mut self.queue) {
+            self.actions.push(Action::Reply(request, refusal(kind, ENDING)));
+        }
+        if let Some((request, work)) = self.performing.take() {
+            self.set_paused(false);
+            self.drop_work(work);
+            self.actions.push(Action::Reply(request, failed(ENDING)));
+        }
+        for (request, _) in std::mem::take(&mut self.reports) {
+            self.actions.push(Action::Report(request));
+        }
+    }
+
+    /// Answers everything that waits for an answer: there will be no other.
+    pub(super) fn answer_all_open(&mut self) {
+        self.drop_change();
+        self.refuse_queue();
+        for request in std::mem::take(&mut self.stops) {
+            let ended = self.instances.values().all(|one| matches!(one.state, State::Off | State::Stopped));
+            let reply = if ended { Reply::Ended } else { Reply::Failed { why: "it was ended at once".into() } };
+            self.actions.push(Action::Reply(request, Answer::Reply(Box::new(reply))));
+        }
+    }
+
+    /// The engine's life is over; only the loop doesn't know it yet.
+    pub(super) fn refuse_late(&mut self, input: &Input) {
+        if let Input::Request(request, kind) = input {
+            self.actions.push(Action::Reply(*request, refusal(*kind, ENDING)));
+        }
+    }
+}

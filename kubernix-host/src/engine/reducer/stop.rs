@@ -1,0 +1,141 @@
+//! The end of instances, in order: each after all that need it, with its component's last word first.
+
+use super::instance::{Slot, Stage, State};
+use super::types::{Action, End, EndedBy, InstanceId, Outcome, ProcessId, StopSignal, Work};
+use super::{Phase, Reducer};
+use crate::events::Event;
+use std::time::Duration;
+
+impl Reducer {
+    /// Begins to end everything. A second order changes nothing.
+    pub(super) fn stop_all(&mut self, end: End, by: EndedBy) {
+        if matches!(self.phase, Phase::Stopping(_) | Phase::Ended) {
+            return;
+        }
+        self.actions.push(Action::NoteEnd(by));
+        self.drop_bring();
+        self.drop_change();
+        self.refuse_queue();
+        self.phase = Phase::Stopping(end);
+        let all: Vec<InstanceId> = self.instances.keys().copied().collect();
+        self.begin_stop(&all);
+    }
+
+    /// Begins to end instances. Work that goes on for them ends with this.
+    pub(super) fn begin_stop(&mut self, ids: &[InstanceId]) {
+        for id in ids {
+            self.stop_probing(*id);
+            self.stop_furnishing(*id);
+            let Some(instance) = self.get(*id) else { continue };
+            let was_up = matches!(instance.state, State::Ready | State::Unresponsive | State::BackingOff { .. });
+            match instance.state {
+                State::Off => self.set_state(*id, State::Stopped),
+                State::Stopping(_) | State::Stopped => {}
+                state => {
+                    if let State::Preparing(work) = state {
+                        self.drop_work(work);
+                    }
+                    self.set_state(*id, State::Stopping(Stage::Dependents { was_up }));
+                }
+            }
+        }
+    }
+
+    /// Goes on with the end of an instance as far as possible.
+    pub(super) fn advance_stop(&mut self, id: InstanceId) {
+        let Some(State::Stopping(stage)) = self.get(id).map(|one| one.state) else { return };
+        match stage {
+            Stage::Dependents { .. } if self.has_running_dependents(id) => {}
+            Stage::Dependents { was_up } => self.begin_end(id, was_up),
+            Stage::Hook(_) => {}
+            Stage::Signalled { slot, .. } => {
+                let runs = self.get(id).and_then(|one| one.slots.get(slot)).is_some_and(|slot| *slot == Slot::Running);
+                if !runs {
+                    self.signal_next(id);
+                }
+            }
+        }
+    }
+
+    /// Whether something that is to end before this instance hasn't ended yet.
+    fn has_running_dependents(&self, id: InstanceId) -> bool {
+        let Some(instance) = self.get(id) else { return false };
+        self.instances.iter().any(|(other, one)| {
+            *other != id
+                && matches!(one.state, State::Stopping(_))
+                && one.spec.needs.iter().any(|role| instance.spec.provides.contains(role))
+        })
+    }
+
+    fn begin_end(&mut self, id: InstanceId, was_up: bool) {
+        let Some(instance) = self.get(id) else { return };
+        if instance.slots.contains(&Slot::Spawning) {
+            // The answer comes with the next inputs.
+            return;
+        }
+        if !instance.slots.contains(&Slot::Running) && !was_up {
+            return self.stopped(id, false);
+        }
+        let event = Event::Stopping { instance: instance.spec.name.clone() };
+        if !instance.slots.contains(&Slot::Running) {
+            return self.stopped(id, false);
+        }
+        self.emit(event);
+        if was_up {
+            let work = self.begin(Work::BeforeStop { instance: id });
+            return self.set_state(id, State::Stopping(Stage::Hook(work)));
+        }
+        self.signal_next(id);
+    }
+
+    pub(super) fn hook_done(&mut self, id: InstanceId, outcome: Outcome) {
+        if let (Outcome::Failed(fault), Some(instance)) = (outcome, self.get(id)) {
+            let message = format!("{} didn't end cleanly: {}", instance.spec.name, fault.summary);
+            self.warn(message);
+        }
+        self.signal_next(id);
+    }
+
+    /// Signals the last process of an instance that still runs; without one the instance has ended.
+    fn signal_next(&mut self, id: InstanceId) {
+        let now = self.now;
+        let Some(instance) = self.get(id) else { return };
+        let Some(slot) = instance.slots.iter().rposition(|slot| *slot == Slot::Running) else {
+            return self.stopped(id, true);
+        };
+        let grace = instance.spec.processes.get(slot).map_or(Duration::ZERO, |process| process.grace);
+        let process = ProcessId { instance: id, slot, run: instance.runs[slot] };
+        if grace.is_zero() {
+            self.set_state(id, State::Stopping(Stage::Signalled { slot, kill_at: None }));
+            return self.actions.push(Action::Signal(process, StopSignal::Kill));
+        }
+        self.set_state(id, State::Stopping(Stage::Signalled { slot, kill_at: Some(now + grace) }));
+        self.actions.push(Action::Signal(process, StopSignal::Stop));
+    }
+
+    /// A process had its time.
+    pub(super) fn kill_slot(&mut self, id: InstanceId, slot: usize) {
+        let Some(instance) = self.get(id) else { return };
+        let process = ProcessId { instance: id, slot, run: instance.runs.get(slot).copied().unwrap_or_default() };
+        self.set_state(id, State::Stopping(Stage::Signalled { slot, kill_at: None }));
+        self.actions.push(Action::Signal(process, StopSignal::Kill));
+    }
+
+    fn stopped(&mut self, id: InstanceId, told: bool) {
+        self.set_state(id, State::Stopped);
+        self.clear_roles(id);
+        if let (true, Some(instance)) = (told, self.get(id)) {
+            let event = Event::Stopped { instance: instance.spec.name.clone() };
+            self.emit(event);
+        }
+    }
+
+    /// Ends the engine's life once everything has ended.
+    pub(super) fn advance_end(&mut self) {
+        let Phase::Stopping(end) = &self.phase else { return };
+        if self.instances.values().all(|one| one.is_at_rest()) {
+            let end = end.clone();
+            self.exit(end);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Starts of instances and what follows when one fails or a process ends: a pause, then another start.
+
+use super::instance::{FAILURES, Slot, State};
+use super::types::{Action, Fault, InstanceId, Outcome, ProcessId, Work, WorkId};
+use super::{Node, Reducer};
+use crate::events::Event;
+use kubernix_core::Restart;
+use std::time::Duration;
+
+impl Reducer {
+    /// Starts an instance whose roles and node are there.
+    pub(super) fn prepare(&mut self, id: InstanceId) {
+        let Some(instance) = self.get(id) else { return };
+        let first = !instance.was_started;
+        let until = self.limit_of(id);
+        let work = self.begin(Work::Prepare { instance: id, first, until });
+        self.set_state(id, State::Preparing(work));
+    }
+
+    /// Starts the processes of an instance that don't run.
+    pub(super) fn spawn_all(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let mut spawns = Vec::new();
+        for (slot, state) in instance.slots.iter_mut().enumerate() {
+            if *state == Slot::Idle {
+                *state = Slot::Spawning;
+                instance.runs[slot] += 1;
+                spawns.push(ProcessId { instance: id, slot, run: instance.runs[slot] });
+            }
+        }
+        if spawns.is_empty() {
+            return self.started(id);
+        }
+        self.actions.extend(spawns.into_iter().map(Action::Spawn));
+    }
+
+    /// The slot of a process that the reducer knows, if it is the current run.
+    fn slot_of(&mut self, process: ProcessId) -> Option<&mut Slot> {
+        let instance = self.instances.get_mut(&process.instance)?;
+        let is_current = instance.runs.get(process.slot) == Some(&process.run);
+        instance.slots.get_mut(process.slot).filter(|_| is_current)
+    }
+
+    pub(super) fn spawned(&mut self, process: ProcessId) {
+        let Some(slot) = self.slot_of(process) else { return };
+        *slot = Slot::Running;
+        let id = process.instance;
+        match self.get(id).map(|one| (one.state, one.slots.contains(&Slot::Spawning))) {
+            Some((State::Preparing(_), false)) => self.started(id),
+            // Its end was ordered between the order to spawn and this answer.
+            Some((State::Stopping(_), _)) => self.advance_stop(id),
+            _ => {}
+        }
+    }
+
+    pub(super) fn spawn_failed(&mut self, process: ProcessId, fault: Fault) {
+        let Some(slot) = self.slot_of(process) else { return };
+        *slot = Slot::Idle;
+        let id = process.instance;
+        match self.get(id).map(|one| one.state) {
+            Some(State::Preparing(_)) => self.start_failed(id, fault),
+            Some(State::Stopping(_)) => self.advance_stop(id),
+            _ => {}
+        }
+    }
+
+    /// All processes of an instance run: its probes are asked.
+    fn started(&mut self, id: InstanceId) {
+        let until = self.limit_of(id);
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let (name, first) = (instance.spec.name.clone(), !instance.was_started);
+        let restarted = instance.was_started && !instance.spec.processes.is_empty();
+        instance.was_started = true;
+        instance.restarts += u32::from(restarted);
+        let endpoints = instance.spec.provides.len();
+        self.set_state(id, State::Starting);
+        self.actions.push(Action::Yield(id));
+        if first {
+            self.emit(Event::Started { instance: name });
+        }
+        for endpoint in 0..endpoints {
+            let work = self.begin(Work::Probe { instance: id, endpoint, until });
+            if let Some(instance) = self.instances.get_mut(&id) {
+                instance.probing.insert(work, endpoint);
+            }
+        }
+        self.ready_if_probed(id);
+    }
+
+    /// A probe of a starting instance was answered.
+    pub(super) fn probed(&mut self, id: InstanceId, work: WorkId, outcome: Outcome) {
+        let Some(endpoint) = self.instances.get_mut(&id).and_then(|one| one.probing.remove(&work)) else { return };
+        match outcome {
+            Outcome::Failed(fault) => {
+                self.stop_probing(id);
+                self.start_failed(id, fault);
+            }
+            _ => {
+                if let Some(role) = self.get(id).and_then(|one| one.spec.provides.get(endpoint)).cloned() {
+                    self.set_role(id, &role, true);
+                }
+                self.ready_if_probed(id);
+            }
+        }
+    }
+
+    fn ready_if_probed(&mut self, id: InstanceId) {
+        let (now, liveness) = (self.now, super::liveness::INTERVAL);
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        if instance.state != State::Starting || !instance.probing.is_empty() {
+            return;
+        }
+        let name = instance.spec.name.clone();
+        instance.ready_at = Some(now);
+        instance.reason = None;
+        instance.missed = 0;
+        instance.next_check = now + liveness;
+        if instance.failures >= FAILURES {
+            // It was reported as failed; what is reported now is that it is back.
+            instance.failures = 0;
+        }
+        self.set_state(id, State::Ready);
+        self.emit(Event::Ready { instance: name });
+        self.actions.push(Action::Yield(id));
+    }
+
+    /// Ends the questions to an instance whose answers don't matter any more.
+    pub(super) fn stop_probing(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let mut works: Vec<WorkId> = std::mem::take(&mut instance.probing).into_keys().collect();
+        works.extend(instance.check.take());
+        for work in works {
+            self.drop_work(work);
+            self.report_without(work);
+        }
+    }
+
+    /// A process ended.
+    pub(super) fn ended(&mut self, process: ProcessId, status: String, success: bool, fault: Fault) {
+        let id = process.instance;
+        let Some(slot) = self.slot_of(process) else { return };
+        if *slot != Slot::Running {
+            return;
+        }
+        *slot = Slot::Idle;
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        if let State::Stopping(_) = instance.state {
+            return self.advance_stop(id);
+        }
+        let Some(spec) = instance.spec.processes.get(process.slot).cloned() else { return };
+        let name = instance.spec.name.clone();
+        let restarting = spec.restart == Restart::ALWAYS;
+        let was_up = matches!(instance.state, State::Ready | State::Unresponsive);
+        if was_up {
+            instance.forgive(self.now);
+        }
+        self.emit(Event::Exited { instance: name, process: spec.name, status, restarting });
+        if !restarting && success && was_up {
+            // It has done what it had to do.
+            if let Some(slot) = self.slot_of(process) {
+                *slot = Slot::Finished;
+            }
+            return;
+        }
+        self.stop_probing(id);
+        self.clear_roles(id);
+        if !restarting && was_up {
+            if let Some(instance) = self.instances.get_mut(&id) {
+                instance.reason = Some(fault.summary.clone());
+            }
+            return self.set_state(id, State::Failed);
+        }
+        self.start_failed(id, fault);
+    }
+
+    /// A start came to nothing, or a process ended: the boot or change fails by it, or it is started
+    /// again after a pause.
+    pub(super) fn start_failed(&mut self, id: InstanceId, fault: Fault) {
+        let is_waited_for = self.is_waited_for(id);
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let (name, was_ready) = (instance.spec.name.clone(), instance.ready_at.is_some());
+        instance.reason = Some(fault.summary.clone());
+        if let State::Preparing(work) = instance.state {
+            self.drop_work(work);
+        }
+        if is_waited_for && !was_ready && !fault.transient {
+            return self.fail_bring(Some(name), fault);
+        }
+        self.back_off(id, &fault);
+    }
+
+    fn back_off(&mut self, id: InstanceId, fault: &Fault) {
+        let now = self.now;
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        if matches!(instance.state, State::BackingOff { .. }) {
+            // Another of its processes ended: they are started again together.
+            return;
+        }
+        let (name, pause) = (instance.spec.name.clone(), instance.next_pause());
+        instance.failures += 1;
+        let (failures, was_running) = (instance.failures, instance.state == State::Ready);
+        self.set_state(id, State::BackingOff { at: now + pause });
+        if failures == FAILURES {
+            self.emit(Event::Failed { instance: name, error: fault.detail.clone() });
+        } else if !was_running {
+            self.warn(format!("{name}: {}; next attempt in {}", fault.summary, shown(pause)));
+        }
+    }
+
+    /// The first process of a node ended.
+    pub(super) fn node_ended(&mut self, node: &str) {
+        if self.nodes.get(node) == Some(&Node::Present) {
+            self.nodes.remove(node);
+        }
+    }
+
+    /// A node was made or ended.
+    pub(super) fn node_done(&mut self, name: &str, outcome: Outcome) {
+        let made = matches!(self.nodes.get(name), Some(Node::Making(_)));
+        match outcome {
+            Outcome::Failed(fault) if made => self.node_failed(name, fault),
+            _ if made => {
+                self.nodes.insert(name.to_owned(), Node::Present);
+            }
+            _ => {
+                self.nodes.remove(name);
+            }
+        }
+    }
+
+    fn node_failed(&mut self, name: &str, fault: Fault) {
+        let pause = super::instance::FIRST_PAUSE;
+        self.nodes.insert(name.to_owned(), Node::BackingOff { at: self.now + pause, pause });
+        let waiting = self.instances.iter().find(|(id, one)| {
+            one.spec.own_node.as_deref() == Some(name)
+                && one.state == State::Waiting
+                && one.ready_at.is_none()
+                && self.is_waited_for(**id)
+        });
+        match waiting.map(|(_, one)| one.spec.name.clone()) {
+            Some(instance) if !fault.transient => self.fail_bring(Some(instance), fault),
+            _ => self.warn(format!("{}; next attempt in {}", fault.summary, shown(pause))),
+        }
+    }
+}
+
+/// A pause in whole seconds.
+fn shown(pause: Duration) -> String {
+    format!("{} s", pause.as_secs())
+}
