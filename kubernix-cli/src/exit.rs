@@ -28,13 +28,15 @@ pub enum Exit {
     Timeout = 7,
     /// This user may not do it: not root.
     NotPermitted = 8,
+    /// The cluster runs, and a part of it isn't as it should be.
+    Degraded = 9,
     /// Interrupted by Ctrl-C; what was begun is cleaned up.
     Interrupted = 130,
 }
 
 impl Exit {
     /// All codes, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Failure,
         Self::Usage,
@@ -44,6 +46,7 @@ impl Exit {
         Self::Component,
         Self::Timeout,
         Self::NotPermitted,
+        Self::Degraded,
         Self::Interrupted,
     ];
 
@@ -64,6 +67,7 @@ impl Exit {
             Self::Component => "a component failed to start",
             Self::Timeout => "it took too long",
             Self::NotPermitted => "not permitted: needs root",
+            Self::Degraded => "the cluster runs, and a part of it isn't as it should be",
             Self::Interrupted => "interrupted, and cleaned up",
         }
     }

@@ -102,16 +102,19 @@ impl App {
         &self,
         args: &AddonArgs,
         done: &str,
-        edit: impl FnOnce(&Self, &mut Resolved) -> Result<()>,
+        edit: impl Fn(&Self, &mut Resolved) -> Result<()>,
     ) -> Result<()> {
         let (place, _) = self.running()?;
-        let mut resolved = self.resolve(&BootArgs::default())?;
-        edit(self, &mut resolved)?;
-        let host = self.host(&resolved.settings)?;
-        let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
-        let changed = host.change(&resolved, None, &*progress);
-        progress.finish();
-        changed?;
+        let begun = Instant::now();
+        self.until_current(|| {
+            let mut resolved = self.resolve(&BootArgs::default())?;
+            edit(self, &mut resolved)?;
+            let host = self.host(&resolved.settings)?;
+            let progress = Progress::new(&self.flags);
+            let changed = host.change(&resolved, None, &*progress);
+            progress.finish();
+            Ok(changed?)
+        })?;
         let seconds = begun.elapsed().as_secs_f64();
         let value = json!({ "name": place.name, "addons": args.addons, "seconds": seconds });
         let names = args.addons.join(", ");

@@ -15,7 +15,9 @@ impl App {
     pub(super) fn up(&self, args: &UpArgs) -> Result<()> {
         let (place, report) = match args.fresh {
             true => self.bring_up(&settings::resolve_fresh(&self.flags, &args.boot)?, Existing::StartsOver)?,
-            false => self.bring_up(&settings::resolve(&self.flags, &args.boot)?, Existing::GoesOn)?,
+            false => {
+                self.until_current(|| self.bring_up(&settings::resolve(&self.flags, &args.boot)?, Existing::GoesOn))?
+            }
         };
         output::show(self.output(), &report, |report| match &report.changed {
             Some(started) => changed(report, started),

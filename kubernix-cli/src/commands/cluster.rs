@@ -1,19 +1,28 @@
 //! `status`, `list`, `stop`: clusters as a whole.
 
 use super::App;
+use crate::exit::Exit;
 use crate::output::{self, Table, size, span};
 use crate::progress::Progress;
 use crate::settings;
 use anyhow::Result;
 use kubernix_host::api::NodeSummary;
-use kubernix_host::cluster::{self, ListEntry, Status};
+use kubernix_host::cluster::{self, ListEntry, State, Status};
 use serde_json::json;
+use std::process::ExitCode;
 use std::time::Instant;
 
 impl App {
-    pub(super) fn status(&self) -> Result<()> {
+    /// The exit code says whether all is well: one that runs with a part that isn't as it should be has its own.
+    pub(super) fn status(&self) -> Result<ExitCode> {
         let (_, cluster) = self.cluster()?;
-        output::show(self.output(), &cluster.status()?, status)
+        let seen = cluster.status()?;
+        output::show(self.output(), &seen, status)?;
+        Ok(match seen.state {
+            State::Degraded | State::Broken => Exit::Degraded,
+            _ => Exit::Ok,
+        }
+        .into())
     }
 
     pub(super) fn list(&self) -> Result<()> {
@@ -64,6 +73,11 @@ fn status(status: &Status) -> String {
     let mut text: String = head.iter().map(|(key, value)| format!("{key:10}  {value}\n")).collect();
     if status.components.is_empty() {
         return text;
+    }
+    for component in &status.components {
+        if let Some(reason) = &component.reason {
+            text.push_str(&format!("{:10}  {}: {reason}\n", "problem", component.instance));
+        }
     }
     let table = Table::new(&["INSTANCE", "PHASE", "STATE", ">PID", ">RESTARTS", ">MEMORY"]);
     let table = status.components.iter().fold(table, |table, component| {

@@ -47,12 +47,15 @@ impl App {
         let mut boot = args.boot.clone();
         boot.set.extend(args.role.iter().zip(&args.component).map(|(role, name)| format!("{role}={name}")));
         let (place, _) = self.running()?;
-        let resolved = settings::resolve(&self.flags, &boot)?;
-        let host = self.host(&resolved.settings)?;
-        let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
-        let changed = host.change(&resolved, args.component.as_deref(), &*progress);
-        progress.finish();
-        changed?;
+        let begun = Instant::now();
+        self.until_current(|| {
+            let resolved = settings::resolve(&self.flags, &boot)?;
+            let host = self.host(&resolved.settings)?;
+            let progress = Progress::new(&self.flags);
+            let changed = host.change(&resolved, args.component.as_deref(), &*progress);
+            progress.finish();
+            Ok(changed?)
+        })?;
         let seconds = begun.elapsed().as_secs_f64();
         let what = match (&args.role, &args.component) {
             (Some(role), Some(name)) => format!("`{name}` fills role `{role}` of cluster `{}`", place.name),

@@ -27,10 +27,13 @@ use crate::cli::{
 use crate::exit::{Exit, Refusal};
 use crate::{registry, settings};
 use anyhow::{Context, Result};
-use kubernix_host::cluster::{Call, Cluster, Host, State};
+use kubernix_host::cluster::{Call, Cluster, Host, HostError, State};
 use kubernix_host::plugins::{Registry, Search};
 use kubernix_host::spec::{Place, Resolved, Settings};
 use std::process::ExitCode;
+
+/// How often a change is made again where others change the cluster at the same time.
+const ATTEMPTS: usize = 5;
 
 /// What every command has at hand.
 struct App {
@@ -55,7 +58,7 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
     match command {
         None => return app.session(&boot),
         Some(Command::Up(args)) => app.up(&args)?,
-        Some(Command::Status) => app.status()?,
+        Some(Command::Status) => return app.status(),
         Some(Command::Kubectl(args)) => return app.kubectl(&args.args),
         Some(Command::Shell) => return app.shell(),
         Some(Command::Enter(args)) => return app.enter(&args),
@@ -124,6 +127,21 @@ impl App {
         Ok(host)
     }
 
+    /// Tries a change again where another command has changed the cluster since its settings were read.
+    fn until_current<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        for _ in 0..ATTEMPTS {
+            match attempt() {
+                Err(error) if matches!(error.downcast_ref(), Some(HostError::Changing(_))) => {
+                    log::info!(
+                        "another command has changed the cluster meanwhile: the change is made again from there"
+                    );
+                }
+                done => return done,
+            }
+        }
+        attempt()
+    }
+
     /// The cluster that is meant, in whatever state it is.
     fn cluster(&self) -> Result<(Place, Cluster)> {
         let place = settings::locate(&self.flags)?;
@@ -137,7 +155,7 @@ impl App {
         let up = self.call("up", &place);
         let refused = match cluster.status()?.state {
             // Also where a part of it is being started again: the rest answers.
-            State::Running | State::Starting => return Ok((place, cluster)),
+            State::Running | State::Degraded | State::Changing | State::Starting => return Ok((place, cluster)),
             State::Stopping => format!("cluster `{}` is being stopped: `{up}` starts it again afterwards", place.name),
             State::Stopped => format!("cluster `{}` is stopped: start it with `{up}`", place.name),
             State::Broken => format!(

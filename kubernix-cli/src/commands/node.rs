@@ -47,15 +47,18 @@ impl App {
     fn change_nodes(
         &self,
         done: &str,
-        change: impl FnOnce(&Host, &mut Resolved, &Progress) -> Result<Vec<String>>,
+        change: impl Fn(&Host, &mut Resolved, &Progress) -> Result<Vec<String>>,
     ) -> Result<()> {
         let (place, _) = self.running()?;
-        let mut resolved = self.resolve(&BootArgs::default())?;
-        let host = self.host(&resolved.settings)?;
-        let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
-        let changed = change(&host, &mut resolved, &progress);
-        progress.finish();
-        let nodes = changed?;
+        let begun = Instant::now();
+        let nodes = self.until_current(|| {
+            let mut resolved = self.resolve(&BootArgs::default())?;
+            let host = self.host(&resolved.settings)?;
+            let progress = Progress::new(&self.flags);
+            let changed = change(&host, &mut resolved, &progress);
+            progress.finish();
+            changed
+        })?;
         let seconds = begun.elapsed().as_secs_f64();
         let value = json!({ "name": place.name, "nodes": nodes, "seconds": seconds });
         let names = nodes.join(", ");

@@ -66,6 +66,7 @@ impl Bars {
                 let first = error.lines().next().unwrap_or_default();
                 self.instance(state, instance, Look::Failed, format!("failed: {first}"));
             }
+            Event::Unresponsive { instance, .. } => self.instance(state, instance, Look::Failed, "doesn't respond".into()),
             Event::Exited { instance, restarting: true, .. } => {
                 self.instance(state, instance, Look::Working, "starting again".into());
             }
@@ -75,7 +76,11 @@ impl Bars {
             Event::Stopping { instance } => self.instance(state, instance, Look::Working, "stopping".into()),
             Event::Stopped { instance } => self.instance(state, instance, Look::Waiting, "stopped".into()),
             Event::Tool { name, state: tool } => self.tool(state, name, tool),
-            Event::BootReady | Event::BootFailed { .. } | Event::Changed | Event::ChangeFailed { .. } => {
+            Event::BootReady
+            | Event::BootFailed { .. }
+            | Event::Changed
+            | Event::ChangeFailed { .. }
+            | Event::ChangeStale => {
                 if let Some(footer) = state.footer.take() {
                     footer.finish_and_clear();
                 }

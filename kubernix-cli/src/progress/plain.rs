@@ -53,6 +53,9 @@ impl Plain {
             }
             Event::Ready { instance } => shown(format!("{instance}: ready after {since}")),
             Event::Failed { instance, error } => Some((Level::Warn, true, format!("{instance}: failed: {error}"))),
+            Event::Unresponsive { instance, reason } => {
+                Some((Level::Warn, true, format!("{instance}: doesn't respond: {reason}")))
+            }
             Event::Exited { instance, process, status, restarting } => {
                 let next = if *restarting { "starting it again" } else { "it stays down" };
                 Some((Level::Warn, false, format!("{instance}: {process} ended with {status}, {next}")))
@@ -66,6 +69,7 @@ impl Plain {
             // The command ends with this error and says so itself.
             Event::Changed => shown("changed".into()),
             Event::ChangeFailed { error, .. } => Some((Level::Debug, true, format!("the change failed: {error}"))),
+            Event::ChangeStale => None,
             Event::BootFailed { error, .. } => Some((Level::Debug, true, format!("the boot failed: {error}"))),
         }
     }

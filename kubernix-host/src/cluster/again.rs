@@ -7,7 +7,7 @@ use crate::events::{Event, Sink};
 use crate::kubeconfig::Access;
 use crate::network::Published;
 use crate::root::{self, Allotment, Root};
-use crate::sandbox::{BootFile, lock};
+use crate::sandbox::lock;
 use crate::spec::{Change, Resolved};
 
 /// What becomes of a cluster of the same name.
@@ -35,8 +35,9 @@ impl Host {
         sink: &dyn Sink,
     ) -> Result<Vec<String>, HostError> {
         let call = self.call(&resolved.settings);
-        let boot = BootFile::read(root);
-        let ports = boot.as_ref().map(|boot| [boot.api_port, boot.environment.registry_port]).unwrap_or_default();
+        let cluster = Cluster::find(call.clone())?;
+        let boot = cluster.boot_in_force().ok();
+        let ports = boot.map(|boot| [boot.api_port, boot.environment.registry_port]).unwrap_or_default();
         let changes: Vec<Change> =
             resolved.changes().into_iter().filter(|change| !is_so_already(change, ports)).collect();
         if changes.is_empty() {
@@ -46,8 +47,7 @@ impl Host {
         if !fixed.is_empty() {
             return Err(HostError::OfBoot { call, changes: fixed });
         }
-        let cluster = Cluster::find(call.clone())?;
-        let report = cluster.client().and_then(|mut client| Ok(client.ask(&Request::Report)?));
+        let report = cluster.client().and_then(|mut client| Ok(client.ask(&Request::Report { check: false })?));
         match (report, cluster.status()?.state) {
             (Ok(Reply::Report { report }), _) if report.booted && !report.ending => {}
             (Err(silent), State::Broken) => return Err(silent),
@@ -56,10 +56,8 @@ impl Host {
         }
         let settings = &resolved.settings;
         kubeconfig::before_boot(root, settings)?;
-        let ports = cluster.port_changes(&settings.publish)?;
-        let started = self.carry_out(resolved, allotment, Order::default(), sink)?;
-        cluster.change_ports(ports)?;
-        Ok(started)
+        cluster.can_publish(&settings.publish)?;
+        self.carry_out(resolved, allotment, Order::default(), sink)
     }
 
     /// Those of the ports to be published that a cluster which is about to start over has itself.

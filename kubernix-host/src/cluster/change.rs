@@ -1,17 +1,23 @@
-//! A change of a running cluster: other components in its slots, other binaries, other parameters.
+//! A change of a running cluster: other components in its slots, other binaries, other parameters, other nodes.
+//!
+//! The command makes the whole state that the cluster is to go over to, sends it, and watches. The cluster's init carries it
+//! out and commits it, whatever becomes of the command.
 
+use super::interrupt::Interrupts;
 use super::{Cluster, Host, HostError, prepare, up};
-use crate::control::{Client, Request};
+use crate::control::{ChangeOutcome, ChangeRequest, Client, ControlError, Reply, Request};
 use crate::events::{Event, Sink};
-use crate::root::Allotment;
-use crate::sandbox::BootFile;
-use crate::spec::{self, Resolved, Settings};
-use std::time::Duration;
+use crate::pki::random_id;
+use crate::root::{Allotment, Root};
+use crate::spec::Resolved;
+use std::time::{Duration, Instant};
 
 /// How long the cluster may take to accept a change.
 const ANSWER: Duration = Duration::from_secs(5);
 /// How much longer than its boot a change may take: what ran before is stopped, and may have to come back.
 const EXTRA: Duration = Duration::from_secs(300);
+/// Between two questions for the outcome of a change whose line broke.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// What a change does beside going from plan to plan.
 #[derive(Default)]
@@ -35,7 +41,6 @@ impl Host {
         component: Option<&str>,
         sink: &dyn Sink,
     ) -> Result<Vec<String>, HostError> {
-        let _turn = self.turn(resolved)?;
         let order = Order { component: component.map(str::to_owned), removed: Vec::new() };
         self.change_to(resolved, &self.allot(&resolved.settings)?, order, sink)
     }
@@ -61,55 +66,121 @@ impl Host {
         sink: &dyn Sink,
     ) -> Result<Vec<String>, HostError> {
         let settings = &resolved.settings;
-        let cluster = Cluster::find(self.call(settings))?;
+        let call = self.call(settings);
+        let cluster = Cluster::find(call.clone())?;
         let root = cluster.root();
         if !cluster.is_running() {
-            return Err(HostError::Stopped(self.call(settings)));
+            return Err(HostError::Stopped(call));
         }
         let tools = self.tools_of(settings, allotment, &[], sink)?;
-        let running = BootFile::read(root).map_err(HostError::io("what the cluster was booted with can't be read"))?;
+        let running = cluster.boot_in_force()?;
         let port = running.environment.registry_port;
         if port == 0 && prepare::has_registry(self, settings)? {
             let changes = vec!["the registry's port of the host can't be opened".to_owned()];
-            return Err(HostError::OfBoot { call: self.call(settings), changes });
+            return Err(HostError::OfBoot { call, changes });
         }
         let (environment, reissued) = prepare::real(self, settings, root, allotment, &tools, &running.outside, port)?;
         for reason in reissued {
             sink.emit(Event::Note { message: format!("made anew: {reason}") });
         }
-        let held = up::Held { api_port: running.api_port, publish: running.publish, outside: running.outside };
+        let publish = settings.publish.clone();
+        let held = up::Held { api_port: running.api_port, publish, outside: running.outside };
         let (next, instances) = self.prepare_boot(settings, root, environment, held, sink)?;
         prepare::write_kubeconfigs(root, &next.environment, &instances, next.api_port)?;
-        BootFile::write_change(root, &next)?;
-        let client = Client::connect(root, ANSWER)?;
-        let order = Request::Change { component: order.component, removed: order.removed };
+        let base = match resolved.revision {
+            Some(revision) => revision,
+            None => cluster.revision()?,
+        };
+        let boot = serde_json::to_value(&next).map_err(|error| HostError::io("the change")(error.into()))?;
+        let change = ChangeRequest {
+            id: random_id().map_err(HostError::io("no random number for the change"))?,
+            base,
+            settings: settings.to_toml(),
+            allotment: allotment.clone(),
+            boot,
+            component: order.component,
+            removed: order.removed,
+        };
         let limit = Duration::from_secs(settings.boot_timeout_s) + EXTRA;
-        let mut started = Vec::new();
-        for record in client.order(&order, limit)? {
-            match &record.event {
-                Event::Started { instance } => {
-                    // The host's own steps are nothing that runs.
-                    let is_planned = instances.iter().any(|planned| planned.instance == *instance);
-                    started.extend(is_planned.then(|| instance.clone()));
-                    sink.emit(record.event);
-                }
-                Event::Changed => {
-                    // Ports come and go by `port` alone while the cluster runs, also while it changes.
-                    let publish = spec::saved(root)?.publish;
-                    root.save_spec(&Settings { publish, ..settings.clone() })?;
-                    allotment.write(root)?;
-                    root.save_environment(&up::shell(root, &next.environment))?;
-                    sink.emit(record.event);
-                    return Ok(started);
-                }
-                Event::ChangeFailed { error, restored } => {
-                    let (why, restored) = (error.clone(), *restored);
-                    sink.emit(record.event);
-                    return Err(HostError::Change { call: self.call(settings), why, restored });
-                }
-                _ => sink.emit(record.event),
+        let is_planned = |name: &String| instances.iter().any(|planned| planned.instance == *name);
+        let (outcome, started) = follow(root, change, limit, sink)?;
+        match outcome {
+            Followed::Over(ChangeOutcome::Changed) => Ok(started.into_iter().filter(is_planned).collect()),
+            Followed::Interrupted => Err(HostError::Interrupted),
+            Followed::Over(ChangeOutcome::Stale) => Err(HostError::Changing(call)),
+            Followed::Over(ChangeOutcome::Failed { error: why, restored }) => {
+                Err(HostError::Change { call, why, restored })
             }
+            Followed::Over(ChangeOutcome::Refused { error: why }) => {
+                Err(HostError::Change { call, why, restored: true })
+            }
+            Followed::Over(ChangeOutcome::Pending) | Followed::Left => Err(HostError::ChangeGoesOn(call)),
+            Followed::Over(ChangeOutcome::Unknown) => Err(HostError::ChangeLost(call)),
         }
-        Err(HostError::StillEnding(self.call(settings)))
+    }
+}
+
+/// How the wait for a change ended.
+enum Followed {
+    Over(ChangeOutcome),
+    /// It was undone because of Ctrl-C.
+    Interrupted,
+    /// The user left, or it took too long: it goes on.
+    Left,
+}
+
+/// Sends a change and waits for its outcome. The first Ctrl-C asks for it to be undone, the second leaves it to the cluster.
+/// Returns what was started meanwhile as well.
+fn follow(
+    root: &Root,
+    change: ChangeRequest,
+    limit: Duration,
+    sink: &dyn Sink,
+) -> Result<(Followed, Vec<String>), HostError> {
+    let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
+    let (id, begun) = (change.id.clone(), Instant::now());
+    let (changing, records) = Client::connect(root, ANSWER)?.change(change, limit)?;
+    interrupts.pass_to_change(changing);
+    let (mut started, mut outcome) = (Vec::new(), None);
+    for record in records {
+        outcome = match &record.event {
+            Event::Started { instance } => {
+                started.push(instance.clone());
+                None
+            }
+            Event::Changed => Some(ChangeOutcome::Changed),
+            Event::ChangeStale => Some(ChangeOutcome::Stale),
+            Event::ChangeFailed { error, restored } => {
+                Some(ChangeOutcome::Failed { error: error.clone(), restored: *restored })
+            }
+            _ => None,
+        };
+        sink.emit(record.event);
+        if outcome.is_some() {
+            break;
+        }
+    }
+    if interrupts.count() > 1 && outcome.is_none() {
+        return Ok((Followed::Left, started));
+    }
+    let outcome = match outcome {
+        Some(outcome) => outcome,
+        None => ask_for_outcome(root, &id, begun + limit)?,
+    };
+    let is_undone = matches!(&outcome, ChangeOutcome::Failed { restored: true, .. });
+    Ok((if is_undone && interrupts.any() { Followed::Interrupted } else { Followed::Over(outcome) }, started))
+}
+
+/// The outcome of a change whose line broke, from the cluster itself.
+fn ask_for_outcome(root: &Root, id: &str, deadline: Instant) -> Result<ChangeOutcome, ControlError> {
+    loop {
+        match Client::connect(root, ANSWER).and_then(|mut client| client.ask(&Request::Outcome { id: id.to_owned() })) {
+            Ok(Reply::Outcome { outcome: ChangeOutcome::Pending }) if Instant::now() < deadline => {
+                std::thread::sleep(PAUSE);
+            }
+            Ok(Reply::Outcome { outcome }) => return Ok(outcome),
+            Ok(_) => return Ok(ChangeOutcome::Unknown),
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -286,6 +286,15 @@ pub enum HostError {
         /// What ran before runs again.
         restored: bool,
     },
+    /// A change takes longer than this command waits, or the user left it.
+    #[error("the change of cluster `{}` goes on: `{}` shows how far it is", .0.name(), .0.to("status"))]
+    ChangeGoesOn(Call),
+    /// The cluster knows nothing of a change: it ended meanwhile, or was booted again.
+    #[error(
+        "cluster `{}` ended while it changed, so it is either as before or changed, and nothing in between: `{}` shows which",
+        .0.name(), .0.to("status")
+    )]
+    ChangeLost(Call),
     /// Another command ended the cluster while this one booted it; nothing of it runs.
     #[error("cluster `{}` was ended while it booted, by another `kubernix {by}`: `{}` boots it again", .call.name(), .call.to("up"))]
     Revoked {
@@ -378,8 +387,8 @@ impl HostError {
             | Self::NodeStopped { .. }
             | Self::Revoked { .. }
             | Self::Root(root::Error::Missing { .. }) => 5,
-            Self::Boot { timed_out: false, .. } | Self::Change { .. } => 6,
-            Self::Boot { timed_out: true, .. } | Self::StillEnding(_) => 7,
+            Self::Boot { timed_out: false, .. } | Self::Change { .. } | Self::ChangeLost(_) => 6,
+            Self::Boot { timed_out: true, .. } | Self::StillEnding(_) | Self::ChangeGoesOn(_) => 7,
             Self::NotRoot(_) => 8,
             Self::Interrupted => 130,
             Self::Snapshot(_) => 1,

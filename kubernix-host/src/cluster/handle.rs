@@ -1,7 +1,7 @@
 //! One cluster that exists: what can be done with it from outside.
 
 use super::{Call, HostError};
-use crate::control::{Client, Request};
+use crate::control::{Client, Reply, Request};
 use crate::events::{Event, Sink};
 use crate::root::{self, Root};
 use crate::sandbox::{self, BootFile, Ending, SandboxIds, lock};
@@ -158,7 +158,7 @@ impl Cluster {
     /// # Errors
     /// The cluster was never booted.
     pub fn environment(&self) -> Result<Vec<(String, String)>, HostError> {
-        let shell = super::up::shell(&self.root, &self.boot_file()?.environment);
+        let shell = sandbox::shell(&self.root, &self.boot_file()?.environment);
         let path = std::env::var_os("PATH");
         let text = |value: OsString| value.to_string_lossy().into_owned();
         let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key, text(value)));
@@ -190,6 +190,23 @@ impl Cluster {
         found.push(("keeper".to_owned(), self.root.run().join("keeper.log")));
         found.sort();
         found
+    }
+
+    /// What a running cluster works with, from itself; of one that is stopped or doesn't answer, from its file.
+    pub(super) fn boot_in_force(&self) -> Result<sandbox::Boot, HostError> {
+        if let Ok(Reply::State { state }) = self.client().and_then(|mut client| Ok(client.ask(&Request::State)?)) {
+            let unreadable = HostError::io("the state of the cluster can't be understood");
+            return BootFile::parse(&state).map_err(unreadable);
+        }
+        self.boot_file()
+    }
+
+    /// The revision of the state that a running cluster works with.
+    pub(super) fn revision(&self) -> Result<u64, HostError> {
+        match self.client()?.ask(&Request::Report { check: false })? {
+            Reply::Report { report } => Ok(report.revision),
+            _ => Ok(0),
+        }
     }
 
     pub(super) fn boot_file(&self) -> Result<sandbox::Boot, HostError> {

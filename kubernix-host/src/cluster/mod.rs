@@ -20,7 +20,6 @@ mod prepare;
 mod restore;
 mod save;
 mod status;
-mod turn;
 mod up;
 
 pub use crate::call::{Call, quoted};

@@ -5,11 +5,9 @@ use super::{Cluster, Host, HostError};
 use crate::control::{Reply, Request};
 use crate::engine::InstanceState;
 use crate::events::Sink;
-use crate::root::{Allotment, Root};
-use crate::sandbox::BootFile;
+use crate::root::Allotment;
 use crate::spec::Resolved;
 use serde::{Deserialize, Serialize};
-use std::fs;
 
 /// One node of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +32,6 @@ impl Host {
     /// # Errors
     /// The cluster's range holds no more, or one doesn't become Ready: then there is none of them.
     pub fn add_nodes(&self, resolved: &mut Resolved, count: u32, sink: &dyn Sink) -> Result<Vec<String>, HostError> {
-        let _turn = self.turn(resolved)?;
         let old = self.nodes_of(resolved)?;
         resolved.settings.nodes = Some(old.count().saturating_add(count));
         let allotment = self.allot(&resolved.settings)?;
@@ -48,7 +45,6 @@ impl Host {
     /// # Errors
     /// There is no such node, it belongs to the control plane, or its pods don't go: then it stays as it was.
     pub fn remove_node(&self, resolved: &mut Resolved, name: &str, sink: &dyn Sink) -> Result<(), HostError> {
-        let _turn = self.turn(resolved)?;
         let mut allotment = self.with_node(resolved, name)?;
         if allotment.nodes.iter().any(|node| node.name == name && node.index < allotment.control_planes) {
             return Err(HostError::FirstNode { node: name.to_owned() });
@@ -56,14 +52,7 @@ impl Host {
         allotment.remove_node(name);
         resolved.settings.nodes = Some(allotment.count());
         let order = Order { removed: vec![name.to_owned()], ..Order::default() };
-        self.change_to(resolved, &allotment, order, sink)?;
-        let directory = Root::new(&resolved.settings.root, &resolved.settings.name).node(name);
-        match fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(HostError::io(format!("`{}` can't be removed", directory.display()))(error))
-            }
-            _ => Ok(()),
-        }
+        self.change_to(resolved, &allotment, order, sink).map(drop)
     }
 
     /// Ends what runs on a node, or starts it again. A stopped node stays so over `stop` and `up`.
@@ -71,7 +60,6 @@ impl Host {
     /// # Errors
     /// There is no such node, or too little of the control plane would be left; or it doesn't become Ready again, and is stopped as before.
     pub fn switch_node(&self, resolved: &Resolved, name: &str, on: bool, sink: &dyn Sink) -> Result<(), HostError> {
-        let _turn = self.turn(resolved)?;
         let mut allotment = self.with_node(resolved, name)?;
         if let Some(node) = allotment.node_mut(name) {
             node.stopped = !on;
@@ -115,9 +103,9 @@ impl Cluster {
     /// # Errors
     /// The cluster was never booted, or doesn't answer.
     pub fn nodes(&self) -> Result<Vec<NodeEntry>, HostError> {
-        let boot = self.boot_file()?;
+        let boot = self.boot_in_force()?;
         let instances = if self.is_running() {
-            match self.client()?.ask(&Request::Report)? {
+            match self.client()?.ask(&Request::Report { check: false })? {
                 Reply::Report { report } => report.instances,
                 _ => Vec::new(),
             }
@@ -149,8 +137,7 @@ impl Cluster {
     /// # Errors
     /// There is no such node, or it doesn't run.
     pub(super) fn first_process(&self, node: &str) -> Result<Option<i32>, HostError> {
-        let boot =
-            BootFile::read(self.root()).map_err(HostError::io("what the cluster was booted with can't be read"))?;
+        let boot = self.boot_in_force()?;
         let Some(spec) = boot.environment.node(node) else {
             let nodes = boot.environment.nodes.iter().map(|node| node.name.clone()).collect();
             return Err(HostError::NoSuchNode { cluster: self.name().to_owned(), node: node.to_owned(), nodes });
@@ -158,7 +145,7 @@ impl Cluster {
         if spec.placement.is_beside() {
             return Ok(None);
         }
-        let Reply::Report { report } = self.client()?.ask(&Request::Report)? else { return Ok(None) };
+        let Reply::Report { report } = self.client()?.ask(&Request::Report { check: false })? else { return Ok(None) };
         let outer = super::pids::by_inner(self.sandbox()?);
         let first = report.nodes.get(node).and_then(|inner| outer.get(inner)).copied();
         first.map(Some).ok_or_else(|| HostError::NodeStopped { node: node.to_owned() })

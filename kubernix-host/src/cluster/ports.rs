@@ -34,12 +34,6 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
-/// Ports that are to come and to go.
-pub(super) struct PortChanges {
-    comes: Vec<Published>,
-    goes: Vec<Published>,
-}
-
 /// Opens places on the host, to see that they can be had and to hold them until the cluster takes them.
 ///
 /// # Errors
@@ -118,38 +112,15 @@ impl Cluster {
         Ok(gone)
     }
 
-    /// What has to come and to go for exactly these to be published; those that come can be had.
+    /// Whether exactly these ports can be published by a cluster that runs.
     ///
     /// # Errors
-    /// Somebody else has a place, or the cluster doesn't answer.
-    pub(super) fn port_changes(&self, wanted: &[Published]) -> Result<PortChanges, HostError> {
-        let before: Vec<Published> = self.ask_ports(&Request::Ports)?.iter().map(|port| port.spec).collect();
-        let missing = |all: &[Published], of: &[Published]| -> Vec<Published> {
-            all.iter().filter(|one| !of.contains(one)).copied().collect()
-        };
-        let (comes, goes) = (missing(wanted, &before), missing(&before, wanted));
-        let free = |one: &&Published| goes.iter().all(|other| other.place != one.place);
-        drop(hold(&comes.iter().filter(free).copied().collect::<Vec<_>>())?);
-        Ok(PortChanges { comes, goes })
-    }
-
-    /// Carries out what [`Cluster::port_changes`] found.
-    ///
-    /// # Errors
-    /// One can't be opened after all: what was published before is published.
-    pub(super) fn change_ports(&self, changes: PortChanges) -> Result<(), HostError> {
-        let PortChanges { comes, goes } = changes;
-        if !goes.is_empty() {
-            self.ask_ports(&Request::Unpublish { ports: goes.clone() })?;
-        }
-        let opened = match comes.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.ask_ports(&Request::Publish { ports: comes }),
-        };
-        if opened.is_err() && !goes.is_empty() {
-            self.ask_ports(&Request::Publish { ports: goes })?;
-        }
-        opened.map(drop)
+    /// Another process has a place, or the cluster doesn't answer.
+    pub(super) fn can_publish(&self, wanted: &[Published]) -> Result<(), HostError> {
+        let open = self.ask_ports(&Request::Ports)?;
+        let is_own = |one: &&Published| open.iter().any(|port| port.spec.place == one.place);
+        let new: Vec<Published> = wanted.iter().filter(|one| !is_own(one)).copied().collect();
+        hold(&new).map(drop)
     }
 
     fn ask_ports(&self, request: &Request) -> Result<Vec<OpenPort>, HostError> {

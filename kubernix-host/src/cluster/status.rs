@@ -3,7 +3,7 @@
 use super::{Cluster, HostError, pids};
 use crate::api::Summary;
 use crate::control::{Reply, Request};
-use crate::engine::{InstanceState, Report};
+use crate::engine::{ClusterState, InstanceState, Report};
 use crate::plugins::Source;
 use crate::root::{self, Root};
 use crate::sandbox::{BootFile, Ending, SandboxIds, lock};
@@ -20,7 +20,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum State {
     /// All of it is ready.
     Running,
-    /// It is on its way up, or a part of it is being started again.
+    /// It is up, and some part of it isn't as it should be.
+    Degraded,
+    /// A command changes it.
+    Changing,
+    /// It is on its way up.
     Starting,
     /// It is on its way down.
     Stopping,
@@ -34,11 +38,25 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Running => "running",
+            Self::Degraded => "degraded",
+            Self::Changing => "changing",
             Self::Starting => "starting",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Broken => "broken",
         })
+    }
+}
+
+impl From<ClusterState> for State {
+    fn from(state: ClusterState) -> Self {
+        match state {
+            ClusterState::Booting => Self::Starting,
+            ClusterState::Running => Self::Running,
+            ClusterState::Degraded => Self::Degraded,
+            ClusterState::Changing => Self::Changing,
+            ClusterState::Stopping => Self::Stopping,
+        }
     }
 }
 
@@ -59,6 +77,9 @@ pub struct ComponentStatus {
     pub phase: String,
     /// Where it is in its life.
     pub state: InstanceState,
+    /// Why it isn't ready, where there is more to say than its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Its processes, as the host numbers them.
     pub pids: Vec<i32>,
     /// How often one of them was started again.
@@ -119,8 +140,9 @@ impl Cluster {
             own_pids,
         };
         let (Some(ids), Ok(mut client)) = (ids, self.client()) else { return Ok(status) };
-        let Ok(Reply::Report { report }) = client.ask(&Request::Report) else { return Ok(status) };
+        let Ok(Reply::Report { report }) = client.ask(&Request::Report { check: true }) else { return Ok(status) };
         status.state = match report {
+            Report { state: Some(state), .. } => state.into(),
             Report { ending: true, .. } => State::Stopping,
             Report { ready: true, .. } => State::Running,
             _ => State::Starting,
@@ -157,6 +179,7 @@ fn components(report: &Report, ids: SandboxIds) -> Vec<ComponentStatus> {
             roles: one.roles.clone(),
             phase: one.phase.clone(),
             state: one.state,
+            reason: one.reason.clone(),
             restarts: one.restarts,
             rss_kib: pids.iter().copied().map(pids::resident_kib).sum(),
             pids,

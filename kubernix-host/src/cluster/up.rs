@@ -1,7 +1,8 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{Call, Existing, Host, HostError, kubeconfig, port, ports, prepare};
+use super::{Call, Cluster, Existing, Host, HostError, kubeconfig, port, ports, prepare};
+use crate::control::{Client, Reply, Request};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
 use crate::kubeconfig::Merged;
@@ -10,12 +11,11 @@ use crate::network::publish::Socket;
 use crate::network::{AddressPlan, Outside, Published};
 use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
-use crate::root::{self, Allotment, Environment as Shell, Made, Root};
-use crate::sandbox::{self, Boot, BootChannel, BootFile, Ending, KeeperStart, SandboxIds, lock};
+use crate::root::{self, Allotment, ClusterFile, Made, Root};
+use crate::sandbox::{self, Boot, BootChannel, Ending, KeeperStart, SandboxIds, lock};
 use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +28,10 @@ const SANDBOX: &str = "sandbox";
 const A_LOOK: Duration = Duration::from_millis(200);
 /// With less than this left, in bytes, a failure is probably the disk's: etcd alone reserves 64 MiB for its log.
 const NEARLY_FULL: u64 = 80 << 20;
+/// How long a running cluster may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Between two questions for the outcome of a boot whose line broke.
+const PAUSE: Duration = Duration::from_millis(300);
 /// Absent where the kernel module br_netfilter isn't loaded.
 const BRIDGE_SETTINGS: &str = "/proc/sys/net/bridge";
 /// Places that every sandbox replaces by its own.
@@ -86,11 +90,6 @@ impl Host {
             return Err(HostError::NotRoot("up"));
         }
         let root = Root::new(&settings.root, &settings.name);
-        // One that runs is changed: from what it has when nobody else changes it.
-        let _turn = match existing {
-            Existing::GoesOn if lock::is_taken(&root) => self.turn_of_up(resolved)?,
-            _ => None,
-        };
         let allotment = match existing {
             // Nodes begin anew as well.
             Existing::StartsOver => prepare::allot(self, settings, Allotment::default())?,
@@ -113,7 +112,8 @@ impl Host {
             Existing::IsLeft => return Err(HostError::Running(self.call(settings))),
             Existing::GoesOn => {
                 let changed = self.go_over(resolved, &allotment, &root, &*sink)?;
-                let api_port = BootFile::read(&root).map(|boot| boot.api_port).unwrap_or_default();
+                let boot = Cluster::find(self.call(settings))?.boot_in_force();
+                let api_port = boot.map(|boot| boot.api_port).unwrap_or_default();
                 let merged = kubeconfig::after_boot(&root, settings, &*sink);
                 return Ok(UpReport { merged, ..report(root.kubeconfig("admin"), api_url(api_port), Some(changed)) });
             }
@@ -249,10 +249,11 @@ impl Host {
         let held = Held { api_port, publish: settings.publish.clone(), outside };
         let (boot, instances) = self.prepare_boot(settings, root, environment, held, &both)?;
         prepare::write_kubeconfigs(root, &boot.environment, &instances, api_port)?;
-        root.save_spec(settings)?;
-        allotment.write(root)?;
-        root.save_environment(&shell(root, &boot.environment))?;
-        BootFile::write(root, &boot)?;
+        root.fix_cidr(settings.cidr)?;
+        let state = next_state(root, settings.to_toml(), allotment, &boot)?;
+        state.commit(root)?;
+        sandbox::write_views(root, &state)?;
+        root.forget_other_nodes(&state.allotment)?;
         both.emit(Event::Ready { instance: CERTIFICATES.into() });
         both.emit(step(SANDBOX));
         both.emit(Event::Started { instance: SANDBOX.into() });
@@ -265,7 +266,8 @@ impl Host {
         drop(places);
         let start = KeeperStart { executable: &self.executable, root, lock, listeners, channel };
         let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
-        interrupts.pass_to(near.try_clone().map_err(HostError::io("no line to the sandbox"))?, keeper);
+        let line = near.try_clone().map_err(HostError::io("no line to the sandbox"))?;
+        interrupts.pass_to_boot(line, keeper, root);
         watch(&near, root, self.call(settings), interrupts, &*sink)?;
         Ok((root.kubeconfig("admin"), api_url(api_port)))
     }
@@ -354,13 +356,15 @@ fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
     }
 }
 
-/// What a shell needs to work with the cluster.
-pub(super) fn shell(root: &Root, environment: &Environment) -> Shell {
-    let directories: BTreeSet<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
-    // The system's own directories are in every PATH, and not in front of a user's.
-    let own = directories.into_iter().filter(|path| !path.starts_with("/usr") && !path.starts_with("/bin"));
-    let path = own.map(Path::to_owned).collect();
-    Shell { kubeconfig: root.kubeconfig("admin"), path, variables: environment.variables.clone() }
+/// The state that a boot puts in force, after the one that there may be.
+fn next_state(root: &Root, settings: String, allotment: Allotment, boot: &Boot) -> Result<ClusterFile, HostError> {
+    let boot = serde_json::to_value(boot).map_err(|error| HostError::io("the state of the cluster")(error.into()))?;
+    Ok(match ClusterFile::read(root) {
+        Ok(Some(last)) => last.next(settings, allotment, boot),
+        // What can be said of one that is damaged was said when the settings were read.
+        Ok(None) | Err(root::Error::Damaged { .. }) => ClusterFile::first(settings, allotment, boot),
+        Err(error) => return Err(error.into()),
+    })
 }
 
 /// What is left for us on the file system of a path, in bytes.
@@ -407,13 +411,39 @@ fn watch(
     if let (None, Some(by @ (Ending::Down | Ending::Stop))) = (&why, Ending::read(root)) {
         return Err(HostError::Revoked { call, by: by.word() });
     }
-    let unsaid = || {
-        let log = root.run().join("keeper.log");
-        format!("the sandbox ended without a word; {}:\n  {}", log.display(), tail(&log, 20).join("\n  "))
+    let Some((mut why, timed_out)) = why.or_else(|| recorded_failure(root)) else {
+        return outcome_without_line(root, call);
     };
-    let (mut why, timed_out) = why.unwrap_or_else(|| (unsaid(), false));
     if let Some(free) = free_bytes(root.path()).filter(|free| *free < NEARLY_FULL) {
         why += &format!("\nThe disk that holds {} is full: {} MiB are left", root.path().display(), free >> 20);
     }
     Err(HostError::Boot { call, why, root: root.path().to_owned(), timed_out })
+}
+
+/// Why the last boot failed, by the events that it recorded.
+fn recorded_failure(root: &Root) -> Option<(String, bool)> {
+    let records = crate::events::read(&root.events()).ok()?;
+    let of_last_boot =
+        records.into_iter().rev().take_while(|record| !matches!(record.event, Event::BootStarted { .. }));
+    of_last_boot.into_iter().find_map(|record| match record.event {
+        Event::BootFailed { error, timed_out } => Some((error, timed_out)),
+        _ => None,
+    })
+}
+
+/// How a boot went whose line broke without a word, from the cluster itself.
+fn outcome_without_line(root: &Root, call: Call) -> Result<(), HostError> {
+    loop {
+        let asked = Client::connect(root, ANSWER).and_then(|mut client| client.ask(&Request::Report { check: false }));
+        match asked {
+            Ok(Reply::Report { report }) if report.booted => return Ok(()),
+            Ok(Reply::Report { report }) if !report.ending => std::thread::sleep(PAUSE),
+            _ => {
+                let log = root.run().join("keeper.log");
+                let lines = tail(&log, 20).join("\n  ");
+                let why = format!("the sandbox exited without reporting an error; {}:\n  {lines}", log.display());
+                return Err(HostError::Boot { call, why, root: root.path().to_owned(), timed_out: false });
+            }
+        }
+    }
 }

@@ -1,15 +1,15 @@
 //! The line into a running cluster: a unix socket in its root directory, one JSON line asked, one answered.
 //!
-//! A stop is the exception: it is answered by events until nothing is left. This module must not know how the cluster does what
-//! it is asked for.
+//! A stop and a change are the exceptions: they are answered by events until they are over. This module must not know how
+//! the cluster does what it is asked for.
 
 mod client;
 mod protocol;
 mod server;
 
-pub use client::{Client, ControlError};
-pub use protocol::{Copied, NodeImages, OpenPort, Reply, Request};
-pub use server::{Answer, Change, Hub, Wish, answer};
+pub use client::{Changing, Client, ControlError};
+pub use protocol::{ChangeOutcome, ChangeRequest, Copied, Envelope, NodeImages, OpenPort, PROTOCOL, Reply, Request};
+pub use server::{ControlServer, Message};
 
 use crate::root::Root;
 use std::fs::File;

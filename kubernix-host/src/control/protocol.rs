@@ -5,6 +5,7 @@ use crate::cri::Image;
 use crate::engine::Report;
 use crate::network::Published;
 use crate::network::publish::Protocol;
+use crate::root::{Allotment, ClusterFile};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -12,8 +13,15 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
 pub enum Request {
-    /// The instances and their states. Answers at once, whatever the cluster does.
-    Report,
+    /// The instances and their states.
+    Report {
+        /// Asks the probes of all instances first, which takes some seconds where one doesn't respond. Without it the
+        /// answer comes at once, whatever the cluster does.
+        #[serde(default)]
+        check: bool,
+    },
+    /// The state in force, whole.
+    State,
     /// What the Kubernetes API says of nodes and pods.
     Summary,
     /// The images of every node.
@@ -50,18 +58,94 @@ pub enum Request {
         /// The role.
         role: String,
     },
-    /// Goes over to what `run/change.json` says. Events follow until `Changed` or `ChangeFailed`.
-    Change {
-        /// A component whose instances are started anew even if their plans stay the same.
-        component: Option<String>,
-        /// Nodes that go for good: their pods move elsewhere first.
-        #[serde(default)]
-        removed: Vec<String>,
+    /// Goes over to another state. Events follow until `Changed` or `ChangeFailed`; meanwhile `Cancel` can be sent.
+    Change(Box<ChangeRequest>),
+    /// Undoes the change that was asked for on the same connection, unless it is committed by now.
+    Cancel,
+    /// What became of a change, for a command that lost the line.
+    Outcome {
+        /// The change's ID.
+        id: String,
+    },
+    /// Gives the cluster another name.
+    Rename {
+        /// The name.
+        name: String,
     },
     /// Ends everything in order. Events follow until the end.
     Stop,
     /// Ends everything at once.
     Kill,
+}
+
+/// The version of what is spoken on the control socket. Raised when an older cluster or command would misunderstand a
+/// newer one; what is only new is noticed by its name.
+pub const PROTOCOL: u32 = 2;
+
+/// A request as it is sent: with the versions of its sender.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Envelope {
+    /// See [`PROTOCOL`].
+    pub protocol: u32,
+    /// The sender's version of KuberNix.
+    pub kubernix: String,
+    /// The request.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+impl Envelope {
+    /// A request of this version.
+    pub fn new(request: Request) -> Self {
+        Self { protocol: PROTOCOL, kubernix: env!("CARGO_PKG_VERSION").into(), request }
+    }
+}
+
+/// Another state of the cluster, whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ChangeRequest {
+    /// Made up by the command, to ask for the outcome later.
+    pub id: String,
+    /// The revision of the state that this one was made from.
+    pub base: u64,
+    /// The settings, in the form of `kubernix.toml`.
+    pub settings: String,
+    /// The nodes and ports.
+    pub allotment: Allotment,
+    /// What the init would boot from.
+    pub boot: serde_json::Value,
+    /// A component whose instances are started anew even if their plans stay the same.
+    #[serde(default)]
+    pub component: Option<String>,
+    /// Nodes that go for good: their pods move elsewhere first.
+    #[serde(default)]
+    pub removed: Vec<String>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum ChangeOutcome {
+    /// It waits, or goes on.
+    Pending,
+    /// It is committed.
+    Changed,
+    /// It came to nothing.
+    Failed {
+        /// Why.
+        error: String,
+        /// What ran before runs again.
+        restored: bool,
+    },
+    /// It was not begun.
+    Refused {
+        /// Why.
+        error: String,
+    },
+    /// It was not begun: the state is another one than that which it was made from.
+    Stale,
+    /// The cluster knows of no such change.
+    Unknown,
 }
 
 /// A port that is published.
@@ -136,8 +220,25 @@ pub enum Reply {
         /// What was copied.
         copied: Copied,
     },
+    /// To `State`.
+    State {
+        /// As it is in `cluster.json`.
+        state: Box<ClusterFile>,
+    },
+    /// To `Outcome`.
+    Outcome {
+        /// What became of it.
+        outcome: ChangeOutcome,
+    },
     /// To `Stop`: every instance has ended.
     Ended,
+    /// The cluster doesn't know this request: it was started by another version of KuberNix.
+    Unsupported {
+        /// That version.
+        kubernix: String,
+        /// See [`PROTOCOL`].
+        protocol: u32,
+    },
     /// It has a new name.
     Renamed {
         /// The name.

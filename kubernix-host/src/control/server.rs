@@ -1,103 +1,47 @@
 //! The init's end of the control socket.
 
-use super::{Copied, NodeImages, OpenPort, Reply, Request, short_path};
-use crate::api::Summary;
-use crate::cri::Image;
-use crate::engine::Report;
-use crate::network::Published;
+use super::{ChangeRequest, Envelope, PROTOCOL, Reply, Request, short_path};
+use crate::events::Watcher;
 use crate::root::Root;
+use serde::Deserialize;
 use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-/// What somebody wants of the engine.
-pub enum Wish {
-    /// An answer.
+/// What a command wants of the engine.
+pub enum Message {
+    /// One answer.
     Ask(Request, oneshot::Sender<Reply>),
-    /// Another set of instances, and who wants to watch.
-    Change(Change, Option<std::os::unix::net::UnixStream>),
-    /// The end of everything, in order; who wants to watch.
-    Stop(Option<std::os::unix::net::UnixStream>),
+    /// Another state; the watcher is told of what happens until then.
+    Change(Box<ChangeRequest>, Watcher),
+    /// The end of a change, by its ID.
+    Cancel(String),
+    /// The end of everything, in order; the watcher is told of what happens until then.
+    Stop(Watcher),
     /// The end of everything, at once.
     Kill,
-    /// The command that boots was interrupted or went away.
-    Abandon,
-    /// The keeper went away.
-    KeeperGone,
-}
-
-/// What a change does beside going from plan to plan.
-#[derive(Debug, Clone, Default)]
-pub struct Change {
-    /// The component whose instances are started anew in any case.
-    pub forced: Option<String>,
-    /// Nodes that go for good.
-    pub removed: Vec<String>,
-}
-
-/// Knows the answers.
-#[allow(async_fn_in_trait)] // One thread: nobody needs the futures to be `Send`.
-pub trait Answer {
-    /// The instances and their states.
-    fn report(&self) -> Report;
-    /// What the Kubernetes API says.
-    async fn summary(&self) -> Result<Summary, String>;
-    /// The images of every node.
-    async fn images(&self) -> Result<Vec<(String, Vec<Image>)>, String>;
-    /// Imports an image wherever it isn't; the nodes that got it.
-    async fn import(&self, archive: &str, name: &str, id: &str) -> Result<Vec<String>, String>;
-    /// Removes an image everywhere; the nodes that had it.
-    async fn remove_image(&self, name: &str) -> Result<Vec<String>, String>;
-    /// What is published.
-    fn ports(&self) -> Vec<OpenPort>;
-    /// Publishes these as well, or none of them.
-    fn publish(&self, ports: &[Published]) -> Result<(), String>;
-    /// Publishes these no longer.
-    fn unpublish(&self, ports: &[Published]) -> Result<(), String>;
-    /// Copies what the instances that fill a role have written.
-    async fn copy_state(&self, role: &str) -> Result<Copied, String>;
-}
-
-/// Answers a request.
-pub async fn answer(request: Request, answers: &impl Answer) -> Reply {
-    let reply = match request {
-        Request::Report => Ok(Reply::Report { report: answers.report() }),
-        Request::Summary => answers.summary().await.map(|summary| Reply::Summary { summary }),
-        Request::Images => answers.images().await.map(|nodes| Reply::Images {
-            nodes: nodes.into_iter().map(|(node, images)| NodeImages { node, images }).collect(),
-        }),
-        Request::Import { archive, name, id } => {
-            answers.import(&archive, &name, &id).await.map(|nodes| Reply::Imported { nodes })
-        }
-        Request::RemoveImage { name } => answers.remove_image(&name).await.map(|nodes| Reply::Removed { nodes }),
-        Request::Ports => Ok(Reply::Ports { ports: answers.ports() }),
-        Request::Publish { ports } => answers.publish(&ports).map(|()| Reply::Ports { ports: answers.ports() }),
-        Request::Unpublish { ports } => answers.unpublish(&ports).map(|()| Reply::Ports { ports: answers.ports() }),
-        Request::CopyState { role } => answers.copy_state(&role).await.map(|copied| Reply::Copied { copied }),
-        Request::Change { .. } | Request::Stop | Request::Kill => Err("no answer comes to an order".to_owned()),
-    };
-    reply.unwrap_or_else(|why| Reply::Failed { why })
 }
 
 /// Listens on the control socket.
-pub struct Hub {
+pub struct ControlServer {
     listener: UnixListener,
-    wishes: mpsc::UnboundedSender<Wish>,
+    messages: mpsc::UnboundedSender<Message>,
 }
 
-impl Hub {
+impl ControlServer {
     /// Opens the socket of a root directory, in place of one that an earlier life left.
     ///
     /// # Errors
     /// The socket can't be made.
-    pub fn open(root: &Root, wishes: mpsc::UnboundedSender<Wish>) -> io::Result<Self> {
+    pub fn open(root: &Root, messages: mpsc::UnboundedSender<Message>) -> io::Result<Self> {
         let (path, _directory) = short_path(root)?;
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Self { listener: UnixListener::bind(&path)?, wishes })
+        Ok(Self { listener: UnixListener::bind(&path)?, messages })
     }
 
     /// Serves for as long as the task lives.
@@ -105,7 +49,7 @@ impl Hub {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::task::spawn_local(converse(stream, self.wishes.clone()));
+                    tokio::task::spawn_local(converse(stream, self.messages.clone()));
                 }
                 Err(error) => {
                     log::warn!("a control connection can't be accepted: {error}");
@@ -116,40 +60,117 @@ impl Hub {
     }
 }
 
-async fn converse(stream: UnixStream, wishes: mpsc::UnboundedSender<Wish>) {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        match stream.read_line(&mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let reply = match serde_json::from_str(&line) {
-            Err(error) => Reply::Failed { why: format!("not a request: {error}") },
+/// A request, or what is answered to a line that is none.
+fn parse(line: &str) -> Result<Request, Reply> {
+    /// What is known of any request.
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(default)]
+        protocol: u32,
+        request: String,
+    }
+    let unsupported = || Reply::Unsupported { kubernix: env!("CARGO_PKG_VERSION").into(), protocol: PROTOCOL };
+    match serde_json::from_str::<Envelope>(line) {
+        Ok(envelope) if envelope.protocol <= PROTOCOL => Ok(envelope.request),
+        // What reads the state or ends the cluster means the same in every version.
+        Ok(Envelope { request: request @ (Request::Report { .. } | Request::Stop | Request::Kill), .. }) => Ok(request),
+        Ok(_) => Err(unsupported()),
+        Err(error) => match serde_json::from_str::<Head>(line) {
+            // A command that is older than the versions: these requests haven't changed.
+            Ok(Head { protocol: 0, .. }) => serde_json::from_str(line).map_err(|_| unsupported()),
+            Ok(Head { protocol, request }) => {
+                log::info!("request `{request}` of protocol {protocol} isn't known: {error}");
+                Err(unsupported())
+            }
+            Err(_) => Err(Reply::Failed { why: format!("not a request: {error}") }),
+        },
+    }
+}
+
+async fn converse(stream: UnixStream, messages: mpsc::UnboundedSender<Message>) {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    while let Some(line) = next(&mut reader).await {
+        let reply = match parse(&line) {
+            Err(reply) => reply,
             Ok(Request::Stop) => {
                 // From here on the connection is the watcher's.
-                let _ = wishes.send(Wish::Stop(stream.into_inner().into_std().ok()));
+                let _ = messages.send(Message::Stop(Watcher::new(writer)));
                 return;
             }
-            Ok(Request::Change { component, removed }) => {
-                let change = Change { forced: component, removed };
-                let _ = wishes.send(Wish::Change(change, stream.into_inner().into_std().ok()));
-                return;
-            }
+            Ok(Request::Change(change)) => return follow(*change, reader, writer, &messages).await,
             Ok(Request::Kill) => {
-                let _ = wishes.send(Wish::Kill);
+                let _ = messages.send(Message::Kill);
                 return;
             }
             Ok(request) => {
                 let (sender, receiver) = oneshot::channel();
-                let _ = wishes.send(Wish::Ask(request, sender));
+                let _ = messages.send(Message::Ask(request, sender));
                 receiver.await.unwrap_or(Reply::Failed { why: "the cluster is ending".into() })
             }
         };
         let mut text = serde_json::to_vec(&reply).unwrap_or_default();
         text.push(b'\n');
-        if stream.get_mut().write_all(&text).await.is_err() {
+        if writer.write_all(&text).await.is_err() {
             return;
         }
+    }
+}
+
+/// The connection of a command that waits for a change. Its end is no order: the change goes on.
+async fn follow(
+    change: ChangeRequest,
+    mut reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    messages: &mpsc::UnboundedSender<Message>,
+) {
+    let id = change.id.clone();
+    let _ = messages.send(Message::Change(Box::new(change), Watcher::new(writer)));
+    while let Some(line) = next(&mut reader).await {
+        if let Ok(Request::Cancel) = parse(&line) {
+            let _ = messages.send(Message::Cancel(id.clone()));
+        }
+    }
+}
+
+async fn next(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
+    let mut line = String::new();
+    match reader.read_line(&mut line).await {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(protocol: u32, request: &str) -> String {
+        format!(r#"{{"protocol":{protocol},"kubernix":"9.9.9","request":"{request}"}}"#)
+    }
+
+    #[test]
+    fn a_newer_command_may_ask_for_what_every_version_knows() {
+        for request in ["report", "stop", "kill"] {
+            assert!(parse(&line(PROTOCOL + 1, request)).is_ok(), "{request}");
+        }
+        let newer = parse(&line(PROTOCOL + 1, "ports")).unwrap_err();
+        assert!(matches!(newer, Reply::Unsupported { protocol: PROTOCOL, .. }));
+    }
+
+    #[test]
+    fn a_request_that_is_unknown_is_told_from_garbage() {
+        assert!(matches!(parse(&line(PROTOCOL, "fly")).unwrap_err(), Reply::Unsupported { .. }));
+        assert!(matches!(parse("garbage").unwrap_err(), Reply::Failed { .. }));
+        assert!(matches!(parse("{}").unwrap_err(), Reply::Failed { .. }));
+    }
+
+    #[test]
+    fn a_command_without_a_version_is_understood_where_nothing_changed() {
+        for request in ["stop", "kill", "summary", "report"] {
+            assert!(parse(&format!(r#"{{"request":"{request}"}}"#)).is_ok(), "{request}");
+        }
+        let old = parse(r#"{"request":"change","component":null}"#).unwrap_err();
+        assert!(matches!(old, Reply::Unsupported { .. }));
     }
 }

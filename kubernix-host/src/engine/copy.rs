@@ -1,6 +1,5 @@
 //! What a component has written, copied as it is at one moment while the cluster runs: its processes stand still meanwhile.
 
-use super::instance::Live;
 use super::{Cluster, InstanceState};
 use crate::chain::chain;
 use crate::control::Copied;
@@ -9,7 +8,6 @@ use crate::root::Root;
 use crate::snapshot;
 use nix::unistd::Pid;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long processes may stand still, in all. Controllers give their leases up when they can't renew them for ten seconds.
@@ -21,34 +19,27 @@ impl Cluster {
     /// # Errors
     /// Nobody fills the role, an instance isn't ready, or its directory can't be copied in time. They all go on in any case.
     pub(super) async fn copy_state(&self, role: &str) -> Result<Copied, String> {
-        let fills = |live: &Rc<Live>| live.planned.plan.provides.iter().any(|endpoint| endpoint.role.as_str() == role);
-        let of_role: Vec<_> = self.instances().into_iter().filter(fills).collect();
-        let Some(first) = of_role.first() else { return Err(format!("nothing fills the role `{role}`")) };
+        let of_role: Vec<_> = self.instances_by_id().into_iter().filter(|(_, planned)| planned.fills(role)).collect();
+        let Some((_, first)) = of_role.first() else { return Err(format!("nothing fills the role `{role}`")) };
+        let state = |id| self.reducer.borrow().instance_state(id).unwrap_or(InstanceState::Stopped);
         // One of several members may be down, and writes nothing then; one that comes back meanwhile would.
-        let is_settled = |live: &Rc<Live>| {
-            matches!(live.state(), InstanceState::Ready | InstanceState::Stopped | InstanceState::Failed)
-        };
-        let late = of_role.iter().find(|live| !is_settled(live));
-        let late = late.or_else(|| of_role.iter().all(|live| live.state() != InstanceState::Ready).then_some(first));
-        if let Some(late) = late {
-            return Err(format!("{} is {}: what it has can be copied once it is ready", late.name(), late.state()));
+        let is_settled =
+            |id| matches!(state(id), InstanceState::Ready | InstanceState::Stopped | InstanceState::Failed);
+        let late = of_role.iter().find(|(id, _)| !is_settled(*id));
+        let none_ready = of_role.iter().all(|(id, _)| state(*id) != InstanceState::Ready);
+        if let Some((id, late)) = late.or_else(|| of_role.first().filter(|_| none_ready)) {
+            return Err(format!("{} is {}: what it has can be copied once it is ready", late.name(), state(*id)));
         }
-        // Two that pause the same processes would let them go on under each other's hands.
-        if self.copying.replace(true) {
-            return Err("another copy is being made".into());
-        }
-        let running = of_role.iter().flat_map(|live| live.processes.borrow().clone());
-        let groups: Vec<Pid> = running.filter(|process| process.exit().is_none()).map(|process| process.pid).collect();
-        let environment = &self.boot.environment;
-        let root = Root::new(environment.root.parent().unwrap_or(&environment.root), &environment.cluster);
+        let groups: Vec<Pid> =
+            of_role.iter().flat_map(|(id, _)| self.processes_of(*id)).map(|running| running.pid).collect();
+        let root = self.root.clone();
         // Those of members that are down as well: together they are what a start goes on with.
-        let directories = root.directories_of(&first.planned.component).map_err(|error| error.to_string());
+        let directories = root.directories_of(&first.instance.component).map_err(|error| error.to_string());
         let copied = tokio::task::spawn_blocking(move || copy(&root, &groups, &directories?)).await;
-        self.copying.set(false);
         let paused = copied.map_err(|error| error.to_string())??;
         Ok(Copied {
-            component: first.planned.component.clone(),
-            version: first.planned.registered.version.clone(),
+            component: first.instance.component.clone(),
+            version: first.instance.registered.version.clone(),
             paused_us: u64::try_from(paused.as_micros()).unwrap_or(u64::MAX),
         })
     }

@@ -1,6 +1,9 @@
 //! Why a cluster doesn't come up. Each way to fail is a variant, with what a person needs to go on.
 
+use super::reducer::Fault;
+use crate::chain::chain;
 use crate::process::{Exit, Running, SpawnError, tail};
+use nix::errno::Errno;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -84,58 +87,35 @@ pub enum StartFailure {
     },
 }
 
+/// What a host is short of for a moment: another attempt may work.
+const TRANSIENT: [Errno; 6] =
+    [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::ETXTBSY, Errno::EINTR];
+
+fn is_transient(source: &SpawnError) -> bool {
+    let error = match source {
+        SpawnError::Missing(_) | SpawnError::NotExecutable(_) => return false,
+        SpawnError::File { source, .. } | SpawnError::Other { source, .. } => source,
+    };
+    error.raw_os_error().is_some_and(|errno| TRANSIENT.contains(&Errno::from_raw(errno)))
+}
+
 impl StartFailure {
+    /// The same, as the rules know it.
+    pub(super) fn fault(&self) -> Fault {
+        let detail = chain(self);
+        let summary = match self {
+            // The log belongs to the details.
+            Self::Ended { process, exit, .. } => format!("process `{process}` ended with {exit} before it was ready"),
+            Self::Unready { role, unready, .. } => format!("role `{role}` is not ready: {unready}"),
+            _ => detail.lines().next().unwrap_or_default().to_owned(),
+        };
+        let late = matches!(self, Self::Unready { late: true, .. });
+        let transient = matches!(self, Self::Spawn { source, .. } if is_transient(source));
+        Fault { summary, detail, late, transient }
+    }
+
     pub(super) fn ended(running: &Running, exit: Exit) -> Self {
         Self::Ended { process: running.process.name.clone(), exit, log: LogTail::of(&running.log) }
-    }
-}
-
-/// Why a boot came to nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum BootFailure {
-    /// An instance didn't start.
-    #[error("{instance} failed to start")]
-    Instance {
-        /// The instance.
-        instance: String,
-        /// Why.
-        source: Box<StartFailure>,
-    },
-    /// A step of the host's own failed.
-    #[error("{step} failed: {why}")]
-    Step {
-        /// The step: `pause image`.
-        step: String,
-        /// Why.
-        why: String,
-        /// It might have worked later.
-        late: bool,
-    },
-    /// It took too long.
-    #[error("still waiting for {}", or_the_api(.waiting))]
-    TimedOut {
-        /// Instances and steps that weren't ready.
-        waiting: Vec<String>,
-    },
-    /// The command that boots was interrupted or went away.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-/// Who is ready needn't be able to say so.
-fn or_the_api(waiting: &[String]) -> String {
-    if waiting.is_empty() { "the Kubernetes API to answer".into() } else { waiting.join(", ") }
-}
-
-impl BootFailure {
-    /// More time might have helped.
-    pub fn is_late(&self) -> bool {
-        match self {
-            Self::TimedOut { .. } => true,
-            Self::Instance { source, .. } => matches!(**source, StartFailure::Unready { late: true, .. }),
-            Self::Step { late, .. } => *late,
-            Self::Interrupted => false,
-        }
     }
 }
 
@@ -151,10 +131,23 @@ mod tests {
     }
 
     #[test]
-    fn there_is_always_something_that_is_waited_for() {
-        let late =
-            |waiting: &[&str]| BootFailure::TimedOut { waiting: waiting.iter().map(|one| (*one).into()).collect() };
-        assert_eq!(late(&["a", "b"]).to_string(), "still waiting for a, b");
-        assert_eq!(late(&[]).to_string(), "still waiting for the Kubernetes API to answer");
+    fn a_shortage_of_the_host_is_told_from_what_needs_a_change() {
+        let spawn = |errno: Errno| {
+            let source = std::io::Error::from_raw_os_error(errno as i32);
+            let source = SpawnError::Other { program: "/bin/x".into(), source };
+            StartFailure::Spawn { process: "x".into(), source }.fault()
+        };
+        assert!(spawn(Errno::EAGAIN).transient && spawn(Errno::ETXTBSY).transient);
+        assert!(!spawn(Errno::ENOEXEC).transient);
+        let missing = StartFailure::Spawn { process: "x".into(), source: SpawnError::Missing("/bin/x".into()) };
+        assert_eq!(missing.fault().summary, "process `x` can't be started: `/bin/x` doesn't exist");
+    }
+
+    #[test]
+    fn the_log_is_in_the_details_alone() {
+        let log = LogTail { path: "/x.log".into(), lines: vec!["no space".into()] };
+        let fault = StartFailure::Ended { process: "x".into(), exit: Exit::Code(1), log }.fault();
+        assert_eq!(fault.summary, "process `x` ended with exit status 1 before it was ready");
+        assert!(fault.detail.contains("no space"), "{}", fault.detail);
     }
 }

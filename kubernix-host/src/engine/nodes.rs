@@ -1,9 +1,9 @@
-//! The nodes with namespaces of their own: made when the first instance on one is started, made anew when they ended, and ended with
-//! all that is on them.
+//! The nodes with namespaces of their own: made, connected, and ended with all that is on them. The rules say when.
 
 use super::Cluster;
 use super::first::First;
-use super::instance::Live;
+use super::planned::Planned;
+use super::reducer::Input;
 use crate::graph::{Environment, NodeSpec};
 use crate::network::{HostNet, node as network};
 use crate::process::{Place, Running, Spawner};
@@ -14,7 +14,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use tokio::sync::Mutex;
+use std::time::Duration;
+
+/// How long a node may take to be made: it takes some milliseconds, with podman a tenth of a second.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// One node that runs.
 #[derive(Clone)]
@@ -24,9 +27,6 @@ struct Node {
     container: Option<node::Container>,
     number: u32,
 }
-
-/// A node, and who is making it.
-type Slot = Rc<Mutex<Option<Node>>>;
 
 /// Where processes of the nodes that run are started, by node.
 #[derive(Clone, Default)]
@@ -53,7 +53,7 @@ impl Places {
 pub(super) struct Nodes {
     sandbox: HostNet,
     places: Places,
-    slots: RefCell<BTreeMap<String, Slot>>,
+    all: RefCell<BTreeMap<String, Node>>,
 }
 
 impl Nodes {
@@ -62,7 +62,7 @@ impl Nodes {
     /// # Errors
     /// There is no `/proc`.
     pub(super) fn of_thread() -> io::Result<Self> {
-        Ok(Self { sandbox: HostNet::of_thread()?, places: Places::default(), slots: RefCell::default() })
+        Ok(Self { sandbox: HostNet::of_thread()?, places: Places::default(), all: RefCell::default() })
     }
 
     /// Where processes of the nodes are started, now and later.
@@ -70,79 +70,73 @@ impl Nodes {
         self.places.clone()
     }
 
-    fn slot(&self, node: &str) -> Slot {
-        self.slots.borrow_mut().entry(node.to_owned()).or_default().clone()
-    }
-
     /// The nodes that run, as the init numbers their first processes.
     pub(super) fn first_processes(&self) -> BTreeMap<String, i32> {
-        let slots = self.slots.borrow();
-        let running = slots.iter().filter_map(|(name, slot)| {
-            let node = slot.try_lock().ok()?;
-            let node = node.as_ref().filter(|node| node.first.exit().is_none())?;
-            Some((name.clone(), node.first.pid.as_raw()))
-        });
-        running.collect()
+        let all = self.all.borrow();
+        let running = all.iter().filter(|(_, node)| node.first.exit().is_none());
+        running.map(|(name, node)| (name.clone(), node.first.pid.as_raw())).collect()
     }
 
-    /// All that run, but for one.
-    async fn others(&self, than: &str) -> Vec<Node> {
-        let slots: Vec<Slot> =
-            self.slots.borrow().iter().filter(|(name, _)| *name != than).map(|(_, slot)| slot.clone()).collect();
-        let mut nodes = Vec::new();
-        for slot in slots {
-            // One that is being made learns of this node by itself.
-            nodes.extend(slot.try_lock().ok().and_then(|node| node.clone()));
-        }
-        nodes
+    /// The network namespaces of all nodes but one.
+    fn networks_but(&self, name: &str) -> Vec<HostNet> {
+        let all = self.all.borrow();
+        // One that is being made learns of this node by itself.
+        all.iter().filter(|(other, _)| *other != name).map(|(_, node)| node.namespaces.network().clone()).collect()
     }
 }
 
 impl Cluster {
-    /// What starts processes where an instance is; a node that isn't there yet is made.
+    /// What starts processes where an instance is.
     ///
     /// # Errors
-    /// The node can't be made.
-    pub(super) async fn spawner_of(&self, live: &Live) -> Result<Spawner, String> {
+    /// Its node doesn't run.
+    pub(super) fn spawner_of(&self, planned: &Planned) -> Result<Spawner, String> {
         let mut spawner = self.spawner();
-        if let Some(node) = live.node().filter(|node| !node.placement.is_beside()) {
-            let made = self.node(node, &live.environment).await;
-            spawner.place = made.map_err(|error| format!("node {}: {error}", node.name))?;
+        if let Some(node) = planned.own_node() {
+            let place = self.nodes.places.get(&node.name);
+            spawner.place = place.ok_or_else(|| format!("node {} doesn't run", node.name))?;
         }
         Ok(spawner)
     }
 
-    async fn node(&self, spec: &NodeSpec, environment: &Environment) -> io::Result<Arc<dyn Place>> {
-        let slot = self.nodes.slot(&spec.name);
-        let mut node = slot.lock().await;
-        match &*node {
-            Some(node) if node.first.exit().is_none() => Ok(node.namespaces.clone()),
-            ended => {
-                if let Some(ended) = ended {
-                    self.finish(ended).await;
-                    self.clear_after(&spec.name, spec.index).await;
-                }
-                *node = None;
-                let made = match self.make_node(spec, environment).await {
-                    Ok(made) => made,
-                    Err(error) => {
-                        self.clear_after(&spec.name, spec.index).await;
-                        return Err(error);
-                    }
-                };
-                self.nodes.places.all().insert(spec.name.clone(), made.namespaces.clone());
-                Ok(node.insert(made).namespaces.clone())
+    /// Makes a node, after clearing what an earlier life of it left. Whatever fails, nothing of it is left.
+    ///
+    /// # Errors
+    /// What failed, as text.
+    pub(super) async fn make(self: &Rc<Self>, name: &str) -> Result<(), String> {
+        let failed = |error: io::Error| format!("node {name}: {error}");
+        let planned = self.planned.borrow();
+        let on_it = planned.values().rfind(|one| one.own_node().is_some_and(|node| node.name == name)).cloned();
+        drop(planned);
+        let on_it = on_it.ok_or_else(|| format!("node {name}: no instance is on it"))?;
+        let Some(spec) = on_it.own_node() else { return Ok(()) };
+        self.end_node(name).await;
+        match self.make_node(spec, &on_it.environment).await {
+            Ok(made) => {
+                self.nodes.places.all().insert(name.to_owned(), made.namespaces.clone());
+                self.watch_node(name, &made.first);
+                self.nodes.all.borrow_mut().insert(name.to_owned(), made);
+                Ok(())
+            }
+            Err(error) => {
+                self.clear_after(name, spec.index).await;
+                Err(failed(error))
             }
         }
+    }
+
+    /// Says when a node's first process ends.
+    fn watch_node(&self, name: &str, first: &Running) {
+        let (name, first, inputs) = (name.to_owned(), first.clone(), self.inputs.clone());
+        tokio::task::spawn_local(async move {
+            first.wait().await;
+            let _ = inputs.send(Input::NodeEnded(name));
+        });
     }
 
     async fn make_node(&self, spec: &NodeSpec, environment: &Environment) -> io::Result<Node> {
         let First { namespaces, process, container, starting } = self.start_first(spec, environment).await?;
         let node = Node { namespaces: Arc::new(namespaces), first: process, container, number: spec.index };
-        let ended = async {
-            node.first.wait().await;
-            Err(io::Error::other("its first process ended at once"))
-        };
         let ready = async {
             tokio::try_join!(starting.furnished(), self.connect(&node, spec, environment))?;
             Ok(())
@@ -150,7 +144,8 @@ impl Cluster {
         let result = tokio::select! {
             biased;
             result = ready => result,
-            ended = ended => ended,
+            _ = node.first.wait() => Err(io::Error::other("its first process ended at once")),
+            () = tokio::time::sleep(LIMIT) => Err(io::Error::other(format!("it isn't ready within {LIMIT:?}"))),
         };
         if let Err(error) = result {
             self.finish(&node).await;
@@ -166,8 +161,7 @@ impl Cluster {
         let all = environment.nodes.iter().filter(|other| other.index != spec.index);
         let routes: Vec<_> = all.filter_map(|other| route(other.index)).collect();
         let own: Vec<_> = route(spec.index).into_iter().collect();
-        let others: Vec<_> =
-            self.nodes.others(&spec.name).await.iter().map(|node| node.namespaces.network().clone()).collect();
+        let others = self.nodes.networks_but(&spec.name);
         let (sandbox, net, number) = (self.nodes.sandbox.clone(), node.namespaces.network().clone(), node.number);
         let connected = tokio::task::spawn_blocking(move || {
             network::leave(&sandbox, number)?;
@@ -180,8 +174,7 @@ impl Cluster {
 
     /// Ends a node with all that is on it. Nothing happens to one that doesn't run, or has no namespaces of its own.
     pub(super) async fn end_node(&self, name: &str) {
-        let slot = self.nodes.slot(name);
-        let Some(node) = slot.lock().await.take() else { return };
+        let Some(node) = self.nodes.all.borrow_mut().remove(name) else { return };
         self.nodes.places.all().remove(name);
         self.finish(&node).await;
         self.clear_after(name, node.number).await;
@@ -189,8 +182,8 @@ impl Cluster {
 
     /// What a node leaves that ended: its link for a moment, and its cgroups.
     async fn clear_after(&self, name: &str, number: u32) {
-        let (sandbox, cluster, node) =
-            (self.nodes.sandbox.clone(), self.boot.environment.cluster.clone(), name.to_owned());
+        let cluster = self.boot().environment.cluster.clone();
+        let (sandbox, node) = (self.nodes.sandbox.clone(), name.to_owned());
         let cleared = tokio::task::spawn_blocking(move || {
             node::remove_cgroups(&cluster, &node);
             network::leave(&sandbox, number)

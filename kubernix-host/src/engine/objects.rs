@@ -1,72 +1,51 @@
 //! What components want of the API: applied when it is ready and their images are there, and taken away with them.
 
-use super::instance::Live;
-use super::{BootFailure, Cluster};
-use crate::api::{Api, ObjectRef, objects_of};
+use super::Cluster;
+use super::planned::Planned;
+use super::reducer::{Fault, InstanceId, Time};
+use crate::api::{ObjectRef, objects_of};
 use crate::events::Event;
 use crate::root::{Root, write_atomic};
-use kubernix_core::{Role, roles};
 use std::fs;
-use std::rc::Rc;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long objects may take to go away.
-const GOING: Duration = Duration::from_secs(60);
+const DELETE_LIMIT: Duration = Duration::from_secs(60);
 
 impl Cluster {
-    /// Imports the images that instances have built and applies their manifests, each instance beside the others; then deletes
-    /// what was applied once and no instance wants any more.
-    pub(super) async fn furnish(
-        &self,
-        instances: &[Rc<Live>],
-        api: Option<&Api>,
-        root: &Root,
-        deadline: Instant,
-    ) -> Result<(), BootFailure> {
-        self.announce_objects(root);
-        let each = instances.iter().map(|live| async move {
-            let failed = |why| BootFailure::Step {
-                step: format!("manifests of {}", live.name()),
-                why,
-                late: Instant::now() >= deadline,
-            };
-            self.load_builds(live).await.map_err(failed)?;
-            if live.planned.plan.manifests.is_empty() {
-                return Ok(());
-            }
-            let (Some(server), Some(api)) = (self.provider(roles::APISERVER), api) else {
-                return Err(failed("the cluster has no API server".into()));
-            };
-            self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
-            for manifest in &live.planned.plan.manifests {
-                api.apply(manifest, deadline).await.map_err(|error| failed(error.to_string()))?;
-            }
-            Ok(())
-        });
-        futures_util::future::try_join_all(each).await?;
-        self.prune(api, root).await;
+    /// Applies an instance's objects.
+    pub(super) async fn apply(&self, id: InstanceId, until: Option<Time>) -> Result<(), Fault> {
+        let Some(planned) = self.instance(id) else { return Ok(()) };
+        let deadline = self.deadline(until);
+        let api = self.api().map_err(Fault::new)?.ok_or_else(|| Fault::new("the cluster has no API server"))?;
+        for manifest in &planned.instance.plan.manifests {
+            let applied = api.apply(manifest, deadline).await;
+            applied.map_err(|error| Fault { late: Instant::now() >= deadline, ..Fault::new(error.to_string()) })?;
+        }
         Ok(())
     }
 
     /// Deletes what was applied and isn't wanted any more. What can't be deleted stays on record, for the next time.
-    async fn prune(&self, api: Option<&Api>, root: &Root) {
+    pub(super) async fn prune(&self) {
         let wanted = self.wanted();
-        let mut surplus = applied(root);
+        let mut surplus = self.applied(&self.root);
         surplus.retain(|object| !wanted.contains(object));
         let mut record = wanted;
-        if let (Some(api), false) = (api, surplus.is_empty())
-            && let Err(error) = api.delete(&surplus, Instant::now() + GOING).await
+        if let (Ok(Some(api)), false) = (self.api(), surplus.is_empty())
+            && let Err(error) = api.delete(&surplus, Instant::now() + DELETE_LIMIT).await
         {
             self.emit(Event::Warning { message: format!("what a removed component applied is not all gone: {error}") });
             record.extend(surplus);
         }
-        self.record(root, &record);
+        self.record(&self.root, &record);
     }
 
     /// Puts on record what is about to be applied: whatever becomes of this boot, it can be taken away again.
-    fn announce_objects(&self, root: &Root) {
-        let mut record = applied(root);
+    pub(super) fn announce_objects(&self, root: &Root) {
+        let mut record = self.applied(root);
         let new: Vec<ObjectRef> = self.wanted().into_iter().filter(|object| !record.contains(object)).collect();
         record.extend(new);
         self.record(root, &record);
@@ -81,15 +60,30 @@ impl Cluster {
 
     /// In the order in which they are applied: they go in the opposite one.
     fn wanted(&self) -> Vec<ObjectRef> {
-        self.instances().iter().flat_map(|live| wanted(live)).collect()
+        self.instances().iter().flat_map(|planned| wanted(planned)).collect()
+    }
+
+    /// What was applied once. A record that can't be read is said: objects that no component wants any more then stay.
+    fn applied(&self, root: &Root) -> Vec<ObjectRef> {
+        let path = root.applied();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => return self.without_record(&path, &error),
+        };
+        serde_json::from_slice(&text).unwrap_or_else(|error| self.without_record(&path, &error))
+    }
+
+    fn without_record(&self, path: &Path, error: &dyn std::error::Error) -> Vec<ObjectRef> {
+        let message = format!(
+            "{} can't be read ({error}): objects of components that were removed before are not deleted; the record begins anew",
+            path.display()
+        );
+        self.emit(Event::Warning { message });
+        Vec::new()
     }
 }
 
-fn applied(root: &Root) -> Vec<ObjectRef> {
-    let text = fs::read(root.applied()).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
-}
-
-fn wanted(live: &Live) -> Vec<ObjectRef> {
-    live.planned.plan.manifests.iter().flat_map(|manifest| objects_of(manifest).unwrap_or_default()).collect()
+fn wanted(planned: &Planned) -> Vec<ObjectRef> {
+    planned.instance.plan.manifests.iter().flat_map(|manifest| objects_of(manifest).unwrap_or_default()).collect()
 }

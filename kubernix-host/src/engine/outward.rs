@@ -2,7 +2,7 @@
 //! is worth a boot: what can't be had is a warning.
 
 use super::Cluster;
-use super::instance::Live;
+use super::planned::Planned;
 use crate::events::{Event, Sink};
 use crate::network::{proxy, resolver, uplink};
 use crate::sandbox::Inside;
@@ -60,9 +60,9 @@ pub(super) async fn open(inside: &Inside, sink: &Arc<impl Sink + 'static>) -> BT
 
 impl Cluster {
     /// A process as it is started: one of an instance that pulls images is told of proxies, unless its plan says otherwise.
-    pub(super) fn told_of_proxies(&self, live: &Live, process: &Process) -> Process {
+    pub(super) fn told_of_proxies(&self, planned: &Planned, process: &Process) -> Process {
         let mut process = process.clone();
-        if live.planned.plan.provides.iter().any(|endpoint| endpoint.role.as_str() == roles::CRI) {
+        if planned.fills(roles::CRI) {
             for (name, value) in &self.proxies {
                 process.env.entry(name.clone()).or_insert_with(|| value.clone());
             }

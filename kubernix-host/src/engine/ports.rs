@@ -1,29 +1,37 @@
-//! Published ports of a running cluster: opened on the host's side, sent on inside, and kept with the cluster's settings.
+//! Published ports of a running cluster: opened on the host's side and sent on inside.
 
 use super::Cluster;
-use crate::chain::chain;
 use crate::control::OpenPort;
-use crate::network::publish::{Place, Socket, distinct};
+use crate::events::Event;
+use crate::network::publish::{Place, Socket};
 use crate::network::{HostNet, Published};
-use crate::root::Root;
-use crate::spec;
+use crate::sandbox::Boot;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use tokio::task::JoinHandle;
 
 /// Places on the host that are open.
 pub(super) struct Ports {
-    root: Root,
     host: HostNet,
     open: RefCell<BTreeMap<Place, Open>>,
 }
 
 /// One that is open, until it is dropped.
 struct Open {
+    /// A handle of the socket, to serve it anew with another target.
+    socket: Socket,
     port: u16,
     target: SocketAddr,
     task: JoinHandle<()>,
+}
+
+impl Open {
+    fn serve(socket: Socket, port: u16, target: SocketAddr) -> io::Result<Self> {
+        let task = socket.try_clone()?.serve(target)?;
+        Ok(Self { socket, port, target, task })
+    }
 }
 
 impl Drop for Open {
@@ -33,26 +41,15 @@ impl Drop for Open {
 }
 
 impl Ports {
-    pub(super) fn new(root: Root, host: HostNet) -> Self {
-        Self { root, host, open: RefCell::default() }
+    pub(super) fn new(host: HostNet) -> Self {
+        Self { host, open: RefCell::default() }
     }
 
     fn open(&self, published: &Published, target: SocketAddr) -> Result<Open, String> {
         let place = published.place;
-        let opened = self.host.run(|| Socket::open(place)).and_then(|socket| socket?.serve(target));
-        let task = opened.map_err(|error| format!("{place} can't be published: {error}"))?;
-        Ok(Open { port: published.port, target, task })
-    }
-
-    fn published(&self) -> Vec<Published> {
-        self.open.borrow().iter().map(|(place, open)| Published { place: *place, port: open.port }).collect()
-    }
-
-    /// Saves what is published, so that the next boot brings it back.
-    fn save(&self, ports: Vec<Published>) -> Result<(), String> {
-        let mut settings = spec::saved(&self.root).map_err(|error| chain(&error))?;
-        settings.publish = ports;
-        self.root.save_spec(&settings).map(drop).map_err(|error| chain(&error))
+        let opened = self.host.run(|| Socket::open(place)).and_then(|socket| socket);
+        let served = opened.and_then(|socket| Open::serve(socket, published.port, target));
+        served.map_err(|error| format!("{place} can't be published: {error}"))
     }
 }
 
@@ -60,62 +57,61 @@ impl Cluster {
     /// Opens the ports of the boot.
     ///
     /// # Errors
-    /// Somebody took one since the command that boots looked, and more that bind(2) may say.
+    /// Another process took one since the command that boots looked, and more that bind(2) may say.
     pub(super) fn open_ports(&self) -> Result<(), String> {
-        self.open_all(&self.boot.publish)
+        self.open_missing(&self.boot()).map(drop)
     }
 
-    /// All or none.
-    fn open_all(&self, ports: &[Published]) -> Result<(), String> {
+    /// Opens those ports of a state that aren't open: all of them or none. Returns which these are.
+    ///
+    /// # Errors
+    /// One can't be opened.
+    pub(super) fn open_missing(&self, boot: &Boot) -> Result<Vec<Published>, String> {
+        let is_open = |one: &&Published| self.ports.open.borrow().contains_key(&one.place);
+        let missing: Vec<Published> = boot.publish.iter().filter(|one| !is_open(one)).copied().collect();
         let open = |one: &Published| {
-            let target = self.boot.environment.published_at(one.port).ok_or("the cluster has no node")?;
+            let target = boot.environment.published_at(one.port).ok_or("the cluster has no node")?;
             Ok((one.place, self.ports.open(one, target)?))
         };
-        let opened = ports.iter().map(open).collect::<Result<Vec<_>, String>>()?;
+        let opened = missing.iter().map(open).collect::<Result<Vec<_>, String>>()?;
         self.ports.open.borrow_mut().extend(opened);
-        Ok(())
+        Ok(missing)
+    }
+
+    /// Closes what a state doesn't publish, and lets the rest lead where that state says: to another node if the one before is
+    /// switched off, to another port if the place has one.
+    pub(super) fn serve_only(&self, boot: &Boot) {
+        self.ports.open.borrow_mut().retain(|place, _| boot.publish.iter().any(|one| one.place == *place));
+        for published in &boot.publish {
+            let Some(target) = boot.environment.published_at(published.port) else { continue };
+            let is_right = |open: &Open| open.target == target && open.port == published.port;
+            if self.ports.open.borrow().get(&published.place).is_some_and(is_right) {
+                continue;
+            }
+            let mut all = self.ports.open.borrow_mut();
+            let Some(open) = all.get(&published.place) else { continue };
+            match open.socket.try_clone().and_then(|socket| Open::serve(socket, published.port, target)) {
+                Ok(open) => drop(all.insert(published.place, open)),
+                Err(error) => self.emit(Event::Warning { message: format!("{}: {error}", published.place) }),
+            }
+        }
     }
 
     /// What is published.
     pub(super) fn published(&self) -> Vec<OpenPort> {
         let open = self.ports.open.borrow();
-        let told = |(place, open): (&Place, &Open)| OpenPort {
+        let shown = |(place, open): (&Place, &Open)| OpenPort {
             host: place.address,
             target: open.target,
             protocol: place.protocol,
             spec: Published { place: *place, port: open.port },
         };
-        open.iter().map(told).collect()
-    }
-
-    /// Publishes these as well.
-    ///
-    /// # Errors
-    /// One can't be opened, or they can't be saved: none of them is published then.
-    pub(super) fn publish(&self, ports: &[Published]) -> Result<(), String> {
-        let before = self.ports.published();
-        let all = distinct([&before, ports].concat())?;
-        let new: Vec<Published> = all[before.len()..].to_vec();
-        self.open_all(&new)?;
-        self.ports.save(all).inspect_err(|_| self.close(&new))
+        open.iter().map(shown).collect()
     }
 
     /// Publishes these no longer; what comes through them ends.
-    ///
-    /// # Errors
-    /// It can't be saved: all of them stay.
-    pub(super) fn unpublish(&self, ports: &[Published]) -> Result<(), String> {
-        let mut left = self.ports.published();
-        left.retain(|one| !ports.contains(one));
-        self.ports.save(left)?;
-        self.close(ports);
-        Ok(())
-    }
-
-    fn close(&self, ports: &[Published]) {
-        self.ports
-            .open
-            .borrow_mut()
-            .retain(|place, open| !ports.contains(&Published { place: *place, port: open.port }));
+    pub(super) fn close(&self, ports: &[Published]) {
+        let is_meant = |place: &Place, open: &Open| ports.contains(&Published { place: *place, port: open.port });
+        self.ports.open.borrow_mut().retain(|place, open| !is_meant(place, open));
     }
 }

@@ -3,46 +3,56 @@
 //! The API server takes longest: until it is ready, it and what it needs go before all others. From then on, what is not
 //! ready yet, and what that needs, goes before what is.
 
-use super::Cluster;
-use super::instance::Live;
-use super::state::InstanceState;
+use super::planned::Planned;
+use super::reducer::InstanceId;
+use super::{Cluster, InstanceState};
 use crate::process::{end_patience, make_patient};
 use kubernix_core::roles;
-use std::rc::Rc;
 
 impl Cluster {
-    /// Of an instance whose processes just started.
-    pub(super) fn started(&self, live: &Rc<Live>) {
-        let server = self.provider(roles::APISERVER);
-        if server.is_some_and(|server| server.state() != InstanceState::Ready) && !self.is_on_longest_way(live) {
-            let_others_go_first(live);
+    /// Lets an instance whose processes were just started, or that is just ready, run only where no other wants to, unless the
+    /// boot waits for it.
+    pub(super) fn yield_cpu(&self, id: InstanceId) {
+        let Some(planned) = self.instance(id) else { return };
+        let state = self.reducer.borrow().instance_state(id);
+        let is_ready = state == Some(InstanceState::Ready);
+        if is_ready && is_server(&planned) {
+            self.let_late_run();
+        }
+        let waits_for_server =
+            || self.provider_state(roles::APISERVER).is_some_and(|state| state != InstanceState::Ready);
+        if (is_ready || waits_for_server()) && !self.is_on_longest_way(&planned) {
+            self.processes_of(id).iter().for_each(make_patient);
         }
     }
 
-    /// Of an instance that is ready, while others still aren't.
-    pub(super) fn no_longer_waited_for(&self, live: &Rc<Live>) {
-        if is_server(live) {
-            // On a slow machine there are still some, and who starts only now would keep them from ever getting on.
-            for late in self.late() {
-                let needed = self.instances().into_iter().filter(|other| late.needs(other));
-                needed.chain([late.clone()]).for_each(|one| one.processes.borrow().iter().for_each(end_patience));
+    /// On a slow machine some instances are still late when the API server is ready: one that starts only now would keep them
+    /// from ever getting on.
+    fn let_late_run(&self) {
+        let all = self.instances_by_id();
+        let reducer = self.reducer.borrow();
+        let is_late =
+            |id: InstanceId, one: &Planned| !one.is_off() && reducer.instance_state(id) != Some(InstanceState::Ready);
+        for (id, late) in all.iter().filter(|(id, one)| is_late(*id, one)) {
+            let needed = all.iter().filter(|(_, other)| late.needs(other)).map(|(id, _)| *id);
+            for id in needed.chain([*id]) {
+                self.processes_of(id).iter().for_each(end_patience);
             }
         }
-        if !self.is_on_longest_way(live) {
-            let_others_go_first(live);
-        }
     }
 
-    /// Whether this is the API server, or it waits for it, be it through others.
-    fn is_on_longest_way(&self, live: &Rc<Live>) -> bool {
-        is_server(live) || self.instances().iter().any(|other| other.needs(live) && self.is_on_longest_way(other))
+    fn provider_state(&self, role: &str) -> Option<InstanceState> {
+        let all = self.instances_by_id();
+        let (id, _) = all.iter().find(|(_, one)| !one.is_off() && one.fills(role))?;
+        self.reducer.borrow().instance_state(*id)
+    }
+
+    /// Whether this is the API server, or the API server waits for it, be it through others.
+    fn is_on_longest_way(&self, planned: &Planned) -> bool {
+        is_server(planned) || self.instances().iter().any(|other| other.needs(planned) && self.is_on_longest_way(other))
     }
 }
 
-fn is_server(live: &Live) -> bool {
-    live.planned.plan.provides.iter().any(|at| at.role.as_str() == roles::APISERVER)
-}
-
-fn let_others_go_first(live: &Live) {
-    live.processes.borrow().iter().for_each(make_patient);
+fn is_server(planned: &Planned) -> bool {
+    planned.fills(roles::APISERVER)
 }

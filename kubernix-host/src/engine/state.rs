@@ -78,6 +78,9 @@ pub struct InstanceReport {
     pub roles: Vec<String>,
     /// Where it is in its life.
     pub state: InstanceState,
+    /// Why it isn't ready, where there is more to say than its state.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Process IDs inside the cluster's PID namespace.
     pub pids: Vec<i32>,
     /// How often one of its processes was started again.
@@ -104,4 +107,13 @@ pub struct Report {
     /// It is being ended.
     #[serde(default)]
     pub ending: bool,
+    /// Where the cluster is in its life; `None` from a cluster that doesn't say.
+    #[serde(default)]
+    pub state: Option<ClusterState>,
+    /// The revision of the state that is in force.
+    #[serde(default)]
+    pub revision: u64,
+    /// The version of KuberNix that runs it; empty from one that doesn't say.
+    #[serde(default)]
+    pub kubernix: String,
 }

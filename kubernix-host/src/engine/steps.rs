@@ -1,13 +1,12 @@
 //! What the host itself does while a cluster boots, beside the starting of instances. Images have a file of their own.
 
-use super::instance::Live;
-use super::{BootFailure, Cluster};
-use crate::api::Api;
+use super::Cluster;
+use super::planned::Planned;
+use super::reducer::{Fault, InstanceId, Time};
 use crate::events::Event;
 use kubernix_core::{Manifest, Plan, Role, roles};
 use serde_json::json;
 use std::fs;
-use std::rc::Rc;
 use tokio::time::{Instant, timeout_at};
 
 /// The host's own steps, as they read in the timeline.
@@ -22,18 +21,20 @@ pub(super) const STEPS: &[(&str, &str, &[&str])] = &[
 ];
 
 impl Cluster {
-    /// Of an instance whose API answers: sees to it that its roles come early, so that who waits for it is let in. Who is refused
-    /// tries again only a second later. What goes wrong with that shows in the API server, which doesn't get ready.
-    pub(super) async fn hasten_policy(&self, live: &Rc<Live>, deadline: Instant) {
-        let plan = &live.planned.plan;
-        let ready = live.planned.at(&Role::new(roles::APISERVER));
+    /// Once an API server answers, creates RBAC's bootstrap roles so that the scheduler and kube-proxy aren't rejected: a rejected
+    /// client backs off for a second. What goes wrong with that shows in the API server, which doesn't get ready.
+    pub(super) async fn hasten_policy(&self, id: InstanceId, planned: &Planned, deadline: Instant) {
+        let plan = &planned.instance.plan;
+        let ready = planned.instance.at(&Role::new(roles::APISERVER));
         let fills = plan.provides.iter().find(|endpoint| endpoint.role == ready.role);
-        let Some(Ok(api)) = fills.map(|endpoint| self.api_of(live, &endpoint.url)) else { return };
-        let is_first = self.provider(roles::APISERVER_PORT).is_some_and(|first| Rc::ptr_eq(&first, live));
+        let Some(Ok(api)) = fills.map(|endpoint| self.api_of(planned, &endpoint.url)) else { return };
+        let is_first = self.provider(roles::APISERVER_PORT).is_some_and(|first| first.name() == planned.name());
         let say = |event: fn(String) -> Event| is_first.then(|| self.emit(event(BOOTSTRAP_POLICY.into())));
         say(|instance| Event::Started { instance });
         // One that ended has begun with it.
-        let may_make = live.restarts.get() == 0 && has_usual_roles(plan);
+        let restarts =
+            self.reducer.borrow().instances().find(|(one, ..)| *one == id).map_or(0, |(.., restarts, _)| restarts);
+        let may_make = restarts == 0 && has_usual_roles(plan);
         let policy = timeout_at(deadline, api.hasten_bootstrap_policy(may_make));
         tokio::select! {
             done = policy => if done.is_err() { return },
@@ -46,18 +47,38 @@ impl Cluster {
     /// certificate of the cluster's CA that is mounted into each pod. The controller manager makes the same in every
     /// namespace, but only once all of its controllers have an identity, some 160 requests after its start; what it
     /// finds, it keeps.
-    pub(super) async fn open_default_namespace(&self, api: Option<&Api>, deadline: Instant) -> Result<(), BootFailure> {
-        let failed = |why| BootFailure::Step { step: DEFAULT_NAMESPACE.into(), why, late: Instant::now() >= deadline };
-        let (Some(server), Some(api)) = (self.provider(roles::APISERVER), api) else {
-            return Ok(());
-        };
-        self.board.wait(&server.planned.at(&Role::new(roles::APISERVER))).await;
+    pub(super) async fn open_default_namespace(&self, until: Option<Time>) -> Result<(), Fault> {
+        let Some(api) = self.api().map_err(Fault::new)? else { return Ok(()) };
+        let deadline = self.deadline(until);
         self.emit(Event::Started { instance: DEFAULT_NAMESPACE.into() });
-        let ca = self.boot.environment.files.get("ca.crt").ok_or_else(|| failed("the cluster has no CA".into()))?;
-        let ca = fs::read_to_string(ca).map_err(|error| failed(format!("can't read {}: {error}", ca.display())))?;
-        api.apply(&default_namespace(&ca), deadline).await.map_err(|error| failed(error.to_string()))?;
+        let boot = self.boot();
+        let ca = boot.environment.files.get("ca.crt").ok_or_else(|| Fault::new("the cluster has no CA"))?;
+        let ca = fs::read_to_string(ca).map_err(|error| Fault::new(format!("can't read {}: {error}", ca.display())))?;
+        let applied = api.apply(&default_namespace(&ca), deadline).await;
+        applied.map_err(|error| Fault { late: Instant::now() >= deadline, ..Fault::new(error.to_string()) })?;
         self.emit(Event::Ready { instance: DEFAULT_NAMESPACE.into() });
         Ok(())
+    }
+
+    /// Says what this boot consists of.
+    pub(super) fn announce(&self) {
+        for planned in self.instances() {
+            let instance = &planned.instance;
+            self.emit(Event::Planned {
+                instance: instance.instance.clone(),
+                component: instance.component.clone(),
+                phase: instance.phase.to_string(),
+                waits_for: instance.waits_for().map(|at| at.role.to_string()).collect(),
+            });
+        }
+        for (step, _, waits_for) in STEPS.iter().filter(|(_, role, _)| self.provider(role).is_some()) {
+            self.emit(Event::Planned {
+                instance: (*step).into(),
+                component: String::new(),
+                phase: "Host".into(),
+                waits_for: waits_for.iter().map(|role| (*role).into()).collect(),
+            });
+        }
     }
 }
 

@@ -8,8 +8,10 @@ mod reader;
 mod record;
 mod sink;
 mod timeline;
+mod watcher;
 
 pub use reader::{read, records};
 pub use record::{Event, Record, ToolState};
 pub use sink::{Discard, FileSink, Sink, Tee, WriterSink};
 pub use timeline::{RoleReady, Row, Timeline};
+pub use watcher::Watcher;

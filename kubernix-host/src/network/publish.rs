@@ -194,6 +194,17 @@ impl Socket {
         }
     }
 
+    /// A second handle of the same socket.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Udp(socket) => socket.try_clone().map(Self::Udp),
+        }
+    }
+
     /// Sends on what comes to `target`, an address of the sandbox, from now on and for as long as the task lives.
     ///
     /// # Errors

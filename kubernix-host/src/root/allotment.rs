@@ -1,7 +1,7 @@
 //! `allotted.json`: the nodes and ports that a cluster was given. Whoever needs a name, an index or a port asks here, so that the
 //! same cluster gets the same ones again; addresses follow from the index.
 
-use super::{Error, Root, write_atomic};
+use super::{ClusterFile, Error, Root, write_atomic};
 use crate::placement::{NodesIn, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -69,18 +69,33 @@ impl Allotment {
         root.path().join("allotted.json")
     }
 
-    /// What was given so far; nothing where there is no cluster yet.
+    /// What was given so far; nothing where there is no cluster yet. Where the state in force can't be
+    /// read, the view of it is.
     ///
     /// # Errors
-    /// The file can't be read, or is damaged.
+    /// Neither can be read, or a newer version wrote the state.
     pub fn read(root: &Root) -> Result<Self, Error> {
+        match ClusterFile::read(root) {
+            Ok(Some(state)) => return Ok(state.allotment),
+            Ok(None) => {}
+            Err(damaged @ Error::Damaged { .. }) if !Self::path(root).exists() => return Err(damaged),
+            Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Self::read_view(root)
+    }
+
+    fn read_view(root: &Root) -> Result<Self, Error> {
         let path = Self::path(root);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(cause) => return Err(Error::io("read", &path, cause)),
         };
-        serde_json::from_str(&text).map_err(|error| Error::Damaged { path, reason: error.to_string() })
+        serde_json::from_str(&text).map_err(|error| Error::Damaged {
+            path,
+            reason: format!("{error}; it says which nodes the cluster has, `up --fresh` begins with new ones"),
+        })
     }
 
     /// Keeps it. `true` if that is news.

@@ -4,6 +4,7 @@
 //! not know what components write into theirs, nor anything of processes and mounts of a running cluster.
 
 mod allotment;
+mod cluster_file;
 mod environment;
 mod error;
 mod made;
@@ -15,6 +16,7 @@ mod transfer;
 mod write;
 
 pub use allotment::{Allotment, AllottedNode, index_of};
+pub use cluster_file::ClusterFile;
 pub use environment::Environment;
 pub use error::Error;
 pub use made::Made;
@@ -24,6 +26,7 @@ pub use transfer::{is_temporary, snapshots};
 pub use write::write_atomic;
 
 use crate::spec::Settings;
+use ipnet::Ipv4Net;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -42,9 +45,10 @@ pub const PLUGINS: &str = "plugins";
 /// ```text
 /// state.json      the format's version and what can't change: makes the directory a cluster's
 /// removing.json   the same, of a cluster whose removal has begun
-/// kubernix.toml   the settings as applied
-/// allotted.json   the nodes that it has
-/// kubernix.env    for shells: `. kubernix.env`
+/// cluster.json    the state in force: settings, nodes, what the init boots from
+/// kubernix.toml   a view of it: the settings as applied
+/// allotted.json   a view of it: the nodes
+/// kubernix.env    a view of it, for shells: `. kubernix.env`
 /// events.jsonl    the timeline
 /// managed.json    hashes of the files that KuberNix wrote, to notice edits
 /// pki/  kubeconfig/  images/  run/control.sock
@@ -221,22 +225,28 @@ impl Root {
         Err(if self.is_empty()? { Error::Missing { path: path() } } else { Error::NotACluster { path: path() } })
     }
 
+    /// Notes the CIDR with the first settings that are saved: it can't change any more.
+    ///
+    /// # Errors
+    /// The cluster has another CIDR, or the file can't be written.
+    pub fn fix_cidr(&self, cidr: Ipv4Net) -> Result<(), Error> {
+        let mut state = self.open_existing()?;
+        match state.cidr {
+            Some(made) if made != cidr => Err(Error::OtherCidr { path: self.0.clone(), made, wanted: cidr }),
+            Some(_) => Ok(()),
+            None => {
+                state.cidr = Some(cidr);
+                state.write(&self.state_file())
+            }
+        }
+    }
+
     /// Saves the settings as applied, and with the first of them what can't change any more. `true` if the file changed.
     ///
     /// # Errors
     /// The cluster has another CIDR, or the files can't be written.
     pub fn save_spec(&self, settings: &Settings) -> Result<bool, Error> {
-        let mut state = self.open_existing()?;
-        match state.cidr {
-            Some(made) if made != settings.cidr => {
-                return Err(Error::OtherCidr { path: self.0.clone(), made, wanted: settings.cidr });
-            }
-            Some(_) => {}
-            None => {
-                state.cidr = Some(settings.cidr);
-                state.write(&self.state_file())?;
-            }
-        }
+        self.fix_cidr(settings.cidr)?;
         write_atomic(&self.spec_file(), settings.to_toml().as_bytes(), 0o600)
     }
 
@@ -269,6 +279,26 @@ impl Root {
         // A rename, which works on a full disk as well.
         let marked = fs::rename(self.state_file(), self.removing_file());
         marked.map_err(|cause| Error::io("rename", &self.state_file(), cause))
+    }
+
+    /// Removes the directories of nodes that the cluster doesn't have any more: a later node of the same name begins anew.
+    ///
+    /// # Errors
+    /// One can't be removed.
+    pub fn forget_other_nodes(&self, allotment: &Allotment) -> Result<(), Error> {
+        let all = self.0.join("nodes");
+        let entries = match fs::read_dir(&all) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(cause) => return Err(Error::io("read", &all, cause)),
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if !allotment.nodes.iter().any(|node| *node.name == *name) {
+                fs::remove_dir_all(entry.path()).map_err(|cause| Error::io("remove", &entry.path(), cause))?;
+            }
+        }
+        Ok(())
     }
 
     fn state_file(&self) -> PathBuf {

@@ -3,12 +3,12 @@
 use crate::graph::Environment;
 use crate::network::{Outside, Published};
 use crate::plugins::Snapshot;
-use crate::root::{Error as RootError, Root, write_atomic};
+use crate::root::{ClusterFile, Environment as Shell, Error as RootError, Root, write_atomic};
 use crate::spec::WaitFor;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// All that the init needs to plan and run the cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,61 +37,47 @@ pub struct Boot {
     pub wait: WaitFor,
 }
 
-/// `run/boot.json` of a root directory.
+/// What the init boots from, as it is part of the state in force.
 pub struct BootFile;
 
 impl BootFile {
-    fn path(root: &Root) -> PathBuf {
-        root.run().join("boot.json")
-    }
-
-    /// What a running cluster is to become.
-    fn change(root: &Root) -> PathBuf {
-        root.run().join("change.json")
-    }
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// The root directory can't be written.
-    pub fn write(root: &Root, boot: &Boot) -> Result<(), RootError> {
-        write(&Self::path(root), boot)
-    }
-
-    /// Writes down what a running cluster is to become.
-    ///
-    /// # Errors
-    /// The root directory can't be written.
-    pub fn write_change(root: &Root, boot: &Boot) -> Result<(), RootError> {
-        write(&Self::change(root), boot)
-    }
-
-    /// Reads what the cluster is to become.
-    ///
-    /// # Errors
-    /// As [`BootFile::read`].
-    pub fn read_change(root: &Root) -> io::Result<Boot> {
-        serde_json::from_slice(&std::fs::read(Self::change(root))?).map_err(Into::into)
-    }
-
-    /// The cluster is now what it was to become.
-    ///
-    /// # Errors
-    /// The root directory can't be written.
-    pub fn keep_change(root: &Root) -> io::Result<()> {
-        std::fs::rename(Self::change(root), Self::path(root))
-    }
-
     /// Reads it.
     ///
     /// # Errors
-    /// It isn't there, or isn't what [`BootFile::write`] wrote.
+    /// The cluster was never booted, or the state in force can't be read.
     pub fn read(root: &Root) -> io::Result<Boot> {
-        serde_json::from_slice(&std::fs::read(Self::path(root))?).map_err(Into::into)
+        let state = ClusterFile::read(root).map_err(io::Error::other)?.ok_or(io::ErrorKind::NotFound)?;
+        Self::parse(&state)
+    }
+
+    /// That of a state.
+    ///
+    /// # Errors
+    /// It isn't what [`Boot`] is written as.
+    pub fn parse(state: &ClusterFile) -> io::Result<Boot> {
+        serde_json::from_value(state.boot.clone()).map_err(Into::into)
     }
 }
 
-fn write(path: &Path, boot: &Boot) -> Result<(), RootError> {
-    let text = serde_json::to_vec_pretty(boot).unwrap_or_default();
-    write_atomic(path, &text, 0o600).map(drop)
+/// What a shell needs to work with the cluster.
+pub fn shell(root: &Root, environment: &Environment) -> Shell {
+    let directories: BTreeSet<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
+    // The system's own directories are in every PATH, and not in front of a user's.
+    let own = directories.into_iter().filter(|path| !path.starts_with("/usr") && !path.starts_with("/bin"));
+    let path = own.map(Path::to_owned).collect();
+    Shell { kubeconfig: root.kubeconfig("admin"), path, variables: environment.variables.clone() }
+}
+
+/// Writes the views of a state: `kubernix.toml`, `allotted.json` and `kubernix.env`. Goes on past errors.
+///
+/// # Errors
+/// The first of them that can't be written.
+pub fn write_views(root: &Root, state: &ClusterFile) -> Result<(), RootError> {
+    let settings = write_atomic(&root.spec_file(), state.settings.as_bytes(), 0o600).map(drop);
+    let nodes = state.allotment.write(root).map(drop);
+    let shell = match BootFile::parse(state) {
+        Ok(boot) => root.save_environment(&shell(root, &boot.environment)).map(drop),
+        Err(cause) => Err(RootError::io("read", &ClusterFile::path(root), cause)),
+    };
+    settings.and(nodes).and(shell)
 }

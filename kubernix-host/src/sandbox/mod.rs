@@ -22,7 +22,7 @@ mod mounts;
 mod names;
 pub mod node;
 
-pub use boot::{Boot, BootFile};
+pub use boot::{Boot, BootFile, shell, write_views};
 pub use channel::{BootChannel, ChannelEnd, Order};
 pub use ending::Ending;
 pub use identity::{ProcessId, SandboxIds, cluster_carried_by};

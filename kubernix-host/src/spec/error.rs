@@ -19,6 +19,15 @@ pub enum Error {
         /// Why.
         cause: io::Error,
     },
+    /// The settings of a cluster that has data are gone: it is not booted with defaults in their place.
+    #[error(
+        "`{}` and cluster.json are both missing or empty, so the settings of this cluster are lost: put one of them back from a backup or a snapshot, or begin anew with `up --fresh`",
+        path.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+    },
     /// A configuration file doesn't say what one can say.
     #[error("{}:{line}:{column}: {reason}", path.display())]
     File {

@@ -23,7 +23,7 @@ pub use error::{Error, Unknown, nearest};
 pub(crate) use file::position;
 pub use key::Origin;
 pub use partial::Partial;
-pub use resolve::{Place, locate, locate_or, resolve, resolve_with, saved};
+pub use resolve::{Place, locate, locate_or, of_text, resolve, resolve_with, saved};
 pub use value::{WaitFor, node_of, of_node, parse_members, parse_name, parse_node};
 
 use crate::network::{Published, UplinkMode};
@@ -101,6 +101,8 @@ pub struct Resolved {
     pub settings: Settings,
     /// What the cluster of this name was booted with last, if there is one.
     pub saved: Option<Settings>,
+    /// The revision of the state that these are of; `None` where no state was committed yet.
+    pub revision: Option<u64>,
     /// Where each came from, by key as in `kubernix.toml`: `cidr`, `slots.cri`, `components.crio.binary`.
     pub origins: BTreeMap<String, Origin>,
     /// What should be shown: values that replace those the cluster was booted with last, variables that look misspelt.

@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::network::plan::parse_cidr;
 use crate::network::{AddressPlan, Published, UplinkMode, publish};
 use crate::placement::NodesIn;
-use crate::root::{self, Root, State};
+use crate::root::{self, ClusterFile, Root, State};
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -61,15 +61,31 @@ pub fn resolve(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) ->
     resolve_with(flags, env, file, cwd, &Defaults::of_process())
 }
 
-/// What a cluster was booted with last, and will be again if nobody says otherwise. What isn't saved has its default.
+/// What a cluster was booted with last, and will be again if nothing else is given. What isn't saved has its default.
 ///
 /// # Errors
 /// As [`resolve`].
 pub fn saved(root: &Root) -> Result<Settings, Error> {
-    let place = Partial { name: Some(root.name()), root: Some(root.base().to_owned()), ..Partial::default() };
-    // The saved file in the place of one that somebody gives: neither the working directory's nor the user's counts.
-    let file = root.spec_file();
-    resolve(place, Partial::default(), Some(&file), root.path()).map(|resolved| resolved.settings)
+    let layers = Layers { given: vec![place_of(root)], ..Layers::default() };
+    settle(layers, Vec::new(), false, &Defaults::of_process()).map(|resolved| resolved.settings)
+}
+
+/// The settings of a cluster by their text, as of `kubernix.toml`.
+///
+/// # Errors
+/// The text isn't what [`Settings::to_toml`] writes.
+pub fn of_text(root: &Root, text: &str) -> Result<Settings, Error> {
+    let defaults = Defaults::of_process();
+    let saved = Partial::from_toml(&root.spec_file(), text)?.based_at(root.path(), defaults.home.as_deref())?;
+    let place = Place { name: root.name(), root: root.base().to_owned() };
+    let standard = parse_cidr(DEFAULT_CIDR).map_err(|error| Error::value(Origin::Default, error))?;
+    let (cidr, cache_dir) = (saved.cidr.unwrap_or(standard), defaults.cache_dir()?);
+    let mut alone = Settled { layers: Layers { saved: Some(saved), ..Layers::default() }, ..Settled::default() };
+    alone.settings(place, cidr, cache_dir)
+}
+
+fn place_of(root: &Root) -> Partial {
+    Partial { name: Some(root.name()), root: Some(root.base().to_owned()), ..Partial::default() }
 }
 
 /// As [`resolve`], with other defaults than the process's own.
@@ -85,8 +101,11 @@ pub fn resolve_with(
 ) -> Result<Resolved, Error> {
     let said = env.notes.iter().chain(&flags.notes).cloned().collect();
     let fresh = flags.fresh;
-    let layers = Layers::read(flags, env, file, cwd, defaults)?;
-    let mut settled = Settled { layers, said, ..Settled::default() };
+    settle(Layers::read(flags, env, file, cwd, defaults)?, said, fresh, defaults)
+}
+
+fn settle(layers: Layers, said: Vec<String>, fresh: bool, defaults: &Defaults) -> Result<Resolved, Error> {
+    let mut settled = Settled { layers, said, fresh, ..Settled::default() };
     let place = settled.place(defaults, DEFAULT_NAME)?;
 
     let state = settled.read_saved(&Root::new(&place.root, &place.name), defaults)?;
@@ -115,7 +134,8 @@ pub fn resolve_with(
         alone.settings(place, made.unwrap_or(cidr), cache_dir)
     });
     let saved = saved.transpose()?;
-    Ok(Resolved { settings, saved, origins: settled.origins, said: settled.said, file: settled.layers.path })
+    let (revision, file) = (settled.revision, settled.layers.path);
+    Ok(Resolved { settings, saved, revision, origins: settled.origins, said: settled.said, file })
 }
 
 #[expect(clippy::ptr_arg, reason = "it is passed as a function of what is picked")]
@@ -164,6 +184,10 @@ struct Settled {
     layers: Layers,
     origins: BTreeMap<String, Origin>,
     said: Vec<String>,
+    /// The revision of the state that the saved settings are of.
+    revision: Option<u64>,
+    /// The cluster begins anew: what it has counts only where it can be read.
+    fresh: bool,
 }
 
 impl Settled {
@@ -255,7 +279,10 @@ impl Settled {
             let undo = format!("`{}` was renamed or copied, give it its old name back", root.path().display());
             return Err(fixed("name", &state.name, state.name.clone(), name, origin, reason(undo)));
         }
-        if let Some(mut saved) = file::read(&path)? {
+        let (text, revision) = self.saved_text(root, &state)?;
+        self.revision = revision;
+        if let Some(text) = text {
+            let mut saved = Partial::from_toml(&path, &text)?;
             if let Some(other) = saved.name.take().filter(|other| *other != name) {
                 let undo = "put that name back into the file".into();
                 return Err(fixed("name", &name, name.clone(), other, origin, reason(undo)));
@@ -268,6 +295,39 @@ impl Settled {
             self.layers.saved = Some(saved.based_at(root.path(), defaults.home.as_deref())?);
         }
         Ok(Some(state))
+    }
+
+    /// The settings in force, as text, and the revision that they are of. They are those of `cluster.json`, unless
+    /// a person edited the view.
+    fn saved_text(&mut self, root: &Root, state: &State) -> Result<(Option<String>, Option<u64>), Error> {
+        let path = root.spec_file();
+        let view = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(Error::Read { path, cause }),
+        };
+        let view = view.filter(|text| !text.trim().is_empty());
+        match (ClusterFile::read(root), view) {
+            (Ok(Some(state)), Some(view)) if !state.has_view(&view) => {
+                self.said.push(format!("{} was edited: its settings are used", path.display()));
+                Ok((Some(view), Some(state.revision)))
+            }
+            (Ok(Some(state)), Some(_)) => Ok((Some(state.settings), Some(state.revision))),
+            (Ok(Some(state)), None) => {
+                self.said
+                    .push(format!("{} is missing or empty: it is written again from cluster.json", path.display()));
+                Ok((Some(state.settings), Some(state.revision)))
+            }
+            (Ok(None), Some(view)) => Ok((Some(view), None)),
+            (Ok(None) | Err(root::Error::Damaged { .. }), None) if self.fresh => Ok((None, None)),
+            (Ok(None), None) if state.cidr.is_none() || state.removing => Ok((None, None)),
+            (Ok(None), None) => Err(Error::Lost { path }),
+            (Err(damaged @ root::Error::Damaged { .. }), Some(view)) => {
+                self.said.push(format!("{damaged}: the settings of {} are used", path.display()));
+                Ok((Some(view), None))
+            }
+            (Err(error), _) => Err(error.into()),
+        }
     }
 
     fn publish(&mut self) -> Result<Vec<Published>, Error> {

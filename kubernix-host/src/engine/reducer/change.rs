@@ -268,6 +268,7 @@ impl Reducer {
         for id in ids {
             self.instances.remove(id);
         }
+        self.actions.push(Action::Order(self.order.clone()));
     }
 
     /// A change whose instances can't even be planned: nothing was touched.
@@ -327,10 +328,9 @@ impl Reducer {
 
     fn begin_bringing_back(&mut self) {
         let Some(change) = self.change() else { return };
-        let (request, limit) = (change.request, change.plan.limit);
-        let order = change.order_before.clone();
+        let (limit, order) = (change.plan.limit, change.order_before.clone());
         let old: BTreeSet<InstanceId> = change.plan.goes.iter().copied().collect();
-        self.actions.push(Action::Restore(request));
+        self.actions.push(Action::Restore);
         self.start_over(&old);
         let bring = Bring::new(self.with_stays(&old, &order), self.now + limit, false);
         self.set_order(order);

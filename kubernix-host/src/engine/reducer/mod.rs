@@ -130,6 +130,9 @@ impl Reducer {
             Input::Request(request, kind) => self.request(request, kind),
             Input::Cancel(request) => self.cancel(request),
             Input::Abandon => self.abandon_boot(),
+            // The cluster that is up isn't the command's to end.
+            Input::KillBoot if self.is_booted() => {}
+            Input::KillBoot => self.exit(End::Ordered),
             Input::Stop => self.stop_all(End::Ordered, EndedBy::Stop),
             Input::Kill => self.exit(End::Ordered),
             Input::KeeperGone => self.exit(End::KeeperGone),

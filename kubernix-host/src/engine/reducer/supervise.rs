@@ -74,7 +74,7 @@ impl Reducer {
         instance.restarts += u32::from(restarted);
         let endpoints = instance.spec.provides.len();
         self.set_state(id, State::Starting);
-        self.actions.push(Action::Yield(id));
+        self.yield_cpu(id);
         if first {
             self.emit(Event::Started { instance: name });
         }
@@ -121,7 +121,14 @@ impl Reducer {
         }
         self.set_state(id, State::Ready);
         self.emit(Event::Ready { instance: name });
-        self.actions.push(Action::Yield(id));
+        self.yield_cpu(id);
+    }
+
+    /// While something is brought up, what it doesn't wait for lets the rest have the CPU first.
+    fn yield_cpu(&mut self, id: InstanceId) {
+        if self.bringing().is_some() {
+            self.actions.push(Action::Yield(id));
+        }
     }
 
     /// Ends the questions to an instance whose answers don't matter any more.

@@ -229,6 +229,8 @@ pub enum Input {
     Cancel(RequestId),
     /// The command that boots was interrupted or went away.
     Abandon,
+    /// The command that boots was interrupted twice.
+    KillBoot,
     /// The keeper was asked to end the cluster in order.
     Stop,
     /// Everything has to end at once.
@@ -283,7 +285,7 @@ pub enum Action {
     /// What the change leads to is in force for all that is begun from here on.
     Adopt(RequestId),
     /// What was in force before the change is so again.
-    Restore(RequestId),
+    Restore,
     Emit(Event),
     /// From now on the command that made this request is told of events.
     Watch(RequestId),

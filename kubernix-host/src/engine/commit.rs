@@ -1,0 +1,83 @@
+//! The commit: the state that a change leads to is written durably, and is in force from then on.
+
+use super::reducer::RequestId;
+use super::{Cluster, Committed};
+use crate::chain::chain;
+use crate::control::{Reply, Request};
+use crate::events::Event;
+use crate::network::Published;
+use crate::network::publish::distinct;
+use crate::root::ClusterFile;
+use crate::sandbox::{Boot, BootFile, write_views};
+use crate::spec;
+use std::rc::Rc;
+
+impl Cluster {
+    /// Commits what a change leads to, with the ports that it publishes.
+    ///
+    /// # Errors
+    /// A port can't be opened, or the state not be written: then the one before is in force.
+    pub(super) async fn commit(&self, request: RequestId) -> Result<(), String> {
+        let change = self.requests.change(request).ok_or("the request is gone")?;
+        let file =
+            self.committed.borrow().file.next(change.settings.clone(), change.allotment.clone(), change.boot.clone());
+        let boot = BootFile::parse(&file).map_err(|error| error.to_string())?;
+        self.put_in_force(file, boot).await
+    }
+
+    /// Commits a state. Its ports are open before it counts, and those that it lacks are closed after.
+    async fn put_in_force(&self, file: ClusterFile, boot: Boot) -> Result<(), String> {
+        let opened = self.open_missing(&boot)?;
+        let (root, written) = (self.root.clone(), file.clone());
+        let result = tokio::task::spawn_blocking(move || written.commit(&root)).await;
+        let result = result.map_err(|error| error.to_string()).and_then(|result| result.map_err(|error| chain(&error)));
+        if let Err(why) = result {
+            self.close(&opened);
+            return Err(format!("the change can't be saved: {why}"));
+        }
+        let boot = Rc::new(boot);
+        *self.committed.borrow_mut() = Committed { file: file.clone(), boot: boot.clone() };
+        self.use_boot(None);
+        self.serve_only(&boot);
+        let root = self.root.clone();
+        let views = tokio::task::spawn_blocking(move || {
+            write_views(&root, &file).and(root.forget_other_nodes(&file.allotment))
+        });
+        let views = views.await;
+        if let Ok(Err(error)) = views {
+            // They are written again at the next boot, and nothing of ours reads them before.
+            self.emit(Event::Warning { message: error.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Performs a request that must not happen beside a change.
+    pub(super) async fn perform_asked(&self, request: RequestId) -> Result<Reply, String> {
+        match self.requests.asked(request) {
+            Some(Request::Publish { ports }) => {
+                let before = self.committed.borrow().boot.publish.clone();
+                self.publish_exactly(distinct([before, ports].concat())?).await
+            }
+            Some(Request::Unpublish { ports }) => {
+                let mut left = self.committed.borrow().boot.publish.clone();
+                left.retain(|one| !ports.contains(one));
+                self.publish_exactly(left).await
+            }
+            Some(Request::CopyState { role }) => self.copy_state(&role).await.map(|copied| Reply::Copied { copied }),
+            _ => Err("this request can't be performed here".into()),
+        }
+    }
+
+    async fn publish_exactly(&self, ports: Vec<Published>) -> Result<Reply, String> {
+        let (file, boot) = {
+            let committed = self.committed.borrow();
+            let mut settings = spec::of_text(&self.root, &committed.file.settings).map_err(|error| chain(&error))?;
+            settings.publish.clone_from(&ports);
+            let boot = Boot { publish: ports, ..(*committed.boot).clone() };
+            let value = serde_json::to_value(&boot).map_err(|error| error.to_string())?;
+            (committed.file.next(settings.to_toml(), committed.file.allotment.clone(), value), boot)
+        };
+        self.put_in_force(file, boot).await?;
+        Ok(Reply::Ports { ports: self.published() })
+    }
+}

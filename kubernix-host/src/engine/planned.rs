@@ -1,0 +1,86 @@
+//! One planned instance, with what it was planned from.
+
+use super::reducer::{InstanceSpec, ProcessSpec};
+use crate::graph::{Environment, Instance, NodeSpec};
+use crate::root::Root;
+use kubernix_core::Phase;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One planned instance.
+pub(super) struct Planned {
+    pub instance: Rc<Instance>,
+    /// What it was planned from.
+    pub environment: Arc<Environment>,
+    /// Logs and `run.json` go there.
+    pub directory: PathBuf,
+}
+
+impl Planned {
+    pub(super) fn new(instance: Instance, environment: &Arc<Environment>) -> Self {
+        let directory = environment.state_dir(&instance.component, instance.node.as_deref());
+        Self { instance: Rc::new(instance), environment: environment.clone(), directory }
+    }
+
+    /// The cluster's directory.
+    pub(super) fn root(&self) -> Root {
+        let path = &self.environment.root;
+        Root::new(path.parent().unwrap_or(path), &self.environment.cluster)
+    }
+
+    /// The node that it is on.
+    pub(super) fn node(&self) -> Option<&NodeSpec> {
+        self.instance.node.as_deref().and_then(|node| self.environment.node(node))
+    }
+
+    /// The node with namespaces of its own that it is on.
+    pub(super) fn own_node(&self) -> Option<&NodeSpec> {
+        self.node().filter(|node| !node.placement.is_beside())
+    }
+
+    /// Its node isn't to run: it is a part of the cluster that is neither started nor waited for.
+    pub(super) fn is_off(&self) -> bool {
+        self.node().is_some_and(|node| node.stopped)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.instance.instance
+    }
+
+    /// Whether it fills a role.
+    pub(super) fn fills(&self, role: &str) -> bool {
+        self.instance.plan.provides.iter().any(|endpoint| endpoint.role.as_str() == role)
+    }
+
+    /// Whether `other` has to be up before this one.
+    pub(super) fn needs(&self, other: &Self) -> bool {
+        let provides = |need: &crate::graph::Need| {
+            other.instance.plan.provides.iter().any(|endpoint| other.instance.at(&endpoint.role) == need.at)
+        };
+        self.instance.needs.iter().any(provides)
+    }
+
+    /// What the rules need to know of it. `later`: the command that boots doesn't wait for addons.
+    pub(super) fn spec(&self, later: bool) -> InstanceSpec {
+        let instance = &self.instance;
+        let process = |process: &kubernix_core::Process| ProcessSpec {
+            name: process.name.clone(),
+            restart: process.restart,
+            grace: Duration::from_millis(process.stop_grace_ms),
+        };
+        InstanceSpec {
+            name: instance.instance.clone(),
+            off: self.is_off(),
+            later: later && instance.phase == Phase::ADDON,
+            own_node: self.own_node().map(|node| node.name.clone()),
+            waits: instance.waits_for().cloned().collect(),
+            needs: instance.needs.iter().map(|need| need.at.clone()).collect(),
+            provides: instance.plan.provides.iter().map(|endpoint| instance.at(&endpoint.role)).collect(),
+            processes: instance.plan.processes.iter().map(process).collect(),
+            has_builds: !instance.plan.builds.is_empty(),
+            has_manifests: !instance.plan.manifests.is_empty(),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Work that takes its time, by what the rules call it.
+
+use super::perform::outcome;
+use super::reducer::{Fault, InstanceId, Outcome, Work};
+use super::{Cluster, StartFailure, node_service};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a component's `before_stop` may take: its commands have limits of their own.
+const HOOK_LIMIT: Duration = Duration::from_secs(120);
+
+impl From<String> for Fault {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<StartFailure> for Fault {
+    fn from(failure: StartFailure) -> Self {
+        failure.fault()
+    }
+}
+
+impl Cluster {
+    /// Does a piece of work. It may be dropped at any await.
+    pub(super) async fn work(self: &Rc<Self>, work: Work) -> Outcome {
+        match work {
+            Work::MakeNode { node } => outcome(self.make(&node).await),
+            Work::EndNode { node } => {
+                self.end_node(&node).await;
+                Outcome::Ok
+            }
+            Work::Prepare { instance, first, until } => outcome(self.prepare(instance, first, until).await),
+            Work::Probe { instance, endpoint, until } => outcome(self.probe(instance, endpoint, until).await),
+            Work::Check { instance } => outcome(self.check(instance).await),
+            Work::BeforeStop { instance } => outcome(self.before_stop(instance).await),
+            Work::LoadImages { instance } => match self.instance(instance) {
+                Some(planned) => outcome(self.load_builds(&planned).await),
+                None => gone(instance),
+            },
+            Work::Apply { instance, until } => outcome(self.apply(instance, until).await),
+            Work::PauseImage => outcome(self.load_pause_image().await),
+            Work::DefaultNamespace { until } => outcome(self.open_default_namespace(until).await),
+            Work::Prune => {
+                self.prune().await;
+                Outcome::Ok
+            }
+            Work::Plan { request } => match self.plan(request) {
+                Ok(plan) => Outcome::Planned(Box::new(plan)),
+                Err(why) => Outcome::Failed(Fault::new(why)),
+            },
+            Work::Drain { nodes } => outcome(self.drain(&nodes).await),
+            Work::Uncordon { nodes } => {
+                self.uncordon(&nodes).await;
+                Outcome::Ok
+            }
+            Work::Service { off, on } => {
+                self.tell_service(&node_service::Service { off, on }).await;
+                Outcome::Ok
+            }
+            Work::Commit { request } => outcome(self.commit(request).await),
+            Work::Perform { request } => match self.perform_asked(request).await {
+                Ok(reply) => Outcome::Answered(Box::new(reply)),
+                Err(why) => Outcome::Failed(Fault::new(why)),
+            },
+        }
+    }
+
+    async fn before_stop(&self, id: InstanceId) -> Result<(), String> {
+        let Some(planned) = self.instance(id) else { return Ok(()) };
+        let (component, context) = (planned.instance.registered.clone(), planned.instance.context.clone());
+        // Hooks are plain code that may wait; the reaper must go on meanwhile.
+        let hook = tokio::task::spawn_blocking(move || component.before_stop(&context));
+        match tokio::time::timeout(HOOK_LIMIT, hook).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(error.frames().join(": ")),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("its hook took longer than {HOOK_LIMIT:?}")),
+        }
+    }
+}
+
+fn gone(id: InstanceId) -> Outcome {
+    Outcome::Failed(Fault::new(format!("instance {} is gone", id.0)))
+}
