@@ -66,7 +66,9 @@ impl Bars {
                 let first = error.lines().next().unwrap_or_default();
                 self.instance(state, instance, Look::Failed, format!("failed: {first}"));
             }
-            Event::Unresponsive { instance, .. } => self.instance(state, instance, Look::Failed, "doesn't respond".into()),
+            Event::Unresponsive { instance, .. } => {
+                self.instance(state, instance, Look::Failed, "doesn't respond".into())
+            }
             Event::Exited { instance, restarting: true, .. } => {
                 self.instance(state, instance, Look::Working, "starting again".into());
             }

@@ -150,6 +150,13 @@ impl Cluster {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         status.uptime_s = u64::try_from(now.saturating_sub(u128::from(report.booted_at_ms)) / 1000).ok();
         status.components = components(&report, ids);
+        let api_hangs = status.components.iter().any(|one| {
+            one.state == InstanceState::Unresponsive && one.roles.iter().any(|role| role == roles::APISERVER)
+        });
+        if api_hangs {
+            // It would be waited for to no end.
+            return Ok(status);
+        }
         if let Ok(Reply::Summary { summary }) = client.ask(&Request::Summary) {
             status.kubernetes = Some(summary);
         }

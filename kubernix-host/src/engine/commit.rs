@@ -51,6 +51,23 @@ impl Cluster {
         Ok(())
     }
 
+    /// Writes the state in force again where its file isn't what was committed: what runs is whole.
+    pub(super) fn repair_file(&self) {
+        let committed = self.committed.borrow();
+        let why = match ClusterFile::read(&self.root) {
+            Ok(Some(file)) if file == committed.file => return,
+            Ok(Some(_)) => "it was changed".to_owned(),
+            Ok(None) => "it was missing".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let path = ClusterFile::path(&self.root);
+        let message = match committed.file.commit(&self.root) {
+            Ok(()) => format!("{} is written again: {why}", path.display()),
+            Err(error) => format!("{error}; {why}"),
+        };
+        self.emit(Event::Warning { message });
+    }
+
     /// Performs a request that must not happen beside a change.
     pub(super) async fn perform_asked(&self, request: RequestId) -> Result<Reply, String> {
         match self.requests.asked(request) {

@@ -38,7 +38,10 @@ impl Cluster {
             Action::Reply(request, answer) => self.reply(request, answer),
             Action::Report(request) => self.reply_report(request),
             Action::NoteEnd(EndedBy::Boot) => Ending::Boot.note(&self.root),
-            Action::NoteEnd(EndedBy::Stop) => Ending::Stop.note(&self.root),
+            Action::NoteEnd(EndedBy::Stop) => {
+                Ending::Stop.note(&self.root);
+                self.repair_file();
+            }
             // The loop sees it.
             Action::Exit(_) => {}
         }

@@ -10,7 +10,7 @@ use crate::probe::{Prober, Question, TlsFiles, Unready};
 use kubernix_core::{Endpoint, Role, roles};
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
 /// How long an instance that isn't waited for is asked as a boot asks: many times a second.
@@ -43,7 +43,7 @@ impl Cluster {
         let prober = self.prober(self.api().map_err(unusable)?).map_err(unusable)?;
         let log = self.processes_of(id).first().map_or_else(|| planned.directory.clone(), |first| first.log.clone());
         let ask = async |asking| {
-            let question = self.question(&planned, endpoint);
+            let question = self.question(&planned, endpoint, self.since.get());
             let asked = match asking {
                 Asking::Until(deadline) => prober.wait(question, deadline).await,
                 Asking::Once => prober.check(question).await,
@@ -65,12 +65,12 @@ impl Cluster {
         Ok(())
     }
 
-    fn question<'p>(&self, planned: &'p Planned, endpoint: &'p Endpoint) -> Question<'p> {
+    fn question<'p>(&self, planned: &'p Planned, endpoint: &'p Endpoint, since: SystemTime) -> Question<'p> {
         Question {
             node: planned.instance.node.as_deref(),
             probe: &endpoint.probe,
             manifests: &planned.instance.plan.manifests,
-            since: self.since.get(),
+            since,
             booted: self.booted_at,
         }
     }
@@ -80,9 +80,11 @@ impl Cluster {
         let Some(planned) = self.instance(id) else { return Ok(()) };
         let prober = self.checker().map_err(Fault::new)?;
         let asked = planned.instance.plan.provides.iter().map(|endpoint| {
-            let (prober, planned) = (prober.clone(), planned.clone());
+            let prober = prober.clone();
+            // What a node reported before a change holds on: it was ready since.
+            let question = self.question(&planned, endpoint, self.booted_at);
             async move {
-                let asked = tokio::time::timeout(CHECK_LIMIT, prober.check(self.question(&planned, endpoint))).await;
+                let asked = tokio::time::timeout(CHECK_LIMIT, prober.check(question)).await;
                 let unready = match asked {
                     Ok(Ok(())) => return Ok(()),
                     Ok(Err(unready)) => unready.to_string(),
