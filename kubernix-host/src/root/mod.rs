@@ -5,6 +5,7 @@
 
 mod allotment;
 mod cluster_file;
+mod batch;
 mod environment;
 mod error;
 mod made;
@@ -17,13 +18,14 @@ mod write;
 
 pub use allotment::{Allotment, AllottedNode, index_of};
 pub use cluster_file::ClusterFile;
+pub use batch::Batch;
 pub use environment::Environment;
 pub use error::Error;
 pub use made::Made;
 pub use managed::{Written, write_managed};
 pub use state::{FORMAT, State};
 pub use transfer::{is_temporary, snapshots};
-pub use write::write_atomic;
+pub use write::{write_atomic, write_durable};
 
 use crate::spec::Settings;
 use ipnet::Ipv4Net;

@@ -1,6 +1,6 @@
 //! `state.json`: which version made a root directory, and what of the cluster can't change.
 
-use super::{Error, write};
+use super::{Error, write_durable};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,6 @@ impl State {
     pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
         let failed = |error: serde_json::Error| Error::io("write", path, error.into());
         let text = serde_json::to_string_pretty(self).map_err(failed)? + "\n";
-        write::replace(path, text.as_bytes(), 0o600, true)
+        write_durable(path, text.as_bytes(), 0o600).map(drop)
     }
 }
