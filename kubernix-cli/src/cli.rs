@@ -16,6 +16,7 @@ use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use kubernix_host::network::plan::parse_cidr;
 use kubernix_host::network::{Published, UplinkMode};
+use kubernix_host::pki::Renewal;
 use kubernix_host::placement::NodesIn;
 use kubernix_host::spec::{WaitFor, parse_members, parse_name};
 use std::ffi::OsString;
@@ -232,6 +233,9 @@ pub struct UpArgs {
     /// Starts over: removes a cluster of that name first, running or not, with all its data; its settings stay
     #[arg(long)]
     pub fresh: bool,
+    /// Makes new keys of a stopped cluster: encryption, service-account or ca; can be repeated. What depends on the old ones is lost or has to be handed out again
+    #[arg(long, value_name = "KEYS", conflicts_with = "fresh")]
+    pub renew: Vec<Renewal>,
     /// Its settings
     #[command(flatten)]
     pub boot: BootArgs,

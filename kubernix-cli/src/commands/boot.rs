@@ -8,16 +8,20 @@ use crate::progress::Progress;
 use crate::settings;
 use anyhow::{Context, Result};
 use kubernix_host::cluster::{Cluster, Existing, UpReport};
+use kubernix_host::pki::Renewal;
 use kubernix_host::spec::{Place, Resolved, Settings};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 impl App {
     pub(super) fn up(&self, args: &UpArgs) -> Result<()> {
-        let (place, report) = match args.fresh {
-            true => self.bring_up(&settings::resolve_fresh(&self.flags, &args.boot)?, Existing::StartsOver)?,
-            false => {
-                self.until_current(|| self.bring_up(&settings::resolve(&self.flags, &args.boot)?, Existing::GoesOn))?
-            }
+        let renew: Renew = args.renew.iter().copied().collect();
+        let (place, report) = if args.fresh {
+            self.bring_up(&settings::resolve_fresh(&self.flags, &args.boot)?, Existing::StartsOver, renew)?
+        } else {
+            self.until_current(|| {
+                self.bring_up(&settings::resolve(&self.flags, &args.boot)?, Existing::GoesOn, renew.clone())
+            })?
         };
         output::show(self.output(), &report, |report| match &report.changed {
             Some(started) => changed(report, started),
@@ -32,7 +36,7 @@ impl App {
         let Settings { name, root, .. } = &resolved.settings;
         let was_there = Cluster::find(self.named(&Place { name: name.clone(), root: root.clone() })).is_ok();
         let (end, ended) = if was_there { ("stop", "stopped") } else { ("destroy", "destroyed") };
-        let (place, report) = self.bring_up(&resolved, Existing::IsLeft)?;
+        let (place, report) = self.bring_up(&resolved, Existing::IsLeft, BTreeSet::new())?;
         let cluster = Cluster::find(self.named(&place))?;
         log::info!("cluster `{}` is ready after {:.2} s; leave this shell to {end} it", report.name, report.seconds);
         let shell = super::access::environment(&place, &cluster)
@@ -64,15 +68,20 @@ impl App {
 
     /// Boots a cluster that doesn't run yet: what comes afterwards is for one of one's own.
     pub(super) fn boot(&self, args: &BootArgs) -> Result<(Place, UpReport)> {
-        self.bring_up(&settings::resolve(&self.flags, args)?, Existing::IsLeft)
+        self.bring_up(&settings::resolve(&self.flags, args)?, Existing::IsLeft, BTreeSet::new())
     }
 
     /// What there is to be said about the settings, the host says.
-    pub(super) fn bring_up(&self, resolved: &Resolved, existing: Existing) -> Result<(Place, UpReport)> {
+    pub(super) fn bring_up(
+        &self,
+        resolved: &Resolved,
+        existing: Existing,
+        renew: BTreeSet<Renewal>,
+    ) -> Result<(Place, UpReport)> {
         let host = self.host(&resolved.settings)?;
         let place = Place { name: resolved.settings.name.clone(), root: resolved.settings.root.clone() };
         let progress = Progress::new(&self.flags);
-        let report = host.up(resolved, existing, progress.clone());
+        let report = host.up(resolved, existing, renew, progress.clone());
         progress.finish();
         Ok((place, report?))
     }

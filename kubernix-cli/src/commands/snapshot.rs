@@ -13,6 +13,7 @@ use kubernix_host::snapshot::{self, Listed, Manifest};
 use kubernix_host::spec::Place;
 use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -84,7 +85,7 @@ impl App {
     fn boot_restored(&self, restored: &Restored, boot: &BootArgs) -> Result<UpReport> {
         let resolved = settings::resolve(&self.flags, boot)?;
         restored.accepts(&self.host(&resolved.settings)?, &resolved)?;
-        Ok(self.bring_up(&resolved, Existing::IsLeft)?.1)
+        Ok(self.bring_up(&resolved, Existing::IsLeft, BTreeSet::new())?.1)
     }
 
     pub(super) fn snapshot_list(&self, directory: Option<&Path>) -> Result<()> {

@@ -3,8 +3,8 @@
 use super::{Host, HostError, facts};
 use crate::graph::{self, Environment, Instance, NodeSpec};
 use crate::network::{AddressPlan, Outside};
-use crate::pki::{self, Identity, Pki};
-use crate::root::{self, Allotment, AllottedNode, Root};
+use crate::pki::{self, Identity, Past, Pki, Renewal};
+use crate::root::{self, Allotment, AllottedNode, Batch, Root};
 use crate::sandbox::BootFile;
 use crate::spec::{self, NONE, Settings};
 use crate::toolchain::Resolution;
@@ -205,7 +205,7 @@ fn add_registries(environment: &mut Environment, host: &Host, settings: &Setting
     Ok(())
 }
 
-/// An environment whose files exist. `registry_port` is the local registry's on the host. Returns certificates that had to be made anew, with the reason.
+/// An environment whose files exist, of a cluster that runs. As [`booted`], but no key is renewed.
 pub(super) fn real(
     host: &Host,
     settings: &Settings,
@@ -215,6 +215,30 @@ pub(super) fn real(
     outside: &Outside,
     registry_port: u16,
 ) -> Result<(Environment, Vec<String>), HostError> {
+    booted(host, settings, root, allotment, Found { tools, outside, registry_port }, &BTreeSet::new())
+}
+
+/// What was found on the host for a cluster.
+pub(super) struct Found<'a> {
+    /// Its binaries.
+    pub tools: &'a Resolution,
+    /// The ways to the world outside.
+    pub outside: &'a Outside,
+    /// The local registry's port.
+    pub registry_port: u16,
+}
+
+/// An environment whose files exist. Keys of the kinds in `renew` are made anew. Returns the certificates and keys that were
+/// made anew, each with the reason.
+pub(super) fn booted(
+    host: &Host,
+    settings: &Settings,
+    root: &Root,
+    allotment: &Allotment,
+    found: Found,
+    renew: &BTreeSet<Renewal>,
+) -> Result<(Environment, Vec<String>), HostError> {
+    let Found { tools, outside, registry_port } = found;
     let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?, allotment);
     environment.binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), tool.path.clone())).collect();
     environment.binaries.insert(OWN.to_owned(), host.executable.clone());
@@ -222,12 +246,25 @@ pub(super) fn real(
     environment.registry_port = registry_port;
     add_registries(&mut environment, host, settings)?;
     let authority = root.open_existing()?.authority().to_owned();
-    let pki = pki::ensure(&root.pki(), &pki::Request { cluster: authority, ..request(&environment) })?;
+    let request = pki::Request { cluster: authority, ..request(&environment) };
+    let pki = pki::ensure(&root.pki(), &request, &past(host, root)?, renew)?;
     add_identities(&mut environment, |user, node| pki.identity(user, node));
     add_files(&mut environment, &pki);
     let resolv_conf = outside.resolver.resolv_conf(environment.addresses.control_plane_ip());
     root::write_atomic(&root.resolv_conf(), resolv_conf.as_bytes(), 0o644)?;
     Ok((environment, pki.reissued))
+}
+
+/// What the cluster was before this boot.
+fn past(host: &Host, root: &Root) -> Result<Past, HostError> {
+    // Any component that can fill the role: the settings may name another one than before.
+    let datastores = host.catalogue().components.into_iter();
+    let datastores = datastores.filter(|entry| entry.provides.iter().any(|role| role == roles::DATASTORE));
+    let mut has_data = false;
+    for entry in datastores {
+        has_data = has_data || root.has_data_of(&entry.name)?;
+    }
+    Ok(Past { booted: root.kubeconfigs().is_dir(), has_data, nodes: root.node_names()? })
 }
 
 fn request(environment: &Environment) -> pki::Request {
@@ -296,10 +333,12 @@ pub(super) fn write_kubeconfigs(
 ) -> Result<(), HostError> {
     let Some(inside) = api(environment, instances) else { return Ok(()) };
     let outside = format!("https://127.0.0.1:{api_port}");
+    let mut batch = Batch::default();
     for name in environment.kubeconfigs.keys() {
         let Some(identity) = environment.identities.get(name) else { continue };
         let server = if name == "admin" { outside.as_str() } else { inside.as_str() };
-        pki::kubeconfig(&root.kubeconfigs(), name, identity, server, &environment.cluster)?;
+        pki::kubeconfig(&mut batch, &root.kubeconfigs(), name, identity, server, &environment.cluster)?;
     }
+    batch.commit()?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::kubeconfig::Merged;
 use crate::network::plan::routed_by_host;
 use crate::network::publish::Socket;
 use crate::network::{AddressPlan, Outside, Published};
+use crate::pki::Renewal;
 use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
 use crate::root::{self, Allotment, ClusterFile, Made, Root};
@@ -74,16 +75,25 @@ struct Taken {
     /// Places on the host that are to be published.
     places: Vec<Socket>,
     tools: toolchain::Resolution,
+    /// The kinds of keys that are made anew.
+    renew: BTreeSet<Renewal>,
 }
 
 impl Host {
     /// Boots a cluster, or starts a stopped one again; `existing` says what becomes of one that is there. Returns when its node
-    /// is ready and pods can be made; it goes on in the background. Ctrl-C stops and cleans up, a second one does so at once.
+    /// is ready and pods can be made; it goes on in the background. Keys of the kinds in `renew` are made anew. Ctrl-C stops and
+    /// cleans up, a second one does so at once.
     ///
     /// # Errors
     /// See [`HostError`]. What was started is gone then; a root directory that this call made stays only where its logs
     /// tell why.
-    pub fn up(&self, resolved: &Resolved, existing: Existing, sink: Arc<dyn Sink>) -> Result<UpReport, HostError> {
+    pub fn up(
+        &self,
+        resolved: &Resolved,
+        existing: Existing,
+        renew: BTreeSet<Renewal>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<UpReport, HostError> {
         let began = Instant::now();
         let settings = &resolved.settings;
         if !nix::unistd::geteuid().is_root() {
@@ -110,6 +120,10 @@ impl Host {
             Existing::StartsOver => {}
             _ if !lock::is_taken(&root) => {}
             Existing::IsLeft => return Err(HostError::Running(self.call(settings))),
+            Existing::GoesOn if !renew.is_empty() => {
+                let changes = vec!["its keys can't be made anew".to_owned()];
+                return Err(HostError::OfBoot { call: self.call(settings), changes });
+            }
             Existing::GoesOn => {
                 let changed = self.go_over(resolved, &allotment, &root, &*sink)?;
                 let boot = Cluster::find(self.call(settings))?.boot_in_force();
@@ -140,7 +154,7 @@ impl Host {
         places.extend(ports::hold(&own)?);
         let result = emptied
             .map_or_else(|| self.lock(&root, settings, &mut made), Ok)
-            .and_then(|lock| self.boot(resolved, &root, Taken { lock, places, tools }, &interrupts, sink))
+            .and_then(|lock| self.boot(resolved, &root, Taken { lock, places, tools, renew }, &interrupts, sink))
             .map(|(kubeconfig, api)| UpReport {
                 merged: kubeconfig::after_boot(&root, settings, &*told),
                 ..report(kubeconfig, api, None)
@@ -207,7 +221,7 @@ impl Host {
         interrupts: &Interrupts,
         sink: Arc<dyn Sink>,
     ) -> Result<(PathBuf, String), HostError> {
-        let (settings, Taken { lock, places, tools }) = (&resolved.settings, taken);
+        let (settings, Taken { lock, places, tools, renew }) = (&resolved.settings, taken);
         root.create()?;
         // What the last life left says nothing of this one.
         Ending::forget(root);
@@ -237,7 +251,8 @@ impl Host {
             listeners.push(listener);
         }
         let outside = Outside::look(settings.uplink, &AddressPlan::new(settings.cidr)?);
-        let (environment, reissued) = prepare::real(self, settings, root, &allotment, &tools, &outside, registry_port)?;
+        let found = prepare::Found { tools: &tools, outside: &outside, registry_port };
+        let (environment, reissued) = prepare::booted(self, settings, root, &allotment, found, &renew)?;
         for reason in reissued {
             both.emit(Event::Note { message: format!("made anew: {reason}") });
         }

@@ -2,6 +2,7 @@
 
 use super::issue::Signer;
 use super::profile::Profile;
+use jiff::Timestamp;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,6 +17,13 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Why a certificate doesn't fit any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Misfit {
+    /// Neither the certificate nor the key is there.
+    #[error("it is missing")]
+    Absent,
+    #[error("the {0} is missing")]
+    Missing(&'static str),
+    #[error("the {0} is an empty file")]
+    Empty(&'static str),
     #[error("the certificate can't be read")]
     Certificate,
     #[error("the key can't be read")]
@@ -29,7 +37,7 @@ pub(super) enum Misfit {
     #[error("it is valid until {0} only")]
     Expires(String),
     #[error("it is not valid before {0}")]
-    NotYet(String),
+    NotYet(Timestamp),
     #[error("it is for `{found}` instead of `{wanted}`")]
     Subject { found: String, wanted: String },
     #[error("it is for {found} instead of {wanted}")]
@@ -107,7 +115,8 @@ fn validity(certificate: &X509Certificate<'_>, now: SystemTime) -> Result<(), Mi
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
     let validity = certificate.validity();
     if validity.not_before.timestamp() > seconds(now) {
-        return Err(Misfit::NotYet(date(validity.not_before)));
+        let start = Timestamp::from_second(validity.not_before.timestamp()).unwrap_or(Timestamp::MAX);
+        return Err(Misfit::NotYet(start));
     }
     if validity.not_after.timestamp() <= seconds(now) {
         return Err(Misfit::Expired(date(validity.not_after)));

@@ -1,5 +1,7 @@
 //! What goes wrong with certificates and keys.
 
+use super::Renewal;
+use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,11 +36,25 @@ pub enum Error {
     /// The system gives no random bytes.
     #[error("can't make a random key: the system's random number generator failed")]
     Random,
-    /// The configuration of encryption at rest can't be used, and a new one would lose what was stored with it.
+    /// A key that existing data depends on is missing or can't be used.
     #[error(
-        "`{}` is not a usable EncryptionConfiguration: {reason}; bring back the file as it was, or remove it, by which all \
-         Secrets that were stored with its key are lost",
-        path.display()
+        "`{}` can't be used: {reason}. The cluster's data depends on it: restore that file, for instance from a \
+         snapshot; or `up --renew {renewal}` makes a new one, and {}",
+        path.display(), renewal.loss()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What makes a new one.
+        renewal: Renewal,
+    },
+    /// The configuration of encryption at rest can't be used. It may be a user's own, so it is never replaced unasked.
+    #[error(
+        "`{}` is not a usable EncryptionConfiguration: {reason}. Correct it, or restore the file; or \
+         `up --renew encryption` makes a new one, and {}",
+        path.display(), Renewal::Encryption.loss()
     )]
     Encryption {
         /// The file.
@@ -46,11 +62,41 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The configuration of encryption at rest is usable, and holds more than a new key can be added to.
+    #[error(
+        "`{}` was edited, so `--renew encryption` can't add a key to it: put a new one first in its list of keys by \
+         hand, and leave the old ones below it",
+        path.display()
+    )]
+    Edited {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate isn't valid yet.
+    #[error(
+        "the clock of this host is behind: it is {now}, and `{}` is not valid before {start}. Set the clock; if it was \
+         ahead when that file was made, {way_out}",
+        path.display()
+    )]
+    Clock {
+        /// The certificate.
+        path: PathBuf,
+        /// What the clock says.
+        now: Timestamp,
+        /// When the certificate begins to be valid.
+        start: Timestamp,
+        /// What helps if the certificate is wrong, as the rest of a sentence.
+        way_out: String,
+    },
 }
 
 impl Error {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Io { action, path: path.to_owned(), cause }
+    }
+
+    pub(super) fn write(cause: crate::root::Error) -> Self {
+        Self::Write { cause: cause.into() }
     }
 
     pub(super) fn issue(name: impl Into<String>) -> impl FnOnce(rcgen::Error) -> Self {

@@ -1,14 +1,14 @@
 //! Makes certificates: the CAs and what they sign. Reuses what still fits, and says what doesn't.
 
-use super::check;
+use super::check::{self, Misfit};
 use super::profile::{Authority, Profile};
 use super::store::PairPaths;
-use super::{Error, Reissued};
+use super::work::Work;
+use super::{Error, Renewal};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, SanType,
 };
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,23 +29,23 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// The CA's files if they fit, else a new CA.
-    pub fn ensure(
-        dir: &Path,
-        authority: Authority,
-        cluster: &str,
-        now: SystemTime,
-        reissued: &mut Reissued,
-    ) -> Result<Self, Error> {
-        let paths = PairPaths::new(dir, authority.stem());
+    /// The CA's files if they fit, else a new CA where that loses nothing or was asked for.
+    pub fn ensure(work: &mut Work, authority: Authority, cluster: &str) -> Result<Self, Error> {
+        let paths = PairPaths::new(work.dir, authority.stem());
         let common_name = authority.common_name(cluster);
-        if let Some((cert, key)) = paths.read()? {
-            match check::authority(&cert, &key, &common_name, now) {
-                Ok(found) => return Self::loaded(found, common_name),
-                Err(misfit) => reissued.add(authority.stem(), misfit),
+        let found = paths.read()?;
+        let checked = match &found {
+            None => Err(Misfit::Absent),
+            Some(pair) => pair.texts().and_then(|(cert, key)| check::authority(cert, key, &common_name, work.now)),
+        };
+        match checked {
+            Ok(found) if !work.is_renewed(Renewal::Ca) => return Self::loaded(found, common_name),
+            Ok(_) => work.report(authority.stem(), "`--renew ca` was given"),
+            Err(misfit) => {
+                work.replace(Renewal::Ca, paths.file_of(&misfit), authority.stem(), &misfit)?;
             }
         }
-        Self::create(&paths, common_name, now)
+        Self::create(work, &paths, common_name)
     }
 
     fn loaded(found: check::FoundAuthority, common_name: String) -> Result<Self, Error> {
@@ -54,7 +54,8 @@ impl Signer {
         Ok(Self { issuer, common_name, public_key, not_after: found.not_after })
     }
 
-    fn create(paths: &PairPaths, common_name: String, now: SystemTime) -> Result<Self, Error> {
+    fn create(work: &mut Work, paths: &PairPaths, common_name: String) -> Result<Self, Error> {
+        let now = work.now;
         let key = KeyPair::generate().map_err(Error::issue(&common_name))?;
         let not_after = now + AUTHORITY_VALIDITY;
         let mut params = CertificateParams::default();
@@ -66,7 +67,7 @@ impl Signer {
         params.key_usages =
             vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let certificate = params.self_signed(&key).map_err(Error::issue(&common_name))?;
-        paths.write(&certificate.pem(), &key.serialize_pem())?;
+        paths.add(&mut work.batch, &certificate.pem(), &key.serialize_pem());
         let public_key = key.subject_public_key_info();
         Ok(Self { issuer: Issuer::new(params, key), common_name, public_key, not_after })
     }
@@ -82,22 +83,24 @@ impl Signer {
     }
 
     /// Leaves a certificate alone that fits, else makes a new one, with a new key.
-    pub fn ensure_leaf(
-        &self,
-        dir: &Path,
-        profile: &Profile,
-        now: SystemTime,
-        reissued: &mut Reissued,
-    ) -> Result<(), Error> {
-        let paths = profile.paths(dir);
-        if let Some((cert, key)) = paths.read()? {
-            match check::leaf(&cert, &key, profile, self, now) {
-                Ok(()) => return Ok(()),
-                Err(misfit) => reissued.add(&profile.title(), misfit),
+    pub fn ensure_leaf(&self, work: &mut Work, profile: &Profile) -> Result<(), Error> {
+        let paths = profile.paths(work.dir);
+        let misfit = match paths.read()? {
+            None => Some(Misfit::Absent),
+            Some(pair) => {
+                let texts = pair.texts();
+                texts.and_then(|(cert, key)| check::leaf(cert, key, profile, self, work.now)).err()
             }
+        };
+        let Some(misfit) = misfit else { return Ok(()) };
+        work.believe_clock(&paths.cert, &misfit, None)?;
+        // A node that is new has none yet.
+        if misfit != Misfit::Absent || work.had(profile.node.as_deref()) {
+            work.report(&profile.title(), misfit);
         }
-        let (cert, key) = self.sign(profile, now).map_err(Error::issue(profile.title()))?;
-        paths.write(&cert, &key)
+        let (cert, key) = self.sign(profile, work.now).map_err(Error::issue(profile.title()))?;
+        paths.add(&mut work.batch, &cert, &key);
+        Ok(())
     }
 
     fn sign(&self, profile: &Profile, now: SystemTime) -> Result<(String, String), rcgen::Error> {

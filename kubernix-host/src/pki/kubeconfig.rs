@@ -1,18 +1,20 @@
 //! Writes kubeconfigs with everything in them, so that they can be copied and work from anywhere.
 
 use super::{Error, Identity, store};
+use crate::root::Batch;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Writes `DIR/USER.kubeconfig` (0600, if it changed) for an API server at `server_url` (`https://127.0.0.1:6443`), and
+/// Adds `DIR/USER.kubeconfig` (0600) to what will be written, for an API server at `server_url` (`https://127.0.0.1:6443`), and
 /// returns its path. CA, certificate and key are inside as base64; its only context is `kubernix-CLUSTER`, as is its cluster, and
 /// the user of the admin's.
 ///
 /// # Errors
-/// One of the identity's files can't be read, or the kubeconfig can't be written.
+/// One of the identity's files can't be read, or the directory can't be made.
 pub fn kubeconfig(
+    batch: &mut Batch,
     dir: &Path,
     user: &str,
     identity: &Identity,
@@ -44,8 +46,8 @@ pub fn kubeconfig(
          \x20     user: {user_name}\n\
          current-context: {name}\n"
     );
-    store::directory(dir)?;
+    store::directory(batch, dir)?;
     let path = dir.join(format!("{user}.kubeconfig"));
-    store::write(&path, &text)?;
+    store::add(batch, &path, &text);
     Ok(path)
 }

@@ -1,7 +1,8 @@
 //! The cluster's certificates, keys and kubeconfigs, made in process.
 //!
-//! [`ensure`] is called at every boot: what is there and fits is reused, what doesn't fit is made anew and said, so that a
-//! stale directory is never trusted without a look. It must not know of components or processes, and runs synchronously.
+//! [`ensure`] is called at every boot: what is there and fits is reused, what doesn't fit is made anew and
+//! reported, so that a stale directory is never trusted without a look. What data depends on is made anew
+//! only on demand. It must not know of components or processes, and runs synchronously.
 //!
 //! ```text
 //! pki/ca.{crt,key}  etcd-ca.{crt,key}  front-proxy-ca.{crt,key}
@@ -13,23 +14,29 @@ mod check;
 mod error;
 mod issue;
 mod kubeconfig;
+#[cfg(test)]
+mod loss_tests;
 mod profile;
+mod renewal;
 mod secrets;
 mod store;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use error::Error;
 pub use kubeconfig::kubeconfig;
+pub use renewal::{Past, Renewal};
 
-use check::Misfit;
 use issue::Signer;
 use profile::{Authority, Profile};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use store::PairPaths;
+use work::Work;
 
 /// Files that others than the owner of an identity need, by name.
 const FILES: [&str; 7] = [
@@ -73,51 +80,51 @@ pub struct Identity {
 pub struct Pki {
     dir: PathBuf,
     profiles: Vec<Profile>,
-    /// What was there but had to be made anew, with the reason: `apiserver: it was valid until 2026-05-01`. Empty for
-    /// a new directory.
+    /// What had to be made anew, with the reason: `apiserver: it was valid until 2026-05-01`. Empty for a
+    /// new cluster and for new nodes.
     pub reissued: Vec<String>,
 }
 
-/// The list of what was made anew, and why.
-#[derive(Default)]
-struct Reissued(Vec<String>);
-
-impl Reissued {
-    fn add(&mut self, name: &str, misfit: Misfit) {
-        self.0.push(format!("{name}: {misfit}"));
-    }
-}
-
-/// Makes the directory hold all that a cluster needs. CAs are valid for ten years, other certificates for one; whatever
-/// ends within 30 days is made anew. A new CA makes all that it signs anew.
+/// Makes the directory hold all that a cluster needs, durably. CAs are valid for ten years, other
+/// certificates for one; whatever ends within 30 days is made anew. A new CA makes all that it signs anew.
+///
+/// Where the cluster has data, a key that the data depends on is never replaced unless `renew` says so:
+/// the encryption key, the service accounts' key, and CAs, except one that is about to end.
 ///
 /// # Errors
-/// A file can't be read or written, or the configuration of encryption at rest is damaged.
-pub fn ensure(dir: &Path, request: &Request) -> Result<Pki, Error> {
-    ensure_at(dir, request, SystemTime::now())
+/// Nothing was changed then: such a key is missing or damaged, a certificate isn't valid yet, or a file
+/// can't be read or written.
+pub fn ensure(dir: &Path, request: &Request, past: &Past, renew: &BTreeSet<Renewal>) -> Result<Pki, Error> {
+    ensure_at(dir, request, past, renew, SystemTime::now())
 }
 
-fn ensure_at(dir: &Path, request: &Request, now: SystemTime) -> Result<Pki, Error> {
-    store::directory(dir)?;
+fn ensure_at(
+    dir: &Path,
+    request: &Request,
+    past: &Past,
+    renew: &BTreeSet<Renewal>,
+    now: SystemTime,
+) -> Result<Pki, Error> {
+    let mut work = Work::new(dir, past, renew, now);
+    store::directory(&mut work.batch, dir)?;
     if !request.nodes.is_empty() {
-        store::directory(&dir.join("nodes"))?;
+        store::directory(&mut work.batch, &dir.join("nodes"))?;
     }
     for (node, _) in &request.nodes {
-        store::directory(&profile::node_directory(dir, node))?;
+        store::directory(&mut work.batch, &profile::node_directory(dir, node))?;
     }
-    // First, for it is all that can't be repaired.
-    secrets::ensure(&dir.join("encryption.yaml"))?;
-    let mut reissued = Reissued::default();
-    let (private, public) = (dir.join("service-account.key"), dir.join("service-account.pub"));
-    secrets::ensure_service_account(&private, &public, &mut reissued)?;
+    secrets::ensure_encryption(&mut work)?;
+    secrets::ensure_service_account(&mut work)?;
     let profiles = profile::all(request);
     for authority in [Authority::Cluster, Authority::Etcd, Authority::FrontProxy] {
-        let signer = Signer::ensure(dir, authority, &request.cluster, now, &mut reissued)?;
+        let signer = Signer::ensure(&mut work, authority, &request.cluster)?;
         for profile in profiles.iter().filter(|profile| profile.authority == authority) {
-            signer.ensure_leaf(dir, profile, now, &mut reissued)?;
+            signer.ensure_leaf(&mut work, profile)?;
         }
     }
-    Ok(Pki { dir: dir.to_owned(), profiles, reissued: reissued.0 })
+    let Work { batch, reissued, .. } = work;
+    batch.commit().map_err(Error::write)?;
+    Ok(Pki { dir: dir.to_owned(), profiles, reissued })
 }
 
 /// A name that nothing else has: 128 random bits, hexadecimal.

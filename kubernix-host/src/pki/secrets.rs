@@ -2,13 +2,12 @@
 //! as the cluster's data, and must not know of certificates.
 
 use super::check::Misfit;
-use super::{Error, Reissued, store};
+use super::work::Work;
+use super::{Error, Renewal, store};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use rcgen::KeyPair;
 use serde::Deserialize;
-use std::fs::File;
-use std::path::Path;
 
 const API_VERSION: &str = "apiserver.config.k8s.io/v1";
 const KIND: &str = "EncryptionConfiguration";
@@ -47,38 +46,61 @@ struct Key {
     secret: String,
 }
 
-/// Makes the configuration once. A file that is there stays as it is, whoever wrote it; only one that the API server
-/// couldn't use is an error, as a new key can't read what the old one wrote.
-pub(super) fn ensure(path: &Path) -> Result<(), Error> {
-    if let Some(text) = store::read(path)? {
-        return check(&text).map_err(|reason| Error::Encryption { path: path.to_owned(), reason });
+/// Makes the configuration once. One that is there stays as it is, whoever wrote it; one that the API
+/// server couldn't use is an error, because a new key can't read what the old one wrote.
+pub(super) fn ensure_encryption(work: &mut Work) -> Result<(), Error> {
+    const NAME: &str = "encryption";
+    let path = work.dir.join("encryption.yaml");
+    let renewed = work.is_renewed(Renewal::Encryption);
+    let mut keys = Vec::new();
+    match store::read(&path)? {
+        None => work.replace(Renewal::Encryption, &path, NAME, &Misfit::Absent)?,
+        Some(text) => match check(&text) {
+            Ok(_) if !renewed => return Ok(()),
+            Ok(found) => {
+                keys = found;
+                // Only what this function wrote is known to be kept whole by the text below.
+                if render(&keys) != text {
+                    return Err(Error::Edited { path });
+                }
+                work.report(NAME, "`--renew encryption` was given; the older keys still read what they wrote");
+            }
+            Err(reason) if !renewed => return Err(Error::Encryption { path, reason }),
+            Err(reason) => work.report(NAME, format!("{reason}, and `--renew encryption` was given")),
+        },
     }
     let mut key = [0; KEY_LENGTH];
     let random = rustls::crypto::ring::default_provider().secure_random;
     random.fill(&mut key).map_err(|_| Error::Random)?;
-    let secret = BASE64_STANDARD.encode(key);
-    store::write(
-        path,
-        &format!(
-            "# Made once: without this key the Secrets in etcd can't be read.\n\
-             apiVersion: {API_VERSION}\n\
-             kind: {KIND}\n\
-             resources:\n\
-             \x20 - resources:\n\
-             \x20     - secrets\n\
-             \x20   providers:\n\
-             \x20     - secretbox:\n\
-             \x20         keys:\n\
-             \x20           - name: key-1\n\
-             \x20             secret: {secret}\n\
-             \x20     - identity: {{}}\n"
-        ),
-    )?;
-    // etcd syncs what it writes with this key; the key must not be lost where that survives.
-    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
+    // The API server looks for the key of a Secret by name, so each has a name of its own.
+    let free = (1..).map(|number| format!("key-{number}")).find(|name| keys.iter().all(|key| key.name != *name));
+    keys.insert(0, Key { name: free.unwrap_or_default(), secret: BASE64_STANDARD.encode(key) });
+    store::add(&mut work.batch, &path, &render(&keys));
+    Ok(())
 }
 
-fn check(text: &str) -> Result<(), String> {
+/// The configuration with these keys: the first encrypts, all of them decrypt.
+fn render(keys: &[Key]) -> String {
+    let mut text = format!(
+        "# Made once: without this key the Secrets in etcd can't be read.\n\
+         apiVersion: {API_VERSION}\n\
+         kind: {KIND}\n\
+         resources:\n\
+         \x20 - resources:\n\
+         \x20     - secrets\n\
+         \x20   providers:\n\
+         \x20     - secretbox:\n\
+         \x20         keys:\n"
+    );
+    for Key { name, secret } in keys {
+        text += &format!("            - name: {name}\n              secret: {secret}\n");
+    }
+    text + "      - identity: {}\n"
+}
+
+/// The keys of a configuration that the API server can use.
+fn check(text: &str) -> Result<Vec<Key>, String> {
+    store::text(Some(text), "configuration").map_err(|misfit| misfit.to_string())?;
     let configuration: Configuration = serde_saphyr::from_str(text).map_err(|error| {
         // The parser's further lines show the text, which holds the key.
         error.to_string().lines().next().unwrap_or_default().to_owned()
@@ -91,28 +113,40 @@ fn check(text: &str) -> Result<(), String> {
         return Err("it names no resources, or no providers for them".to_owned());
     }
     let providers = resources.into_iter().flat_map(|entry| entry.providers);
-    for key in providers.filter_map(|provider| provider.secretbox).flat_map(|secretbox| secretbox.keys) {
+    let keys: Vec<Key> =
+        providers.filter_map(|provider| provider.secretbox).flat_map(|secretbox| secretbox.keys).collect();
+    for key in &keys {
         let length = BASE64_STANDARD.decode(&key.secret).map_or(0, |bytes| bytes.len());
         if length != KEY_LENGTH {
             return Err(format!("its key `{}` is not {KEY_LENGTH} bytes in base64", key.name));
         }
     }
-    Ok(())
+    Ok(keys)
 }
 
-/// Keeps the private key while it can be read (a new one makes all issued tokens void), and the public one in step.
-pub(super) fn ensure_service_account(private: &Path, public: &Path, reissued: &mut Reissued) -> Result<(), Error> {
-    let found = store::read(private)?;
-    let key = match found.as_deref().map(KeyPair::from_pem) {
-        Some(Ok(key)) => key,
-        unusable => {
-            if unusable.is_some() {
-                reissued.add("service-account", Misfit::Key);
+/// Keeps the private key while it can be read (a new one makes all issued tokens void), and the public
+/// one in step.
+pub(super) fn ensure_service_account(work: &mut Work) -> Result<(), Error> {
+    const NAME: &str = "service-account";
+    let [private, public] = ["service-account.key", "service-account.pub"].map(|name| work.dir.join(name));
+    let found = store::read(&private)?;
+    let found = found
+        .as_deref()
+        .ok_or(Misfit::Absent)
+        .and_then(|text| KeyPair::from_pem(store::text(Some(text), "key")?).map_err(|_| Misfit::Key));
+    let renewed = work.is_renewed(Renewal::ServiceAccount);
+    let key = match found {
+        Ok(key) if !renewed => key,
+        unfit => {
+            match unfit {
+                Ok(_) => work.report(NAME, "`--renew service-account` was given"),
+                Err(misfit) => work.replace(Renewal::ServiceAccount, &private, NAME, &misfit)?,
             }
-            let key = KeyPair::generate().map_err(Error::issue("service-account"))?;
-            store::write(private, &key.serialize_pem())?;
+            let key = KeyPair::generate().map_err(Error::issue(NAME))?;
+            store::add(&mut work.batch, &private, &key.serialize_pem());
             key
         }
     };
-    store::write(public, &key.public_key_pem()).map(|_| ())
+    store::add(&mut work.batch, &public, &key.public_key_pem());
+    Ok(())
 }

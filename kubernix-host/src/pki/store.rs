@@ -1,10 +1,11 @@
 //! Reads and writes the files of the PKI directory: 0600, in directories that are 0700. Knows no certificates.
 
 use super::Error;
-use crate::root::write_atomic;
-use std::fs::{self, DirBuilder, File, Permissions};
+use super::check::Misfit;
+use crate::root::Batch;
+use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What all files are: their owner's alone.
@@ -13,15 +14,13 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Makes a directory and those above it, and takes other users' rights to it away.
-pub(super) fn directory(path: &Path) -> Result<(), Error> {
-    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(Error::io("create", path))?;
-    let mode = fs::metadata(path).map_err(Error::io("read", path))?.mode();
-    restrict(path, mode, DIRECTORY_MODE)
+pub(super) fn directory(batch: &mut Batch, path: &Path) -> Result<(), Error> {
+    batch.make_directory(path, DIRECTORY_MODE).map_err(Error::write)
 }
 
-/// Writes a text that is a key or belongs to one, if it differs from the file's. `true` if it did.
-pub(super) fn write(path: &Path, text: &str) -> Result<bool, Error> {
-    write_atomic(path, text.as_bytes(), FILE_MODE).map_err(|cause| Error::Write { cause: cause.into() })
+/// Adds a text that is a key or belongs to one to what will be written.
+pub(super) fn add(batch: &mut Batch, path: &Path, text: &str) {
+    batch.add(path, text, FILE_MODE);
 }
 
 /// The text of a file, `None` where there is none. One that isn't UTF-8 gives a text that is no PEM either. Takes other
@@ -59,18 +58,47 @@ impl PairPaths {
         Self { cert: dir.join(format!("{stem}.crt")), key: dir.join(format!("{stem}.key")) }
     }
 
-    /// Both texts, of the certificate and the key; `None` where neither file exists.
-    pub fn read(&self) -> Result<Option<(String, String)>, Error> {
+    /// Both texts; `None` where neither file exists.
+    pub fn read(&self) -> Result<Option<Pair>, Error> {
         match (read(&self.cert)?, read(&self.key)?) {
             (None, None) => Ok(None),
-            (cert, key) => Ok(Some((cert.unwrap_or_default(), key.unwrap_or_default()))),
+            (cert, key) => Ok(Some(Pair { cert, key })),
         }
     }
 
-    /// Writes both. The key first: where a crash leaves only that, it doesn't match and both are made anew.
-    pub fn write(&self, cert: &str, key: &str) -> Result<(), Error> {
-        write(&self.key, key)?;
-        write(&self.cert, cert)?;
-        Ok(())
+    /// Adds both. The key first: where a crash leaves only that, it doesn't match, which is noticed.
+    pub fn add(&self, batch: &mut Batch, cert: &str, key: &str) {
+        add(batch, &self.key, key);
+        add(batch, &self.cert, cert);
+    }
+
+    /// The file that a misfit is about.
+    pub fn file_of(&self, misfit: &Misfit) -> &Path {
+        match misfit {
+            Misfit::Key | Misfit::Absent | Misfit::Missing("key") | Misfit::Empty("key") => &self.key,
+            _ => &self.cert,
+        }
+    }
+}
+
+/// What was found of a certificate and its key.
+pub(super) struct Pair {
+    cert: Option<String>,
+    key: Option<String>,
+}
+
+impl Pair {
+    /// The certificate and the key.
+    pub fn texts(&self) -> Result<(&str, &str), Misfit> {
+        Ok((text(self.cert.as_deref(), "certificate")?, text(self.key.as_deref(), "key")?))
+    }
+}
+
+/// The text of a file that has to be there and has to have one.
+pub(super) fn text<'a>(found: Option<&'a str>, what: &'static str) -> Result<&'a str, Misfit> {
+    match found {
+        None => Err(Misfit::Missing(what)),
+        Some(text) if text.trim_matches(['\0', ' ', '\n']).is_empty() => Err(Misfit::Empty(what)),
+        Some(text) => Ok(text),
     }
 }

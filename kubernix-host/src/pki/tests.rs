@@ -1,6 +1,7 @@
 //! Certificates as their peers see them: accepted by whom they are for, refused by the others, reused and made anew.
 
 use super::*;
+use crate::root::Batch;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -26,6 +27,21 @@ fn request() -> Request {
             ("node-1".into(), "10.10.192.3".parse().unwrap()),
         ],
     }
+}
+
+/// A cluster without data, which had the nodes that have certificates.
+fn past(dir: &Path) -> Past {
+    let nodes = fs::read_dir(dir.join("nodes")).into_iter().flatten();
+    let nodes: BTreeSet<_> = nodes.map(|node| node.unwrap().file_name().into_string().unwrap()).collect();
+    Past { booted: dir.join("ca.crt").exists(), has_data: false, nodes }
+}
+
+fn ensure(dir: &Path, request: &Request) -> Result<Pki, Error> {
+    ensure_at(dir, request, SystemTime::now())
+}
+
+fn ensure_at(dir: &Path, request: &Request, now: SystemTime) -> Result<Pki, Error> {
+    super::ensure_at(dir, request, &past(dir), &BTreeSet::new(), now)
 }
 
 fn made() -> (TempDir, Pki) {
@@ -274,15 +290,6 @@ fn leaves_end_with_their_ca_at_the_latest() {
 }
 
 #[test]
-fn a_clock_that_was_ahead_is_noticed() {
-    let dir = tempfile::tempdir().unwrap();
-    ensure_at(dir.path(), &request(), SystemTime::now() + 90 * DAY).unwrap();
-    let pki = ensure(dir.path(), &request()).unwrap();
-    assert_eq!(pki.reissued.len(), 16);
-    assert!(pki.reissued[0].starts_with("ca: it is not valid before 20"), "{:?}", pki.reissued);
-}
-
-#[test]
 fn a_foreign_ca_does_not_lend_trust() {
     let ((_dir, pki), (_other_dir, other)) = (made(), made());
     // A whole CA of the same name: it could sign, but it didn't.
@@ -345,9 +352,9 @@ fn damaged_files_are_made_anew() {
         [
             "admin: the key can't be read",
             "apiserver: the key can't be read",
-            "scheduler: the certificate can't be read",
-            "proxy: the certificate can't be read",
-            "etcd: the key can't be read",
+            "scheduler: the certificate is an empty file",
+            "proxy: the certificate is missing",
+            "etcd: the key is missing",
             "front-proxy-client: the certificate can't be read",
         ]
     );
@@ -409,14 +416,19 @@ fn a_directory_that_can_not_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let error = ensure(&dir.path().join("file/pki"), &request()).unwrap_err().to_string();
-    assert!(error.contains("file/pki`: Not a directory"), "{error}");
+    assert!(error.contains("file/pki`: Not a directory") || error.contains("file/pki`: not a directory"), "{error}");
 }
 
 #[test]
 fn kubeconfigs_hold_everything() {
     let (dir, pki) = made();
     let admin = pki.identity("admin", None).unwrap();
-    let write = |url| kubeconfig(&dir.path().join("kubeconfig"), "admin", &admin, url, "test").unwrap();
+    let write = |url| {
+        let mut batch = Batch::default();
+        let path = kubeconfig(&mut batch, &dir.path().join("kubeconfig"), "admin", &admin, url, "test").unwrap();
+        batch.commit().unwrap();
+        path
+    };
     let path = write("https://127.0.0.1:6443");
     assert_eq!(path, dir.path().join("kubeconfig/admin.kubeconfig"));
     let read = kube::config::Kubeconfig::read_from(&path).unwrap();

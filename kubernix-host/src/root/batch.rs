@@ -6,17 +6,22 @@
 use super::Error;
 use super::write::{Staged, directory, is_unchanged, sync};
 use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 /// How many syncs wait for the disk at the same time.
 const THREADS: usize = 16;
 
-/// Files to be written together. They count only after [`commit`](Self::commit); dropped before
-/// that, nothing was written.
+/// Files to be written together. They count only after [`commit`](Self::commit); if the batch is
+/// dropped before that, no file was written.
 #[derive(Debug, Default)]
 pub struct Batch {
     files: Vec<Entry>,
+    /// Directories that were made, whose names must reach the disk as well.
+    made: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -35,9 +40,29 @@ impl Batch {
         self.files.push(entry);
     }
 
-    /// The content that a file is to have, if it was added.
-    pub fn content(&self, path: &Path) -> Option<&[u8]> {
-        self.files.iter().find(|entry| entry.path == path).map(|entry| &*entry.content)
+    /// Makes a directory and those above it at once, so that it can be used before the commit, which
+    /// makes it durable. `mode` holds whatever the umask, also for one that was there.
+    ///
+    /// # Errors
+    /// It can't be made, or something else is there.
+    pub fn make_directory(&mut self, path: &Path, mode: u32) -> Result<(), Error> {
+        let failed = |cause| Error::io("make the directory", path, cause);
+        let found = match fs::metadata(path) {
+            Ok(found) if !found.is_dir() => return Err(failed(ErrorKind::NotADirectory.into())),
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let missing: Vec<_> = path.ancestors().take_while(|above| !above.exists()).collect();
+                DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed)?;
+                self.made.extend(missing.into_iter().map(Path::to_owned));
+                fs::metadata(path).map_err(failed)?
+            }
+            Err(cause) => return Err(failed(cause)),
+        };
+        if found.mode() & 0o7777 != mode {
+            fs::set_permissions(path, Permissions::from_mode(mode))
+                .map_err(|cause| Error::io("change the mode of", path, cause))?;
+        }
+        Ok(())
     }
 
     /// Writes all files whose content differs, and returns how many did. When it returns, the disk has
@@ -49,8 +74,9 @@ impl Batch {
     /// all old files are still there; a failure after that leaves some old and some new, each whole.
     pub fn commit(self) -> Result<usize, Error> {
         let mut staged = Vec::new();
-        // Every directory with a file in it that an error can name.
-        let mut directories = BTreeMap::new();
+        // Each with a path in it that an error can name.
+        let mut directories: BTreeMap<&Path, &Path> =
+            self.made.iter().map(|made| (directory(made), made.as_path())).collect();
         for Entry { path, content, mode } in &self.files {
             directories.entry(directory(path)).or_insert(path.as_path());
             if !is_unchanged(path, content, *mode)? {

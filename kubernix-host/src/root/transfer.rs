@@ -41,6 +41,32 @@ impl Root {
         Ok(found)
     }
 
+    /// Whether a component has files of its own in one of its directories: not those that each boot makes again.
+    ///
+    /// # Errors
+    /// A directory can't be read.
+    pub fn has_data_of(&self, component: &str) -> Result<bool, Error> {
+        for directory in self.directories_of(component)? {
+            if has_file(&directory, &self.of_a_boot(&directory)?)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The nodes that have a directory: they ran before.
+    ///
+    /// # Errors
+    /// The directory of the nodes can't be read.
+    pub fn node_names(&self) -> Result<BTreeSet<String>, Error> {
+        let nodes = self.path().join("nodes");
+        match fs::read_dir(&nodes) {
+            Ok(entries) => Ok(entries.flatten().map(|node| node.file_name().to_string_lossy().into_owned()).collect()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(BTreeSet::new()),
+            Err(cause) => Err(Error::io("read", &nodes, cause)),
+        }
+    }
+
     /// The files in an instance's directory that each boot makes again: those that were written for its plan, and what its
     /// processes left in passing.
     ///
@@ -98,6 +124,22 @@ impl Root {
         State::new(self.name()).write(&self.removing_file())?;
         self.complete()
     }
+}
+
+/// Whether there is a file below a directory that is none of these.
+fn has_file(directory: &Path, except: &BTreeSet<PathBuf>) -> Result<bool, Error> {
+    let unreadable = |cause| Error::io("read", directory, cause);
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let found = match entry.file_type().map_err(unreadable)?.is_dir() {
+            true => has_file(&entry.path(), except)?,
+            false => !except.contains(&entry.path()),
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a file of this name is one that is not whole yet, or never became so.
