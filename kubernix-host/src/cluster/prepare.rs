@@ -264,7 +264,7 @@ fn past(host: &Host, root: &Root) -> Result<Past, HostError> {
     for entry in datastores {
         has_data = has_data || root.has_data_of(&entry.name)?;
     }
-    Ok(Past { booted: root.kubeconfigs().is_dir(), has_data, nodes: root.node_names()? })
+    Ok(Past { booted: root.was_booted(), has_data, nodes: root.node_names()? })
 }
 
 fn request(environment: &Environment) -> pki::Request {

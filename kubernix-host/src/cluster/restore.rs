@@ -3,7 +3,7 @@
 use super::interrupt::Interrupts;
 use super::{Call, Host, HostError, up};
 use crate::events::{Event, Sink};
-use crate::root::{self, Made, Root, State, write_atomic};
+use crate::root::{self, Made, Root, State, write_durable};
 use crate::sandbox::lock;
 use crate::snapshot::{self, Datastore, Manifest};
 use crate::spec::{self, NONE, Resolved};
@@ -78,7 +78,7 @@ fn fill(
         let message = format!("`{key}` is left to cluster `{}`: give this one its own, if need be", head.cluster);
         sink.emit(Event::Note { message });
     }
-    write_atomic(&settings, carried.text.as_bytes(), 0o600)?;
+    write_durable(&settings, carried.text.as_bytes(), 0o600)?;
     Ok(root.complete()?)
 }
 

@@ -239,6 +239,9 @@ impl Host {
         };
         let version = env!("CARGO_PKG_VERSION").to_owned();
         both.emit(Event::BootStarted { cluster: settings.name.clone(), version });
+        if let Some(message) = root.mend_ledger()? {
+            both.emit(Event::Warning { message });
+        }
         both.emit(step(CERTIFICATES));
         both.emit(Event::Started { instance: CERTIFICATES.into() });
         let mut allotment = self.allot(settings)?;

@@ -61,9 +61,10 @@ impl<W: Write + Send> Sink for WriterSink<W> {
     }
 }
 
-/// Appends to a file of JSON lines.
+/// Appends to a file of JSON lines. An event that can't be written is lost, for instance because the disk
+/// is full; the next one is tried again, and how many were lost is recorded before it.
 #[derive(Debug)]
-pub struct FileSink(WriterSink<File>);
+pub struct FileSink(Mutex<Lines<File>>);
 
 impl FileSink {
     /// Opens the file for appending and makes it, mode 0600, where it isn't there. A last line that was torn by a crash is
@@ -76,13 +77,62 @@ impl FileSink {
         if super::reader::is_torn(&mut file)? {
             file.write_all(b"\n")?;
         }
-        Ok(Self(WriterSink::new(file)))
+        Ok(Self(Mutex::new(Lines { writer: file, lost: None })))
     }
 }
 
 impl Sink for FileSink {
     fn emit(&self, event: Event) {
-        self.0.emit(event);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).append(event);
+    }
+}
+
+/// Lines of JSON that go on after failed writes.
+#[derive(Debug)]
+struct Lines<W> {
+    writer: W,
+    lost: Option<Lost>,
+}
+
+/// Events that couldn't be written since the last one that could.
+#[derive(Debug)]
+struct Lost {
+    count: u64,
+    /// Why the first of them couldn't.
+    cause: String,
+}
+
+impl<W: Write> Lines<W> {
+    fn append(&mut self, event: Event) {
+        let mut text = Vec::new();
+        if let Some(Lost { count, cause }) = &self.lost {
+            // The failed write may have left a part of its line.
+            text.push(b'\n');
+            let message = format!("{count} events before this one were lost: {cause}");
+            add_line(&mut text, Event::Warning { message });
+        }
+        add_line(&mut text, event);
+        match self.writer.write_all(&text) {
+            Ok(()) => {
+                if let Some(Lost { count, .. }) = self.lost.take() {
+                    log::warn!("events are recorded again; {count} were lost");
+                }
+            }
+            Err(error) => {
+                let lost = self.lost.get_or_insert_with(|| {
+                    log::warn!("events can't be recorded: {error}");
+                    Lost { count: 0, cause: error.to_string() }
+                });
+                lost.count += 1;
+            }
+        }
+    }
+}
+
+fn add_line(text: &mut Vec<u8>, event: Event) {
+    match serde_json::to_vec(&Record::now(event)) {
+        Ok(line) => text.extend(line.into_iter().chain([b'\n'])),
+        Err(error) => log::warn!("an event can't be written as JSON: {error}"),
     }
 }
 
@@ -119,6 +169,77 @@ mod tests {
         FileSink::append(&path).unwrap().emit(Event::Note { message: "again".into() });
         let events: Vec<Event> = read(&path).unwrap().into_iter().map(|record| record.event).collect();
         assert_eq!(events, [Event::BootReady, Event::Note { message: "again".into() }]);
+    }
+
+    /// A disk that has space for so many bytes.
+    #[derive(Default)]
+    struct Disk {
+        content: Vec<u8>,
+        free: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match bytes.len().min(self.free) {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                fitting => {
+                    self.content.extend(&bytes[..fitting]);
+                    self.free -= fitting;
+                    Ok(fitting)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn note(number: u32) -> Event {
+        Event::Note { message: number.to_string() }
+    }
+
+    #[test]
+    fn a_disk_that_was_full_costs_only_the_events_of_that_time() {
+        // A part of the first line that fails still fits.
+        for rest in [0, 1, 20] {
+            let mut lines = Lines { writer: Disk { free: 1000, ..Disk::default() }, lost: None };
+            lines.append(note(1));
+            lines.writer.free = rest;
+            (2..=4).for_each(|number| lines.append(note(number)));
+            lines.writer.free = 1000;
+            (5..=6).for_each(|number| lines.append(note(number)));
+            let events: Vec<Event> =
+                crate::events::records(&*lines.writer.content).map(|record| record.event).collect();
+            let message =
+                format!("3 events before this one were lost: {}", io::Error::from(io::ErrorKind::StorageFull));
+            assert_eq!(events, [note(1), Event::Warning { message }, note(5), note(6)], "{rest}");
+        }
+    }
+
+    #[test]
+    fn the_count_of_lost_events_is_itself_tried_until_it_fits() {
+        let mut lines = Lines { writer: Disk::default(), lost: None };
+        lines.append(note(1));
+        // The warning fits, and the event after it doesn't.
+        lines.writer.free = 120;
+        lines.append(note(2));
+        lines.writer.free = 1000;
+        lines.append(note(3));
+        let text = String::from_utf8(lines.writer.content).unwrap();
+        assert!(text.contains("2 events before this one were lost"), "{text}");
+        assert!(text.trim_end().lines().last().unwrap().contains("\"message\":\"3\""), "{text}");
+    }
+
+    #[test]
+    fn a_device_without_space_ends_nothing() {
+        let sink = FileSink(Mutex::new(Lines {
+            writer: OpenOptions::new().write(true).open("/dev/full").unwrap(),
+            lost: None,
+        }));
+        sink.emit(Event::BootReady);
+        sink.emit(Event::BootReady);
+        assert_eq!(sink.0.lock().unwrap().lost.as_ref().map(|lost| lost.count), Some(2));
     }
 
     #[test]

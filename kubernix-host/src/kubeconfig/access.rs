@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ pub struct Access {
     pub(super) says: Option<Says>,
     record: PathBuf,
     recorded: Record,
+    /// The record can't be understood.
+    is_damaged: bool,
 }
 
 /// What a cluster's own kubeconfig says. Data is base64.
@@ -55,19 +58,35 @@ impl Access {
     /// Its kubeconfig can't be read.
     pub fn of(root: &Root) -> Result<Self, Error> {
         let (own, record) = (root.kubeconfig("admin"), root.kubeconfigs().join("merged.json"));
-        // A damaged one is written anew by the next boot.
+        // A damaged one is written anew by the next boot; those that need it before get an error.
         let says = file::read(&own)?.and_then(|text| Says::read(&Config::of(&own, &text).ok()?));
-        // One that can't be read is none: certificates still tell what is ours.
-        let recorded = fs::read(&record).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Ok(Self { name: format!("kubernix-{}", root.name()), own, says, record, recorded })
+        let (recorded, is_damaged) = match fs::read(&record) {
+            Ok(text) => match serde_json::from_slice(&text) {
+                Ok(recorded) => (recorded, false),
+                Err(error) => {
+                    log::warn!(
+                        "`{}` can't be understood, so files that the context was merged into are found only among those \
+                         of KUBECONFIG; the next merge begins it anew: {error}",
+                        record.display()
+                    );
+                    (Record::default(), true)
+                }
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => (Record::default(), false),
+            Err(cause) => return Err(Error::io("read", &record)(cause)),
+        };
+        Ok(Self { name: format!("kubernix-{}", root.name()), own, says, record, recorded, is_damaged })
     }
 
     /// What its own kubeconfig says.
     ///
     /// # Errors
-    /// It was never booted.
+    /// It was never booted, or its kubeconfig is damaged.
     pub(super) fn says(&self) -> Result<&Says, Error> {
-        self.says.as_ref().ok_or_else(|| Error::NeverBooted { path: self.own.clone() })
+        self.says.as_ref().ok_or_else(|| match self.own.exists() {
+            true => Error::OwnDamaged { path: self.own.clone() },
+            false => Error::NeverBooted { path: self.own.clone() },
+        })
     }
 
     /// The files that have entries of it, as far as we put them there.
@@ -117,7 +136,7 @@ impl Access {
     /// Notes that its entries are nowhere.
     pub(super) fn forget(&self) -> Result<(), Error> {
         let record = Record { files: BTreeSet::new(), ..self.recorded.clone() };
-        if record == self.recorded { Ok(()) } else { self.write(&record) }
+        if record == self.recorded && !self.is_damaged { Ok(()) } else { self.write(&record) }
     }
 
     /// Notes what was noted in a root directory that was emptied meanwhile, for the cluster that comes next.
@@ -137,7 +156,7 @@ impl Access {
 
     fn write(&self, record: &Record) -> Result<(), Error> {
         let text = serde_json::to_vec_pretty(record).unwrap_or_default();
-        let written = root::write_atomic(&self.record, &text, 0o600);
+        let written = root::write_durable(&self.record, &text, 0o600);
         written.map(drop).map_err(|error| Error::io("note the place of", &self.own)(std::io::Error::other(error)))
     }
 }

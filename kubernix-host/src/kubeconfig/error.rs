@@ -63,6 +63,12 @@ pub enum Error {
         /// Where it would be.
         path: PathBuf,
     },
+    /// The cluster's own kubeconfig is damaged.
+    #[error("{}: this kubeconfig is damaged: `stop` and `up` of the cluster write it anew", path.display())]
+    OwnDamaged {
+        /// The cluster's own kubeconfig.
+        path: PathBuf,
+    },
     /// The file system says no.
     #[error("can't {action} the kubeconfig {}: {cause}", path.display())]
     Io {
@@ -83,6 +89,6 @@ impl Error {
 
     /// Whether what the user has there is the matter.
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Io { .. } | Self::Locked { .. })
+        !matches!(self, Self::Io { .. } | Self::Locked { .. } | Self::OwnDamaged { .. })
     }
 }

@@ -58,8 +58,39 @@ fn note_path(root: &Root) -> PathBuf {
 }
 
 impl Note {
+    /// `None` where nothing has to be given back.
     fn read(root: &Root) -> Option<Self> {
-        serde_json::from_slice(&fs::read(note_path(root)).ok()?).ok()
+        let path = note_path(root);
+        let damage = match fs::read(&path) {
+            Ok(text) => match serde_json::from_slice(&text) {
+                Ok(note) => return Some(note),
+                Err(error) => error.to_string(),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => error.to_string(),
+        };
+        // The same is written on the link, as long as that is there.
+        let links = with_netlink(async |handle| Ok(peers(&handle, "").await)).unwrap_or_default();
+        let note = links.iter().find_map(|(link, alias)| Self::of_link(link, alias, root));
+        match &note {
+            Some(note) => {
+                log::warn!("`{}` can't be read ({damage}); link `{}` tells the same", path.display(), note.link)
+            }
+            None => log::warn!(
+                "`{}` can't be read ({damage}): `sysctl -a --pattern forwarding` shows whether this host still forwards \
+                 between its links, which the cluster may have switched on",
+                path.display()
+            ),
+        }
+        note
+    }
+
+    /// As far as a link of this cluster says.
+    fn of_link(link: &str, alias: &str, root: &Root) -> Option<Self> {
+        let (token, _) = alias.split_once(" forwarding=")?;
+        let is_ours = token.split_once(' ').is_some_and(|(name, _)| name == root.name());
+        let forwarding = noted_forwarding(alias).map(str::to_owned).collect();
+        is_ours.then(|| Self { link: link.to_owned(), token: token.to_owned(), forwarding })
     }
 
     fn write(&self, root: &Root) -> io::Result<()> {
@@ -292,6 +323,28 @@ mod tests {
     fn pairs_are_apart_and_within_one_range() {
         assert_eq!(pair(0).map(|ip| ip.to_string()), ["169.254.77.0", "169.254.77.1"]);
         assert_eq!(pair(MOST - 1).map(|ip| ip.to_string()), ["169.254.77.254", "169.254.77.255"]);
+    }
+
+    #[test]
+    fn a_link_tells_what_a_damaged_note_did() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        fs::create_dir_all(root.run()).unwrap();
+        assert!(Note::read(&root).is_none(), "there is none");
+        let forwarding = vec!["eth0".to_owned()];
+        let note = Note { link: "kubernix-0".into(), token: "one 12".into(), forwarding };
+        note.write(&root).unwrap();
+        assert_eq!(Note::read(&root).unwrap().alias(), note.alias());
+        let again = Note::of_link("kubernix-0", &note.alias(), &root).unwrap();
+        assert_eq!((&*again.link, again.alias(), &again.forwarding), ("kubernix-0", note.alias(), &note.forwarding));
+        for other in ["two 12 forwarding=eth0", "one-more 12 forwarding=eth0", "one", ""] {
+            assert!(Note::of_link("kubernix-0", other, &root).is_none(), "{other}");
+        }
+        // No link of a cluster below this directory is there.
+        for damaged in ["", "{ \"link\": \"kube", "[]"] {
+            fs::write(note_path(&root), damaged).unwrap();
+            assert!(Note::read(&root).is_none(), "{damaged}");
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-/// How many syncs wait for the disk at the same time.
-const THREADS: usize = 16;
+/// How many syncs wait for the disk at the same time. More share a commit of the journal: on ext4 a boot's
+/// 41 files cost 165 ms one after the other, 16 ms in 16 threads and 9 ms in 41.
+const THREADS: usize = 48;
 
 /// Files to be written together. They count only after [`commit`](Self::commit); if the batch is
 /// dropped before that, no file was written.
@@ -115,4 +116,177 @@ fn side_by_side<T: Sync>(items: &[T], act: impl Fn(&T) -> Result<(), Error> + Sy
         }
         result
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::write::is_temporary;
+    use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn names(directory: &Path) -> BTreeSet<String> {
+        let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn only_what_differs_is_written_and_modes_hold_in_any_case() {
+        let base = tempfile::tempdir().unwrap();
+        let at = |name: &str| base.path().join(name);
+        fs::write(at("same"), "same").unwrap();
+        fs::write(at("old"), "old").unwrap();
+        let inode = fs::metadata(at("same")).unwrap().ino();
+        let batch = || {
+            let mut batch = Batch::default();
+            batch.add(at("same"), "same", 0o600);
+            batch.add(at("old"), "never seen", 0o600);
+            batch.add(at("new"), "new", 0o644);
+            batch.add(at("old"), "newer", 0o640);
+            batch
+        };
+        drop(batch());
+        assert_eq!(names(base.path()), ["old", "same"].map(str::to_owned).into());
+        assert_eq!(batch().commit().unwrap(), 2);
+        assert_eq!(batch().commit().unwrap(), 0);
+        assert_eq!(["same", "old", "new"].map(|name| fs::read_to_string(at(name)).unwrap()), ["same", "newer", "new"]);
+        assert_eq!(["same", "old", "new"].map(|name| mode(&at(name))), [0o600, 0o640, 0o644]);
+        assert_eq!(fs::metadata(at("same")).unwrap().ino(), inode);
+        assert_eq!(names(base.path()).len(), 3);
+        assert_eq!(Batch::default().commit().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_written_changes_no_other() {
+        let base = tempfile::tempdir().unwrap();
+        let at = |name: &str| base.path().join(name);
+        fs::write(at("first"), "old").unwrap();
+        fs::write(at("file"), "").unwrap();
+        let before = names(base.path());
+        for (bad, cause) in [
+            (at(&"x".repeat(300)), "name too long"),
+            (at("none/config"), "no such file"),
+            (at("file/config"), "not a directory"),
+        ] {
+            let mut batch = Batch::default();
+            batch.add(at("first"), "new", 0o600);
+            batch.add(&bad, "content", 0o600);
+            batch.add(at("last"), "new", 0o600);
+            let error = batch.commit().unwrap_err().to_string();
+            assert!(error.contains(&format!("can't write `{}`", bad.display())), "{error}");
+            assert!(error.to_lowercase().contains(cause), "{error}");
+            assert_eq!(fs::read_to_string(at("first")).unwrap(), "old", "{cause}");
+            assert_eq!(names(base.path()), before, "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_rename_that_fails_leaves_every_file_whole() {
+        let base = tempfile::tempdir().unwrap();
+        let at = |name: &str| base.path().join(name);
+        for name in ["a", "c"] {
+            fs::write(at(name), "old").unwrap();
+        }
+        fs::create_dir(at("b")).unwrap();
+        let mut batch = Batch::default();
+        for name in ["a", "b", "c"] {
+            batch.add(at(name), "new", 0o600);
+        }
+        let error = batch.commit().unwrap_err().to_string();
+        assert!(error.contains("/b`"), "{error}");
+        assert_eq!(["a", "c"].map(|name| fs::read_to_string(at(name)).unwrap()), ["new", "old"]);
+        assert_eq!(names(base.path()), ["a", "b", "c"].map(str::to_owned).into(), "no temporary file remains");
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_in_nobodys_way() {
+        let base = tempfile::tempdir().unwrap();
+        let left = base.path().join(".kubernix-tmp-1-0");
+        fs::write(&left, "hal").unwrap();
+        assert!(is_temporary(left.file_name().unwrap()));
+        let mut batch = Batch::default();
+        batch.add(base.path().join("a"), "whole", 0o600);
+        assert_eq!(batch.commit().unwrap(), 1);
+        assert_eq!(fs::read_to_string(base.path().join("a")).unwrap(), "whole");
+    }
+
+    #[test]
+    fn writers_at_the_same_time_leave_whole_files() {
+        let base = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..12).map(|number| base.path().join(number.to_string())).collect();
+        let content = |writer: usize, round: usize| format!("{writer} {round} ").repeat(1000 + writer);
+        thread::scope(|scope| {
+            for writer in 0..4 {
+                let paths = &paths;
+                scope.spawn(move || {
+                    for round in 0..3 {
+                        let mut batch = Batch::default();
+                        paths.iter().for_each(|path| batch.add(path, content(writer, round), 0o600));
+                        batch.commit().unwrap();
+                    }
+                });
+            }
+        });
+        for path in &paths {
+            let found = fs::read_to_string(path).unwrap();
+            assert!((0..4).any(|writer| found == content(writer, 2)), "{}", &found[..20]);
+        }
+        assert_eq!(names(base.path()).len(), paths.len());
+    }
+
+    #[test]
+    fn directories_are_made_at_once_and_have_their_mode() {
+        let base = tempfile::tempdir().unwrap();
+        let mut batch = Batch::default();
+        let inner = base.path().join("pki/nodes/node-0");
+        batch.make_directory(&inner, 0o700).unwrap();
+        assert_eq!(mode(&inner), 0o700);
+        assert_eq!(batch.made.len(), 3, "the names of all three have to be synced: {:?}", batch.made);
+        fs::set_permissions(&inner, Permissions::from_mode(0o755)).unwrap();
+        batch.make_directory(&inner, 0o700).unwrap();
+        assert_eq!((mode(&inner), batch.made.len()), (0o700, 3));
+        batch.add(inner.join("key"), "secret", 0o600);
+        batch.commit().unwrap();
+        fs::write(base.path().join("file"), "").unwrap();
+        for wrong in ["file", "file/below"] {
+            let error = Batch::default().make_directory(&base.path().join(wrong), 0o700).unwrap_err().to_string();
+            assert!(error.to_lowercase().contains("not a directory"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_first_error_in_order_is_returned_and_all_items_are_acted_on() {
+        let acted = AtomicUsize::new(0);
+        let items: Vec<usize> = (0..THREADS * 2 + 1).collect();
+        let failed = |item: usize| Error::io("sync", Path::new(&item.to_string()), ErrorKind::Other.into());
+        let result = side_by_side(&items, |item| {
+            acted.fetch_add(1, Ordering::Relaxed);
+            if *item == 4 || *item == 90 { Err(failed(*item)) } else { Ok(()) }
+        });
+        assert!(result.unwrap_err().to_string().contains("`4`"));
+        assert!(acted.load(Ordering::Relaxed) >= THREADS);
+        side_by_side::<usize>(&[], |_| Ok(())).unwrap();
+    }
+
+    /// Shows what it costs; asserts nothing of it, for machines differ.
+    #[test]
+    fn cost_of_a_boot() {
+        let base = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        for (round, what) in ["new", "changed", "changed", "unchanged"].into_iter().enumerate() {
+            let begun = std::time::Instant::now();
+            let mut batch = Batch::default();
+            for (directory, count) in [("pki", 29), ("pki/nodes/node-0", 4), ("kubeconfig", 5), ("", 3)] {
+                let directory = base.path().join(directory);
+                batch.make_directory(&directory, 0o700).unwrap();
+                let content = [b'a' + round.min(2) as u8; 1500];
+                (0..count).for_each(|file| batch.add(directory.join(file.to_string()), content, 0o600));
+            }
+            let written = batch.commit().unwrap();
+            println!("41 files, {what}: {written} written in {:?}", begun.elapsed());
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Directories that were made on the way, so that what comes to nothing leaves none of them.
 
-use super::Error;
+use super::{Error, write};
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -36,7 +36,8 @@ impl Made {
             match DirBuilder::new().mode(mode).create(path) {
                 Ok(()) => {
                     self.0.push(path.to_owned());
-                    return Ok(());
+                    // Its name must be as durable as the state that will be in it.
+                    return write::sync(write::directory(path), path);
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
                 // More than once, because somebody else's undo may take the parent away between the two calls.

@@ -2,8 +2,11 @@
 //!
 //! The ledger holds hashes of what KuberNix wrote; a file with any other content was edited. Hashes are noted before the
 //! file is written, so that a crash in between never makes a file look edited.
+//!
+//! Nothing here is synced: each boot writes these files again. A power loss may leave an empty file, which
+//! is never taken for an edit, or a damaged ledger, which [`mend`] begins anew.
 
-use super::{Error, write_atomic};
+use super::{Error, write_atomic, write_durable};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,23 +38,37 @@ struct Ledger {
 /// Writes a file by rename unless someone edited it since KuberNix wrote it last. `ledger` is the JSON file that remembers
 /// what was written; both files' directories must exist. Not for two threads with the same ledger at once.
 ///
+/// A file that is empty or holds only zeros was cut by a power loss, and is written again. With a damaged
+/// ledger every file that differs counts as edited.
+///
 /// # Errors
-/// A file can't be read or written, or the ledger can't be understood.
+/// A file can't be read or written.
 pub fn write_managed(path: &Path, content: &[u8], mode: u32, ledger: &Path) -> Result<Written, Error> {
+    let mut torn = false;
     let current = match fs::read(path) {
-        Ok(bytes) => Some(hash(&bytes)),
+        Ok(bytes) => {
+            torn = bytes.iter().all(|byte| *byte == 0);
+            Some(hash(&bytes))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(cause) => return Err(Error::io("read", path, cause)),
     };
     let wanted = hash(content);
-    let mut notes = read(ledger)?;
+    let mut notes = read(ledger).or_else(|error| match error {
+        // The next boot reports it and begins a new one. A component must not fail by it meanwhile.
+        Error::Damaged { .. } => {
+            log::warn!("{error}");
+            Ok(Ledger::default())
+        }
+        error => Err(error),
+    })?;
     let home = ledger.parent().unwrap_or(Path::new("/"));
     let key = path.strip_prefix(home).unwrap_or(path).to_string_lossy().into_owned();
     let known = notes.files.entry(key).or_default();
     let written = match &current {
         None => Written::Created,
         Some(current) if *current == wanted => Written::Unchanged,
-        Some(current) if known.contains(current) => Written::Updated,
+        Some(current) if torn || known.contains(current) => Written::Updated,
         Some(_) => return Ok(Written::KeptEdited),
     };
     let noted: Vec<String> = current.filter(|current| *current != wanted).into_iter().chain([wanted]).collect();
@@ -78,11 +95,32 @@ pub fn files(ledger: &Path) -> Result<BTreeSet<PathBuf>, Error> {
     Ok(read(ledger)?.files.keys().map(|file| home.join(file)).collect())
 }
 
+/// Begins the ledger anew where it is damaged, or missing from a cluster that was booted before. Returns a
+/// warning then.
+///
+/// # Errors
+/// It can't be read or written.
+pub(super) fn mend(ledger: &Path, was_booted: bool) -> Result<Option<String>, Error> {
+    let what = match read(ledger) {
+        Ok(_) if ledger.exists() => return Ok(None),
+        Ok(_) => format!("`{}` is missing", ledger.display()),
+        Err(Error::Damaged { path, .. }) => format!("`{}` is damaged", path.display()),
+        Err(error) => return Err(error),
+    };
+    write_durable(ledger, b"{ \"files\": {} }\n", 0o600)?;
+    Ok(was_booted.then(|| {
+        format!(
+            "{what}: it is begun anew. A configuration file that differs from what this boot writes counts as edited \
+             and is kept; remove it if you didn't edit it"
+        )
+    }))
+}
+
 fn read(ledger: &Path) -> Result<Ledger, Error> {
     match fs::read(ledger) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
             path: ledger.to_owned(),
-            reason: format!("{error}; without that file every config counts as edited, remove it together with them"),
+            reason: format!("{error}; the next boot begins it anew"),
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ledger::default()),
         Err(cause) => Err(Error::io("read", ledger, cause)),

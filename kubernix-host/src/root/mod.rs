@@ -126,6 +126,20 @@ impl Root {
         self.0.join("kubernix.env")
     }
 
+    /// Begins the ledger of written files anew where it is damaged or lost. Returns a warning then. The
+    /// caller holds the lock.
+    ///
+    /// # Errors
+    /// It can't be read or written.
+    pub fn mend_ledger(&self) -> Result<Option<String>, Error> {
+        managed::mend(&self.managed_file(), self.was_booted())
+    }
+
+    /// Whether a boot got as far as to save its settings.
+    pub fn was_booted(&self) -> bool {
+        self.env_file().exists()
+    }
+
     /// The ledger for [`write_managed`].
     pub fn managed_file(&self) -> PathBuf {
         self.0.join("managed.json")
@@ -280,7 +294,9 @@ impl Root {
         }
         // A rename, which works on a full disk as well.
         let marked = fs::rename(self.state_file(), self.removing_file());
-        marked.map_err(|cause| Error::io("rename", &self.state_file(), cause))
+        marked.map_err(|cause| Error::io("rename", &self.state_file(), cause))?;
+        // Before anything is removed: after a power loss the rest must not pass for a whole cluster.
+        write::sync(&self.0, &self.removing_file())
     }
 
     /// Removes the directories of nodes that the cluster doesn't have any more: a later node of the same name begins anew.

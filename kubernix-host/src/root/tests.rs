@@ -166,6 +166,24 @@ fn writing_again_changes_only_what_differs() {
 }
 
 #[test]
+fn a_durable_file_is_written_as_any_other() {
+    let base = tempfile::tempdir().unwrap();
+    let file = base.path().join("state");
+    assert!(write_durable(&file, b"one", 0o640).unwrap());
+    let inode = fs::metadata(&file).unwrap().ino();
+    assert!(!write_durable(&file, b"one", 0o600).unwrap());
+    assert_eq!((fs::metadata(&file).unwrap().ino(), mode(&file)), (inode, 0o600));
+    assert!(write_durable(&file, b"two", 0o600).unwrap());
+    assert_eq!(fs::read(&file).unwrap(), b"two");
+    let error = write_durable(&base.path().join("none/state"), b"x", 0o600).unwrap_err().to_string();
+    assert!(error.contains("none/state`: No such file"), "{error}");
+    fs::create_dir(base.path().join("directory")).unwrap();
+    let error = write_durable(&base.path().join("directory"), b"x", 0o600).unwrap_err().to_string();
+    assert!(error.contains("can't write"), "{error}");
+    assert_eq!(fs::read_dir(base.path()).unwrap().count(), 2, "no temporary file remains");
+}
+
+#[test]
 fn a_link_is_replaced_not_written_through() {
     let base = tempfile::tempdir().unwrap();
     let (target, link) = (base.path().join("target"), base.path().join("link"));
@@ -225,6 +243,85 @@ fn the_ledger_survives_a_move_of_the_directory() {
     let moved = Root::new(base.path(), "two");
     fs::rename(root.path(), moved.path()).unwrap();
     assert_eq!(write_managed(&moved.path().join("a"), b"2", 0o600, &moved.managed_file()).unwrap(), Written::Updated);
+}
+
+#[test]
+fn what_a_power_loss_emptied_is_no_edit() {
+    let (_base, root) = cluster();
+    let (file, ledger) = (root.path().join("crio.conf"), root.managed_file());
+    let write = |content: &str| write_managed(&file, content.as_bytes(), 0o600, &ledger).unwrap();
+    write("a");
+    for torn in ["", "\0\0\0"] {
+        fs::write(&file, torn).unwrap();
+        assert_eq!(write("a"), Written::Updated);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "a");
+    }
+    assert_eq!(write(""), Written::Updated, "one that is to be empty");
+    assert_eq!(write(""), Written::Unchanged);
+}
+
+#[test]
+fn a_damaged_ledger_is_begun_anew_and_edits_are_kept() {
+    for damage in [Some(""), Some("{ \"files\": {"), Some("\0\0"), Some("[]"), None] {
+        let (_base, root) = cluster();
+        assert_eq!(root.mend_ledger().unwrap(), None, "a new cluster has none");
+        let ledger = root.managed_file();
+        let write = |name: &str, content: &str| {
+            write_managed(&root.path().join(name), content.as_bytes(), 0o600, &ledger).unwrap()
+        };
+        for name in ["same", "changed", "edited"] {
+            assert_eq!(write(name, "ours"), Written::Created);
+        }
+        fs::write(root.path().join("edited"), "theirs").unwrap();
+        fs::write(root.env_file(), "").unwrap();
+        assert_eq!(root.mend_ledger().unwrap(), None, "it is whole");
+        match damage {
+            Some(damage) => fs::write(&ledger, damage).unwrap(),
+            None => fs::remove_file(&ledger).unwrap(),
+        }
+        let warning = root.mend_ledger().unwrap().unwrap();
+        let what = if damage.is_some() { "managed.json` is damaged" } else { "managed.json` is missing" };
+        assert!(warning.contains(what) && warning.contains("remove it if you didn't edit it"), "{warning}");
+        assert_eq!(root.mend_ledger().unwrap(), None, "said once");
+        assert_eq!(write("same", "ours"), Written::Unchanged);
+        assert_eq!(write("changed", "newer"), Written::KeptEdited, "unknown, so it is kept");
+        assert_eq!(write("edited", "ours"), Written::KeptEdited);
+        assert_eq!(write("same", "newer"), Written::Updated, "known again");
+        fs::remove_file(root.path().join("changed")).unwrap();
+        assert_eq!(write("changed", "newer"), Written::Created);
+        assert_eq!(write("changed", "newest"), Written::Updated);
+    }
+}
+
+#[test]
+fn a_ledger_that_is_damaged_meanwhile_ends_no_component() {
+    let (_base, root) = cluster();
+    let ledger = root.managed_file();
+    fs::write(&ledger, "{").unwrap();
+    assert_eq!(write_managed(&root.path().join("a"), b"1", 0o600, &ledger).unwrap(), Written::Created);
+    assert_eq!(write_managed(&root.path().join("a"), b"2", 0o600, &ledger).unwrap(), Written::Updated);
+}
+
+#[test]
+fn data_is_what_a_boot_does_not_make_again() {
+    let (_base, root) = cluster();
+    let (control, node) = (root.control("store"), root.node("node-1").join("store"));
+    for directory in [&control, &node] {
+        assert!(!root.has_data_of("store").unwrap());
+        fs::create_dir_all(directory.join("data/wal")).unwrap();
+        write_managed(&directory.join("config"), b"x", 0o600, &root.managed_file()).unwrap();
+        for trace in ["store.run.json", "store.log"] {
+            fs::write(directory.join(trace), "x").unwrap();
+        }
+        assert!(!root.has_data_of("store").unwrap(), "directories and what each boot writes are no data");
+        fs::write(directory.join("data/wal/0"), "x").unwrap();
+        assert!(root.has_data_of("store").unwrap() && !root.has_data_of("other").unwrap());
+        fs::remove_file(directory.join("data/wal/0")).unwrap();
+    }
+    assert_eq!(root.node_names().unwrap(), ["node-1".to_owned()].into());
+    // Without the ledger a configuration can't be told from data: keys are rather asked for than replaced.
+    fs::write(root.managed_file(), "").unwrap();
+    assert!(root.has_data_of("store").unwrap());
 }
 
 #[test]

@@ -45,8 +45,23 @@ impl Ending {
             Ok(_) | Err(crate::root::Error::Missing { .. }) => return Some(Self::Down),
             Err(_) => return None,
         }
-        let word = std::fs::read_to_string(Self::path(root)).ok()?;
-        Self::ALL.into_iter().find(|ending| ending.word() == word)
+        let path = Self::path(root);
+        let word = match std::fs::read_to_string(&path) {
+            Ok(word) => word,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                log::warn!("`{}` can't be read, so it is unknown what ended the cluster: {error}", path.display());
+                return None;
+            }
+        };
+        let known = Self::ALL.into_iter().find(|ending| ending.word() == word);
+        if known.is_none() {
+            log::warn!(
+                "`{}` is damaged, so it is unknown what ended the cluster; the next boot removes it",
+                path.display()
+            );
+        }
+        known
     }
 
     /// Forgets it: a boot begins. The caller holds the lock.
@@ -70,6 +85,10 @@ mod tests {
         Ending::Stop.note(&root);
         Ending::Down.note(&root);
         assert_eq!(Ending::read(&root), Some(Ending::Down));
+        for damaged in [&b""[..], b"do", b"\xff\0", b"suspend"] {
+            std::fs::write(Ending::path(&root), damaged).unwrap();
+            assert_eq!(Ending::read(&root), None);
+        }
         Ending::forget(&root);
         assert_eq!(Ending::read(&root), None);
         root.remove().unwrap();

@@ -6,6 +6,7 @@ use super::pack::Hash;
 use super::{Entry, Error, FORMAT, Manifest};
 use flate2::bufread::GzDecoder;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -47,6 +48,8 @@ pub fn verify(path: &Path) -> Result<Manifest, Error> {
 pub fn unpack(path: &Path, expected: &Manifest, into: &Path, goes_on: &dyn Fn() -> bool) -> Result<Option<()>, Error> {
     let mut ended = false;
     let mut unwritten = None;
+    // Of all that is unpacked: their entries must be as durable as the files.
+    let mut directories = BTreeSet::from([into.to_owned()]);
     let begin = |manifest: &Manifest| {
         if manifest != expected {
             return Err(Error::Damaged { path: path.to_owned(), why: "it was changed just now".into() });
@@ -67,6 +70,8 @@ pub fn unpack(path: &Path, expected: &Manifest, into: &Path, goes_on: &dyn Fn() 
         }
         let inner = Path::new(&entry.path);
         let target = into.join(inner.strip_prefix(DATASTORE).unwrap_or(inner));
+        let above = target.ancestors().skip(1).take_while(|above| *above != into);
+        directories.extend(above.map(Path::to_owned));
         let mut file = create(&target).map_err(|cause| noted(&mut unwritten, &target, cause))?;
         copy(content, &mut file, |cause| noted(&mut unwritten, &target, cause))?;
         let finished = file
@@ -76,10 +81,15 @@ pub fn unpack(path: &Path, expected: &Manifest, into: &Path, goes_on: &dyn Fn() 
         finished.map_err(|cause| noted(&mut unwritten, &target, cause))
     });
     match (ended, unwritten) {
-        (true, _) => Ok(None),
-        (_, Some((target, cause))) => Err(Error::Io { action: "write", path: target, cause }),
-        _ => result.map(|_| Some(())),
+        (true, _) => return Ok(None),
+        (_, Some((target, cause))) => return Err(Error::Io { action: "write", path: target, cause }),
+        _ => result?,
+    };
+    for directory in directories {
+        let synced = File::open(&directory).and_then(|open| open.sync_all());
+        synced.map_err(Error::io("write", &directory))?;
     }
+    Ok(Some(()))
 }
 
 /// Keeps why a file can't be written, and ends the reading.
