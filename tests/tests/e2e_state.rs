@@ -29,6 +29,7 @@ fn main() {
     let of_runtimes = checks![an_edited_file_is_kept_and_said];
     let of_any = checks![
         settings_of_a_cluster_stay_and_contradictions_are_said,
+        lost_keys_are_named_and_made_anew_on_demand,
         down_removes_all_of_it_running_or_not,
         a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own,
         the_policy_that_is_made_for_the_api_server_is_its_own,
@@ -219,6 +220,49 @@ fn ends_soon(cluster: &Cluster) -> String {
     fs::write(pki.join("admin.crt"), certificate.pem()).expect("it can be written");
     fs::write(pki.join("admin.key"), key.serialize_pem()).expect("it can be written");
     until
+}
+
+fn lost_keys_are_named_and_made_anew_on_demand(_: Parts) {
+    let cluster = Cluster::new("keys");
+    let first = cluster.up(&["--addons", "none"]).ok();
+    assert!(!first.stderr.contains("made anew"), "{}", first.stderr);
+    cluster.kubectl(&["create", "secret", "generic", "kept", "--from-literal=answer=42"]).ok();
+    let value = || cluster.kubectl(&["get", "secret", "kept", "-o", "jsonpath={.data.answer}"]);
+    cluster.up(&["--renew", "ca"]).exits(4).says(&["its keys can't be made anew", "stop"]);
+    cluster.run(&["stop"]).ok();
+    let pki = cluster.root().join("pki");
+    let cases = [
+        ("encryption.yaml", "encryption", "Secrets"),
+        ("service-account.key", "service-account", "tokens"),
+        ("ca.key", "ca", "kubeconfigs"),
+        ("etcd-ca.crt", "ca", "kubeconfigs"),
+    ];
+    let before = certificates(&cluster);
+    for (name, renewal, loss) in cases {
+        let whole = fs::read(pki.join(name)).expect("a key");
+        for damaged in [None, Some(""), Some("garbage")] {
+            match damaged {
+                None => fs::remove_file(pki.join(name)).expect("it can be removed"),
+                Some(text) => fs::write(pki.join(name), text).expect("it can be written"),
+            }
+            cluster.up(&[]).exits(1).says(&[name, &format!("up --renew {renewal}"), loss]);
+            assert_eq!(cluster.json(&["status"])["state"], "stopped");
+        }
+        fs::write(pki.join(name), whole).expect("it can be written");
+    }
+    assert_eq!(certificates(&cluster), before);
+    // Nothing was lost by all that, nor by a second key.
+    let renewed = ["--renew", "encryption", "--renew", "ca", "--renew", "service-account"];
+    cluster.up(&renewed).ok().says(&["made anew: encryption: ", "made anew: service-account: ", "made anew: etcd-ca: "]);
+    value().ok().prints(&["NDI="]);
+    cluster.run(&["stop"]).ok();
+    fs::remove_file(pki.join("encryption.yaml")).expect("it can be removed");
+    cluster.up(&["--renew", "encryption"]).ok().says(&["made anew: encryption: it is missing"]);
+    value().exits(1);
+    cluster.kubectl(&["create", "secret", "generic", "new", "--from-literal=answer=43"]).ok();
+    // One that begins with none needs no words.
+    let fresh = cluster.up(&["--fresh"]).ok();
+    assert!(!fresh.stderr.contains("made anew"), "{}", fresh.stderr);
 }
 
 fn certificates(cluster: &Cluster) -> BTreeMap<PathBuf, Vec<u8>> {
