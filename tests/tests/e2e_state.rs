@@ -253,7 +253,11 @@ fn lost_keys_are_named_and_made_anew_on_demand(_: Parts) {
     assert_eq!(certificates(&cluster), before);
     // Nothing was lost by all that, nor by a second key.
     let renewed = ["--renew", "encryption", "--renew", "ca", "--renew", "service-account"];
-    cluster.up(&renewed).ok().says(&["made anew: encryption: ", "made anew: service-account: ", "made anew: etcd-ca: "]);
+    cluster.up(&renewed).ok().says(&[
+        "made anew: encryption: ",
+        "made anew: service-account: ",
+        "made anew: etcd-ca: ",
+    ]);
     value().ok().prints(&["NDI="]);
     cluster.run(&["stop"]).ok();
     fs::remove_file(pki.join("encryption.yaml")).expect("it can be removed");

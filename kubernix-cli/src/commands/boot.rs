@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 impl App {
     pub(super) fn up(&self, args: &UpArgs) -> Result<()> {
-        let renew: Renew = args.renew.iter().copied().collect();
+        let renew: BTreeSet<Renewal> = args.renew.iter().copied().collect();
         let (place, report) = if args.fresh {
             self.bring_up(&settings::resolve_fresh(&self.flags, &args.boot)?, Existing::StartsOver, renew)?
         } else {

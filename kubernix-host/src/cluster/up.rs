@@ -17,6 +17,7 @@ use crate::sandbox::{self, Boot, BootChannel, Ending, KeeperStart, SandboxIds, l
 use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

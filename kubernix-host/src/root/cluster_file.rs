@@ -5,7 +5,7 @@
 //! `kubernix.toml`, `allotted.json` and `kubernix.env` are views of it, for people, shells and
 //! snapshots; they are written after it.
 
-use super::{Allotment, Error, Root, write};
+use super::{Allotment, Error, Root, write_durable};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -96,7 +96,7 @@ impl ClusterFile {
         let path = Self::path(root);
         let failed = |error: serde_json::Error| Error::io("write", &path, error.into());
         let text = serde_json::to_string_pretty(self).map_err(failed)? + "\n";
-        write::replace(&path, text.as_bytes(), 0o600, true)
+        write_durable(&path, text.as_bytes(), 0o600).map(drop)
     }
 
     /// Whether a text of `kubernix.toml` is that of this state, or of the one before, whose view wasn't

@@ -4,8 +4,8 @@
 //! not know what components write into theirs, nor anything of processes and mounts of a running cluster.
 
 mod allotment;
-mod cluster_file;
 mod batch;
+mod cluster_file;
 mod environment;
 mod error;
 mod made;
@@ -17,8 +17,8 @@ mod transfer;
 mod write;
 
 pub use allotment::{Allotment, AllottedNode, index_of};
-pub use cluster_file::ClusterFile;
 pub use batch::Batch;
+pub use cluster_file::ClusterFile;
 pub use environment::Environment;
 pub use error::Error;
 pub use made::Made;
