@@ -57,6 +57,9 @@ pub fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::cluster::HostError;
+    use crate::root;
+    use crate::sandbox::carriers::Part;
+    use std::time::Duration;
 
     #[test]
     fn advice_names_only_what_differs_from_the_default() {
@@ -78,7 +81,12 @@ mod tests {
             (HostError::Busy { call: call(), with: "up" }, "status"),
             (HostError::Exists(call()), "down"),
             (HostError::NeverBooted(call()), "up"),
-            (HostError::StillEnding(call()), "down"),
+            (HostError::StillEnding(call()), "status"),
+            (HostError::NotStopped { call: call(), limit: Duration::from_secs(1), left: vec!["x".into()] }, "status"),
+            (HostError::NotEnded { call: call(), limit: Duration::from_secs(1), left: Vec::new() }, "down"),
+            (HostError::Frozen { call: call(), part: Part::Keeper, pid: 1 }, "down"),
+            (HostError::Orphaned { call: call(), processes: vec!["x".into()] }, "down"),
+            (HostError::Damaged { call: call(), why: root::Error::NoState { path: "/a dir/b".into() } }, "down"),
             (HostError::Revoked { call: call(), by: "down" }, "up"),
             (HostError::Change { call: call(), why: "x".into(), restored: false }, "status"),
             (boot, "down"),

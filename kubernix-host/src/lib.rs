@@ -10,10 +10,12 @@ pub mod cri;
 pub mod engine;
 pub mod events;
 pub mod graph;
+mod host_lock;
 pub mod images;
 pub mod kubeconfig;
 mod mountinfo;
 pub mod network;
+mod own_thread;
 pub mod pki;
 pub mod placement;
 pub mod plugins;
@@ -26,3 +28,4 @@ pub mod spec;
 pub mod toolchain;
 
 pub use chain::chain;
+pub use host_lock::HostLock;

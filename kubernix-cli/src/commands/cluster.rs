@@ -1,13 +1,14 @@
 //! `status`, `list`, `stop`: clusters as a whole.
 
 use super::App;
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::output::{self, Table, size, span};
 use crate::progress::Progress;
 use crate::settings;
 use anyhow::Result;
 use kubernix_host::api::NodeSummary;
 use kubernix_host::cluster::{self, ListEntry, State, Status};
+use kubernix_host::spec::Place;
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,14 +16,14 @@ use std::time::Instant;
 impl App {
     /// The exit code says whether all is well: one that runs with a part that isn't as it should be has its own.
     pub(super) fn status(&self) -> Result<ExitCode> {
-        let (_, cluster) = self.cluster()?;
-        let seen = cluster.status()?;
-        output::show(self.output(), &seen, status)?;
-        Ok(match seen.state {
-            State::Degraded | State::Broken => Exit::Degraded,
-            _ => Exit::Ok,
+        let (place, cluster) = self.any_cluster()?;
+        let found = cluster.status()?;
+        output::show(self.output(), &found, status)?;
+        match found.state {
+            State::Damaged | State::Orphaned => Err(Refusal::error(Exit::Failure, self.only_down(&place, &found))),
+            State::Degraded | State::Broken => Ok(Exit::Degraded.into()),
+            _ => Ok(Exit::Ok.into()),
         }
-        .into())
     }
 
     pub(super) fn list(&self) -> Result<()> {
@@ -31,7 +32,8 @@ impl App {
         if entries.is_empty() {
             log::info!("no clusters in {}", place.root.display());
         }
-        output::show(self.output(), &entries, |entries| list(entries))
+        let down = |name: &str| self.call("down", &Place { name: name.to_owned(), root: place.root.clone() });
+        output::show(self.output(), &entries, |entries| list(entries, down))
     }
 
     pub(super) fn stop(&self) -> Result<()> {
@@ -56,6 +58,7 @@ fn status(status: &Status) -> String {
         ("kubeconfig", status.kubeconfig.display().to_string()),
         ("root", status.root.display().to_string()),
     ];
+    head.extend(status.problems.iter().map(|problem| ("problem", problem.clone())));
     if let Some(registry) = &status.registry {
         head.push(("registry", registry.clone()));
     }
@@ -116,7 +119,7 @@ fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 
-fn list(entries: &[ListEntry]) -> String {
+fn list(entries: &[ListEntry], down: impl Fn(&str) -> String) -> String {
     if entries.is_empty() {
         return String::new();
     }
@@ -131,7 +134,15 @@ fn list(entries: &[ListEntry]) -> String {
             entry.root.display().to_string(),
         ])
     });
-    table.to_string()
+    let mut text = table.to_string();
+    for entry in entries.iter().filter(|entry| !entry.problems.is_empty()) {
+        text.push_str(&format!("\n{}: {}", entry.name, entry.problems.join("; ")));
+        if matches!(entry.state, State::Damaged | State::Orphaned) {
+            text.push_str(&format!("; `{}` ends what runs of it and removes what is left", down(&entry.name)));
+        }
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -163,6 +174,31 @@ mod tests {
         assert!(lines.contains(&"kubernix    20.0 MiB in processes 10,11"), "{text}");
         let words: Vec<&str> = lines[lines.len() - 1].split_whitespace().collect();
         assert_eq!(words, ["CRI-O", "(node", "0)", "Controller", "ready", "12", "1", "64.0", "MiB"], "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_below_the_table() {
+        let entry = |name: &str, state: &str, problems: &[&str]| {
+            let entry = json!({
+                "name": name, "state": state, "problems": problems, "root": "/r", "api": "", "created": "", "nodes": 0,
+            });
+            serde_json::from_value::<ListEntry>(entry).unwrap()
+        };
+        let entries = [
+            entry("good", "running", &[]),
+            entry("gone", "orphaned", &["its root directory was removed"]),
+            entry("frozen", "running", &["its keeper is stopped"]),
+        ];
+        let text = list(&entries, |name| format!("kubernix down --name {name}"));
+        let said: Vec<&str> = text.lines().skip(4).filter(|line| !line.is_empty()).collect();
+        assert_eq!(
+            said,
+            [
+                "gone: its root directory was removed; `kubernix down --name gone` ends what runs of it and removes what is left",
+                "frozen: its keeper is stopped"
+            ],
+            "{text}"
+        );
     }
 
     #[test]

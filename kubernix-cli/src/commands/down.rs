@@ -25,7 +25,7 @@ struct End {
 
 impl App {
     pub(super) fn down(&self) -> Result<()> {
-        let (place, cluster) = self.cluster()?;
+        let (place, cluster) = self.any_cluster()?;
         let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
         let gone = cluster.down(&*progress);
         progress.finish();
@@ -49,7 +49,7 @@ impl App {
         let progress = Progress::new(&self.flags);
         let end = |name: String| {
             let (begun, place) = (Instant::now(), Place { name, root: base.clone() });
-            let gone = match Cluster::find(self.named(&place)) {
+            let gone = match Cluster::find_any(self.named(&place)) {
                 Ok(cluster) => cluster.down(&*progress),
                 Err(error) => Err(error),
             };

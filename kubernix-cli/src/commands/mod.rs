@@ -27,7 +27,7 @@ use crate::cli::{
 use crate::exit::{Exit, Refusal};
 use crate::{registry, settings};
 use anyhow::{Context, Result};
-use kubernix_host::cluster::{Call, Cluster, Host, HostError, State};
+use kubernix_host::cluster::{Call, Cluster, Host, HostError, State, Status};
 use kubernix_host::plugins::{Registry, Search};
 use kubernix_host::spec::{Place, Resolved, Settings};
 use std::process::ExitCode;
@@ -149,11 +149,19 @@ impl App {
         Ok((place, cluster))
     }
 
+    /// The cluster that is meant, also where it can only be looked at and ended.
+    fn any_cluster(&self) -> Result<(Place, Cluster)> {
+        let place = settings::locate(&self.flags)?;
+        let cluster = Cluster::find_any(self.named(&place))?;
+        Ok((place, cluster))
+    }
+
     /// The cluster that is meant, which has to run.
     fn running(&self) -> Result<(Place, Cluster)> {
         let (place, cluster) = self.cluster()?;
         let up = self.call("up", &place);
-        let refused = match cluster.status()?.state {
+        let status = cluster.status()?;
+        let refused = match status.state {
             // Also where a part of it is being started again: the rest answers.
             State::Running | State::Degraded | State::Changing | State::Starting => return Ok((place, cluster)),
             State::Stopping => format!("cluster `{}` is being stopped: `{up}` starts it again afterwards", place.name),
@@ -163,8 +171,20 @@ impl App {
                 place.name,
                 self.call("down", &place)
             ),
+            State::Damaged | State::Orphaned => self.only_down(&place, &status),
         };
         Err(Refusal::error(Exit::NotRunning, refused))
+    }
+
+    /// What is said of a cluster that can only be ended.
+    fn only_down(&self, place: &Place, status: &Status) -> String {
+        format!(
+            "cluster `{}` is {}: {}; `{}` ends what runs of it and removes what is left",
+            place.name,
+            status.state,
+            status.problems.join("; "),
+            self.call("down", place)
+        )
     }
 
     /// What a user types to run a command on this cluster.

@@ -4,10 +4,12 @@ use super::{Call, Unpublishable};
 use crate::control::ControlError;
 use crate::network::publish::{Place, Which};
 use crate::placement::NodesIn;
+use crate::sandbox::carriers::Part;
 use crate::{graph, images, kubeconfig, network, pki, root, snapshot, spec, toolchain};
 use ipnet::Ipv4Net;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything that a command on clusters can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -306,12 +308,67 @@ pub enum HostError {
     /// Ctrl-C; what had been started is gone.
     #[error("interrupted")]
     Interrupted,
-    /// The end takes too long.
-    #[error(
-        "cluster `{}` is still ending: look at `{}`, or end it at once with `{}`",
-        .0.name(), .0.to("status"), .0.to("down")
-    )]
+    /// A change takes too long.
+    #[error("cluster `{}` hasn't answered in time: `{}` shows how it is", .0.name(), .0.to("status"))]
     StillEnding(Call),
+    /// A stop in order takes too long.
+    #[error(
+        "cluster `{}` isn't stopped after {} s{}: `{}` shows what it waits for; `{}` ends it at once and destroys its data",
+        .call.name(), .limit.as_secs(), remaining(.left), .call.to("status"), .call.to("down")
+    )]
+    NotStopped {
+        /// The cluster.
+        call: Call,
+        /// How long it had.
+        limit: Duration,
+        /// Its processes that still run.
+        left: Vec<String>,
+    },
+    /// Processes outlive SIGKILL, or another command holds the cluster.
+    #[error(
+        "cluster `{}` isn't ended after {} s{}: once they are gone, `{}` does the rest",
+        .call.name(), .limit.as_secs(), remaining(.left), .call.to("down")
+    )]
+    NotEnded {
+        /// The cluster.
+        call: Call,
+        /// How long it had.
+        limit: Duration,
+        /// The processes.
+        left: Vec<String>,
+    },
+    /// The keeper or the init doesn't run, and so can't be waited for.
+    #[error(
+        "the {part} of cluster `{}` (process {pid}) is stopped: `kill -CONT {pid}` lets it go on; `{}` ends the cluster and destroys its data",
+        .call.name(), .call.to("down")
+    )]
+    Frozen {
+        /// The cluster.
+        call: Call,
+        /// Which of the two.
+        part: Part,
+        /// Its number.
+        pid: i32,
+    },
+    /// Its root directory was removed while it ran.
+    #[error(
+        "cluster `{}` runs without its root directory, which was removed: {}; `{}` ends it",
+        .call.name(), .processes.join(", "), .call.to("down")
+    )]
+    Orphaned {
+        /// The cluster.
+        call: Call,
+        /// Its processes.
+        processes: Vec<String>,
+    },
+    /// Its root directory can't be read.
+    #[error("cluster `{}` is damaged: {why}; `{}` ends what runs of it and removes it", .call.name(), .call.to("down"))]
+    Damaged {
+        /// The cluster.
+        call: Call,
+        /// What is damaged.
+        why: root::Error,
+    },
     /// Anything of the operating system's.
     #[error("{what}")]
     Io {
@@ -326,6 +383,10 @@ impl From<root::Error> for HostError {
     fn from(error: root::Error) -> Self {
         Self::Root(error)
     }
+}
+
+fn remaining(processes: &[String]) -> String {
+    if processes.is_empty() { String::new() } else { format!(", and these processes remain: {}", processes.join(", ")) }
 }
 
 fn after_change(call: &Call, restored: bool) -> String {
@@ -388,7 +449,12 @@ impl HostError {
             | Self::Revoked { .. }
             | Self::Root(root::Error::Missing { .. }) => 5,
             Self::Boot { timed_out: false, .. } | Self::Change { .. } | Self::ChangeLost(_) => 6,
-            Self::Boot { timed_out: true, .. } | Self::StillEnding(_) | Self::ChangeGoesOn(_) => 7,
+            Self::Boot { timed_out: true, .. }
+            | Self::StillEnding(_)
+            | Self::ChangeGoesOn(_)
+            | Self::NotStopped { .. }
+            | Self::NotEnded { .. } => 7,
+            Self::Frozen { .. } | Self::Orphaned { .. } | Self::Damaged { .. } => 1,
             Self::NotRoot(_) => 8,
             Self::Interrupted => 130,
             Self::Snapshot(_) => 1,

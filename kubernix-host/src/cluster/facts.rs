@@ -1,6 +1,7 @@
 //! What a host knows of itself, for components.
 
 use crate::network::Outside;
+use crate::own_thread;
 use crate::sandbox::cgroups;
 use kubernix_core::facts;
 use nix::mount::{MsFlags, mount};
@@ -68,7 +69,7 @@ fn try_overlay(scratch: &Path) -> io::Result<()> {
         let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
         Ok(mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?)
     };
-    let tried = std::thread::scope(|scope| scope.spawn(work_in_thread).join());
+    let tried = own_thread::run(work_in_thread).flatten();
     let removed = fs::remove_dir_all(&directory);
-    tried.unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).and(removed)
+    tried.and(removed)
 }

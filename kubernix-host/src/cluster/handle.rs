@@ -1,10 +1,13 @@
 //! One cluster that exists: what can be done with it from outside.
 
+use super::end::refuse_orphan;
 use super::{Call, HostError};
 use crate::control::{Client, Reply, Request};
-use crate::events::{Event, Sink};
-use crate::root::{self, Root};
-use crate::sandbox::{self, BootFile, Ending, SandboxIds, lock};
+use crate::events::Sink;
+use crate::root::{self, Root, Standing};
+use crate::sandbox::carriers::{self, Part};
+use crate::sandbox::{self, BootFile, SandboxIds, lock};
+use nix::sys::signal::Signal;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,10 +16,6 @@ use std::time::{Duration, Instant};
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long a stop may take in all; each process has a limit of its own.
 const STOP: Duration = Duration::from_secs(120);
-/// How long a cluster may take to obey the order to end at once.
-const ASKED_TO_END: Duration = Duration::from_secs(2);
-/// How long an end at once may take.
-const KILL: Duration = Duration::from_secs(10);
 
 /// One cluster that exists, running or stopped.
 pub struct Cluster {
@@ -28,21 +27,46 @@ impl Cluster {
     /// The cluster that a user names so.
     ///
     /// # Errors
-    /// There is none, or a newer version made it.
+    /// There is none, or it can't be worked with: it is damaged, its directory is gone, or a newer version made it.
     pub fn find(call: Call) -> Result<Self, HostError> {
         let root = Root::new(call.base(), call.name());
-        match root.open_existing() {
+        let error = match root.open_existing() {
+            Ok(_) => return Ok(Self { call, root }),
+            Err(error) => error,
+        };
+        refuse_orphan(&call)?;
+        Err(match error {
+            root::Error::Missing { .. } => Self::missing(call)?,
+            error @ root::Error::NewerFormat { .. } => error.into(),
+            error => match root.standing(!carriers::of(&root).is_empty()) {
+                Ok(Standing::Damaged(why)) => HostError::Damaged { call, why },
+                _ => error.into(),
+            },
+        })
+    }
+
+    /// As [`Cluster::find`], in whatever condition: to look at it, or to end it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find_any(call: Call) -> Result<Self, HostError> {
+        let root = Root::new(call.base(), call.name());
+        match root.standing(false) {
             Ok(_) => Ok(Self { call, root }),
-            Err(root::Error::Missing { .. }) => {
-                let others: Vec<String> = root::list(call.base())?.into_iter().map(|(name, _)| name).collect();
-                let hint = match others.as_slice() {
-                    [] => String::new(),
-                    others => crate::spec::nearest(call.name(), others.iter().map(String::as_str)),
-                };
-                Err(HostError::NoSuchCluster { call, hint })
-            }
+            // Its directory is gone, or made again by what runs.
+            Err(_) if !carriers::of(&root).is_empty() => Ok(Self { call, root }),
+            Err(root::Error::Missing { .. }) => Err(Self::missing(call)?),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn missing(call: Call) -> Result<HostError, HostError> {
+        let others: Vec<String> = root::list(call.base())?.into_iter().map(|(name, _)| name).collect();
+        let hint = match others.as_slice() {
+            [] => String::new(),
+            others => crate::spec::nearest(call.name(), others.iter().map(String::as_str)),
+        };
+        Ok(HostError::NoSuchCluster { call, hint })
     }
 
     /// Its name.
@@ -65,80 +89,48 @@ impl Cluster {
     }
 
     pub(super) fn sandbox(&self) -> Result<SandboxIds, HostError> {
-        SandboxIds::read(&self.root).ok_or_else(|| HostError::Stopped(self.call.clone()))
+        SandboxIds::find(&self.root).ok_or_else(|| HostError::Stopped(self.call.clone()))
     }
 
     /// Ends it in order: pods through the runtime first, data written. The root directory stays.
     ///
     /// # Errors
-    /// It doesn't run, doesn't answer, or takes too long.
+    /// It doesn't run, doesn't answer, or takes too long; or one of the processes that carry it is stopped, and nothing was
+    /// done.
     pub fn stop(&self, sink: &dyn Sink) -> Result<(), HostError> {
-        self.sandbox()?;
-        let client = Client::connect(&self.root, ANSWER)?;
-        for record in client.order(&Request::Stop, STOP)? {
-            sink.emit(record.event);
-        }
-        lock::wait(&self.root, STOP)?.map(drop).ok_or_else(|| HostError::StillEnding(self.call.clone()))
-    }
-
-    /// Ends it at once and removes its root directory with all that is in it.
-    ///
-    /// # Errors
-    /// Something of it can't be ended or removed; the rest is.
-    pub fn down(&self, sink: &dyn Sink) -> Result<(), HostError> {
-        // Where somebody else removed it meanwhile there is nothing left to do.
-        if let Some(lock) = self.end(sink)? {
-            self.leave_kubeconfigs(sink);
-            // Held until all is gone, so that no `up` of this name comes in between.
-            self.root.remove()?;
-            drop(lock);
-        }
-        sink.emit(Event::Stopped { instance: self.name().to_owned() });
-        Ok(())
-    }
-
-    /// Ends it at once, if it runs, with what a cluster that was killed left outside of its root directory. Returns the lock;
-    /// `None` where somebody else removed it meanwhile.
-    ///
-    /// # Errors
-    /// Something of it can't be ended.
-    pub(super) fn end(&self, sink: &dyn Sink) -> Result<Option<lock::Lock>, HostError> {
-        sink.emit(Event::Stopping { instance: self.name().to_owned() });
-        if self.is_running() {
-            // Before anything ends, so that whoever boots or looks at it knows why.
-            Ending::Down.note(&self.root);
-            let asked = Client::connect(&self.root, ASKED_TO_END)
-                .and_then(|client| client.order(&Request::Kill, ASKED_TO_END).map(Iterator::count));
-            if let Err(error) = asked {
+        let ids = self.sandbox()?;
+        self.check_carriers(ids)?;
+        let begun = Instant::now();
+        match Client::connect(&self.root, ANSWER) {
+            Ok(client) => {
+                for record in client.order(&Request::Stop, STOP)? {
+                    sink.emit(record.event);
+                }
+            }
+            // Without its socket it still takes orders through its keeper.
+            Err(error) => {
                 log::debug!("{}: {error}", self.name());
-            }
-            // One that hangs is ended from outside: the keeper sees it and cleans up.
-            if let Some(ids) = SandboxIds::read(&self.root) {
-                ids.init.kill();
+                ids.keeper.signal(Signal::SIGTERM);
             }
         }
-        let lock = self.wait_until_ended()?;
-        if lock.is_some() {
-            sandbox::clean_up_after(&self.root, self.name());
+        // What ends all of it comes right after the last event.
+        let left = STOP.saturating_sub(begun.elapsed()).max(ANSWER);
+        if lock::wait(&self.root, left)?.is_some() {
+            return Ok(());
         }
-        Ok(lock)
+        self.check_carriers(ids)?;
+        let left = carriers::of(&self.root).iter().map(ToString::to_string).collect();
+        Err(HostError::NotStopped { call: self.call.clone(), limit: begun.elapsed(), left })
     }
 
-    /// Waits for the lock, ending whatever shows up meanwhile: a boot that had no init yet when it was asked.
-    /// `None` where the cluster is gone by then.
-    fn wait_until_ended(&self) -> Result<Option<lock::Lock>, HostError> {
-        let deadline = Instant::now() + KILL;
-        while Instant::now() < deadline {
-            match lock::wait(&self.root, Duration::from_millis(200)) {
-                Ok(None) => {}
-                Err(root::Error::Missing { .. }) => return Ok(None),
-                taken => return Ok(taken?),
-            }
-            if let Some(ids) = SandboxIds::read(&self.root) {
-                ids.init.kill();
+    /// Refuses what can't come to its end because the keeper or the init is stopped.
+    fn check_carriers(&self, ids: SandboxIds) -> Result<(), HostError> {
+        for (part, process) in [(Part::Keeper, ids.keeper), (Part::Init, ids.init)] {
+            if process.is_stopped() {
+                return Err(HostError::Frozen { call: self.call.clone(), part, pid: process.pid });
             }
         }
-        Err(HostError::StillEnding(self.call.clone()))
+        Ok(())
     }
 
     /// Runs a program inside, on a node or (without one) beside the control plane, with this process's terminal.

@@ -5,6 +5,8 @@
 
 mod again;
 mod change;
+mod condition;
+mod end;
 mod error;
 mod facts;
 mod handle;

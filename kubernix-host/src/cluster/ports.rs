@@ -4,7 +4,7 @@ use super::{Cluster, HostError};
 use crate::control::{OpenPort, Reply, Request};
 use crate::network::publish::{Place, Socket, Which};
 use crate::network::{Published, holder};
-use crate::sandbox::cluster_carried_by;
+use crate::sandbox::carriers::Carrier;
 use crate::spec;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -49,8 +49,8 @@ pub(super) fn hold(ports: &[Published]) -> Result<Vec<Socket>, HostError> {
 /// The process that has a place on the host, with its cluster if it carries one; empty where it can't be seen.
 pub(super) fn who_has(place: Place) -> String {
     let Some(holder) = holder::of(place) else { return String::new() };
-    match cluster_carried_by(holder.pid) {
-        Some(cluster) => format!("cluster `{cluster}`, {holder},"),
+    match Carrier::of(holder.pid) {
+        Some(carrier) => format!("cluster `{}`, {holder},", carrier.cluster()),
         None => holder.to_string(),
     }
 }

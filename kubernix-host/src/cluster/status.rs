@@ -1,15 +1,18 @@
 //! What is said of clusters.
 
+use super::condition::Condition;
 use super::{Cluster, HostError, pids};
 use crate::api::Summary;
 use crate::control::{Reply, Request};
 use crate::engine::{ClusterState, InstanceState, Report};
 use crate::plugins::Source;
 use crate::root::{self, Root};
-use crate::sandbox::{BootFile, Ending, SandboxIds, lock};
+use crate::sandbox::carriers::{self, Carrier};
+use crate::sandbox::{BootFile, SandboxIds};
 use crate::spec::NONE;
 use kubernix_core::roles;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,6 +35,10 @@ pub enum State {
     Stopped,
     /// It runs and doesn't answer.
     Broken,
+    /// Its root directory can't be read: it can only be ended and removed.
+    Damaged,
+    /// It runs, but its root directory was removed: it can only be ended.
+    Orphaned,
 }
 
 impl fmt::Display for State {
@@ -44,6 +51,8 @@ impl fmt::Display for State {
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Broken => "broken",
+            Self::Damaged => "damaged",
+            Self::Orphaned => "orphaned",
         })
     }
 }
@@ -97,6 +106,9 @@ pub struct Status {
     pub name: String,
     /// Whether it runs.
     pub state: State,
+    /// What is wrong with it, a sentence each.
+    #[serde(default)]
+    pub problems: Vec<String>,
     /// Its root directory.
     pub root: PathBuf,
     /// The API server's URL on this host; empty before the first boot.
@@ -124,11 +136,14 @@ impl Cluster {
     /// # Errors
     /// A running cluster answers in another version's words.
     pub fn status(&self) -> Result<Status, HostError> {
-        let ids = SandboxIds::read(self.root());
+        let carriers = carriers::of(self.root());
+        let ids = SandboxIds::read(self.root()).or_else(|| SandboxIds::among(&carriers));
+        let Condition { state, problems } = Condition::look(self.root(), &carriers, ids);
         let own_pids = ids.map(|ids| vec![ids.keeper.pid, ids.init.pid]).unwrap_or_default();
         let mut status = Status {
             name: self.name().to_owned(),
-            state: seen(self.root(), ids),
+            state,
+            problems,
             root: self.root().path().to_owned(),
             api: api_url(self.root()),
             registry: registry(self.root()),
@@ -139,7 +154,13 @@ impl Cluster {
             own_rss_kib: own_pids.iter().copied().map(pids::resident_kib).sum(),
             own_pids,
         };
-        let (Some(ids), Ok(mut client)) = (ids, self.client()) else { return Ok(status) };
+        if matches!(state, State::Damaged | State::Orphaned) {
+            status.own_pids = carriers.iter().map(|carrier| carrier.pid).collect();
+            return Ok(status);
+        }
+        // One that is stopped gives no answer: nothing to wait for.
+        let Some(ids) = ids.filter(|ids| !ids.init.is_stopped()) else { return Ok(status) };
+        let Ok(mut client) = self.client() else { return Ok(status) };
         let Ok(Reply::Report { report }) = client.ask(&Request::Report { check: true }) else { return Ok(status) };
         status.state = match report {
             Report { state: Some(state), .. } => state.into(),
@@ -161,16 +182,6 @@ impl Cluster {
             status.kubernetes = Some(summary);
         }
         Ok(status)
-    }
-}
-
-/// What shows without asking: a cluster that runs has to answer, or is on its way up or down.
-fn seen(root: &Root, ids: Option<SandboxIds>) -> State {
-    match (lock::is_taken(root), Ending::read(root), ids) {
-        (false, ..) => State::Stopped,
-        (true, Some(_), _) => State::Stopping,
-        (true, None, Some(_)) if root.control_socket().exists() => State::Broken,
-        (true, None, _) => State::Starting,
     }
 }
 
@@ -213,6 +224,9 @@ pub struct ListEntry {
     pub name: String,
     /// Whether it runs.
     pub state: State,
+    /// What is wrong with it, a sentence each.
+    #[serde(default)]
+    pub problems: Vec<String>,
     /// Its root directory.
     pub root: PathBuf,
     /// The API server's URL on this host; empty before the first boot.
@@ -223,20 +237,29 @@ pub struct ListEntry {
     pub nodes: usize,
 }
 
-/// All clusters below a base directory, by name.
+/// All clusters below a base directory, by name, with those that are damaged, and those that run without their directory.
 ///
 /// # Errors
 /// The directory can't be read.
 pub fn list(base: &Path) -> Result<Vec<ListEntry>, HostError> {
+    let all = carriers::all();
+    let of = |root: &Root| all.iter().filter(|one| one.root == root.path()).cloned().collect::<Vec<Carrier>>();
     let entry = |(name, root): (String, Root)| {
-        let state = match seen(&root, SandboxIds::read(&root)) {
-            // Not asked here.
-            State::Broken => State::Running,
-            state => state,
-        };
+        let carriers = of(&root);
+        let ids = SandboxIds::read(&root).or_else(|| SandboxIds::among(&carriers));
+        let Condition { state, problems } = Condition::look(&root, &carriers, ids);
+        // Not asked here.
+        let state = if state == State::Broken && problems.is_empty() { State::Running } else { state };
         let created = root.open_existing().map(|state| state.created.to_string()).unwrap_or_default();
         let nodes = BootFile::read(&root).map_or(0, |boot| boot.environment.nodes.len());
-        ListEntry { name, state, root: root.path().to_owned(), api: api_url(&root), created, nodes }
+        ListEntry { name, state, problems, root: root.path().to_owned(), api: api_url(&root), created, nodes }
     };
-    Ok(root::list(base)?.into_iter().map(entry).collect())
+    let mut clusters: BTreeMap<String, Root> = root::list(base)?.into_iter().collect();
+    for carrier in &all {
+        let root = Root::new(base, &carrier.cluster());
+        if root.path() == carrier.root {
+            clusters.entry(root.name()).or_insert(root);
+        }
+    }
+    Ok(clusters.into_iter().map(entry).collect())
 }

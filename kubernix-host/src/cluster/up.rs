@@ -108,6 +108,7 @@ impl Host {
         };
         self.check(resolved, &allotment, &[], &*sink)?;
         fits(&root)?;
+        super::end::refuse_orphan(&self.call(settings))?;
         let report = |kubeconfig, api, changed| UpReport {
             name: settings.name.clone(),
             root: root.path().to_owned(),

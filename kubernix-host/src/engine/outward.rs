@@ -20,9 +20,10 @@ fn warn(sink: &dyn Sink, message: String) {
 /// Begins to make the uplink, if there is to be one, beside everything else. It lasts as long as the local tasks.
 pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
     let Some(way) = inside.boot.outside.way.clone() else { return };
-    let (host, root, sink) = (inside.host.clone(), inside.root.clone(), sink.clone());
+    let (host, lock) = (inside.host.clone(), inside.host_lock.clone());
+    let (root, sink) = (inside.root.clone(), sink.clone());
     let addresses = inside.boot.environment.addresses.clone();
-    let raised = tokio::task::spawn_blocking(move || uplink::raise(&host, &root, &way, &addresses));
+    let raised = tokio::task::spawn_blocking(move || uplink::raise(&host, &lock, &root, &way, &addresses));
     tokio::task::spawn_local(async move {
         match raised.await {
             Ok(Ok(uplink)) => {

@@ -3,6 +3,7 @@
 //! Sockets belong to the namespace that they are made in, and settings below `/proc/sys/net` to that of the thread that opens
 //! them. So single pieces of work are done by threads that enter it, and the init itself never leaves the sandbox.
 
+use crate::own_thread;
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::io;
@@ -32,14 +33,12 @@ impl HostNet {
     /// Does something in it, on a thread of its own, and waits for the end.
     ///
     /// # Errors
-    /// The namespace can't be entered.
+    /// The namespace can't be entered, or no thread be made.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
-        let inside = || {
+        own_thread::run(|| {
             setns(&self.0, CloneFlags::CLONE_NEWNET)?;
             Ok(work())
-        };
-        let done = std::thread::scope(|scope| scope.spawn(inside).join());
-        done.unwrap_or_else(|_| Err(io::Error::other("work in the host's network namespace panicked")))
+        })?
     }
 
     /// Connects to an address as the host does.

@@ -10,15 +10,15 @@ use super::netlink::{BRIDGE, NetworkError, at, index, with_netlink};
 use super::nft::{self, Chain, Hook, Part, Table};
 use super::outside::Way;
 use super::plan::{AddressPlan, routed_by_host};
+use crate::HostLock;
 use crate::root::{Root, write_atomic};
 use futures_util::TryStreamExt;
 use ipnet::Ipv4Net;
-use nix::fcntl::{Flock, FlockArg};
 use nix::net::if_::if_nametoindex;
-use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute};
+use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd};
@@ -120,9 +120,15 @@ fn pair(number: u8) -> [Ipv4Addr; 2] {
 ///
 /// # Errors
 /// The kernel refuses; what was made by then goes with the sandbox.
-pub fn raise(host: &HostNet, root: &Root, way: &Way, addresses: &AddressPlan) -> Result<Uplink, NetworkError> {
+pub fn raise(
+    host: &HostNet,
+    lock: &HostLock,
+    root: &Root,
+    way: &Way,
+    addresses: &AddressPlan,
+) -> Result<Uplink, NetworkError> {
     let sandbox = HostNet::of_thread().map_err(|error| NetworkError::new("the sandbox's network namespace", error))?;
-    let outside = host.run(|| outside(&sandbox, root, way));
+    let outside = host.run(|| outside(&sandbox, lock, root, way));
     let (gateway, own, table, warnings) =
         outside.map_err(|error| NetworkError::new("entering the host's network namespace", error))??;
     let hidden = Chain {
@@ -139,10 +145,10 @@ pub fn raise(host: &HostNet, root: &Root, way: &Way, addresses: &AddressPlan) ->
 type Outside = (Ipv4Addr, Ipv4Addr, Table, Vec<String>);
 
 /// The host's half.
-fn outside(sandbox: &HostNet, root: &Root, way: &Way) -> Result<Outside, NetworkError> {
+fn outside(sandbox: &HostNet, lock: &HostLock, root: &Root, way: &Way) -> Result<Outside, NetworkError> {
     // What a life of this cluster left whose carriers were all killed.
-    give_back(root);
-    let _lock = lock();
+    give_back(root, lock);
+    let _held = lock.take();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut note = Note { token: format!("{} {}", root.name(), since.as_nanos()), ..Note::default() };
     let number = with_netlink(async |handle| pair_of_links(&handle, sandbox, way, &mut note).await)?;
@@ -237,19 +243,31 @@ fn switch_on(root: &Root, way: &Way, note: &mut Note) -> Result<bool, NetworkErr
     Ok(note.forwarding.is_empty())
 }
 
+/// All links of the namespace.
+async fn links(handle: &Handle) -> Vec<LinkMessage> {
+    handle.link().get().execute().try_collect().await.unwrap_or_default()
+}
+
+fn name_of(link: &LinkMessage) -> Option<&str> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+fn alias_of(link: &LinkMessage) -> Option<&str> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfAlias(alias) => Some(alias.as_str()),
+        _ => None,
+    })
+}
+
 /// The host's ends of other clusters' pairs, with what is written on them.
 async fn peers(handle: &Handle, own: &str) -> Vec<(String, String)> {
-    let all: Vec<_> = handle.link().get().execute().try_collect().await.unwrap_or_default();
-    let named = all.into_iter().filter_map(|link| {
-        let name = link.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) if name.starts_with(OUTSIDE) && name != own => Some(name.clone()),
-            _ => None,
-        })?;
-        let alias = link.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfAlias(alias) => Some(alias.clone()),
-            _ => None,
-        });
-        Some((name, alias.unwrap_or_default()))
+    let all = links(handle).await;
+    let named = all.iter().filter_map(|link| {
+        let name = name_of(link).filter(|name| name.starts_with(OUTSIDE) && *name != own)?;
+        Some((name.to_owned(), alias_of(link).unwrap_or_default().to_owned()))
     });
     named.collect()
 }
@@ -279,11 +297,49 @@ async fn inside(
     handle.route().add(default.build()).execute().await.map_err(at("the uplink's route"))
 }
 
+/// What an uplink took of the host and has to give back.
+#[derive(Debug, Default)]
+pub struct Taken(Option<Note>);
+
+/// Looks up what a cluster's uplink took of the host whose network namespace the calling thread is in: in the cluster's
+/// directory, or where that is lost, on the host's end of the pair. A sandbox that still exists tells which pair is its own.
+pub fn taken(root: &Root, sandbox: Option<&HostNet>) -> Taken {
+    Taken(Note::read(root).or_else(|| note_on_link(sandbox?)))
+}
+
+fn note_on_link(sandbox: &HostNet) -> Option<Note> {
+    let inner = sandbox.run(|| with_netlink(async |handle| Ok(links(&handle).await))).ok()?.ok()?;
+    let outer = with_netlink(async |handle| Ok(links(&handle).await)).ok()?;
+    of_pair(&inner, &outer)
+}
+
+/// The note on the host's end of the pair whose other end is in the sandbox.
+fn of_pair(inside: &[LinkMessage], host: &[LinkMessage]) -> Option<Note> {
+    let number = inside.iter().find(|link| name_of(link) == Some(INSIDE)).and_then(|link| {
+        link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Link(peer) => Some(*peer),
+            _ => None,
+        })
+    })?;
+    let end = host.iter().find(|link| link.header.index == number)?;
+    let link = name_of(end).filter(|name| name.starts_with(OUTSIDE))?.to_owned();
+    let alias = alias_of(end)?;
+    let (token, _) = alias.split_once(" forwarding=")?;
+    let forwarding = noted_forwarding(alias).map(str::to_owned).collect();
+    Some(Note { link, token: token.to_owned(), forwarding })
+}
+
 /// Gives back what an uplink took of the host whose network namespace the calling thread is in; does nothing where that was
 /// done already, or never had to be.
-pub fn give_back(root: &Root) {
-    let _lock = lock();
-    let Some(note) = Note::read(root) else { return };
+pub fn give_back(root: &Root, lock: &HostLock) {
+    give_back_taken(root, lock, taken(root, None));
+}
+
+/// As [`give_back`], for what was looked up before the sandbox ended.
+pub fn give_back_taken(root: &Root, lock: &HostLock, taken: Taken) {
+    let Some(note) = taken.0 else { return };
+    // Each cluster looks at the links of the others before it takes or gives back.
+    let _held = lock.take();
     let result = with_netlink(async |handle| {
         // Gone with the sandbox, or about to be; another cluster's may have the name by now.
         let ours = peers(&handle, "").await.into_iter().any(|(name, alias)| {
@@ -305,14 +361,8 @@ pub fn give_back(root: &Root) {
         Ok(_) => {}
         Err(error) => log::warn!("{error}"),
     }
-    // What can't be removed is read again by the next who cleans up.
+    // What can't be removed is read again by the next clean-up.
     let _ = fs::remove_file(note_path(root));
-}
-
-/// One at a time in each network namespace: who takes and who gives back look at each other's links. Without a lock there would
-/// be an uplink as well, so it is no error that there is none.
-fn lock() -> Option<Flock<File>> {
-    Flock::lock(File::open("/proc/thread-self/ns/net").ok()?, FlockArg::LockExclusive).ok()
 }
 
 #[cfg(test)]
@@ -359,6 +409,29 @@ mod tests {
     #[test]
     fn what_was_never_raised_needs_nothing() {
         let base = tempfile::tempdir().unwrap();
-        give_back(&Root::new(base.path(), "one"));
+        let lock = HostLock::new(fs::File::open(base.path()).unwrap().into());
+        give_back_taken(&Root::new(base.path(), "one"), &lock, Taken::default());
+    }
+
+    #[test]
+    fn a_lost_note_is_found_on_the_link_that_leads_to_the_sandbox() {
+        let link = |index: u32, name: &str, more: Option<LinkAttribute>| {
+            let mut link = LinkMessage::default();
+            link.header.index = index;
+            link.attributes = [LinkAttribute::IfName(name.into())].into_iter().chain(more).collect();
+            link
+        };
+        let note = Note { link: "kubernix-3".into(), token: "one 12".into(), forwarding: vec!["eth0".into()] };
+        // Another cluster may have the same name: the pair decides.
+        let host = [
+            link(8, "kubernix-0", Some(LinkAttribute::IfAlias("one 7 forwarding=wlan0".into()))),
+            link(9, &note.link, Some(LinkAttribute::IfAlias(note.alias()))),
+            link(10, "eth0", None),
+        ];
+        let inside = |peer| [link(2, "lo", None), link(9, INSIDE, Some(LinkAttribute::Link(peer)))];
+        let found = of_pair(&inside(9), &host).unwrap();
+        assert_eq!((found.link, found.token, found.forwarding), (note.link, note.token, note.forwarding));
+        assert!(of_pair(&inside(10), &host).is_none(), "a link that isn't ours");
+        assert!(of_pair(&inside(9)[..1], &host).is_none(), "a sandbox without an uplink");
     }
 }

@@ -27,6 +27,23 @@ pub enum Error {
         /// The directory, or file.
         path: PathBuf,
     },
+    /// It has what clusters have, but the file that says so is lost.
+    #[error("`{}` has no state.json any more", path.display())]
+    NoState {
+        /// The root directory.
+        path: PathBuf,
+    },
+    /// It would be the rest of a cluster, if something else weren't in it.
+    #[error(
+        "`{}` has no state.json, and `{name}` in it is no cluster's, so it is left alone: move `{name}` away, or remove the directory by hand",
+        path.display()
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// What else is in it.
+        name: String,
+    },
     /// There is a cluster where a new one was to be.
     #[error("there is a cluster at `{}` already", path.display())]
     Exists {
@@ -44,7 +61,7 @@ pub enum Error {
     },
     /// A newer version made the directory.
     #[error(
-        "`{}` was made by KuberNix {version} (format {format}, this version knows {known}): use that version, or another --name or --root",
+        "`{}` was made by KuberNix {version} (format {format}, this version knows {known}): use that version, or another --name or --root; `down` removes it",
         path.display()
     )]
     NewerFormat {

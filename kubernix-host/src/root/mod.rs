@@ -12,6 +12,7 @@ mod made;
 mod managed;
 mod place;
 mod remove;
+mod standing;
 mod state;
 mod transfer;
 mod write;
@@ -23,6 +24,7 @@ pub use environment::Environment;
 pub use error::Error;
 pub use made::Made;
 pub use managed::{Written, write_managed};
+pub use standing::Standing;
 pub use state::{FORMAT, State};
 pub use transfer::{is_temporary, snapshots};
 pub use write::{write_atomic, write_durable};
@@ -31,7 +33,7 @@ use crate::spec::Settings;
 use ipnet::Ipv4Net;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file that makes a directory a cluster's.
@@ -280,23 +282,43 @@ impl Root {
     /// own and so lasts as long.
     ///
     /// # Errors
-    /// It isn't a cluster's directory or a newer version's (nothing was touched then), or [`Error::Remove`] with all that
-    /// couldn't be removed.
+    /// It isn't a cluster's directory (nothing was touched then), or [`Error::Remove`] with all that couldn't be removed.
     pub fn remove(&self) -> Result<(), Error> {
+        self.remove_carried(false)
+    }
+
+    /// As [`Root::remove`]. `is_carried`: processes of this cluster ran a moment ago, so what is there is what they wrote, even
+    /// where nothing else tells that it is a cluster's.
+    ///
+    /// # Errors
+    /// As [`Root::remove`].
+    pub fn remove_carried(&self, is_carried: bool) -> Result<(), Error> {
+        // Also what is damaged or a newer version's: a removal needs nothing from it, and it is the only way out.
+        self.standing(is_carried)?;
         self.mark_removing()?;
         remove::remove(&self.0, REMOVING_FILE)
     }
 
     /// From here on what is in the directory is nothing to go on with.
     fn mark_removing(&self) -> Result<(), Error> {
-        if self.open_existing()?.removing {
-            return Ok(());
-        }
         // A rename, which works on a full disk as well.
-        let marked = fs::rename(self.state_file(), self.removing_file());
-        marked.map_err(|cause| Error::io("rename", &self.state_file(), cause))?;
+        match fs::rename(self.state_file(), self.removing_file()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => self.mark_rest()?,
+            Err(cause) => return Err(Error::io("rename", &self.state_file(), cause)),
+        }
         // Before anything is removed: after a power loss the rest must not pass for a whole cluster.
         write::sync(&self.0, &self.removing_file())
+    }
+
+    /// A rest without a mark is recognised by what is in it; once some of that is gone, by this.
+    fn mark_rest(&self) -> Result<(), Error> {
+        match fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.removing_file()) {
+            Err(error) if error.kind() != ErrorKind::StorageFull => {
+                Err(Error::io("write", &self.removing_file(), error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes the directories of nodes that the cluster doesn't have any more: a later node of the same name begins anew.
@@ -339,7 +361,8 @@ impl Root {
     }
 }
 
-/// All clusters below a base directory, by name; those that a newer version made as well. None where there is no base.
+/// All clusters below a base directory, by name; those that are damaged, or that a newer version made, as well. None where there is
+/// no base.
 ///
 /// # Errors
 /// The base can't be read.
@@ -358,7 +381,7 @@ pub fn list(base: &Path) -> Result<Vec<(String, Root)>, Error> {
         if is_directory && fs::metadata(root.state_file()).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied) {
             closed += 1;
         }
-        if is_directory && (root.state_file().is_file() || root.removing_file().is_file()) {
+        if is_directory && root.standing(false).is_ok() {
             found.push((root.name(), root));
         }
     }

@@ -28,7 +28,11 @@ pub(super) fn remove(path: &Path, last: &str) -> Result<(), Error> {
     empty(path, &[last])?;
     let whole = |failures| Error::Remove { path: path.to_owned(), failures };
     let last = path.join(last);
-    fs::remove_file(&last).map_err(|cause| whole(vec![Error::io("remove", &last, cause)]))?;
+    match fs::remove_file(&last) {
+        // A full disk had no room for it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        removed => removed.map_err(|cause| whole(vec![Error::io("remove", &last, cause)]))?,
+    }
     match fs::remove_dir(path) {
         Ok(()) => Ok(()),
         Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {

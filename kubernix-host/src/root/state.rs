@@ -60,12 +60,12 @@ impl State {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(Error::Damaged { path: path.to_owned(), reason: error.to_string() });
+            }
             Err(cause) => return Err(Error::io("read", path, cause)),
         };
-        let damaged = |error: serde_json::Error| Error::Damaged {
-            path: path.to_owned(),
-            reason: format!("{error}; if that cluster isn't needed any more, remove its directory by hand"),
-        };
+        let damaged = |error: serde_json::Error| Error::Damaged { path: path.to_owned(), reason: error.to_string() };
         let header: Header = serde_json::from_str(&text).map_err(damaged)?;
         if header.format > FORMAT {
             let version = header.kubernix.unwrap_or_else(|| "of a newer version".into());

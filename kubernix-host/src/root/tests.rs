@@ -94,11 +94,13 @@ fn a_newer_versions_directory_is_refused_with_what_to_do() {
     let (_base, root) = cluster();
     let newer = r#"{ "format": 7, "kubernix": "3.2.1", "created": 12, "shards": [] }"#;
     fs::write(root.path().join("state.json"), newer).unwrap();
-    for error in [root.create().unwrap_err(), root.remove().unwrap_err()] {
+    for error in [root.create().unwrap_err(), root.open_existing().unwrap_err()] {
         let text = error.to_string();
         assert!(text.contains("made by KuberNix 3.2.1 (format 7, this version knows 1): use that version"), "{text}");
     }
-    assert!(root.path().is_dir());
+    fs::write(root.path().join("shards"), "x").unwrap();
+    root.remove().unwrap();
+    assert!(!root.path().exists());
 }
 
 #[test]
@@ -107,6 +109,60 @@ fn a_damaged_state_is_named() {
     fs::write(root.path().join("state.json"), "{ \"format\": }").unwrap();
     let text = root.open_existing().unwrap_err().to_string();
     assert!(text.contains("state.json` can't be understood") && text.contains("line 1 column 13"), "{text}");
+}
+
+#[test]
+fn what_is_damaged_is_listed_and_removed() {
+    for (file, content) in [
+        ("state.json", &b""[..]),
+        ("state.json", b"{ \"format\": 1"),
+        ("state.json", b"\xff\xfe"),
+        ("state.json", b"[]"),
+        ("removing.json", b""),
+    ] {
+        let (base, root) = cluster();
+        fs::remove_file(root.path().join("state.json")).unwrap();
+        fs::write(root.path().join(file), content).unwrap();
+        // A cluster of ours may hold what a user put there.
+        fs::write(root.path().join("notes"), "x").unwrap();
+        assert!(matches!(root.standing(false), Ok(Standing::Damaged(_))), "{file} {content:?}");
+        assert_eq!(list(base.path()).unwrap().len(), 1);
+        root.remove().unwrap();
+        assert!(!root.path().exists());
+    }
+}
+
+#[test]
+fn a_rest_without_a_state_is_removed_only_where_it_is_certainly_ours() {
+    let rest = |names: &[&str]| {
+        let (base, root) = cluster();
+        fs::remove_file(root.path().join("state.json")).unwrap();
+        for name in names {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        (base, root)
+    };
+    let (base, root) = rest(&["run", "pki", "control"]);
+    assert!(matches!(root.standing(false), Ok(Standing::Damaged(Error::NoState { .. }))));
+    assert_eq!(list(base.path()).unwrap().len(), 1);
+    root.remove().unwrap();
+    assert!(!root.path().exists());
+
+    let (base, root) = rest(&["run", "pki", "photos"]);
+    let error = root.remove().unwrap_err();
+    assert!(matches!(error, Error::Foreign { .. }) && error.to_string().contains("`photos`"), "{error}");
+    assert!(list(base.path()).unwrap().is_empty() && root.path().join("pki").is_dir());
+    root.remove_carried(true).unwrap_err();
+
+    let (_base, root) = rest(&["run", "pki"]);
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(matches!(root.remove(), Err(Error::NotACluster { .. })), "others can look into it");
+
+    // What processes of a cluster wrote after its directory had been removed.
+    let (_base, root) = rest(&["nodes"]);
+    assert!(matches!(root.remove(), Err(Error::NotACluster { .. })));
+    root.remove_carried(true).unwrap();
+    assert!(!root.path().exists());
 }
 
 #[test]

@@ -3,18 +3,17 @@
 //! Only groups of that name are made and removed; the hierarchies and other groups belong to others.
 
 use super::controllers;
+use crate::HostLock;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The group that all clusters of this program lie in.
 const PARENT: &str = "kubernix";
 /// The group of our own and the control plane's processes. In v2, groups with children have no processes of their own.
 const LEAF: &str = "system";
-/// How long another cluster may take to make or remove its groups: it makes a few system calls.
-const TURN: Duration = Duration::from_secs(2);
 
 /// A mounted hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +62,18 @@ pub fn path(cluster: &str) -> String {
     format!("/{PARENT}/{cluster}")
 }
 
+/// The name of the cluster's group that a process is in, as cgroups(7) lists it; `None` for a process that is in none.
+pub fn cluster_of(pid: i32) -> Option<String> {
+    cluster_in(&std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
+}
+
+fn cluster_in(groups: &str) -> Option<String> {
+    groups.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').nth(2)?.strip_prefix('/')?.split('/');
+        (parts.next()? == PARENT).then(|| parts.next().map(str::to_owned)).flatten()
+    })
+}
+
 impl Hierarchy {
     fn parent(&self) -> PathBuf {
         self.mount.join(PARENT)
@@ -81,8 +92,9 @@ impl Hierarchy {
     ///
     /// # Errors
     /// The kernel refuses: no privileges, or a read-only mount.
-    pub fn create(&self, cluster: &str, version: &str) -> io::Result<()> {
-        let _turn = self.turn();
+    pub fn create(&self, cluster: &str, version: &str, lock: &HostLock) -> io::Result<()> {
+        // Else another cluster would take away what this one just found in place.
+        let _held = lock.take();
         for group in [self.parent(), self.cluster(cluster), self.cluster(cluster).join(LEAF)] {
             self.make(&group)?;
         }
@@ -148,31 +160,16 @@ impl Hierarchy {
     ///
     /// # Errors
     /// A group is still in use after a second.
-    pub fn remove(&self, cluster: &str) -> io::Result<()> {
+    pub fn remove(&self, cluster: &str, lock: &HostLock) -> io::Result<()> {
         remove_tree(&self.cluster(cluster))?;
-        let turn = self.turn();
+        let held = lock.take();
         let unused = if self.unified { controllers::unused(&self.mount, &self.parent()) } else { BTreeSet::new() };
         // Other clusters may live here.
         let was_last = std::fs::remove_dir(self.parent()).is_ok();
-        if was_last && turn.is_some() {
+        if was_last && held.is_some() {
             controllers::disable(&self.mount, &unused);
         }
         Ok(())
-    }
-
-    /// One cluster at a time: else one would take away what another just found in place. `None` where the turn doesn't come.
-    fn turn(&self) -> Option<File> {
-        // A lock of the hierarchy itself leaves no trace.
-        let top = File::open(&self.mount).ok()?;
-        let deadline = Instant::now() + TURN;
-        while top.try_lock().is_err() {
-            if Instant::now() >= deadline {
-                log::warn!("somebody holds a lock of {}", self.mount.display());
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Some(top)
     }
 }
 
@@ -222,6 +219,13 @@ mod tests {
 31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct
 32 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
 33 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
+
+    #[test]
+    fn a_cluster_is_told_by_the_groups_of_its_processes() {
+        assert_eq!(cluster_in("3:cpu,cpuacct:/\n1:name=systemd:/kubernix/one/system\n").as_deref(), Some("one"));
+        assert_eq!(cluster_in("0::/kubernix/two\n").as_deref(), Some("two"));
+        assert_eq!(cluster_in("0::/user.slice/kubernix/x\n1:cpu:/kubernix\n2:io:/kubernixes/x\n"), None);
+    }
 
     #[test]
     fn versions_are_told_apart() {

@@ -43,7 +43,8 @@ impl Ending {
         match root.open_existing() {
             Ok(state) if !state.removing => {}
             Ok(_) | Err(crate::root::Error::Missing { .. }) => return Some(Self::Down),
-            Err(_) => return None,
+            // What is damaged may be on its way down all the same.
+            Err(_) => {}
         }
         let path = Self::path(root);
         let word = match std::fs::read_to_string(&path) {

@@ -5,6 +5,7 @@
 //! up mounts it once more.
 
 use super::cgroups::Hierarchy;
+use crate::HostLock;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::collections::BTreeSet;
@@ -37,10 +38,10 @@ pub fn mount_at(directory: &Path) -> io::Result<Hierarchy> {
 ///
 /// # Errors
 /// The kernel refuses the mount, or a group is still in use.
-pub fn clean(cluster: &str, scratch: &Path) -> io::Result<()> {
+pub fn clean(cluster: &str, scratch: &Path, lock: &HostLock) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-    mount_at(scratch)?.remove(cluster)
+    mount_at(scratch)?.remove(cluster, lock)
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Which processes carry a sandbox, told apart from later ones that got the same number.
 
-use super::names;
+use super::carriers::{self, Carrier, Part};
+use super::lock;
+use super::process::{self, Pidfd};
 use crate::root::{Root, write_atomic};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A process: its number, and when it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,17 +35,28 @@ impl ProcessId {
 
     /// Whether it still exists; one that has ended but wasn't waited for yet doesn't.
     pub fn is_alive(self) -> bool {
-        let zombie = || {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
-        };
-        Self::of(Pid::from_raw(self.pid)).is_ok_and(|now| now == self) && !zombie()
+        Self::of(Pid::from_raw(self.pid)).is_ok_and(|now| now == self)
+            && process::state(self.pid).is_some_and(|state| !process::has_ended(state))
     }
 
-    /// Ends it with SIGKILL, if it still exists.
-    pub fn kill(self) {
-        if self.is_alive() {
-            let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
+    /// How long ago it began; `None` where there is no `/proc`.
+    pub fn age(self) -> Option<Duration> {
+        let uptime: f64 = std::fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()?;
+        let ticks = u32::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
+        let started = Duration::from_millis(self.started.saturating_mul(1000) / u64::from(ticks));
+        Some(Duration::try_from_secs_f64(uptime).ok()?.saturating_sub(started))
+    }
+
+    /// Whether it exists and doesn't run, because of a signal or a debugger.
+    pub fn is_stopped(self) -> bool {
+        self.is_alive() && process::state(self.pid).is_some_and(process::is_stopped)
+    }
+
+    /// Sends it a signal, if it still exists.
+    pub fn signal(self, signal: Signal) {
+        // The descriptor is of one process. Only if that is the one that is meant, its number still is.
+        if let Some(process) = Pidfd::open(self.pid).filter(|_| self.is_alive()) {
+            process.signal(signal);
         }
     }
 }
@@ -68,6 +82,20 @@ impl SandboxIds {
         ids.init.is_alive().then_some(ids)
     }
 
+    /// As [`SandboxIds::read`]; where that file is lost, among the processes of the host.
+    pub fn find(root: &Root) -> Option<Self> {
+        Self::read(root).or_else(|| lock::is_taken(root).then(|| Self::among(&carriers::of(root))).flatten())
+    }
+
+    /// Those of a cluster with these carriers, if both run.
+    pub fn among(carriers: &[Carrier]) -> Option<Self> {
+        let one = |part| {
+            let carrier = carriers.iter().find(|carrier| carrier.part == part)?;
+            ProcessId::of(Pid::from_raw(carrier.pid)).ok()
+        };
+        Some(Self { keeper: one(Part::Keeper)?, init: one(Part::Init)? })
+    }
+
     /// Forgets those of an earlier life. The caller holds the lock.
     pub fn forget(root: &Root) {
         // There are none at most times.
@@ -83,16 +111,6 @@ impl SandboxIds {
     }
 }
 
-/// The name of the cluster that a process carries, by what it was started with; `None` for any other process.
-pub fn cluster_carried_by(pid: i32) -> Option<String> {
-    let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<&str> = command.split(|byte| *byte == 0).filter_map(|word| std::str::from_utf8(word).ok()).collect();
-    match words[..] {
-        [_, names::KEEPER | names::INIT, _, name, ..] => Some(name.to_owned()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,13 +118,8 @@ mod tests {
     #[test]
     fn a_process_with_the_same_number_but_another_start_is_another() {
         let own = ProcessId::of(Pid::this()).unwrap();
-        assert!(own.is_alive());
+        assert!(own.is_alive() && !own.is_stopped());
+        assert!(own.age().unwrap() < Duration::from_secs(24 * 60 * 60), "tests don't run for a day");
         assert!(!ProcessId { started: own.started + 1, ..own }.is_alive());
-    }
-
-    #[test]
-    fn a_process_that_carries_no_cluster_is_none_of_ours() {
-        assert_eq!(cluster_carried_by(Pid::this().as_raw()), None);
-        assert_eq!(cluster_carried_by(-1), None);
     }
 }

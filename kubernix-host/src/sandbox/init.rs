@@ -5,6 +5,7 @@ use super::channel::ChannelEnd;
 use super::keeper::inherited;
 use super::mounts::Mounts;
 use super::{Boot, BootFile};
+use crate::HostLock;
 use crate::graph::Environment;
 use crate::network::{HostNet, uplink};
 use crate::root::Root;
@@ -31,6 +32,8 @@ pub struct Inside {
     pub channel: ChannelEnd,
     /// The host's network namespace.
     pub host: HostNet,
+    /// The host's lock, under which clusters change what they share.
+    pub host_lock: HostLock,
     /// The host's socket for the API server.
     pub listener: TcpListener,
     /// The host's socket for the local registry.
@@ -41,7 +44,7 @@ pub struct Inside {
 }
 
 /// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE NAME LIFE-FD CHANNEL-FD LOCK-FD
-/// HOST-NETWORK-FD LISTENER-FD...
+/// HOST-NETWORK-FD HOST-LOCK-FD LISTENER-FD...
 ///
 /// # Errors
 /// The kernel refuses something; the text says what.
@@ -51,7 +54,8 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let fds = unsafe { inherited(fds) }?;
     let mut fds = fds.into_iter();
     let mut next = || fds.next().ok_or(io::ErrorKind::InvalidInput);
-    let [life, channel, lock, host, listener] = [next()?, next()?, next()?, next()?, next()?];
+    let [life, channel, lock, host, host_lock, listener] = [next()?, next()?, next()?, next()?, next()?, next()?];
+    let host_lock = HostLock::new(host_lock);
     let root = Root::new(Path::new(base), name.to_str().ok_or(io::ErrorKind::InvalidInput)?);
     let boot = BootFile::read(&root)?;
     sethostname(&boot.hostname)?;
@@ -62,7 +66,7 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let hierarchies = Mounts { root: root.path().to_owned(), private, resolv_conf }.apply()?;
     for hierarchy in &hierarchies {
         // Those that were mounted only inside are new.
-        hierarchy.create(&boot.environment.cluster, super::cgroups::version(&hierarchies))?;
+        hierarchy.create(&boot.environment.cluster, super::cgroups::version(&hierarchies), &host_lock)?;
         hierarchy.join(&boot.environment.cluster)?;
     }
     // The API server and etcd hold many connections; what this process may have, its children inherit.
@@ -76,6 +80,7 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
         life: life.into(),
         channel: channel.into(),
         host: HostNet::new(host),
+        host_lock,
         listener: listener.into(),
         registry: fds.next().map(Into::into),
         hierarchies,
@@ -112,7 +117,7 @@ impl Inside {
 
     /// Gives back what the uplink took of the host, after [`Inside::kill_all`].
     pub fn give_uplink_back(&self) {
-        if let Err(error) = self.host.run(|| uplink::give_back(&self.root)) {
+        if let Err(error) = self.host.run(|| uplink::give_back(&self.root, &self.host_lock)) {
             log::warn!("the uplink can't be removed: {error}");
         }
     }
@@ -121,7 +126,7 @@ impl Inside {
     pub fn clean_without_keeper(&self) {
         for hierarchy in &self.hierarchies {
             hierarchy.leave();
-            if let Err(error) = hierarchy.remove(&self.boot.environment.cluster) {
+            if let Err(error) = hierarchy.remove(&self.boot.environment.cluster, &self.host_lock) {
                 log::warn!("{error}");
             }
         }

@@ -4,10 +4,11 @@
 //! killed didn't give back. It does nothing else, so that there is little that could end it; if something does, the init takes
 //! over the cleaning.
 
-use super::cgroups::{self, Hierarchy};
+use super::cgroups;
 use super::channel::ChannelEnd;
 use super::lock::Lock;
-use super::{Ending, Order, ProcessId, SandboxIds, hugetlb, names};
+use super::traces::remove_groups;
+use super::{Ending, HostLock, Order, ProcessId, SandboxIds, names};
 use crate::network::{HostNet, uplink};
 use crate::root::Root;
 use nix::errno::Errno;
@@ -142,14 +143,15 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
 
     let hierarchies = cgroups::mounted();
     let version = cgroups::version(&hierarchies);
+    let host_lock = HostLock::of_host()?;
     let result = (|| {
         for hierarchy in &hierarchies {
-            hierarchy.create(name, version)?;
+            hierarchy.create(name, version, &host_lock)?;
         }
         let (life, far) = UnixStream::pair()?;
         // The init reaches the host through it where it has to: an uplink's other end, resolvers on the host's loopback.
         let host = HostNet::of_thread()?;
-        let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd(), host.as_fd()];
+        let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd(), host.as_fd(), host_lock.as_fd()];
         fds.extend(listeners.iter().map(AsFd::as_fd));
         let init = start_init(&root, &fds)?;
         drop((far, listeners));
@@ -161,7 +163,8 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
         Ending::Stop.note(&root);
     }
     SandboxIds::forget(&root);
-    clean(&hierarchies, name, &root);
+    uplink::give_back(&root, &host_lock);
+    remove_groups(&hierarchies, name, &root, &host_lock);
     // The lock, and the channel last: whoever reads it to its end finds nothing left.
     drop(lock);
     drop(channel);
@@ -224,31 +227,5 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<()> {
             Ok(_) | Err(Errno::ECHILD) => return Ok(()),
             Err(errno) => return Err(errno.into()),
         }
-    }
-}
-
-/// Removes the cluster's cgroups, and what is left of its uplink; goes on past errors. Leaves the calling thread in a mount namespace of its own.
-fn clean(hierarchies: &[Hierarchy], name: &str, root: &Root) {
-    uplink::give_back(root);
-    for hierarchy in hierarchies {
-        if let Err(error) = hierarchy.remove(name) {
-            log::warn!("cgroup of {name} can't be removed: {error}");
-        }
-    }
-    if hugetlb::is_needed(hierarchies)
-        && let Err(error) = hugetlb::clean(name, &root.run())
-    {
-        log::warn!("hugetlb cgroup of {name} can't be removed: {error}");
-    }
-}
-
-/// Removes what a cluster whose two carriers were both killed left: its cgroups, and what its uplink took of the host. The
-/// caller holds the lock.
-pub fn clean_up_after(root: &Root, name: &str) {
-    uplink::give_back(root);
-    let hierarchies = cgroups::mounted();
-    if hierarchies.iter().any(|hierarchy| hierarchy.has(name)) {
-        // A thread of its own, for it is left in a mount namespace that nobody else should be in.
-        std::thread::scope(|scope| scope.spawn(|| clean(&hierarchies, name, root)).join()).unwrap_or_default();
     }
 }

@@ -8,11 +8,13 @@
 //! This module must not know components, roles or images.
 
 mod boot;
+pub mod carriers;
 pub mod cgroups;
 mod channel;
 mod controllers;
 mod ending;
 pub mod enter;
+pub mod holders;
 mod hugetlb;
 mod identity;
 mod init;
@@ -21,12 +23,17 @@ pub mod lock;
 mod mounts;
 mod names;
 pub mod node;
+pub mod process;
+mod traces;
 
 pub use boot::{Boot, BootFile, shell, write_views};
 pub use channel::{BootChannel, ChannelEnd, Order};
 pub use ending::Ending;
-pub use identity::{ProcessId, SandboxIds, cluster_carried_by};
+pub use identity::{ProcessId, SandboxIds};
 pub use init::{Inside, enter_sandbox, private_directories};
-pub use keeper::{Keeper, KeeperStart, clean_up_after, run as run_keeper, start as start_keeper};
+pub use keeper::{Keeper, KeeperStart, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER, NODE};
 pub use node::PODMAN;
+pub use traces::Traces;
+
+use crate::HostLock;

@@ -1,6 +1,7 @@
 //! The namespaces of a node, as the sandbox's init starts processes in them.
 
 use crate::network::HostNet;
+use crate::own_thread;
 use crate::process::Place;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
@@ -70,11 +71,9 @@ impl Place for Namespaces {
         // allocated.
         unsafe { command.pre_exec(enter) };
         // A thread's children are born where it says, while it stays where it is: it is used for this one and no more.
-        let born = || {
+        own_thread::run(|| {
             setns(self.pid.as_fd(), CloneFlags::CLONE_NEWPID)?;
             command.spawn()
-        };
-        let started = std::thread::scope(|scope| scope.spawn(born).join());
-        started.unwrap_or_else(|_| Err(io::Error::other("starting a process on a node panicked")))
+        })?
     }
 }

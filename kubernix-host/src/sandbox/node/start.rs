@@ -2,6 +2,7 @@
 
 use super::furnish::{FURNISHED, Furniture, READY};
 use super::namespaces::join;
+use crate::own_thread;
 use crate::process::Place;
 use crate::sandbox::cgroups::{self, Hierarchy};
 use crate::sandbox::names;
@@ -105,12 +106,10 @@ impl Place for Start {
         };
         // SAFETY: between fork and exec only write(2) and unshare(2) are called, and nothing is allocated.
         unsafe { command.pre_exec(enter) };
-        let born = || {
+        own_thread::run(|| {
             // Only children get it: the one that this thread starts becomes PID 1 of it.
             unshare(CloneFlags::CLONE_NEWPID)?;
             command.spawn()
-        };
-        let started = std::thread::scope(|scope| scope.spawn(born).join());
-        started.unwrap_or_else(|_| Err(io::Error::other("starting a node panicked")))
+        })?
     }
 }

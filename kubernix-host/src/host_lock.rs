@@ -1,0 +1,166 @@
+//! The lock under which clusters change what all of them share on this host: links, forwarding, cgroup controllers.
+//!
+//! Any user may lock any file that it can open, so a file that others can read (a network namespace, `/sys/fs/cgroup`) would let
+//! every user keep clusters waiting. This lock is a file in `/run` that only its owner can open. It exists while it is held, so
+//! nothing of it remains.
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstatat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The name of the file.
+const NAME: &str = "kubernix.lock";
+/// How long another cluster may hold the lock: it makes a few system calls.
+const LIMIT: Duration = Duration::from_secs(2);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The directory that the lock lies in. A cluster's init inherits it, since its own `/run` is another one.
+#[derive(Debug, Clone)]
+pub struct HostLock(Arc<OwnedFd>);
+
+/// The lock, given back when it is dropped.
+#[derive(Debug)]
+pub struct Held<'a> {
+    directory: &'a OwnedFd,
+    /// Locked for as long as it is open.
+    _file: File,
+}
+
+impl HostLock {
+    /// The lock of the host, or container, that the calling process sees.
+    ///
+    /// # Errors
+    /// There is neither `/run` nor `/`.
+    pub fn of_host() -> io::Result<Self> {
+        let open = |path| OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(path);
+        Ok(Self::new(open("/run").or_else(|_| open("/"))?.into()))
+    }
+
+    /// The lock in a directory that is open.
+    pub fn new(directory: OwnedFd) -> Self {
+        Self(Arc::new(directory))
+    }
+
+    /// Takes the lock. `None` where that doesn't work within two seconds: what it protects is then done without it, for a lock
+    /// must not keep a cluster from ending.
+    pub fn take(&self) -> Option<Held<'_>> {
+        self.take_within(LIMIT)
+    }
+
+    fn take_within(&self, limit: Duration) -> Option<Held<'_>> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.try_take() {
+                Ok(Some(held)) => return Some(held),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                Ok(None) => {
+                    log::warn!("another cluster holds {NAME} for more than {limit:?}: going on without it");
+                    return None;
+                }
+                Err(error) => {
+                    log::warn!("{NAME} can't be locked: {error}: going on without it");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// `None` where it is held.
+    fn try_take(&self) -> io::Result<Option<Held<'_>>> {
+        // Neither a link nor a FIFO that somebody put there may lead elsewhere or block.
+        let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&*self.0, NAME, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+        let found = file.metadata()?;
+        if !found.is_file() || found.uid() != geteuid().as_raw() || found.mode() & 0o077 != 0 {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't ours alone"));
+        }
+        match file.try_lock() {
+            // Removed by its last holder between our open and our lock: another file is the lock by now.
+            Ok(()) if !self.is_current(&found) => Ok(None),
+            Ok(()) => Ok(Some(Held { directory: &self.0, _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn is_current(&self, locked: &std::fs::Metadata) -> bool {
+        let now = fstatat(&*self.0, NAME, AtFlags::AT_SYMLINK_NOFOLLOW);
+        now.is_ok_and(|now| (now.st_dev, now.st_ino) == (locked.dev(), locked.ino()))
+    }
+}
+
+impl AsFd for HostLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // While it is locked, so that it is never another's that is removed.
+        match unlinkat(self.directory, NAME, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => log::warn!("{NAME} can't be removed: {errno}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tempfile::TempDir;
+
+    fn lock() -> (TempDir, HostLock) {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = HostLock::new(File::open(directory.path()).unwrap().into());
+        (directory, lock)
+    }
+
+    #[test]
+    fn one_at_a_time_has_it_and_nothing_of_it_remains() {
+        let (directory, lock) = lock();
+        let held = lock.take().unwrap();
+        assert!(lock.take_within(Duration::from_millis(20)).is_none());
+        drop(held);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+
+        let inside = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let _held = lock.take_within(Duration::from_secs(60)).unwrap();
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_file_that_others_can_open_is_not_trusted_and_not_waited_for() {
+        let (directory, lock) = lock();
+        let file = directory.path().join(NAME);
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        assert!(lock.take_within(Duration::from_secs(60)).is_none());
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &file).unwrap();
+        assert!(lock.take_within(Duration::from_secs(60)).is_none());
+        std::fs::remove_file(&file).unwrap();
+        nix::unistd::mkfifo(&file, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        assert!(lock.take_within(Duration::from_secs(60)).is_none());
+    }
+}

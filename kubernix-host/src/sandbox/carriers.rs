@@ -1,0 +1,162 @@
+//! The keepers and inits that run on this host, found without any file of their cluster's.
+//!
+//! A command line alone proves nothing, since any user can start a process with any arguments. What counts is the descriptor of
+//! the cluster's root directory that a keeper and an init hold open for as long as they live (the lock): that directory belongs
+//! to the administrator alone. It also tells a directory's name of today, and whether it was removed.
+
+use super::names;
+use super::process::{self, Pidfd};
+use crate::root::Root;
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What the kernel adds to the name of a directory that was removed.
+const REMOVED: &[u8] = b" (deleted)";
+
+/// Which of a cluster's two processes it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// PID 1 of the sandbox.
+    Init,
+    /// The process in the host's namespaces.
+    Keeper,
+}
+
+/// A process that carries a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carrier {
+    /// Which of the two.
+    pub part: Part,
+    /// Its number, in the host's PID namespace.
+    pub pid: i32,
+    /// The cluster's root directory.
+    pub root: PathBuf,
+    /// That directory was removed while the cluster ran.
+    pub is_orphan: bool,
+}
+
+/// All carriers that belong to this user, the inits first.
+pub fn all() -> Vec<Carrier> {
+    let mut found: Vec<Carrier> = process::own().filter_map(Carrier::of).collect();
+    found.sort_by_key(|carrier| (carrier.part, carrier.pid));
+    found
+}
+
+/// Those of one cluster, the inits first.
+pub fn of(root: &Root) -> Vec<Carrier> {
+    all().into_iter().filter(|carrier| carrier.root == root.path()).collect()
+}
+
+impl Carrier {
+    /// The process of this number, if it carries a cluster.
+    pub fn of(pid: i32) -> Option<Self> {
+        let (part, lock) = parse(&fs::read(format!("/proc/{pid}/cmdline")).ok()?)?;
+        let lock = PathBuf::from(format!("/proc/{pid}/fd/{lock}"));
+        let held = fs::metadata(&lock).ok()?;
+        if !held.is_dir() || held.uid() != geteuid().as_raw() {
+            return None;
+        }
+        let path = fs::read_link(lock).ok()?;
+        let kept = path.as_os_str().as_bytes().strip_suffix(REMOVED);
+        let root = kept.map_or_else(|| path.clone(), |kept| PathBuf::from(OsStr::from_bytes(kept)));
+        root.is_absolute().then_some(Self { part, pid, root, is_orphan: kept.is_some() })
+    }
+
+    /// The name of the cluster.
+    pub fn cluster(&self) -> String {
+        self.root.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The directory that the cluster lies in, or lay in.
+    pub fn base(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
+    }
+
+    /// Whether a signal, a debugger or a frozen cgroup keeps it from running.
+    pub fn is_stopped(&self) -> bool {
+        process::state(self.pid).is_some_and(process::is_stopped)
+    }
+
+    /// Sends it a signal; `None` where it ended before.
+    pub fn signal(&self, signal: Signal) -> Option<Pidfd> {
+        let process = Pidfd::open(self.pid)?;
+        // From here on the number is this process's. Was it before as well?
+        let is_same = Self::of(self.pid).is_some_and(|now| (now.part, now.root) == (self.part, self.root.clone()));
+        (is_same && process.signal(signal)).then_some(process)
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Init => "init",
+            Self::Keeper => "keeper",
+        })
+    }
+}
+
+impl fmt::Display for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.part, process::described(self.pid))
+    }
+}
+
+/// What a command line says: which part it is, and the number of the descriptor that is the cluster's lock.
+fn parse(cmdline: &[u8]) -> Option<(Part, u32)> {
+    let words = cmdline.strip_suffix(b"\0")?.split(|byte| *byte == 0).map(std::str::from_utf8);
+    let words = words.collect::<Result<Vec<_>, _>>().ok()?;
+    let [_, command, base, name, numbers @ ..] = &words[..] else { return None };
+    // As `keeper::run` and `init::enter_sandbox` read them.
+    let (part, place, least) = match *command {
+        names::KEEPER => (Part::Keeper, 0, 3),
+        names::INIT => (Part::Init, 2, 5),
+        _ => return None,
+    };
+    let is_cluster = Path::new(base).is_absolute() && !name.is_empty() && !name.contains('/');
+    let numbers = numbers.iter().map(|word| word.parse()).collect::<Result<Vec<u32>, _>>().ok()?;
+    (is_cluster && numbers.len() >= least).then(|| (part, numbers[place]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(words: &[&str]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.bytes().chain([0])).collect()
+    }
+
+    #[test]
+    fn only_the_command_lines_of_carriers_are_taken() {
+        let keeper = ["/usr/bin/kubernix", names::KEEPER, "/b", "one", "5", "6", "7"];
+        assert_eq!(parse(&line(&keeper)), Some((Part::Keeper, 5)));
+        let init = ["kubernix", names::INIT, "/b", "one", "5", "6", "7", "8", "9", "10"];
+        assert_eq!(parse(&line(&init)), Some((Part::Init, 7)));
+        for other in [
+            &keeper[..6],
+            &init[..8],
+            &["kubernix", "up", "/b", "one", "5", "6", "7"],
+            &["kubernix", names::NODE, "/b", "one", "5", "6", "7"],
+            &["kubernix", names::KEEPER, "b", "one", "5", "6", "7"],
+            &["kubernix", names::KEEPER, "/b", "", "5", "6", "7"],
+            &["kubernix", names::KEEPER, "/b", "../one", "5", "6", "7"],
+            &["kubernix", names::KEEPER, "/b", "one", "5", "x", "7"],
+            &["sudo", "kubernix", names::KEEPER, "/b", "one", "5", "6", "7"],
+        ] {
+            assert_eq!(parse(&line(other)), None, "{other:?}");
+        }
+        assert_eq!(parse(b""), None, "a process that ended");
+        assert_eq!(parse(b"kubernix\0__keeper\0/b\0one\x005\x006\x007"), None, "a title that a process gave itself");
+    }
+
+    #[test]
+    fn a_process_that_holds_no_lock_carries_nothing() {
+        assert_eq!(Carrier::of(std::process::id().cast_signed()), None);
+        assert_eq!(Carrier::of(-1), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! Processes that hold a cluster's root directory open, and so may hold its lock.
+
+use super::process::{self, Pidfd};
+use crate::root::Root;
+use nix::sys::signal::Signal;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// A process that has the directory open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pid: i32,
+    /// What it is called: comm of proc_pid_comm(5).
+    name: String,
+}
+
+/// The processes of this user that have a root directory open, without the calling one.
+pub fn of(root: &Root) -> Vec<Holder> {
+    let Ok(directory) = fs::metadata(root.path()) else { return Vec::new() };
+    let own = std::process::id().cast_signed();
+    let has_it_open = |pid: &i32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|entry| fs::metadata(entry.path()).ok())
+            .any(|found| (found.dev(), found.ino()) == (directory.dev(), directory.ino()))
+    };
+    process::own().filter(|pid| *pid != own).filter(has_it_open).map(Holder::of).collect()
+}
+
+impl Holder {
+    fn of(pid: i32) -> Self {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        Self { pid, name: name.trim_end().to_owned() }
+    }
+
+    /// Ends a command of ours that was stopped (Ctrl-Z, SIGSTOP) while it held the lock, as an `up` that is about to boot. One
+    /// that runs comes to its end by itself.
+    pub fn end_if_stopped(&self) {
+        let Some(process) = Pidfd::open(self.pid) else { return };
+        if is_same_program(self.pid) && process::state(self.pid).is_some_and(process::is_stopped) {
+            process.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`, {}", self.name, process::described(self.pid))
+    }
+}
+
+/// Whether a process runs the same file as this one, or one of its name: the file may have been replaced since.
+fn is_same_program(pid: i32) -> bool {
+    let program = |process: &str| {
+        let path = fs::read_link(format!("/proc/{process}/exe")).ok()?;
+        let name = path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned();
+        Some(name)
+    };
+    program(&pid.to_string()).is_some_and(|name| Some(name) == program("self"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // No process of a cluster's.
+    fn a_process_with_the_directory_open_is_found_and_other_programs_are_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        root.create().unwrap();
+        assert_eq!(of(&root), []);
+        let directory = File::open(root.path()).unwrap();
+        let mut child = std::process::Command::new("/bin/sleep").arg("60").stdin(directory).spawn().unwrap();
+        let pid = child.id().cast_signed();
+        // Between fork and exec it has the name of the test.
+        while Holder::of(pid).name != "sleep" {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let found = of(&root);
+        assert_eq!(found, [Holder { pid, name: "sleep".into() }]);
+        assert!(is_same_program(std::process::id().cast_signed()) && !is_same_program(pid));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(of(&root), []);
+    }
+}

@@ -1,0 +1,95 @@
+//! Processes of the host as `/proc` shows them, and signals that reach the process that is meant and no later one.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+/// A process, whatever becomes of its number.
+#[derive(Debug)]
+pub struct Pidfd(OwnedFd);
+
+impl Pidfd {
+    /// The process that has this number now; `None` where there is none.
+    pub fn open(pid: i32) -> Option<Self> {
+        Some(Self(pidfd_open(rustix::process::Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?))
+    }
+
+    /// Sends a signal; `false` where the process ended before.
+    pub fn signal(&self, signal: Signal) -> bool {
+        let signal = rustix::process::Signal::from_named_raw(signal as i32);
+        signal.is_some_and(|signal| pidfd_send_signal(&self.0, signal).is_ok())
+    }
+
+    /// Waits for its end; `false` where that doesn't come in time.
+    pub fn wait(&self, limit: Duration) -> bool {
+        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], limit).is_ok_and(|ready| ready > 0)
+    }
+}
+
+/// The processes of this user. Others are not looked at: reading their arguments may block for as long as their owner likes.
+pub fn own() -> impl Iterator<Item = i32> {
+    let user = geteuid().as_raw();
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(move |entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        (entry.metadata().ok()?.uid() == user).then_some(pid)
+    })
+}
+
+/// The state of a process, one letter (proc_pid_stat(5)); `None` where there is none.
+pub fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command's name, in parentheses, may contain anything.
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Whether a process of this state doesn't run before somebody else lets it: stopped by a signal, or by a debugger.
+pub fn is_stopped(state: char) -> bool {
+    matches!(state, 'T' | 't')
+}
+
+/// Whether a process of this state has ended, and only waits to be noticed.
+pub fn has_ended(state: char) -> bool {
+    matches!(state, 'Z' | 'X')
+}
+
+/// A process in words: `process 12 (stopped, state T)`.
+pub fn described(pid: i32) -> String {
+    let word = match state(pid) {
+        None => return format!("process {pid} (ended)"),
+        Some(state) if has_ended(state) => "ended",
+        Some(state) if is_stopped(state) => "stopped",
+        Some('D') => "waits in the kernel",
+        Some(_) => "runs",
+    };
+    format!("process {pid} ({word}, state {})", state(pid).unwrap_or('X'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // No process of a cluster's.
+    fn a_stopped_process_is_told_and_ended() {
+        let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        assert!(own().any(|own| own == pid));
+        let process = Pidfd::open(pid).unwrap();
+        assert!(!process.wait(Duration::ZERO) && process.signal(Signal::SIGSTOP));
+        while !state(pid).is_some_and(is_stopped) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(described(pid), format!("process {pid} (stopped, state T)"));
+        assert!(process.signal(Signal::SIGKILL) && process.wait(Duration::from_secs(60)));
+        assert!(state(pid).is_some_and(has_ended), "nobody waited for it yet");
+        child.wait().unwrap();
+        assert!(!process.signal(Signal::SIGKILL), "its number is free again");
+        assert_eq!(described(pid), format!("process {pid} (ended)"));
+    }
+}
