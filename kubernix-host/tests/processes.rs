@@ -2,8 +2,10 @@
 //! process, and would take those of other tests.
 
 use kubernix_core::{Command, Process};
-use kubernix_host::process::{Exit, Here, Launch, Reaper, RunFile, Spawner, stop, tail};
+use kubernix_host::process::{Exit, Here, Launch, Reaper, RunFile, Spawner, kill_group, stop, tail};
+use nix::sys::signal::Signal;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::sync::Arc;
 use tokio::task::LocalSet;
 
@@ -14,7 +16,13 @@ async fn with<T>(test: impl AsyncFnOnce(Spawner) -> T) -> T {
     local.run_until(test(Spawner { reaper, path: "/usr/bin:/bin".into(), place: Arc::new(Here) })).await
 }
 
+fn is_running(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
 #[tokio::test(flavor = "current_thread")]
+#[allow(clippy::disallowed_methods)] // A process that isn't the spawner's, on purpose.
 async fn processes_are_started_watched_and_ended() {
     with(async |spawner| {
         let output = spawner.output(&Command::new("/bin/sh", ["-c", "echo out; echo err >&2; exit 3"])).await.unwrap();
@@ -34,6 +42,33 @@ async fn processes_are_started_watched_and_ended() {
         assert_eq!(running.exit(), None);
         // It ignores SIGTERM, so the ladder's last step ends it, and its child with it.
         assert_eq!(stop(&running).await, Exit::Signal(9));
+        // One that obeys, and leaves a child behind in its group.
+        let left = dir.path().join("left");
+        let script =
+            format!("trap 'exit 0' TERM; sleep 60 & echo $! > {0}.part; mv {0}.part {0}; wait", left.display());
+        let obeys = Process::new("obeys", "/bin/sh").arg("-c").arg(script).stop(15, 60_000);
+        let obeying = spawner.spawn(&Launch { process: &obeys, directory: dir.path() }).unwrap();
+        let left: i32 = loop {
+            match std::fs::read_to_string(&left) {
+                Ok(text) => break text.trim().parse().unwrap(),
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        };
+        assert_eq!(stop(&obeying).await, Exit::Code(0));
+        while is_running(left) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        // Its group's number may be another's by now.
+        let mut bystander = std::process::Command::new("/bin/sleep");
+        let mut bystander = bystander.arg("60").process_group(0).spawn().unwrap();
+        let number = nix::unistd::Pid::from_raw(bystander.id().cast_signed());
+        let mut reused = obeying.clone();
+        reused.pid = number;
+        kill_group(&reused, Signal::SIGKILL);
+        assert_eq!(stop(&reused).await, Exit::Code(0));
+        assert!(is_running(number.as_raw()));
+        bystander.kill().unwrap();
+
         let mut text = String::new();
         std::fs::File::open(dir.path().join("sleeper.run.json")).unwrap().read_to_string(&mut text).unwrap();
         let run: RunFile = serde_json::from_str(&text).unwrap();

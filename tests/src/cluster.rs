@@ -203,6 +203,12 @@ impl Cluster {
         }
     }
 
+    /// Whether `list` shows it: also where its directory is gone.
+    fn is_listed(&self) -> bool {
+        let list = run_for(&mut self.command(&["list", "--output", "json"]), PATIENCE);
+        list.code == 0 && list.stdout.contains(&format!("{:?}", self.name))
+    }
+
     /// Starts `up` with these settings and returns while it is at work.
     ///
     /// # Panics
@@ -216,7 +222,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let there = ["state.json", "removing.json"].iter().any(|file| self.root().join(file).exists());
+        let has_state = ["state.json", "removing.json"].iter().any(|file| self.root().join(file).exists());
+        // A test may have damaged it.
+        let there = has_state || self.is_listed();
         if there && std::thread::panicking() {
             let status = run_for(&mut self.command(&["status"]), PATIENCE);
             eprintln!("{}{}", status.stdout, status.stderr);

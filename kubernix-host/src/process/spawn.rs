@@ -1,5 +1,6 @@
 //! Starts processes, each in a process group of its own.
 
+use super::reaper::Registered;
 use super::{Exit, Place, Reaper, RunFile};
 use crate::root::write_atomic;
 use kubernix_core::{Command, Output, Process};
@@ -12,6 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::AsyncReadExt;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
@@ -64,12 +66,18 @@ pub struct Running {
     /// Its output.
     pub log: PathBuf,
     exit: watch::Receiver<Option<Exit>>,
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Running {
     /// How it ended, if it did.
     pub fn exit(&self) -> Option<Exit> {
         *self.exit.borrow()
+    }
+
+    /// From now on what is left in its group is killed with its end.
+    pub(super) fn end_group_with_it(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// Waits for its end.
@@ -188,7 +196,7 @@ impl Spawner {
             let _ = process.readable().await;
             sender.send_replace(Some(Exit::Signal(Signal::SIGKILL as i32)));
         });
-        Ok(Running { pid, process: Process::new(name, name), log: PathBuf::new(), exit })
+        Ok(Running { pid, process: Process::new(name, name), log: PathBuf::new(), exit, is_stopping: Arc::default() })
     }
 
     #[allow(clippy::disallowed_methods)] // This is the module that starts programs.
@@ -200,7 +208,8 @@ impl Spawner {
 
     fn register(&self, pid: u32, process: Process, log: PathBuf) -> Running {
         let pid = Pid::from_raw(pid.cast_signed());
-        Running { exit: self.reaper.register(pid), pid, process, log }
+        let Registered { exit, is_stopping } = self.reaper.register(pid);
+        Running { pid, process, log, exit, is_stopping }
     }
 }
 

@@ -122,6 +122,7 @@ impl Root {
     /// # Errors
     /// It isn't a cluster's directory, or something can't be removed.
     pub fn start_over(&self) -> Result<(), Error> {
+        self.open_existing()?;
         self.mark_removing()?;
         let settings = self.spec_file();
         let settings = settings.file_name().and_then(|name| name.to_str()).unwrap_or_default();
