@@ -2,10 +2,11 @@
 
 use super::Error;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, fchown};
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The mode of a new kubeconfig: it holds a key.
@@ -15,11 +16,18 @@ const MOST_LINKS: usize = 40;
 
 /// The text of a kubeconfig; none where there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
-    match fs::metadata(path) {
+    let failed = Error::io("read", path);
+    // A user's file may become a FIFO at any moment, which must not block a command that isn't that user's.
+    let mut file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut text = String::new();
+    match file.metadata() {
         Ok(found) if !found.is_file() => Err(Error::NotAFile { path: path.to_owned() }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        // What else is wrong shows when it is read.
-        _ => fs::read_to_string(path).map(Some).map_err(Error::io("read", path)),
+        Ok(_) => file.read_to_string(&mut text).map(|_| Some(text)).map_err(failed),
+        Err(error) => Err(failed(error)),
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long others may take that change the same files.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What there is of a cluster in the user's kubeconfig now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
