@@ -1,8 +1,9 @@
 //! `down` works, whatever is damaged, missing, stopped or locked by other users; `stop`, `status` and `list` say what is wrong.
 
+use kubernix_tests::network::{OUTSIDE, World};
 use kubernix_tests::{
     Cluster, Parts, Process, Snapshot, checks, each, for_none, kubernix, processes_of, program, run, run_in_order,
-    until,
+    unfit, until,
 };
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -33,7 +34,13 @@ fn main() {
         commands_of_other_users_do_not_look_like_clusters,
         stop_needs_no_socket,
     ];
-    run_in_order(each(&[Parts::default()], &of_any)).exit();
+    let run = || run_in_order(each(&[Parts::default()], &of_any));
+    // A network of the tests' own, with a way out that clusters take and have to give back.
+    let conclusion = match unfit() {
+        None => World::new(&format!("nameserver {OUTSIDE}\n"), true).in_host(run),
+        Some(_) => run(),
+    };
+    conclusion.exit();
 }
 
 /// A cluster that runs, with a look at the host from before.
@@ -41,13 +48,15 @@ struct Victim {
     cluster: Cluster,
     before: Snapshot,
     processes: Vec<Process>,
+    /// The name of its cgroups: others on this host are not the test's business.
+    group: String,
 }
 
 impl Victim {
     fn new(tag: &str, parts: Parts) -> Self {
         let cluster = Cluster::new(tag);
         let before = Snapshot::take(&cluster.name, cluster.base());
-        let mut victim = Self { cluster, before, processes: Vec::new() };
+        let mut victim = Self { cluster, before, processes: Vec::new(), group: String::new() };
         victim.up(parts);
         victim
     }
@@ -57,6 +66,13 @@ impl Victim {
         let (keeper, init) = self.cluster.carriers();
         self.processes = processes_of(keeper.as_raw(), init.as_raw());
         assert!(self.processes.len() > 6, "{:?}", self.processes);
+        let groups = fs::read_to_string(format!("/proc/{init}/cgroup")).expect("the init's cgroups");
+        let group = groups.lines().find_map(|line| line.split("/kubernix/").nth(1)?.split('/').next());
+        self.group = group.expect("a cgroup of the cluster's own").to_owned();
+        let during = self.before.changes(&Snapshot::take(&self.cluster.name, self.cluster.base()));
+        for wanted in [&*format!("/kubernix/{}", self.group), "new: link", "new: rule", "forwarding = 1"] {
+            assert!(during.iter().any(|change| change.contains(wanted)), "no {wanted} in {during:#?}");
+        }
     }
 
     /// The state that `list` shows, with what it says is wrong.
@@ -87,7 +103,9 @@ impl Victim {
             let alive = self.processes.iter().filter(|process| process.is_alive());
             let alive = alive.map(|process| format!("alive: {} {}", process.pid, process.command));
             let now = Snapshot::take(&self.cluster.name, self.cluster.base());
-            alive.chain(self.before.changes(&now)).collect()
+            let own = format!("/kubernix/{}", self.group);
+            let changes = self.before.changes(&now).into_iter();
+            alive.chain(changes.filter(|change| !change.contains(": cgroup ") || change.contains(&own))).collect()
         });
         let list = self.cluster.json(&["list"]);
         assert_eq!(list, serde_json::json!([]));
@@ -255,13 +273,14 @@ fn down_is_not_delayed_by_locks_of_other_users(parts: Parts) {
     let victim = Victim::new("locked", parts);
     let (directory, info) = (open_directory(), fs::read_to_string("/proc/self/mountinfo").expect("a list of mounts"));
     let hierarchies = info.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split(' ').nth(4));
-    // All that other users can open, and that the host's side of a cluster is near to.
+    // All that other users can open, and that the host's side of a cluster is near to. A shared lock is enough to keep an exclusive
+    // one out, and the same file may be mounted twice.
     let places: BTreeSet<&str> =
         ["/proc/self/ns/net", "/run", "/", "/sys/fs/cgroup"].into_iter().chain(hierarchies).collect();
     let mut neighbours = Vec::new();
     for (number, place) in places.into_iter().enumerate() {
         let ready = directory.path().join(number.to_string());
-        let script = format!("exec 9< {place}; flock 9 && touch {} && exec sleep 600", ready.display());
+        let script = format!("exec 9< {place}; flock --shared 9 && touch {} && exec sleep 600", ready.display());
         neighbours.push(neighbour(&["sh", "-c", &script], OTHER_USER, &ready));
     }
     let down = victim.cluster.run(&["down"]).ok();
