@@ -1,0 +1,229 @@
+//! The boot: order, host steps, nodes, and its ends.
+
+use super::spec::{control_plane, later, on_node, role, server, spec, transient, with_roles};
+use super::world::{BOOT_LIMIT, World};
+use crate::engine::reducer::{Fault, Input, InstanceSpec};
+use crate::engine::{ClusterState, InstanceState};
+use kubernix_core::roles;
+use std::time::Duration;
+
+/// A runtime, an API server, and an addon with images and objects.
+fn with_addon() -> Vec<InstanceSpec> {
+    let addon = InstanceSpec { has_builds: true, has_manifests: true, processes: Vec::new(), ..spec("addon") };
+    vec![with_roles("runtime", &[roles::CRI], &[]), with_roles("api", &[roles::APISERVER], &[]), addon]
+}
+
+#[test]
+fn an_instance_starts_when_the_roles_it_waits_for_are_ready() {
+    let world = World::booted(control_plane());
+    world.assert_order(&["role ready etcd", "spawn apiserver/0", "role ready apiserver", "spawn scheduler/0"]);
+    world.assert_order(&["prepare etcd", "spawn etcd/0", "probe etcd/0", "ready etcd"].map(|line| match line {
+        "prepare etcd" => "begin prepare etcd",
+        "probe etcd/0" => "begin probe etcd/0",
+        other => other,
+    }));
+}
+
+#[test]
+fn instances_that_need_nothing_of_each_other_start_together() {
+    let mut world = World::new(vec![server("a", &[]), server("b", &[])]);
+    world.hold("probe a/0").hold("probe b/0").go();
+    assert!(world.runs("a/0") && world.runs("b/0"));
+}
+
+#[test]
+fn an_instance_without_an_endpoint_is_ready_when_it_runs() {
+    let world = World::booted(vec![spec("a")]);
+    world.assert_order(&["spawn a/0", "started a", "ready a", "boot ready", "booted"]);
+}
+
+#[test]
+fn an_instance_without_a_process_is_ready_when_it_is_prepared() {
+    let world = World::booted(vec![InstanceSpec { processes: Vec::new(), ..spec("a") }]);
+    world.assert_order(&["begin prepare a", "ready a", "booted"]);
+}
+
+#[test]
+fn each_endpoint_lets_its_own_dependents_start_and_all_make_it_ready() {
+    let mut world = World::new(vec![with_roles("a", &["x", "y"], &[]), with_roles("b", &[], &["x"])]);
+    world.hold("probe a/1").go();
+    assert!(world.runs("b/0"));
+    assert_eq!(world.instance(0), Some(InstanceState::Starting));
+    world.finish("probe a/1");
+    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+    assert!(world.saw("booted"));
+}
+
+#[test]
+fn the_boot_waits_for_the_host_steps() {
+    for step in ["pause image", "default namespace", "prune"] {
+        let mut world = World::new(with_addon());
+        world.hold(step).go();
+        assert_eq!(world.reducer.state(), ClusterState::Booting, "{step}");
+        world.finish(step);
+        assert_eq!(world.reducer.state(), ClusterState::Running, "{step}");
+    }
+}
+
+#[test]
+fn host_steps_wait_for_what_they_need() {
+    let mut world = World::new(with_addon());
+    world.hold("probe runtime/0").hold("probe api/0").go();
+    for step in ["pause image", "default namespace", "prune", "images addon"] {
+        assert!(!world.is_going_on(step) && !world.saw(&format!("begin {step}")), "{step}");
+    }
+    world.finish("probe runtime/0");
+    assert!(world.saw("begin pause image") && world.saw("begin images addon"));
+    assert!(!world.mentioned("begin apply addon"));
+    world.finish("probe api/0");
+    world.assert_order(&["begin images addon", "begin apply addon", "begin prune", "booted"]);
+}
+
+#[test]
+fn a_failing_host_step_fails_the_boot() {
+    let mut world = World::new(with_addon());
+    world.fail("pause image", Fault::new("no space left")).go();
+    assert_eq!(world.exit(), Some("boot failed: pause image failed: no space left"));
+    assert!(world.running.is_empty());
+}
+
+#[test]
+fn a_cluster_without_runtime_and_api_needs_no_host_step_for_them() {
+    let world = World::booted(vec![spec("a")]);
+    assert!(!world.mentioned("pause image") && !world.mentioned("default namespace"));
+}
+
+#[test]
+fn objects_without_an_api_server_fail_the_boot() {
+    let mut world = World::new(vec![InstanceSpec { has_manifests: true, ..spec("a") }]);
+    world.go();
+    assert_eq!(world.exit(), Some("boot failed: manifests of a failed: the cluster has no API server"));
+}
+
+#[test]
+fn what_the_host_is_short_of_for_a_moment_delays_the_boot_only() {
+    let mut world = World::new(control_plane());
+    world.fail("spawn etcd/0", transient()).go();
+    world.wait_s(2);
+    assert_eq!(world.exit(), None);
+    world.heal("spawn etcd/0");
+    world.wait_s(5);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn what_the_host_is_short_of_for_too_long_fails_the_boot() {
+    let mut world = World::new(vec![server("etcd", &[])]);
+    world.fail("spawn etcd/0", transient()).go();
+    world.wait(BOOT_LIMIT + Duration::from_secs(2));
+    assert!(world.exit().is_some_and(|exit| exit.starts_with("boot late: ") && exit.contains("etcd")));
+}
+
+#[test]
+fn a_boot_that_takes_too_long_names_what_it_waits_for() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").go();
+    world.wait(BOOT_LIMIT);
+    assert_eq!(world.exit(), None);
+    world.wait_s(1);
+    let late = "boot late: not ready after 60 s: apiserver, scheduler\n\
+                still waiting for apiserver (starting), scheduler (waiting)";
+    assert_eq!(world.exit(), Some(late));
+}
+
+#[test]
+fn a_command_that_goes_away_after_the_boot_changes_nothing() {
+    let mut world = World::booted(control_plane());
+    world.feed(Input::Abandon);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn a_kill_during_the_boot_exits_at_once() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").go();
+    world.feed(Input::Kill);
+    assert_eq!(world.exit(), Some("ordered"));
+    assert!(world.works.is_empty() && !world.mentioned("stop etcd"));
+}
+
+#[test]
+fn a_keeper_that_goes_away_during_the_boot_is_told_in_the_exit() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").go();
+    world.feed(Input::KeeperGone);
+    assert_eq!(world.exit(), Some("keeper gone"));
+}
+
+#[test]
+fn an_instance_that_is_not_waited_for_starts_after_the_boot_and_tries_again() {
+    let mut world = World::new(vec![server("etcd", &[]), later(server("addon", &[]))]);
+    world.hold("probe addon/0").go();
+    assert!(world.saw("booted"));
+    assert_eq!(world.reducer.state(), ClusterState::Degraded);
+    world.wait(BOOT_LIMIT * 3);
+    world.finish_failed("probe addon/0", Fault::new("answers 500"));
+    world.wait_s(1);
+    assert!(world.is_going_on("probe addon/0"));
+    world.finish("probe addon/0");
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn images_and_objects_of_an_instance_that_is_not_waited_for_are_tried_again() {
+    let mut specs = with_addon();
+    specs[2].later = true;
+    for what in ["images addon", "apply addon"] {
+        let mut world = World::new(specs.clone());
+        world.fail(what, Fault::new("refused")).go();
+        assert!(world.saw("booted"), "{what}");
+        world.wait_s(4);
+        assert_eq!(world.count(&format!("begin {what}")), 3, "{what}");
+        world.heal(what);
+        world.wait_s(4);
+        assert_eq!(world.count("begin apply addon"), if what == "apply addon" { 4 } else { 1 });
+    }
+}
+
+#[test]
+fn a_node_is_made_once_for_all_its_instances() {
+    let mut world = World::new(vec![on_node("n1", server("a", &[])), on_node("n1", server("b", &[]))]);
+    world.hold("make node n1").go();
+    assert!(world.running.is_empty());
+    world.finish("make node n1");
+    assert!(world.runs("a/0") && world.runs("b/0"));
+    assert_eq!(world.count("begin make node n1"), 1);
+}
+
+#[test]
+fn a_node_that_can_not_be_made_fails_the_boot() {
+    let mut world = World::new(vec![on_node("n1", spec("a"))]);
+    world.fail("make node n1", Fault::new("too many links")).go();
+    assert_eq!(world.exit(), Some("boot failed: a failed to start: too many links"));
+}
+
+#[test]
+fn a_node_that_can_not_be_made_for_a_moment_is_tried_again() {
+    let mut world = World::new(vec![on_node("n1", spec("a"))]);
+    world.fail("make node n1", transient()).go();
+    world.wait_s(3);
+    assert_eq!(world.exit(), None);
+    world.heal("make node n1");
+    world.wait_s(10);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn instances_of_a_node_that_is_switched_off_do_not_run() {
+    let off = InstanceSpec { off: true, ..on_node("n1", server("a", &[])) };
+    let world = World::booted(vec![off, spec("b")]);
+    assert_eq!(world.instance(0), Some(InstanceState::Stopped));
+    assert!(!world.mentioned("make node") && !world.runs("a/0"));
+}
+
+#[test]
+fn roles_are_told_of_nodes_as_well() {
+    let world = World::booted(vec![with_roles("a", &["cri@n1"], &[]), with_roles("b", &[], &["cri@n1"])]);
+    assert_eq!(role("cri@n1").node.as_deref(), Some("n1"));
+    world.assert_order(&["role cri true", "spawn b/0"]);
+}

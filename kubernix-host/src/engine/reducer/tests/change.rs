@@ -1,0 +1,303 @@
+//! Changes: whole or nothing.
+
+use super::spec::{control_plane, on_node, plan, server, spec};
+use super::world::World;
+use crate::engine::reducer::{ChangePlan, Fault, Input, InstanceSpec, RequestId, RequestKind};
+use crate::engine::{ClusterState, InstanceState};
+use kubernix_core::roles;
+
+/// Replaces the scheduler.
+fn replace() -> ChangePlan {
+    plan(&[2], vec![(3, server("new", &["apiserver"]))], &[0, 1, 3])
+}
+
+/// Replaces the scheduler, drains a node, and tells Kubernetes of nodes that go and come back.
+fn with_nodes() -> ChangePlan {
+    ChangePlan {
+        drain: vec!["n2".into()],
+        off: vec!["n2".into()],
+        on: vec!["n3".into()],
+        off_before: vec!["n3".into()],
+        on_before: vec!["n2".into()],
+        ..replace()
+    }
+}
+
+#[track_caller]
+fn assert_as_before(world: &World) {
+    assert!(world.runs("scheduler/0") && !world.runs("new/0"), "{:#?}", world.trace);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+    assert_eq!((world.instance(2), world.instance(3)), (Some(InstanceState::Ready), None));
+    assert_eq!(world.reducer.revision(), 7);
+    assert!(world.works.is_empty());
+}
+
+/// Begins a change and lets it stand still at this work.
+fn standing_at(work: &str) -> (World, RequestId) {
+    let mut world = World::booted(control_plane());
+    let change = {
+        world.hold(work);
+        world.change(with_nodes())
+    };
+    assert!(world.is_going_on(work), "{work} in {:#?}", world.trace);
+    (world, change)
+}
+
+/// The works at which a change can stand.
+const STAGES: [&str; 8] = [
+    "plan",
+    "drain n2",
+    "hook scheduler",
+    "service off= on=n3",
+    "prepare new",
+    "probe new/0",
+    "service off=n2 on=",
+    "commit",
+];
+
+#[test]
+fn a_change_without_a_difference_is_committed_and_touches_nothing() {
+    let mut world = World::booted(control_plane());
+    let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
+    assert_eq!((world.answer(change), world.reducer.revision()), ("changed", 8));
+    assert!(!world.mentioned("stop "));
+    assert_eq!(world.count("spawn etcd/0"), 1);
+}
+
+#[test]
+fn a_replacement_ends_the_old_before_the_new_starts_and_then_commits() {
+    let mut world = World::booted(control_plane());
+    let change = world.change(replace());
+    world.assert_order(&["watch 1", "begin plan", "adopt", "begin hook scheduler", "stopped scheduler"]);
+    world.assert_order(&["stopped scheduler", "order etcd apiserver new", "spawn new/0", "ready new"]);
+    world.assert_order(&["ready new", "begin commit", "answer 1: changed"]);
+    assert_eq!((world.answer(change), world.reducer.revision()), ("changed", 8));
+    assert_eq!((world.instance(2), world.instance(3)), (None, Some(InstanceState::Ready)));
+    assert!(!world.runs("scheduler/0"));
+}
+
+#[test]
+fn kubernetes_is_told_of_nodes_in_order() {
+    let mut world = World::booted(control_plane());
+    world.change(with_nodes());
+    world.assert_order(&["begin drain n2", "stopped scheduler", "begin service off= on=n3", "spawn new/0"]);
+    world.assert_order(&["ready new", "begin service off=n2 on=", "begin commit", "answer 1: changed"]);
+    assert!(!world.mentioned("uncordon"));
+}
+
+#[test]
+fn the_cluster_is_shown_as_changing() {
+    let (world, _) = standing_at("probe new/0");
+    assert_eq!(world.reducer.state(), ClusterState::Changing);
+}
+
+#[test]
+fn a_plan_that_fails_touches_nothing() {
+    let mut world = World::booted(control_plane());
+    world.fail("plan", Fault::new("there is no component foo"));
+    let change = world.change(replace());
+    assert_eq!(world.answer(change), "change failed restored=true: there is no component foo");
+    assert!(!world.mentioned("adopt") && !world.mentioned("stop "));
+    assert_as_before(&world);
+}
+
+#[test]
+fn a_new_instance_that_fails_lets_the_old_ones_come_back() {
+    for what in ["prepare new", "spawn new/0", "probe new/0"] {
+        let mut world = World::booted(control_plane());
+        world.fail(what, Fault::new("broken"));
+        let change = world.change(replace());
+        assert_eq!(world.answer(change), "change failed restored=true: new failed to start: broken", "{what}");
+        world.assert_order(&["adopt", "restore"]);
+        assert_as_before(&world);
+        assert_eq!(world.count("order etcd apiserver scheduler"), 2);
+    }
+}
+
+#[test]
+fn a_new_instance_that_is_late_lets_the_old_ones_come_back() {
+    let (mut world, change) = standing_at("probe new/0");
+    world.wait_s(62);
+    assert_eq!(world.answer(change), "change failed restored=true: still waiting for new (starting)");
+    assert_as_before(&world);
+}
+
+#[test]
+fn a_drain_that_fails_uncordons_and_ends_nothing() {
+    let mut world = World::booted(control_plane());
+    world.fail("drain n2", Fault::new("a pod doesn't go"));
+    let change = world.change(with_nodes());
+    assert_eq!(world.answer(change), "change failed restored=true: a pod doesn't go");
+    assert!(world.saw("begin uncordon n2") && !world.mentioned("stop scheduler"));
+    assert_as_before(&world);
+}
+
+#[test]
+fn a_commit_that_fails_lets_the_old_ones_come_back() {
+    let mut world = World::booted(control_plane());
+    world.fail("commit", Fault::new("no space left on device"));
+    let change = world.change(with_nodes());
+    assert_eq!(world.answer(change), "change failed restored=true: no space left on device");
+    assert!(world.saw("begin uncordon n2") && world.saw("begin service off=n3 on=n2"));
+    assert_as_before(&world);
+}
+
+#[test]
+fn a_change_can_be_cancelled_at_each_stage_before_its_commit() {
+    for stage in &STAGES[..7] {
+        let (mut world, change) = standing_at(stage);
+        world.feed(Input::Cancel(change));
+        if *stage == "hook scheduler" {
+            world.finish(stage);
+        }
+        assert_eq!(world.answer(change), "change failed restored=true: interrupted", "{stage}");
+        let was_planned = *stage != "plan";
+        assert_eq!(world.saw("begin uncordon n2"), was_planned, "{stage}");
+        assert_as_before(&world);
+    }
+}
+
+#[test]
+fn a_commit_can_not_be_cancelled() {
+    let (mut world, change) = standing_at("commit");
+    world.feed(Input::Cancel(change));
+    world.finish("commit");
+    assert_eq!((world.answer(change), world.reducer.revision()), ("changed", 8));
+    assert!(world.runs("new/0"));
+}
+
+#[test]
+fn a_second_cancel_changes_nothing() {
+    let (mut world, change) = standing_at("probe new/0");
+    world.hold("probe scheduler/0");
+    world.feed(Input::Cancel(change));
+    world.feed(Input::Cancel(change));
+    world.finish("probe scheduler/0");
+    assert_eq!(world.answer(change), "change failed restored=true: interrupted");
+    assert_as_before(&world);
+}
+
+#[test]
+fn a_kill_at_each_stage_answers_the_change() {
+    for stage in &STAGES {
+        let (mut world, change) = standing_at(stage);
+        world.feed(Input::Kill);
+        assert_eq!(world.exit(), Some("ordered"), "{stage}");
+        assert_eq!(world.answers(change).len(), 1, "{stage}");
+        assert!(world.works.is_empty(), "{stage}");
+    }
+}
+
+#[test]
+fn an_addon_that_is_removed_while_it_starts_leaves_nothing_behind() {
+    for stage in ["prepare addon", "probe addon/0", "images addon", "apply addon"] {
+        let addon = InstanceSpec { has_builds: true, has_manifests: true, ..server("addon", &[]) };
+        let api = super::spec::with_roles("api", &[roles::APISERVER], &[]);
+        let mut world = World::new(vec![api, super::spec::later(addon)]);
+        world.hold(stage).go();
+        assert!(world.saw("booted") && world.is_going_on(stage), "{stage}");
+        let change = world.change(plan(&[1], Vec::new(), &[0]));
+        assert_eq!(world.answer(change), "changed", "{stage}");
+        assert!(world.saw(&format!("abandon {stage}")) && !world.runs("addon/0"), "{stage}");
+        world.wait_s(100);
+        assert!(!world.runs("addon/0") && world.works.is_empty(), "{stage}");
+        assert_eq!(world.reducer.state(), ClusterState::Running, "{stage}");
+    }
+}
+
+#[test]
+fn an_addon_whose_start_is_not_answered_yet_is_ended_when_it_runs() {
+    let mut world = World::new(vec![server("etcd", &[]), super::spec::later(server("addon", &[]))]);
+    world.hold("spawn addon/0").go();
+    let change = world.change(plan(&[1], Vec::new(), &[0]));
+    assert!(world.answers(change).is_empty());
+    world.finish("spawn addon/0");
+    assert_eq!(world.answer(change), "changed");
+    assert!(!world.runs("addon/0"));
+}
+
+#[test]
+fn a_node_is_made_for_new_instances_and_ended_with_the_last_of_them() {
+    let mut world = World::booted(control_plane());
+    world.change(plan(&[], vec![(3, on_node("n1", spec("a"))), (4, on_node("n1", spec("b")))], &[0, 1, 2, 3, 4]));
+    assert_eq!(world.count("begin make node n1"), 1);
+    world.change(plan(&[3], Vec::new(), &[0, 1, 2, 4]));
+    assert!(!world.mentioned("end node n1"));
+    let last = world.change(plan(&[4], Vec::new(), &[0, 1, 2]));
+    world.assert_order(&["stopped b", "begin end node n1"]);
+    assert_eq!(world.answer(last), "changed");
+}
+
+#[test]
+fn a_change_waits_until_a_node_that_goes_has_ended() {
+    let mut world = World::booted(vec![server("etcd", &[]), on_node("n1", spec("a"))]);
+    world.hold("end node n1");
+    let change = world.change(plan(&[1], Vec::new(), &[0]));
+    assert!(world.answers(change).is_empty());
+    world.finish("end node n1");
+    assert_eq!(world.answer(change), "changed");
+}
+
+#[test]
+fn half_made_nodes_are_ended_when_they_are_whole() {
+    let mut world = World::booted(control_plane());
+    world.hold("make node n1").fail("make node n2", Fault::new("no address left"));
+    let nodes = vec![(3, on_node("n1", spec("a"))), (4, on_node("n2", spec("b")))];
+    let change = world.change(plan(&[], nodes, &[0, 1, 2, 3, 4]));
+    assert!(world.answers(change).is_empty());
+    world.finish("make node n1");
+    assert_eq!(world.answer(change), "change failed restored=true: b failed to start: no address left");
+    assert_eq!(world.count("begin end node n1"), 1);
+    assert!(!world.mentioned("spawn a/0"));
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn a_node_that_dies_while_its_instances_start_is_made_again() {
+    let mut world = World::booted(control_plane());
+    world.hold("prepare a");
+    let change = world.change(plan(&[], vec![(3, on_node("n1", server("a", &[])))], &[0, 1, 2, 3]));
+    world.feed(Input::NodeEnded("n1".into()));
+    world.finish("prepare a");
+    world.wait_s(5);
+    assert_eq!(world.answer(change), "changed");
+}
+
+#[test]
+fn a_change_made_from_the_state_before_another_is_stale() {
+    let mut world = World::booted(control_plane());
+    world.hold("commit");
+    let first = world.change(replace());
+    let second = world.change(plan(&[1], Vec::new(), &[0, 2]));
+    world.finish("commit");
+    assert_eq!((world.answer(first), world.answer(second)), ("changed", "stale"));
+    assert!(world.runs("apiserver/0"));
+}
+
+#[test]
+fn a_change_that_failed_leaves_others_of_the_same_state_valid() {
+    let mut world = World::booted(control_plane());
+    world.hold("probe new/0");
+    let first = world.change(replace());
+    let second = world.change(plan(&[], vec![(9, server("other", &[]))], &[0, 1, 2, 9]));
+    world.feed(Input::Cancel(first));
+    assert_eq!(world.answer(second), "changed");
+    assert!(world.runs("scheduler/0") && world.runs("other/0"));
+}
+
+#[test]
+fn a_process_that_ends_during_a_change_does_not_fail_it() {
+    let (mut world, change) = standing_at("probe new/0");
+    world.crash("etcd/0");
+    world.wait_s(1);
+    world.finish("probe new/0");
+    assert_eq!(world.answer(change), "changed");
+    assert!(world.runs("etcd/0"));
+}
+
+#[test]
+fn switching_off_is_told_of_only_when_it_can_no_longer_fail_before_the_commit() {
+    let (world, _) = standing_at("commit");
+    assert!(world.saw("begin service off=n2 on="));
+    assert_eq!(world.reducer.revision(), 7);
+}

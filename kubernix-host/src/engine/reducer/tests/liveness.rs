@@ -1,0 +1,180 @@
+//! Whether instances still respond.
+
+use super::spec::{plan, server, spec};
+use super::world::World;
+use crate::control::Reply;
+use crate::engine::reducer::{Fault, Outcome, RequestKind};
+use crate::engine::{ClusterState, InstanceState};
+
+fn hung() -> World {
+    let mut world = World::booted(vec![server("a", &[]), server("b", &[])]);
+    world.fail("check a", Fault::new("no answer within 5 s"));
+    world
+}
+
+#[test]
+fn a_ready_instance_is_asked_every_half_minute() {
+    let mut world = World::booted(vec![server("a", &[]), spec("without endpoint")]);
+    world.wait_s(29);
+    assert_eq!(world.count("begin check a"), 0);
+    world.wait_s(91);
+    assert_eq!(world.count("begin check a"), 4);
+    assert!(!world.mentioned("check without endpoint"));
+}
+
+#[test]
+fn two_misses_make_an_instance_unresponsive() {
+    let mut world = hung();
+    world.wait_s(30);
+    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+    world.wait_s(3);
+    assert_eq!(world.instance(0), Some(InstanceState::Unresponsive));
+    assert_eq!(world.reducer.state(), ClusterState::Degraded);
+    assert_eq!(world.reducer.problems(), [("a".to_owned(), "no answer within 5 s".to_owned())]);
+    world.wait_s(60);
+    assert_eq!(world.count("unresponsive a"), 1);
+    assert!(world.runs("a/0"), "a person may have stopped it on purpose");
+}
+
+#[test]
+fn one_miss_is_forgotten_by_an_answer() {
+    let mut world = hung();
+    world.wait_s(30);
+    world.heal("check a");
+    world.wait_s(3);
+    world.fail("check a", Fault::new("no answer"));
+    world.wait_s(30);
+    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+}
+
+#[test]
+fn an_answer_makes_it_ready_again() {
+    let mut world = hung();
+    world.wait_s(33);
+    world.heal("check a");
+    world.wait_s(3);
+    assert_eq!((world.instance(0), world.reducer.state()), (Some(InstanceState::Ready), ClusterState::Running));
+    assert_eq!(world.count("ready a"), 2);
+    assert!(world.reducer.problems().is_empty());
+}
+
+#[test]
+fn an_unresponsive_instance_whose_process_ends_is_started_again() {
+    let mut world = hung();
+    world.wait_s(33);
+    world.crash("a/0");
+    world.wait_s(1);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn a_checked_report_finds_an_unresponsive_instance_at_once() {
+    let mut world = hung();
+    let report = world.request(RequestKind::Report { check: true });
+    assert_eq!(world.answer(report), "report");
+    assert_eq!(world.instance(0), Some(InstanceState::Unresponsive));
+}
+
+#[test]
+fn a_checked_report_waits_for_all_answers_and_is_given_once() {
+    let mut world = World::booted(vec![server("a", &[]), server("b", &[])]);
+    world.hold("check a").hold("check b");
+    let report = world.request(RequestKind::Report { check: true });
+    world.finish("check b");
+    assert!(world.answers(report).is_empty());
+    world.finish("check a");
+    assert_eq!(world.answers(report), ["report"]);
+}
+
+#[test]
+fn two_reports_share_their_questions() {
+    let mut world = World::booted(vec![server("a", &[]), server("b", &[])]);
+    world.hold("check a");
+    let reports = [0, 1].map(|_| world.request(RequestKind::Report { check: true }));
+    assert_eq!(world.count("begin check a"), 1);
+    world.finish("check a");
+    assert!(reports.iter().all(|report| world.answer(*report) == "report"));
+}
+
+#[test]
+fn a_report_does_not_wait_for_a_process_that_ends_meanwhile() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.hold("check a");
+    let report = world.request(RequestKind::Report { check: true });
+    world.crash("a/0");
+    assert_eq!(world.answer(report), "report");
+    assert!(world.saw("abandon check a"));
+}
+
+#[test]
+fn a_report_without_check_asks_nothing() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    let report = world.request(RequestKind::Report { check: false });
+    assert_eq!(world.answer(report), "report");
+    assert!(!world.mentioned("begin check"));
+}
+
+#[test]
+fn a_checked_report_of_nothing_that_can_be_asked_is_given_at_once() {
+    let mut world = World::booted(vec![spec("a")]);
+    let report = world.request(RequestKind::Report { check: true });
+    assert_eq!(world.answer(report), "report");
+}
+
+#[test]
+fn nothing_is_asked_while_it_is_copied_and_it_is_asked_soon_afterwards() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.hold("perform 1");
+    let copy = world.request(RequestKind::Copy);
+    world.wait_s(300);
+    assert_eq!(world.count("begin check a"), 0);
+    let report = world.request(RequestKind::Report { check: true });
+    assert_eq!(world.answer(report), "report");
+    world.finish_with("perform 1", Outcome::Answered(Box::new(Reply::Ended)));
+    assert_eq!(world.answer(copy), "ended");
+    world.wait_s(3);
+    assert_eq!(world.count("begin check a"), 1);
+}
+
+#[test]
+fn a_miss_during_a_copy_says_nothing() {
+    let mut world = hung();
+    world.wait_s(30);
+    world.hold("check a").hold("perform 1");
+    world.wait_s(3);
+    world.request(RequestKind::Copy);
+    world.finish_failed("check a", Fault::new("stands still"));
+    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+}
+
+#[test]
+fn nothing_is_asked_while_the_cluster_boots() {
+    let mut world = World::new(vec![server("a", &[]), server("b", &[])]);
+    world.hold("probe b/0").go();
+    world.wait_s(50);
+    assert!(!world.mentioned("begin check"));
+    let report = world.request(RequestKind::Report { check: true });
+    assert_eq!(world.answer(report), "report");
+}
+
+#[test]
+fn nothing_is_asked_while_the_cluster_ends() {
+    let mut world = World::booted(vec![server("a", &[]), server("b", &["a"])]);
+    world.hold("hook b").hold("check a");
+    let waiting = world.request(RequestKind::Report { check: true });
+    world.request(RequestKind::Stop);
+    assert_eq!(world.answer(waiting), "report");
+    world.wait_s(100);
+    let report = world.request(RequestKind::Report { check: true });
+    assert_eq!(world.answer(report), "report");
+    assert_eq!(world.count("begin check a"), 1);
+}
+
+#[test]
+fn instances_are_asked_during_a_change_as_well() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.hold("probe b/0");
+    world.change(plan(&[], vec![(1, server("b", &[]))], &[0, 1]));
+    world.wait_s(31);
+    assert_eq!(world.count("begin check a"), 1);
+}

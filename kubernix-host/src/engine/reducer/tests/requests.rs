@@ -1,0 +1,171 @@
+//! Requests: which wait for each other, and that each gets one answer.
+
+use super::spec::{control_plane, plan, server};
+use super::world::World;
+use crate::engine::ClusterState;
+use crate::engine::reducer::{Fault, Input, RequestId, RequestKind};
+
+/// One request of each kind, but for a stop.
+const KINDS: [RequestKind; 5] = [
+    RequestKind::Change { base: 7 },
+    RequestKind::Exclusive,
+    RequestKind::Copy,
+    RequestKind::Report { check: false },
+    RequestKind::Report { check: true },
+];
+
+fn ask_all(world: &mut World) -> Vec<RequestId> {
+    KINDS
+        .iter()
+        .map(|kind| {
+            world.plan_next(plan(&[], Vec::new(), &[0, 1, 2]));
+            world.request(*kind)
+        })
+        .collect()
+}
+
+fn answers(world: &World, requests: &[RequestId]) -> Vec<String> {
+    requests.iter().map(|request| world.answer(*request).to_owned()).collect()
+}
+
+#[test]
+fn a_booting_cluster_refuses_everything_but_reports() {
+    let mut world = World::new(control_plane());
+    world.hold("probe etcd/0").go();
+    let requests = ask_all(&mut world);
+    let busy = "the cluster is still booting";
+    let expected = [format!("refused: {busy}"), format!("failed: {busy}"), format!("failed: {busy}")];
+    assert_eq!(answers(&world, &requests)[..3], expected);
+    assert_eq!(answers(&world, &requests)[3..], ["report", "report"]);
+}
+
+#[test]
+fn a_running_cluster_answers_every_kind_once() {
+    let mut world = World::booted(control_plane());
+    let requests = ask_all(&mut world);
+    assert_eq!(answers(&world, &requests), ["changed", "ports", "ports", "report", "report"]);
+}
+
+#[test]
+fn an_ending_cluster_refuses_everything_but_reports_and_stops() {
+    let mut world = World::booted(control_plane());
+    world.hold("hook scheduler");
+    let stop = world.request(RequestKind::Stop);
+    let requests = ask_all(&mut world);
+    let over = "the cluster is ending";
+    let expected = [format!("refused: {over}"), format!("failed: {over}"), format!("failed: {over}")];
+    assert_eq!(answers(&world, &requests)[..3], expected);
+    assert!(world.answers(stop).is_empty());
+    world.finish("hook scheduler");
+    assert_eq!(world.answer(stop), "ended");
+}
+
+#[test]
+fn what_waits_is_answered_when_the_cluster_is_killed() {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1").hold("check etcd");
+    let first = world.request(RequestKind::Exclusive);
+    let requests = ask_all(&mut world);
+    world.feed(Input::Kill);
+    for request in requests.into_iter().chain([first]) {
+        assert_eq!(world.answers(request).len(), 1, "{request:?} in {:#?}", world.trace);
+    }
+}
+
+#[test]
+fn what_waits_is_answered_when_the_cluster_stops() {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1").hold("check etcd");
+    let first = world.request(RequestKind::Copy);
+    let requests = ask_all(&mut world);
+    let stop = world.request(RequestKind::Stop);
+    for request in requests.into_iter().chain([first, stop]) {
+        assert_eq!(world.answers(request).len(), 1, "{request:?} in {:#?}", world.trace);
+    }
+    assert!(world.works.is_empty());
+}
+
+#[test]
+fn requests_are_served_one_at_a_time_in_their_order() {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1").hold("perform 2").hold("commit");
+    let first = world.request(RequestKind::Exclusive);
+    let second = world.request(RequestKind::Exclusive);
+    assert!(!world.is_going_on("perform 2"));
+    world.finish("perform 1");
+    assert!(world.is_going_on("perform 2") && !world.answers(first).is_empty());
+    let revision = world.reducer.revision();
+    world.plan_next(plan(&[], Vec::new(), &[0, 1, 2]));
+    let change = world.request(RequestKind::Change { base: revision });
+    assert!(!world.saw("begin plan"));
+    world.finish("perform 2");
+    assert!(world.saw("begin plan") && !world.answers(second).is_empty());
+    let last = world.request(RequestKind::Exclusive);
+    assert!(!world.saw("begin perform 4"));
+    world.finish("commit");
+    assert_eq!((world.answer(change), world.answer(last)), ("changed", "ports"));
+}
+
+#[test]
+fn a_request_that_fails_says_why_and_lets_the_next_begin() {
+    let mut world = World::booted(control_plane());
+    world.fail("perform 1", Fault::new("port 80 is taken"));
+    let requests = [world.request(RequestKind::Exclusive), world.request(RequestKind::Exclusive)];
+    assert_eq!(answers(&world, &requests), ["failed: port 80 is taken", "ports"]);
+}
+
+#[test]
+fn a_port_is_a_new_state_and_one_that_fails_is_none() {
+    let mut world = World::booted(control_plane());
+    world.request(RequestKind::Exclusive);
+    assert_eq!(world.reducer.revision(), 8);
+    world.fail("perform 2", Fault::new("port 80 is taken"));
+    world.request(RequestKind::Exclusive);
+    assert_eq!(world.reducer.revision(), 8);
+}
+
+#[test]
+fn a_change_of_an_older_state_is_stale() {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1");
+    let port = world.request(RequestKind::Exclusive);
+    let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
+    world.finish_with(
+        "perform 1",
+        crate::engine::reducer::Outcome::Answered(Box::new(crate::control::Reply::Ports { ports: Vec::new() })),
+    );
+    assert_eq!((world.answer(port), world.answer(change)), ("ports", "stale"));
+    assert!(!world.saw("begin plan"), "both survive: the change is made anew from the state with the port");
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn a_port_beside_a_change_is_added_after_it() {
+    let mut world = World::booted(control_plane());
+    world.hold("commit");
+    let change = world.change(plan(&[], vec![(3, server("addon", &[]))], &[0, 1, 2, 3]));
+    let port = world.request(RequestKind::Exclusive);
+    assert!(world.answers(port).is_empty());
+    world.finish("commit");
+    world.assert_order(&["begin commit", "answer 1: changed", "begin perform 2", "answer 2: ports"]);
+    assert_eq!((world.answer(change), world.reducer.revision()), ("changed", 9));
+}
+
+#[test]
+fn a_cancel_of_an_unknown_or_answered_request_does_nothing() {
+    let mut world = World::booted(control_plane());
+    let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
+    world.feed(Input::Cancel(change));
+    world.feed(Input::Cancel(RequestId(99)));
+    assert_eq!(world.answer(change), "changed");
+}
+
+#[test]
+fn a_copy_ends_with_the_order_to_stop_so_that_its_processes_can_end() {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1").hold("hook scheduler");
+    let copy = world.request(RequestKind::Copy);
+    world.request(RequestKind::Stop);
+    assert_eq!(world.answer(copy), "failed: the cluster is ending");
+    assert!(world.saw("abandon perform 1"));
+}

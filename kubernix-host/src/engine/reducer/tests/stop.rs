@@ -1,0 +1,187 @@
+//! The end: order, hooks, grace, and what happens meanwhile.
+
+use super::spec::{GRACE, control_plane, on_node, server, spec, transient, with_processes};
+use super::world::{World, ended};
+use crate::engine::reducer::{Fault, Input, InstanceSpec, ProcessSpec, RequestKind};
+use crate::engine::{ClusterState, InstanceState};
+use kubernix_core::Restart;
+use std::time::Duration;
+
+#[test]
+fn instances_end_after_all_that_need_them() {
+    let mut world = World::booted(control_plane());
+    let stop = world.request(RequestKind::Stop);
+    world.assert_order(&["stop scheduler/0", "stopped scheduler", "stop apiserver/0", "stopped apiserver"]);
+    world.assert_order(&["stopped apiserver", "stop etcd/0", "stopped etcd", "answer 1: ended", "exit ordered"]);
+    assert_eq!(world.answer(stop), "ended");
+    assert!(world.running.is_empty() && world.works.is_empty());
+}
+
+#[test]
+fn instances_that_do_not_need_each_other_end_together() {
+    let mut world = World::booted(vec![server("a", &[]), server("b", &[])]);
+    world.hold("hook a").hold("hook b");
+    world.feed(Input::Stop);
+    assert!(world.is_going_on("hook a") && world.is_going_on("hook b"));
+}
+
+#[test]
+fn a_hook_runs_before_the_signal() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.hold("hook a");
+    world.feed(Input::Stop);
+    assert!(world.runs("a/0"));
+    assert_eq!(world.reducer.state(), ClusterState::Stopping);
+    world.finish("hook a");
+    world.assert_order(&["stopping a", "begin hook a", "stop a/0", "stopped a", "exit ordered"]);
+}
+
+#[test]
+fn a_failing_hook_is_told_and_ends_the_instance_all_the_same() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.fail("hook a", Fault::new("can't unmount"));
+    world.feed(Input::Stop);
+    assert!(world.saw("warning a didn't end cleanly: can't unmount"));
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
+fn an_instance_that_was_never_ready_has_no_hook() {
+    let mut world = World::new(vec![server("a", &[])]);
+    world.hold("probe a/0").go();
+    world.feed(Input::Stop);
+    assert!(!world.mentioned("hook") && world.saw("abandon probe a/0") && world.saw("stop a/0"));
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
+fn processes_of_an_instance_end_one_by_one_from_the_last() {
+    let mut world = World::booted(vec![with_processes(spec("a"), &[Restart::ALWAYS; 3])]);
+    world.feed(Input::Stop);
+    world.assert_order(&["stop a/2", "stop a/1", "stop a/0", "stopped a"]);
+}
+
+#[test]
+fn a_process_that_ignores_its_signal_is_killed_after_its_grace() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.ignore_stop("a/0");
+    world.feed(Input::Stop);
+    world.wait(GRACE - Duration::from_millis(1));
+    assert!(!world.mentioned("kill"));
+    world.wait(Duration::from_millis(1));
+    world.assert_order(&["stop a/0", "kill a/0", "stopped a", "exit ordered"]);
+}
+
+#[test]
+fn a_process_without_grace_is_killed_at_once() {
+    let processes = vec![ProcessSpec { name: "a".into(), restart: Restart::ALWAYS, grace: Duration::ZERO }];
+    let mut world = World::booted(vec![InstanceSpec { processes, ..spec("a") }]);
+    world.feed(Input::Stop);
+    assert!(world.saw("kill a/0") && !world.saw("stop a/0"));
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
+fn a_process_that_ends_during_its_hook_is_not_started_again() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.hold("hook a");
+    world.feed(Input::Stop);
+    world.crash("a/0");
+    world.wait_s(60);
+    world.finish("hook a");
+    assert_eq!((world.count("spawn a/0"), world.exit()), (1, Some("ordered")));
+}
+
+#[test]
+fn a_process_that_ends_before_its_turn_is_not_started_again() {
+    let mut world = World::booted(control_plane());
+    world.hold("hook scheduler");
+    world.feed(Input::Stop);
+    world.crash("etcd/0");
+    world.wait_s(60);
+    world.finish("hook scheduler");
+    assert_eq!((world.count("spawn etcd/0"), world.exit()), (1, Some("ordered")));
+}
+
+#[test]
+fn an_instance_that_is_backing_off_is_not_started_again() {
+    let mut world = World::booted(control_plane());
+    world.crash("etcd/0");
+    world.feed(Input::Stop);
+    world.wait_s(60);
+    assert_eq!((world.count("spawn etcd/0"), world.exit()), (1, Some("ordered")));
+}
+
+#[test]
+fn a_start_that_is_answered_during_the_stop_is_ended() {
+    let mut world = World::new(vec![server("a", &[])]);
+    world.hold("spawn a/0").go();
+    world.feed(Input::Stop);
+    assert_eq!(world.exit(), None);
+    world.finish("spawn a/0");
+    world.assert_order(&["spawn a/0", "stop a/0", "exit ordered"]);
+    assert!(world.running.is_empty());
+}
+
+#[test]
+fn a_start_that_fails_during_the_stop_ends_the_instance() {
+    let mut world = World::new(vec![server("a", &[])]);
+    world.hold("spawn a/0").go();
+    world.feed(Input::Stop);
+    world.finish_failed("spawn a/0", Fault::new("no such file"));
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
+fn a_second_stop_is_answered_with_the_first() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.hold("hook a");
+    let first = world.request(RequestKind::Stop);
+    let second = world.request(RequestKind::Stop);
+    world.feed(Input::Stop);
+    assert_eq!(world.count("begin hook a"), 1);
+    world.finish("hook a");
+    assert_eq!((world.answer(first), world.answer(second)), ("ended", "ended"));
+    assert_eq!(world.count("exit ordered"), 1);
+}
+
+#[test]
+fn a_kill_during_the_stop_exits_at_once_and_says_so() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.hold("hook a");
+    let stop = world.request(RequestKind::Stop);
+    world.feed(Input::Kill);
+    assert_eq!(world.answer(stop), "failed: it was ended at once");
+    assert_eq!(world.exit(), Some("ordered"));
+    assert!(world.works.is_empty());
+}
+
+#[test]
+fn a_keeper_that_goes_away_ends_everything_at_once() {
+    let mut world = World::booted(control_plane());
+    world.feed(Input::KeeperGone);
+    assert_eq!(world.exit(), Some("keeper gone"));
+    assert_eq!(world.reducer.deadline(), None);
+}
+
+#[test]
+fn instances_of_a_node_that_is_switched_off_end_silently() {
+    let mut world = World::booted(vec![InstanceSpec { off: true, ..server("a", &[]) }, server("b", &[])]);
+    world.feed(Input::Stop);
+    assert!(!world.mentioned("stopping a"));
+    assert_eq!((world.exit(), world.instance(0)), (Some("ordered"), Some(InstanceState::Stopped)));
+}
+
+#[test]
+fn what_happens_after_the_exit_changes_nothing() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    let process = *world.running.first().expect("it runs");
+    world.feed(Input::Kill);
+    let before = world.trace.len();
+    for input in [ended(process, false), Input::Tick, Input::Kill, Input::Stop, Input::NodeEnded("n1".into())] {
+        world.feed(input);
+    }
+    assert_eq!(world.trace.len(), before);
+    let late = world.request(RequestKind::Report { check: true });
+    assert_eq!(world.answer(late), "failed: the cluster is ending");
+}

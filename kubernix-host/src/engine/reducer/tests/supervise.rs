@@ -1,0 +1,222 @@
+//! What follows when a process ends or a start fails after the boot.
+
+use super::spec::{control_plane, on_node, server, spec, with_processes};
+use super::world::World;
+use crate::engine::reducer::{Fault, Input, InstanceSpec};
+use crate::engine::{ClusterState, InstanceState};
+use kubernix_core::Restart;
+use std::time::Duration;
+
+const ALWAYS: Restart = Restart::ALWAYS;
+const NEVER: Restart = Restart::NEVER;
+
+fn restarts(world: &World) -> u32 {
+    world.reducer.instances().map(|(_, _, restarts, _)| restarts).sum()
+}
+
+#[test]
+fn a_process_that_ends_is_started_again_after_a_pause() {
+    let mut world = World::booted(control_plane());
+    world.crash("etcd/0");
+    assert_eq!(world.instance(0), Some(InstanceState::Restarting));
+    assert_eq!(world.reducer.state(), ClusterState::Degraded);
+    assert_eq!(world.reducer.problems(), [("etcd".to_owned(), "exit status 1".to_owned())]);
+    world.wait(Duration::from_millis(999));
+    assert_eq!(world.count("spawn etcd/0"), 1);
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.count("spawn etcd/0"), 2);
+    assert_eq!((world.reducer.state(), restarts(&world)), (ClusterState::Running, 1));
+}
+
+#[test]
+fn a_role_is_gone_while_its_process_is() {
+    let mut world = World::booted(control_plane());
+    world.crash("etcd/0");
+    world.wait_s(1);
+    let roles: Vec<&String> = world.trace.iter().filter(|line| line.starts_with("role etcd")).collect();
+    assert_eq!(roles, ["role etcd true", "role etcd false", "role etcd true"]);
+}
+
+#[test]
+fn dependents_of_a_process_that_ends_run_on() {
+    let mut world = World::booted(control_plane());
+    world.crash("etcd/0");
+    assert!(world.runs("apiserver/0") && world.runs("scheduler/0"));
+}
+
+#[test]
+fn each_further_failure_doubles_the_pause_up_to_half_a_minute() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    let mut pauses = Vec::new();
+    for _ in 0..7 {
+        world.crash("a/0");
+        let at = world.reducer.deadline().expect("it is to be started again");
+        pauses.push(at.since(world.now).as_secs());
+        world.wait(at.since(world.now));
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+}
+
+#[test]
+fn a_minute_of_work_makes_the_next_pause_short_again() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    for pause in [1, 2, 4] {
+        world.crash("a/0");
+        world.wait_s(pause);
+    }
+    world.wait_s(61);
+    world.crash("a/0");
+    world.wait_s(1);
+    assert!(world.runs("a/0"));
+}
+
+#[test]
+fn a_binary_that_is_away_for_four_seconds_is_found_again() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.fail("spawn a/0", Fault::new("no such file"));
+    world.crash("a/0");
+    world.wait_s(4);
+    assert_eq!(world.reducer.state(), ClusterState::Degraded);
+    world.heal("spawn a/0");
+    world.wait_s(4);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn five_failures_in_a_row_are_reported_once_and_it_comes_back_by_itself() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.fail("spawn a/0", Fault::new("no such file"));
+    world.crash("a/0");
+    world.wait_s(14);
+    assert_eq!(world.instance(0), Some(InstanceState::Restarting));
+    world.wait_s(120);
+    assert_eq!(world.instance(0), Some(InstanceState::Failed));
+    assert_eq!(world.count("failed a: no such file"), 1);
+    assert_eq!(world.reducer.problems(), [("a".to_owned(), "no such file".to_owned())]);
+    world.heal("spawn a/0");
+    world.wait_s(30);
+    assert_eq!((world.instance(0), world.reducer.state()), (Some(InstanceState::Ready), ClusterState::Running));
+}
+
+#[test]
+fn a_preparation_that_fails_after_the_boot_is_tried_again() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.fail("prepare a", Fault::new("no space left"));
+    world.crash("a/0");
+    world.wait_s(8);
+    assert!(world.mentioned("warning a: no space left"));
+    world.heal("prepare a");
+    world.wait_s(8);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn a_process_that_ends_while_it_is_asked_ends_the_question() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.hold("probe a/0");
+    world.crash("a/0");
+    world.wait_s(1);
+    world.crash("a/0");
+    assert!(world.saw("abandon probe a/0"));
+    world.wait_s(2);
+    world.finish("probe a/0");
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn only_the_process_that_ended_is_started_again() {
+    let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
+    world.crash("a/1");
+    world.wait_s(1);
+    assert_eq!((world.count("spawn a/0"), world.count("spawn a/1")), (1, 2));
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn two_processes_that_end_together_are_one_failure() {
+    let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
+    world.crash("a/0");
+    world.crash("a/1");
+    world.wait_s(1);
+    assert!(world.runs("a/0") && world.runs("a/1"));
+    assert_eq!(restarts(&world), 1);
+}
+
+#[test]
+fn an_instance_is_asked_when_all_its_processes_run() {
+    let mut world = World::new(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
+    world.hold("spawn a/1").go();
+    assert!(world.runs("a/0") && !world.saw("begin probe a/0"));
+    world.finish("spawn a/1");
+    assert!(world.saw("begin probe a/0") && world.saw("booted"));
+}
+
+#[test]
+fn a_process_that_has_done_its_work_is_not_started_again() {
+    let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
+    world.end("a/1", true);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+    world.crash("a/0");
+    world.wait_s(1);
+    assert_eq!((world.count("spawn a/0"), world.count("spawn a/1")), (2, 1));
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn a_process_that_is_not_to_be_started_again_and_fails_makes_its_instance_fail() {
+    let mut world = World::booted(vec![with_processes(server("a", &[]), &[NEVER])]);
+    world.crash("a/0");
+    world.wait_s(100);
+    assert_eq!(world.instance(0), Some(InstanceState::Failed));
+    assert_eq!(world.count("spawn a/0"), 1);
+    assert_eq!(world.reducer.problems(), [("a".to_owned(), "exit status 1".to_owned())]);
+}
+
+#[test]
+fn a_process_that_fails_before_its_instance_is_ready_fails_the_boot() {
+    let mut world = World::new(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
+    world.hold("probe a/0").go();
+    world.crash("a/1");
+    assert_eq!(world.exit(), Some("boot failed: a failed to start: exit status 1"));
+    assert!(world.running.is_empty());
+}
+
+#[test]
+fn a_ready_instance_that_restarts_during_the_boot_does_not_fail_it() {
+    let mut world = World::new(vec![server("a", &[]), server("b", &[])]);
+    world.hold("probe b/0").go();
+    world.crash("a/0");
+    world.finish("probe b/0");
+    assert!(!world.saw("booted"));
+    world.wait_s(1);
+    assert!(world.saw("booted"));
+}
+
+#[test]
+fn a_node_that_dies_is_made_again_and_its_processes_are_started_there() {
+    let mut world = World::booted(vec![on_node("n1", server("a", &[])), on_node("n1", server("b", &[]))]);
+    world.end_node("n1", &["a/0", "b/0"]);
+    world.wait_s(1);
+    assert_eq!(world.count("begin make node n1"), 2);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn late_inputs_of_an_earlier_run_are_ignored() {
+    let mut world = World::booted(vec![spec("a")]);
+    let old = *world.running.first().expect("it runs");
+    world.crash("a/0");
+    world.wait_s(1);
+    let before = world.trace.len();
+    world.feed(super::world::ended(old, false));
+    world.feed(Input::Spawned(old));
+    world.feed(Input::SpawnFailed(old, Fault::new("late")));
+    assert_eq!(world.trace.len(), before);
+    assert!(world.runs("a/0"));
+}
+
+#[test]
+fn an_instance_without_processes_is_never_counted_as_restarted() {
+    let world = World::booted(vec![InstanceSpec { processes: Vec::new(), ..spec("a") }]);
+    assert_eq!(restarts(&world), 0);
+}
