@@ -95,7 +95,7 @@ impl Reducer {
     /// Goes on with whatever can go on now.
     pub(super) fn advance(&mut self) {
         loop {
-            let before = self.actions.len();
+            let before = (self.actions.len(), self.transitions);
             let ids: Vec<InstanceId> = self.instances.keys().copied().collect();
             for id in &ids {
                 self.advance_stop(*id);
@@ -108,7 +108,8 @@ impl Reducer {
             self.advance_change();
             self.advance_queue();
             self.advance_end();
-            if self.actions.len() == before || matches!(self.phase, Phase::Ended) {
+            // An instance that never ran ends without an action, and others wait for its end.
+            if (self.actions.len(), self.transitions) == before || matches!(self.phase, Phase::Ended) {
                 return;
             }
         }

@@ -83,6 +83,8 @@ pub struct Reducer {
     stops: Vec<RequestId>,
     /// How long a boot may take.
     boot_limit: Duration,
+    /// Counts transitions of instances.
+    transitions: u64,
     actions: Vec<Action>,
 }
 
@@ -110,6 +112,7 @@ impl Reducer {
             reports: Vec::new(),
             stops: Vec::new(),
             boot_limit: limit,
+            transitions: 0,
         }
     }
 
@@ -262,6 +265,7 @@ impl Reducer {
             return;
         }
         instance.state = next;
+        self.transitions += 1;
     }
 
     /// Notes whether the roles of an instance are ready.

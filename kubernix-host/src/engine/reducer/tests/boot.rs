@@ -101,6 +101,30 @@ fn objects_without_an_api_server_fail_the_boot() {
 }
 
 #[test]
+fn a_process_that_ends_before_it_is_ready_fails_the_boot_and_ends_the_rest() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").go();
+    world.crash("apiserver/0");
+    assert_eq!(world.exit(), Some("boot failed: apiserver failed to start: exit status 1"));
+    assert!(world.running.is_empty() && world.works.is_empty());
+    world.assert_order(&["failed apiserver: apiserver failed to start: exit status 1", "note end Boot", "stop etcd/0"]);
+}
+
+#[test]
+fn a_failing_preparation_fails_the_boot() {
+    let mut world = World::new(control_plane());
+    world.fail("prepare apiserver", Fault::new("read-only file system")).go();
+    assert_eq!(world.exit(), Some("boot failed: apiserver failed to start: read-only file system"));
+}
+
+#[test]
+fn a_missing_binary_fails_the_boot() {
+    let mut world = World::new(control_plane());
+    world.fail("spawn etcd/0", Fault::new("no such file")).go();
+    assert_eq!(world.exit(), Some("boot failed: etcd failed to start: no such file"));
+}
+
+#[test]
 fn what_the_host_is_short_of_for_a_moment_delays_the_boot_only() {
     let mut world = World::new(control_plane());
     world.fail("spawn etcd/0", transient()).go();
@@ -129,6 +153,24 @@ fn a_boot_that_takes_too_long_names_what_it_waits_for() {
     let late = "boot late: not ready after 60 s: apiserver, scheduler\n\
                 still waiting for apiserver (starting), scheduler (waiting)";
     assert_eq!(world.exit(), Some(late));
+}
+
+#[test]
+fn a_late_probe_tells_what_it_saw() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").go();
+    world.wait(BOOT_LIMIT);
+    world.finish_failed("probe apiserver/0", Fault::late("connection refused"));
+    assert!(world.exit().is_some_and(|exit| exit.starts_with("boot late: ") && exit.ends_with("connection refused")));
+}
+
+#[test]
+fn an_interrupted_boot_ends_what_it_started() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").hold("default namespace").go();
+    world.feed(Input::Abandon);
+    assert_eq!(world.exit(), Some("boot failed: interrupted"));
+    assert!(world.running.is_empty() && world.works.is_empty());
 }
 
 #[test]

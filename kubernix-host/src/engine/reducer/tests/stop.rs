@@ -133,6 +133,14 @@ fn a_start_that_fails_during_the_stop_ends_the_instance() {
 }
 
 #[test]
+fn instances_that_never_ran_end_without_a_further_input() {
+    let mut world = World::new(control_plane());
+    world.hold("prepare etcd").go();
+    world.feed(Input::Stop);
+    assert_eq!(world.exit(), Some("ordered"), "{:#?}", world.trace);
+}
+
+#[test]
 fn a_second_stop_is_answered_with_the_first() {
     let mut world = World::booted(vec![server("a", &[])]);
     world.hold("hook a");
@@ -162,6 +170,25 @@ fn a_keeper_that_goes_away_ends_everything_at_once() {
     world.feed(Input::KeeperGone);
     assert_eq!(world.exit(), Some("keeper gone"));
     assert_eq!(world.reducer.deadline(), None);
+}
+
+#[test]
+fn a_stop_during_the_boot_is_an_ordered_end() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").go();
+    let stop = world.request(RequestKind::Stop);
+    assert_eq!((world.answer(stop), world.exit()), ("ended", Some("ordered")));
+}
+
+#[test]
+fn a_stop_after_a_failed_boot_does_not_hide_why_it_failed() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").hold("hook etcd").go();
+    world.crash("apiserver/0");
+    let stop = world.request(RequestKind::Stop);
+    world.finish("hook etcd");
+    assert_eq!(world.answer(stop), "ended");
+    assert_eq!(world.exit(), Some("boot failed: apiserver failed to start: exit status 1"));
 }
 
 #[test]
