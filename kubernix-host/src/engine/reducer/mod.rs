@@ -147,20 +147,27 @@ impl Reducer {
 
     /// When the next input is due at the latest: a [`Input::Tick`] then does.
     pub fn deadline(&self) -> Option<Time> {
+        if matches!(self.phase, Phase::Ended) {
+            return None;
+        }
+        // A start whose time has come and that hasn't begun waits for something else than time.
+        let is_ahead = |at: Time| at > self.now;
         let mut times: Vec<Time> = Vec::new();
         for instance in self.order_and_leaving() {
             match instance.state {
-                State::BackingOff { at } => times.push(at),
+                State::BackingOff { at } if is_ahead(at) => times.push(at),
                 State::Stopping(instance::Stage::Signalled { kill_at: Some(at), .. }) => times.push(at),
                 State::Ready | State::Unresponsive if self.checks_liveness(instance) => times.push(instance.next_check),
                 _ => {}
             }
-            if let instance::Furnish::Again { at, .. } = instance.furnish {
+            if let instance::Furnish::Again { at, .. } = instance.furnish
+                && is_ahead(at)
+            {
                 times.push(at);
             }
         }
         times.extend(self.nodes.values().filter_map(|node| match node {
-            Node::BackingOff { at, .. } => Some(*at),
+            Node::BackingOff { at, .. } if is_ahead(*at) => Some(*at),
             _ => None,
         }));
         times.extend(self.bringing().map(Bring::latest));

@@ -192,6 +192,16 @@ fn a_stop_after_a_failed_boot_does_not_hide_why_it_failed() {
 }
 
 #[test]
+fn a_node_that_could_not_be_made_does_not_keep_the_loop_busy_while_the_cluster_ends() {
+    let mut world = World::new(vec![server("a", &[]), on_node("n1", server("b", &[]))]);
+    world.fail("make node n1", transient()).hold("hook a").go();
+    world.feed(Input::Stop);
+    world.wait_s(30);
+    world.finish("hook a");
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
 fn instances_of_a_node_that_is_switched_off_end_silently() {
     let mut world = World::booted(vec![InstanceSpec { off: true, ..server("a", &[]) }, server("b", &[])]);
     world.feed(Input::Stop);

@@ -202,6 +202,29 @@ fn a_node_that_dies_is_made_again_and_its_processes_are_started_there() {
 }
 
 #[test]
+fn a_node_that_takes_long_to_be_made_again_does_not_keep_the_loop_busy() {
+    let mut world = World::booted(vec![on_node("n1", server("a", &[]))]);
+    world.hold("make node n1");
+    world.end_node("n1", &["a/0"]);
+    world.wait_s(20);
+    world.finish("make node n1");
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
+fn a_node_whose_instance_waits_for_a_role_does_not_keep_the_loop_busy() {
+    let mut world = World::new(vec![server("a", &[]), on_node("n1", server("b", &["a"]))]);
+    world.fail("make node n1", super::spec::transient()).go();
+    world.hold("probe a/0");
+    world.crash("a/0");
+    world.wait_s(20);
+    world.heal("make node n1");
+    world.finish("probe a/0");
+    world.wait_s(30);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
 fn late_inputs_of_an_earlier_run_are_ignored() {
     let mut world = World::booted(vec![spec("a")]);
     let old = *world.running.first().expect("it runs");
