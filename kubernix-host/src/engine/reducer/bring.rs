@@ -1,7 +1,7 @@
 //! The way up, for a boot and for a change: each instance starts as soon as what it needs is there, and
 //! the host's own steps run beside it.
 
-use super::instance::{Furnish, Instance, LONGEST_PAUSE, State};
+use super::instance::{FIRST_PAUSE, Furnish, Instance, LONGEST_PAUSE, State};
 use super::types::{Action, End, EndedBy, Fault, InstanceId, Outcome, Time, Work, WorkId};
 use super::{Node, Phase, Reducer};
 use crate::events::Event;
@@ -133,15 +133,13 @@ impl Reducer {
 
     /// Makes a node if nothing is being done about it.
     fn want_node(&mut self, node: &str) {
-        let is_due = match self.nodes.get(node) {
-            None => true,
-            Some(Node::BackingOff { at, .. }) => *at <= self.now,
-            Some(_) => false,
+        let pause = match self.nodes.get(node) {
+            None => FIRST_PAUSE,
+            Some(Node::BackingOff { at, pause }) if *at <= self.now => (*pause * 2).min(LONGEST_PAUSE),
+            Some(_) => return,
         };
-        if is_due {
-            let work = self.begin(Work::MakeNode { node: node.to_owned() });
-            self.nodes.insert(node.to_owned(), Node::Making(work));
-        }
+        let work = self.begin(Work::MakeNode { node: node.to_owned() });
+        self.nodes.insert(node.to_owned(), Node::Making { work, pause });
     }
 
     /// Ends nodes on which nothing is to run any more.
@@ -162,7 +160,7 @@ impl Reducer {
                 }
                 Node::BackingOff { .. } => drop(self.nodes.remove(&node)),
                 // One that is being made is ended when it is whole.
-                Node::Making(_) | Node::Ending(_) => {}
+                Node::Making { .. } | Node::Ending(_) => {}
             }
         }
     }

@@ -44,7 +44,11 @@ enum Phase {
 /// A node with namespaces of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Node {
-    Making(WorkId),
+    Making {
+        work: WorkId,
+        /// Until the next attempt, should this one fail.
+        pause: Duration,
+    },
     Present,
     Ending(WorkId),
     /// It couldn't be made; the next attempt is at this time.
@@ -302,7 +306,7 @@ impl Reducer {
             return;
         }
         if let Some(name) = self.nodes.iter().find_map(|(name, node)| match node {
-            Node::Making(id) | Node::Ending(id) if *id == work => Some(name.clone()),
+            Node::Making { work: id, .. } | Node::Ending(id) if *id == work => Some(name.clone()),
             _ => None,
         }) {
             return self.node_done(&name, outcome);

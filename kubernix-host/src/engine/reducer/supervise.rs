@@ -223,10 +223,9 @@ impl Reducer {
 
     /// A node was made or ended.
     pub(super) fn node_done(&mut self, name: &str, outcome: Outcome) {
-        let made = matches!(self.nodes.get(name), Some(Node::Making(_)));
-        match outcome {
-            Outcome::Failed(fault) if made => self.node_failed(name, fault),
-            _ if made => {
+        match (self.nodes.get(name), outcome) {
+            (Some(Node::Making { pause, .. }), Outcome::Failed(fault)) => self.node_failed(name, *pause, fault),
+            (Some(Node::Making { .. }), _) => {
                 self.nodes.insert(name.to_owned(), Node::Present);
             }
             _ => {
@@ -235,8 +234,7 @@ impl Reducer {
         }
     }
 
-    fn node_failed(&mut self, name: &str, fault: Fault) {
-        let pause = super::instance::FIRST_PAUSE;
+    fn node_failed(&mut self, name: &str, pause: Duration, fault: Fault) {
         self.nodes.insert(name.to_owned(), Node::BackingOff { at: self.now + pause, pause });
         let waiting = self.instances.iter().find(|(id, one)| {
             one.spec.own_node.as_deref() == Some(name)

@@ -212,6 +212,19 @@ fn a_node_that_takes_long_to_be_made_again_does_not_keep_the_loop_busy() {
 }
 
 #[test]
+fn pauses_between_attempts_to_make_a_node_grow() {
+    let mut world = World::booted(vec![on_node("n1", server("a", &[]))]);
+    world.fail("make node n1", Fault::new("no links"));
+    world.end_node("n1", &["a/0"]);
+    world.wait_s(300);
+    let attempts = world.count("begin make node n1");
+    assert!((8..=16).contains(&attempts), "{attempts} attempts");
+    world.heal("make node n1");
+    world.wait_s(31);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
+}
+
+#[test]
 fn a_node_whose_instance_waits_for_a_role_does_not_keep_the_loop_busy() {
     let mut world = World::new(vec![server("a", &[]), on_node("n1", server("b", &["a"]))]);
     world.fail("make node n1", super::spec::transient()).go();
