@@ -255,12 +255,13 @@ impl Reducer {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let what = if images { "images" } else { "manifests" };
         let detail = format!("{what} of {} failed: {}", instance.spec.name, fault.detail);
-        if is_waited_for {
-            return self.fail_bring(None, Fault { summary: detail.clone(), detail, ..fault });
-        }
+        // Set in any case: an instance that outlives a failed change goes on trying.
         let pause = instance.furnish_pause;
         instance.furnish_pause = (pause * 2).min(LONGEST_PAUSE);
         instance.furnish = Furnish::Again { at: now + pause, images, objects };
+        if is_waited_for {
+            return self.fail_bring(None, Fault { summary: detail.clone(), detail, ..fault });
+        }
         instance.reason = Some(detail.clone());
         self.warn(format!("{detail}; next attempt in {} s", pause.as_secs()));
     }

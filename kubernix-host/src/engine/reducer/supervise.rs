@@ -1,6 +1,6 @@
 //! Starts of instances and what follows when one fails or a process ends: a pause, then another start.
 
-use super::instance::{FAILURES, Slot, State};
+use super::instance::{FAILURES, Instance, Slot, State};
 use super::types::{Action, Fault, InstanceId, Outcome, ProcessId, Work, WorkId};
 use super::{Node, Reducer};
 use crate::events::Event;
@@ -191,7 +191,11 @@ impl Reducer {
             self.drop_work(work);
         }
         if is_waited_for && !was_ready && !fault.transient {
-            return self.fail_bring(Some(name), fault);
+            self.fail_bring(Some(name), fault.clone());
+            // What ran before a change and doesn't come back goes on trying.
+            if self.get(id).is_none_or(Instance::is_ending) {
+                return;
+            }
         }
         self.back_off(id, &fault);
     }

@@ -189,6 +189,50 @@ fn a_kill_at_each_stage_answers_the_change() {
 }
 
 #[test]
+fn what_ran_before_and_does_not_come_back_is_told_and_tried_again() {
+    for what in ["prepare scheduler", "spawn scheduler/0", "probe scheduler/0"] {
+        let mut world = World::booted(control_plane());
+        world.fail("probe new/0", Fault::new("broken")).fail(what, Fault::new("broken too"));
+        let change = world.change(replace());
+        let answer = "change failed restored=false: new failed to start: broken\n\
+                      and what ran before doesn't come back: scheduler failed to start: broken too";
+        assert_eq!(world.answer(change), answer, "{what}");
+        world.wait_s(5);
+        world.heal(what);
+        world.wait_s(30);
+        assert_as_before(&world);
+    }
+}
+
+#[test]
+fn images_of_what_ran_before_are_tried_again_if_they_can_not_be_loaded() {
+    let addon = InstanceSpec { has_builds: true, ..server("addon", &[]) };
+    let mut world = World::booted(vec![server("etcd", &[]), addon]);
+    world.fail("probe new/0", Fault::new("broken")).fail("images addon", Fault::new("no space left"));
+    let change = world.change(plan(&[1], vec![(2, server("new", &[]))], &[0, 2]));
+    assert!(world.answer(change).contains("doesn't come back"));
+    world.heal("images addon");
+    let before = world.count("begin images addon");
+    world.wait_s(2);
+    assert_eq!(world.count("begin images addon"), before + 1);
+}
+
+#[test]
+fn images_of_what_stays_are_loaded_again_and_tried_again_after_a_failure() {
+    let addon = InstanceSpec { has_builds: true, ..server("addon", &[]) };
+    let runtime = |name| super::spec::with_roles(name, &[roles::CRI], &[]);
+    let mut world = World::booted(vec![runtime("old"), addon]);
+    world.fail("images addon", Fault::new("no space left"));
+    let change = world.change(plan(&[0], vec![(2, runtime("new"))], &[2, 1]));
+    assert!(world.answer(change).contains("images of addon failed: no space left"), "{}", world.answer(change));
+    world.heal("images addon");
+    let before = world.count("begin images addon");
+    world.wait_s(5);
+    assert_eq!(world.count("begin images addon"), before + 1);
+    assert!(world.runs("old/0"));
+}
+
+#[test]
 fn an_addon_that_is_removed_while_it_starts_leaves_nothing_behind() {
     for stage in ["prepare addon", "probe addon/0", "images addon", "apply addon"] {
         let addon = InstanceSpec { has_builds: true, has_manifests: true, ..server("addon", &[]) };
