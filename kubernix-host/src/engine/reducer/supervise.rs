@@ -28,7 +28,7 @@ impl Reducer {
                 spawns.push(ProcessId { instance: id, slot, run: instance.runs[slot] });
             }
         }
-        if spawns.is_empty() {
+        if spawns.is_empty() && !instance.slots.contains(&Slot::Spawning) {
             return self.started(id);
         }
         self.actions.extend(spawns.into_iter().map(Action::Spawn));
@@ -46,7 +46,8 @@ impl Reducer {
         *slot = Slot::Running;
         let id = process.instance;
         match self.get(id).map(|one| (one.state, one.slots.contains(&Slot::Spawning))) {
-            Some((State::Preparing(_), false)) => self.started(id),
+            // The answer may be one to an earlier start, while the files are being written.
+            Some((State::Preparing(work), false)) if !self.works.contains(&work) => self.started(id),
             // Its end was ordered between the order to spawn and this answer.
             Some((State::Stopping(_), _)) => self.advance_stop(id),
             _ => {}

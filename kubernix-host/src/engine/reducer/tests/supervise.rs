@@ -152,6 +152,42 @@ fn an_instance_is_asked_when_all_its_processes_run() {
 }
 
 #[test]
+fn a_start_that_is_answered_late_does_not_count_for_the_next_one() {
+    let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
+    world.crash("a/0");
+    world.crash("a/1");
+    world.hold("spawn a/1");
+    world.wait_s(1);
+    world.crash("a/0");
+    world.hold("prepare a");
+    world.wait_s(2);
+    world.finish("spawn a/1");
+    assert!(world.is_going_on("prepare a"), "it isn't started before its files are written");
+    world.finish("prepare a");
+    assert!(world.runs("a/0") && world.runs("a/1"));
+    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+}
+
+#[test]
+fn an_instance_with_a_start_that_is_not_answered_yet_is_not_asked() {
+    let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
+    world.crash("a/0");
+    world.crash("a/1");
+    world.hold("spawn a/0").hold("spawn a/1");
+    world.wait_s(1);
+    world.finish_failed("spawn a/0", Fault::new("no such file"));
+    world.finish("spawn a/1");
+    world.wait_s(2);
+    world.crash("a/1");
+    world.wait_s(4);
+    assert_ne!(world.instance(0), Some(InstanceState::Ready), "{:#?}", world.trace);
+    world.finish("spawn a/0");
+    world.wait_s(10);
+    world.finish("spawn a/1");
+    assert_eq!(world.instance(0), Some(InstanceState::Ready), "{:#?}", world.trace);
+}
+
+#[test]
 fn a_process_that_has_done_its_work_is_not_started_again() {
     let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
     world.end("a/1", true);
