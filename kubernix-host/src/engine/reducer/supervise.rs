@@ -157,13 +157,15 @@ impl Reducer {
         }
         let Some(spec) = instance.spec.processes.get(process.slot).cloned() else { return };
         let name = instance.spec.name.clone();
-        let restarting = spec.restart == Restart::ALWAYS;
+        let has_failed = instance.state == State::Failed;
+        let again = spec.restart == Restart::ALWAYS;
         let was_up = matches!(instance.state, State::Ready | State::Unresponsive);
         if was_up {
             instance.forgive(self.now);
         }
-        self.emit(Event::Exited { instance: name, process: spec.name, status, restarting });
-        if !restarting && success && was_up {
+        let restarting = again && !has_failed;
+        self.emit(Event::Exited { instance: name.clone(), process: spec.name, status, restarting });
+        if !again && success {
             // It has done what it had to do.
             if let Some(slot) = self.slot_of(process) {
                 *slot = Slot::Finished;
@@ -172,13 +174,20 @@ impl Reducer {
         }
         self.stop_probing(id);
         self.clear_roles(id);
-        if !restarting && was_up {
-            if let Some(instance) = self.instances.get_mut(&id) {
-                instance.reason = Some(fault.summary.clone());
-            }
-            return self.set_state(id, State::Failed);
+        if has_failed {
+            return;
         }
-        self.start_failed(id, fault);
+        if again || !was_up {
+            return self.start_failed(id, fault);
+        }
+        if let Some(instance) = self.instances.get_mut(&id) {
+            instance.reason = Some(fault.summary.clone());
+        }
+        self.set_state(id, State::Failed);
+        if self.is_waited_for(id) {
+            // It won't be ready again.
+            self.fail_bring(Some(name), fault);
+        }
     }
 
     /// A start came to nothing, or a process ended: the boot or change fails by it, or it is started

@@ -209,6 +209,37 @@ fn a_process_that_is_not_to_be_started_again_and_fails_makes_its_instance_fail()
 }
 
 #[test]
+fn other_processes_of_a_failed_instance_may_end_as_well() {
+    let mut world = World::booted(vec![with_processes(server("a", &[]), &[NEVER, ALWAYS])]);
+    world.crash("a/0");
+    world.crash("a/1");
+    world.wait_s(100);
+    assert_eq!(world.instance(0), Some(InstanceState::Failed));
+    world.feed(Input::Stop);
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
+fn a_process_that_is_not_to_be_started_again_fails_the_boot_that_waits_for_others() {
+    let once = with_processes(server("a", &[]), &[NEVER]);
+    let mut world = World::new(vec![once, server("b", &[])]);
+    world.hold("probe b/0").go();
+    world.crash("a/0");
+    assert_eq!(world.exit(), Some("boot failed: a failed to start: exit status 1"));
+}
+
+#[test]
+fn a_process_that_has_done_its_work_before_its_instance_is_ready_fails_no_boot() {
+    let mut world = World::new(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
+    world.hold("probe a/0").go();
+    world.end("a/1", true);
+    assert_eq!(world.exit(), None);
+    world.finish("probe a/0");
+    assert!(world.saw("booted"));
+    assert_eq!(world.count("spawn a/1"), 1);
+}
+
+#[test]
 fn a_process_that_fails_before_its_instance_is_ready_fails_the_boot() {
     let mut world = World::new(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
     world.hold("probe a/0").go();
