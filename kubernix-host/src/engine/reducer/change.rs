@@ -5,6 +5,7 @@
 
 use super::bring::Bring;
 use super::instance::{Furnish, Instance, State};
+use super::requests::refusal;
 use super::types::{Action, Answer, ChangePlan, Fault, InstanceId, Outcome, RequestId, Work, WorkId};
 use super::{Phase, Reducer};
 use std::collections::BTreeSet;
@@ -282,8 +283,10 @@ impl Reducer {
     /// The command wants a change undone. Once it is being committed it is too late for that.
     pub(super) fn cancel(&mut self, request: RequestId) {
         if let Some(at) = self.queue.iter().position(|(queued, _)| *queued == request) {
-            self.queue.remove(at);
-            return self.actions.push(Action::Reply(request, Answer::Refused("interrupted".into())));
+            if let Some((_, kind)) = self.queue.remove(at) {
+                self.actions.push(Action::Reply(request, refusal(kind, "interrupted")));
+            }
+            return;
         }
         let Some(change) = self.change().filter(|change| change.request == request) else { return };
         let is_over = matches!(

@@ -50,7 +50,9 @@ impl Reducer {
         instance.check = None;
         let name = instance.spec.name.clone();
         match outcome {
-            Outcome::Failed(fault) if !instance.paused => {
+            // Its processes stand still on purpose.
+            Outcome::Failed(_) if instance.paused => {}
+            Outcome::Failed(fault) => {
                 instance.missed += 1;
                 instance.next_check = now + RECHECK;
                 let enough = instance.missed >= MISSES || is_asked;

@@ -12,7 +12,7 @@ fn failed(why: &str) -> Answer {
     Answer::Reply(Box::new(Reply::Failed { why: why.to_owned() }))
 }
 
-fn refusal(kind: RequestKind, why: &str) -> Answer {
+pub(super) fn refusal(kind: RequestKind, why: &str) -> Answer {
     match kind {
         RequestKind::Change { .. } => Answer::Refused(why.to_owned()),
         _ => failed(why),

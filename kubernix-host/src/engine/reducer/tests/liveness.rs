@@ -148,6 +148,17 @@ fn a_miss_during_a_copy_says_nothing() {
 }
 
 #[test]
+fn a_miss_during_a_copy_makes_no_unresponsive_instance_ready() {
+    let mut world = hung();
+    world.wait_s(33);
+    world.hold("check a").hold("perform 1");
+    world.wait_s(3);
+    world.request(RequestKind::Copy);
+    world.finish_failed("check a", Fault::new("stands still"));
+    assert_eq!(world.instance(0), Some(InstanceState::Unresponsive));
+}
+
+#[test]
 fn nothing_is_asked_while_the_cluster_boots() {
     let mut world = World::new(vec![server("a", &[]), server("b", &[])]);
     world.hold("probe b/0").go();

@@ -152,6 +152,20 @@ fn a_port_beside_a_change_is_added_after_it() {
 }
 
 #[test]
+fn a_request_that_waits_can_be_cancelled() {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1");
+    world.request(RequestKind::Exclusive);
+    let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
+    let port = world.request(RequestKind::Exclusive);
+    world.feed(Input::Cancel(change));
+    world.feed(Input::Cancel(port));
+    assert_eq!((world.answer(change), world.answer(port)), ("refused: interrupted", "failed: interrupted"));
+    world.finish("perform 1");
+    assert!(!world.saw("begin plan") && !world.saw("begin perform 3"));
+}
+
+#[test]
 fn a_cancel_of_an_unknown_or_answered_request_does_nothing() {
     let mut world = World::booted(control_plane());
     let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
