@@ -112,6 +112,15 @@ impl Reducer {
         if !change.works().contains(&work) {
             return;
         }
+        let is_told = matches!(
+            change.stage,
+            ChangeStage::Recalling(_) | ChangeStage::Announcing(_) | ChangeStage::Undoing { .. }
+        );
+        if let (true, Outcome::Failed(fault)) = (is_told, &outcome) {
+            // It has to go on without.
+            self.warn(format!("Kubernetes wasn't told of nodes that change: {}", fault.summary));
+        }
+        let Some(change) = self.change() else { return };
         match (&mut change.stage, outcome) {
             (ChangeStage::Planning(_), Outcome::Planned(plan)) => self.planned(*plan),
             (ChangeStage::Planning(_), Outcome::Failed(fault)) => self.reject_change(&fault),

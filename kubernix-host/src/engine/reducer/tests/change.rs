@@ -345,3 +345,13 @@ fn switching_off_is_told_of_only_when_it_can_no_longer_fail_before_the_commit() 
     assert!(world.saw("begin service off=n2 on="));
     assert_eq!(world.reducer.revision(), 7);
 }
+
+#[test]
+fn what_kubernetes_can_not_be_told_is_a_warning() {
+    let mut world = World::booted(control_plane());
+    world.fail("service off= on=n3", Fault::new("refused")).fail("uncordon n2", Fault::new("refused"));
+    world.fail("commit", Fault::new("no space left"));
+    world.change(with_nodes());
+    let warnings: Vec<&String> = world.trace.iter().filter(|line| line.contains("refused")).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+}
