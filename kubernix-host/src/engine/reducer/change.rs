@@ -377,11 +377,30 @@ impl Reducer {
         self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored }));
     }
 
-    /// The cluster ends while it changes.
+    /// The cluster ends while it changes. A commit goes on: only its result says what is on disk.
     pub(super) fn drop_change(&mut self) {
+        if !matches!(self.phase, Phase::Changing(_)) {
+            return;
+        }
         let Phase::Changing(change) = std::mem::replace(&mut self.phase, Phase::Running) else { return };
+        if let ChangeStage::Committing(work) = change.stage {
+            self.committing = Some((change.request, work));
+            return;
+        }
         change.works().into_iter().for_each(|work| self.drop_work(work));
         let error = "the cluster is ending".to_owned();
         self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored: false }));
+    }
+
+    /// The commit of a change ended while the cluster does.
+    pub(super) fn committed_late(&mut self, request: RequestId, outcome: Outcome) {
+        let answer = match outcome {
+            Outcome::Failed(fault) => Answer::ChangeFailed { error: fault.detail, restored: false },
+            _ => {
+                self.revision += 1;
+                Answer::Changed
+            }
+        };
+        self.actions.push(Action::Reply(request, answer));
     }
 }

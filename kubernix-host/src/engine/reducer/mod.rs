@@ -78,7 +78,9 @@ pub struct Reducer {
     /// Requests that are served one at a time, in the order in which they came.
     queue: VecDeque<(RequestId, RequestKind)>,
     /// The request of the queue that is being performed beside no change.
-    performing: Option<(RequestId, WorkId)>,
+    performing: Option<(RequestId, WorkId, RequestKind)>,
+    /// A change that was being committed when the cluster's end was ordered.
+    committing: Option<(RequestId, WorkId)>,
     /// Instances whose processes stand still for the request that is being performed.
     paused: Vec<InstanceId>,
     /// Requests for a report, each with the checks that it waits for.
@@ -112,6 +114,7 @@ impl Reducer {
             revision,
             queue: VecDeque::new(),
             performing: None,
+            committing: None,
             paused: Vec::new(),
             reports: Vec::new(),
             stops: Vec::new(),
@@ -311,8 +314,11 @@ impl Reducer {
         }) {
             return self.node_done(&name, outcome);
         }
-        if self.performing.is_some_and(|(_, id)| id == work) {
+        if self.performing.is_some_and(|(_, id, _)| id == work) {
             return self.performed(outcome);
+        }
+        if let Some((request, _)) = self.committing.take_if(|(_, id)| *id == work) {
+            return self.committed_late(request, outcome);
         }
         if let Some(id) = self.owner_of(work) {
             return self.instance_done(id, work, outcome);

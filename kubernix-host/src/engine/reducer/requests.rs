@@ -7,6 +7,8 @@ use crate::control::Reply;
 
 const BOOTING: &str = "the cluster is still booting";
 const ENDING: &str = "the cluster is ending";
+/// What may have been committed already.
+const UNKNOWN: &str = "the cluster ended before this was known to be done";
 
 fn failed(why: &str) -> Answer {
     Answer::Reply(Box::new(Reply::Failed { why: why.to_owned() }))
@@ -55,7 +57,7 @@ impl Reducer {
                     self.pause_checks();
                 }
                 let work = self.begin(Work::Perform { request });
-                self.performing = Some((request, work));
+                self.performing = Some((request, work, kind));
             }
         }
     }
@@ -80,7 +82,7 @@ impl Reducer {
 
     /// A request beside a change was performed.
     pub(super) fn performed(&mut self, outcome: Outcome) {
-        let Some((request, _)) = self.performing.take() else { return };
+        let Some((request, ..)) = self.performing.take() else { return };
         self.set_paused(false);
         self.paused.clear();
         let answer = match outcome {
@@ -97,18 +99,25 @@ impl Reducer {
         self.actions.push(Action::Reply(request, answer));
     }
 
-    /// Refuses all that waits, and what is being performed.
+    /// Refuses all that waits, and ends a copy: its processes stand still and couldn't end.
     pub(super) fn refuse_queue(&mut self) {
         for (request, kind) in std::mem::take(&mut self.queue) {
             self.actions.push(Action::Reply(request, refusal(kind, ENDING)));
         }
-        if let Some((request, work)) = self.performing.take() {
-            self.set_paused(false);
-            self.drop_work(work);
-            self.actions.push(Action::Reply(request, failed(ENDING)));
+        if self.performing.is_some_and(|(.., kind)| kind == RequestKind::Copy) {
+            self.give_up_performing(ENDING);
         }
         for (request, _) in std::mem::take(&mut self.reports) {
             self.actions.push(Action::Report(request));
+        }
+    }
+
+    fn give_up_performing(&mut self, why: &str) {
+        if let Some((request, work, _)) = self.performing.take() {
+            self.set_paused(false);
+            self.paused.clear();
+            self.drop_work(work);
+            self.actions.push(Action::Reply(request, failed(why)));
         }
     }
 
@@ -116,6 +125,12 @@ impl Reducer {
     pub(super) fn answer_all_open(&mut self) {
         self.drop_change();
         self.refuse_queue();
+        self.give_up_performing(UNKNOWN);
+        if let Some((request, work)) = self.committing.take() {
+            self.drop_work(work);
+            let answer = Answer::ChangeFailed { error: UNKNOWN.to_owned(), restored: false };
+            self.actions.push(Action::Reply(request, answer));
+        }
         for request in std::mem::take(&mut self.stops) {
             let ended = self.instances.values().all(|one| matches!(one.state, State::Off | State::Stopped));
             let reply = if ended { Reply::Ended } else { Reply::Failed { why: "it was ended at once".into() } };

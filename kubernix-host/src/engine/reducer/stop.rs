@@ -133,7 +133,7 @@ impl Reducer {
     /// Ends the engine's life once everything has ended.
     pub(super) fn advance_end(&mut self) {
         let Phase::Stopping(end) = &self.phase else { return };
-        if self.instances.values().all(|one| one.is_at_rest()) {
+        if self.committing.is_none() && self.instances.values().all(|one| one.is_at_rest()) {
             let end = end.clone();
             self.exit(end);
         }

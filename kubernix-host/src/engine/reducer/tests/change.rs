@@ -178,6 +178,20 @@ fn a_second_cancel_changes_nothing() {
 }
 
 #[test]
+fn a_stop_at_each_stage_ends_everything_and_answers_the_change() {
+    for stage in &STAGES {
+        let (mut world, change) = standing_at(stage);
+        let stop = world.request(RequestKind::Stop);
+        if matches!(*stage, "commit" | "hook scheduler") {
+            world.finish(stage);
+        }
+        assert_eq!((world.answer(stop), world.exit()), ("ended", Some("ordered")), "{stage}");
+        assert_eq!(world.answers(change).len(), 1, "{stage}");
+        assert!(world.running.is_empty() && world.works.is_empty(), "{stage}");
+    }
+}
+
+#[test]
 fn a_kill_at_each_stage_answers_the_change() {
     for stage in &STAGES {
         let (mut world, change) = standing_at(stage);
@@ -186,6 +200,26 @@ fn a_kill_at_each_stage_answers_the_change() {
         assert_eq!(world.answers(change).len(), 1, "{stage}");
         assert!(world.works.is_empty(), "{stage}");
     }
+}
+
+#[test]
+fn a_commit_that_goes_on_when_the_cluster_stops_is_answered_with_its_result() {
+    let (mut world, change) = standing_at("commit");
+    world.request(RequestKind::Stop);
+    assert!(world.running.is_empty() && world.answers(change).is_empty());
+    assert_eq!(world.exit(), None, "what is on disk has to be known");
+    world.finish("commit");
+    assert_eq!((world.answer(change), world.reducer.revision()), ("changed", 8));
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
+fn a_commit_that_fails_when_the_cluster_stops_leaves_the_old_state() {
+    let (mut world, change) = standing_at("commit");
+    world.request(RequestKind::Stop);
+    world.finish_failed("commit", Fault::new("input/output error"));
+    assert_eq!(world.answer(change), "change failed restored=false: input/output error");
+    assert_eq!((world.exit(), world.reducer.revision()), (Some("ordered"), 7));
 }
 
 #[test]

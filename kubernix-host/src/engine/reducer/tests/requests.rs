@@ -175,6 +175,33 @@ fn a_cancel_of_an_unknown_or_answered_request_does_nothing() {
 }
 
 #[test]
+fn a_port_that_is_being_committed_when_the_cluster_stops_is_answered_with_its_result() {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1").hold("hook scheduler");
+    let port = world.request(RequestKind::Exclusive);
+    world.request(RequestKind::Stop);
+    assert!(world.answers(port).is_empty());
+    world.finish_with(
+        "perform 1",
+        crate::engine::reducer::Outcome::Answered(Box::new(crate::control::Reply::Ports { ports: Vec::new() })),
+    );
+    assert_eq!((world.answer(port), world.reducer.revision()), ("ports", 8));
+    world.finish("hook scheduler");
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
+fn a_request_that_takes_longer_than_the_stop_does_not_hold_it_up() {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1");
+    let port = world.request(RequestKind::Exclusive);
+    world.request(RequestKind::Stop);
+    assert_eq!(world.answer(port), "failed: the cluster ended before this was known to be done");
+    assert!(world.saw("abandon perform 1"));
+    assert_eq!(world.exit(), Some("ordered"));
+}
+
+#[test]
 fn a_copy_ends_with_the_order_to_stop_so_that_its_processes_can_end() {
     let mut world = World::booted(control_plane());
     world.hold("perform 1").hold("hook scheduler");
