@@ -22,7 +22,7 @@ fn main() {
 
 /// The main process of a component, as the host numbers it.
 fn pid(cluster: &Cluster, component: &str) -> i64 {
-    let status = cluster.json(&["status"]);
+    let status = cluster.status();
     let components = status["components"].as_array().expect("components");
     let found = components.iter().find(|one| one["component"] == component);
     let pids = found.and_then(|one| one["pids"].as_array()).expect("a component that runs");
@@ -40,7 +40,7 @@ fn scheduler(cluster: &Cluster, name: &str, then: &str) -> String {
 
 /// The program that a component runs now.
 fn program(cluster: &Cluster, component: &str) -> PathBuf {
-    let status = cluster.json(&["status"]);
+    let status = cluster.status();
     let components = status["components"].as_array().expect("components").clone();
     let found = components.into_iter().find(|one| one["component"] == component).expect("the component");
     let log = PathBuf::from(found["logs"][0].as_str().expect("a log"));

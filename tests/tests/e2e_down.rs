@@ -221,7 +221,7 @@ fn down_ends_what_is_stopped_by_a_signal(parts: Parts) {
         }
         let advice = format!("kill -CONT {}", stopped[0]);
         until("word of what is stopped", GONE, || {
-            let problems = victim.cluster.json(&["status"])["problems"].to_string();
+            let problems = victim.cluster.status()["problems"].to_string();
             if problems.contains(&advice) { Ok(()) } else { Err(problems) }
         });
         assert!(victim.listed().1.contains(&advice));
@@ -324,7 +324,7 @@ fn stop_needs_no_socket(parts: Parts) {
     let victim = Victim::new("deaf", parts);
     fs::remove_file(victim.cluster.root().join("run/control.sock")).expect("it is there");
     victim.cluster.run(&["stop"]).ok();
-    assert_eq!(victim.cluster.json(&["status"])["state"], "stopped");
+    assert_eq!(victim.cluster.status()["state"], "stopped");
     victim.cluster.up(&["--addons", "none"]).ok();
     victim.cluster.kubectl(&["get", "nodes"]).ok();
     victim.down();

@@ -244,7 +244,7 @@ fn any_member_of_the_control_plane_can_be_lost(parts: Parts) {
     for name in ["kube-controller-manager", "kube-scheduler"] {
         assert!(lease(name).as_str().is_some_and(|holder| !holder.is_empty()), "{name}");
     }
-    let instances: Vec<Value> = cluster.json(&["status"])["components"].as_array().expect("instances").clone();
+    let instances: Vec<Value> = cluster.status()["components"].as_array().expect("instances").clone();
     let count = |component: &str| instances.iter().filter(|one| one["component"] == component).count();
     assert_eq!(["etcd", "apiserver", "scheduler", "kubelet"].map(count), [3, 3, 3, 4]);
 

@@ -63,7 +63,7 @@ fn killing_a_carrier(tag: &str, parts: Parts, choose: fn((Pid, Pid)) -> Pid) {
     assert!(during.iter().any(|change| change.starts_with("new: cgroup")), "{during:?}");
     kill(choose(carriers), Signal::SIGKILL).expect("it is there");
     nothing_remains(&cluster, &before, &all);
-    assert_eq!(cluster.json(&["status"])["state"], "stopped");
+    assert_eq!(cluster.status()["state"], "stopped");
 }
 
 fn nothing_remains_when_the_keeper_is_killed(parts: Parts) {
@@ -107,7 +107,7 @@ fn a_component_that_is_killed_is_started_again(parts: Parts) {
         let pid = find(&cluster.running())["pids"][0].as_i64().and_then(|pid| i32::try_from(pid).ok());
         kill(Pid::from_raw(pid.expect("a pid")), Signal::SIGKILL).expect("it is there");
         until(&format!("{component} that was started again"), BACK, || {
-            let status = cluster.json(&["status"]);
+            let status = cluster.status();
             let again = find(&status);
             let back = again["restarts"] == 1 && again["state"] == "ready" && status["state"] == "running";
             if back { Ok(()) } else { Err(status.to_string()) }
@@ -128,7 +128,7 @@ fn the_host_is_as_it_was_while_a_cluster_runs(parts: Parts) {
 
 fn two_clusters_need_no_more_than_two_names(parts: Parts) {
     let [one, other] = ["one", "other"].map(|tag| Cluster::boot_of(tag, parts));
-    let apis = [&one, &other].map(|cluster| cluster.json(&["status"])["api"].clone());
+    let apis = [&one, &other].map(|cluster| cluster.status()["api"].clone());
     assert_ne!(apis[0], apis[1]);
     for cluster in [&one, &other] {
         cluster.kubectl(&["create", "configmap", &cluster.name]).ok();
@@ -234,7 +234,7 @@ fn a_cluster_that_is_being_stopped_says_so(parts: Parts) {
     let stop = Background::start(&mut cluster.command(&["stop"]), cluster.base().join("stop.out"));
     // On a busy machine the order takes a moment to arrive, and something may be starting again until then.
     let seen = until("status that says `stopping`", BACK, || {
-        let status = cluster.json(&["status"]);
+        let status = cluster.status();
         assert_ne!(status["state"], "broken", "{status}");
         if status["state"] == "stopping" { Ok(status) } else { Err(status.to_string()) }
     });
@@ -243,7 +243,7 @@ fn a_cluster_that_is_being_stopped_says_so(parts: Parts) {
     assert_eq!(cluster.json(&["list"])[0]["state"], "stopping");
     cluster.run(&["kubectl", "--", "version"]).exits(5).says(&["is being stopped"]);
     let seen = until("end of the stop", BACK, || {
-        let status = cluster.json(&["status"]);
+        let status = cluster.status();
         if status["state"] == "stopping" { Err(status.to_string()) } else { Ok(status) }
     });
     assert_eq!(seen["state"], "stopped", "{seen}");

@@ -84,7 +84,7 @@ fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
     one.kubectl(&["create", "secret", "generic", "kept", "--from-literal=word=secret"]).ok();
     one.apply(&pod("main", "sleep 3600", &json!({})));
     alive(&one, "main");
-    let (before, minted, api) = (identity(&one), token::mint(&one), one.json(&["status"])["api"].clone());
+    let (before, minted, api) = (identity(&one), token::mint(&one), one.status()["api"].clone());
 
     let file = one.base().join("one.tar.gz");
     let (saved, known, all) = save_amid_writes(&one, &file);
@@ -116,7 +116,7 @@ fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
     let ca = |cluster: &Cluster| fs::read(cluster.root().join("pki/ca.crt")).expect("a CA");
     assert_eq!(ca(&two), ca(&one));
     one.kubectl(&["get", "configmap", "later"]).ok();
-    assert_eq!(one.json(&["status"])["api"], api);
+    assert_eq!(one.status()["api"], api);
     if parts == Parts::default() {
         a_stopped_copy_takes_the_originals_place(&one, &two, &before, &ca(&one));
     }
@@ -138,7 +138,7 @@ fn a_stopped_copy_takes_the_originals_place(one: &Cluster, two: &Cluster, before
     two.run(&here).exits(2).says(&["there is a cluster", &two.name]);
     one.run(&["down"]).ok();
     one.run(&here).ok().prints(&["up", &one.name]);
-    assert_eq!(one.json(&["status"])["state"], "stopped");
+    assert_eq!(one.status()["state"], "stopped");
     one.run(&["snapshot", "save"]).exits(5).says(&["was never booted"]);
     let outcome = one.up(&[]).ok();
     assert!(!outcome.stderr.contains("made anew"), "{}", outcome.stderr);

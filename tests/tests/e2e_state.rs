@@ -102,7 +102,7 @@ fn stop_and_up_keep_objects_images_and_certificates(parts: Parts) {
     furnish(&cluster);
     let (before, minted) = (kept(&cluster), token::mint(&cluster));
     cluster.run(&["stop"]).ok();
-    assert_eq!(cluster.json(&["status"])["state"], "stopped");
+    assert_eq!(cluster.status()["state"], "stopped");
     cluster.kubectl(&["get", "nodes"]).exits(5).says(&["is stopped", "kubernix up"]);
     cluster.run(&["stop"]).exits(5).says(&["is stopped"]);
     cluster.up(&[]).ok();
@@ -126,7 +126,7 @@ fn up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes(
     kubernix_tests::for_none("end of all processes", LIMIT, || {
         all.iter().filter(|process| process.is_alive()).map(|process| process.command.clone()).collect()
     });
-    assert_eq!(cluster.json(&["status"])["state"], "stopped");
+    assert_eq!(cluster.status()["state"], "stopped");
     cluster.up(&[]).ok();
     same(&cluster, &before);
     assert_eq!(token::owner(&cluster, &minted).as_deref(), Some(ACCOUNT));
@@ -246,7 +246,7 @@ fn lost_keys_are_named_and_made_anew_on_demand(_: Parts) {
                 Some(text) => fs::write(pki.join(name), text).expect("it can be written"),
             }
             cluster.up(&[]).exits(1).says(&[name, &format!("up --renew {renewal}"), loss]);
-            assert_eq!(cluster.json(&["status"])["state"], "stopped");
+            assert_eq!(cluster.status()["state"], "stopped");
         }
         fs::write(pki.join(name), whole).expect("it can be written");
     }

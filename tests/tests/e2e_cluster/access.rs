@@ -57,7 +57,7 @@ pub fn nobody_lets_others_go_first_any_more(parts: Parts) {
 }
 
 pub fn the_api_is_reached_at_127_0_0_1_alone(parts: Parts) {
-    let api = cluster(parts).json(&["status"])["api"].as_str().expect("an address").to_owned();
+    let api = cluster(parts).status()["api"].as_str().expect("an address").to_owned();
     let port: u16 = api.strip_prefix("https://127.0.0.1:").and_then(|port| port.parse().ok()).expect(&api);
     let listening = |file: &str| {
         let table = fs::read_to_string(file).unwrap_or_default();
