@@ -114,6 +114,8 @@ impl Cluster {
         match self.make_node(spec, &on_it.environment).await {
             Ok(made) => {
                 self.nodes.places.all().insert(name.to_owned(), made.namespaces.clone());
+                // Its connections are made in the namespaces of the node's earlier life.
+                *self.checker.borrow_mut() = None;
                 self.watch_node(name, &made.first);
                 self.nodes.all.borrow_mut().insert(name.to_owned(), made);
                 Ok(())
