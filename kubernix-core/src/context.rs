@@ -81,7 +81,7 @@ impl<'a> Context<'a> {
         Self { inner }
     }
 
-    /// The cluster's name, a DNS label.
+    /// The cluster's name, a DNS label. It may change while the cluster runs, see [`Context::cluster_id`].
     pub fn cluster(&self) -> String {
         self.inner.cluster().into()
     }
@@ -236,6 +236,12 @@ impl<'a> Context<'a> {
     /// Whether a fact is known and `true`.
     pub fn is(&self, fact: &str) -> bool {
         self.fact(fact).as_deref() == Some("true")
+    }
+
+    /// What tells the cluster from all others; its name where the host knows no ID. The name is a label that may change while the
+    /// cluster runs: a plan that depends on it is another one then, and what it is for is started anew with the next change.
+    pub fn cluster_id(&self) -> String {
+        self.fact(facts::CLUSTER_ID).unwrap_or_else(|| self.cluster())
     }
 
     /// The cluster's cgroup below each hierarchy's root.

@@ -132,7 +132,10 @@ pub mod facts {
     pub const CGROUP_VERSION: &str = "cgroup.version";
     /// `cgroupfs` or `systemd`: the driver that the sandbox allows.
     pub const CGROUP_DRIVER: &str = "cgroup.driver";
-    /// The cluster's cgroup below each hierarchy's root: `/kubernix/NAME`.
+    /// What tells the cluster from all others, whatever it is called: 16 hexadecimal digits. Stays the same for as long as the
+    /// cluster is there.
+    pub const CLUSTER_ID: &str = "cluster.id";
+    /// The cluster's cgroup below each hierarchy's root: `/kubernix/ID`.
     pub const CGROUP_ROOT: &str = "cgroup.root";
     /// `true` where an overlay can be mounted on the root directory's file system, else `false`.
     pub const OVERLAY: &str = "storage.overlay";

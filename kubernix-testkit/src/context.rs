@@ -60,6 +60,7 @@ impl FakeContext {
             filled: BTreeMap::new(),
             parameters: BTreeMap::new(),
             facts: owned([
+                (facts::CLUSTER_ID, "0123456789abcdef"),
                 (facts::CGROUP_VERSION, "v2"),
                 (facts::CGROUP_DRIVER, "cgroupfs"),
                 (facts::CGROUP_ROOT, "/kubernix/test"),

@@ -87,7 +87,7 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         ("tls-cert-file", tls.cert),
         ("tls-private-key-file", tls.key),
         ("leader-elect", (ctx.members().len() > 1).to_string()),
-        ("cluster-name", ctx.cluster()),
+        ("cluster-name", ctx.cluster_id()),
         ("allocate-node-cidrs", "true".into()),
         ("cluster-cidr", ctx.pods_cidr()),
         ("node-cidr-mask-size", ctx.node_mask()),
@@ -127,7 +127,7 @@ mod tests {
     fn ranges_and_keys_come_from_the_context() {
         let ctx = FakeContext::new()
             .root("/r")
-            .cluster("one")
+            .fact(kubernix_core::facts::CLUSTER_ID, "one")
             .address("pods", "10.7.0.0/17")
             .address("node-mask", "25")
             .address("services", "10.7.128.0/18");

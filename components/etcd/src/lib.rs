@@ -84,7 +84,7 @@ impl Component for Etcd {
                 ("listen-peer-urls", &peer_url),
                 ("initial-advertise-peer-urls", &peer_url),
                 ("initial-cluster", &peers.join(",")),
-                ("initial-cluster-token", &format!("kubernix-{}", ctx.cluster())),
+                ("initial-cluster-token", &format!("kubernix-{}", ctx.cluster_id())),
                 ("listen-metrics-urls", &metrics_url),
                 ("client-cert-auth", "true"),
                 ("trusted-ca-file", &tls.ca),
@@ -117,7 +117,10 @@ mod tests {
 
     #[test]
     fn addresses_directory_and_certificates_come_from_the_context() {
-        let ctx = FakeContext::new().address("control-plane", "10.7.0.1").root("/r").cluster("one");
+        let ctx = FakeContext::new()
+            .address("control-plane", "10.7.0.1")
+            .root("/r")
+            .fact(kubernix_core::facts::CLUSTER_ID, "one");
         let plan = assert_pure(&Etcd::component(), &ctx);
         let args = &plan.processes[0].args;
         for wanted in [

@@ -143,7 +143,8 @@ fn follow(
     interrupts.pass_to_change(changing);
     let (mut started, mut outcome) = (Vec::new(), None);
     for record in records {
-        outcome = match &record.event {
+        let event = record.event.seen_outside(root);
+        outcome = match &event {
             Event::Started { instance } => {
                 started.push(instance.clone());
                 None
@@ -155,7 +156,7 @@ fn follow(
             }
             _ => None,
         };
-        sink.emit(record.event);
+        sink.emit(event);
         if outcome.is_some() {
             break;
         }

@@ -2,6 +2,7 @@
 
 use crate::network::Outside;
 use crate::own_thread;
+use crate::root::ClusterId;
 use crate::sandbox::cgroups;
 use kubernix_core::facts;
 use nix::mount::{MsFlags, mount};
@@ -15,37 +16,46 @@ use std::path::Path;
 const CAP_SYS_RESOURCE: u32 = 24;
 
 /// What this host knows of itself. `scratch` is a directory on the file system that clusters live on.
-pub(super) fn detect(cluster: &str, scratch: &Path, outside: &Outside) -> BTreeMap<String, String> {
+pub(super) fn detect(id: &ClusterId, scratch: &Path, outside: &Outside) -> BTreeMap<String, String> {
     let version = cgroups::version(&cgroups::mounted());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let ways = [outside.way.is_some(), outside.resolver.exists()];
-    facts(cluster, version, try_overlay(scratch).is_ok(), has_capability(CAP_SYS_RESOURCE), cpus, ways)
+    facts(id, version, try_overlay(scratch).is_ok(), has_capability(CAP_SYS_RESOURCE), cpus, ways)
 }
 
 /// What most hosts know of themselves: a dry run is about settings, and the same on every host.
-pub(super) fn assumed(cluster: &str) -> BTreeMap<String, String> {
-    facts(cluster, "v2", true, true, 2, [true, true])
+pub(super) fn assumed(id: &ClusterId) -> BTreeMap<String, String> {
+    facts(id, "v2", true, true, 2, [true, true])
 }
 
 fn facts(
-    cluster: &str,
+    id: &ClusterId,
     cgroups: &str,
     overlay: bool,
     lower_oom: bool,
     cpus: usize,
     [uplink, resolver]: [bool; 2],
 ) -> BTreeMap<String, String> {
-    BTreeMap::from([
+    let own = of_id(id).into_iter();
+    let all = [
         (facts::CGROUP_VERSION.to_owned(), cgroups.to_owned()),
         // systemd can't be reached from inside a sandbox, and needn't be: the cluster's subtree is its own.
         (facts::CGROUP_DRIVER.to_owned(), "cgroupfs".to_owned()),
-        (facts::CGROUP_ROOT.to_owned(), cgroups::path(cluster)),
         (facts::OVERLAY.to_owned(), overlay.to_string()),
         (facts::LOWER_OOM_SCORE.to_owned(), lower_oom.to_string()),
         (facts::ROOTLESS.to_owned(), "false".to_owned()),
         (facts::CPUS.to_owned(), cpus.to_string()),
         (facts::UPLINK.to_owned(), uplink.to_string()),
         (facts::DNS_RESOLVER.to_owned(), resolver.to_string()),
+    ];
+    own.chain(all).collect()
+}
+
+/// What depends on a cluster's ID alone.
+pub(super) fn of_id(id: &ClusterId) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (facts::CLUSTER_ID.to_owned(), id.to_string()),
+        (facts::CGROUP_ROOT.to_owned(), cgroups::path(id.as_str())),
     ])
 }
 

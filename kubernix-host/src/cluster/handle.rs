@@ -104,7 +104,7 @@ impl Cluster {
         match Client::connect(&self.root, ANSWER) {
             Ok(client) => {
                 for record in client.order(&Request::Stop, STOP)? {
-                    sink.emit(record.event);
+                    sink.emit(record.event.seen_outside(&self.root));
                 }
             }
             // Without its socket it still takes orders through its keeper.
@@ -141,7 +141,9 @@ impl Cluster {
         let ids = self.sandbox()?;
         let process = node.map(|node| self.first_process(node)).transpose()?.flatten();
         let what = format!("`{}` can't be run inside", argv.first().map(|a| a.to_string_lossy()).unwrap_or_default());
-        sandbox::enter::run(ids, process, argv, &self.environment()?).map_err(HostError::io(what))
+        // Inside, the cluster's directory has one path.
+        let variables = self.environment_at(&Root::inside())?;
+        sandbox::enter::run(ids, process, argv, &variables).map_err(HostError::io(what))
     }
 
     /// Variables that a program needs to work with the cluster: `KUBECONFIG`, `PATH`, `CONTAINER_RUNTIME_ENDPOINT`,
@@ -150,7 +152,11 @@ impl Cluster {
     /// # Errors
     /// The cluster was never booted.
     pub fn environment(&self) -> Result<Vec<(String, String)>, HostError> {
-        let shell = sandbox::shell(&self.root, &self.boot_file()?.environment);
+        self.environment_at(&self.root)
+    }
+
+    fn environment_at(&self, root: &Root) -> Result<Vec<(String, String)>, HostError> {
+        let shell = sandbox::shell(root, &self.boot_file()?.environment);
         let path = std::env::var_os("PATH");
         let text = |value: OsString| value.to_string_lossy().into_owned();
         let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key, text(value)));
@@ -163,7 +169,8 @@ impl Cluster {
     /// The cluster was never booted, or has no such binary.
     pub fn tool(&self, name: &str) -> Result<PathBuf, HostError> {
         let missing = || HostError::NoSuchTool { cluster: self.name().to_owned(), tool: name.to_owned() };
-        self.boot_file()?.environment.binaries.get(name).cloned().ok_or_else(missing)
+        let binaries = self.boot_file()?.environment.binaries;
+        binaries.get(name).map(|path| self.root.to_outside(path)).ok_or_else(missing)
     }
 
     /// All logs, with the name of the component that each belongs to.

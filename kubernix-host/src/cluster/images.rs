@@ -50,7 +50,7 @@ impl Cluster {
         let archives = files.iter().map(open).collect::<Result<Vec<_>, HostError>>()?;
         let mut client = Client::connect(self.root(), IMPORT)?;
         let all = archives.iter().flat_map(|(archive, _)| &archive.images);
-        all.map(|image| import(&mut client, image.clone(), sink)).collect()
+        all.map(|image| import(&mut client, self.root(), image.clone(), sink)).collect()
     }
 
     /// Makes an image of one program, which has to be linked statically, and imports it as [`Cluster::load_images`] does.
@@ -79,7 +79,7 @@ impl Cluster {
         let built = images::ensure(&self.root().images(), &image)?;
         let source = format!("oci:{}", built.layout.display());
         let mut client = Client::connect(self.root(), IMPORT)?;
-        let loaded = import(&mut client, images::Image { reference, id: built.id, source }, sink);
+        let loaded = import(&mut client, self.root(), images::Image { reference, id: built.id, source }, sink);
         // The stores have it: a layout beside them is of no more use.
         let _ = std::fs::remove_dir_all(&built.layout);
         loaded
@@ -117,8 +117,12 @@ impl Cluster {
     }
 }
 
-fn import(client: &mut Client, image: images::Image, sink: &dyn Sink) -> Result<LoadedImage, HostError> {
-    let images::Image { reference: name, id, source: archive } = image;
+fn import(client: &mut Client, root: &Root, image: images::Image, sink: &dyn Sink) -> Result<LoadedImage, HostError> {
+    let images::Image { reference: name, id, source } = image;
+    // `oci:PATH`: what lies in the cluster's directory is asked for by its path inside.
+    let archive = source
+        .split_once(':')
+        .map_or_else(|| source.clone(), |(kind, path)| format!("{kind}:{}", root.to_inside(Path::new(path)).display()));
     let failed = |source| HostError::Import { image: name.clone(), source };
     let reply = client.ask(&Request::Import { archive, name: name.clone(), id: id.clone() }).map_err(failed)?;
     let nodes = if let Reply::Imported { nodes } = reply { nodes } else { Vec::new() };

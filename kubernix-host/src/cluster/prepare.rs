@@ -4,8 +4,8 @@ use super::{Host, HostError, facts};
 use crate::graph::{self, Environment, Instance, NodeSpec};
 use crate::network::{AddressPlan, Outside};
 use crate::pki::{self, Identity, Past, Pki, Renewal};
-use crate::root::{self, Allotment, AllottedNode, Batch, Root};
-use crate::sandbox::BootFile;
+use crate::root::{self, Allotment, AllottedNode, Batch, ClusterId, Root};
+use crate::sandbox::{BootFile, PROGRAM};
 use crate::spec::{self, NONE, Settings};
 use crate::toolchain::Resolution;
 use kubernix_core::roles;
@@ -34,6 +34,8 @@ const USERS: &[&str] = &[
 ];
 /// Identities that each node has of its own.
 const NODE_USERS: &[&str] = &["kubelet", "kubelet-serving"];
+/// The user whose kubeconfig is for the host.
+const ADMIN: &str = "admin";
 /// Users with a kubeconfig for use inside of the sandbox.
 const INSIDE: &[&str] = &["controller-manager", "proxy", "scheduler"];
 /// Files of the PKI that components may ask for.
@@ -148,16 +150,19 @@ fn registries(settings: &Settings, environment: &Environment, has_own: bool) -> 
     mirrors.chain(own).collect::<Vec<_>>().join("\n")
 }
 
-fn environment(settings: &Settings, root: &Root, addresses: AddressPlan, allotment: &Allotment) -> Environment {
+/// As the sandbox sees it: no path of it depends on the cluster's name, or on where the cluster lies.
+fn environment(settings: &Settings, id: ClusterId, addresses: AddressPlan, allotment: &Allotment) -> Environment {
+    let root = Root::inside();
     let (nodes, members) = (self::nodes(settings, allotment), allotment.members());
     let mut kubeconfigs: BTreeMap<String, PathBuf> =
-        INSIDE.iter().chain(&["admin"]).map(|user| ((*user).to_owned(), root.kubeconfig(user))).collect();
+        INSIDE.iter().chain(&[ADMIN]).map(|user| ((*user).to_owned(), root.kubeconfig(user))).collect();
     for node in &nodes {
         let name = format!("kubelet@{}", node.name);
         kubeconfigs.insert(name.clone(), root.kubeconfig(&name));
     }
     Environment {
         cluster: settings.name.clone(),
+        id,
         root: root.path().to_owned(),
         addresses,
         nodes,
@@ -178,24 +183,26 @@ fn environment(settings: &Settings, root: &Root, addresses: AddressPlan, allotme
 /// else binaries have their bare names below `/usr/bin`, and the host is believed to be an ordinary one.
 pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Result<Arc<Environment>, HostError> {
     let root = Root::new(&settings.root, &settings.name);
-    let mut environment = environment(settings, &root, AddressPlan::new(settings.cidr)?, allotment);
+    let id = root.open_existing().ok().and_then(|state| state.id).unwrap_or_default();
+    let mut environment = environment(settings, id.clone(), AddressPlan::new(settings.cidr)?, allotment);
     let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
     let last = BootFile::read(&root).ok().map(|boot| boot.environment);
     environment.registry_port = settings.registry_port.or(allotment.registry_port).unwrap_or(REGISTRY_PORT);
-    let last = last.map(|last| (last.binaries, last.facts));
-    let (last, facts) = last.unwrap_or_else(|| (BTreeMap::new(), facts::assumed(&settings.name)));
+    let (last, facts) = match last {
+        // One that another ID was last booted with, or none, has this one's.
+        Some(last) => (last.binaries, [last.facts, facts::of_id(&id)].into_iter().flatten().collect()),
+        None => (BTreeMap::new(), facts::assumed(&id)),
+    };
     let path = |name: &String| {
         let known = overrides.get(name).or_else(|| last.get(name)).cloned();
-        known.unwrap_or_else(|| Path::new("/usr/bin").join(name))
+        known.map_or_else(|| Path::new("/usr/bin").join(name), |path| root.to_inside(&path))
     };
     environment.binaries =
         binaries(host, settings, allotment)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
-    environment.binaries.insert(OWN.to_owned(), host.executable.clone());
+    environment.binaries.insert(OWN.to_owned(), PROGRAM.into());
     environment.facts = facts;
     add_registries(&mut environment, host, settings)?;
-    let pki = Pki::planned(&root.pki(), &request(&environment));
-    add_identities(&mut environment, |user, node| pki.identity(user, node));
-    add_files(&mut environment, &pki);
+    add_pki(&mut environment);
     Ok(Arc::new(environment))
 }
 
@@ -239,17 +246,18 @@ pub(super) fn booted(
     renew: &BTreeSet<Renewal>,
 ) -> Result<(Environment, Vec<String>), HostError> {
     let Found { tools, outside, registry_port } = found;
-    let mut environment = environment(settings, root, AddressPlan::new(settings.cidr)?, allotment);
-    environment.binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), tool.path.clone())).collect();
-    environment.binaries.insert(OWN.to_owned(), host.executable.clone());
-    environment.facts = facts::detect(&settings.name, &root.run(), outside);
+    let state = root.identify()?;
+    let (id, authority) = (state.id.clone().unwrap_or_default(), state.authority().to_owned());
+    let mut environment = environment(settings, id.clone(), AddressPlan::new(settings.cidr)?, allotment);
+    let there = tools.tools.iter().map(|(name, tool)| (name.clone(), root.to_inside(&tool.path)));
+    environment.binaries = there.collect();
+    environment.binaries.insert(OWN.to_owned(), PROGRAM.into());
+    environment.facts = facts::detect(&id, &root.run(), outside);
     environment.registry_port = registry_port;
     add_registries(&mut environment, host, settings)?;
-    let authority = root.open_existing()?.authority().to_owned();
     let request = pki::Request { cluster: authority, ..request(&environment) };
     let pki = pki::ensure(&root.pki(), &request, &past(host, root)?, renew)?;
-    add_identities(&mut environment, |user, node| pki.identity(user, node));
-    add_files(&mut environment, &pki);
+    add_pki(&mut environment);
     let resolv_conf = outside.resolver.resolv_conf(environment.addresses.control_plane_ip());
     root::write_atomic(&root.resolv_conf(), resolv_conf.as_bytes(), 0o644)?;
     Ok((environment, pki.reissued))
@@ -282,7 +290,10 @@ fn request(environment: &Environment) -> pki::Request {
     }
 }
 
-fn add_identities(environment: &mut Environment, find: impl Fn(&str, Option<&str>) -> Option<Identity>) {
+/// The certificates and keys, as the sandbox sees them.
+fn add_pki(environment: &mut Environment) {
+    let pki = Pki::planned(&Root::inside().pki(), &request(environment));
+    let find = |user: &str, node: Option<&str>| pki.identity(user, node);
     let shared = USERS.iter().filter_map(|user| Some(((*user).to_owned(), find(user, None)?)));
     environment.identities.extend(shared);
     for node in &environment.nodes {
@@ -290,17 +301,14 @@ fn add_identities(environment: &mut Environment, find: impl Fn(&str, Option<&str
             NODE_USERS.iter().filter_map(|user| Some((format!("{user}@{}", node.name), find(user, Some(&node.name))?)));
         environment.identities.extend(own);
     }
-}
-
-fn add_files(environment: &mut Environment, pki: &Pki) {
     let found = FILES.iter().filter_map(|name| Some(((*name).to_owned(), pki.file(name)?)));
     environment.files.extend(found);
 }
 
-/// The sandbox's host name: that of the node in it, or the cluster's.
+/// The sandbox's host name: that of the node in it, or what the control plane alone has.
 pub(super) fn hostname(environment: &Environment) -> String {
     let inside = environment.nodes.iter().find(|node| node.placement.is_beside());
-    inside.map_or_else(|| environment.cluster.clone(), |node| node.name.clone())
+    inside.map_or_else(|| "control-plane".to_owned(), |node| node.name.clone())
 }
 
 /// Where a role answers, wherever it is filled first.
@@ -324,6 +332,35 @@ pub(super) fn variables(instances: &[Instance]) -> BTreeMap<String, String> {
     said.chain(own).collect()
 }
 
+/// What contexts and clusters are called in kubeconfigs of the inside, where there is no other.
+const OF_THE_INSIDE: &str = "inside";
+
+/// An identity as the host sees it.
+fn on_host(root: &Root, identity: &Identity) -> Identity {
+    let outside = |path: &Path| root.to_outside(path);
+    Identity { cert: outside(&identity.cert), key: outside(&identity.key), ca: outside(&identity.ca) }
+}
+
+/// Writes the admin's kubeconfig, which is for the host and has the cluster's name.
+pub(super) fn write_admin_kubeconfig(root: &Root, environment: &Environment, api_port: u16) -> Result<(), HostError> {
+    let mut batch = Batch::default();
+    add_admin_kubeconfig(&mut batch, root, environment, api_port)?;
+    batch.commit()?;
+    Ok(())
+}
+
+fn add_admin_kubeconfig(
+    batch: &mut Batch,
+    root: &Root,
+    environment: &Environment,
+    api_port: u16,
+) -> Result<(), HostError> {
+    let Some(identity) = environment.identities.get(ADMIN) else { return Ok(()) };
+    let (identity, url) = (on_host(root, identity), format!("https://127.0.0.1:{api_port}"));
+    pki::kubeconfig(batch, &root.kubeconfigs(), ADMIN, &identity, &url, &environment.cluster)?;
+    Ok(())
+}
+
 /// Writes kubeconfigs: the admin's for the host, the others for the inside.
 pub(super) fn write_kubeconfigs(
     root: &Root,
@@ -332,13 +369,12 @@ pub(super) fn write_kubeconfigs(
     api_port: u16,
 ) -> Result<(), HostError> {
     let Some(inside) = api(environment, instances) else { return Ok(()) };
-    let outside = format!("https://127.0.0.1:{api_port}");
     let mut batch = Batch::default();
-    for name in environment.kubeconfigs.keys() {
+    for name in environment.kubeconfigs.keys().filter(|name| *name != ADMIN) {
         let Some(identity) = environment.identities.get(name) else { continue };
-        let server = if name == "admin" { outside.as_str() } else { inside.as_str() };
-        pki::kubeconfig(&mut batch, &root.kubeconfigs(), name, identity, server, &environment.cluster)?;
+        pki::kubeconfig(&mut batch, &root.kubeconfigs(), name, &on_host(root, identity), &inside, OF_THE_INSIDE)?;
     }
+    add_admin_kubeconfig(&mut batch, root, environment, api_port)?;
     batch.commit()?;
     Ok(())
 }

@@ -104,6 +104,9 @@ pub struct ComponentStatus {
 pub struct Status {
     /// Its name.
     pub name: String,
+    /// Its ID; empty where an older version made it, until its next boot.
+    #[serde(default)]
+    pub id: String,
     /// Whether it runs.
     pub state: State,
     /// What is wrong with it, a sentence each.
@@ -142,6 +145,7 @@ impl Cluster {
         let own_pids = ids.map(|ids| vec![ids.keeper.pid, ids.init.pid]).unwrap_or_default();
         let mut status = Status {
             name: self.name().to_owned(),
+            id: id_of(self.root()),
             state,
             problems,
             root: self.root().path().to_owned(),
@@ -170,7 +174,7 @@ impl Cluster {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         status.uptime_s = u64::try_from(now.saturating_sub(u128::from(report.booted_at_ms)) / 1000).ok();
-        status.components = components(&report, ids);
+        status.components = components(&report, ids, self.root());
         let api_hangs = status.components.iter().any(|one| {
             one.state == InstanceState::Unresponsive && one.roles.iter().any(|role| role == roles::APISERVER)
         });
@@ -185,7 +189,7 @@ impl Cluster {
     }
 }
 
-fn components(report: &Report, ids: SandboxIds) -> Vec<ComponentStatus> {
+fn components(report: &Report, ids: SandboxIds, root: &Root) -> Vec<ComponentStatus> {
     let outer = pids::by_inner(ids);
     let convert = |one: &crate::engine::InstanceReport| {
         let pids: Vec<i32> = one.pids.iter().filter_map(|pid| outer.get(pid).copied()).collect();
@@ -201,10 +205,14 @@ fn components(report: &Report, ids: SandboxIds) -> Vec<ComponentStatus> {
             restarts: one.restarts,
             rss_kib: pids.iter().copied().map(pids::resident_kib).sum(),
             pids,
-            logs: one.logs.clone(),
+            logs: one.logs.iter().map(|log| root.to_outside(log)).collect(),
         }
     };
     report.instances.iter().map(convert).collect()
+}
+
+fn id_of(root: &Root) -> String {
+    root.open_existing().ok().and_then(|state| state.id).map(String::from).unwrap_or_default()
 }
 
 fn api_url(root: &Root) -> String {
@@ -222,6 +230,9 @@ fn registry(root: &Root) -> Option<String> {
 pub struct ListEntry {
     /// The cluster's name.
     pub name: String,
+    /// Its ID; empty where an older version made it, until its next boot.
+    #[serde(default)]
+    pub id: String,
     /// Whether it runs.
     pub state: State,
     /// What is wrong with it, a sentence each.
@@ -252,7 +263,8 @@ pub fn list(base: &Path) -> Result<Vec<ListEntry>, HostError> {
         let state = if state == State::Broken && problems.is_empty() { State::Running } else { state };
         let created = root.open_existing().map(|state| state.created.to_string()).unwrap_or_default();
         let nodes = BootFile::read(&root).map_or(0, |boot| boot.environment.nodes.len());
-        ListEntry { name, state, problems, root: root.path().to_owned(), api: api_url(&root), created, nodes }
+        let (id, at) = (id_of(&root), root.path().to_owned());
+        ListEntry { name, id, state, problems, root: at, api: api_url(&root), created, nodes }
     };
     let mut clusters: BTreeMap<String, Root> = root::list(base)?.into_iter().collect();
     for carrier in &all {

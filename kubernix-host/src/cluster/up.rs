@@ -224,7 +224,12 @@ impl Host {
         sink: Arc<dyn Sink>,
     ) -> Result<(PathBuf, String), HostError> {
         let (settings, Taken { lock, places, tools, renew }) = (&resolved.settings, taken);
-        root.create()?;
+        let found = root.create()?;
+        if found.id.is_none() {
+            // An older version named its cgroups otherwise, or the directory is a copy and has none.
+            sandbox::Traces::look(root, &[]).remove(root);
+            root.identify()?;
+        }
         // What the last life left says nothing of this one.
         Ending::forget(root);
         SandboxIds::forget(root);
@@ -272,7 +277,7 @@ impl Host {
         root.fix_cidr(settings.cidr)?;
         let state = next_state(root, settings.to_toml(), allotment, &boot)?;
         state.commit(root)?;
-        sandbox::write_views(root, &state)?;
+        sandbox::write_views(root, root, &state)?;
         root.forget_other_nodes(&state.allotment)?;
         both.emit(Event::Ready { instance: CERTIFICATES.into() });
         both.emit(step(SANDBOX));
@@ -284,7 +289,8 @@ impl Host {
         let (near, channel) = BootChannel::pair().map_err(HostError::io("no line to the sandbox"))?;
         // The cluster opens them itself.
         drop(places);
-        let start = KeeperStart { executable: &self.executable, root, lock, listeners, channel };
+        let (executable, id) = (&*self.executable, &boot.environment.id);
+        let start = KeeperStart { executable, root, id, lock, listeners, channel };
         let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
         let line = near.try_clone().map_err(HostError::io("no line to the sandbox"))?;
         interrupts.pass_to_boot(line, keeper, root);
@@ -305,8 +311,11 @@ impl Host {
         let instances = graph::plan(&self.registry.components, &slots, &environment)?;
         self.preflight(&instances, sink)?;
         let environment = Environment { variables: prepare::variables(&instances), ..Environment::clone(&environment) };
-        let plugins = snapshot::take(&used(&instances), &root.run().join(snapshot::DIRECTORY))
+        let mut plugins = snapshot::take(&used(&instances), &root.run().join(snapshot::DIRECTORY))
             .map_err(HostError::io("plugins can't be copied into the cluster's directory"))?;
+        for plugin in &mut plugins {
+            plugin.copy = root.to_inside(&plugin.copy);
+        }
         let boot = Boot {
             hostname: prepare::hostname(&environment),
             environment,
@@ -415,15 +424,16 @@ fn watch(
 ) -> Result<(), HostError> {
     let mut why = None;
     for record in channel.records() {
-        match &record.event {
+        let event = record.event.seen_outside(root);
+        match &event {
             Event::BootReady => {
-                sink.emit(record.event);
+                sink.emit(event);
                 return Ok(());
             }
             Event::BootFailed { error, timed_out } => why = Some((error.clone(), *timed_out)),
             _ => {}
         }
-        sink.emit(record.event);
+        sink.emit(event);
     }
     if interrupts.any() {
         return Err(HostError::Interrupted);

@@ -31,6 +31,7 @@ pub enum ControlError {
 
 /// A connection to a running cluster.
 pub struct Client {
+    root: Root,
     stream: BufReader<UnixStream>,
 }
 
@@ -66,7 +67,7 @@ impl Client {
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(limit))?;
         stream.set_write_timeout(Some(limit))?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { root: root.clone(), stream: BufReader::new(stream) })
     }
 
     /// Asks, and waits for the answer.
@@ -84,7 +85,7 @@ impl Client {
                 // What versions before the protocol had a number say.
                 Err(ControlError::Unsupported("1.0.0".into()))
             }
-            Ok(Reply::Failed { why }) => Err(ControlError::Failed(why)),
+            Ok(Reply::Failed { why }) => Err(ControlError::Failed(self.root.text_to_outside(&why))),
             Ok(Reply::Unsupported { kubernix, .. }) => Err(ControlError::Unsupported(kubernix)),
             Ok(reply) => Ok(reply),
             Err(_) => Err(ControlError::Unexpected(line.trim().chars().take(200).collect())),

@@ -7,7 +7,7 @@ use crate::control::{Reply, Request};
 use crate::events::Event;
 use crate::network::Published;
 use crate::network::publish::distinct;
-use crate::root::ClusterFile;
+use crate::root::{ClusterFile, Root};
 use crate::sandbox::{Boot, BootFile, write_views};
 use crate::spec;
 use std::rc::Rc;
@@ -39,9 +39,10 @@ impl Cluster {
         *self.committed.borrow_mut() = Committed { file: file.clone(), boot: boot.clone() };
         self.use_boot(None);
         self.serve_only(&boot);
-        let root = self.root.clone();
+        let (root, lock) = (self.root.clone(), self.lock.clone());
         let views = tokio::task::spawn_blocking(move || {
-            write_views(&root, &file).and(root.forget_other_nodes(&file.allotment))
+            let outside = Root::on_host(&lock).unwrap_or_else(|_| root.clone());
+            write_views(&root, &outside, &file).and(root.forget_other_nodes(&file.allotment))
         });
         let views = views.await;
         if let Ok(Err(error)) = views {

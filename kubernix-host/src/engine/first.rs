@@ -70,7 +70,7 @@ impl Cluster {
         furniture: node::Furniture,
         directory: &Path,
     ) -> io::Result<First> {
-        let (start, starting) = node::Start::prepare(&environment.cluster, &spec.name, furniture)?;
+        let (start, starting) = node::Start::prepare(environment.id.as_str(), &spec.name, furniture)?;
         let program = program(environment, "kubernix")?;
         let mut process = Process::new("node", program.to_string_lossy()).args(start.arguments());
         process.restart = Restart::NEVER;
@@ -89,7 +89,7 @@ impl Cluster {
         let podman = program(environment, PODMAN)?;
         let container = node::Container::new(podman, &environment.volatile_dir(PODMAN, None), &spec.name);
         let furniture = node::Furniture { resolv_conf: environment.files.get("resolv.conf").cloned(), ..furniture };
-        let (run, starting) = container.clone().prepare(&environment.cluster, furniture)?;
+        let (run, starting) = container.clone().prepare(environment.id.as_str(), furniture)?;
         let mut needed: Vec<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
         needed.extend([&*environment.root, &environment.image_cache]);
         let command = run.command(program(environment, "kubernix")?, &needed)?;

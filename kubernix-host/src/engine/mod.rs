@@ -49,6 +49,7 @@ use reducer::{Input, InstanceId, ProcessId, Reducer, Time, WorkId};
 use requests::Requests;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -66,6 +67,8 @@ struct Committed {
 /// Everything that the parts of a running cluster share. One thread, so no locks.
 struct Cluster {
     root: Root,
+    /// The lock, which is the root directory itself and tells its path on the host.
+    lock: Arc<OwnedFd>,
     built_in: Vec<Arc<Registered>>,
     /// The rules. Borrowed for a change of state only by the loop, and never across an await.
     reducer: RefCell<Reducer>,

@@ -184,10 +184,10 @@ impl Cluster {
 
     /// What a node leaves that ended: its link for a moment, and its cgroups.
     async fn clear_after(&self, name: &str, number: u32) {
-        let cluster = self.boot().environment.cluster.clone();
+        let cluster = self.boot().environment.id.clone();
         let (sandbox, node) = (self.nodes.sandbox.clone(), name.to_owned());
         let cleared = tokio::task::spawn_blocking(move || {
-            node::remove_cgroups(&cluster, &node);
+            node::remove_cgroups(cluster.as_str(), &node);
             network::leave(&sandbox, number)
         });
         match cleared.await {

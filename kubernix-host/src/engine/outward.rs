@@ -22,8 +22,8 @@ pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
     let Some(way) = inside.boot.outside.way.clone() else { return };
     let (host, lock) = (inside.host.clone(), inside.host_lock.clone());
     let (root, sink) = (inside.root.clone(), sink.clone());
-    let addresses = inside.boot.environment.addresses.clone();
-    let raised = tokio::task::spawn_blocking(move || uplink::raise(&host, &lock, &root, &way, &addresses));
+    let (id, addresses) = (inside.boot.environment.id.clone(), inside.boot.environment.addresses.clone());
+    let raised = tokio::task::spawn_blocking(move || uplink::raise(&host, &lock, &root, &id, &way, &addresses));
     tokio::task::spawn_local(async move {
         match raised.await {
             Ok(Ok(uplink)) => {

@@ -26,8 +26,7 @@ impl Planned {
 
     /// The cluster's directory.
     pub(super) fn root(&self) -> Root {
-        let path = &self.environment.root;
-        Root::new(path.parent().unwrap_or(path), &self.environment.cluster)
+        Root::inside()
     }
 
     /// The node that it is on.

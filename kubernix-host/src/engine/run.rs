@@ -210,6 +210,7 @@ fn assemble(
     let now = SystemTime::now();
     let cluster = Cluster {
         root: inside.root.clone(),
+        lock: inside.lock.clone(),
         built_in,
         reducer: RefCell::new(Reducer::boot(specs, limit, file.revision)),
         next_instance: Cell::new(u32::try_from(planned.len()).unwrap_or(u32::MAX)),

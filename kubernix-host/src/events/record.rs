@@ -1,5 +1,6 @@
 //! The form of an event: one line of JSON. Growth: new kinds and new fields; a reader skips what it doesn't know.
 
+use crate::root::Root;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -137,6 +138,22 @@ pub enum Event {
         #[serde(default)]
         timed_out: bool,
     },
+}
+
+impl Event {
+    /// As it is shown outside of its sandbox: with the host's paths in its texts.
+    #[must_use]
+    pub fn seen_outside(mut self, root: &Root) -> Self {
+        match &mut self {
+            Self::Note { message: text }
+            | Self::Warning { message: text }
+            | Self::Failed { error: text, .. }
+            | Self::ChangeFailed { error: text, .. }
+            | Self::BootFailed { error: text, .. } => *text = root.text_to_outside(text),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// How far the search for a binary is.

@@ -3,6 +3,7 @@
 use crate::network::plan::AddressPlan;
 use crate::pki::Identity;
 use crate::placement::Placement;
+use crate::root::ClusterId;
 use kubernix_core::facts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,9 +31,12 @@ pub struct NodeSpec {
 /// What every context is cut from. Saved for the cluster's init, which plans again from the same values.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Environment {
-    /// The cluster's name.
+    /// The cluster's name: a label, which may change while the cluster runs.
     pub cluster: String,
-    /// The cluster's root directory.
+    /// The cluster's ID.
+    #[serde(default)]
+    pub id: ClusterId,
+    /// The cluster's root directory as its sandbox sees it, as are all paths here that lie in it.
     pub root: PathBuf,
     /// Addresses and ranges.
     pub addresses: AddressPlan,

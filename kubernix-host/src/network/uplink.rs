@@ -11,7 +11,7 @@ use super::nft::{self, Chain, Hook, Part, Table};
 use super::outside::Way;
 use super::plan::{AddressPlan, routed_by_host};
 use crate::HostLock;
-use crate::root::{Root, write_atomic};
+use crate::root::{ClusterId, Root, write_atomic};
 use futures_util::TryStreamExt;
 use ipnet::Ipv4Net;
 use nix::net::if_::if_nametoindex;
@@ -124,11 +124,12 @@ pub fn raise(
     host: &HostNet,
     lock: &HostLock,
     root: &Root,
+    id: &ClusterId,
     way: &Way,
     addresses: &AddressPlan,
 ) -> Result<Uplink, NetworkError> {
     let sandbox = HostNet::of_thread().map_err(|error| NetworkError::new("the sandbox's network namespace", error))?;
-    let outside = host.run(|| outside(&sandbox, lock, root, way));
+    let outside = host.run(|| outside(&sandbox, lock, root, id, way));
     let (gateway, own, table, warnings) =
         outside.map_err(|error| NetworkError::new("entering the host's network namespace", error))??;
     let hidden = Chain {
@@ -145,12 +146,18 @@ pub fn raise(
 type Outside = (Ipv4Addr, Ipv4Addr, Table, Vec<String>);
 
 /// The host's half.
-fn outside(sandbox: &HostNet, lock: &HostLock, root: &Root, way: &Way) -> Result<Outside, NetworkError> {
+fn outside(
+    sandbox: &HostNet,
+    lock: &HostLock,
+    root: &Root,
+    id: &ClusterId,
+    way: &Way,
+) -> Result<Outside, NetworkError> {
     // What a life of this cluster left whose carriers were all killed.
     give_back(root, lock);
     let _held = lock.take();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut note = Note { token: format!("{} {}", root.name(), since.as_nanos()), ..Note::default() };
+    let mut note = Note { token: format!("{id} {}", since.as_nanos()), ..Note::default() };
     let number = with_netlink(async |handle| pair_of_links(&handle, sandbox, way, &mut note).await)?;
     let forwards = switch_on(root, way, &mut note)?;
     with_netlink(async |handle| label(&handle, &note).await)?;
@@ -174,7 +181,7 @@ fn outside(sandbox: &HostNet, lock: &HostLock, root: &Root, way: &Way) -> Result
         Chain { name: "forward", hook: Hook::Forward, rules: pass },
     ];
     let closed = nft::closed_to_forwarding();
-    let table = Table::new(&format!("kubernix-{}", root.name()), &chains)
+    let table = Table::new(&format!("kubernix-{id}"), &chains)
         .map_err(|error| NetworkError::new("a table of nftables", error))?;
     let [gateway, own] = pair(number);
     Ok((gateway, own, table, closed.iter().map(|chain| blocked(chain, &link)).collect()))

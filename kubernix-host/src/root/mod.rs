@@ -8,6 +8,8 @@ mod batch;
 mod cluster_file;
 mod environment;
 mod error;
+mod id;
+mod inside;
 mod made;
 mod managed;
 mod place;
@@ -22,6 +24,8 @@ pub use batch::Batch;
 pub use cluster_file::ClusterFile;
 pub use environment::Environment;
 pub use error::Error;
+pub use id::ClusterId;
+pub use inside::INSIDE;
 pub use made::Made;
 pub use managed::{Written, write_managed};
 pub use standing::Standing;
@@ -33,7 +37,7 @@ use crate::spec::Settings;
 use ipnet::Ipv4Net;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file that makes a directory a cluster's.
@@ -43,7 +47,7 @@ const REMOVING_FILE: &str = "removing.json";
 /// The directory of plugins that are this cluster's alone; put there by whoever has it.
 pub const PLUGINS: &str = "plugins";
 
-/// A cluster's root directory. Only a path: whether there is a cluster is asked by [`Root::open_existing`]. Whoever changes the
+/// A cluster's root directory. Only a path, of the host or of a sandbox (see [`Root::inside`]): whether there is a cluster is asked by [`Root::open_existing`]. Whoever changes the
 /// cluster holds a lock of the directory itself, which is there as long as anything in it is.
 ///
 /// ```text
@@ -201,7 +205,7 @@ impl Root {
             }
             let private = fs::set_permissions(&self.0, Permissions::from_mode(0o700));
             private.map_err(|cause| Error::io("change the mode of", &self.0, cause))?;
-            let state = State::new(self.name());
+            let state = self.identified(State::new(self.name()))?;
             state.write(&self.state_file())?;
             Ok(state)
         })();
@@ -227,17 +231,17 @@ impl Root {
     /// version made it ([`Error::NewerFormat`]), or it can't be read.
     pub fn open_existing(&self) -> Result<State, Error> {
         let path = || self.0.clone();
-        match fs::symlink_metadata(&self.0) {
+        let inode = match fs::symlink_metadata(&self.0) {
             Ok(found) if found.is_symlink() => return Err(Error::Link { path: path() }),
             Ok(found) if !found.is_dir() => return Err(Error::NotACluster { path: path() }),
-            Ok(_) => {}
+            Ok(found) => found.ino(),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::Missing { path: path() }),
             Err(cause) => return Err(Error::io("read", &self.0, cause)),
-        }
+        };
         // In this order: a removal that begins meanwhile is seen by the one name or the other.
         for (file, removing) in [(self.state_file(), false), (self.removing_file(), true)] {
             if let Some(state) = State::read(&file)? {
-                return Ok(State { removing, ..state });
+                return Ok(State { removing, ..state.seen_in(self.label(), inode) });
             }
         }
         Err(if self.is_empty()? { Error::Missing { path: path() } } else { Error::NotACluster { path: path() } })
@@ -257,6 +261,31 @@ impl Root {
                 state.write(&self.state_file())
             }
         }
+    }
+
+    /// Sees to it that the cluster has an ID of its own, as one that an older version made hasn't, nor a copy of another cluster's
+    /// directory. The caller holds the lock.
+    ///
+    /// # Errors
+    /// It isn't a cluster's directory, or the ID can't be saved.
+    pub fn identify(&self) -> Result<State, Error> {
+        let state = self.open_existing()?;
+        let identified = self.identified(state.clone())?;
+        if identified != state {
+            identified.write(&self.state_file())?;
+        }
+        Ok(identified)
+    }
+
+    /// The state with an ID, and with the directory that has it.
+    fn identified(&self, mut state: State) -> Result<State, Error> {
+        let failed = |cause| Error::io("read", &self.0, cause);
+        state.inode = Some(fs::metadata(&self.0).map_err(failed)?.ino());
+        if state.id.is_none() {
+            let made = ClusterId::random();
+            state.id = Some(made.map_err(|cause| Error::io("read", Path::new("/dev/urandom"), cause))?);
+        }
+        Ok(state)
     }
 
     /// Saves the settings as applied, and with the first of them what can't change any more. `true` if the file changed.

@@ -88,9 +88,9 @@ impl Root {
         Ok(found)
     }
 
-    /// Begins to fill a directory that [`Root::make`] made, or that a broken-off removal left: until [`Root::complete`] it counts
-    /// as one whose removal has begun, so that whatever breaks this off, nobody takes what is there for a cluster. The caller
-    /// holds the lock.
+    /// Begins to fill a directory that [`Root::make`] made, or that a broken-off removal left, and gives it an ID: until
+    /// [`Root::complete`] it counts as one whose removal has begun, so that whatever breaks this off, nobody takes what is there
+    /// for a cluster. The caller holds the lock.
     ///
     /// # Errors
     /// It is a cluster's, or can't be written.
@@ -103,7 +103,7 @@ impl Root {
         }
         let private = fs::set_permissions(self.path(), Permissions::from_mode(0o700));
         private.map_err(|cause| Error::io("change the mode of", self.path(), cause))?;
-        state.write(&self.removing_file())
+        self.identified(state.clone())?.write(&self.removing_file())
     }
 
     /// From now on the directory is a cluster's.
@@ -127,7 +127,7 @@ impl Root {
         let settings = self.spec_file();
         let settings = settings.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         remove::empty(self.path(), &[super::REMOVING_FILE, super::PLUGINS, settings])?;
-        State::new(self.name()).write(&self.removing_file())?;
+        self.identified(State::new(self.name()))?.write(&self.removing_file())?;
         self.complete()
     }
 }

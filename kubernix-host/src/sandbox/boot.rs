@@ -1,5 +1,6 @@
 //! What the command hands to the sandbox: all that the init needs to plan and run the cluster.
 
+use super::PROGRAM;
 use crate::graph::Environment;
 use crate::network::{Outside, Published};
 use crate::plugins::Snapshot;
@@ -8,7 +9,7 @@ use crate::spec::WaitFor;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// All that the init needs to plan and run the cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,24 +60,28 @@ impl BootFile {
     }
 }
 
-/// What a shell needs to work with the cluster.
+/// What a shell needs to work with the cluster, where its directory is seen so.
 pub fn shell(root: &Root, environment: &Environment) -> Shell {
-    let directories: BTreeSet<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
+    // Our own program has this path in sandboxes alone.
+    let there = environment.binaries.values().filter(|path| *path != Path::new(PROGRAM));
+    let directories: BTreeSet<PathBuf> = there.filter_map(|path| Some(root.to_outside(path.parent()?))).collect();
     // The system's own directories are in every PATH, and not in front of a user's.
     let own = directories.into_iter().filter(|path| !path.starts_with("/usr") && !path.starts_with("/bin"));
-    let path = own.map(Path::to_owned).collect();
-    Shell { kubeconfig: root.kubeconfig("admin"), path, variables: environment.variables.clone() }
+    let path = own.collect();
+    let variables = environment.variables.iter().map(|(name, text)| (name.clone(), root.text_to_outside(text)));
+    Shell { kubeconfig: root.kubeconfig("admin"), path, variables: variables.collect() }
 }
 
-/// Writes the views of a state: `kubernix.toml`, `allotted.json` and `kubernix.env`. Goes on past errors.
+/// Writes the views of a state: `kubernix.toml`, `allotted.json` and `kubernix.env`. Goes on past errors. `outside` is the root
+/// directory as the host sees it, which the views are for.
 ///
 /// # Errors
 /// The first of them that can't be written.
-pub fn write_views(root: &Root, state: &ClusterFile) -> Result<(), RootError> {
+pub fn write_views(root: &Root, outside: &Root, state: &ClusterFile) -> Result<(), RootError> {
     let settings = write_atomic(&root.spec_file(), state.settings.as_bytes(), 0o600).map(drop);
     let nodes = state.allotment.write(root).map(drop);
     let shell = match BootFile::parse(state) {
-        Ok(boot) => root.save_environment(&shell(root, &boot.environment)).map(drop),
+        Ok(boot) => root.save_environment(&shell(outside, &boot.environment)).map(drop),
         Err(cause) => Err(RootError::io("read", &ClusterFile::path(root), cause)),
     };
     settings.and(nodes).and(shell)

@@ -1,6 +1,6 @@
-//! The cluster's cgroups: `kubernix/NAME` below the root of every hierarchy that is mounted, v1, hybrid or v2.
+//! The cluster's cgroups: `kubernix/ID` below the root of every hierarchy that is mounted, v1, hybrid or v2.
 //!
-//! Only groups of that name are made and removed; the hierarchies and other groups belong to others.
+//! A cluster that an older version booted has its name in the place of the ID. Only groups of that name are made and removed; the hierarchies and other groups belong to others.
 
 use super::controllers;
 use crate::HostLock;
@@ -57,7 +57,7 @@ pub fn version(hierarchies: &[Hierarchy]) -> &'static str {
     }
 }
 
-/// The cluster's group below a hierarchy's root: `/kubernix/NAME`.
+/// The cluster's group below a hierarchy's root: `/kubernix/ID`.
 pub fn path(cluster: &str) -> String {
     format!("/{PARENT}/{cluster}")
 }

@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+/// A directory that every host with cgroups has.
+const ANYWHERE: &str = "/sys/fs/cgroup";
+
 /// Whether the controller sits in the unified hierarchy of a host whose other controllers are v1's, or was moved by another
 /// cluster already and isn't mounted on the host.
 pub fn is_stray(hierarchies: &[Hierarchy], proc_cgroups: &str) -> bool {
@@ -38,10 +41,10 @@ pub fn mount_at(directory: &Path) -> io::Result<Hierarchy> {
 ///
 /// # Errors
 /// The kernel refuses the mount, or a group is still in use.
-pub fn clean(cluster: &str, scratch: &Path, lock: &HostLock) -> io::Result<()> {
+pub fn clean(cluster: &str, lock: &HostLock) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-    mount_at(scratch)?.remove(cluster, lock)
+    mount_at(Path::new(ANYWHERE))?.remove(cluster, lock)
 }
 
 #[cfg(test)]

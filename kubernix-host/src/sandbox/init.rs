@@ -16,13 +16,14 @@ use nix::unistd::{Pid, sethostname};
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What the engine finds when the sandbox stands.
 pub struct Inside {
-    /// The cluster's directory.
+    /// The cluster's directory, as it is seen inside.
     pub root: Root,
     /// What to boot.
     pub boot: Boot,
@@ -40,34 +41,35 @@ pub struct Inside {
     pub registry: Option<TcpListener>,
     hierarchies: Vec<Hierarchy>,
     /// The cluster's lock: a keeper that dies doesn't give it back before this process has cleaned up in its place.
-    _lock: OwnedFd,
+    pub lock: Arc<OwnedFd>,
 }
 
-/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE NAME LIFE-FD CHANNEL-FD LOCK-FD
+/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE ID LIFE-FD CHANNEL-FD LOCK-FD
 /// HOST-NETWORK-FD HOST-LOCK-FD LISTENER-FD...
 ///
 /// # Errors
 /// The kernel refuses something; the text says what.
 pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
-    let [base, name, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let [_base, _id, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     // SAFETY: this is the start of a process that the keeper made.
     let fds = unsafe { inherited(fds) }?;
     let mut fds = fds.into_iter();
     let mut next = || fds.next().ok_or(io::ErrorKind::InvalidInput);
     let [life, channel, lock, host, host_lock, listener] = [next()?, next()?, next()?, next()?, next()?, next()?];
     let host_lock = HostLock::new(host_lock);
-    let root = Root::new(Path::new(base), name.to_str().ok_or(io::ErrorKind::InvalidInput)?);
-    let boot = BootFile::read(&root)?;
+    // The lock is one of the directory itself, whatever it is called by now.
+    let boot = BootFile::read(&Root::of_descriptor(&lock))?;
+    let root = Root::inside();
     sethostname(&boot.hostname)?;
     let resolv_conf = root.resolv_conf();
     let environment = &boot.environment;
     let beside = environment.nodes.iter().find(|node| node.placement.is_beside());
     let private = beside.map(|node| private_directories(environment, &node.name)).unwrap_or_default();
-    let hierarchies = Mounts { root: root.path().to_owned(), private, resolv_conf }.apply()?;
+    let hierarchies = Mounts { root: lock.as_fd(), private, resolv_conf }.apply()?;
     for hierarchy in &hierarchies {
         // Those that were mounted only inside are new.
-        hierarchy.create(&boot.environment.cluster, super::cgroups::version(&hierarchies), &host_lock)?;
-        hierarchy.join(&boot.environment.cluster)?;
+        hierarchy.create(boot.environment.id.as_str(), super::cgroups::version(&hierarchies), &host_lock)?;
+        hierarchy.join(boot.environment.id.as_str())?;
     }
     // The API server and etcd hold many connections; what this process may have, its children inherit.
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -84,7 +86,7 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
         listener: listener.into(),
         registry: fds.next().map(Into::into),
         hierarchies,
-        _lock: lock,
+        lock: Arc::new(lock),
     })
 }
 
@@ -126,7 +128,7 @@ impl Inside {
     pub fn clean_without_keeper(&self) {
         for hierarchy in &self.hierarchies {
             hierarchy.leave();
-            if let Err(error) = hierarchy.remove(&self.boot.environment.cluster, &self.host_lock) {
+            if let Err(error) = hierarchy.remove(self.boot.environment.id.as_str(), &self.host_lock) {
                 log::warn!("{error}");
             }
         }

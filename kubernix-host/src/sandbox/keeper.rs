@@ -8,9 +8,9 @@ use super::cgroups;
 use super::channel::ChannelEnd;
 use super::lock::Lock;
 use super::traces::remove_groups;
-use super::{Ending, HostLock, Order, ProcessId, SandboxIds, names};
+use super::{Ending, HostLock, Order, ProcessId, SandboxIds, names, program};
 use crate::network::{HostNet, uplink};
-use crate::root::Root;
+use crate::root::{ClusterId, Root};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
@@ -20,7 +20,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -38,8 +38,10 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 pub struct KeeperStart<'a> {
     /// The `kubernix` binary.
     pub executable: &'a Path,
-    /// The cluster's root directory, named like the cluster.
+    /// The cluster's root directory.
     pub root: &'a Root,
+    /// The cluster's ID.
+    pub id: &'a ClusterId,
     /// The cluster's lock, which the keeper holds on.
     pub lock: Lock,
     /// The sockets at which the host reaches the API server, and the local registry where there is one.
@@ -71,17 +73,19 @@ pub fn start(start: KeeperStart<'_>) -> io::Result<Keeper> {
     let log = OpenOptions::new().create(true).append(true).open(start.root.run().join("keeper.log"))?;
     let mut fds = vec![start.lock.0.as_fd(), start.channel.as_fd()];
     fds.extend(start.listeners.iter().map(AsFd::as_fd));
-    let mut command = own_program(start.executable, names::KEEPER, start.root, &fds);
+    let mut command =
+        own_program(start.executable, names::KEEPER, [start.root.base().as_os_str(), start.id.as_str().as_ref()], &fds);
     // A cluster that lives on must not hold the directory that it was started from.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir("/");
     Ok(Keeper(Pid::from_raw(command.spawn()?.id().cast_signed())))
 }
 
-/// A hidden command of our own binary that inherits these descriptors, given as arguments.
-fn own_program(program: &Path, name: &str, root: &Root, fds: &[BorrowedFd<'_>]) -> Command {
+/// A hidden command of our own binary that inherits these descriptors, given as arguments behind the cluster: where it was when it
+/// was booted, and its ID. They tell people and other commands whose process it is; it finds its directory by the lock.
+fn own_program(program: &Path, name: &str, cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> Command {
     #[allow(clippy::disallowed_methods)] // Our own processes are started here and nowhere else.
     let mut command = Command::new(program);
-    command.arg(name).arg(root.base()).arg(root.name()).args(fds.iter().map(|fd| fd.as_raw_fd().to_string()));
+    command.arg(name).args(cluster).args(fds.iter().map(|fd| fd.as_raw_fd().to_string()));
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let inherit = move || {
         // What the caller had inherited itself (a pipe of a shell's, say) isn't ours to hold open for a cluster's life.
@@ -118,19 +122,21 @@ pub(super) unsafe fn inherited(args: &[OsString]) -> io::Result<Vec<OwnedFd>> {
     args.iter().map(|arg| number(arg).and_then(own)).collect()
 }
 
-/// The keeper's main: ROOT-BASE NAME LOCK-FD CHANNEL-FD LISTENER-FD...
+/// The keeper's main: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD...
 ///
 /// # Errors
 /// The sandbox can't be made; nothing of it is left.
 pub fn run(args: &[OsString]) -> io::Result<()> {
-    let [base, name, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let [base, id, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     // SAFETY: this is the start of a process that `start` made.
     let fds = unsafe { inherited(fds) }?;
     let mut fds = fds.into_iter();
     let (Some(lock), Some(channel)) = (fds.next(), fds.next()) else { return Err(io::ErrorKind::InvalidInput.into()) };
     let listeners: Vec<OwnedFd> = fds.collect();
-    let name = name.to_str().ok_or(io::ErrorKind::InvalidInput)?;
-    let root = Root::new(Path::new(base), name);
+    let cluster = [base.as_os_str(), id.as_os_str()];
+    let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?;
+    // The lock is one of the directory, which may be called otherwise by the time that this ends.
+    let root = Root::of_descriptor(&lock);
     // Started with an own process group by `start`'s caller or not: a session keeps terminals' signals away.
     match setsid() {
         Err(errno) if errno != Errno::EPERM => return Err(errno.into()),
@@ -146,14 +152,14 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let host_lock = HostLock::of_host()?;
     let result = (|| {
         for hierarchy in &hierarchies {
-            hierarchy.create(name, version, &host_lock)?;
+            hierarchy.create(id, version, &host_lock)?;
         }
         let (life, far) = UnixStream::pair()?;
         // The init reaches the host through it where it has to: an uplink's other end, resolvers on the host's loopback.
         let host = HostNet::of_thread()?;
         let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd(), host.as_fd(), host_lock.as_fd()];
         fds.extend(listeners.iter().map(AsFd::as_fd));
-        let init = start_init(&root, &fds)?;
+        let init = start_init(cluster, &fds)?;
         drop((far, listeners));
         let init_pid = Pid::from_raw(init.id().cast_signed());
         SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init_pid)? }.write(&root);
@@ -164,18 +170,18 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     }
     SandboxIds::forget(&root);
     uplink::give_back(&root, &host_lock);
-    remove_groups(&hierarchies, name, &root, &host_lock);
+    remove_groups(&hierarchies, id, &host_lock);
     // The lock, and the channel last: whoever reads it to its end finds nothing left.
     drop(lock);
     drop(channel);
     result
 }
 
-fn start_init(root: &Root, fds: &[BorrowedFd<'_>]) -> io::Result<Child> {
-    let executable = std::env::current_exe()?;
+fn start_init(cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Child> {
+    let executable = program::running()?;
     // Only children get it: the first one becomes PID 1.
     unshare(CloneFlags::CLONE_NEWPID)?;
-    let mut command = own_program(&executable, names::INIT, root, fds);
+    let mut command = own_program(&executable, names::INIT, cluster, fds);
     let others =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     let enter = move || {

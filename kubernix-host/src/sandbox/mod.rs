@@ -24,6 +24,7 @@ mod mounts;
 mod names;
 pub mod node;
 pub mod process;
+mod program;
 mod traces;
 
 pub use boot::{Boot, BootFile, shell, write_views};
@@ -34,6 +35,7 @@ pub use init::{Inside, enter_sandbox, private_directories};
 pub use keeper::{Keeper, KeeperStart, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER, NODE};
 pub use node::PODMAN;
+pub use program::PROGRAM;
 pub use traces::Traces;
 
 use crate::HostLock;

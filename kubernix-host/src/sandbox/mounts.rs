@@ -3,15 +3,21 @@
 //! Everything here happens in a mount namespace that was just made, and is private towards the host from the first call.
 
 use super::cgroups::{Hierarchy, hierarchies};
-use super::hugetlb;
+use super::{hugetlb, program};
 use crate::mountinfo;
-use nix::mount::{MsFlags, mount};
+use crate::root::INSIDE;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where the host's mounts wait while `/sys` and `/var/lib` are replaced: on the sandbox's own tmpfs.
 pub(super) const STASH: &str = "/run/.kubernix";
+/// Where the cluster's root directory waits there.
+const ROOT: &str = "root";
+const VAR_LIB: &str = "/var/lib";
 
 /// Settings of the kernel that no namespace has for itself, and that a kubelet writes. What it reads and writes are files of
 /// the sandbox's own, in their place, so that the host keeps its settings.
@@ -24,10 +30,13 @@ const HOST_WIDE: &[&str] = &[
     "kernel/keys/root_maxbytes",
 ];
 
+/// How often the root directory is looked for under another name: each time it was renamed a moment ago.
+const ATTEMPTS: u32 = 10;
+
 /// What a sandbox replaces.
-pub struct Mounts {
-    /// The cluster's root directory, which stays where it is.
-    pub root: PathBuf,
+pub struct Mounts<'fd> {
+    /// The cluster's root directory, which is mounted at [`INSIDE`].
+    pub root: BorrowedFd<'fd>,
     /// Directories of the cluster, and the fixed paths at which programs expect them: `/var/lib/kubelet`, `/var/log`.
     pub private: Vec<(PathBuf, PathBuf)>,
     /// What is read as `/etc/resolv.conf`.
@@ -38,11 +47,11 @@ fn none() -> Option<&'static str> {
     None
 }
 
-fn bind(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn bind(from: &Path, to: &Path) -> io::Result<()> {
     Ok(mount(Some(from), to, none(), MsFlags::MS_BIND | MsFlags::MS_REC, none())?)
 }
 
-fn shift(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn shift(from: &Path, to: &Path) -> io::Result<()> {
     Ok(mount(Some(from), to, none(), MsFlags::MS_MOVE, none())?)
 }
 
@@ -55,7 +64,7 @@ pub(super) fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
 }
 
-impl Mounts {
+impl Mounts<'_> {
     /// Replaces what has to be replaced. The hierarchies returned are the ones that are seen inside.
     ///
     /// # Errors
@@ -68,42 +77,39 @@ impl Mounts {
         step("mounting /proc", fresh("proc", "/proc", MsFlags::MS_NOEXEC, None))?;
         step("mounting /run", fresh("tmpfs", "/run", MsFlags::empty(), Some("mode=755")))?;
         fs::create_dir_all(STASH)?;
+        step("keeping our own program", program::keep())?;
+        let root = step("keeping the cluster's directory", self.keep_root())?;
         step("replacing settings of the kernel", replace_sysctls())?;
         step("replacing /sys", replace_sys(&outside))?;
-        step("replacing /var/lib", self.replace_var_lib())?;
+        step("replacing /var/lib", replace_var_lib())?;
+        program::place()?;
+        step("mounting the cluster's directory", place_root(&root))?;
         step("replacing /etc/resolv.conf", self.replace_resolv_conf())?;
         give(&self.private)?;
         share()?;
         Ok(hierarchies(&fs::read_to_string("/proc/self/mountinfo")?))
     }
 
-    /// Puts an overlay over a directory of the host, so that things can be made and changed there without a trace. Where there are
-    /// no overlays, `otherwise` decides. The cluster's root directory stays seen where it is.
-    fn overlay(&self, at: &Path, otherwise: impl FnOnce(io::Error) -> io::Result<()>) -> io::Result<()> {
-        let own = Path::new(STASH).join(at.to_string_lossy().trim_matches('/').replace('/', "-"));
-        let [root, upper, work] = ["root", "upper", "work"].map(|name| own.join(name));
-        let inside = self.root.starts_with(at);
-        for directory in [&root, &upper, &work] {
-            fs::create_dir_all(directory)?;
+    /// Keeps the root directory mounted at a place of the sandbox's own, before what it lies in is replaced. Returns where it lies.
+    /// A mount takes a path of this mount namespace, which the descriptor isn't of.
+    fn keep_root(&self) -> io::Result<PathBuf> {
+        let place = Path::new(STASH).join(ROOT);
+        fs::create_dir_all(&place)?;
+        let meant = nix::sys::stat::fstat(self.root)?;
+        for _ in 0..ATTEMPTS {
+            let path = fs::read_link(format!("/proc/self/fd/{}", self.root.as_fd().as_raw_fd()))?;
+            match bind(&path, &place) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(_) => continue,
+                Ok(()) => {}
+            }
+            let found = fs::metadata(&place)?;
+            if (found.dev(), found.ino()) == (meant.st_dev, meant.st_ino) {
+                return Ok(path);
+            }
+            umount2(&place, MntFlags::MNT_DETACH)?;
         }
-        if inside {
-            bind(&self.root, &root)?;
-        }
-        let (lower, upper, work) = (at.display(), upper.display(), work.display());
-        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
-        fresh("overlay", &at.to_string_lossy(), MsFlags::empty(), Some(&options)).or_else(otherwise)?;
-        if inside {
-            fs::create_dir_all(&self.root)?;
-            shift(&root, &self.root)?;
-        }
-        Ok(())
-    }
-
-    fn replace_var_lib(&self) -> io::Result<()> {
-        self.overlay(Path::new("/var/lib"), |error| {
-            log::info!("no overlay over /var/lib ({error}): it is empty inside");
-            fresh("tmpfs", "/var/lib", MsFlags::empty(), Some("mode=755"))
-        })
+        Err(io::Error::new(io::ErrorKind::NotFound, "it is gone"))
     }
 
     /// Name resolution inside is the cluster's, whatever the host has: a file, none, or a link into its own `/run`, which isn't
@@ -113,13 +119,44 @@ impl Mounts {
         if place.is_file() {
             return bind(&self.resolv_conf, place);
         }
-        self.overlay(Path::new("/etc"), Err)?;
+        overlay(Path::new("/etc"), Err)?;
         match fs::remove_file(place) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         fs::copy(&self.resolv_conf, place).map(drop)
     }
+}
+
+/// Mounts what was kept of the root directory at [`INSIDE`]. Below `/var/lib` it stays seen where the host has it as well.
+fn place_root(path: &Path) -> io::Result<()> {
+    let kept = Path::new(STASH).join(ROOT);
+    if path.starts_with(VAR_LIB) {
+        fs::create_dir_all(path)?;
+        bind(&kept, path)?;
+    }
+    fs::create_dir_all(INSIDE)?;
+    shift(&kept, Path::new(INSIDE))
+}
+
+/// Puts an overlay over a directory of the host, so that things can be made and changed there without a trace. Where there are
+/// no overlays, `otherwise` decides.
+fn overlay(at: &Path, otherwise: impl FnOnce(io::Error) -> io::Result<()>) -> io::Result<()> {
+    let own = Path::new(STASH).join(at.to_string_lossy().trim_matches('/').replace('/', "-"));
+    let [upper, work] = ["upper", "work"].map(|name| own.join(name));
+    for directory in [&upper, &work] {
+        fs::create_dir_all(directory)?;
+    }
+    let (lower, upper, work) = (at.display(), upper.display(), work.display());
+    let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+    fresh("overlay", &at.to_string_lossy(), MsFlags::empty(), Some(&options)).or_else(otherwise)
+}
+
+fn replace_var_lib() -> io::Result<()> {
+    overlay(Path::new(VAR_LIB), |error| {
+        log::info!("no overlay over /var/lib ({error}): it is empty inside");
+        fresh("tmpfs", VAR_LIB, MsFlags::empty(), Some("mode=755"))
+    })
 }
 
 /// Puts a node's own directories in the places at which programs expect them.

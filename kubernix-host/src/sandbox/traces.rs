@@ -8,7 +8,6 @@ use crate::own_thread;
 use crate::root::Root;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::Path;
 
 /// What a cluster that is ended from outside leaves, as far as it can only be found while the cluster runs.
 #[derive(Debug)]
@@ -24,7 +23,9 @@ impl Traces {
         let namespace = |carrier: &Carrier| File::open(format!("/proc/{}/ns/net", carrier.pid)).ok();
         let sandbox = carriers.iter().find_map(namespace).map(|file| HostNet::new(file.into()));
         let groups = carriers.iter().filter_map(|carrier| cgroups::cluster_of(carrier.pid));
-        Self { groups: groups.chain([root.name()]).collect(), uplink: uplink::taken(root, sandbox.as_ref()) }
+        // A directory that says nothing any more may have been booted by an older version.
+        let own = root.open_existing().map_or_else(|_| root.name(), |state| state.cgroup().to_owned());
+        Self { groups: groups.chain([own]).collect(), uplink: uplink::taken(root, sandbox.as_ref()) }
     }
 
     /// Removes them, when nothing of the cluster runs any more. The caller keeps others from booting it.
@@ -40,7 +41,7 @@ impl Traces {
                 continue;
             }
             // A thread of its own, for it is left in a mount namespace that nothing else should be in.
-            if let Err(error) = own_thread::run(|| remove_groups(&hierarchies, group, root, &lock)) {
+            if let Err(error) = own_thread::run(|| remove_groups(&hierarchies, group, &lock)) {
                 log::warn!("cgroup of {group} can't be removed: {error}");
             }
         }
@@ -48,17 +49,14 @@ impl Traces {
 }
 
 /// Removes a cluster's cgroups; goes on past errors. May leave the calling thread in a mount namespace of its own.
-pub(super) fn remove_groups(hierarchies: &[Hierarchy], group: &str, root: &Root, lock: &HostLock) {
+pub(super) fn remove_groups(hierarchies: &[Hierarchy], group: &str, lock: &HostLock) {
     for hierarchy in hierarchies {
         if let Err(error) = hierarchy.remove(group, lock) {
             log::warn!("cgroup of {group} can't be removed: {error}");
         }
     }
-    // Any directory will do that can be mounted over, in a namespace that ends with the thread.
-    let own = root.run();
-    let scratch = if own.is_dir() { &*own } else { Path::new("/run") };
     if hugetlb::is_needed(hierarchies)
-        && let Err(error) = hugetlb::clean(group, scratch, lock)
+        && let Err(error) = hugetlb::clean(group, lock)
     {
         log::warn!("hugetlb cgroup of {group} can't be removed: {error}");
     }

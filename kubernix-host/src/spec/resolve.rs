@@ -67,7 +67,8 @@ pub fn resolve(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) ->
 /// As [`resolve`].
 pub fn saved(root: &Root) -> Result<Settings, Error> {
     let layers = Layers { given: vec![place_of(root)], ..Layers::default() };
-    settle(layers, Vec::new(), false, &Defaults::of_process()).map(|resolved| resolved.settings)
+    let settings = settle(layers, Vec::new(), false, &Defaults::of_process())?.settings;
+    Ok(Settings { name: label(root), ..settings })
 }
 
 /// The settings of a cluster by their text, as of `kubernix.toml`.
@@ -77,11 +78,16 @@ pub fn saved(root: &Root) -> Result<Settings, Error> {
 pub fn of_text(root: &Root, text: &str) -> Result<Settings, Error> {
     let defaults = Defaults::of_process();
     let saved = Partial::from_toml(&root.spec_file(), text)?.based_at(root.path(), defaults.home.as_deref())?;
-    let place = Place { name: root.name(), root: root.base().to_owned() };
+    let place = Place { name: label(root), root: root.base().to_owned() };
     let standard = parse_cidr(DEFAULT_CIDR).map_err(|error| Error::value(Origin::Default, error))?;
     let (cidr, cache_dir) = (saved.cidr.unwrap_or(standard), defaults.cache_dir()?);
     let mut alone = Settled { layers: Layers { saved: Some(saved), ..Layers::default() }, ..Settled::default() };
     alone.settings(place, cidr, cache_dir)
+}
+
+/// The cluster's name. In a sandbox its directory isn't called so.
+fn label(root: &Root) -> String {
+    root.open_existing().map_or_else(|_| root.name(), |state| state.name)
 }
 
 fn place_of(root: &Root) -> Partial {
@@ -271,22 +277,14 @@ impl Settled {
             Err(root::Error::Missing { .. } | root::Error::NotACluster { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let (path, name) = (root.spec_file(), root.name());
-        let reason = |undo: String| format!("its certificates and nodes carry that name; {undo}");
+        let path = root.spec_file();
         let origin = Origin::Saved(path.clone());
-        if state.name != name {
-            let origin = self.origins.get("name").cloned().unwrap_or(Origin::Default);
-            let undo = format!("`{}` was renamed or copied, give it its old name back", root.path().display());
-            return Err(fixed("name", &state.name, state.name.clone(), name, origin, reason(undo)));
-        }
         let (text, revision) = self.saved_text(root, &state)?;
         self.revision = revision;
         if let Some(text) = text {
             let mut saved = Partial::from_toml(&path, &text)?;
-            if let Some(other) = saved.name.take().filter(|other| *other != name) {
-                let undo = "put that name back into the file".into();
-                return Err(fixed("name", &name, name.clone(), other, origin, reason(undo)));
-            }
+            // The directory's name is the cluster's; the file has the one that it was saved under.
+            saved.name = None;
             saved.origins.values_mut().for_each(|place| *place = origin.clone());
             if saved.root.take().is_some() {
                 self.said

@@ -39,6 +39,7 @@ impl World {
             .address("services", &format!("{net}128.0/18"))
             .address("dns", &format!("{net}128.10"))
             .address("registry", &format!("{control_plane}:5000"))
+            .fact(facts::CLUSTER_ID, word)
             .fact(facts::CGROUP_ROOT, &format!("/kubernix/{word}"));
         for required in &said.requires {
             let role = required.role.as_str();
