@@ -182,6 +182,15 @@ pub enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Gives a cluster another name, while it runs or not; nothing of it is started anew
+    Rename {
+        /// The cluster
+        #[arg(value_name = "OLD")]
+        from: String,
+        /// Its new name
+        #[arg(value_name = "NEW")]
+        to: String,
+    },
     /// Lists the clusters
     List,
     /// Prints what `up` would do, without doing it

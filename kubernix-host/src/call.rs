@@ -18,6 +18,11 @@ impl Call {
         Self { program: program.into(), name: name.into(), base: base.into() }
     }
 
+    /// What the user types to call us.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
     /// The cluster's name.
     pub fn name(&self) -> &str {
         &self.name

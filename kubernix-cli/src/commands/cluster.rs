@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::settings;
 use anyhow::Result;
 use kubernix_host::api::NodeSummary;
-use kubernix_host::cluster::{self, ListEntry, State, Status};
+use kubernix_host::cluster::{self, Cluster, ListEntry, State, Status};
 use kubernix_host::spec::Place;
 use serde_json::json;
 use std::process::ExitCode;
@@ -34,6 +34,21 @@ impl App {
         }
         let down = |name: &str| self.call("down", &Place { name: name.to_owned(), root: place.root.clone() });
         output::show(self.output(), &entries, |entries| list(entries, down))
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let place = Place { name: from.to_owned(), ..settings::locate(&self.flags)? };
+        let progress = Progress::new(&self.flags);
+        let renamed = Cluster::find(self.named(&place))?.rename(to, &*progress);
+        progress.finish();
+        output::show(self.output(), &renamed?, |renamed| {
+            let goes_on = if renamed.running { ", and goes on running" } else { "" };
+            let head = format!("cluster `{from}` is called `{}` now{goes_on}", renamed.name);
+            let merged = renamed.merged.iter().map(|file| {
+                format!("\ncontext `kubernix-{from}` in {} is called `kubernix-{}` now", file.display(), renamed.name)
+            });
+            std::iter::once(head).chain(merged).collect::<String>()
+        })
     }
 
     pub(super) fn stop(&self) -> Result<()> {

@@ -66,6 +66,7 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Stop) => app.stop()?,
         Some(Command::Down { all: false }) => app.down()?,
         Some(Command::Down { all: true }) => app.down_all()?,
+        Some(Command::Rename { from, to }) => app.rename(&from, &to)?,
         Some(Command::List) => app.list()?,
         Some(Command::Plan(args)) => app.plan(&args)?,
         Some(Command::Timeline(args)) => app.timeline(&args)?,

@@ -91,6 +91,23 @@ pub enum HostError {
     /// A cluster is to be made where one is.
     #[error("there is a cluster `{}` already: choose another --name, or `{}` destroys it", .0.name(), .0.to("down"))]
     Exists(Call),
+    /// A name that no cluster can have.
+    #[error("{reason}")]
+    NoName {
+        /// Why, with the name.
+        reason: String,
+    },
+    /// A cluster is to get the name of something that is there.
+    #[error(
+        "cluster `{from}` can't be called `{}`: `{}` is there already, choose another name (`{}` shows what there is)",
+        .call.name(), .call.base().join(.call.name()).display(), .call.of_all("list")
+    )]
+    NameTaken {
+        /// The name that it was to get.
+        call: Call,
+        /// Its name.
+        from: String,
+    },
     /// The cluster has no data yet.
     #[error("cluster `{}` was never booted, so there is nothing to save: `{}` boots it", .0.name(), .0.to("up"))]
     NeverBooted(Call),
@@ -437,6 +454,7 @@ impl HostError {
             Self::Kubeconfig(kubeconfig::Error::NeverBooted { .. }) => 5,
             Self::Kubeconfig(error) if error.is_input() => 2,
             Self::Kubeconfig(_) => 1,
+            Self::NoName { .. } | Self::NameTaken { .. } => 2,
             Self::Exists(_) | Self::OtherDatastore { .. } => 2,
             Self::Snapshot(error) if error.is_usage() => 2,
             Self::Toolchain(toolchain::Error::Interrupted) => 130,

@@ -31,7 +31,13 @@ impl Cluster {
     pub fn find(call: Call) -> Result<Self, HostError> {
         let root = Root::new(call.base(), call.name());
         let error = match root.open_existing() {
-            Ok(_) => return Ok(Self { call, root }),
+            Ok(state) => {
+                let cluster = Self { call, root };
+                if state.renamed && !state.removing {
+                    cluster.complete_rename();
+                }
+                return Ok(cluster);
+            }
             Err(error) => error,
         };
         refuse_orphan(&call)?;

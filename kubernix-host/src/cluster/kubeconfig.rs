@@ -18,7 +18,7 @@ pub(super) fn before_boot(root: &Root, settings: &Settings) -> Result<(), HostEr
 /// Merges the context, where that is to be; else brings one that was merged to what is true now. The cluster runs, so what
 /// fails is only a warning.
 pub(super) fn after_boot(root: &Root, settings: &Settings, sink: &dyn Sink) -> Option<Merged> {
-    let result = Access::of(root).and_then(|access| match settings.merge_kubeconfig {
+    let result = present(root).and_then(|access| match settings.merge_kubeconfig {
         true => kubeconfig::merge(&access, &Places::of_process()?).map(Some),
         false => {
             let changed = kubeconfig::refresh(&access, &Places::of_process().unwrap_or_default())?;
@@ -35,13 +35,19 @@ pub(super) fn after_boot(root: &Root, settings: &Settings, sink: &dyn Sink) -> O
     })
 }
 
+/// How a cluster is reached, once its entries have the name that it has now.
+fn present(root: &Root) -> Result<Access, kubeconfig::Error> {
+    kubeconfig::finish_rename(&Access::of(root)?, &Places::of_process().unwrap_or_default())?;
+    Access::of(root)
+}
+
 impl Cluster {
     /// Puts its context into the user's own kubeconfig, and makes it the current one.
     ///
     /// # Errors
     /// As [`kubeconfig::merge`].
     pub fn merge_kubeconfig(&self) -> Result<Merged, HostError> {
-        Ok(kubeconfig::merge(&Access::of(self.root())?, &Places::of_process()?)?)
+        Ok(kubeconfig::merge(&present(self.root())?, &Places::of_process()?)?)
     }
 
     /// Takes its context out of the user's own kubeconfig, and out of all others that it was merged into. Returns the files that
@@ -50,7 +56,7 @@ impl Cluster {
     /// # Errors
     /// As [`kubeconfig::remove`].
     pub fn remove_kubeconfig(&self) -> Result<Vec<PathBuf>, HostError> {
-        Ok(kubeconfig::remove(&Access::of(self.root())?, &Places::of_process().unwrap_or_default())?)
+        Ok(kubeconfig::remove(&present(self.root())?, &Places::of_process().unwrap_or_default())?)
     }
 
     /// The same, for a cluster that goes: what fails is only a warning.

@@ -26,7 +26,7 @@ impl Cluster {
     }
 
     /// Commits a state. Its ports are open before it counts, and those that it lacks are closed after.
-    async fn put_in_force(&self, file: ClusterFile, boot: Boot) -> Result<(), String> {
+    pub(super) async fn put_in_force(&self, file: ClusterFile, boot: Boot) -> Result<(), String> {
         let opened = self.open_missing(&boot)?;
         let (root, written) = (self.root.clone(), file.clone());
         let result = tokio::task::spawn_blocking(move || written.commit(&root)).await;
@@ -82,6 +82,7 @@ impl Cluster {
                 self.publish_exactly(left).await
             }
             Some(Request::CopyState { role }) => self.copy_state(&role).await.map(|copied| Reply::Copied { copied }),
+            Some(Request::Rename { name }) => self.take_name(name).await,
             _ => Err("this request can't be performed here".into()),
         }
     }

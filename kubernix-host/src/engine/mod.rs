@@ -13,6 +13,7 @@ mod files;
 mod first;
 mod hooks;
 mod images;
+mod label;
 mod node_service;
 mod nodes;
 mod objects;

@@ -43,6 +43,9 @@ struct Record {
     files: BTreeSet<PathBuf>,
     /// SHA-256 of the certificates that entries had, for those that were made anew since.
     certificates: BTreeSet<String>,
+    /// The name that entries may still have: the cluster is being renamed, or that broke off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    earlier_name: Option<String>,
 }
 
 /// A certificate's data, whatever line breaks an editor put into it, by hash.
@@ -75,7 +78,32 @@ impl Access {
             Err(error) if error.kind() == ErrorKind::NotFound => (Record::default(), false),
             Err(cause) => return Err(Error::io("read", &record)(cause)),
         };
-        Ok(Self { name: format!("kubernix-{}", root.name()), own, says, record, recorded, is_damaged })
+        Ok(Self { name: Self::name_of(&root.name()), own, says, record, recorded, is_damaged })
+    }
+
+    /// The name that all entries of a cluster have.
+    pub(super) fn name_of(cluster: &str) -> String {
+        format!("kubernix-{cluster}")
+    }
+
+    /// The same cluster, with entries of another name.
+    pub(super) fn named(&self, name: String) -> Self {
+        Self { name, ..self.clone() }
+    }
+
+    /// The name that entries may still have.
+    pub(super) fn earlier_name(&self) -> Option<&str> {
+        self.recorded.earlier_name.as_deref()
+    }
+
+    /// Notes that entries may have this name when the cluster has another one.
+    pub(super) fn note_name(&self) -> Result<(), Error> {
+        self.write(&Record { earlier_name: Some(self.name.clone()), ..self.recorded.clone() })
+    }
+
+    /// Notes that no entry has an earlier name any more.
+    pub(super) fn forget_earlier_name(&self) -> Result<(), Error> {
+        self.write(&Record { earlier_name: None, ..self.recorded.clone() })
     }
 
     /// What its own kubeconfig says.

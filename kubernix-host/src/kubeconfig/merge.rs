@@ -27,14 +27,14 @@ pub struct Merged {
 }
 
 /// The files of a kubeconfig as they are now.
-struct Files(Vec<(PathBuf, Config, String)>);
+pub(super) struct Files(pub(super) Vec<(PathBuf, Config, String)>);
 
 /// What is to be done to which file.
-type Plan = BTreeMap<PathBuf, Vec<Edit>>;
+pub(super) type Plan = BTreeMap<PathBuf, Vec<Edit>>;
 
 impl Files {
     /// Those that exist. Where a word is given, only what says it is looked at.
-    fn read<'p>(paths: impl IntoIterator<Item = &'p PathBuf>, word: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn read<'p>(paths: impl IntoIterator<Item = &'p PathBuf>, word: Option<&str>) -> Result<Self, Error> {
         let mut files: Vec<(PathBuf, Config, String)> = Vec::new();
         for path in paths {
             let text = match file::read(path) {
@@ -61,7 +61,7 @@ impl Files {
 
     /// Whether an entry is of this cluster. Clusters that were made of one snapshot have the same certificates: then the one is
     /// meant that is reached so, or was merged into this file.
-    fn is_ours(&self, access: &Access, path: &Path, kind: Kind, fields: &Fields) -> bool {
+    pub(super) fn is_ours(&self, access: &Access, path: &Path, kind: Kind, fields: &Fields) -> bool {
         let server = access.says().ok().map(|says| &says.server);
         let leads_here =
             || self.first(Kind::Cluster, &access.name).is_none_or(|(_, cluster)| cluster.server.as_ref() == server);
@@ -82,7 +82,7 @@ pub fn check(access: &Access, places: &Places) -> Result<(), Error> {
 }
 
 /// Whether somebody else's entry has one of our names.
-fn foreign(access: &Access, files: &Files) -> Result<(), Error> {
+pub(super) fn foreign(access: &Access, files: &Files) -> Result<(), Error> {
     for kind in Kind::ALL {
         if let Some((path, fields)) = files.first(kind, &access.name)
             && !files.is_ours(access, path, kind, &fields)
@@ -204,7 +204,7 @@ pub fn remove(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> {
 
 /// Carries out what a plan says of the files as they are, under their locks. A plan for nothing locks nothing. Returns the files
 /// as they were last, and which were changed.
-fn change<'p>(
+pub(super) fn change<'p>(
     access: &Access,
     paths: impl IntoIterator<Item = &'p PathBuf>,
     word: Option<&str>,

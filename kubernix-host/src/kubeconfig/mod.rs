@@ -12,6 +12,7 @@ mod lock;
 mod merge;
 mod model;
 mod places;
+mod rename;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -20,3 +21,4 @@ pub use access::Access;
 pub use error::Error;
 pub use merge::{Merged, check, merge, refresh, remove};
 pub use places::Places;
+pub use rename::{begin_rename, finish_rename};

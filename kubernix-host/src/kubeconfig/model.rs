@@ -84,6 +84,11 @@ impl Config {
         list.as_deref().unwrap_or_default()
     }
 
+    /// The names of all entries of a list.
+    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        self.list(kind).iter().map(|entry| entry.name.as_str())
+    }
+
     /// Where the entry of this name stands in its list.
     pub fn position(&self, kind: Kind, name: &str) -> Option<usize> {
         self.list(kind).iter().position(|entry| entry.name == name)

@@ -362,3 +362,51 @@ fn kubectl_and_we_do_not_write_at_the_same_time() {
     assert_eq!(bench.seen("config").clusters.len(), 3);
     assert!(!bench.path("config.lock").exists());
 }
+
+#[test]
+fn entries_get_a_clusters_new_name_and_keep_what_users_added() {
+    let bench = Bench::new();
+    bench.write("config", KUBECTL);
+    bench.merge("one", &["config"]).unwrap();
+    let own = "contexts:\n- context:\n    cluster: kubernix-one\n    namespace: web\n    user: kubernix-one\n  name: mine\n- ";
+    let text = bench.read("config").replacen("contexts:\n- ", own, 1);
+    let text = text.replace(
+        "    user: kubernix-one\n  name: kubernix-one",
+        "    namespace: kept\n    user: kubernix-one\n  name: kubernix-one",
+    );
+    bench.write("config", &text);
+    let places = bench.places(&["config"]);
+    begin_rename(&bench.access("one"), "new", &places).unwrap();
+    assert_eq!(bench.read("config"), text, "nothing is changed before the cluster has the name");
+    fs::rename(bench.root("one").path(), bench.root("new").path()).unwrap();
+    assert_eq!(finish_rename(&bench.access("new"), &places).unwrap(), [bench.path("config")]);
+    assert_eq!(bench.read("config"), text.replace("kubernix-one", "kubernix-new"));
+    assert!(finish_rename(&bench.access("new"), &places).unwrap().is_empty());
+    assert_eq!(bench.remove("new", &["config"]), [bench.path("config")]);
+}
+
+#[test]
+fn a_rename_that_broke_off_before_the_cluster_had_the_name_changes_nothing() {
+    let bench = Bench::new();
+    bench.merge("one", &["config"]).unwrap();
+    let (text, places) = (bench.read("config"), bench.places(&["config"]));
+    begin_rename(&bench.access("one"), "new", &places).unwrap();
+    assert!(finish_rename(&bench.access("one"), &places).unwrap().is_empty());
+    assert_eq!(bench.read("config"), text);
+    assert_eq!(bench.access("one").earlier_name(), None);
+}
+
+#[test]
+fn a_new_name_that_others_have_is_refused_before_anything_changes() {
+    let bench = Bench::new();
+    bench.merge("one", &["config"]).unwrap();
+    let theirs = "users:\n- name: kubernix-new\n  user:\n    token: theirs\n";
+    bench.write("other", theirs);
+    let places = bench.places(&["config", "other"]);
+    let error = begin_rename(&bench.access("one"), "new", &places).unwrap_err().to_string();
+    assert!(error.contains("the user `kubernix-new` there is not of this cluster"), "{error}");
+    assert_eq!(bench.access("one").earlier_name(), None);
+    // A cluster that was merged nowhere has nothing to lose there.
+    bench.boot("two", 6444, "ca-2");
+    begin_rename(&bench.access("two"), "new", &places).unwrap();
+}

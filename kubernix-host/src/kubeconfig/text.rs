@@ -19,6 +19,8 @@ const BEGIN: &str = "apiVersion: v1\nkind: Config\n";
 pub(super) enum Edit {
     /// An entry has these fields; others that it has stay. It is made at its list's end where there is none.
     Set { kind: Kind, name: String, fields: Vec<(&'static str, String)> },
+    /// An entry that is there has another name.
+    Rename { kind: Kind, name: String, to: String },
     /// There is no such entry.
     Remove { kind: Kind, name: String },
     /// This context counts.
@@ -54,6 +56,10 @@ pub(super) fn edited(path: &Path, own: &Path, text: &str, edits: &[Edit]) -> Res
 fn say(config: &mut Value, edit: &Edit) {
     match edit {
         Edit::Current(name) => config[CURRENT] = json!(name),
+        Edit::Rename { kind, name, to } => {
+            let entries = config[kind.list()].as_array_mut().into_iter().flatten();
+            entries.filter(|entry| entry["name"] == json!(name)).for_each(|entry| entry["name"] = json!(to));
+        }
         Edit::Remove { kind, name } => {
             if let Some(list) = config[kind.list()].as_array_mut() {
                 list.retain(|entry| entry["name"] != json!(name));
@@ -84,6 +90,10 @@ fn rewrite(text: &str, config: &Config, edit: &Edit) -> Option<String> {
     let is_json = serde_json::from_str::<Value>(text).is_ok();
     match edit {
         Edit::Current(name) => set(&root, CURRENT, name, is_json)?,
+        Edit::Rename { kind, name, to } => {
+            let entry = root.get_sequence(kind.list())?.get(config.position(*kind, name)?)?;
+            set(entry.as_mapping()?, "name", to, is_json)?;
+        }
         Edit::Remove { kind, name } => {
             let list = root.get_sequence(kind.list())?;
             list.remove(config.position(*kind, name)?)?;

@@ -14,6 +14,7 @@ mod made;
 mod managed;
 mod place;
 mod remove;
+mod rename;
 mod standing;
 mod state;
 mod transfer;

@@ -38,6 +38,9 @@ pub struct State {
     /// Its removal has begun: told by the file's name.
     #[serde(skip)]
     pub removing: bool,
+    /// The directory was renamed, and what carries the name in it may not have been brought up to that.
+    #[serde(skip)]
+    pub renamed: bool,
 }
 
 /// What can be read of any format.
@@ -53,7 +56,7 @@ impl State {
     pub fn new(name: String) -> Self {
         let kubernix = env!("CARGO_PKG_VERSION").into();
         let (created, id, inode, cidr, authority) = (Timestamp::now(), None, None, None, None);
-        Self { format: FORMAT, kubernix, created, id, inode, name, cidr, authority, removing: false }
+        Self { format: FORMAT, kubernix, created, id, inode, name, cidr, authority, removing: false, renamed: false }
     }
 
     /// The name that its CAs carry.
@@ -73,6 +76,7 @@ impl State {
             let authority = self.authority().to_owned();
             self.authority = Some(authority).filter(|authority| *authority != label);
             self.name = label;
+            self.renamed = true;
         }
         if self.inode.is_some_and(|known| known != inode) {
             (self.id, self.inode) = (None, None);

@@ -207,17 +207,19 @@ fn the_cidr_of_a_cluster_can_not_change() {
 }
 
 #[test]
-fn the_name_of_a_cluster_can_not_change() {
+fn a_cluster_is_called_like_its_directory_whatever_its_files_say() {
     let bench = Bench::new();
-    let root = bench.boot(Partial::default());
+    let root = bench.boot(Partial { port: Some(7000), ..Partial::default() });
     let edited = fs::read_to_string(root.spec_file()).unwrap().replace("name = \"kubernix\"", "name = \"other\"");
     fs::write(root.spec_file(), edited).unwrap();
-    let error = bench.resolve(Partial::default(), &[]).unwrap_err().to_string();
-    assert!(error.contains("name of cluster `kubernix` is `kubernix` and can't become `other`"), "{error}");
+    let settings = bench.resolve(Partial::default(), &[]).unwrap().settings;
+    assert_eq!((settings.name.as_str(), settings.port), ("kubernix", Some(7000)));
     fs::rename(root.path(), bench.path("state/renamed")).unwrap();
     let flags = Partial { name: Some("renamed".into()), ..Partial::default() };
-    let error = bench.resolve(flags, &[]).unwrap_err().to_string();
-    assert!(error.contains("can't become `renamed` (--name): its certificates and nodes carry that name"), "{error}");
+    let settings = bench.resolve(flags, &[]).unwrap().settings;
+    assert_eq!((settings.name.as_str(), settings.port), ("renamed", Some(7000)), "the saved settings go with it");
+    let saved = saved(&Root::new(bench.path("state"), "renamed")).unwrap();
+    assert_eq!(saved.name, "renamed");
 }
 
 #[test]

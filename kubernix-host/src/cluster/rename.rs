@@ -1,0 +1,178 @@
+//! `rename`: another name for a cluster, whether it runs or not. Its ID stays, and nothing of it is started anew.
+//!
+//! The root directory's new name is the commit. What carries the name in files follows; where that breaks off, the next command
+//! that finds the cluster completes it.
+
+use super::{Call, Cluster, HostError, prepare};
+use crate::control::{Client, Reply, Request};
+use crate::events::{Event, Sink};
+use crate::kubeconfig::{self, Access, Places};
+use crate::root::{self, ClusterFile, INSIDE, Root};
+use crate::sandbox::{self, BootFile, lock};
+use crate::spec::{self, Settings};
+use serde::Serialize;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a running cluster may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A cluster that was renamed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Renamed {
+    /// Its new name.
+    pub name: String,
+    /// Its old name.
+    pub was: String,
+    /// Its ID, which stays.
+    pub id: String,
+    /// Its root directory.
+    pub root: PathBuf,
+    /// The admin's kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// It runs, and goes on.
+    pub running: bool,
+    /// The users' kubeconfigs in which its context has the new name.
+    pub merged: Vec<PathBuf>,
+}
+
+impl Cluster {
+    /// Gives the cluster another name. One that runs goes on.
+    ///
+    /// # Errors
+    /// The name is none, or taken; another command is at work on the cluster, or an older version runs it. Nothing is changed
+    /// then.
+    pub fn rename(&self, name: &str, sink: &dyn Sink) -> Result<Renamed, HostError> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(HostError::NotRoot("rename"));
+        }
+        let call = Call::new(self.call.program(), name, self.call.base());
+        let name = spec::parse_name(name).map_err(|reason| HostError::NoName { reason })?;
+        let state = self.root().open_existing()?;
+        if state.removing {
+            return Err(HostError::NoSuchCluster { call: self.call.clone(), hint: String::new() });
+        }
+        // One that is stopped can't begin meanwhile, and one that runs has nobody who writes into its directory by its old name.
+        let stopped = lock::take(self.root())?;
+        let _alone = self.alone()?;
+        if stopped.is_none() {
+            self.can_be_renamed()?;
+        }
+        let places = Places::of_process().unwrap_or_default();
+        let taken = || HostError::NameTaken { call: call.clone(), from: self.name().to_owned() };
+        if name != self.name() {
+            if self.root().base().join(&name).symlink_metadata().is_ok() {
+                return Err(taken());
+            }
+            kubeconfig::begin_rename(&Access::of(self.root())?, &name, &places)?;
+        }
+        let root = match self.root().rename(&name) {
+            Ok(root) => root,
+            // The second of two renames completes what the first may have left.
+            Err(root::Error::Exists { .. }) if name == self.name() => self.root().clone(),
+            Err(root::Error::Exists { .. }) => return Err(taken()),
+            Err(error) => return Err(error.into()),
+        };
+        let (merged, failed) = follow(&root, &name, stopped.is_none());
+        for why in failed {
+            let message = format!("cluster `{name}` is renamed, and not all in its directory says so yet: {why}");
+            sink.emit(Event::Warning { message });
+        }
+        Ok(Renamed {
+            was: self.name().to_owned(),
+            id: state.id.map(String::from).unwrap_or_default(),
+            root: root.path().to_owned(),
+            kubeconfig: root.kubeconfig("admin"),
+            running: stopped.is_none(),
+            merged,
+            name,
+        })
+    }
+
+    /// Keeps away commands that write into the directory of a running cluster; `None` where it was never booted.
+    fn alone(&self) -> Result<Option<File>, HostError> {
+        let unreadable = |error| HostError::io("the cluster's directory `run` can't be locked")(error);
+        let run = match File::open(self.root().run()) {
+            Ok(run) => run,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error)),
+        };
+        match run.try_lock() {
+            Ok(()) => Ok(Some(run)),
+            Err(TryLockError::WouldBlock) => Err(HostError::Changing(self.call.clone())),
+            Err(TryLockError::Error(error)) => Err(unreadable(error)),
+        }
+    }
+
+    /// Whether a cluster that runs can be renamed as it is.
+    fn can_be_renamed(&self) -> Result<(), HostError> {
+        let busy = |with| HostError::Busy { call: self.call.clone(), with };
+        if self.sandbox().is_err() {
+            return Err(busy("up"));
+        }
+        match self.client()?.ask(&Request::Report { check: false })? {
+            Reply::Report { report } if report.ending => return Err(busy("stop")),
+            Reply::Report { report } if report.booted => {}
+            _ => return Err(busy("up")),
+        }
+        if self.boot_file()?.environment.root == Path::new(INSIDE) {
+            return Ok(());
+        }
+        let changes = vec!["its name can't change, because an older version booted it,".to_owned()];
+        Err(HostError::OfBoot { call: self.call.clone(), changes })
+    }
+
+    /// Completes a rename that broke off, or one by other means than ours. What can't be written now is by a later command.
+    pub(super) fn complete_rename(&self) {
+        let (_, failed) = follow(self.root(), self.name(), self.is_running());
+        failed.iter().for_each(|why| log::debug!("{}: {why}", self.name()));
+    }
+}
+
+/// Brings all that carries the name up to it. Goes on past errors; returns the users' kubeconfigs that were changed, and what failed.
+fn follow(root: &Root, name: &str, running: bool) -> (Vec<PathBuf>, Vec<String>) {
+    let mut failed: Vec<String> = Vec::new();
+    let mut note = |result: Result<(), HostError>| failed.extend(result.err().map(|error| error.to_string()));
+    note(if running { tell_init_of_new_name(root, name) } else { save_name(root, name) });
+    note(write_kubeconfig(root, name));
+    let renamed = Access::of(root)
+        .and_then(|access| kubeconfig::finish_rename(&access, &Places::of_process().unwrap_or_default()));
+    let merged = renamed.unwrap_or_else(|error| {
+        note(Err(error.into()));
+        Vec::new()
+    });
+    if failed.is_empty()
+        && let Err(error) = root.settle_name()
+    {
+        failed.push(error.to_string());
+    }
+    (merged, failed)
+}
+
+/// Tells the init of a running cluster what it is called now: it writes what the next boot begins with.
+fn tell_init_of_new_name(root: &Root, name: &str) -> Result<(), HostError> {
+    Client::connect(root, ANSWER)?.ask(&Request::Rename { name: name.to_owned() })?;
+    Ok(())
+}
+
+/// Writes what the next boot of a stopped cluster begins with.
+fn save_name(root: &Root, name: &str) -> Result<(), HostError> {
+    let Some(state) = ClusterFile::read(root)? else { return Ok(()) };
+    let unusable = || HostError::io("what the cluster was booted with can't be read");
+    let mut boot = BootFile::parse(&state).map_err(unusable())?;
+    boot.environment.cluster = name.to_owned();
+    let settings = Settings { name: name.to_owned(), ..spec::of_text(root, &state.settings)? };
+    let boot = serde_json::to_value(&boot).map_err(|error| unusable()(error.into()))?;
+    let next = state.next(settings.to_toml(), state.allotment.clone(), boot);
+    next.commit(root)?;
+    Ok(sandbox::write_views(root, root, &next)?)
+}
+
+/// Writes the kubeconfig that users reach the cluster by.
+fn write_kubeconfig(root: &Root, name: &str) -> Result<(), HostError> {
+    let Ok(mut boot) = BootFile::read(root) else { return Ok(()) };
+    boot.environment.cluster = name.to_owned();
+    prepare::write_admin_kubeconfig(root, &boot.environment, boot.api_port)
+}
