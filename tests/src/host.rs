@@ -124,12 +124,25 @@ impl Snapshot {
     }
 }
 
+/// Where every sandbox has its cluster's directory mounted.
+const INSIDE: &str = "/var/lib/kubernix-cluster";
+
+/// Processes that name the directory, that see one below it as their cluster's, or that such a one started.
 fn own_processes(name: &str, base: &Path) -> Vec<String> {
-    let own = |process: &Process| {
-        let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
-        process.command.contains(&*base.to_string_lossy()) || groups.contains(&format!("/kubernix/{name}"))
+    // The directory's own name is unique, however much of the path a mount shows; on a file system of its own there is none of it.
+    let place = base.components().map(|part| part.as_os_str().to_string_lossy()).find(|part| part.starts_with("kxt-"));
+    let sees = |pid: i32| {
+        let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        let of_cluster = mounts.lines().filter(|line| line.split(' ').nth(4) == Some(INSIDE));
+        let mut roots = of_cluster.filter_map(|line| line.split(' ').nth(3));
+        roots.any(|root| root.contains(name) || place.as_ref().is_some_and(|place| root.contains(&**place)))
     };
-    processes().into_iter().filter(own).map(|p| format!("process {} {}", p.pid, p.command)).collect()
+    let own = |process: &Process| process.command.contains(&*base.to_string_lossy()) || sees(process.pid);
+    let (mut own, others): (Vec<Process>, Vec<Process>) = processes().into_iter().partition(own);
+    let started = |process: &Process| own.iter().any(|above| descends(process.pid, above.pid));
+    let started: Vec<Process> = others.into_iter().filter(started).collect();
+    own.extend(started);
+    own.into_iter().map(|process| format!("process {} {}", process.pid, process.command)).collect()
 }
 
 /// The cgroups named `kubernix`, with all below them, and whether a controller sits in a hierarchy that nobody sees.

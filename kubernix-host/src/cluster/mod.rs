@@ -41,7 +41,7 @@ pub use up::UpReport;
 use crate::events::{Event, Sink};
 use crate::graph;
 use crate::plugins::Registry;
-use crate::root::{Allotment, Root};
+use crate::root::{Allotment, INSIDE, Root};
 use crate::spec::{Catalogue, Resolved, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -111,7 +111,8 @@ impl Host {
         Ok(())
     }
 
-    /// What a boot with these settings would do, as data. Needs no privileges and changes nothing.
+    /// What a boot with these settings would do, as data. Needs no privileges and changes nothing. Paths are those of the sandbox;
+    /// `mounts` says what the host has there.
     ///
     /// # Errors
     /// The settings don't fit, or a component refuses its context.
@@ -120,6 +121,12 @@ impl Host {
         let allotment = self.allot(&resolved.settings)?;
         let prepared = prepare::dry(self, &resolved.settings, &allotment)?;
         let instances = graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &prepared)?;
-        Ok(serde_json::json!({ "cluster": resolved.settings.name, "instances": instances }))
+        let root = Root::new(&resolved.settings.root, &resolved.settings.name);
+        Ok(serde_json::json!({
+            "cluster": resolved.settings.name,
+            "id": prepared.id,
+            "mounts": { INSIDE: root.path() },
+            "instances": instances,
+        }))
     }
 }

@@ -211,7 +211,7 @@ fn components(report: &Report, ids: SandboxIds, root: &Root) -> Vec<ComponentSta
     report.instances.iter().map(convert).collect()
 }
 
-fn id_of(root: &Root) -> String {
+pub(super) fn id_of(root: &Root) -> String {
     root.open_existing().ok().and_then(|state| state.id).map(String::from).unwrap_or_default()
 }
 

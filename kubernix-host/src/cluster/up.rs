@@ -1,7 +1,7 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{Call, Cluster, Existing, Host, HostError, kubeconfig, port, ports, prepare};
+use super::{Call, Cluster, Existing, Host, HostError, kubeconfig, port, ports, prepare, status};
 use crate::control::{Client, Reply, Request};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
@@ -44,6 +44,8 @@ pub(super) const REPLACED: &[&str] = &["/proc", "/sys", "/run", "/dev", "/var/lo
 pub struct UpReport {
     /// The cluster's name.
     pub name: String,
+    /// Its ID.
+    pub id: String,
     /// Its root directory.
     pub root: PathBuf,
     /// The admin's kubeconfig.
@@ -111,6 +113,7 @@ impl Host {
         super::end::refuse_orphan(&self.call(settings))?;
         let report = |kubeconfig, api, changed| UpReport {
             name: settings.name.clone(),
+            id: status::id_of(&root),
             root: root.path().to_owned(),
             kubeconfig,
             api,

@@ -216,7 +216,8 @@ pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
 /// What stands above saved settings.
 pub(super) const HEADER: &str = "\
 # What this cluster was booted with last, and will be again: flags, variables and other files replace single values.
-# Rewritten by each `kubernix up`; lines removed here go back to their defaults. `name` and `cidr` can't change.
+# Rewritten by each `kubernix up`; lines removed here go back to their defaults. `cidr` can't
+# change; `name` is the directory's, which `kubernix rename` changes.
 ";
 
 /// What is saved of settings.

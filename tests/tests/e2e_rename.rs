@@ -1,0 +1,272 @@
+//! A cluster is what its ID says: its name changes while it runs, others have the same one, and our own program may be replaced.
+
+use kubernix_tests::{
+    Base, Cluster, Outcome, Parts, Snapshot, alive, checks, each, for_none, kubernix, oci_archive, pod, processes_of,
+    run, run_in_order, until,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn main() {
+    let of_all = checks![a_running_cluster_is_renamed_and_goes_on];
+    let of_nodes = checks![a_cluster_goes_on_when_our_program_is_replaced_and_removed];
+    let of_any = checks![
+        a_stopped_cluster_is_renamed_with_its_entries_in_kubeconfigs,
+        a_rename_that_broke_off_is_completed_by_the_next_command,
+        what_cannot_be_renamed_stays_as_it_is,
+        clusters_of_one_name_run_beside_each_other,
+    ];
+    let trials =
+        [each(&Parts::all(), &of_all), each(&Parts::of_nodes(), &of_nodes), each(&[Parts::default()], &of_any)];
+    run_in_order(trials.into_iter().flatten().collect()).exit();
+}
+
+/// Renames a cluster, which has the new name from then on.
+#[track_caller]
+fn rename(cluster: &mut Cluster, name: &str) -> Value {
+    let renamed = try_rename(cluster, &cluster.name, name).ok().json();
+    cluster.name = name.to_owned();
+    renamed
+}
+
+#[track_caller]
+fn try_rename(cluster: &Cluster, from: &str, to: &str) -> Outcome {
+    let mut command = kubernix();
+    run(command.args(["rename", from, to, "--output", "json", "--root"]).arg(cluster.base()))
+}
+
+/// All processes of the components, as the host numbers them.
+fn pids(status: &Value) -> Vec<Value> {
+    let components = status["components"].as_array().expect("components");
+    components.iter().flat_map(|one| one["pids"].as_array().expect("pids")).cloned().collect()
+}
+
+/// What is planned, by the processes' programs and arguments among others.
+fn plan(cluster: &Cluster) -> Value {
+    cluster.json(&["plan"])["instances"].clone()
+}
+
+fn with_pod(cluster: &Cluster, name: &str) {
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+    cluster.apply(&pod(name, "sleep 3600", &json!({})));
+    alive(cluster, name);
+}
+
+/// What tells a pod and its container from any other.
+fn identity(pod: &Value) -> [Value; 3] {
+    let container = &pod["status"]["containerStatuses"][0];
+    [pod["metadata"]["uid"].clone(), container["containerID"].clone(), container["restartCount"].clone()]
+}
+
+#[track_caller]
+fn nothing_remains(cluster: &Cluster, before: &Snapshot) {
+    for_none("rest of a cluster", LIMIT, || before.changes(&Snapshot::take(&cluster.name, cluster.base())));
+}
+
+fn a_running_cluster_is_renamed_and_goes_on(parts: Parts) {
+    let mut cluster = Cluster::new("rename");
+    let before = Snapshot::take(&cluster.name, cluster.base());
+    let booted = run(cluster.command(&["up", "--output", "json"]).args(parts.settings())).ok().json();
+    with_pod(&cluster, "main");
+    let (old, new) = (cluster.name.clone(), format!("{}-new", cluster.name));
+    let (status, container) = (cluster.running(), identity(&cluster.ready_pod("main")));
+    let (planned, carriers) = (plan(&cluster), cluster.carriers());
+    let id = status["id"].as_str().expect("an ID").to_owned();
+    assert_eq!((booted["id"].as_str(), id.len()), (Some(&*id), 16));
+
+    let renamed = rename(&mut cluster, &new);
+    assert_eq!((&renamed["id"], &renamed["was"], &renamed["running"]), (&json!(id), &json!(old), &json!(true)));
+    assert!(!cluster.base().join(&old).exists());
+    let now = cluster.running();
+    assert_eq!((&now["name"], &now["id"]), (&json!(new), &json!(id)));
+    assert_eq!((pids(&now), cluster.carriers()), (pids(&status), carriers), "nothing is started anew");
+    assert_eq!(identity(&cluster.ready_pod("main")), container);
+    assert_eq!(plan(&cluster), planned, "nothing of a plan depends on the name");
+    alive(&cluster, "main");
+    // Also where users come in.
+    let environment = fs::read_to_string(cluster.root().join("kubernix.env")).expect("kubernix.env");
+    assert!(environment.contains(&format!("/{new}/")) && !environment.contains(&format!("/{old}/")), "{environment}");
+    let log = now["components"][0]["logs"][0].as_str().expect("a log").to_owned();
+    assert!(Path::new(&log).starts_with(cluster.root()) && Path::new(&log).exists(), "{log}");
+    assert!(cluster.run(&["enter", "--", "cat", "/var/lib/kubernix-cluster/state.json"]).ok().stdout.contains(&id));
+
+    // Its old name is free.
+    let mut other = cluster.beside("other");
+    other.name.clone_from(&old);
+    other.up(&parts.settings()).ok();
+    assert_ne!(other.json(&["status"])["id"], json!(id));
+    assert_eq!(pids(&cluster.running()), pids(&status));
+    other.run(&["down"]).ok();
+    assert_eq!(identity(&cluster.ready_pod("main")), container);
+    alive(&cluster, "main");
+
+    // It changes, stops, starts and goes under the new name alone.
+    cluster.run(&["node", "add"]).ok();
+    cluster.run(&["snapshot", "save", &cluster.base().join("saved.tar.gz").to_string_lossy()]).ok();
+    cluster.run(&["stop"]).ok();
+    let again = cluster.up(&[]).ok();
+    assert!(!again.stderr.contains("made anew"), "certificates and keys fit still: {}", again.stderr);
+    assert_eq!(cluster.running()["id"], json!(id));
+    until("pod that came back", LIMIT, || {
+        let pod = cluster.get(&["pod", "main"]);
+        let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_u64();
+        if restarts > Some(0) && pod["metadata"]["uid"] == container[0] {
+            Ok(())
+        } else {
+            Err(pod["status"].to_string())
+        }
+    });
+    alive(&cluster, "main");
+    cluster.run(&["down"]).ok();
+    nothing_remains(&cluster, &before);
+    assert!(!cluster.root().exists());
+}
+
+/// A command whose user has this kubeconfig.
+fn with_kubeconfig(mut command: Command, file: &Path) -> Outcome {
+    run(command.env("KUBECONFIG", file))
+}
+
+fn a_stopped_cluster_is_renamed_with_its_entries_in_kubeconfigs(_: Parts) {
+    let mut cluster = Cluster::new("stopped");
+    let (own, old) = (cluster.base().join("config"), cluster.name.clone());
+    with_kubeconfig(cluster.command(&["up", "--merge-kubeconfig"]), &own).ok();
+    cluster.kubectl(&["create", "configmap", "kept"]).ok();
+    cluster.run(&["stop"]).ok();
+    let merged = fs::read_to_string(&own).expect("a kubeconfig");
+    let new = format!("{old}-x");
+    let mut command = kubernix();
+    command.args(["rename", &old, &new, "--root"]).arg(cluster.base());
+    let said = with_kubeconfig(command, &own).ok().stdout;
+    assert!(
+        said.contains(&format!("context `kubernix-{old}` in ")) && said.contains(&format!("`kubernix-{new}`")),
+        "{said}"
+    );
+    cluster.name.clone_from(&new);
+    let renamed = fs::read_to_string(&own).expect("a kubeconfig");
+    assert_eq!(renamed, merged.replace(&format!("kubernix-{old}"), &format!("kubernix-{new}")));
+    let up = with_kubeconfig(cluster.command(&["up"]), &own).ok();
+    assert!(!up.stderr.contains("made anew"), "{}", up.stderr);
+    cluster.kubectl(&["get", "configmap", "kept"]).ok();
+    with_kubeconfig(cluster.command(&["down"]), &own).ok();
+    assert!(!fs::read_to_string(&own).expect("a kubeconfig").contains("kubernix-"));
+}
+
+fn a_rename_that_broke_off_is_completed_by_the_next_command(_: Parts) {
+    let mut cluster = Cluster::boot("broken-off");
+    for running in [true, false] {
+        if !running {
+            cluster.run(&["stop"]).ok();
+        }
+        let (root, new) = (cluster.root(), format!("{}-x", cluster.name));
+        // As it is when the command ends right behind the commit.
+        fs::rename(&root, cluster.base().join(&new)).expect("a rename");
+        cluster.name = new;
+        let status = cluster.json(&["status"]);
+        assert_eq!(
+            (&status["name"], &status["state"]),
+            (&json!(cluster.name), &json!(["stopped", "running"][usize::from(running)]))
+        );
+        for file in ["state.json", "kubernix.toml", "kubernix.env", "kubeconfig/admin.kubeconfig"] {
+            let text = fs::read_to_string(cluster.root().join(file)).expect(file);
+            assert!(text.contains(&*cluster.name), "{file}: {text}");
+        }
+    }
+    cluster.up(&[]).ok();
+    cluster.running();
+}
+
+fn what_cannot_be_renamed_stays_as_it_is(_: Parts) {
+    let cluster = Cluster::new("refused");
+    let (name, base) = (cluster.name.clone(), cluster.base().to_owned());
+    let refused = |from: &str, to: &str, code, parts: &[&str]| {
+        try_rename(&cluster, from, to).exits(code).says(parts);
+    };
+    refused("nowhere", "new", 5, &["there is no cluster `nowhere`"]);
+    let boot = cluster.booting(&[]);
+    boot.reaches(r#""role":"cri""#);
+    refused(&name, "new", 4, &["`kubernix up` is at work", &name]);
+    boot.end().ok();
+    fs::create_dir(base.join("taken")).expect("a directory");
+    refused(&name, "taken", 2, &[&name, "`taken`", "is there already"]);
+    refused(&name, "Not_A_Label", 2, &["`Not_A_Label` can't name a cluster"]);
+    refused(&name, "../out", 2, &["`../out` can't name a cluster"]);
+    assert_eq!(cluster.running()["name"], json!(name));
+    // What is done already is no error.
+    assert_eq!(try_rename(&cluster, &name, &name).ok().json()["name"], json!(name));
+    cluster.running();
+}
+
+fn clusters_of_one_name_run_beside_each_other(_: Parts) {
+    let one = Cluster::boot("same");
+    let mut two = Cluster::new("same");
+    two.name.clone_from(&one.name);
+    let before = Snapshot::take(&two.name, two.base());
+    two.up(&[]).ok();
+    let ids = [&one, &two].map(|cluster| cluster.running()["id"].clone());
+    assert_ne!(ids[0], ids[1]);
+    let listed: Value = one.json(&["list"]);
+    assert_eq!(listed[0]["id"], ids[0]);
+    let pids_of_one = pids(&one.running());
+    two.run(&["down"]).ok();
+    nothing_remains(&two, &before);
+    assert_eq!(pids(&one.running()), pids_of_one);
+}
+
+/// A copy of the program under test, for a cluster to be booted by.
+fn copy_of_our_program(place: &Base) -> PathBuf {
+    let copy = place.path().join("kubernix");
+    fs::copy(kubernix().get_program(), &copy).expect("a copy");
+    copy
+}
+
+fn a_cluster_goes_on_when_our_program_is_replaced_and_removed(parts: Parts) {
+    let (cluster, place) = (Cluster::new("program"), Base::new());
+    let copy = copy_of_our_program(&place);
+    let own = cluster.command(&["up", "--nodes", "2"]);
+    let mut up = kubernix_tests::program(&copy);
+    up.args(own.get_args()).args(parts.settings());
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => up.env(name, value),
+            None => up.env_remove(name),
+        };
+    }
+    run(up.current_dir("/")).ok();
+    with_pod(&cluster, "first");
+    // As a build does it: another file of the same name, and here one that does nothing right.
+    let broken = place.path().join("broken");
+    fs::write(&broken, "#!/bin/sh\nexit 9\n").expect("a script");
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).expect("an executable");
+    fs::rename(&broken, &copy).expect("a rename");
+    cluster.run(&["node", "add"]).ok();
+    fs::remove_file(&copy).expect("the copy can be removed");
+    cluster.run(&["node", "add"]).ok();
+    cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
+    for node in 0..4 {
+        let mut on_node = pod(&format!("on-{node}"), "sleep 3600", &json!({}));
+        on_node["spec"]["nodeName"] = json!(format!("node-{node}"));
+        cluster.apply(&on_node);
+        alive(&cluster, &format!("on-{node}"));
+    }
+    // A node whose first process ended is made anew.
+    let (keeper, init) = cluster.carriers();
+    let first =
+        processes_of(keeper.as_raw(), init.as_raw()).into_iter().find(|process| process.command.trim() == "node");
+    kill(Pid::from_raw(first.expect("a node's first process").pid), Signal::SIGKILL).expect("it is there");
+    cluster.running();
+    alive(&cluster, "first");
+    cluster.run(&["node", "stop", "node-1"]).ok();
+    cluster.run(&["node", "start", "node-1"]).ok();
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    alive(&cluster, "first");
+}
