@@ -26,10 +26,22 @@ impl Renewal {
         }
     }
 
+    /// Why a key is made anew although data depends on it.
+    pub(super) fn asked(self) -> String {
+        let next = match self {
+            // The API server isn't ready before it can read all Secrets.
+            Self::Encryption => {
+                "; Secrets of the old key keep the API server from starting, docs/state.md removes them"
+            }
+            Self::ServiceAccount | Self::Ca => "",
+        };
+        format!("`--renew {self}` was given{next}")
+    }
+
     /// What a new key costs, as the rest of a sentence.
     pub(super) fn loss(self) -> &'static str {
         match self {
-            Self::Encryption => "all Secrets that were stored with the old one are lost",
+            Self::Encryption => "all Secrets that were stored with the old one are lost and have to be removed",
             Self::ServiceAccount => "all tokens of service accounts become invalid",
             Self::Ca => "all kubeconfigs and certificates that were handed out become invalid",
         }

@@ -66,7 +66,7 @@ pub(super) fn ensure_encryption(work: &mut Work) -> Result<(), Error> {
                 work.report(NAME, "`--renew encryption` was given; the older keys still read what they wrote");
             }
             Err(reason) if !renewed => return Err(Error::Encryption { path, reason }),
-            Err(reason) => work.report(NAME, format!("{reason}, and `--renew encryption` was given")),
+            Err(reason) => work.report(NAME, format!("{reason}, and {}", Renewal::Encryption.asked())),
         },
     }
     let mut key = [0; KEY_LENGTH];

@@ -44,7 +44,7 @@ impl<'a> Work<'a> {
     /// may be made, which is reported then.
     pub fn replace(&mut self, renewal: Renewal, path: &Path, name: &str, misfit: &Misfit) -> Result<(), Error> {
         if self.is_renewed(renewal) {
-            self.report(name, format!("{misfit}, and `--renew {renewal}` was given"));
+            self.report(name, format!("{misfit}, and {}", renewal.asked()));
             return Ok(());
         }
         self.believe_clock(path, misfit, Some(renewal))?;
