@@ -29,6 +29,8 @@ fn main() {
         down_needs_nothing_in_the_directory_of_a_stopped_cluster_but_a_sign_that_it_is_one,
         down_finds_the_processes_without_the_files_that_name_them,
         down_ends_what_is_stopped_by_a_signal,
+        down_ends_what_is_frozen_in_a_cgroup,
+        down_ends_a_boot_whose_command_is_stopped,
         down_ends_a_cluster_whose_directory_is_gone,
         down_is_not_delayed_by_locks_of_other_users,
         commands_of_other_users_do_not_look_like_clusters,
@@ -237,6 +239,36 @@ fn down_ends_what_is_stopped_by_a_signal(parts: Parts) {
         if number + 1 < choices.len() {
             victim.up(parts);
         }
+    }
+}
+
+fn down_ends_what_is_frozen_in_a_cgroup(parts: Parts) {
+    let victim = Victim::new("ice", parts);
+    let group = |mount: &str| Path::new(mount).join("kubernix").join(&victim.group);
+    let v1 = group("/sys/fs/cgroup/freezer").join("freezer.state");
+    let (file, word) = if v1.exists() { (v1, "FROZEN") } else { (group("/sys/fs/cgroup").join("cgroup.freeze"), "1") };
+    fs::write(file, word).expect("the group can be frozen");
+    victim.down();
+}
+
+fn down_ends_a_boot_whose_command_is_stopped(parts: Parts) {
+    for event in [r#""event":"boot-started""#, r#""event":"ready","instance":"certificates""#, r#""role":"cri""#] {
+        let cluster = Cluster::new("suspended");
+        let before = Snapshot::take(&cluster.name, cluster.base());
+        let boot = cluster.booting(&[&["--addons", "none"][..], &parts.settings()].concat());
+        boot.reaches(event);
+        boot.signal(Signal::SIGSTOP);
+        cluster.run(&["down"]).ok();
+        assert!(!cluster.root().exists(), "stopped at {event}");
+        // A command that had nothing more to do with the cluster's processes is still there, and hears of it.
+        boot.signal(Signal::SIGCONT);
+        let end = boot.end();
+        assert!([5, 128 + Signal::SIGKILL as i32].contains(&end.code), "stopped at {event}: {end:?}");
+        for_none("end of all that a cluster was", GONE, || {
+            let own = format!("/kubernix/{}", cluster.name);
+            let changes = before.changes(&Snapshot::take(&cluster.name, cluster.base())).into_iter();
+            changes.filter(|change| !change.contains(": cgroup ") || change.contains(&own)).collect()
+        });
     }
 }
 

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 const ASKED: Duration = Duration::from_secs(2);
 /// How long a keeper may take to clean up after its init, before it is killed and its work done here.
 const CLEAN_UP: Duration = Duration::from_secs(5);
-/// After this, a command that holds the lock and is stopped is ended as well.
-const OTHER_COMMANDS: Duration = Duration::from_secs(1);
+/// After this, a command that holds the lock and is stopped is ended as well, and frozen cgroups are thawed.
+const OBSTACLES: Duration = Duration::from_secs(1);
 /// How long an end at once may take in all.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks at the processes.
@@ -86,7 +86,7 @@ impl Cluster {
                 }
             }
         }
-        let lock = self.kill_until_ended()?;
+        let lock = self.kill_until_ended(&traces)?;
         if lock.is_some() || !carriers.is_empty() {
             traces.remove(root);
         }
@@ -95,7 +95,7 @@ impl Cluster {
 
     /// Kills its processes, also those that show up meanwhile: a boot may have had no init yet when it was asked. Returns the
     /// lock once none is left; `None` where there is no root directory.
-    fn kill_until_ended(&self) -> Result<Option<lock::Lock>, HostError> {
+    fn kill_until_ended(&self, traces: &Traces) -> Result<Option<lock::Lock>, HostError> {
         let (root, begun) = (self.root(), Instant::now());
         let mut taken = None;
         while begun.elapsed() < LIMIT {
@@ -103,8 +103,9 @@ impl Cluster {
             let carriers = carriers::of(root);
             let due = carriers.iter().filter(|one| one.part == Part::Init || is_late || one.is_stopped());
             let killed: Vec<_> = due.filter_map(|one| one.signal(Signal::SIGKILL)).collect();
-            if begun.elapsed() > OTHER_COMMANDS {
+            if begun.elapsed() > OBSTACLES {
                 holders::of(root).iter().for_each(holders::Holder::end_if_stopped);
+                traces.thaw();
             }
             if taken.is_none() {
                 taken = match lock::wait(root, LOOK) {

@@ -156,6 +156,13 @@ impl Hierarchy {
         let _ = std::fs::write(self.mount.join("cgroup.procs"), "0");
     }
 
+    /// Lets what was frozen in the cluster's group go on: in v1 not even SIGKILL ends a process before that.
+    pub fn thaw(&self, cluster: &str) {
+        if !self.unified && self.options.contains("freezer") {
+            thaw_tree(&self.cluster(cluster));
+        }
+    }
+
     /// Removes the cluster's group with all below it. With the last one goes the parent, and what was enabled for clusters.
     ///
     /// # Errors
@@ -181,6 +188,18 @@ fn inherit(group: &Path, file: &str) -> io::Result<()> {
     }
     let parent = group.parent().unwrap_or(group).join(file);
     std::fs::write(group.join(file), std::fs::read_to_string(parent)?.trim())
+}
+
+fn thaw_tree(group: &Path) {
+    // From the top: what is below a frozen group stays frozen.
+    if let Err(error) = std::fs::write(group.join("freezer.state"), "THAWED") {
+        log::debug!("{}: {error}", group.display());
+    }
+    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            thaw_tree(&entry.path());
+        }
+    }
 }
 
 fn remove_tree(group: &Path) -> io::Result<()> {

@@ -28,6 +28,13 @@ impl Traces {
         Self { groups: groups.chain([own]).collect(), uplink: uplink::taken(root, sandbox.as_ref()) }
     }
 
+    /// Lets processes go on that are frozen in the cluster's cgroups, so that they can be killed.
+    pub fn thaw(&self) {
+        for hierarchy in cgroups::mounted() {
+            self.groups.iter().for_each(|group| hierarchy.thaw(group));
+        }
+    }
+
     /// Removes them, when nothing of the cluster runs any more. The caller keeps others from booting it.
     pub fn remove(self, root: &Root) {
         let lock = match HostLock::of_host() {
