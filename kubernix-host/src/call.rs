@@ -91,7 +91,7 @@ mod tests {
             (HostError::NotEnded { call: call(), limit: Duration::from_secs(1), left: Vec::new() }, "down"),
             (HostError::Frozen { call: call(), part: Part::Keeper, pid: 1 }, "down"),
             (HostError::Orphaned { call: call(), processes: vec!["x".into()] }, "down"),
-            (HostError::Damaged { call: call(), why: root::Error::NoState { path: "/a dir/b".into() } }, "down"),
+            (HostError::Damaged { call: call(), why: root::Error::NoState { path: "/a dir/b".into() }.into() }, "down"),
             (HostError::Revoked { call: call(), by: "down" }, "up"),
             (HostError::Change { call: call(), why: "x".into(), restored: false }, "status"),
             (boot, "down"),

@@ -29,6 +29,7 @@ fn main() {
         down_needs_nothing_in_the_directory_of_a_stopped_cluster_but_a_sign_that_it_is_one,
         down_finds_the_processes_without_the_files_that_name_them,
         down_ends_what_is_stopped_by_a_signal,
+        a_keeper_that_is_stopped_shows_also_without_its_init,
         down_ends_what_is_frozen_in_a_cgroup,
         down_ends_a_boot_whose_command_is_stopped,
         down_ends_a_cluster_whose_directory_is_gone,
@@ -240,6 +241,20 @@ fn down_ends_what_is_stopped_by_a_signal(parts: Parts) {
             victim.up(parts);
         }
     }
+}
+
+fn a_keeper_that_is_stopped_shows_also_without_its_init(parts: Parts) {
+    let victim = Victim::new("widow", parts);
+    let (keeper, init) = victim.cluster.carriers();
+    kill(keeper, Signal::SIGSTOP).expect("it is there");
+    kill(init, Signal::SIGKILL).expect("it is there");
+    let advice = format!("kill -CONT {keeper}");
+    until("word of the keeper", GONE, || {
+        let problems = victim.cluster.json(&["status"])["problems"].to_string();
+        if problems.contains(&advice) && !problems.contains("init") { Ok(()) } else { Err(problems) }
+    });
+    victim.cluster.run(&["stop"]).exits(1).says(&[&advice, "the keeper of cluster"]);
+    victim.down();
 }
 
 fn down_ends_what_is_frozen_in_a_cgroup(parts: Parts) {

@@ -384,7 +384,7 @@ pub enum HostError {
         /// The cluster.
         call: Call,
         /// What is damaged.
-        why: root::Error,
+        why: Box<root::Error>,
     },
     /// Anything of the operating system's.
     #[error("{what}")]

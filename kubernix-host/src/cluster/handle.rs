@@ -5,7 +5,7 @@ use super::{Call, HostError};
 use crate::control::{Client, Reply, Request};
 use crate::events::Sink;
 use crate::root::{self, Root, Standing};
-use crate::sandbox::carriers::{self, Part};
+use crate::sandbox::carriers::{self, Carrier};
 use crate::sandbox::{self, BootFile, SandboxIds, lock};
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
@@ -45,7 +45,7 @@ impl Cluster {
             root::Error::Missing { .. } => Self::missing(call)?,
             error @ root::Error::NewerFormat { .. } => error.into(),
             error => match root.standing(!carriers::of(&root).is_empty()) {
-                Ok(Standing::Damaged(why)) => HostError::Damaged { call, why },
+                Ok(Standing::Damaged(why)) => HostError::Damaged { call, why: Box::new(why) },
                 _ => error.into(),
             },
         })
@@ -104,8 +104,8 @@ impl Cluster {
     /// It doesn't run, doesn't answer, or takes too long; or one of the processes that carry it is stopped, and nothing was
     /// done.
     pub fn stop(&self, sink: &dyn Sink) -> Result<(), HostError> {
+        self.check_carriers()?;
         let ids = self.sandbox()?;
-        self.check_carriers(ids)?;
         let begun = Instant::now();
         match Client::connect(&self.root, ANSWER) {
             Ok(client) => {
@@ -124,19 +124,18 @@ impl Cluster {
         if lock::wait(&self.root, left)?.is_some() {
             return Ok(());
         }
-        self.check_carriers(ids)?;
+        self.check_carriers()?;
         let left = carriers::of(&self.root).iter().map(ToString::to_string).collect();
         Err(HostError::NotStopped { call: self.call.clone(), limit: begun.elapsed(), left })
     }
 
     /// Refuses what can't come to its end because the keeper or the init is stopped.
-    fn check_carriers(&self, ids: SandboxIds) -> Result<(), HostError> {
-        for (part, process) in [(Part::Keeper, ids.keeper), (Part::Init, ids.init)] {
-            if process.is_stopped() {
-                return Err(HostError::Frozen { call: self.call.clone(), part, pid: process.pid });
-            }
+    fn check_carriers(&self) -> Result<(), HostError> {
+        // The keeper first: it is what a command waits for.
+        match carriers::of(&self.root).into_iter().rev().find(Carrier::is_stopped) {
+            Some(stopped) => Err(HostError::Frozen { call: self.call.clone(), part: stopped.part, pid: stopped.pid }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Runs a program inside, on a node or (without one) beside the control plane, with this process's terminal.

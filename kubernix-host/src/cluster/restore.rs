@@ -31,7 +31,7 @@ pub fn restore(call: &Call, file: &Path, manifest: &Manifest, sink: &dyn Sink) -
     }
     let root = Root::new(call.base(), call.name());
     up::fits(&root)?;
-    super::end::refuse_orphan(&call)?;
+    super::end::refuse_orphan(call)?;
     let occupied = || HostError::Exists(call.clone());
     match root.open_existing() {
         Err(root::Error::Missing { .. }) => {}
