@@ -64,7 +64,7 @@ impl Change {
     }
 
     /// The work of the change itself.
-    fn works(&self) -> Vec<WorkId> {
+    pub(super) fn works(&self) -> Vec<WorkId> {
         match &self.stage {
             ChangeStage::Planning(work)
             | ChangeStage::Draining(work)

@@ -5,6 +5,7 @@ mod boot;
 mod change;
 mod liveness;
 mod requests;
+mod simulation;
 mod spec;
 mod states;
 mod stop;

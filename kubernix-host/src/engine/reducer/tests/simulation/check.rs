@@ -1,0 +1,129 @@
+//! What holds after each input, and at the end.
+
+use super::model::Model;
+use crate::engine::reducer::instance::{Slot, State};
+use crate::engine::reducer::{Node, Phase, ProcessId, WorkId};
+use crate::engine::{ClusterState, InstanceState};
+
+impl Model {
+    /// Holds after each input.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if let Phase::Ended = self.reducer.phase {
+            return if self.works.is_empty() { Ok(()) } else { Err(format!("works go on: {:?}", self.works)) };
+        }
+        self.check_works()?;
+        self.check_processes()?;
+        self.check_disk()
+    }
+
+    /// Works that go on are those that the state wants.
+    fn check_works(&self) -> Result<(), String> {
+        if !self.works.keys().eq(self.reducer.works.iter()) {
+            return Err(format!("works {:?} go on, known are {:?}", self.works, self.reducer.works));
+        }
+        match self.works.iter().find(|(id, _)| !self.is_owned(**id)) {
+            Some((id, work)) => Err(format!("nothing wants {id:?} {work:?}")),
+            None => Ok(()),
+        }
+    }
+
+    fn is_owned(&self, work: WorkId) -> bool {
+        let reducer = &self.reducer;
+        let of_change = || match &reducer.phase {
+            Phase::Changing(change) => change.works().contains(&work),
+            _ => false,
+        };
+        reducer.owner_of(work).is_some()
+            || reducer.nodes.values().any(|node| match node {
+                Node::Making { work: id, .. } | Node::Ending(id) => *id == work,
+                _ => false,
+            })
+            || reducer.performing.is_some_and(|(_, id, _)| id == work)
+            || reducer.committing.is_some_and(|(_, id)| id == work)
+            || reducer.bringing().is_some_and(|bring| bring.has(work))
+            || of_change()
+    }
+
+    /// Processes that run are those that the state wants, one a slot.
+    fn check_processes(&self) -> Result<(), String> {
+        for process in &self.running {
+            if self.slot(*process) != Some(Slot::Running) {
+                return Err(format!("{process:?} runs, and nothing wants it"));
+            }
+        }
+        for process in &self.spawning {
+            if self.slot(*process) != Some(Slot::Spawning) {
+                return Err(format!("{process:?} is being started, and nothing wants it"));
+            }
+        }
+        let of_slots = self.reducer.instances.values().flat_map(|one| &one.slots);
+        let wanted = of_slots.filter(|slot| matches!(slot, Slot::Running | Slot::Spawning)).count();
+        let there = self.running.len() + self.spawning.len();
+        if wanted != there {
+            return Err(format!("{wanted} processes are known and {there} are there"));
+        }
+        for one in self.reducer.instances.values() {
+            let runs = one.slots.iter().any(|slot| matches!(slot, Slot::Running | Slot::Spawning));
+            if runs && matches!(one.state, State::Off | State::Stopped | State::Waiting) {
+                return Err(format!("{} is {:?}, and a process of it runs", one.spec.name, one.state));
+            }
+            let ready = matches!(one.state, State::Ready | State::Unresponsive | State::Starting);
+            if ready && one.slots.iter().any(|slot| matches!(slot, Slot::Idle | Slot::Spawning)) {
+                return Err(format!("{} is {:?}, and a process of it doesn't run", one.spec.name, one.state));
+            }
+        }
+        Ok(())
+    }
+
+    fn slot(&self, process: ProcessId) -> Option<Slot> {
+        let one = self.reducer.instances.get(&process.instance)?;
+        one.slots.get(process.slot).copied().filter(|_| one.runs[process.slot] == process.run)
+    }
+
+    /// The state on disk is the one in force, but for a commit that goes on.
+    fn check_disk(&self) -> Result<(), String> {
+        if self.is_writing() {
+            return Ok(());
+        }
+        if self.reducer.revision() != self.disk.revision {
+            return Err(format!("revision {} and on disk {}", self.reducer.revision(), self.disk.revision));
+        }
+        let on_disk = self.disk.instances.iter().map(|(id, _)| id);
+        if let Phase::Running = self.reducer.phase
+            && !(on_disk.clone().eq(&self.reducer.order) && self.reducer.instances.len() == self.reducer.order.len())
+        {
+            return Err(format!("{:?} run, and on disk are {:?}", self.reducer.order, on_disk.collect::<Vec<_>>()));
+        }
+        Ok(())
+    }
+
+    /// Holds when the world was healthy for long enough.
+    pub(super) fn check_end(&self) -> Result<(), String> {
+        if let Some((request, _)) = self.answers.iter().find(|(_, count)| **count != 1) {
+            return Err(format!("{request:?} was answered {} times", self.answers[request]));
+        }
+        if self.exit.is_some() {
+            return Ok(());
+        }
+        if self.is_end_ordered {
+            return Err(format!("its end was ordered and it is {:?}", self.reducer.state()));
+        }
+        self.is_healthy().then_some(()).ok_or_else(|| {
+            let states: Vec<_> = self.reducer.instances().collect();
+            format!("it isn't healthy again: {:?} {states:?} nodes {:?}", self.reducer.state(), self.reducer.nodes)
+        })
+    }
+
+    /// The cluster is as it should be, and nothing is going on.
+    pub(super) fn is_healthy(&self) -> bool {
+        let ready = |state| matches!(state, InstanceState::Ready | InstanceState::Stopped);
+        let wants = |node: &String| {
+            let on_it = |(_, spec): &&(_, crate::engine::reducer::InstanceSpec)| spec.own_node.as_ref() == Some(node);
+            self.disk.instances.iter().filter(on_it).any(|(_, spec)| !spec.off)
+        };
+        self.reducer.state() == ClusterState::Running
+            && self.reducer.instances().all(|(_, state, _, _)| ready(state))
+            && self.works.is_empty()
+            && self.nodes.iter().all(wants)
+    }
+}
