@@ -193,6 +193,16 @@ impl Cluster {
         })
     }
 
+    /// Starts a command of `kubernix` on it and returns while it is at work.
+    ///
+    /// # Panics
+    /// It can't be started.
+    pub fn working(&self, command: &mut Command) -> Booting {
+        let what = format!("{command:?}");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
+        Booting { what, child: child.expect("kubernix can be started"), events: self.root().join("events.jsonl") }
+    }
+
     /// Waits until `status` says that all of it is ready, and returns the status.
     ///
     /// # Panics
@@ -230,9 +240,7 @@ impl Cluster {
     /// # Panics
     /// It can't be started.
     pub fn booting(&self, settings: &[&str]) -> Booting {
-        let mut command = self.command(&[&["up"], settings].concat());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
-        Booting { child: child.expect("kubernix can be started"), events: self.root().join("events.jsonl") }
+        self.working(&mut self.command(&[&["up"], settings].concat()))
     }
 }
 
@@ -256,8 +264,9 @@ impl Drop for Cluster {
     }
 }
 
-/// An `up` at work.
+/// An `up`, or another command, at work.
 pub struct Booting {
+    what: String,
     child: Child,
     events: PathBuf,
 }
@@ -306,6 +315,20 @@ impl Booting {
     /// It doesn't end.
     #[track_caller]
     pub fn end(self) -> Outcome {
-        finish("kubernix up".to_owned(), self.child, PATIENCE)
+        self.end_within(PATIENCE)
+    }
+
+    /// Waits for the end of the command, which has to come within `limit`.
+    ///
+    /// # Panics
+    /// It doesn't end.
+    #[track_caller]
+    pub fn end_within(self, limit: Duration) -> Outcome {
+        finish(self.what, self.child, limit)
+    }
+
+    /// Whether the command is still at work.
+    pub fn is_at_work(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_none())
     }
 }

@@ -49,7 +49,7 @@ impl Process {
 }
 
 /// All processes that live, without those that only wait to be noticed.
-fn processes() -> Vec<Process> {
+pub fn processes() -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(Process::of).collect()

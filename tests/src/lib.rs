@@ -5,6 +5,7 @@
 
 mod cluster;
 mod command;
+pub mod faults;
 pub mod golden;
 mod host;
 mod image;
@@ -18,8 +19,8 @@ mod trials;
 mod wait;
 
 pub use cluster::{Base, Booting, Cluster};
-pub use command::{Background, Outcome, kubernix, program, run, run_for};
-pub use host::{Process, Snapshot, descends, processes_of};
+pub use command::{Background, Outcome, binary, kubernix, program, run, run_for};
+pub use host::{Process, Snapshot, descends, processes, processes_of};
 pub use image::{IMAGE, busybox, docker_archive, oci_archive};
 pub use listing::Listing;
 pub use parts::{DATASTORES, Datastore, Parts, RUNTIMES, Runtime};

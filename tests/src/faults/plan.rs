@@ -1,0 +1,270 @@
+//! The faults of a seed: what is done, to which process or command, at which moment. Known before anything runs, so that the same
+//! seed plays the same faults.
+
+use fastrand::Rng;
+use std::fmt;
+
+/// What a cluster does when the fault comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Moment {
+    /// `up` of a new cluster.
+    Boot,
+    /// Nothing but its work.
+    Run,
+    /// `node add`.
+    NodeAdd,
+    /// `component replace`.
+    Replace,
+    /// `port add`.
+    PortAdd,
+    /// `stop`.
+    Stop,
+    /// `down`.
+    Down,
+}
+
+impl Moment {
+    /// In the order of a cluster's life.
+    pub const ALL: [Self; 7] =
+        [Self::Boot, Self::Run, Self::NodeAdd, Self::Replace, Self::PortAdd, Self::Stop, Self::Down];
+
+    /// About how long it takes, in milliseconds: a fault comes within it.
+    fn length(self) -> u64 {
+        match self {
+            Self::Boot | Self::NodeAdd => 3000,
+            Self::Run | Self::PortAdd => 50,
+            Self::Replace => 1500,
+            Self::Stop => 700,
+            Self::Down => 200,
+        }
+    }
+}
+
+/// What is done to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// SIGKILL.
+    Kill,
+    /// SIGSTOP, and SIGCONT only after it was noticed.
+    Hang,
+    /// SIGSTOP, and SIGCONT after so many milliseconds.
+    Pause(u64),
+    /// So many milliseconds without a processor: others that are never idle come first.
+    Starve(u64),
+}
+
+/// Which process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The process outside of the sandbox.
+    Keeper,
+    /// The sandbox's PID 1.
+    Init,
+    /// A component's.
+    Component(&'static str),
+    /// The first process of node 0.
+    FirstProcess,
+    /// The process beside a container that holds its output.
+    Shim,
+}
+
+impl Target {
+    /// All of a cluster of one node.
+    pub const ALL: [Self; 11] = [
+        Self::Keeper,
+        Self::Init,
+        Self::FirstProcess,
+        Self::Shim,
+        Self::Component("etcd"),
+        Self::Component("apiserver"),
+        Self::Component("controllermanager"),
+        Self::Component("scheduler"),
+        Self::Component("kubelet"),
+        Self::Component("proxy"),
+        Self::Component("crio"),
+    ];
+}
+
+/// One fault of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Its number in the plan.
+    pub number: usize,
+    /// When.
+    pub moment: Moment,
+    /// How long after the beginning of that, in milliseconds.
+    pub after: u64,
+    /// What.
+    pub deed: Deed,
+    /// To what.
+    pub target: Target,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, moment, after, deed, target } = self;
+        write!(f, "#{number} {deed:?} {target:?}, {after} ms after {moment:?} began")
+    }
+}
+
+/// The faults of one cluster's life: some at its boot or not, `middle` while it runs and changes, one while it stops, one while it
+/// goes down.
+pub fn life(rng: &mut Rng, first: usize, middle: usize) -> Vec<Fault> {
+    let mut moments = vec![Moment::Boot];
+    moments.extend((0..middle).map(|_| match rng.u32(..5) {
+        0 | 1 => Moment::Run,
+        2 => Moment::NodeAdd,
+        3 => Moment::Replace,
+        _ => Moment::PortAdd,
+    }));
+    moments.extend([Moment::Stop, Moment::Down]);
+    moments.into_iter().enumerate().map(|(at, moment)| fault(rng, first + at, moment)).collect()
+}
+
+/// A fault at a moment.
+fn fault(rng: &mut Rng, number: usize, moment: Moment) -> Fault {
+    let mut target = Target::ALL[rng.usize(..Target::ALL.len())];
+    // There is no container before there is a pod.
+    if moment == Moment::Boot && target == Target::Shim {
+        target = Target::Component("kubelet");
+    }
+    let time = rng.u64(200..1500);
+    let deed = match rng.u32(..6) {
+        0..=2 => Deed::Kill,
+        // What hangs for good in the midst of a boot or a change ends with its time limit; a minute for each is too long.
+        3 if [Moment::Run, Moment::Stop, Moment::Down].contains(&moment) => Deed::Hang,
+        3 | 4 => Deed::Pause(time),
+        _ => Deed::Starve(time),
+    };
+    Fault { number, moment, after: rng.u64(..moment.length()), deed, target }
+}
+
+/// How a command is ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interrupt {
+    /// Its number in the plan.
+    pub number: usize,
+    /// The command.
+    pub command: Work,
+    /// By SIGKILL; else by SIGINT.
+    pub kill: bool,
+    /// How long after its beginning, in milliseconds.
+    pub after: u64,
+}
+
+impl fmt::Display for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signal = if self.kill { "SIGKILL" } else { "SIGINT" };
+        write!(f, "#{} {signal} of {:?} after {} ms", self.number, self.command, self.after)
+    }
+}
+
+/// A command that changes a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// `up` of a stopped cluster.
+    Up,
+    /// `node add`.
+    NodeAdd,
+    /// `node remove`.
+    NodeRemove,
+    /// `component replace`.
+    Replace,
+    /// `addon add`.
+    AddonAdd,
+    /// `addon remove`.
+    AddonRemove,
+    /// `port add`.
+    PortAdd,
+    /// `snapshot save`.
+    Save,
+    /// `stop`.
+    Stop,
+    /// `down`.
+    Down,
+}
+
+impl Work {
+    /// All that leave a cluster.
+    const LASTING: [Self; 9] = [
+        Self::Up,
+        Self::NodeAdd,
+        Self::NodeRemove,
+        Self::Replace,
+        Self::AddonAdd,
+        Self::AddonRemove,
+        Self::PortAdd,
+        Self::Save,
+        Self::Stop,
+    ];
+
+    /// About how long it takes, in milliseconds.
+    fn length(self) -> u64 {
+        match self {
+            Self::Up | Self::NodeAdd => 3000,
+            Self::NodeRemove | Self::Replace => 1500,
+            Self::AddonAdd | Self::AddonRemove | Self::Save | Self::Stop => 700,
+            Self::PortAdd => 40,
+            Self::Down => 200,
+        }
+    }
+}
+
+/// Commands that are interrupted, of one cluster, the last one `down`. No command comes a second time before all came once.
+pub fn interrupts(rng: &mut Rng, first: usize, count: usize) -> Vec<Interrupt> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let mut round = Work::LASTING;
+        rng.shuffle(&mut round);
+        all.extend(round);
+    }
+    all.truncate(count);
+    all.push(Work::Down);
+    let one = |(at, command): (usize, Work)| {
+        let (kill, after) = (rng.bool(), rng.u64(..command.length()));
+        Interrupt { number: first + at, command, kill, after }
+    };
+    all.into_iter().enumerate().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn a_seed_is_a_plan() {
+        let plan = |seed| life(&mut Rng::with_seed(seed), 10, 6);
+        assert_eq!(plan(1), plan(1));
+        assert_ne!(plan(1), plan(2));
+        let numbers: Vec<usize> = plan(1).iter().map(|fault| fault.number).collect();
+        assert_eq!(numbers, (10..19).collect::<Vec<_>>());
+        let interrupted = |seed| interrupts(&mut Rng::with_seed(seed), 0, 9);
+        assert_eq!(interrupted(1), interrupted(1));
+        assert_ne!(interrupted(1), interrupted(2));
+    }
+
+    #[test]
+    fn a_life_goes_from_boot_to_down() {
+        for seed in 0..200 {
+            let plan = life(&mut Rng::with_seed(seed), 0, 4);
+            let moments: Vec<Moment> = plan.iter().map(|fault| fault.moment).collect();
+            assert_eq!((moments[0], &moments[5..]), (Moment::Boot, &[Moment::Stop, Moment::Down][..]));
+            assert!(!moments[1..5].iter().any(|m| [Moment::Boot, Moment::Stop, Moment::Down].contains(m)));
+            assert!(plan[0].target != Target::Shim && plan[0].deed != Deed::Hang);
+        }
+    }
+
+    #[test]
+    fn every_moment_target_and_command_comes() {
+        let mut rng = Rng::with_seed(3);
+        let plans: Vec<Fault> = (0..200).flat_map(|_| life(&mut rng, 0, 5)).collect();
+        let moments: HashSet<Moment> = plans.iter().map(|fault| fault.moment).collect();
+        assert_eq!(moments.len(), Moment::ALL.len());
+        for target in Target::ALL {
+            assert!(plans.iter().any(|fault| fault.target == target), "{target:?}");
+        }
+        let commands: HashSet<Work> = interrupts(&mut rng, 0, 9).iter().map(|one| one.command).collect();
+        assert_eq!(commands.len(), 10);
+    }
+}

@@ -1,0 +1,94 @@
+//! Rules of the preloaded library, as the test writes and counts them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A file of rules. Nothing fails before [`Rules::arm`].
+pub struct Rules {
+    path: PathBuf,
+    count: usize,
+}
+
+/// One rule: calls on paths that match fail with an error, so many times.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// `spawn`, `fork`, `open`, `write`, `sync`, `rename` or `mkdir`.
+    pub call: &'static str,
+    /// The paths; `*` stands for any text.
+    pub glob: String,
+    /// errno(3).
+    pub errno: i32,
+    /// How often of a thousand times.
+    pub permille: u32,
+    /// How often in all.
+    pub count: u32,
+}
+
+impl Rules {
+    /// Writes them into this file.
+    ///
+    /// # Panics
+    /// It can't be written.
+    pub fn write(path: PathBuf, seed: u64, rules: &[Rule]) -> Self {
+        let line = |rule: &Rule| {
+            let Rule { call, glob, errno, permille, count } = rule;
+            format!("{call} {glob} {errno} {permille} {count}\n")
+        };
+        let text = format!("seed {seed}\n{}", rules.iter().map(line).collect::<String>());
+        fs::write(&path, text).expect("a file of rules");
+        Self { path, count: rules.len() }
+    }
+
+    /// Makes a command, and what it starts of its own, load the library with these rules.
+    pub fn apply<'a>(&self, command: &'a mut Command, library: &Path) -> &'a mut Command {
+        command.env("LD_PRELOAD", library).env("FAULT_RULES", &self.path)
+    }
+
+    /// From now on calls fail.
+    ///
+    /// # Panics
+    /// The mark can't be written.
+    pub fn arm(&self) {
+        fs::write(self.beside(".armed"), "").expect("a mark");
+    }
+
+    /// From now on none does.
+    pub fn disarm(&self) {
+        // It may not be armed.
+        let _ = fs::remove_file(self.beside(".armed"));
+    }
+
+    /// How many calls failed.
+    pub fn hits(&self) -> usize {
+        let hits = |index| fs::metadata(self.beside(&format!(".hits.{index}"))).map_or(0, |file| file.len());
+        (0..self.count).map(hits).sum::<u64>().try_into().unwrap_or(usize::MAX)
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(suffix);
+        path.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_lines_and_hits_are_bytes() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("rules");
+        let rule = Rule { call: "open", glob: "*/run/*".to_owned(), errno: 28, permille: 500, count: 3 };
+        let rules = Rules::write(path.clone(), 9, &[rule.clone(), rule]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "seed 9\nopen */run/* 28 500 3\nopen */run/* 28 500 3\n");
+        assert_eq!(rules.hits(), 0);
+        fs::write(place.path().join("rules.hits.1"), "...").unwrap();
+        assert_eq!(rules.hits(), 3);
+        rules.arm();
+        assert!(place.path().join("rules.armed").exists());
+        rules.disarm();
+        assert!(!place.path().join("rules.armed").exists());
+    }
+}
