@@ -61,6 +61,14 @@ pub fn processes_of(keeper: i32, init: i32) -> Vec<Process> {
     processes().into_iter().filter(own).collect()
 }
 
+/// Every process that was started with this directory in its command line, with all that these started.
+pub fn processes_below(base: &Path) -> Vec<Process> {
+    let (all, base) = (processes(), base.to_string_lossy());
+    let roots: Vec<i32> = all.iter().filter(|one| one.command.contains(&*base)).map(|one| one.pid).collect();
+    let own = |pid: i32| roots.iter().any(|root| *root == pid || descends(pid, *root));
+    all.into_iter().filter(|process| own(process.pid)).collect()
+}
+
 /// Whether a process was started by another, or by one that that started.
 pub fn descends(pid: i32, from: i32) -> bool {
     let parent = |pid: i32| -> Option<i32> {

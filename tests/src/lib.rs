@@ -20,7 +20,7 @@ mod wait;
 
 pub use cluster::{Base, Booting, Cluster};
 pub use command::{Background, Outcome, binary, kubernix, program, run, run_for};
-pub use host::{Process, Snapshot, descends, processes, processes_of};
+pub use host::{Process, Snapshot, descends, processes, processes_below, processes_of};
 pub use image::{IMAGE, busybox, docker_archive, oci_archive};
 pub use listing::Listing;
 pub use parts::{DATASTORES, Datastore, Parts, RUNTIMES, Runtime};

@@ -2,7 +2,7 @@
 //!
 //! CALL is `spawn`, `fork`, `open`, `write`, `sync`, `rename` or `mkdir`; GLOB is matched against the path (`*` stands for any
 //! text); ERRNO is a number; PERMILLE is how often of a thousand calls the rule applies; COUNT is how often in all. A line
-//! `seed N` fixes the choices. Each fault appends a byte to `RULES.hits.INDEX`, with which processes count together, and the
+//! `seed N` fixes the choices. A rule applies while the file `RULES.armed.INDEX` exists. Each fault appends a byte to `RULES.hits.INDEX`, with which processes count together, and the
 //! test counts as well.
 
 use libc::c_int;
@@ -19,13 +19,13 @@ struct Rule {
     errno: c_int,
     permille: u64,
     count: i64,
+    armed: CString,
     hits: CString,
 }
 
 /// The file's contents.
 struct Rules {
     rules: Vec<Rule>,
-    armed: CString,
     state: AtomicU64,
 }
 
@@ -63,12 +63,13 @@ impl Rules {
                     errno: errno.parse().ok()?,
                     permille: permille.parse().ok()?,
                     count: count.parse().ok()?,
+                    armed: beside(format!(".armed.{}", rules.len()))?,
                     hits: beside(format!(".hits.{}", rules.len()))?,
                 }),
                 _ => {}
             }
         }
-        Some(Self { rules, armed: beside(".armed".to_owned())?, state: AtomicU64::new(seed) })
+        Some(Self { rules, state: AtomicU64::new(seed) })
     }
 
     /// The next of a sequence that the seed fixes (splitmix64).
@@ -89,7 +90,7 @@ pub fn fault(call: &str, path: &[u8]) -> Option<c_int> {
     }
     for rule in rules.rules.iter().filter(|rule| rule.call == call && matches(&rule.glob, path)) {
         // SAFETY: the path ends with a NUL.
-        let armed = unsafe { libc::access(rules.armed.as_ptr(), libc::F_OK) };
+        let armed = unsafe { libc::access(rule.armed.as_ptr(), libc::F_OK) };
         if armed == 0 && rules.next() % 1000 < rule.permille && counted(rule) {
             return Some(rule.errno);
         }
@@ -167,13 +168,16 @@ mod tests {
         let wrong = Rules::read(&path);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(rules.rules.iter().map(|rule| rule.errno).collect::<Vec<_>>(), [28, 11]);
-        assert!(rules.rules[1].hits.to_bytes().ends_with(b".hits.1") && rules.armed.to_bytes().ends_with(b".armed"));
+        assert!(
+            rules.rules[1].hits.to_bytes().ends_with(b".hits.1")
+                && rules.rules[0].armed.to_bytes().ends_with(b".armed.0")
+        );
         assert!(wrong.is_none());
     }
 
     #[test]
     fn the_seed_fixes_the_choices() {
-        let of = |seed| Rules { rules: Vec::new(), armed: CString::default(), state: AtomicU64::new(seed) };
+        let of = |seed| Rules { rules: Vec::new(), state: AtomicU64::new(seed) };
         let take = |rules: Rules| [rules.next(), rules.next(), rules.next()];
         assert_eq!(take(of(3)), take(of(3)));
         assert_ne!(take(of(3)), take(of(4)));
@@ -188,6 +192,7 @@ mod tests {
             errno: 28,
             permille: 1000,
             count: 2,
+            armed: CString::default(),
             hits: CString::new(path.as_os_str().as_bytes()).unwrap(),
         };
         let counted: Vec<bool> = (0..4).map(|_| counted(&rule)).collect();

@@ -45,18 +45,20 @@ impl Rules {
         command.env("LD_PRELOAD", library).env("FAULT_RULES", &self.path)
     }
 
-    /// From now on calls fail.
+    /// From now on calls fail as the rule of this number says.
     ///
     /// # Panics
     /// The mark can't be written.
-    pub fn arm(&self) {
-        fs::write(self.beside(".armed"), "").expect("a mark");
+    pub fn arm(&self, rule: usize) {
+        fs::write(self.beside(&format!(".armed.{rule}")), "").expect("a mark");
     }
 
     /// From now on none does.
     pub fn disarm(&self) {
-        // It may not be armed.
-        let _ = fs::remove_file(self.beside(".armed"));
+        for rule in 0..self.count {
+            // It may not be armed.
+            let _ = fs::remove_file(self.beside(&format!(".armed.{rule}")));
+        }
     }
 
     /// How many calls failed.
@@ -86,9 +88,9 @@ mod tests {
         assert_eq!(rules.hits(), 0);
         fs::write(place.path().join("rules.hits.1"), "...").unwrap();
         assert_eq!(rules.hits(), 3);
-        rules.arm();
-        assert!(place.path().join("rules.armed").exists());
+        rules.arm(1);
+        assert!(place.path().join("rules.armed.1").exists());
         rules.disarm();
-        assert!(!place.path().join("rules.armed").exists());
+        assert!(!place.path().join("rules.armed.1").exists());
     }
 }

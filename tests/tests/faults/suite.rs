@@ -1,0 +1,175 @@
+//! What every part needs: the options, a place for results, and checks that go on after a failure.
+
+use fastrand::Rng;
+use kubernix_tests::faults::report::{Record, Report};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// A seed that a default run uses, so that two of them do the same.
+const SEED: u64 = 1;
+
+/// What was asked for, by variables that `cargo xtask test faults` sets.
+pub struct Options {
+    /// What all choices come from.
+    pub seed: u64,
+    /// All cases, and not a selection that takes five minutes.
+    pub long: bool,
+    /// One part, and these of its faults.
+    only: Option<(String, BTreeSet<usize>)>,
+    /// Where the report goes as JSON.
+    pub report: Option<PathBuf>,
+}
+
+impl Options {
+    /// Those of this process.
+    ///
+    /// # Panics
+    /// One can't be read.
+    pub fn get() -> &'static Self {
+        static OPTIONS: OnceLock<Options> = OnceLock::new();
+        let number =
+            |text: String| text.parse().unwrap_or_else(|error| panic!("KUBERNIX_FAULTS_SEED: {text}: {error}"));
+        OPTIONS.get_or_init(|| Self {
+            seed: variable("SEED").map_or(SEED, number),
+            long: variable("LONG").is_some(),
+            only: variable("ONLY").map(|text| selection(&text)),
+            report: variable("REPORT").map(PathBuf::from),
+        })
+    }
+
+    /// Whether a part, or one of its faults, is asked for.
+    pub fn wants(&self, part: &str, number: usize) -> bool {
+        self.only.as_ref().is_none_or(|(only, numbers)| only == part && numbers.contains(&number))
+    }
+
+    /// Whether anything of a part is asked for.
+    pub fn wants_part(&self, part: &str) -> bool {
+        self.only.as_ref().is_none_or(|(only, _)| only == part)
+    }
+
+    /// Whether single faults are asked for: all cases are looked at then, also those that a short run leaves out.
+    pub fn replays(&self) -> bool {
+        self.only.is_some()
+    }
+
+    /// A source of choices for a part: what one part does must not change what another does.
+    pub fn rng(&self, part: &str) -> Rng {
+        let salt = part.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        Rng::with_seed(self.seed ^ salt)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(format!("KUBERNIX_FAULTS_{name}")).ok().filter(|value| !value.is_empty())
+}
+
+/// Reads `process:3,7`.
+fn selection(text: &str) -> (String, BTreeSet<usize>) {
+    let read = || {
+        let (part, numbers) = text.split_once(':')?;
+        let numbers = numbers.split(',').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        Some((part.to_owned(), numbers))
+    };
+    read().unwrap_or_else(|| panic!("`{text}` is not PART:NUMBER,NUMBER"))
+}
+
+/// The library that fails calls and moves the clock.
+///
+/// # Panics
+/// It wasn't built.
+pub fn library() -> PathBuf {
+    const FILE: &str = "libkubernix_preload.so";
+    let beside = || {
+        let test = std::env::current_exe().expect("the test's own path");
+        // .../debug/deps/faults-HASH
+        test.ancestors().nth(2).expect("a directory of cargo's").join(FILE)
+    };
+    let path = variable("PRELOAD").map_or_else(beside, PathBuf::from);
+    assert!(path.is_file(), "there is no {}: build it (cargo build --package kubernix-preload)", path.display());
+    path
+}
+
+static REPORT: Mutex<Report> = Mutex::new(Report { seed: 0, records: Vec::new(), replay: Vec::new() });
+
+fn report<T>(with: impl FnOnce(&mut Report) -> T) -> T {
+    with(&mut REPORT.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Notes what became of a fault.
+pub fn record(record: Record) {
+    let failure = record.failure.as_ref().map_or_else(String::new, |failure| format!(": FAILED: {failure}"));
+    println!("{}: {}{failure}", record.part, record.fault);
+    report(|report| report.records.push(record));
+}
+
+/// Notes which faults of a part are enough to make it fail.
+pub fn replay(part: &str, numbers: &[usize]) {
+    let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    report(|report| report.replay.push(format!("{part}:{}", numbers.join(","))));
+}
+
+/// Does something that panics where the law doesn't hold; the panic's message instead.
+pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("a panic without a message").to_owned()
+    })
+}
+
+/// The cases of a part that stand for themselves: each is tried, whatever became of those before, and noted.
+pub struct Cases {
+    part: &'static str,
+    failed: Vec<usize>,
+    tried: usize,
+}
+
+impl Cases {
+    /// None yet.
+    pub fn new(part: &'static str) -> Self {
+        Self { part, failed: Vec::new(), tried: 0 }
+    }
+
+    /// Tries a case, which returns how many faults it injected and how long the cluster took to heal.
+    pub fn case(&mut self, number: usize, fault: impl Into<String>, work: impl FnOnce() -> (usize, Option<Duration>)) {
+        if !Options::get().wants(self.part, number) {
+            return;
+        }
+        self.tried += 1;
+        let (done, fault) = (attempt(work), format!("#{number} {}", fault.into()));
+        let (injected, healed) = *done.as_ref().unwrap_or(&(1, None));
+        let failure = done.err();
+        if failure.is_some() {
+            self.failed.push(number);
+        }
+        record(Record { part: self.part, fault, injected, healed, failure });
+    }
+
+    /// Fails where a case did, or where none was tried.
+    pub fn end(self) -> Result<(), String> {
+        if !self.failed.is_empty() {
+            replay(self.part, &self.failed);
+            return Err(format!("{} of {} cases failed", self.failed.len(), self.tried));
+        }
+        if self.tried == 0 && Options::get().wants_part(self.part) {
+            return Err("no case was tried".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Prints the report, and writes it where that is asked for.
+///
+/// # Panics
+/// It can't be written.
+pub fn close() {
+    report(|report| {
+        report.seed = Options::get().seed;
+        println!("\n{}", report.table());
+        if let Some(path) = &Options::get().report {
+            std::fs::write(path, report.json().to_string()).expect("a report");
+        }
+    });
+}
