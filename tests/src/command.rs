@@ -112,6 +112,11 @@ impl Background {
         Self { child: child.unwrap_or_else(|error| panic!("can't run {command:?}: {error}")), output }
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until something can be found in what it printed.
     ///
     /// # Panics

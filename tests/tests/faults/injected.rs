@@ -1,0 +1,300 @@
+//! Errors where processes are started and files are written. Those that can be made for real are: a binary that is gone or open
+//! for writing, a disk that is full. The others come from a library that is loaded before libc.
+
+use super::law::{COMMAND, Law};
+use super::process::free_port;
+use super::suite::{Cases, Options, library};
+use kubernix_tests::faults::rules::{Rule, Rules};
+use kubernix_tests::{Background, Outcome, Snapshot, program, run_for, until};
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// What `--faults` calls binaries that can't be started for a while.
+pub const BINARIES: &str = "binary";
+/// The same for calls that fail.
+pub const CALLS: &str = "call";
+/// The same for a disk that is full.
+pub const DISK: &str = "disk";
+
+/// How long a build takes to write a binary.
+const BUILD: Duration = Duration::from_secs(4);
+
+/// A component's binary is away, or being written, while the component has to be started again.
+pub fn binaries_go_and_come() -> Result<(), String> {
+    let mut law = Law::new("binary");
+    law.up().ok();
+    law.furnish();
+    let (real, own) = (binary_of(&law, "scheduler"), law.cluster.base().join("scheduler"));
+    let text = format!("#!/bin/sh\nexec '{}' \"$@\"\n", real.display());
+    fs::write(&own, text).expect("a script");
+    fs::set_permissions(&own, Permissions::from_mode(0o755)).expect("an executable");
+    let set = format!("scheduler.binary={}", own.display());
+    law.cluster.run(&["component", "replace", "--set", &set]).ok();
+
+    let mut all = Cases::new(BINARIES);
+    all.case(0, "ENOENT: the binary is moved away and back", || {
+        let away = own.with_extension("away");
+        fs::rename(&own, &away).expect("it can be moved");
+        kill_component(&law, "scheduler");
+        sleep(BUILD);
+        fs::rename(&away, &own).expect("it can be moved back");
+        (1, Some(law.healed()))
+    });
+    all.case(1, "ETXTBSY: the binary is open for writing", || {
+        let writer = File::options().append(true).open(&own).expect("it can be written");
+        kill_component(&law, "scheduler");
+        sleep(BUILD);
+        drop(writer);
+        (1, Some(law.healed()))
+    });
+    all.case(2, "ENOEXEC: the binary is half written", || {
+        let whole = fs::read(&own).expect("a script");
+        fs::write(&own, b"\x7fELF").expect("half a program");
+        kill_component(&law, "scheduler");
+        sleep(BUILD);
+        fs::write(&own, whole).expect("the whole program");
+        (1, Some(law.healed()))
+    });
+    all.case(3, "all is as it was after a stop", || {
+        law.comes_back();
+        (0, None)
+    });
+    law.down();
+    all.end()
+}
+
+/// The program that a component runs, by the link that the kernel keeps.
+fn binary_of(law: &Law, component: &str) -> PathBuf {
+    fs::read_link(format!("/proc/{}/exe", pid(law, component))).expect("a process that runs")
+}
+
+fn pid(law: &Law, component: &str) -> i64 {
+    until(&format!("{component} that runs"), COMMAND, || {
+        let status = law.status().1;
+        let all = status["components"].as_array().cloned().unwrap_or_default();
+        let one = all.iter().find(|one| one["component"] == component && one["state"] == "ready");
+        one.and_then(|one| one["pids"][0].as_i64()).ok_or_else(|| status.to_string())
+    })
+}
+
+fn kill_component(law: &Law, component: &str) {
+    let pid = i32::try_from(pid(law, component)).expect("a process number");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is there");
+}
+
+/// The calls that fail in the command, the keeper and the init, and what the user then has to read.
+fn rules(root: &Path) -> Vec<(Rule, &'static str)> {
+    let inside = format!("{}*", root.display());
+    let rule = |call, glob: &str, errno| Rule { call, glob: glob.to_owned(), errno, permille: 500, count: 3 };
+    vec![
+        (rule("spawn", "*", libc::EAGAIN), "Resource temporarily unavailable"),
+        (rule("spawn", "*", libc::ETXTBSY), "Text file busy"),
+        (rule("fork", "*", libc::EAGAIN), "Resource temporarily unavailable"),
+        (rule("open", &inside, libc::ENOSPC), "No space left on device"),
+        (rule("open", &inside, libc::EIO), "Input/output error"),
+        (rule("write", &inside, libc::ENOSPC), "No space left on device"),
+        (rule("rename", &inside, libc::EIO), "Input/output error"),
+        (rule("sync", &inside, libc::EIO), "Input/output error"),
+        (rule("mkdir", &inside, libc::ENOSPC), "No space left on device"),
+    ]
+}
+
+/// Fails unless a command worked, or says which error it met.
+fn worked_or_said(law: &Law, outcome: &Outcome, error: &str) {
+    law.is_no_accident(outcome);
+    let Outcome { what, code, stderr, .. } = outcome;
+    assert!(*code == 0 || stderr.contains(error), "{what} failed with {code} without saying `{error}`:\n{stderr}");
+}
+
+/// Calls fail while a cluster boots, changes and starts a component again.
+pub fn calls_fail() -> Result<(), String> {
+    let options = Options::get();
+    let mut rng = options.rng(CALLS);
+    let mut law = Law::new("call");
+    let all_rules = rules(&law.cluster.root());
+    let plain: Vec<Rule> = all_rules.iter().map(|(rule, _)| rule.clone()).collect();
+    let rules = Rules::write(law.cluster.base().join("rules"), options.seed, &plain);
+    let library = library();
+    let run_with = |command: &mut Command| run_for(rules.apply(command, &library), COMMAND);
+    let mut all = Cases::new(CALLS);
+
+    // Of each rule: a boot, a change and a restart. A short run takes one of these.
+    let mut chosen: Vec<(usize, usize)> = (0..plain.len()).flat_map(|rule| (0..3).map(move |at| (rule, at))).collect();
+    if !options.long && !options.replays() {
+        let mut some = Vec::new();
+        for rule in 0..plain.len() {
+            some.push((rule, rng.usize(..3)));
+        }
+        chosen = some;
+    }
+    // Boots first, each of a cluster that isn't there.
+    chosen.sort_by_key(|(rule, at)| (*at, *rule));
+    for (index, at) in chosen {
+        let (rule, error) = &all_rules[index];
+        let fault = format!("{} fails with `{error}` during {}", rule.call, ["`up`", "a change", "a restart"][at]);
+        all.case(index * 3 + at, fault, || {
+            if at > 0 && !law.is_furnished() {
+                run_with(&mut law.up_command()).ok();
+                law.furnish();
+            }
+            let before = rules.hits();
+            rules.arm(index);
+            let done = super::suite::attempt(|| match at {
+                0 => worked_or_said(&law, &run_with(&mut law.up_command()), error),
+                1 => {
+                    let port = format!("127.0.0.1:{}:30084", free_port());
+                    let changes = [&["port", "add", &port][..], &["component", "replace", "scheduler", "scheduler"]];
+                    for change in changes {
+                        worked_or_said(&law, &run_with(&mut law.cluster.command(change)), error);
+                    }
+                }
+                _ => {
+                    kill_component(&law, "scheduler");
+                    sleep(Duration::from_secs(2));
+                }
+            });
+            rules.disarm();
+            let hits = rules.hits() - before;
+            if let Err(why) = done {
+                panic!("{why}");
+            }
+            if at == 0 {
+                if law.cluster.root().exists() {
+                    law.down();
+                }
+                law.nothing_runs();
+                return (hits, None);
+            }
+            let healed = law.carries_on();
+            law.agrees();
+            (hits, Some(healed))
+        });
+    }
+    if law.cluster.root().exists() {
+        if options.long {
+            law.comes_back();
+        }
+        law.down();
+    }
+    assert!(rules.hits() > 0 || options.replays(), "no call failed: the library doesn't reach what it should");
+    all.end()
+}
+
+/// A file system of its own, which only commands that are run in its namespace see.
+struct Disk {
+    holder: Background,
+    place: PathBuf,
+}
+
+impl Disk {
+    fn new(law: &Law, size: &str) -> Self {
+        let place = law.cluster.base().to_owned();
+        let output = place.with_extension("holder");
+        let script =
+            format!("mount -t tmpfs -o size={size} tmpfs '{}' && echo mounted && exec sleep 3600", place.display());
+        let mut unshare = program("unshare");
+        let holder = Background::start(unshare.args(["--mount", "/bin/sh", "-c", &script]), output.clone());
+        holder.prints("file system", |text| text.contains("mounted").then_some(()));
+        // It stays open in the holder.
+        let _ = fs::remove_file(output);
+        Self { holder, place }
+    }
+
+    /// Runs a command where the disk is.
+    fn run(&self, command: &Command) -> Outcome {
+        let mut inside = program("nsenter");
+        inside.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.pid())).arg(command.get_program());
+        inside.args(command.get_args()).current_dir("/");
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        run_for(&mut inside, COMMAND)
+    }
+
+    fn shell(&self, script: &str) -> Outcome {
+        let mut sh = program("/bin/sh");
+        self.run(sh.args(["-c", script]))
+    }
+
+    fn fill(&self) {
+        self.shell(&format!("cat /dev/zero > '{}/fill' 2> /dev/null; sync", self.place.display()));
+    }
+
+    fn free(&self) {
+        self.shell(&format!("rm -f '{}/fill'", self.place.display())).ok();
+    }
+}
+
+/// A disk that is full while a cluster changes, stops and starts.
+pub fn a_disk_is_full() -> Result<(), String> {
+    let law = Law::new("disk");
+    let disk = Disk::new(&law, "400m");
+    let before = Snapshot::take(&law.cluster.name, law.cluster.base());
+    disk.run(&law.up_command()).ok();
+    let on = |command: &[&str]| disk.run(&law.cluster.command(command));
+    on(&["kubectl", "--", "create", "configmap", "kept"]).ok();
+    let well = || {
+        let begun = Instant::now();
+        until("cluster that is well again", COMMAND, || {
+            let status = on(&["status", "--output", "json"]);
+            let state = serde_json::from_str::<Value>(&status.stdout).unwrap_or_default()["state"].clone();
+            if status.code == 0 && state == "running" { Ok(()) } else { Err(format!("{status:?}")) }
+        });
+        on(&["kubectl", "--", "get", "configmap", "kept"]).ok();
+        begun.elapsed()
+    };
+    let full = "No space left on device";
+    let mut all = Cases::new(DISK);
+    let port = format!("127.0.0.1:{}:30085", free_port());
+    let changes: [&[&str]; 3] =
+        [&["port", "add", &port], &["component", "replace", "scheduler", "scheduler"], &["node", "add"]];
+    for (number, change) in changes.iter().enumerate().take(if Options::get().long { 3 } else { 2 }) {
+        all.case(number, format!("the disk is full during `{}`", change.join(" ")), || {
+            disk.fill();
+            let outcome = on(change);
+            disk.free();
+            worked_or_said(&law, &outcome, full);
+            let healed = well();
+            on(change).ok();
+            (1, Some(healed))
+        });
+    }
+    all.case(10, "the disk is full during `stop` and `up`", || {
+        disk.fill();
+        let stopped = on(&["stop"]);
+        let up = disk.run(&law.up_command());
+        disk.free();
+        worked_or_said(&law, &stopped, full);
+        worked_or_said(&law, &up, full);
+        if up.code != 0 {
+            disk.run(&law.up_command()).ok();
+        }
+        (1, Some(well()))
+    });
+    all.case(11, "the disk is full during `down`", || {
+        disk.fill();
+        on(&["down"]).ok();
+        let left = disk.shell(&format!("ls -A '{}'", law.cluster.base().display())).stdout;
+        assert_eq!(left.trim(), "fill");
+        let left = before.changes(&Snapshot::take(&law.cluster.name, law.cluster.base()));
+        assert!(left.is_empty(), "{left:#?}");
+        (1, None)
+    });
+    // Where a case failed, or `down` wasn't among those that are played again.
+    disk.free();
+    if disk.shell(&format!("test -d '{}'", law.cluster.root().display())).code == 0 {
+        on(&["down"]).ok();
+    }
+    all.end()
+}

@@ -1,0 +1,157 @@
+//! A user of the same host without any rights holds every lock that it can get and talks to every port that it can reach, while
+//! clusters boot, change and go down. None of it may make them fail or wait.
+//!
+//! The clusters and the neighbour share a network namespace of the test's own: it would be in the way of the host's other
+//! clusters as well.
+
+use super::law::{Law, SETTINGS};
+use super::suite::Cases;
+use kubernix_tests::network::World;
+use kubernix_tests::{Background, Base, binary, program};
+use std::collections::HashMap;
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// What `--faults` calls this part.
+pub const PART: &str = "neighbour";
+/// The variable that makes this program the neighbour: the places that it looks at, separated by colons.
+const PLACES: &str = "FAULT_NEIGHBOUR";
+/// A user without rights.
+const NOBODY: &str = "65534";
+/// How much longer than alone a command may take beside the neighbour.
+const LONGER: Duration = Duration::from_secs(5);
+
+/// Becomes the neighbour, if that is what this process was started for.
+pub fn take_over() {
+    if let Some(places) = std::env::var_os(PLACES) {
+        be_in_the_way(&std::env::split_paths(&places).collect::<Vec<_>>());
+    }
+}
+
+/// Boots, changes and destroys clusters beside the neighbour.
+pub fn holds_every_lock_and_floods_every_port() -> Result<(), String> {
+    let world = World::new("", false);
+    let mut all = Cases::new(PART);
+    world.in_host(|| {
+        let alone = times();
+        all.case(0, "a neighbour holds every lock and floods every port", || {
+            let place = Base::new();
+            let neighbour = start(place.path());
+            neighbour.prints("lock that is held", |text| text.contains("holds /proc/self/ns/net").then_some(()));
+            let beside = times();
+            for ((what, alone), (_, beside)) in alone.iter().zip(&beside) {
+                assert!(*beside < *alone + LONGER, "{what} took {beside:?} beside the neighbour, and {alone:?} alone");
+            }
+            neighbour.prints("port that is flooded", |text| text.contains("floods ").then_some(()));
+            (beside.len(), None)
+        });
+    });
+    all.end()
+}
+
+/// How long each command of a cluster's life takes.
+fn times() -> Vec<(String, Duration)> {
+    let mut law = Law::new("beside");
+    let up = [&["up"][..], &SETTINGS].concat();
+    let mut took = Vec::new();
+    let mut timed = |law: &Law, command: &[&str]| {
+        let begun = Instant::now();
+        law.cluster.run(command).ok();
+        took.push((command.join(" "), begun.elapsed()));
+    };
+    timed(&law, &up);
+    law.furnish();
+    timed(&law, &["component", "replace", "scheduler", "scheduler"]);
+    timed(&law, &["node", "add"]);
+    timed(&law, &["node", "remove", "node-1"]);
+    timed(&law, &["stop"]);
+    timed(&law, &up);
+    law.healed();
+    timed(&law, &["down"]);
+    law.is_gone();
+    took
+}
+
+/// Starts the neighbour: a copy of this program that everyone may run.
+fn start(place: &Path) -> Background {
+    let own = place.join("neighbour");
+    fs::copy(std::env::current_exe().expect("the test's own path"), &own).expect("a copy");
+    fs::set_permissions(place, Permissions::from_mode(0o755)).expect("a directory for all");
+    let binary = binary().parent().expect("a directory of the binary");
+    let temporary = std::env::temp_dir();
+    let places = [Path::new("/proc/self/ns"), Path::new("/sys/fs/cgroup"), Path::new("/run"), &temporary];
+    let places = places.into_iter().chain([Path::new("/var/lib/kubernix"), binary]);
+    let mut command = program("setpriv");
+    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]).arg(&own);
+    command.env(PLACES, std::env::join_paths(places).expect("paths without colons")).current_dir("/");
+    Background::start(&mut command, place.join("neighbour.log"))
+}
+
+/// Never returns: the test ends it.
+fn be_in_the_way(places: &[PathBuf]) -> ! {
+    let mut held = HashMap::new();
+    let mut open: Vec<TcpStream> = Vec::new();
+    loop {
+        for place in places {
+            hold(place, 3, &mut held);
+        }
+        for port in listening() {
+            let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let Ok(mut stream) = TcpStream::connect_timeout(&at, Duration::from_millis(50)) else { continue };
+            // What no server expects. That it is refused is all right.
+            let _ = stream.write_all(&[0xff; 512]);
+            println!("floods {port}");
+            open.push(stream);
+        }
+        // So many connections are open at most.
+        let old = open.len().saturating_sub(200);
+        open.drain(..old);
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// Locks a file or a directory and what is in it, as far as that is allowed.
+fn hold(path: &Path, depth: usize, held: &mut HashMap<PathBuf, File>) {
+    if !held.contains_key(path)
+        && is_plain(path)
+        && let Ok(file) = File::open(path)
+    {
+        match file.try_lock() {
+            Ok(()) => {
+                println!("holds {}", path.display());
+                held.insert(path.to_owned(), file);
+            }
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        }
+    }
+    let is_directory = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    if depth > 0 && is_directory {
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            hold(&entry.path(), depth - 1, held);
+        }
+    }
+}
+
+/// Whether opening it neither waits, as a FIFO's does, nor changes something, as a device's may.
+fn is_plain(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file() || found.is_dir())
+}
+
+/// The ports that something listens at, on the loopback or everywhere.
+fn listening() -> Vec<u16> {
+    const LISTENS: &str = "0A";
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let port = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let address = fields.nth(1)?;
+        let state = fields.nth(1)?;
+        let (_, port) = address.split_once(':')?;
+        (state == LISTENS).then(|| u16::from_str_radix(port, 16).ok())?
+    };
+    table.lines().skip(1).filter_map(port).collect()
+}
