@@ -83,7 +83,7 @@ fn newer(path: &Path, content: &[u8]) -> Option<Vec<u8>> {
 /// component, by path. Found by looking, so that one that is new is not forgotten.
 pub fn state_files(root: &Path) -> Vec<PathBuf> {
     /// Data of components and nodes, and images.
-    const DATA: [&str; 4] = ["control", "nodes", "images", "plugins"];
+    const DATA: [&str; 5] = ["control", "nodes", "images", "shared", "plugins"];
     let mut found = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
@@ -100,6 +100,14 @@ pub fn state_files(root: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// Whether a file holds a key that can't be made anew without a loss: of a CA, of what data is encrypted with, of what tokens are
+/// signed with.
+pub fn is_lasting(path: &Path) -> bool {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.parent().is_some_and(|parent| parent.ends_with("pki"))
+        && (name == "ca" || name.ends_with("-ca") || name == "encryption" || name == "service-account")
 }
 
 #[cfg(test)]
@@ -129,6 +137,13 @@ mod tests {
         assert_eq!(json["format"], 1000);
         assert!(newer("a.toml", "nodes = 2\n").unwrap().starts_with(b"format = 1000\n"));
         assert_eq!(newer("ca.crt", "-----BEGIN"), None);
+    }
+
+    #[test]
+    fn keys_that_last_are_told_from_those_that_are_renewed() {
+        let lasts = |name: &str| is_lasting(&Path::new("/r/pki").join(name));
+        assert!(["ca.key", "etcd-ca.crt", "encryption.yaml", "service-account.key"].into_iter().all(lasts));
+        assert!(!["admin.key", "etcd.crt", "nodes/ca.crt"].into_iter().any(lasts));
     }
 
     #[test]

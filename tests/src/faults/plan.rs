@@ -24,10 +24,6 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// In the order of a cluster's life.
-    pub const ALL: [Self; 7] =
-        [Self::Boot, Self::Run, Self::NodeAdd, Self::Replace, Self::PortAdd, Self::Stop, Self::Down];
-
     /// About how long it takes, in milliseconds: a fault comes within it.
     fn length(self) -> u64 {
         match self {
@@ -107,36 +103,57 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults of one cluster's life: some at its boot or not, `middle` while it runs and changes, one while it stops, one while it
-/// goes down.
-pub fn life(rng: &mut Rng, first: usize, middle: usize) -> Vec<Fault> {
-    let mut moments = vec![Moment::Boot];
-    moments.extend((0..middle).map(|_| match rng.u32(..5) {
-        0 | 1 => Moment::Run,
-        2 => Moment::NodeAdd,
-        3 => Moment::Replace,
-        _ => Moment::PortAdd,
-    }));
-    moments.extend([Moment::Stop, Moment::Down]);
-    moments.into_iter().enumerate().map(|(at, moment)| fault(rng, first + at, moment)).collect()
+/// The faults of several clusters' lives: each with one at its boot, `middle` while it runs and changes, one while it stops and one
+/// while it goes down.
+pub fn lives(rng: &mut Rng, count: usize, middle: usize) -> Vec<Vec<Fault>> {
+    const DEEDS: [fn(u64) -> Deed; 6] =
+        [|_| Deed::Kill, |_| Deed::Kill, |_| Deed::Kill, |_| Deed::Hang, Deed::Pause, Deed::Starve];
+    let mut targets = Deck::new(Target::ALL.to_vec());
+    let mut deeds = Deck::new(DEEDS.to_vec());
+    let changes = [Moment::Run, Moment::Run, Moment::NodeAdd, Moment::Replace, Moment::PortAdd];
+    let mut changes = Deck::new(changes.to_vec());
+    let mut number = 0;
+    let mut life = |rng: &mut Rng| {
+        let mut moments = vec![Moment::Boot];
+        moments.extend((0..middle).map(|_| changes.draw(rng)));
+        moments.extend([Moment::Stop, Moment::Down]);
+        let fault = |moment: Moment| {
+            let (mut target, deed) = (targets.draw(rng), deeds.draw(rng));
+            // There is no container before there is a pod.
+            if moment == Moment::Boot && target == Target::Shim {
+                target = Target::Component("kubelet");
+            }
+            let time = rng.u64(200..1500);
+            let deed = match deed(time) {
+                // What hangs for good in the midst of a boot or a change ends with its time limit; a minute for each is too long.
+                Deed::Hang if ![Moment::Run, Moment::Stop, Moment::Down].contains(&moment) => Deed::Pause(time),
+                deed => deed,
+            };
+            number += 1;
+            Fault { number: number - 1, moment, after: rng.u64(..moment.length()), deed, target }
+        };
+        moments.into_iter().map(fault).collect()
+    };
+    (0..count).map(|_| life(rng)).collect()
 }
 
-/// A fault at a moment.
-fn fault(rng: &mut Rng, number: usize, moment: Moment) -> Fault {
-    let mut target = Target::ALL[rng.usize(..Target::ALL.len())];
-    // There is no container before there is a pod.
-    if moment == Moment::Boot && target == Target::Shim {
-        target = Target::Component("kubelet");
+/// Choices that all come once before one comes again, so that a short run is no less various than it can be.
+struct Deck<T> {
+    all: Vec<T>,
+    left: Vec<T>,
+}
+
+impl<T: Clone> Deck<T> {
+    fn new(all: Vec<T>) -> Self {
+        Self { all, left: Vec::new() }
     }
-    let time = rng.u64(200..1500);
-    let deed = match rng.u32(..6) {
-        0..=2 => Deed::Kill,
-        // What hangs for good in the midst of a boot or a change ends with its time limit; a minute for each is too long.
-        3 if [Moment::Run, Moment::Stop, Moment::Down].contains(&moment) => Deed::Hang,
-        3 | 4 => Deed::Pause(time),
-        _ => Deed::Starve(time),
-    };
-    Fault { number, moment, after: rng.u64(..moment.length()), deed, target }
+
+    fn draw(&mut self, rng: &mut Rng) -> T {
+        if self.left.is_empty() {
+            self.left.clone_from(&self.all);
+        }
+        self.left.swap_remove(rng.usize(..self.left.len()))
+    }
 }
 
 /// How a command is ended.
@@ -198,6 +215,12 @@ impl Work {
         Self::Stop,
     ];
 
+    /// Whether it changes what a cluster is made of.
+    pub fn is_change(self) -> bool {
+        use Work::{AddonAdd, AddonRemove, NodeAdd, NodeRemove, PortAdd, Replace};
+        [NodeAdd, NodeRemove, Replace, AddonAdd, AddonRemove, PortAdd].contains(&self)
+    }
+
     /// About how long it takes, in milliseconds.
     fn length(self) -> u64 {
         match self {
@@ -234,11 +257,11 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_plan() {
-        let plan = |seed| life(&mut Rng::with_seed(seed), 10, 6);
+        let plan = |seed| lives(&mut Rng::with_seed(seed), 2, 6);
         assert_eq!(plan(1), plan(1));
         assert_ne!(plan(1), plan(2));
-        let numbers: Vec<usize> = plan(1).iter().map(|fault| fault.number).collect();
-        assert_eq!(numbers, (10..19).collect::<Vec<_>>());
+        let numbers: Vec<usize> = plan(1).iter().flatten().map(|fault| fault.number).collect();
+        assert_eq!(numbers, (0..18).collect::<Vec<_>>());
         let interrupted = |seed| interrupts(&mut Rng::with_seed(seed), 0, 9);
         assert_eq!(interrupted(1), interrupted(1));
         assert_ne!(interrupted(1), interrupted(2));
@@ -246,25 +269,29 @@ mod tests {
 
     #[test]
     fn a_life_goes_from_boot_to_down() {
-        for seed in 0..200 {
-            let plan = life(&mut Rng::with_seed(seed), 0, 4);
-            let moments: Vec<Moment> = plan.iter().map(|fault| fault.moment).collect();
-            assert_eq!((moments[0], &moments[5..]), (Moment::Boot, &[Moment::Stop, Moment::Down][..]));
-            assert!(!moments[1..5].iter().any(|m| [Moment::Boot, Moment::Stop, Moment::Down].contains(m)));
-            assert!(plan[0].target != Target::Shim && plan[0].deed != Deed::Hang);
+        for seed in 0..100 {
+            for plan in lives(&mut Rng::with_seed(seed), 2, 4) {
+                let moments: Vec<Moment> = plan.iter().map(|fault| fault.moment).collect();
+                assert_eq!((moments[0], &moments[5..]), (Moment::Boot, &[Moment::Stop, Moment::Down][..]));
+                assert!(!moments[1..5].iter().any(|m| [Moment::Boot, Moment::Stop, Moment::Down].contains(m)));
+                assert!(plan[0].target != Target::Shim && plan[0].deed != Deed::Hang);
+            }
         }
     }
 
     #[test]
-    fn every_moment_target_and_command_comes() {
-        let mut rng = Rng::with_seed(3);
-        let plans: Vec<Fault> = (0..200).flat_map(|_| life(&mut rng, 0, 5)).collect();
-        let moments: HashSet<Moment> = plans.iter().map(|fault| fault.moment).collect();
-        assert_eq!(moments.len(), Moment::ALL.len());
-        for target in Target::ALL {
-            assert!(plans.iter().any(|fault| fault.target == target), "{target:?}");
+    fn a_short_run_hits_every_process_and_a_long_one_does_all() {
+        for seed in 0..20 {
+            let plans: Vec<Fault> = lives(&mut Rng::with_seed(seed), 2, 4).into_iter().flatten().collect();
+            // The shim may have had to be another one.
+            let hit = Target::ALL.iter().filter(|target| plans.iter().any(|fault| fault.target == **target)).count();
+            assert!(hit + 1 >= Target::ALL.len(), "{plans:?}");
+            let plans: Vec<Fault> = lives(&mut Rng::with_seed(seed), 12, 8).into_iter().flatten().collect();
+            let moments: HashSet<Moment> = plans.iter().map(|fault| fault.moment).collect();
+            assert_eq!(moments.len(), 7);
+            assert!(plans.iter().any(|fault| fault.deed == Deed::Hang));
         }
-        let commands: HashSet<Work> = interrupts(&mut rng, 0, 9).iter().map(|one| one.command).collect();
-        assert_eq!(commands.len(), 10);
+        let commands = interrupts(&mut Rng::with_seed(1), 0, 9);
+        assert_eq!(commands.iter().map(|one| one.command).collect::<HashSet<Work>>().len(), 10);
     }
 }

@@ -24,9 +24,11 @@ pub struct Record {
 pub struct Report {
     /// What `--seed` takes to play the same again.
     pub seed: u64,
+    /// Whether it is the selection of a default run: its plan is a shorter one.
+    pub short: bool,
     /// In the order of injection.
     pub records: Vec<Record>,
-    /// For a part that failed: what `--faults` takes to play only what is needed.
+    /// For each part that failed: what `--faults` takes to play only what is needed.
     pub replay: Vec<String>,
 }
 
@@ -70,10 +72,18 @@ impl Report {
             }
         }
         let _ = writeln!(text, "seed: {}", self.seed);
-        for replay in &self.replay {
-            let _ = writeln!(text, "replay: cargo xtask test faults --seed {} --faults {replay}", self.seed);
+        for command in self.commands() {
+            let _ = writeln!(text, "replay: {command}");
         }
         text
+    }
+
+    /// What to type to play again what failed.
+    fn commands(&self) -> impl Iterator<Item = String> {
+        let short = if self.short { " --short" } else { "" };
+        self.replay
+            .iter()
+            .map(move |replay| format!("cargo xtask test faults{short} --seed {} --faults {replay}", self.seed))
     }
 
     /// The same for programs.
@@ -94,7 +104,7 @@ impl Report {
         });
         json!({
             "seed": self.seed, "parts": parts.collect::<Vec<_>>(), "faults": records.collect::<Vec<_>>(),
-            "replay": self.replay,
+            "replay": self.commands().collect::<Vec<_>>(),
         })
     }
 }
@@ -119,7 +129,7 @@ mod tests {
             record("process", None, Some("it is gone")),
             record("clock", None, None),
         ];
-        Report { seed: 7, records, replay: vec!["process:2".to_owned()] }
+        Report { seed: 7, short: true, records, replay: vec!["process:2".to_owned()] }
     }
 
     #[test]
@@ -129,7 +139,7 @@ mod tests {
         assert_eq!(lines[1], ["process", "6", "4", "2.50", "s", "2.50", "s"]);
         assert_eq!(lines[2], ["clock", "2", "2", "-", "-"]);
         assert!(table.contains("failed: process: kill etcd: it is gone\nseed: 7\n"), "{table}");
-        assert!(table.ends_with("replay: cargo xtask test faults --seed 7 --faults process:2\n"), "{table}");
+        assert!(table.ends_with("replay: cargo xtask test faults --short --seed 7 --faults process:2\n"), "{table}");
     }
 
     #[test]
@@ -137,6 +147,7 @@ mod tests {
         let json = report().json();
         assert_eq!(json["parts"][0]["survived"], 4);
         assert_eq!(json["parts"][0]["healed_most_ms"], 2500);
+        assert_eq!(json["replay"][0], "cargo xtask test faults --short --seed 7 --faults process:2");
         assert_eq!((&json["faults"][2]["failure"], &json["seed"]), (&json!("it is gone"), &json!(7)));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::law::{COMMAND, Law};
 use super::suite::{Cases, library};
-use kubernix_tests::faults::damage::state_files;
+use kubernix_tests::faults::damage::{is_lasting, state_files};
 use kubernix_tests::run_for;
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,11 +26,7 @@ const MOVES: [(i64, &str); 4] = [
 
 /// The keys and certificates of all CAs, and the keys that data is encrypted or signed with.
 fn lasting(law: &Law) -> BTreeMap<PathBuf, Vec<u8>> {
-    let is_lasting = |path: &PathBuf| {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        name == "ca" || name.ends_with("-ca") || name == "encryption" || name == "service-account"
-    };
-    let files = state_files(&law.cluster.root().join("pki")).into_iter().filter(is_lasting);
+    let files = state_files(&law.cluster.root().join("pki")).into_iter().filter(|path| is_lasting(path));
     let files: BTreeMap<_, _> = files.map(|path| (path.clone(), fs::read(&path).expect("a key"))).collect();
     assert!(files.len() > 5, "only {:?}", files.keys());
     files

@@ -58,9 +58,7 @@ fn play(plan: &[Interrupt], noted: bool) -> Result<(), (usize, String)> {
     for (at, one) in plan.iter().enumerate() {
         let done = attempt(|| {
             interrupt(&law, one);
-            // Each time where there is time, and before the end.
-            let last = plan.get(at + 1).is_none_or(|next| next.command == Work::Down);
-            if one.command != Work::Down && (Options::get().long || last) {
+            if one.command.is_change() {
                 law.comes_back();
             }
         });

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a cluster may take until all is well again, on a busy machine.
-const HEALED: Duration = Duration::from_secs(90);
+const HEALED: Duration = Duration::from_secs(60);
 /// How long what has to vanish may take.
 const GONE: Duration = Duration::from_secs(10);
 /// How long a command may take: longer than the time limit of what it asks for.

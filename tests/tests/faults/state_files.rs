@@ -4,7 +4,7 @@
 use super::law::{COMMAND, Law};
 use super::process::free_port;
 use super::suite::{Cases, Options};
-use kubernix_tests::faults::damage::{Damage, state_files};
+use kubernix_tests::faults::damage::{Damage, is_lasting, state_files};
 use kubernix_tests::{Outcome, program, run, run_for};
 use std::collections::BTreeMap;
 use std::fs;
@@ -76,27 +76,47 @@ fn cases(part: &str, root: &Path, running: bool, short: (usize, usize)) -> Vec<C
     }
     let options = Options::get();
     if !options.long && !options.replays() {
-        options.rng(part).shuffle(&mut all);
-        let (mut costly, mut cheap) = short;
-        all.retain(|case| {
-            let left = if case.ask.is_costly(running) { &mut costly } else { &mut cheap };
-            let wanted = *left > 0;
-            *left = left.saturating_sub(1);
-            wanted
-        });
+        let mut rng = options.rng(part);
+        rng.shuffle(&mut all);
+        let (costly, cheap) = all.into_iter().partition(|case: &Case| case.ask.is_costly(running));
+        all = [(costly, short.0), (cheap, short.1)]
+            .into_iter()
+            .flat_map(|(some, count)| spread(some, root, count))
+            .collect();
     }
     all.sort_by_key(|case| case.number);
     all
 }
 
+/// So many of these, in turn of each kind of file: there are so many certificates that they would be all that is chosen.
+fn spread(cases: Vec<Case>, root: &Path, count: usize) -> Vec<Case> {
+    let kind = |case: &Case| match case.file.strip_prefix(root.join("pki")) {
+        Ok(_) if !is_lasting(&case.file) => PathBuf::from("certificates"),
+        _ => case.file.clone(),
+    };
+    let mut kinds: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    let mut turns: Vec<(usize, usize, Case)> = Vec::new();
+    for (at, case) in cases.into_iter().enumerate() {
+        let turn = kinds.entry(kind(&case)).or_default();
+        turns.push((*turn, at, case));
+        *turn += 1;
+    }
+    turns.sort_by_key(|(turn, at, _)| (*turn, *at));
+    turns.into_iter().take(count).map(|(.., case)| case).collect()
+}
+
 /// Fails unless a command went as it does without damage, or its error names the file and a way out.
-fn is_said(law: &Law, file: &Path, undamaged: i32, outcome: &Outcome) {
+fn is_said(law: &Law, case: &Case, undamaged: i32, outcome: &Outcome) {
+    let file = &case.file;
     law.is_no_accident(outcome);
     if outcome.code == 0 || outcome.code == undamaged {
         return;
     }
     let Outcome { what, stderr, .. } = outcome;
-    assert!(stderr.contains(&*file.to_string_lossy()), "{what} failed without naming {}:\n{stderr}", file.display());
+    // It is the whole cluster that is of a newer version.
+    let root = law.cluster.root();
+    let named = if case.damage == Damage::Newer { root.as_path() } else { file };
+    assert!(stderr.contains(&*named.to_string_lossy()), "{what} failed without naming {}:\n{stderr}", file.display());
     let way_out = ["kubernix ", "remove", "restore", "run `", "--"];
     assert!(way_out.iter().any(|word| stderr.contains(word)), "{what} says no way out:\n{stderr}");
 }
@@ -116,12 +136,12 @@ pub fn of_a_stopped_cluster() -> Result<(), String> {
         .collect();
 
     let mut all = Cases::new(STOPPED);
-    for case in cases(STOPPED, &root, false, (8, 60)) {
+    for case in cases(STOPPED, &root, false, (12, 60)) {
         all.case(case.number, case.fault(&root), || {
             put_back(&law, &whole);
             assert!(case.damage.inflict(&case.file), "{} can't be so", case.file.display());
             let outcome = case.ask.run(&law);
-            is_said(&law, &case.file, undamaged[&case.ask], &outcome);
+            is_said(&law, &case, undamaged[&case.ask], &outcome);
             if case.ask == Ask::Up && outcome.code == 0 {
                 law.healed();
                 no_key_is_new(&root, &whole, &outcome);
@@ -157,7 +177,7 @@ pub fn of_a_running_cluster() -> Result<(), String> {
             assert!(case.damage.inflict(&case.file), "{} can't be so", case.file.display());
             let damaged = fs::read(&case.file).ok();
             let outcome = case.ask.run(&law);
-            is_said(&law, &case.file, 0, &outcome);
+            is_said(&law, case, 0, &outcome);
             if case.ask == Ask::Down {
                 law.is_gone();
             }
@@ -195,7 +215,7 @@ fn put_back(law: &Law, whole: &Path) {
 /// Ends and removes what `down` should have: a case that failed must not fail those after it.
 fn remove_by_hand(law: &Law) {
     let root = law.cluster.root();
-    if !root.exists() || law.cluster.run(&["down"]).code == 0 {
+    if !root.exists() || law.cluster.run(&["down"]).code == 0 && !root.exists() {
         return;
     }
     for process in kubernix_tests::processes_below(law.cluster.base()) {

@@ -92,7 +92,7 @@ pub fn library() -> PathBuf {
     path
 }
 
-static REPORT: Mutex<Report> = Mutex::new(Report { seed: 0, records: Vec::new(), replay: Vec::new() });
+static REPORT: Mutex<Report> = Mutex::new(Report { seed: 0, short: false, records: Vec::new(), replay: Vec::new() });
 
 fn report<T>(with: impl FnOnce(&mut Report) -> T) -> T {
     with(&mut REPORT.lock().unwrap_or_else(PoisonError::into_inner))
@@ -166,7 +166,7 @@ impl Cases {
 /// It can't be written.
 pub fn close() {
     report(|report| {
-        report.seed = Options::get().seed;
+        (report.seed, report.short) = (Options::get().seed, !Options::get().long);
         println!("\n{}", report.table());
         if let Some(path) = &Options::get().report {
             std::fs::write(path, report.json().to_string()).expect("a report");

@@ -2,6 +2,7 @@
 //!
 //! A step's output goes to a log file; here appear one line a step, what failed, what was skipped and why, and the sum.
 
+mod faults;
 mod steps;
 mod summary;
 
@@ -35,12 +36,17 @@ pub struct Args {
 enum Other {
     /// Boot a cluster in an emulated Debian machine with systemd and cgroup v2 (up to a quarter of an hour; not part of the rest).
     Vm(vm::Args),
+    /// Kill, stop, damage and fill up what real clusters need, and hold them to one law: docs/faults.md (half an hour; the rest has a
+    /// selection of it).
+    Faults(faults::Args),
 }
 
 /// Runs the steps that were asked for.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    if let Some(Other::Vm(args)) = &args.other {
-        return vm::run(args);
+    match &args.other {
+        Some(Other::Vm(args)) => return vm::run(args),
+        Some(Other::Faults(args)) => return faults::run(args),
+        None => {}
     }
     let steps = selected(&args.only)?;
     if args.list {

@@ -1,5 +1,6 @@
 //! The steps of `cargo xtask test`, in order.
 
+use super::faults;
 use super::summary::Counts;
 use crate::workspace::{Workspace, executable};
 use crate::{plugin, run, tidy};
@@ -10,11 +11,14 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 /// The package of the end-to-end tests and goldens.
-const TESTS: &str = "kubernix-tests";
+pub const TESTS: &str = "kubernix-tests";
 /// Its test of the dry-run plans, which needs neither root nor binaries.
 const GOLDENS: &str = "plan";
 /// Its test of the contract over its ages, which needs neither root nor clusters.
 const CONTRACT: &str = "contract";
+
+/// Its test that breaks clusters on purpose: a step of its own.
+pub const FAULTS: &str = "faults";
 
 /// The components that are wrong in one way each, which the conformance kit is held against.
 const SAMPLES: &str = "kubernix-samples";
@@ -65,6 +69,13 @@ pub const STEPS: &[Step] = &[
     Step { name: "goldens", about: "plans are what they were", needs: Some("build"), tests: true, run: goldens },
     Step { name: "toolchain", about: "the cluster's binaries", needs: Some("build"), tests: false, run: toolchain },
     Step { name: "e2e", about: "real clusters", needs: Some("toolchain"), tests: true, run: e2e },
+    Step {
+        name: "faults",
+        about: "real clusters that are broken on purpose",
+        needs: Some("toolchain"),
+        tests: true,
+        run: selected_faults,
+    },
     Step {
         name: "plugins",
         about: "real clusters whose every component is a plugin",
@@ -142,12 +153,21 @@ fn toolchain(workspace: &Workspace, log: &Path) -> Result<Outcome> {
 
 fn e2e(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     let mut test = cargo_test(workspace, &["--package", TESTS]);
-    for name in workspace.package(TESTS)?.tests.iter().filter(|name| *name != GOLDENS && *name != CONTRACT) {
+    let others = [GOLDENS, CONTRACT, FAULTS];
+    for name in workspace.package(TESTS)?.tests.iter().filter(|name| !others.contains(&name.as_str())) {
         test.args(["--test", name]);
     }
     // One cluster at a time, but where a test boots several: two cores are few, and a test that fails leaves a clear log.
     test.args(["--", "--test-threads=1", "--show-output"]).env("KUBERNIX_BIN", binary(workspace)?);
     counted(&mut test, log, |line| line.starts_with("test ") && !line.starts_with("test result:"))
+}
+
+/// A selection of all faults that takes at most five minutes.
+fn selected_faults(workspace: &Workspace, log: &Path) -> Result<Outcome> {
+    const SHOWN: [&str; 5] = ["test ", "faults ", "failed: ", "seed: ", "replay: "];
+    counted(&mut faults::test(workspace)?, log, |line| {
+        SHOWN.iter().any(|start| line.starts_with(start)) && !line.starts_with("test result:")
+    })
 }
 
 /// The tests of pods, Services and state once more, on a `kubernix` that has no component compiled in.
@@ -161,7 +181,8 @@ fn plugins(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     counted(&mut test, log, |line| line.starts_with("test ") && !line.starts_with("test result:"))
 }
 
-fn cargo_test(workspace: &Workspace, args: &[&str]) -> Command {
+/// `cargo test` with these arguments.
+pub fn cargo_test(workspace: &Workspace, args: &[&str]) -> Command {
     let mut test = run::cargo();
     test.args(["test", "--locked", "--no-fail-fast"]).args(args).current_dir(&workspace.root);
     test

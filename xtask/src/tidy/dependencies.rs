@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("kubernix-testkit", &["kubernix-core"], &[]),
     ("kubernix-host", &["kubernix-core", "images/*"], &["kubernix-testkit"]),
     ("kubernix-cli", &["kubernix-core", "kubernix-host", "kubernix-testkit", "components/*"], &[]),
+    ("tests/preload", &[], &[]),
     ("tests", &["kubernix-core", "kubernix-host", "kubernix-cli", "kubernix-testkit"], &[]),
     ("xtask", &[], &[]),
 ];

@@ -1,0 +1,146 @@
+//! `cargo xtask test faults`: the fault suite against real clusters, whole, for hours, or single faults of an earlier run.
+
+use super::steps;
+use crate::workspace::Workspace;
+use crate::{exit_code, run};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// Which faults, and how the result is printed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What all choices come from; the same seed plays the same faults.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Only these faults of one part, as a report names them: `process:3,7`.
+    #[arg(long, value_name = "PART:N,...")]
+    faults: Option<String>,
+    /// Only tests with this in their name.
+    #[arg(long, value_name = "TEXT", conflicts_with = "faults")]
+    only: Option<String>,
+    /// The selection that `cargo xtask test` plays, in at most five minutes.
+    #[arg(long)]
+    short: bool,
+    /// Goes on with the next seeds for so many hours, past failures.
+    #[arg(long, value_name = "HOURS", conflicts_with = "faults", value_parser = hours)]
+    soak: Option<Duration>,
+    /// Text, or JSON with every fault.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Reads a number of hours.
+fn hours(text: &str) -> Result<Duration, String> {
+    let hours: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of hours"))?;
+    let wrong = |_| format!("`{text}` hours can't be waited for: give a positive number");
+    Duration::try_from_secs_f64(hours * 3600.0).map_err(wrong)
+}
+
+/// Plays faults; text goes to standard output as it comes, JSON in the end.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let workspace = Workspace::load()?;
+    let report = workspace.scratch("faults")?.join("report.json");
+    let begun = Instant::now();
+    let (mut rounds, mut good) = (Vec::new(), true);
+    for seed in args.seed.. {
+        // A report of an earlier round would be taken for this one's.
+        if report.exists() {
+            std::fs::remove_file(&report).with_context(|| format!("can't remove {}", report.display()))?;
+        }
+        let mut test = test(&workspace)?;
+        test.env("KUBERNIX_FAULTS_SEED", seed.to_string()).env("KUBERNIX_FAULTS_REPORT", &report);
+        if !args.short {
+            test.env("KUBERNIX_FAULTS_LONG", "1");
+        }
+        if let Some(faults) = &args.faults {
+            test.env("KUBERNIX_FAULTS_ONLY", faults);
+        }
+        test.arg("--").args(&args.only);
+        good &= played(&mut test, args.output)?;
+        rounds.push(read(&report)?);
+        if args.soak.is_none_or(|time| begun.elapsed() >= time) {
+            break;
+        }
+    }
+    if args.output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(&json!({ "rounds": rounds }))?);
+    } else if rounds.len() > 1 {
+        println!("{}", sum(&rounds));
+    }
+    exit_code(good)
+}
+
+/// The command that plays them, without options: `kubernix`, the preloaded library and the tests are built before.
+pub fn test(workspace: &Workspace) -> Result<Command> {
+    let library = workspace.target.join("debug/libkubernix_preload.so");
+    let mut build = run::cargo();
+    build.args(["build", "--locked", "--package", "kubernix-preload", "--quiet"]).current_dir(&workspace.root);
+    run::checked(&mut build)?;
+    let mut test = steps::cargo_test(workspace, &["--package", steps::TESTS, "--test", steps::FAULTS]);
+    test.env("KUBERNIX_BIN", workspace.build()?).env("KUBERNIX_FAULTS_PRELOAD", library);
+    Ok(test)
+}
+
+/// Runs the tests; where the result is JSON, what they print goes to standard error.
+fn played(test: &mut Command, output: Output) -> Result<bool> {
+    let name = run::shown(test);
+    if output == Output::Json {
+        test.stdout(std::io::stderr());
+    }
+    let status = test.stdin(Stdio::null()).status().with_context(|| format!("can't start `{name}`"))?;
+    Ok(status.success())
+}
+
+fn read(report: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(report);
+    let text = text.with_context(|| format!("the tests ended without a report in {}", report.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", report.display()))
+}
+
+/// What several rounds came to: the sum, and how to play again what failed.
+fn sum(rounds: &[Value]) -> String {
+    let parts = rounds.iter().flat_map(|round| round["parts"].as_array().into_iter().flatten());
+    let (mut injected, mut survived) = (0, 0);
+    for part in parts {
+        injected += part["injected"].as_u64().unwrap_or_default();
+        survived += part["survived"].as_u64().unwrap_or_default();
+    }
+    let mut text = format!("{} rounds: {injected} faults injected, {survived} survived", rounds.len());
+    for round in rounds {
+        for replay in round["replay"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            text += &format!("\nreplay: {replay}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_may_be_a_part_of_one() {
+        assert_eq!(hours("0.5"), Ok(Duration::from_secs(1800)));
+        assert!(hours("-1").is_err() && hours("day").is_err() && hours("inf").is_err());
+    }
+
+    #[test]
+    fn rounds_add_up() {
+        let round = |survived: u64, replay: &[&str]| json!({ "parts": [{ "part": "process", "injected": 5, "survived": survived }], "replay": replay });
+        let text = sum(&[round(5, &[]), round(4, &["cargo xtask test faults --seed 2 --faults process:3"])]);
+        let wanted =
+            "2 rounds: 10 faults injected, 9 survived\nreplay: cargo xtask test faults --seed 2 --faults process:3";
+        assert_eq!(text, wanted);
+    }
+}
