@@ -12,7 +12,7 @@ const HEALED: Duration = Duration::from_secs(60);
 /// How long what has to vanish may take.
 const GONE: Duration = Duration::from_secs(10);
 /// How long a command may take: longer than the time limit of what it asks for.
-pub const COMMAND: Duration = Duration::from_secs(120);
+pub const COMMAND: Duration = Duration::from_secs(150);
 /// Settings of all clusters here: without cluster DNS, which nothing asks for, and with a time limit that fits the test's own.
 pub const SETTINGS: [&str; 4] = ["--addons", "none", "--boot-timeout", "60"];
 /// The same, with volumes.

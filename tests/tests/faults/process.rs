@@ -85,9 +85,15 @@ fn prepare(law: &mut Law, moment: Moment) {
 
 /// One fault and what it must not change. Returns whether it could be injected, and how long healing took.
 fn inject(law: &Law, fault: &Fault) -> (usize, Option<Duration>) {
+    // `down` is over before a process is found.
+    let known = if fault.moment == Moment::Down { find(law, fault.target, None) } else { None };
+    let before = fault.moment == Moment::Down && fault.deed == Deed::Hang;
+    if let (true, Some((pid, _))) = (before, &known) {
+        signal(*pid, Signal::SIGSTOP);
+    }
     let mut work = command(law, fault.moment);
     sleep(Duration::from_millis(fault.after));
-    let Some((pid, title)) = find(law, fault.target, work.as_mut()) else {
+    let Some((pid, title)) = known.or_else(|| find(law, fault.target, work.as_mut())) else {
         if let Some(work) = work {
             law.is_no_accident(&work.end_within(COMMAND));
         }
