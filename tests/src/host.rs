@@ -101,7 +101,8 @@ impl Snapshot {
     }
 
     fn host() -> Self {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        // The calling thread's, as tests have threads in namespaces of their own.
+        let mounts = fs::read_to_string("/proc/thread-self/mounts").unwrap_or_default();
         // By the calling thread's network namespace, which a file system may not be of.
         let links = nix::net::if_::if_nameindex().expect("a list of links");
         let links: Vec<String> = links.iter().map(|link| link.name().to_string_lossy().into_owned()).collect();

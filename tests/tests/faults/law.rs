@@ -1,16 +1,20 @@
 //! The one law: `down` works, nothing remains, and nothing is lost without a word.
 
-use kubernix_tests::{Cluster, Outcome, Snapshot, alive, for_none, oci_archive, pod, processes_below, run_for, until};
+use kubernix_tests::{
+    Cluster, Outcome, Process, Snapshot, alive, for_none, oci_archive, pod, processes_below, run_for, until,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a cluster may take until all is well again, on a busy machine.
 const HEALED: Duration = Duration::from_secs(60);
 /// How long what has to vanish may take.
-const GONE: Duration = Duration::from_secs(10);
+pub const GONE: Duration = Duration::from_secs(10);
 /// How long a command may take: longer than the time limit of what it asks for.
 pub const COMMAND: Duration = Duration::from_secs(150);
 /// Settings of all clusters here: without cluster DNS, which nothing asks for, and with a time limit that fits the test's own.
@@ -226,9 +230,7 @@ impl Law {
     /// Fails where something of a cluster that doesn't run is left outside of its directory.
     #[track_caller]
     pub fn nothing_runs(&self) {
-        for_none("end of all that a cluster was", GONE, || {
-            self.before.changes(&Snapshot::take(&self.cluster.name, self.cluster.base()))
-        });
+        for_none("end of all that a cluster was", GONE, || remains(&self.before, &self.cluster));
     }
 
     /// Destroys the cluster: it has to work at once, and nothing may be left.
@@ -255,6 +257,39 @@ impl Law {
         assert!(!stderr.contains("panicked at"), "{what} panicked:\n{stderr}");
         assert!(*code == 0 || !stderr.trim().is_empty(), "{what} failed with {code} and said nothing");
     }
+}
+
+/// What is there of a cluster that wasn't before it, and what isn't there any more that was, but for the cgroups of other clusters,
+/// which come and go meanwhile.
+pub fn remains(before: &Snapshot, cluster: &Cluster) -> Vec<String> {
+    let own = processes_below(cluster.base());
+    let is_foreign = |change: &String| {
+        let Some((came, group)) = change.split_once(": cgroup ") else { return false };
+        // What went had been there before this cluster was.
+        came == "gone" || is_used_by_others(Path::new(group), &own)
+    };
+    let changes = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+    changes.into_iter().filter(|change| !is_foreign(change)).collect()
+}
+
+/// Whether processes other than these are in the cluster's cgroup that this one belongs to.
+fn is_used_by_others(group: &Path, own: &[Process]) -> bool {
+    const ALL_CLUSTERS: &str = "kubernix";
+    let above: Vec<&Path> = group.ancestors().collect();
+    let Some(at) = above.iter().position(|path| path.ends_with(ALL_CLUSTERS)) else { return false };
+    // The directory of all clusters is in use for as long as one of theirs is.
+    let top = above[at.saturating_sub(1)];
+    let mut open = vec![top.to_owned()];
+    while let Some(directory) = open.pop() {
+        let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        let mut pids = listed.lines().filter_map(|line| line.parse::<i32>().ok());
+        if pids.any(|pid| !own.iter().any(|process| process.pid == pid)) {
+            return true;
+        }
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        open.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
+    }
+    false
 }
 
 impl Drop for Law {

@@ -1,12 +1,10 @@
 //! A user of the same host without any rights holds every lock that it can get and talks to every port that it can reach, while
 //! clusters boot, change and go down. None of it may make them fail or wait.
 //!
-//! The clusters and the neighbour share a network namespace of the test's own: it would be in the way of the host's other
-//! clusters as well.
+//! The neighbour is in the network namespace of these tests: it would be in the way of the host's other clusters as well.
 
 use super::law::{Law, SETTINGS};
 use super::suite::Cases;
-use kubernix_tests::network::World;
 use kubernix_tests::{Background, Base, binary, program};
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions, TryLockError};
@@ -35,21 +33,18 @@ pub fn take_over() {
 
 /// Boots, changes and destroys clusters beside the neighbour.
 pub fn holds_every_lock_and_floods_every_port() -> Result<(), String> {
-    let world = World::new("", false);
     let mut all = Cases::new(PART);
-    world.in_host(|| {
+    all.case(0, "a neighbour holds every lock and floods every port", || {
         let alone = times();
-        all.case(0, "a neighbour holds every lock and floods every port", || {
-            let place = Base::new();
-            let neighbour = start(place.path());
-            neighbour.prints("lock that is held", |text| text.contains("holds /proc/self/ns/net").then_some(()));
-            let beside = times();
-            for ((what, alone), (_, beside)) in alone.iter().zip(&beside) {
-                assert!(*beside < *alone + LONGER, "{what} took {beside:?} beside the neighbour, and {alone:?} alone");
-            }
-            neighbour.prints("port that is flooded", |text| text.contains("floods ").then_some(()));
-            (beside.len(), None)
-        });
+        let place = Base::new();
+        let neighbour = start(place.path());
+        neighbour.prints("lock that is held", |text| text.contains("holds /proc/self/ns/net").then_some(()));
+        let beside = times();
+        for ((what, alone), (_, beside)) in alone.iter().zip(&beside) {
+            assert!(*beside < *alone + LONGER, "{what} took {beside:?} beside the neighbour, and {alone:?} alone");
+        }
+        neighbour.prints("port that is flooded", |text| text.contains("floods ").then_some(()));
+        (beside.len(), None)
     });
     all.end()
 }
