@@ -28,20 +28,15 @@ pub fn interrupted_and_killed() -> Result<(), String> {
     for number in 0..clusters {
         let plan = interrupts(&mut rng, number * (count + 1), count);
         let plan: Vec<Interrupt> = plan.into_iter().filter(|one| options.wants(PART, one.number)).collect();
-        if plan.is_empty() {
-            continue;
-        }
         let mut rest = &plan[..];
-        // Each kind of command is a defect of its own: what comes after one that failed is played as well.
-        while let Err((at, why)) = play(rest, true) {
+        // Each kind of command may break in its own way: what comes after one that failed is played as well.
+        while !rest.is_empty() {
+            let Err((at, why)) = play(rest, true) else { break };
             let budget = Duration::from_secs(if options.long { 600 } else { 15 });
             let shortest = shrink(&rest[..=at], budget, |some| play(some, false).is_err());
             suite::replay(PART, &shortest.iter().map(|one| one.number).collect::<Vec<_>>());
             failed.push(format!("{}: {why}", rest[at]));
             rest = &rest[at + 1..];
-            if rest.is_empty() {
-                break;
-            }
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
