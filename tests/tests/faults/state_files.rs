@@ -232,12 +232,13 @@ fn copy(from: &Path, to: &Path) {
     run(program("cp").args(["--archive", "--sparse=always", "--reflink=auto"]).args([from, to])).ok();
 }
 
-/// Fails where a file of the PKI differs from what it was, and nothing was said of it.
+/// Fails where a key was made anew without which data can't be read any more, or another file of the PKI without a word.
 fn no_key_is_new(root: &Path, whole: &Path, said: &Outcome) {
     for old in state_files(&whole.join("pki")) {
         let below = old.strip_prefix(whole).expect("a file of the copy");
         let same = fs::read(root.join(below)).is_ok_and(|now| fs::read(&old).is_ok_and(|old| old == now));
         let name = below.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        assert!(same || !is_lasting(&old), "{} was replaced, and what it was for is lost", below.display());
         assert!(same || said.stderr.contains(&name), "{} was replaced without a word", below.display());
     }
 }
