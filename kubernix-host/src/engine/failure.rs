@@ -2,7 +2,7 @@
 
 use super::reducer::Fault;
 use crate::chain::chain;
-use crate::process::{Exit, Running, SpawnError, tail};
+use crate::process::{SpawnError, tail};
 use nix::errno::Errno;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -63,16 +63,6 @@ pub enum StartFailure {
         /// Why.
         source: SpawnError,
     },
-    /// A process ended before the instance was ready.
-    #[error("process `{process}` ended with {exit} before it was ready; {log}")]
-    Ended {
-        /// The process.
-        process: String,
-        /// How.
-        exit: Exit,
-        /// What it said.
-        log: LogTail,
-    },
     /// A probe didn't pass in time.
     #[error("role `{role}` is not ready: {unready}; {log}")]
     Unready {
@@ -105,17 +95,12 @@ impl StartFailure {
         let detail = chain(self);
         let summary = match self {
             // The log belongs to the details.
-            Self::Ended { process, exit, .. } => format!("process `{process}` ended with {exit} before it was ready"),
             Self::Unready { role, unready, .. } => format!("role `{role}` is not ready: {unready}"),
             _ => detail.lines().next().unwrap_or_default().to_owned(),
         };
         let late = matches!(self, Self::Unready { late: true, .. });
         let transient = matches!(self, Self::Spawn { source, .. } if is_transient(source));
         Fault { summary, detail, late, transient }
-    }
-
-    pub(super) fn ended(running: &Running, exit: Exit) -> Self {
-        Self::Ended { process: running.process.name.clone(), exit, log: LogTail::of(&running.log) }
     }
 }
 
@@ -146,8 +131,10 @@ mod tests {
     #[test]
     fn the_log_is_in_the_details_alone() {
         let log = LogTail { path: "/x.log".into(), lines: vec!["no space".into()] };
-        let fault = StartFailure::Ended { process: "x".into(), exit: Exit::Code(1), log }.fault();
-        assert_eq!(fault.summary, "process `x` ended with exit status 1 before it was ready");
+        let unready = StartFailure::Unready { role: "cri".into(), unready: "no".into(), log, late: true };
+        let fault = unready.fault();
+        assert_eq!(fault.summary, "role `cri` is not ready: no");
+        assert!(fault.late);
         assert!(fault.detail.contains("no space"), "{}", fault.detail);
     }
 }

@@ -1,5 +1,6 @@
 //! Carries out what the rules decide.
 
+use super::failure::LogTail;
 use super::reducer::{Action, EndedBy, Fault, Input, InstanceId, Outcome, ProcessId, StopSignal, Work, WorkId};
 use super::watch::By;
 use super::{Cluster, StartFailure};
@@ -80,9 +81,9 @@ impl Cluster {
         tokio::task::spawn_local(async move {
             let exit = running.wait().await;
             cluster.running.borrow_mut().remove(&id);
-            let fault = StartFailure::ended(&running, exit).fault();
+            let log = LogTail::of(&running.log).to_string();
             let (status, success) = (exit.to_string(), exit.code() == 0);
-            let _ = cluster.inputs.send(Input::Ended { process: id, status, success, fault });
+            let _ = cluster.inputs.send(Input::Ended { process: id, status, success, log });
         });
         Ok(())
     }

@@ -214,7 +214,7 @@ impl Cluster {
             booted: reducer.is_booted(),
             ending: state == super::ClusterState::Stopping,
             state: Some(state),
-            revision: self.committed.borrow().file.revision,
+            revision: reducer.revision(),
             kubernix: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

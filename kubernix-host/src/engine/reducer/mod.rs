@@ -134,7 +134,7 @@ impl Reducer {
             Input::Tick => {}
             Input::Spawned(process) => self.spawned(process),
             Input::SpawnFailed(process, fault) => self.spawn_failed(process, fault),
-            Input::Ended { process, status, success, fault } => self.ended(process, status, success, fault),
+            Input::Ended { process, status, success, log } => self.ended(process, status, success, &log),
             Input::Done(work, outcome) => self.done(work, outcome),
             Input::NodeEnded(node) => self.node_ended(&node),
             Input::Request(request, kind) => self.request(request, kind),

@@ -144,7 +144,7 @@ impl Reducer {
     }
 
     /// A process ended.
-    pub(super) fn ended(&mut self, process: ProcessId, status: String, success: bool, fault: Fault) {
+    pub(super) fn ended(&mut self, process: ProcessId, status: String, success: bool, log: &str) {
         let id = process.instance;
         let Some(slot) = self.slot_of(process) else { return };
         if *slot != Slot::Running {
@@ -164,6 +164,9 @@ impl Reducer {
             instance.forgive(self.now);
         }
         let restarting = again && !has_failed;
+        let before = if instance.ready_at.is_none() { " before it was ready" } else { "" };
+        let summary = format!("process `{}` ended with {status}{before}", spec.name);
+        let fault = Fault { detail: format!("{summary}; {log}"), ..Fault::new(summary) };
         self.emit(Event::Exited { instance: name.clone(), process: spec.name, status, restarting });
         if !again && success {
             // It has done what it had to do.

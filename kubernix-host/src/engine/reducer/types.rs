@@ -214,12 +214,13 @@ pub enum Input {
     Tick,
     Spawned(ProcessId),
     SpawnFailed(ProcessId, Fault),
-    /// A process ended. `status` reads like `exit status 1`; the fault says the same with its log.
+    /// A process ended. `status` reads like `exit status 1`; `log` is the end of its log, as part of a
+    /// message.
     Ended {
         process: ProcessId,
         status: String,
         success: bool,
-        fault: Fault,
+        log: String,
     },
     Done(WorkId, Outcome),
     /// The first process of a node ended, and with it all that was on the node.
