@@ -4,7 +4,7 @@ use super::failure::LogTail;
 use super::reducer::{Action, EndedBy, Fault, Input, InstanceId, Outcome, ProcessId, StopSignal, Work, WorkId};
 use super::watch::By;
 use super::{Cluster, StartFailure};
-use crate::process::{Launch, end_all_patience, kill_group};
+use crate::process::{Launch, end_all_patience, order_end};
 use crate::sandbox::Ending;
 use nix::sys::signal::Signal;
 use std::rc::Rc;
@@ -93,12 +93,12 @@ impl Cluster {
         let Some(running) = running.get(&id).filter(|running| running.exit().is_none()) else { return };
         let own = Signal::try_from(running.process.stop_signal).unwrap_or(Signal::SIGTERM);
         match signal {
-            StopSignal::Stop => kill_group(running, own),
+            StopSignal::Stop => order_end(running, own),
             StopSignal::Kill => {
                 if running.process.stop_grace_ms > 0 {
                     log::warn!("{} ignored {own} for {} ms", running.process.name, running.process.stop_grace_ms);
                 }
-                kill_group(running, Signal::SIGKILL);
+                order_end(running, Signal::SIGKILL);
             }
         }
     }

@@ -107,9 +107,12 @@ async fn set_up(
     built_in: Vec<Arc<Registered>>,
     watched: &Arc<Watched>,
 ) -> Result<(Rc<Cluster>, Inbox), End> {
-    let channel = inside.channel.try_clone().and_then(tokio::net::UnixStream::from_std);
-    let (orders, events) = channel.map_err(|error| cannot_begin(&error))?.into_split();
-    watched.add(By::Boot, Watcher::new(events));
+    // Two handles and no halves of one: a half that is dropped ends the connection, whose last word comes later.
+    let open = || inside.channel.try_clone().and_then(tokio::net::UnixStream::from_std);
+    let orders = open().map_err(|error| cannot_begin(&error))?;
+    let events = open().map_err(|error| cannot_begin(&error))?;
+    // The last word, that a boot failed, is written when everything is cleaned up.
+    watched.add(By::Boot, Watcher::beside_others(events));
     let (sender, inputs) = mpsc::unbounded_channel();
     listen_to_keeper(&inside.life, &sender).map_err(|error| cannot_begin(&error))?;
     listen_to_command(orders, sender.clone());
@@ -271,7 +274,7 @@ fn listen_to_keeper(life: &UnixStream, inputs: &mpsc::UnboundedSender<Input>) ->
 }
 
 /// Passes on what comes from the command that boots. Once the cluster is up none of it counts any more.
-fn listen_to_command(mut orders: tokio::net::unix::OwnedReadHalf, inputs: mpsc::UnboundedSender<Input>) {
+fn listen_to_command(mut orders: tokio::net::UnixStream, inputs: mpsc::UnboundedSender<Input>) {
     tokio::task::spawn_local(async move {
         loop {
             let read = orders.read_u8().await;

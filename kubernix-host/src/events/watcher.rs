@@ -32,7 +32,7 @@ impl Shared {
     }
 }
 
-/// A command that watches what happens. Dropped, it is told the rest and then its connection ends.
+/// A command that watches what happens. Dropped, it is told the rest.
 pub struct Watcher(Arc<Shared>);
 
 /// Whether a command waits for this event: it is never dropped.
@@ -44,10 +44,23 @@ fn is_awaited(event: &Event) -> bool {
 }
 
 impl Watcher {
-    /// Writes events to this stream from a task of its own.
+    /// Writes events to this stream from a task of its own. When all is written its connection ends.
     pub fn new(stream: impl AsyncWrite + Unpin + 'static) -> Self {
         let shared = Arc::<Shared>::default();
-        tokio::task::spawn_local(write(shared.clone(), stream));
+        let written = shared.clone();
+        tokio::task::spawn_local(async move {
+            let mut stream = stream;
+            write(&written, &mut stream).await;
+            let _ = stream.shutdown().await;
+        });
+        Self(shared)
+    }
+
+    /// The same for a stream that others write to when all is written.
+    pub fn beside_others(mut stream: impl AsyncWrite + Unpin + 'static) -> Self {
+        let shared = Arc::<Shared>::default();
+        let written = shared.clone();
+        tokio::task::spawn_local(async move { write(&written, &mut stream).await });
         Self(shared)
     }
 
@@ -91,7 +104,7 @@ impl Drop for Watcher {
     }
 }
 
-async fn write(shared: Arc<Shared>, mut stream: impl AsyncWrite + Unpin) {
+async fn write(shared: &Shared, stream: &mut (impl AsyncWrite + Unpin)) {
     loop {
         let (line, closed) = {
             let mut queue = shared.queue();
@@ -112,7 +125,6 @@ async fn write(shared: Arc<Shared>, mut stream: impl AsyncWrite + Unpin) {
                 shared.queue().lines.pop_front();
             }
             None if closed => {
-                let _ = stream.shutdown().await;
                 shared.queue().over = true;
                 return;
             }

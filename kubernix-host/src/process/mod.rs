@@ -22,4 +22,4 @@ pub use priority::{end_all_patience, end_patience, make_patient};
 pub use reaper::Reaper;
 pub use run_file::RunFile;
 pub use spawn::{Launch, Running, SpawnError, Spawner};
-pub use stop::{kill_group, stop};
+pub use stop::{kill_group, order_end};

@@ -1,25 +1,13 @@
-//! The one stop ladder: signal, grace, SIGKILL.
+//! Signals to the processes of a cluster, each to the process's whole group.
 
-use super::{Exit, Running};
+use super::Running;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
-use std::time::Duration;
 
-/// Ends a process and its group: its own stop signal, the time it has, then SIGKILL. Returns when it is gone.
-pub async fn stop(running: &Running) -> Exit {
-    let process = &running.process;
-    let signal = Signal::try_from(process.stop_signal).unwrap_or(Signal::SIGTERM);
-    // Also where it obeys: what it leaves in its group goes with it.
+/// Signals a process that is to end. What it leaves in its group is killed with its end, also where it obeys.
+pub fn order_end(running: &Running, signal: Signal) {
     running.end_group_with_it();
-    if process.stop_grace_ms > 0 && running.exit().is_none() {
-        kill_group(running, signal);
-        let grace = Duration::from_millis(process.stop_grace_ms);
-        if tokio::time::timeout(grace, running.wait()).await.is_err() {
-            log::warn!("{} ignored {signal} for {grace:?}", process.name);
-        }
-    }
-    kill_group(running, Signal::SIGKILL);
-    running.wait().await
+    kill_group(running, signal);
 }
 
 /// Signals a process's group, unless the process has ended: its number may be another's then. Reaping and this happen on one

@@ -246,7 +246,12 @@ impl Reducer {
         };
         match outcome {
             Outcome::Failed(fault) => self.furnish_failed(id, fault, was_images, objects),
-            _ => instance.furnish = if was_images { after_images(objects) } else { Furnish::Done },
+            _ => {
+                instance.furnish = if was_images { after_images(objects) } else { Furnish::Done };
+                if instance.state == State::Ready {
+                    instance.reason = None;
+                }
+            }
         }
     }
 

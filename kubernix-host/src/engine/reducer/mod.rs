@@ -142,9 +142,9 @@ impl Reducer {
             Input::Abandon => self.abandon_boot(),
             // The cluster that is up isn't the command's to end.
             Input::KillBoot if self.is_booted() => {}
-            Input::KillBoot => self.exit(End::Ordered),
+            Input::KillBoot => self.kill(),
             Input::Stop => self.stop_all(End::Ordered, EndedBy::Stop),
-            Input::Kill => self.exit(End::Ordered),
+            Input::Kill => self.kill(),
             Input::KeeperGone => self.exit(End::KeeperGone),
         }
         self.fire_timers();
@@ -194,8 +194,8 @@ impl Reducer {
 
     /// What keeps the cluster from being as it should be: instances by name, each with the reason.
     pub fn problems(&self) -> Vec<(String, String)> {
-        let bad = self.order.iter().filter_map(|id| self.instances.get(id)).filter(|one| !one.is_at_rest());
-        bad.filter(|one| one.shown() != InstanceState::Ready)
+        let all = self.order.iter().filter_map(|id| self.instances.get(id)).filter(|one| !one.is_at_rest());
+        all.filter(|one| one.shown() != InstanceState::Ready || matches!(one.furnish, instance::Furnish::Again { .. }))
             .map(|one| {
                 let reason = one.reason.clone().unwrap_or_else(|| one.shown().to_string());
                 (one.spec.name.clone(), reason)
@@ -224,6 +224,15 @@ impl Reducer {
     /// The state of an instance; `None` for one that there isn't any more.
     pub fn instance_state(&self, id: InstanceId) -> Option<InstanceState> {
         self.instances.get(&id).map(Instance::shown)
+    }
+
+    /// Ends everything at once. Why a boot failed is still to be said.
+    fn kill(&mut self) {
+        let end = match &self.phase {
+            Phase::Stopping(end @ End::BootFailed { .. }) => end.clone(),
+            _ => End::Ordered,
+        };
+        self.exit(end);
     }
 
     /// Ends the life of the engine at once. Every open request gets its answer.

@@ -105,9 +105,18 @@ fn a_process_that_ends_before_it_is_ready_fails_the_boot_and_ends_the_rest() {
     let mut world = World::new(control_plane());
     world.hold("probe apiserver/0").go();
     world.crash("apiserver/0");
-    assert_eq!(world.exit(), Some("boot failed: apiserver failed to start: exit status 1"));
+    assert_eq!(
+        world.exit(),
+        Some(
+            "boot failed: apiserver failed to start: process `apiserver` ended with exit status 1 before it was ready; its log is empty"
+        )
+    );
     assert!(world.running.is_empty() && world.works.is_empty());
-    world.assert_order(&["failed apiserver: apiserver failed to start: exit status 1", "note end Boot", "stop etcd/0"]);
+    world.assert_order(&[
+        "failed apiserver: apiserver failed to start: process `apiserver` ended with exit status 1 before it was ready",
+        "note end Boot",
+        "stop etcd/0",
+    ]);
 }
 
 #[test]
@@ -187,6 +196,19 @@ fn a_kill_during_the_boot_exits_at_once() {
     world.feed(Input::Kill);
     assert_eq!(world.exit(), Some("ordered"));
     assert!(world.works.is_empty() && !world.mentioned("stop etcd"));
+}
+
+#[test]
+fn a_second_interrupt_ends_a_boot_at_once_and_no_cluster_that_is_up() {
+    let mut world = World::new(control_plane());
+    world.hold("probe apiserver/0").hold("hook etcd").go();
+    world.feed(Input::Abandon);
+    assert_eq!(world.exit(), None);
+    world.feed(Input::KillBoot);
+    assert_eq!(world.exit(), Some("boot failed: interrupted"));
+    let mut world = World::booted(control_plane());
+    world.feed(Input::KillBoot);
+    assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
 #[test]

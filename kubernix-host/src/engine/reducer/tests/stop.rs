@@ -188,7 +188,12 @@ fn a_stop_after_a_failed_boot_does_not_hide_why_it_failed() {
     let stop = world.request(RequestKind::Stop);
     world.finish("hook etcd");
     assert_eq!(world.answer(stop), "ended");
-    assert_eq!(world.exit(), Some("boot failed: apiserver failed to start: exit status 1"));
+    assert_eq!(
+        world.exit(),
+        Some(
+            "boot failed: apiserver failed to start: process `apiserver` ended with exit status 1 before it was ready; its log is empty"
+        )
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn a_process_that_ends_is_started_again_after_a_pause() {
     world.crash("etcd/0");
     assert_eq!(world.instance(0), Some(InstanceState::Restarting));
     assert_eq!(world.reducer.state(), ClusterState::Degraded);
-    assert_eq!(world.reducer.problems(), [("etcd".to_owned(), "exit status 1".to_owned())]);
+    assert_eq!(world.reducer.problems(), [("etcd".to_owned(), "process `etcd` ended with exit status 1".to_owned())]);
     world.wait(Duration::from_millis(999));
     assert_eq!(world.count("spawn etcd/0"), 1);
     world.wait(Duration::from_millis(1));
@@ -205,7 +205,7 @@ fn a_process_that_is_not_to_be_started_again_and_fails_makes_its_instance_fail()
     world.wait_s(100);
     assert_eq!(world.instance(0), Some(InstanceState::Failed));
     assert_eq!(world.count("spawn a/0"), 1);
-    assert_eq!(world.reducer.problems(), [("a".to_owned(), "exit status 1".to_owned())]);
+    assert_eq!(world.reducer.problems(), [("a".to_owned(), "process `p0` ended with exit status 1".to_owned())]);
 }
 
 #[test]
@@ -225,7 +225,10 @@ fn a_process_that_is_not_to_be_started_again_fails_the_boot_that_waits_for_other
     let mut world = World::new(vec![once, server("b", &[])]);
     world.hold("probe b/0").go();
     world.crash("a/0");
-    assert_eq!(world.exit(), Some("boot failed: a failed to start: exit status 1"));
+    assert_eq!(
+        world.exit(),
+        Some("boot failed: a failed to start: process `p0` ended with exit status 1; its log is empty")
+    );
 }
 
 #[test]
@@ -244,7 +247,12 @@ fn a_process_that_fails_before_its_instance_is_ready_fails_the_boot() {
     let mut world = World::new(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
     world.hold("probe a/0").go();
     world.crash("a/1");
-    assert_eq!(world.exit(), Some("boot failed: a failed to start: exit status 1"));
+    assert_eq!(
+        world.exit(),
+        Some(
+            "boot failed: a failed to start: process `p1` ended with exit status 1 before it was ready; its log is empty"
+        )
+    );
     assert!(world.running.is_empty());
 }
 

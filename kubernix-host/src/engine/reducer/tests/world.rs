@@ -347,7 +347,7 @@ impl World {
             Action::Bring => "bring".into(),
             Action::Booted => "booted".into(),
             Action::Adopt(_) => "adopt".into(),
-            Action::Restore(_) => "restore".into(),
+            Action::Restore => "restore".into(),
             Action::EndYield => "end yield".into(),
             Action::Yield(id) => format!("yield {}", self.name(*id)),
             Action::Watch(request) => format!("watch {}", request.0),
@@ -358,7 +358,7 @@ impl World {
 
 pub(super) fn ended(process: ProcessId, success: bool) -> Input {
     let status = if success { "exit status 0" } else { "exit status 1" };
-    Input::Ended { process, status: status.into(), success, fault: Fault::new(status) }
+    Input::Ended { process, status: status.into(), success, log: "its log is empty".into() }
 }
 
 fn show_event(event: &Event) -> String {

@@ -38,6 +38,7 @@ pub(super) enum What {
     /// A command is interrupted, or lost: the request that is so many before the last is cancelled.
     Cancel(usize),
     Abandon,
+    KillBoot,
     StopRequest,
     Stop,
     Kill,
@@ -96,7 +97,8 @@ fn random_step(rng: &mut Rng) -> What {
         69..73 => What::Copy,
         73..81 => What::Report { check: rng.bool() },
         81..92 => What::Cancel(rng.usize(..3)),
-        92..94 => What::Abandon,
+        92 => What::Abandon,
+        93 => What::KillBoot,
         94..96 => What::StopRequest,
         96..98 => What::Stop,
         98 => What::Kill,

@@ -45,6 +45,7 @@ impl Model {
                 request.map_or(Ok(()), |request| self.feed(Input::Cancel(RequestId(request))))
             }
             What::Abandon => self.feed(Input::Abandon),
+            What::KillBoot => self.feed(Input::KillBoot),
             What::StopRequest => {
                 self.is_end_ordered = true;
                 self.request(RequestKind::Stop)
