@@ -250,7 +250,7 @@ fn a_keeper_that_is_stopped_shows_also_without_its_init(parts: Parts) {
     kill(init, Signal::SIGKILL).expect("it is there");
     let advice = format!("kill -CONT {keeper}");
     until("word of the keeper", GONE, || {
-        let problems = victim.cluster.json(&["status"])["problems"].to_string();
+        let problems = victim.cluster.status()["problems"].to_string();
         if problems.contains(&advice) && !problems.contains("init") { Ok(()) } else { Err(problems) }
     });
     victim.cluster.run(&["stop"]).exits(1).says(&[&advice, "the keeper of cluster"]);
