@@ -91,7 +91,10 @@ fn pid(law: &Law, component: &str) -> i64 {
 
 /// Makes a component run that an earlier case left broken, so that each case stands for itself.
 fn repair(law: &Law, component: &str) {
-    if law.status().1["state"] != "running" {
+    let state = law.status().1["state"].clone();
+    if state == "stopped" {
+        law.up().ok();
+    } else if state != "running" {
         law.cluster.run(&["component", "replace", component, component]).ok();
     }
 }
@@ -170,8 +173,11 @@ pub fn calls_fail() -> Result<(), String> {
         let (rule, error, during) = &failing[index];
         all.case(index, format!("{} fails with `{error}` during {during:?}", rule.call), || {
             if *during != During::Boot {
-                if !law.is_furnished() {
+                // A fault of an earlier case may have ended it.
+                if !law.is_furnished() || law.status().1["state"] == "stopped" {
                     run_with(&mut law.up_command()).ok();
+                }
+                if !law.is_furnished() {
                     law.furnish();
                 }
                 repair(&law, "scheduler");
@@ -210,11 +216,15 @@ pub fn calls_fail() -> Result<(), String> {
             (hits, Some(healed))
         });
     }
-    if law.cluster.root().exists() {
-        repair(&law, "scheduler");
-        law.comes_back();
-        law.down();
-    }
+    let last = failing.len();
+    all.case(last, "all is as it was after a stop", || {
+        if law.is_furnished() {
+            repair(&law, "scheduler");
+            law.comes_back();
+            law.down();
+        }
+        (0, None)
+    });
     all.end()
 }
 
