@@ -151,6 +151,14 @@ fn worked_or_said(law: &Law, outcome: &Outcome, errors: &[&str]) {
     assert!(*code == 0 || said, "{what} failed with {code} without saying one of {errors:?}:\n{stderr}");
 }
 
+/// Whether a cluster runs whose init loaded the library.
+fn has_library(law: &Law) -> bool {
+    let status = law.status().1;
+    let environment = status["own_pids"][1].as_i64().map(|init| fs::read(format!("/proc/{init}/environ")));
+    let environment = environment.and_then(Result::ok).unwrap_or_default();
+    status["state"] != "stopping" && String::from_utf8_lossy(&environment).contains("FAULT_RULES=")
+}
+
 /// Calls fail while a cluster boots, changes and starts a component again.
 pub fn calls_fail() -> Result<(), String> {
     let options = Options::get();
@@ -173,8 +181,9 @@ pub fn calls_fail() -> Result<(), String> {
         let (rule, error, during) = &failing[index];
         all.case(index, format!("{} fails with `{error}` during {during:?}", rule.call), || {
             if *during != During::Boot {
-                // A fault of an earlier case may have ended it.
-                if !law.is_furnished() || law.status().1["state"] == "stopped" {
+                // A fault of an earlier case may have ended it, and `up` without the library continued it.
+                if !has_library(&law) {
+                    law.cluster.run(&["stop"]);
                     run_with(&mut law.up_command()).ok();
                 }
                 if !law.is_furnished() {
