@@ -78,8 +78,8 @@ pub fn descends(pid: i32, from: i32) -> bool {
     std::iter::successors(Some(pid), |pid| parent(*pid)).skip(1).any(|above| above == from)
 }
 
-/// A look at the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A look at the host; by default one that saw nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     things: BTreeSet<String>,
 }
