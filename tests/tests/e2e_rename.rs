@@ -72,7 +72,7 @@ fn nothing_remains(cluster: &Cluster, id: &str) {
     for_none("rest of a cluster", LIMIT, || {
         let nothing = Snapshot::default();
         let mut left = nothing.changes(&Snapshot::take(&cluster.name, cluster.base()));
-        left.retain(|thing| thing.contains("new: process") || thing.contains(id));
+        left.retain(|thing| thing.contains(id) || thing.contains(&*cluster.base().to_string_lossy()));
         left
     });
 }
@@ -266,7 +266,10 @@ fn a_cluster_goes_on_when_our_program_is_replaced_and_removed(parts: Parts) {
     let first =
         processes_of(keeper.as_raw(), init.as_raw()).into_iter().find(|process| process.command.trim() == "node");
     kill(Pid::from_raw(first.expect("a node's first process").pid), Signal::SIGKILL).expect("it is there");
-    cluster.running();
+    until("node that is there again", LIMIT, || {
+        let status = cluster.run(&["status"]);
+        if status.code == 0 { Ok(()) } else { Err(format!("{status:?}")) }
+    });
     alive(&cluster, "first");
     cluster.run(&["node", "stop", "node-1"]).ok();
     cluster.run(&["node", "start", "node-1"]).ok();

@@ -58,7 +58,16 @@ impl Cluster {
     pub fn find_any(call: Call) -> Result<Self, HostError> {
         let root = Root::new(call.base(), call.name());
         match root.standing(false) {
-            Ok(_) => Ok(Self { call, root }),
+            Ok(standing) => {
+                let cluster = Self { call, root };
+                if let Standing::Whole(state) = standing
+                    && state.renamed
+                    && !state.removing
+                {
+                    cluster.complete_rename();
+                }
+                Ok(cluster)
+            }
             // Its directory is gone, or made again by what runs.
             Err(_) if !carriers::of(&root).is_empty() => Ok(Self { call, root }),
             Err(root::Error::Missing { .. }) => Err(Self::missing(call)?),
