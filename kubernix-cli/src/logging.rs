@@ -7,6 +7,7 @@ use fern::{Dispatch, Output};
 use log::{Level, LevelFilter, Record};
 use serde_json::json;
 use std::fmt::Arguments;
+use std::io::Write;
 
 /// Sets the logger up for the whole process.
 pub fn set_up(flags: &Global) -> Result<()> {
@@ -36,7 +37,11 @@ pub fn set_up_plain() -> Result<()> {
             // Milliseconds are enough to lay the lines beside those of components.
             out.finish(format_args!("{:.3} {}", jiff::Timestamp::now(), text(message, record)));
         })
-        .chain(std::io::stderr())
+        // Not fern's own output: it panics where standard error can't be written, as on a full disk, and a panic of the first
+        // process of a sandbox ends the cluster.
+        .chain(Output::call(|record| {
+            let _ = writeln!(std::io::stderr(), "{}", record.args());
+        }))
         .apply()
         .context("can't set up logging")
 }

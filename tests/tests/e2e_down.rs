@@ -213,9 +213,12 @@ fn down_finds_the_processes_without_the_files_that_name_them(parts: Parts) {
     }
 }
 
+/// Chooses among keeper and init.
+type Choice = fn((Pid, Pid)) -> Vec<Pid>;
+
 fn down_ends_what_is_stopped_by_a_signal(parts: Parts) {
     let mut victim = Victim::new("frozen", parts);
-    let choices: [fn((Pid, Pid)) -> Vec<Pid>; 3] =
+    let choices: [Choice; 3] =
         [|(keeper, _)| vec![keeper], |(_, init)| vec![init], |(keeper, init)| vec![keeper, init]];
     for (number, choose) in choices.into_iter().enumerate() {
         let stopped = choose(victim.cluster.carriers());

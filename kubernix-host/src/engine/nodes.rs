@@ -105,9 +105,7 @@ impl Cluster {
     /// What failed, as text.
     pub(super) async fn make(self: &Rc<Self>, name: &str) -> Result<(), String> {
         let failed = |error: io::Error| format!("node {name}: {error}");
-        let planned = self.planned.borrow();
-        let on_it = planned.values().rfind(|one| one.own_node().is_some_and(|node| node.name == name)).cloned();
-        drop(planned);
+        let on_it = self.instance_on(name);
         let on_it = on_it.ok_or_else(|| format!("node {name}: no instance is on it"))?;
         let Some(spec) = on_it.own_node() else { return Ok(()) };
         self.end_node(name).await;
@@ -125,6 +123,12 @@ impl Cluster {
                 Err(failed(error))
             }
         }
+    }
+
+    /// The last planned instance on a node with namespaces of its own: all on it were planned from the same environment.
+    fn instance_on(&self, name: &str) -> Option<Rc<Planned>> {
+        let is_on = |planned: &&Rc<Planned>| planned.own_node().is_some_and(|node| node.name == name);
+        self.planned.borrow().values().rfind(is_on).cloned()
     }
 
     /// Says when a node's first process ends.

@@ -426,4 +426,6 @@ pub fn list(base: &Path) -> Result<Vec<(String, Root)>, Error> {
 }
 
 #[cfg(test)]
+mod managed_tests;
+#[cfg(test)]
 mod tests;

@@ -112,6 +112,14 @@ enum During {
     Restart,
 }
 
+/// Where a sandbox sees its cluster's root directory.
+const INSIDE: &str = "/var/lib/kubernix-cluster";
+/// In place of a path: all of the cluster's root directory.
+const ROOT: &str = "ROOT";
+
+/// A call, the paths that it fails for, its error as a number and as users read it, and when it fails.
+type Kind<'a> = (&'a str, &'a str, (i32, &'a str), &'a [During]);
+
 /// The calls that fail in the command, the keeper and the init, and what the user then has to read.
 fn failing(root: &Path) -> Vec<(Rule, &'static str, During)> {
     use During::{Boot, Change, Restart};
@@ -119,25 +127,27 @@ fn failing(root: &Path) -> Vec<(Rule, &'static str, During)> {
     const BUSY: (i32, &str) = (libc::ETXTBSY, "Text file busy");
     const FULL: (i32, &str) = (libc::ENOSPC, "No space left on device");
     const BROKEN: (i32, &str) = (libc::EIO, "Input/output error");
-    let inside = format!("{}*", root.display());
-    let kinds: [(&str, &str, (i32, &str), &[During]); 9] = [
+    let kinds: [Kind<'_>; 9] = [
         ("spawn", "*", AGAIN, &[Boot, Change, Restart]),
         ("spawn", "*", BUSY, &[Boot, Change, Restart]),
         // Only our own processes are started by fork.
         ("fork", "*", AGAIN, &[Boot]),
-        ("open", &inside, FULL, &[Boot, Change, Restart]),
-        ("open", &inside, BROKEN, &[Boot, Change, Restart]),
-        ("write", &inside, FULL, &[Boot, Change, Restart]),
-        ("rename", &inside, BROKEN, &[Boot, Change, Restart]),
-        ("sync", &inside, BROKEN, &[Boot, Change]),
-        ("mkdir", &inside, FULL, &[Boot]),
+        ("open", ROOT, FULL, &[Boot, Change, Restart]),
+        ("open", ROOT, BROKEN, &[Boot, Change, Restart]),
+        ("write", ROOT, FULL, &[Boot, Change, Restart]),
+        ("rename", ROOT, BROKEN, &[Boot, Change, Restart]),
+        ("sync", ROOT, BROKEN, &[Boot, Change]),
+        ("mkdir", ROOT, FULL, &[Boot]),
     ];
     let mut all = Vec::new();
     for (call, glob, (errno, error), moments) in kinds {
         for during in moments {
             // A restart makes few calls; of the many of a boot it isn't always the first ones that fail.
             let permille = if *during == Restart { 1000 } else { 300 };
-            all.push((Rule { call, glob: glob.to_owned(), errno, permille, count: 3 }, error, *during));
+            // The command sees the root directory where it lies, the init at its fixed path.
+            let seen = if *during == During::Boot { format!("{}*", root.display()) } else { format!("{INSIDE}*") };
+            let glob = if glob == ROOT { seen } else { glob.to_owned() };
+            all.push((Rule { call, glob, errno, permille, count: 3 }, error, *during));
         }
     }
     all

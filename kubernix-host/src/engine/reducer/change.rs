@@ -182,22 +182,18 @@ impl Reducer {
         let comes = change.plan.comes.iter().map(|(id, _)| id);
         let rests = |id: &InstanceId| self.get(*id).is_none_or(Instance::is_at_rest);
         match &change.stage {
-            ChangeStage::Ending => {
-                if goes.clone().all(rests) && !self.has_surplus_nodes() {
-                    let on = change.plan.on.clone();
-                    self.tell_or(Vec::new(), on, ChangeStage::Recalling, Self::begin_bringing);
-                }
+            ChangeStage::Ending if goes.clone().all(rests) && !self.has_surplus_nodes() => {
+                let on = change.plan.on.clone();
+                self.tell_or(Vec::new(), on, ChangeStage::Recalling, Self::begin_bringing);
             }
             ChangeStage::Bringing(_) if self.is_brought() => {
                 let off = change.plan.off.clone();
                 self.actions.push(Action::EndYield);
                 self.tell_or(off, Vec::new(), ChangeStage::Announcing, Self::begin_commit);
             }
-            ChangeStage::EndingNew => {
-                // What goes may still be on its way out, if the change failed early.
-                if comes.chain(goes).all(rests) && !self.has_surplus_nodes() {
-                    self.begin_bringing_back();
-                }
+            // What goes may still be on its way out, if the change failed early.
+            ChangeStage::EndingNew if comes.chain(goes).all(rests) && !self.has_surplus_nodes() => {
+                self.begin_bringing_back();
             }
             ChangeStage::BringingBack(_) if self.is_brought() => {
                 self.actions.push(Action::EndYield);

@@ -380,7 +380,7 @@ impl Model {
         let works = !matches!(outcome, Outcome::Failed(_));
         match self.works.get(&id).cloned() {
             // What was abandoned may have ended before it was told: now and then its result comes.
-            None if id.0 % 2 == 0 => {}
+            None if id.0.is_multiple_of(2) => {}
             None => return Ok(()),
             Some(Work::MakeNode { node }) if works => {
                 self.tally.nodes_made += 1;

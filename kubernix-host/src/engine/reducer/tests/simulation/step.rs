@@ -73,7 +73,7 @@ impl Model {
         let on_it: Vec<ProcessId> = self.running.iter().filter(|one| self.is_on(**one, &node)).copied().collect();
         self.nodes.remove(&node);
         // Its processes end first or last: the reaper sees them in any order.
-        let node_first = n % 2 == 0;
+        let node_first = n.is_multiple_of(2);
         if node_first {
             self.feed(Input::NodeEnded(node.clone()))?;
         }
