@@ -2,7 +2,7 @@
 //! process, and would take those of other tests.
 
 use kubernix_core::{Command, Process};
-use kubernix_host::process::{Exit, Here, Launch, Reaper, RunFile, Spawner, kill_group, stop, tail};
+use kubernix_host::process::{Exit, Here, Launch, Reaper, RunFile, Spawner, kill_group, order_end, tail};
 use nix::sys::signal::Signal;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -40,8 +40,12 @@ async fn processes_are_started_watched_and_ended() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         assert_eq!(running.exit(), None);
-        // It ignores SIGTERM, so the ladder's last step ends it, and its child with it.
-        assert_eq!(stop(&running).await, Exit::Signal(9));
+        // It ignores SIGTERM, but not SIGKILL, and its child goes with it.
+        order_end(&running, Signal::SIGTERM);
+        let ignored = tokio::time::timeout(std::time::Duration::from_millis(100), running.wait()).await;
+        assert!(ignored.is_err());
+        order_end(&running, Signal::SIGKILL);
+        assert_eq!(running.wait().await, Exit::Signal(9));
         // One that obeys, and leaves a child behind in its group.
         let left = dir.path().join("left");
         let script =
@@ -54,7 +58,8 @@ async fn processes_are_started_watched_and_ended() {
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
             }
         };
-        assert_eq!(stop(&obeying).await, Exit::Code(0));
+        order_end(&obeying, Signal::SIGTERM);
+        assert_eq!(obeying.wait().await, Exit::Code(0));
         while is_running(left) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -65,7 +70,7 @@ async fn processes_are_started_watched_and_ended() {
         let mut reused = obeying.clone();
         reused.pid = number;
         kill_group(&reused, Signal::SIGKILL);
-        assert_eq!(stop(&reused).await, Exit::Code(0));
+        order_end(&reused, Signal::SIGKILL);
         assert!(is_running(number.as_raw()));
         bystander.kill().unwrap();
 
