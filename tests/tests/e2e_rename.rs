@@ -270,10 +270,10 @@ fn a_cluster_goes_on_when_our_program_is_replaced_and_removed(parts: Parts) {
         let status = cluster.run(&["status"]);
         if status.code == 0 { Ok(()) } else { Err(format!("{status:?}")) }
     });
-    alive(&cluster, "first");
+    alive(&cluster, "on-0");
     cluster.run(&["node", "stop", "node-1"]).ok();
     cluster.run(&["node", "start", "node-1"]).ok();
     cluster.run(&["stop"]).ok();
     cluster.up(&[]).ok();
-    alive(&cluster, "first");
+    alive(&cluster, "on-0");
 }
