@@ -67,7 +67,7 @@ impl Exit {
             Self::Component => "a component failed to start",
             Self::Timeout => "it took too long",
             Self::NotPermitted => "not permitted: needs root",
-            Self::Degraded => "the cluster runs, and a part of it isn't as it should be",
+            Self::Degraded => "`status`: the cluster runs, and a part of it isn't as it should be",
             Self::Interrupted => "interrupted, and cleaned up",
         }
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn codes_are_those_that_are_published() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
         for code in 0..=u8::MAX {
             let read_back = Exit::from_code(code);
             assert_eq!(read_back.code(), if codes.contains(&code) { code } else { Exit::Failure.code() });
