@@ -139,8 +139,11 @@ impl Drop for Background {
 }
 
 /// Waits for the end of a program whose outputs are pipes.
+///
+/// # Panics
+/// It doesn't end within the limit, and is killed then.
 #[track_caller]
-pub(crate) fn finish(what: String, mut child: Child, limit: Duration) -> Outcome {
+pub fn finish(what: String, mut child: Child, limit: Duration) -> Outcome {
     let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
     let deadline = Instant::now() + limit;
     let status = loop {

@@ -19,7 +19,7 @@ mod trials;
 mod wait;
 
 pub use cluster::{Base, Booting, Cluster};
-pub use command::{Background, Outcome, binary, kubernix, program, run, run_for};
+pub use command::{Background, Outcome, binary, finish, kubernix, program, run, run_for};
 pub use host::{Process, Snapshot, descends, processes, processes_below, processes_of};
 pub use image::{IMAGE, busybox, docker_archive, oci_archive};
 pub use listing::Listing;

@@ -433,7 +433,8 @@ fn watch(
                 sink.emit(event);
                 return Ok(());
             }
-            Event::BootFailed { error, timed_out } => why = Some((error.clone(), *timed_out)),
+            // Of several the first says most: the others follow from it.
+            Event::BootFailed { error, timed_out } => drop(why.get_or_insert_with(|| (error.clone(), *timed_out))),
             _ => {}
         }
         sink.emit(event);

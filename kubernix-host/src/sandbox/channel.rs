@@ -3,7 +3,7 @@
 //! It is a socket pair. The keeper holds the far end open until it has cleaned up, so that the command reads its end only
 //! when nothing is left.
 
-use crate::events::{Record, records};
+use crate::events::{Event, Record, Sink, WriterSink, records};
 use std::io::{self, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
@@ -33,6 +33,12 @@ impl Order {
 
 /// The far end, handed through the keeper to the init.
 pub type ChannelEnd = UnixStream;
+
+/// Tells the command why there is no cluster: what the engine can't say, because it doesn't run yet or not any more.
+pub(super) fn report_failure(channel: &ChannelEnd, error: String) {
+    // A command that went away needs no word.
+    WriterSink::new(channel).emit(Event::BootFailed { error, timed_out: false });
+}
 
 /// The command's end.
 pub struct BootChannel(UnixStream);

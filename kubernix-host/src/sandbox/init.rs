@@ -1,7 +1,7 @@
 //! The init: PID 1 of the sandbox. It furnishes the namespaces that it was born into, and hands over to the engine.
 
 use super::cgroups::Hierarchy;
-use super::channel::ChannelEnd;
+use super::channel::{ChannelEnd, report_failure};
 use super::keeper::inherited;
 use super::mounts::Mounts;
 use super::{Boot, BootFile};
@@ -56,9 +56,29 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let mut fds = fds.into_iter();
     let mut next = || fds.next().ok_or(io::ErrorKind::InvalidInput);
     let [life, channel, lock, host, host_lock, listener] = [next()?, next()?, next()?, next()?, next()?, next()?];
-    let host_lock = HostLock::new(host_lock);
+    let (channel, host_lock) = (ChannelEnd::from(channel), HostLock::new(host_lock));
+    let furnished = furnish(&lock, &host_lock);
+    let (boot, hierarchies) = furnished.inspect_err(|error| {
+        report_failure(&channel, format!("the sandbox can't be set up: {error}"));
+    })?;
+    Ok(Inside {
+        root: Root::inside(),
+        boot,
+        life: life.into(),
+        channel,
+        host: HostNet::new(host),
+        host_lock,
+        listener: listener.into(),
+        registry: fds.next().map(Into::into),
+        hierarchies,
+        lock: Arc::new(lock),
+    })
+}
+
+/// Furnishes the namespaces for the cluster whose directory this is the lock of.
+fn furnish(lock: &OwnedFd, host_lock: &HostLock) -> io::Result<(Boot, Vec<Hierarchy>)> {
     // The lock is one of the directory itself, whatever it is called by now.
-    let boot = BootFile::read(&Root::of_descriptor(&lock))?;
+    let boot = BootFile::read(&Root::of_descriptor(lock))?;
     let root = Root::inside();
     sethostname(&boot.hostname)?;
     let resolv_conf = root.resolv_conf();
@@ -68,7 +88,7 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let hierarchies = Mounts { root: lock.as_fd(), private, resolv_conf }.apply()?;
     for hierarchy in &hierarchies {
         // Those that were mounted only inside are new.
-        hierarchy.create(boot.environment.id.as_str(), super::cgroups::version(&hierarchies), &host_lock)?;
+        hierarchy.create(boot.environment.id.as_str(), super::cgroups::version(&hierarchies), host_lock)?;
         hierarchy.join(boot.environment.id.as_str())?;
     }
     // The API server and etcd hold many connections; what this process may have, its children inherit.
@@ -76,18 +96,7 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
-    Ok(Inside {
-        root,
-        boot,
-        life: life.into(),
-        channel: channel.into(),
-        host: HostNet::new(host),
-        host_lock,
-        listener: listener.into(),
-        registry: fds.next().map(Into::into),
-        hierarchies,
-        lock: Arc::new(lock),
-    })
+    Ok((boot, hierarchies))
 }
 
 /// Fixed paths of the kubelet and CNI, which clusters and nodes would fight over, become the node's own.

@@ -5,7 +5,7 @@
 //! over the cleaning.
 
 use super::cgroups;
-use super::channel::ChannelEnd;
+use super::channel::{ChannelEnd, report_failure};
 use super::lock::Lock;
 use super::traces::remove_groups;
 use super::{Ending, HostLock, Order, ProcessId, SandboxIds, names, program};
@@ -132,6 +132,7 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let fds = unsafe { inherited(fds) }?;
     let mut fds = fds.into_iter();
     let (Some(lock), Some(channel)) = (fds.next(), fds.next()) else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let channel = ChannelEnd::from(channel);
     let listeners: Vec<OwnedFd> = fds.collect();
     let cluster = [base.as_os_str(), id.as_os_str()];
     let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?;
@@ -165,6 +166,18 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
         SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init_pid)? }.write(&root);
         wait(init_pid, &signals, life)
     })();
+    match &result {
+        // It was ordered, or it said why itself.
+        Ok(Ended { asked: true, .. } | Ended { status: WaitStatus::Exited(_, 0), .. }) => {}
+        _ if Ending::read(&root).is_some() => {}
+        Ok(Ended { status, .. }) => {
+            report_failure(
+                &channel,
+                format!("the first process of the sandbox ended unexpectedly: {}", shown(*status)),
+            );
+        }
+        Err(error) => report_failure(&channel, format!("the sandbox can't be made: {error}")),
+    }
     if Ending::read(&root).is_none() {
         Ending::Stop.note(&root);
     }
@@ -174,7 +187,22 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     // The lock, and the channel last: whoever reads it to its end finds nothing left.
     drop(lock);
     drop(channel);
-    result
+    result.map(drop)
+}
+
+/// How the init ended.
+struct Ended {
+    status: WaitStatus,
+    /// It was ordered to.
+    asked: bool,
+}
+
+fn shown(status: WaitStatus) -> String {
+    match status {
+        WaitStatus::Exited(_, code) => format!("exit status {code}"),
+        WaitStatus::Signaled(_, signal, _) => format!("signal {} ({signal})", signal as i32),
+        other => format!("{other:?}"),
+    }
 }
 
 fn start_init(cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Child> {
@@ -195,7 +223,7 @@ fn start_init(cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Child>
 
 /// Waits for the init's end. A signal asks it to stop in order; a second one, or SIGQUIT, ends it at once, by SIGKILL where it
 /// doesn't obey.
-fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<()> {
+fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<Ended> {
     let (mut asked, mut deadline) = (false, None::<Instant>);
     loop {
         let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
@@ -230,7 +258,7 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<()> {
         }
         match waitpid(init, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
-            Ok(_) | Err(Errno::ECHILD) => return Ok(()),
+            Ok(status) => return Ok(Ended { status, asked }),
             Err(errno) => return Err(errno.into()),
         }
     }

@@ -1,0 +1,246 @@
+//! Changes of a running cluster are whole or nothing, whatever becomes of the command, and what fails meanwhile is seen and heals.
+
+use kubernix_tests::{Cluster, Outcome, Parts, checks, each, finish, run_in_order, until};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(90);
+/// When commands are interrupted: while they resolve, ask, start processes, and wait for them.
+const MOMENTS: [Duration; 4] =
+    [Duration::from_millis(20), Duration::from_millis(120), Duration::from_millis(500), Duration::from_millis(1300)];
+
+fn main() {
+    let of_any = checks![
+        an_interrupted_change_is_made_or_undone_and_the_next_command_works,
+        an_addon_that_is_removed_while_it_starts_stays_away,
+        ports_follow_the_nodes_and_survive_other_changes,
+        a_command_that_does_not_read_holds_nothing_up,
+        a_binary_that_is_away_for_a_moment_comes_back_by_itself,
+        a_process_that_hangs_is_noticed,
+        a_state_that_is_damaged_is_rebuilt_or_named,
+    ];
+    run_in_order(each(&[Parts::default()], &of_any)).exit();
+}
+
+fn boot(tag: &str, settings: &[&str]) -> Cluster {
+    let cluster = Cluster::new(tag);
+    cluster.up(&[&["--addons", "none"], settings].concat()).ok();
+    cluster
+}
+
+/// Starts a command in a process group of its own, as a shell does.
+fn start(cluster: &Cluster, command: &[&str]) -> Child {
+    let mut command = cluster.command(command);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().expect("kubernix can be started")
+}
+
+fn end(child: Child) -> Outcome {
+    finish("the command".into(), child, LIMIT)
+}
+
+fn names(values: &Value) -> BTreeSet<String> {
+    let names = values.as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name").to_owned());
+    names.collect()
+}
+
+/// The nodes as `node list`, the file of the state in force, and its view have them; all the same.
+fn nodes(cluster: &Cluster) -> BTreeSet<String> {
+    let listed = names(&cluster.json(&["node", "list"]));
+    let read = |file: &str| -> Value {
+        serde_json::from_slice(&fs::read(cluster.root().join(file)).expect("a file")).expect("JSON")
+    };
+    assert_eq!(names(&read("cluster.json")["allotment"]["nodes"]), listed);
+    assert_eq!(names(&read("allotted.json")["nodes"]), listed);
+    listed
+}
+
+fn an_interrupted_change_is_made_or_undone_and_the_next_command_works(_: Parts) {
+    let cluster = boot("cut", &[]);
+    for moment in MOMENTS {
+        for signal in [Signal::SIGINT, Signal::SIGKILL, Signal::SIGHUP] {
+            let before = nodes(&cluster);
+            let command = start(&cluster, &["node", "add"]);
+            sleep(moment);
+            let _ = kill(Pid::from_raw(command.id().cast_signed()), signal);
+            let outcome = end(command);
+            // The next one waits for what goes on.
+            cluster.run(&["node", "add"]).ok();
+            let now = nodes(&cluster);
+            let own = 1 + usize::from(outcome.code == 0);
+            assert!(now.is_superset(&before), "{before:?} became {now:?}");
+            let more = now.len() - before.len();
+            assert!(more == own || signal == Signal::SIGKILL && more == 2, "{signal} after {moment:?}: {now:?}");
+            let api = cluster.get(&["nodes"]);
+            let api: BTreeSet<String> = api["items"]
+                .as_array()
+                .expect("nodes")
+                .iter()
+                .map(|node| node["metadata"]["name"].to_string())
+                .collect();
+            assert_eq!(api.len(), now.len(), "{api:?} and {now:?}");
+            for node in now.difference(&before) {
+                cluster.run(&["node", "remove", node]).ok();
+            }
+        }
+    }
+    // What is on the disk is what a boot brings back.
+    let before = nodes(&cluster);
+    cluster.run(&["stop"]).ok();
+    cluster.up(&[]).ok();
+    assert_eq!(nodes(&cluster), before);
+}
+
+fn an_addon_that_is_removed_while_it_starts_stays_away(_: Parts) {
+    let cluster = Cluster::new("away");
+    let place = cluster.base().join("one.yaml");
+    fs::write(&place, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-the-addon}\n").expect("a file");
+    let path = place.to_str().expect("a path");
+    cluster.up(&["--wait", "node", "--addons", "coredns", "--addon", path]).ok();
+    cluster.run(&["addon", "remove", "coredns", path]).ok();
+    let left = || -> Result<(), String> {
+        let pods = cluster.kubectl(&["-n", "kube-system", "get", "pods,deployments", "-o", "name"]);
+        let map = cluster.kubectl(&["get", "configmap", "of-the-addon"]);
+        if pods.stdout.is_empty() && map.code != 0 { Ok(()) } else { Err(format!("{}{}", pods.stdout, map.stdout)) }
+    };
+    until("end of what the addons had", LIMIT, left);
+    // What was under way when they were removed would come back by now.
+    sleep(Duration::from_secs(3));
+    left().expect("it stays away");
+    assert_eq!(cluster.running()["state"], "running");
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+fn ports_follow_the_nodes_and_survive_other_changes(_: Parts) {
+    let cluster = boot("follow", &["--control-planes", "3", "--nodes", "4"]);
+    let target = |port: u16| -> Option<String> {
+        let ports = cluster.json(&["port", "list"]);
+        let all = ports.as_array().expect("ports");
+        let port = all.iter().find(|one| one["host"].as_str().is_some_and(|host| host.ends_with(&format!(":{port}"))));
+        port.and_then(|port| port["target"].as_str()).map(str::to_owned)
+    };
+    let ports = [free_port(), free_port(), free_port()];
+    let add = |port: u16| cluster.run(&["port", "add", &format!("{port}:30080")]).ok();
+    let host_of = |target: Option<String>| target.expect("a target").rsplit_once(':').expect("a port").0.to_owned();
+    add(ports[0]);
+    let first = host_of(target(ports[0]));
+    cluster.run(&["node", "stop", "node-0"]).ok();
+    add(ports[1]);
+    assert_ne!(host_of(target(ports[0])), first, "an open port leads to a node that runs");
+    assert_eq!(host_of(target(ports[0])), host_of(target(ports[1])));
+    // Beside another change none of the two is lost.
+    let replace = start(&cluster, &["component", "replace", "--set", "scheduler.log-level=3"]);
+    add(ports[2]);
+    end(replace).ok();
+    assert!(ports.iter().all(|port| target(*port).is_some()));
+    let settings = fs::read_to_string(cluster.root().join("kubernix.toml")).expect("the settings");
+    assert!(
+        settings.contains("log-level") && ports.iter().all(|port| settings.contains(&port.to_string())),
+        "{settings}"
+    );
+    cluster.run(&["node", "start", "node-0"]).ok();
+    assert_eq!(host_of(target(ports[0])), first);
+}
+
+fn a_command_that_does_not_read_holds_nothing_up(_: Parts) {
+    let cluster = Cluster::new("slow");
+    let booting = start(&cluster, &["up", "--addons", "none", "--nodes", "3"]);
+    let process = Pid::from_raw(booting.id().cast_signed());
+    until("sandbox", LIMIT, || {
+        let text = fs::read_to_string(cluster.root().join("events.jsonl")).unwrap_or_default();
+        if text.contains(r#""event":"started","instance":"sandbox""#) { Ok(()) } else { Err(text) }
+    });
+    killpg(process, Signal::SIGSTOP).expect("it is there");
+    until("cluster that is up without its command", LIMIT, || {
+        let status = cluster.run(&["--output", "json", "status"]);
+        if status.stdout.contains(r#""state": "running""#) { Ok(()) } else { Err(status.stdout) }
+    });
+    // What was typed meanwhile is no order to a cluster that is up.
+    for _ in 0..2 {
+        kill(process, Signal::SIGINT).expect("it is there");
+    }
+    killpg(process, Signal::SIGCONT).expect("it is there");
+    let outcome = end(booting);
+    assert!(outcome.code == 0 || outcome.code == 130, "{outcome:?}");
+    assert_eq!(cluster.running()["state"], "running");
+}
+
+/// The main process of a component, as the host numbers it.
+fn pid(cluster: &Cluster, component: &str) -> Pid {
+    let status = cluster.status();
+    let all = status["components"].as_array().expect("components");
+    let found = all.iter().find(|one| one["component"] == component).expect("the component");
+    Pid::from_raw(i32::try_from(found["pids"][0].as_i64().expect("a process")).expect("a number"))
+}
+
+fn a_binary_that_is_away_for_a_moment_comes_back_by_itself(_: Parts) {
+    let cluster = boot("moved", &[]);
+    let listed = cluster.json(&["plan"]);
+    let all = listed["instances"].as_array().expect("instances");
+    let scheduler = all.iter().find(|one| one["component"] == "scheduler").expect("a scheduler");
+    let program = scheduler["plan"]["processes"][0]["program"].as_str().expect("a program");
+    let own = cluster.base().join("scheduler");
+    fs::copy(Path::new(program), &own).expect("a copy");
+    let set = format!("scheduler.binary={}", own.display());
+    cluster.run(&["component", "replace", "--set", &set]).ok();
+    let away = own.with_extension("away");
+    fs::rename(&own, &away).expect("a rename");
+    kill(pid(&cluster, "scheduler"), Signal::SIGKILL).expect("it is there");
+    until("word of what is missing", LIMIT, || {
+        let status = cluster.run(&["status"]);
+        let is_named = status.code == 9 && status.stdout.contains("doesn't exist");
+        if is_named { Ok(()) } else { Err(format!("{}: {}", status.code, status.stdout)) }
+    });
+    fs::rename(&away, &own).expect("a rename");
+    assert_eq!(cluster.running()["state"], "running");
+}
+
+fn a_process_that_hangs_is_noticed(_: Parts) {
+    let cluster = boot("hung", &[]);
+    let etcd = pid(&cluster, "etcd");
+    kill(etcd, Signal::SIGSTOP).expect("it is there");
+    let status = cluster.run(&["status"]).exits(9);
+    assert!(
+        status.stdout.contains("degraded") && status.stdout.contains("etcd: role `datastore`"),
+        "{}",
+        status.stdout
+    );
+    kill(etcd, Signal::SIGCONT).expect("it is there");
+    let status = cluster.running();
+    let restarts = status["components"].as_array().expect("components").iter().map(|one| one["restarts"].as_u64());
+    assert_eq!(restarts.map(Option::unwrap_or_default).sum::<u64>(), 0, "it was not restarted");
+}
+
+fn a_state_that_is_damaged_is_rebuilt_or_named(_: Parts) {
+    let cluster = boot("mended", &["--set", "kubelet.max-pods=44", "--nodes", "2"]);
+    let file = cluster.root().join("cluster.json");
+    let whole = fs::read_to_string(&file).expect("the state");
+    // What runs is whole, and writes it again when it ends.
+    fs::write(&file, "").expect("a file");
+    cluster.run(&["stop"]).ok();
+    assert_eq!(fs::read_to_string(&file).expect("the state"), whole);
+    // Without it, the views have the settings and the nodes.
+    fs::write(&file, &whole[..whole.len() / 2]).expect("a file");
+    cluster.up(&[]).ok().says(&["cluster.json", "kubernix.toml"]);
+    assert_eq!(nodes(&cluster).len(), 2);
+    let settings = cluster.json(&["config", "show"]).to_string();
+    assert!(settings.contains("kubelet.max-pods") && settings.contains("44"), "{settings}");
+    cluster.run(&["stop"]).ok();
+    // With neither of them it is no cluster with default settings.
+    for name in ["cluster.json", "kubernix.toml"] {
+        fs::write(cluster.root().join(name), "").expect("a file");
+    }
+    let refused = cluster.up(&[]).says(&["cluster.json"]);
+    assert_ne!(refused.code, 0);
+}
