@@ -161,16 +161,16 @@ impl App {
     fn running(&self) -> Result<(Place, Cluster)> {
         let (place, cluster) = self.cluster()?;
         let up = self.call("up", &place);
-        let status = cluster.status()?;
+        let status = cluster.glance()?;
         let refused = match status.state {
             // Also where a part of it is being started again: the rest answers.
             State::Running | State::Degraded | State::Changing | State::Starting => return Ok((place, cluster)),
             State::Stopping => format!("cluster `{}` is being stopped: `{up}` starts it again afterwards", place.name),
             State::Stopped => format!("cluster `{}` is stopped: start it with `{up}`", place.name),
             State::Broken => format!(
-                "cluster `{}` runs, but doesn't answer: end it with `{}`, which destroys its data",
+                "cluster `{}` runs, but didn't answer in time: `{}` says what is wrong",
                 place.name,
-                self.call("down", &place)
+                self.call("status", &place)
             ),
             State::Damaged | State::Orphaned => self.only_down(&place, &status),
         };

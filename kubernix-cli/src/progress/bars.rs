@@ -82,6 +82,7 @@ impl Bars {
             | Event::BootFailed { .. }
             | Event::Changed
             | Event::ChangeFailed { .. }
+            | Event::ChangeRefused { .. }
             | Event::ChangeStale => {
                 if let Some(footer) = state.footer.take() {
                     footer.finish_and_clear();

@@ -69,7 +69,7 @@ impl Plain {
             // The command ends with this error and says so itself.
             Event::Changed => shown("changed".into()),
             Event::ChangeFailed { error, .. } => Some((Level::Debug, true, format!("the change failed: {error}"))),
-            Event::ChangeStale => None,
+            Event::ChangeRefused { .. } | Event::ChangeStale => None,
             Event::BootFailed { error, .. } => Some((Level::Debug, true, format!("the boot failed: {error}"))),
         }
     }

@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep};
 const PAUSE: Duration = Duration::from_millis(200);
 /// What says that nothing runs on a node any more.
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+/// Marks a node that was cordoned by us, and may be uncordoned by us.
+const DRAINED: &str = "kubernix.io/drained";
 /// How often a node is read again that somebody else wrote at the same moment.
 const TRIES: usize = 5;
 
@@ -23,7 +25,11 @@ impl Api {
     /// The API server refuses. A node that isn't there needs nothing.
     pub async fn cordon(&self, node: &str, cordoned: bool) -> Result<(), Error> {
         let nodes = kube::Api::<Node>::all(self.client.clone());
-        let patch = Patch::Merge(json!({ "spec": { "unschedulable": cordoned } }));
+        let mark = if cordoned { json!("true") } else { json!(null) };
+        let patch = Patch::Merge(json!({
+            "metadata": { "annotations": { DRAINED: mark } },
+            "spec": { "unschedulable": cordoned },
+        }));
         let parameters = PatchParams::default();
         let patched = async { absent_is_fine(nodes.patch(node, &parameters, &patch).await) };
         self.request(&format!("cordon node `{node}`"), patched).await
@@ -81,11 +87,26 @@ impl Api {
             let patched = async { absent_is_fine(nodes.patch_status(node, &parameters, &patch).await) };
             self.request(&format!("say that node `{node}` is stopped"), patched).await?;
         }
-        let doing = format!("taint node `{node}`");
+        self.edit(node, |found| taint(found, out)).await.map(drop)
+    }
+
+    /// Lets a node that runs take pods if it was us that kept it from that, in an earlier life of the cluster. Whether it had to
+    /// be done.
+    ///
+    /// # Errors
+    /// The API server refuses. A node that isn't there needs nothing.
+    pub async fn settle(&self, node: &str) -> Result<bool, Error> {
+        self.edit(node, |found| taint(found, false) | uncordon(found)).await
+    }
+
+    /// Changes a node as it is now. `change` says whether it changed anything, and so does the answer.
+    async fn edit(&self, node: &str, change: impl Fn(&mut Node) -> bool) -> Result<bool, Error> {
+        let nodes = kube::Api::<Node>::all(self.client.clone());
+        let doing = format!("change node `{node}`");
         for _ in 0..TRIES {
-            let Some(mut found) = self.request(&doing, nodes.get_opt(node)).await? else { return Ok(()) };
-            if !taint(&mut found, out) {
-                return Ok(());
+            let Some(mut found) = self.request(&doing, nodes.get_opt(node)).await? else { return Ok(false) };
+            if !change(&mut found) {
+                return Ok(false);
             }
             let parameters = PostParams::default();
             let replaced = async {
@@ -95,7 +116,7 @@ impl Api {
                 }
             };
             if self.request(&doing, replaced).await? {
-                return Ok(());
+                return Ok(true);
             }
         }
         Err(Error::TimedOut { what: doing, last: "somebody else writes the node each time".into() })
@@ -127,6 +148,15 @@ fn taint(node: &mut Node, out: bool) -> bool {
     before != taints.len()
 }
 
+/// Lets a node take pods that was marked as cordoned by us. Whether that changes anything.
+fn uncordon(node: &mut Node) -> bool {
+    let mark = node.metadata.annotations.as_mut().and_then(|annotations| annotations.remove(DRAINED));
+    if mark.is_some() {
+        node.spec.get_or_insert_default().unschedulable = None;
+    }
+    mark.is_some()
+}
+
 /// Whether a pod can be somewhere else.
 fn moves(pod: &Pod) -> bool {
     let annotations = pod.metadata.annotations.as_ref();
@@ -150,6 +180,16 @@ mod tests {
         assert!(taint(&mut node, true) && !taint(&mut node, true));
         assert_eq!(node.spec.as_ref().unwrap().taints.as_ref().unwrap()[0].effect, "NoExecute");
         assert!(taint(&mut node, false) && !taint(&mut node, false));
+    }
+
+    #[test]
+    fn only_what_we_cordoned_is_uncordoned() {
+        let mut node: Node =
+            serde_json::from_value(json!({ "metadata": {}, "spec": { "unschedulable": true } })).unwrap();
+        assert!(!uncordon(&mut node));
+        node.metadata.annotations.get_or_insert_default().insert(DRAINED.into(), "true".into());
+        assert!(uncordon(&mut node) && !uncordon(&mut node));
+        assert_eq!(node.spec.unwrap().unschedulable, None);
     }
 
     #[test]

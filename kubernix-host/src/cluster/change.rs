@@ -72,6 +72,8 @@ impl Host {
         if !cluster.is_running() {
             return Err(HostError::Stopped(call));
         }
+        // A rename in between would move the directory from under what is written into it.
+        let _writing = cluster.writing()?;
         let tools = self.tools_of(settings, allotment, &[], sink)?;
         let running = cluster.boot_in_force()?;
         let port = running.environment.registry_port;
@@ -111,9 +113,7 @@ impl Host {
             Followed::Over(ChangeOutcome::Failed { error: why, restored }) => {
                 Err(HostError::Change { call, why, restored })
             }
-            Followed::Over(ChangeOutcome::Refused { error: why }) => {
-                Err(HostError::Change { call, why, restored: true })
-            }
+            Followed::Over(ChangeOutcome::Refused { error: why }) => Err(HostError::Refused { call, why }),
             Followed::Over(ChangeOutcome::Pending) | Followed::Left => Err(HostError::ChangeGoesOn(call)),
             Followed::Over(ChangeOutcome::Unknown) => Err(HostError::ChangeLost(call)),
         }
@@ -151,6 +151,7 @@ fn follow(
             }
             Event::Changed => Some(ChangeOutcome::Changed),
             Event::ChangeStale => Some(ChangeOutcome::Stale),
+            Event::ChangeRefused { error } => Some(ChangeOutcome::Refused { error: error.clone() }),
             Event::ChangeFailed { error, restored } => {
                 Some(ChangeOutcome::Failed { error: error.clone(), restored: *restored })
             }
@@ -168,7 +169,7 @@ fn follow(
         Some(outcome) => outcome,
         None => ask_for_outcome(root, &id, begun + limit)?,
     };
-    let is_undone = matches!(&outcome, ChangeOutcome::Failed { restored: true, .. });
+    let is_undone = matches!(&outcome, ChangeOutcome::Failed { restored: true, .. } | ChangeOutcome::Refused { .. });
     Ok((if is_undone && interrupts.any() { Followed::Interrupted } else { Followed::Over(outcome) }, started))
 }
 
@@ -180,7 +181,8 @@ fn ask_for_outcome(root: &Root, id: &str, deadline: Instant) -> Result<ChangeOut
                 std::thread::sleep(PAUSE);
             }
             Ok(Reply::Outcome { outcome }) => return Ok(outcome),
-            Ok(_) => return Ok(ChangeOutcome::Unknown),
+            // The cluster ended with the change, or there is another life of it.
+            Ok(_) | Err(ControlError::Silent(_)) => return Ok(ChangeOutcome::Unknown),
             Err(error) => return Err(error),
         }
     }

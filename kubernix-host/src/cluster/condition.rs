@@ -1,7 +1,7 @@
 //! What is wrong with a cluster, as far as that shows from outside without asking it.
 
 use super::State;
-use crate::root::{Error as RootError, Root, Standing};
+use crate::root::{ClusterFile, Error as RootError, Root, Standing};
 use crate::sandbox::carriers::Carrier;
 use crate::sandbox::{Ending, SandboxIds, lock};
 use std::time::Duration;
@@ -48,6 +48,8 @@ impl Condition {
             .filter(|carrier| carrier.is_orphan)
             .map(|carrier| format!("{carrier} is of an earlier life, whose root directory was removed"))
             .collect();
+        // What runs has the state in memory, and writes it again when it ends; `up` of a stopped one says what it does without.
+        problems.extend(ClusterFile::read(root).err().map(|error| error.to_string()));
         let stopped: Vec<&Carrier> =
             carriers.iter().filter(|carrier| !carrier.is_orphan && carrier.is_stopped()).collect();
         problems.extend(stopped.iter().map(|one| format!("{one}: `kill -CONT {}` lets it go on", one.pid)));

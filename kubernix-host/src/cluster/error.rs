@@ -305,6 +305,14 @@ pub enum HostError {
         /// What ran before runs again.
         restored: bool,
     },
+    /// A change was not begun.
+    #[error("cluster `{}` can't be changed now: {why}; `{}` shows how it is", .call.name(), .call.to("status"))]
+    Refused {
+        /// The cluster.
+        call: Call,
+        /// Why.
+        why: String,
+    },
     /// A change takes longer than this command waits, or the user left it.
     #[error("the change of cluster `{}` goes on: `{}` shows how far it is", .0.name(), .0.to("status"))]
     ChangeGoesOn(Call),
@@ -459,7 +467,7 @@ impl HostError {
             Self::Snapshot(error) if error.is_usage() => 2,
             Self::Toolchain(toolchain::Error::Interrupted) => 130,
             Self::Toolchain(_) => 3,
-            Self::Running(_) | Self::OfBoot { .. } | Self::Busy { .. } | Self::Changing(_) => 4,
+            Self::Running(_) | Self::OfBoot { .. } | Self::Busy { .. } | Self::Changing(_) | Self::Refused { .. } => 4,
             Self::NoSuchCluster { .. }
             | Self::NeverBooted(_)
             | Self::Stopped(_)

@@ -2,9 +2,9 @@
 
 use super::end::refuse_orphan;
 use super::{Call, HostError};
-use crate::control::{Client, Reply, Request};
+use crate::control::{Client, ControlError, Reply, Request};
 use crate::events::Sink;
-use crate::root::{self, Root, Standing};
+use crate::root::{self, ClusterFile, Root, Standing};
 use crate::sandbox::carriers::{self, Carrier};
 use crate::sandbox::{self, BootFile, SandboxIds, lock};
 use nix::sys::signal::Signal;
@@ -12,6 +12,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// How long what waits for a change of the cluster may take: as long as that change, by default.
+pub(super) const IN_TURN: Duration = Duration::from_secs(600);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long a stop may take in all; each process has a limit of its own.
@@ -170,7 +172,7 @@ impl Cluster {
     }
 
     fn environment_at(&self, root: &Root) -> Result<Vec<(String, String)>, HostError> {
-        let shell = sandbox::shell(root, &self.boot_file()?.environment);
+        let shell = sandbox::shell(root, &self.boot_in_force()?.environment);
         let path = std::env::var_os("PATH");
         let text = |value: OsString| value.to_string_lossy().into_owned();
         let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key, text(value)));
@@ -183,13 +185,13 @@ impl Cluster {
     /// The cluster was never booted, or has no such binary.
     pub fn tool(&self, name: &str) -> Result<PathBuf, HostError> {
         let missing = || HostError::NoSuchTool { cluster: self.name().to_owned(), tool: name.to_owned() };
-        let binaries = self.boot_file()?.environment.binaries;
+        let binaries = self.boot_in_force()?.environment.binaries;
         binaries.get(name).map(|path| self.root.to_outside(path)).ok_or_else(missing)
     }
 
     /// All logs, with the name of the component that each belongs to.
     pub fn logs(&self) -> Vec<(String, PathBuf)> {
-        let boot = self.boot_file().ok();
+        let boot = self.boot_in_force().ok();
         let nodes = boot.iter().flat_map(|boot| &boot.environment.nodes).map(|node| self.root.node(&node.name));
         let mut found = Vec::new();
         for place in std::iter::once(self.root.path().join("control")).chain(nodes) {
@@ -206,12 +208,18 @@ impl Cluster {
     }
 
     /// What a running cluster works with, from itself; of one that is stopped or doesn't answer, from its file.
+    ///
+    /// # Errors
+    /// It was started by a version that doesn't say, it was never booted, or its file is damaged.
     pub(super) fn boot_in_force(&self) -> Result<sandbox::Boot, HostError> {
-        if let Ok(Reply::State { state }) = self.client().and_then(|mut client| Ok(client.ask(&Request::State)?)) {
-            let unreadable = HostError::io("the state of the cluster can't be understood");
-            return BootFile::parse(&state).map_err(unreadable);
+        match self.client().and_then(|mut client| Ok(client.ask(&Request::State)?)) {
+            Ok(Reply::State { state }) => {
+                let unreadable = HostError::io("the state of the cluster can't be understood");
+                BootFile::parse(&state).map_err(unreadable)
+            }
+            Err(older @ HostError::Control(ControlError::Unsupported(_))) => Err(older),
+            _ => self.boot_file(),
         }
-        self.boot_file()
     }
 
     /// The revision of the state that a running cluster works with.
@@ -223,6 +231,9 @@ impl Cluster {
     }
 
     pub(super) fn boot_file(&self) -> Result<sandbox::Boot, HostError> {
-        BootFile::read(&self.root).map_err(|_| HostError::Stopped(self.call.clone()))
+        match ClusterFile::read(&self.root)? {
+            Some(state) => BootFile::parse(&state).map_err(HostError::io("cluster.json can't be understood")),
+            None => Err(HostError::Stopped(self.call.clone())),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Published ports as a command sees them: looked at on the host before anything is opened, and asked of a running cluster.
 
+use super::handle::IN_TURN;
 use super::{Cluster, HostError};
 use crate::control::{OpenPort, Reply, Request};
 use crate::network::publish::{Place, Socket, Which};
@@ -124,7 +125,8 @@ impl Cluster {
     }
 
     fn ask_ports(&self, request: &Request) -> Result<Vec<OpenPort>, HostError> {
-        match self.client()?.ask(request)? {
+        // What changes them waits for other changes.
+        match self.client()?.ask_in_turn(request, IN_TURN)? {
             Reply::Ports { ports } => Ok(ports),
             _ => Ok(Vec::new()),
         }

@@ -3,6 +3,7 @@
 //! The root directory's new name is the commit. What carries the name in files follows; where that breaks off, the next command
 //! that finds the cluster completes it.
 
+use super::handle::IN_TURN;
 use super::{Call, Cluster, HostError, prepare};
 use crate::control::{Client, Reply, Request};
 use crate::events::{Event, Sink};
@@ -91,6 +92,20 @@ impl Cluster {
         })
     }
 
+    /// Keeps a rename away from a command that writes into the directory of a running cluster.
+    ///
+    /// # Errors
+    /// It is being renamed.
+    pub(super) fn writing(&self) -> Result<Option<File>, HostError> {
+        match File::open(self.root().run()) {
+            Ok(run) => match run.try_lock_shared() {
+                Ok(()) => Ok(Some(run)),
+                Err(_) => Err(HostError::Changing(self.call.clone())),
+            },
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Keeps away commands that write into the directory of a running cluster; `None` where it was never booted.
     fn alone(&self) -> Result<Option<File>, HostError> {
         let unreadable = |error| HostError::io("the cluster's directory `run` can't be locked")(error);
@@ -117,7 +132,7 @@ impl Cluster {
             Reply::Report { report } if report.booted => {}
             _ => return Err(busy("up")),
         }
-        if self.boot_file()?.environment.root == Path::new(INSIDE) {
+        if self.boot_in_force()?.environment.root == Path::new(INSIDE) {
             return Ok(());
         }
         let changes = vec!["its name can't change, because an older version booted it,".to_owned()];
@@ -153,7 +168,7 @@ fn follow(root: &Root, name: &str, running: bool) -> (Vec<PathBuf>, Vec<String>)
 
 /// Tells the init of a running cluster what it is called now: it writes what the next boot begins with.
 fn tell_init_of_new_name(root: &Root, name: &str) -> Result<(), HostError> {
-    Client::connect(root, ANSWER)?.ask(&Request::Rename { name: name.to_owned() })?;
+    Client::connect(root, ANSWER)?.ask_in_turn(&Request::Rename { name: name.to_owned() }, IN_TURN)?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `snapshot save`: a cluster's objects, certificates and settings in one file, whether it runs or not.
 
+use super::handle::IN_TURN;
 use super::interrupt::Interrupts;
 use super::{Cluster, Host, HostError};
 use crate::control::{Client, Copied, Reply, Request};
@@ -15,8 +16,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a running cluster may take to copy its datastore.
-const COPY: Duration = Duration::from_secs(30);
+/// How long a running cluster may take to accept a request.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A snapshot that was saved.
 #[derive(Debug, Clone, Serialize)]
@@ -49,7 +50,7 @@ impl Host {
         }
         let root = cluster.root();
         let state = root.open_existing()?;
-        let boot = cluster.boot_file().map_err(|_| HostError::NeverBooted(cluster.call.clone()))?;
+        let boot = cluster.boot_in_force().map_err(|_| HostError::NeverBooted(cluster.call.clone()))?;
         let Some(component) = boot.slots.get(roles::DATASTORE).filter(|_| !state.removing) else {
             return Err(HostError::NeverBooted(cluster.call.clone()));
         };
@@ -63,7 +64,7 @@ impl Host {
             }
             None => {
                 let order = Request::CopyState { role: roles::DATASTORE.into() };
-                match Client::connect(root, COPY)?.ask(&order)? {
+                match Client::connect(root, ANSWER)?.ask_in_turn(&order, IN_TURN)? {
                     Reply::Copied { copied } => copied,
                     _ => return Err(busy()),
                 }

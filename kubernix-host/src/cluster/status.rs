@@ -134,11 +134,23 @@ pub struct Status {
 }
 
 impl Cluster {
-    /// What can be said of the cluster, running or not.
+    /// What can be said of the cluster, running or not. All of its components are asked whether they respond.
     ///
     /// # Errors
-    /// A running cluster answers in another version's words.
+    /// Its directory can't be read.
     pub fn status(&self) -> Result<Status, HostError> {
+        self.look(true)
+    }
+
+    /// The same as far as it shows without asking the components: at once.
+    ///
+    /// # Errors
+    /// As [`Cluster::status`].
+    pub fn glance(&self) -> Result<Status, HostError> {
+        self.look(false)
+    }
+
+    fn look(&self, check: bool) -> Result<Status, HostError> {
         let carriers = carriers::of(self.root());
         let ids = SandboxIds::read(self.root()).or_else(|| SandboxIds::among(&carriers));
         let Condition { state, problems } = Condition::look(self.root(), &carriers, ids);
@@ -165,7 +177,7 @@ impl Cluster {
         // One that is stopped gives no answer: nothing to wait for.
         let Some(ids) = ids.filter(|ids| !ids.init.is_stopped()) else { return Ok(status) };
         let Ok(mut client) = self.client() else { return Ok(status) };
-        let Ok(Reply::Report { report }) = client.ask(&Request::Report { check: true }) else { return Ok(status) };
+        let Ok(Reply::Report { report }) = client.ask(&Request::Report { check }) else { return Ok(status) };
         status.state = match report {
             Report { state: Some(state), .. } => state.into(),
             Report { ending: true, .. } => State::Stopping,
@@ -178,8 +190,8 @@ impl Cluster {
         let api_hangs = status.components.iter().any(|one| {
             one.state == InstanceState::Unresponsive && one.roles.iter().any(|role| role == roles::APISERVER)
         });
-        if api_hangs {
-            // It would be waited for to no end.
+        if api_hangs || !check {
+            // A server that hangs would be waited for to no end.
             return Ok(status);
         }
         if let Ok(Reply::Summary { summary }) = client.ask(&Request::Summary) {

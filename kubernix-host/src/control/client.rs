@@ -92,6 +92,15 @@ impl Client {
         }
     }
 
+    /// As [`Client::ask`], for what the cluster does after the changes that go on: the answer has to come within `limit`.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub fn ask_in_turn(&mut self, request: &Request, limit: Duration) -> Result<Reply, ControlError> {
+        self.stream.get_ref().set_read_timeout(Some(limit))?;
+        self.ask(request)
+    }
+
     /// Orders the end; the events of it follow, until the connection ends or nothing is said for `limit`.
     ///
     /// # Errors

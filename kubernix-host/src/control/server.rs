@@ -106,7 +106,11 @@ async fn converse(stream: UnixStream, messages: mpsc::UnboundedSender<Message>) 
             Ok(request) => {
                 let (sender, receiver) = oneshot::channel();
                 let _ = messages.send(Message::Ask(request, sender));
-                receiver.await.unwrap_or(Reply::Failed { why: "the cluster is ending".into() })
+                tokio::select! {
+                    reply = receiver => reply.unwrap_or(Reply::Failed { why: "the cluster is ending".into() }),
+                    // Its receiver goes with this, and so what waits isn't performed for nothing.
+                    () = gone(&mut reader) => return,
+                }
             }
         };
         let mut text = serde_json::to_vec(&reply).unwrap_or_default();
@@ -130,6 +134,15 @@ async fn follow(
         if let Ok(Request::Cancel) = parse(&line) {
             let _ = messages.send(Message::Cancel(id.clone()));
         }
+    }
+}
+
+/// Waits until the command has closed its end.
+async fn gone(reader: &mut BufReader<OwnedReadHalf>) {
+    match reader.fill_buf().await {
+        Ok([]) | Err(_) => {}
+        // It has sent more, and so is there.
+        Ok(_) => std::future::pending().await,
     }
 }
 

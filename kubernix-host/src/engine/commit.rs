@@ -22,17 +22,24 @@ impl Cluster {
         let file =
             self.committed.borrow().file.next(change.settings.clone(), change.allotment.clone(), change.boot.clone());
         let boot = BootFile::parse(&file).map_err(|error| error.to_string())?;
-        self.put_in_force(file, boot).await
+        self.put_in_force(file, boot).await?;
+        // What the new state lacks goes only now that there is no way back.
+        self.prune().await;
+        Ok(())
     }
 
     /// Commits a state. Its ports are open before it counts, and those that it lacks are closed after.
     pub(super) async fn put_in_force(&self, file: ClusterFile, boot: Boot) -> Result<(), String> {
         let opened = self.open_missing(&boot)?;
         let (root, written) = (self.root.clone(), file.clone());
+        self.writing.set(true);
         let result = tokio::task::spawn_blocking(move || written.commit(&root)).await;
+        self.writing.set(false);
         let result = result.map_err(|error| error.to_string()).and_then(|result| result.map_err(|error| chain(&error)));
         if let Err(why) = result {
             self.close(&opened);
+            // It may be that only the last step failed, and the new file lies there.
+            self.repair_file();
             return Err(format!("the change can't be saved: {why}"));
         }
         let boot = Rc::new(boot);
@@ -54,6 +61,10 @@ impl Cluster {
 
     /// Writes the state in force again where its file isn't what was committed: what runs is whole.
     pub(super) fn repair_file(&self) {
+        if self.writing.get() {
+            // The cluster ends while a commit is under way: it is made or it isn't.
+            return;
+        }
         let committed = self.committed.borrow();
         let why = match ClusterFile::read(&self.root) {
             Ok(Some(file)) if file == committed.file => return,
@@ -69,21 +80,23 @@ impl Cluster {
         self.emit(Event::Warning { message });
     }
 
-    /// Performs a request that must not happen beside a change.
-    pub(super) async fn perform_asked(&self, request: RequestId) -> Result<Reply, String> {
+    /// Performs a request that must not happen beside a change. The answer comes with whether a state was committed.
+    pub(super) async fn perform_asked(&self, request: RequestId) -> Result<(Reply, bool), String> {
         match self.requests.asked(request) {
             Some(Request::Publish { ports }) => {
                 let before = self.committed.borrow().boot.publish.clone();
-                self.publish_exactly(distinct([before, ports].concat())?).await
+                self.publish_exactly(distinct([before, ports].concat())?).await.map(committed)
             }
             Some(Request::Unpublish { ports }) => {
                 let mut left = self.committed.borrow().boot.publish.clone();
                 left.retain(|one| !ports.contains(one));
-                self.publish_exactly(left).await
+                self.publish_exactly(left).await.map(committed)
             }
-            Some(Request::CopyState { role }) => self.copy_state(&role).await.map(|copied| Reply::Copied { copied }),
-            Some(Request::Rename { name }) => self.take_name(name).await,
-            _ => Err("this request can't be performed here".into()),
+            Some(Request::CopyState { role }) => {
+                self.copy_state(&role).await.map(|copied| (Reply::Copied { copied }, false))
+            }
+            Some(Request::Rename { name }) => self.take_name(name).await.map(committed),
+            _ => Err("the command that asked for it went away".into()),
         }
     }
 
@@ -99,4 +112,8 @@ impl Cluster {
         self.put_in_force(file, boot).await?;
         Ok(Reply::Ports { ports: self.published() })
     }
+}
+
+fn committed(reply: Reply) -> (Reply, bool) {
+    (reply, true)
 }

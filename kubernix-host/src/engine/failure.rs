@@ -49,7 +49,7 @@ pub enum StartFailure {
     /// A file of its plan can't be written.
     #[error("its files can't be written: {0}")]
     File(String),
-    /// The node that it is on can't be made.
+    /// The node that it is on doesn't run.
     #[error("{0}")]
     Node(String),
     /// What it wants of the API can't be applied.
@@ -99,7 +99,12 @@ impl StartFailure {
             _ => detail.lines().next().unwrap_or_default().to_owned(),
         };
         let late = matches!(self, Self::Unready { late: true, .. });
-        let transient = matches!(self, Self::Spawn { source, .. } if is_transient(source));
+        let transient = match self {
+            Self::Spawn { source, .. } => is_transient(source),
+            // It ended a moment ago, and is made again.
+            Self::Node(_) => true,
+            _ => false,
+        };
         Fault { summary, detail, late, transient }
     }
 }

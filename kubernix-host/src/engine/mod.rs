@@ -74,6 +74,8 @@ struct Cluster {
     /// The rules. Borrowed for a change of state only by the loop, and never across an await.
     reducer: RefCell<Reducer>,
     committed: RefCell<Committed>,
+    /// A state is being written.
+    writing: Cell<bool>,
     /// What a change is trying out.
     trying: RefCell<Option<Rc<Boot>>>,
     /// All planned instances that the rules know.

@@ -54,6 +54,22 @@ impl Cluster {
         }
     }
 
+    /// Takes back what a change told Kubernetes of nodes that run, if the cluster ended before the change did: a node that the
+    /// state in force says is on is neither out of service nor kept from taking pods by us.
+    pub(super) async fn settle_nodes(&self) {
+        let boot = self.boot();
+        let nodes: Vec<String> =
+            boot.environment.nodes.iter().filter(|node| !node.stopped).map(|node| node.name.clone()).collect();
+        let Ok(Some(api)) = self.api_for(&nodes) else { return };
+        for node in nodes {
+            match api.settle(&node).await {
+                Ok(false) => {}
+                Ok(true) => self.emit(Event::Note { message: format!("node {node}: it takes pods again") }),
+                Err(error) => self.emit(Event::Warning { message: format!("node {node}: {error}") }),
+            }
+        }
+    }
+
     fn api_for(&self, nodes: &[String]) -> Result<Option<Api>, String> {
         if nodes.is_empty() { Ok(None) } else { self.api() }
     }

@@ -127,8 +127,10 @@ impl Cluster {
 
     /// The last planned instance on a node with namespaces of its own: all on it were planned from the same environment.
     fn instance_on(&self, name: &str) -> Option<Rc<Planned>> {
-        let is_on = |planned: &&Rc<Planned>| planned.own_node().is_some_and(|node| node.name == name);
-        self.planned.borrow().values().rfind(is_on).cloned()
+        let is_on = |planned: &Rc<Planned>| planned.own_node().is_some_and(|node| node.name == name);
+        // While a change is undone there are also those that failed.
+        let of_order = self.instances().into_iter().rfind(is_on);
+        of_order.or_else(|| self.planned.borrow().values().rfind(|planned| is_on(planned)).cloned())
     }
 
     /// Says when a node's first process ends.

@@ -8,6 +8,7 @@ use crate::network::{proxy, resolver, uplink};
 use crate::sandbox::Inside;
 use kubernix_core::{Process, roles};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What a pull ends with that has no way out. An HTTP reason: one line.
@@ -23,7 +24,12 @@ pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
     let (host, lock) = (inside.host.clone(), inside.host_lock.clone());
     let (root, sink) = (inside.root.clone(), sink.clone());
     let (id, addresses) = (inside.boot.environment.id.clone(), inside.boot.environment.addresses.clone());
-    let raised = tokio::task::spawn_blocking(move || uplink::raise(&host, &lock, &root, &id, &way, &addresses));
+    let raise = move || uplink::raise(&host, &lock, &root, &id, &way, &addresses);
+    // tokio panics where the host gives it no thread, and a panic here would end the cluster.
+    let raised = catch_unwind(AssertUnwindSafe(|| tokio::task::spawn_blocking(raise)));
+    let Ok(raised) = raised else {
+        return warn(&*sink, "image pulls from outside will fail: the host has no thread left for the uplink".into());
+    };
     tokio::task::spawn_local(async move {
         match raised.await {
             Ok(Ok(uplink)) => {

@@ -6,7 +6,9 @@ use super::watch::By;
 use super::{Cluster, StartFailure};
 use crate::process::{Launch, end_all_patience, order_end};
 use crate::sandbox::Ending;
+use futures_util::FutureExt;
 use nix::sys::signal::Signal;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -39,12 +41,9 @@ impl Cluster {
             Action::Reply(request, answer) => self.reply(request, answer),
             Action::Report(request) => self.reply_report(request),
             Action::NoteEnd(EndedBy::Boot) => Ending::Boot.note(&self.root),
-            Action::NoteEnd(EndedBy::Stop) => {
-                Ending::Stop.note(&self.root);
-                self.repair_file();
-            }
-            // The loop sees it.
-            Action::Exit(_) => {}
+            Action::NoteEnd(EndedBy::Stop) => Ending::Stop.note(&self.root),
+            // The loop sees it. All that can still be written is the state that is in force.
+            Action::Exit(_) => self.repair_file(),
         }
     }
 
@@ -52,7 +51,10 @@ impl Cluster {
     fn begin(self: &Rc<Self>, id: WorkId, work: Work) {
         let cluster = self.clone();
         let task = tokio::task::spawn_local(async move {
-            let outcome = cluster.work(work).await;
+            // tokio panics where the host gives it no thread. Work that never answered would be waited for without end.
+            let outcome = AssertUnwindSafe(cluster.work(work)).catch_unwind().await.unwrap_or_else(|_| {
+                Outcome::Failed(Fault { transient: true, ..Fault::new("the host has no thread left for it") })
+            });
             cluster.works.borrow_mut().remove(&id);
             let _ = cluster.inputs.send(Input::Done(id, outcome));
         });

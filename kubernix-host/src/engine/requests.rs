@@ -47,7 +47,8 @@ impl Requests {
     /// A request that is performed beside no change.
     pub(super) fn asked(&self, id: RequestId) -> Option<Request> {
         match self.open.borrow().get(&id) {
-            Some(Open::Ask(request, _)) => Some(request.clone()),
+            // A command that went away doesn't want it any more.
+            Some(Open::Ask(request, reply)) if !reply.is_closed() => Some(request.clone()),
             _ => None,
         }
     }
@@ -159,9 +160,7 @@ impl Cluster {
             Answer::ChangeFailed { error, restored } => {
                 (Event::ChangeFailed { error: error.clone(), restored }, ChangeOutcome::Failed { error, restored })
             }
-            Answer::Refused(error) => {
-                (Event::ChangeFailed { error: error.clone(), restored: true }, ChangeOutcome::Refused { error })
-            }
+            Answer::Refused(error) => (Event::ChangeRefused { error: error.clone() }, ChangeOutcome::Refused { error }),
             Answer::Stale | Answer::Reply(_) => (Event::ChangeStale, ChangeOutcome::Stale),
         };
         self.requests.remember(id, outcome);

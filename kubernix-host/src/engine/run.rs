@@ -220,6 +220,7 @@ fn assemble(
         order: RefCell::new(planned.keys().copied().collect()),
         planned: RefCell::new(planned),
         committed: RefCell::new(Committed { file, boot }),
+        writing: Cell::new(false),
         trying: RefCell::default(),
         running: RefCell::default(),
         works: RefCell::default(),

@@ -21,11 +21,13 @@ pub(super) enum By {
 pub(super) struct Watched {
     file: FileSink,
     watchers: Mutex<Vec<(By, Watcher)>>,
+    /// Commands that are told nothing more, and may not have read everything yet.
+    leaving: Mutex<Vec<Watcher>>,
 }
 
 impl Watched {
     pub(super) fn new(file: FileSink) -> Self {
-        Self { file, watchers: Mutex::default() }
+        Self { file, watchers: Mutex::default(), leaving: Mutex::default() }
     }
 
     fn watchers(&self) -> std::sync::MutexGuard<'_, Vec<(By, Watcher)>> {
@@ -40,12 +42,20 @@ impl Watched {
 
     /// A command needs to know nothing more: its connection ends when it was told the rest.
     pub(super) fn end(&self, by: By) {
-        self.watchers().retain(|(watching, _)| *watching != by);
+        let mut watchers = self.watchers();
+        if let Some(at) = watchers.iter().position(|(watching, _)| *watching == by) {
+            let (_, mut watcher) = watchers.swap_remove(at);
+            watcher.close();
+            let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            leaving.retain(|one| !one.is_flushed());
+            leaving.push(watcher);
+        }
     }
 
     /// Waits a moment for commands that haven't read everything.
     pub(super) async fn flush(&self) {
-        let all: Vec<Watcher> = self.watchers().drain(..).map(|(_, watcher)| watcher).collect();
+        let mut all: Vec<Watcher> = self.watchers().drain(..).map(|(_, watcher)| watcher).collect();
+        all.append(&mut self.leaving.lock().unwrap_or_else(PoisonError::into_inner));
         let flushed = async {
             for watcher in &all {
                 watcher.flushed().await;

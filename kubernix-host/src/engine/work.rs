@@ -45,6 +45,10 @@ impl Cluster {
                 self.prune().await;
                 Outcome::Ok
             }
+            Work::SettleNodes => {
+                self.settle_nodes().await;
+                Outcome::Ok
+            }
             Work::Plan { request } => match self.plan(request) {
                 Ok(plan) => Outcome::Planned(Box::new(plan)),
                 Err(why) => Outcome::Failed(Fault::new(why)),
@@ -60,7 +64,8 @@ impl Cluster {
             }
             Work::Commit { request } => outcome(self.commit(request).await),
             Work::Perform { request } => match self.perform_asked(request).await {
-                Ok(reply) => Outcome::Answered(Box::new(reply)),
+                Ok((reply, true)) => Outcome::Committed(Box::new(reply)),
+                Ok((reply, false)) => Outcome::Answered(Box::new(reply)),
                 Err(why) => Outcome::Failed(Fault::new(why)),
             },
         }

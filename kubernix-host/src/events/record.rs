@@ -128,6 +128,11 @@ pub enum Event {
         /// What ran before runs again.
         restored: bool,
     },
+    /// A change was not begun.
+    ChangeRefused {
+        /// Why.
+        error: String,
+    },
     /// A change was not begun: the state is another one than that which it was made from.
     ChangeStale,
     /// The boot came to nothing; what it had started is cleaned up.

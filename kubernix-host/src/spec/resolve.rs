@@ -135,7 +135,14 @@ fn settle(layers: Layers, said: Vec<String>, fresh: bool, defaults: &Defaults) -
         None => defaults.cache_dir()?,
     };
     let settings = settled.settings(place.clone(), cidr, cache_dir.clone())?;
-    let saved = settled.layers.saved.clone().map(|saved| {
+    let in_force = match settled.in_force.take() {
+        Some(partial) => {
+            let root = Root::new(&place.root, &place.name);
+            Some(partial.based_at(root.path(), defaults.home.as_deref())?)
+        }
+        None => settled.layers.saved.clone(),
+    };
+    let saved = in_force.map(|saved| {
         let mut alone = Settled { layers: Layers { saved: Some(saved), ..Layers::default() }, ..Settled::default() };
         alone.settings(place, made.unwrap_or(cidr), cache_dir)
     });
@@ -192,6 +199,8 @@ struct Settled {
     said: Vec<String>,
     /// The revision of the state that the saved settings are of.
     revision: Option<u64>,
+    /// The settings in force, where a person edited the view of them.
+    in_force: Option<Partial>,
     /// The cluster begins anew: what it has counts only where it can be read.
     fresh: bool,
 }
@@ -308,6 +317,7 @@ impl Settled {
         match (ClusterFile::read(root), view) {
             (Ok(Some(state)), Some(view)) if !state.has_view(&view) => {
                 self.said.push(format!("{} was edited: its settings are used", path.display()));
+                self.in_force = Some(Partial::from_toml(&path, &state.settings)?);
                 Ok((Some(view), Some(state.revision)))
             }
             (Ok(Some(state)), Some(_)) => Ok((Some(state.settings), Some(state.revision))),

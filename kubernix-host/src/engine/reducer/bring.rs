@@ -22,6 +22,15 @@ enum Step {
     Done,
 }
 
+/// What instances are brought up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Boot,
+    Change,
+    /// The way back of a change that failed.
+    Back,
+}
+
 /// The way up of some instances.
 #[derive(Debug)]
 pub(super) struct Bring {
@@ -34,9 +43,11 @@ pub(super) struct Bring {
 }
 
 impl Bring {
-    pub(super) fn new(waited: BTreeSet<InstanceId>, until: Time, is_boot: bool) -> Self {
-        let default_namespace = if is_boot { Step::Open } else { Step::Done };
-        Self { waited, until, pause_image: Step::Open, default_namespace, prune: Step::Open }
+    pub(super) fn new(waited: BTreeSet<InstanceId>, until: Time, kind: Kind) -> Self {
+        let default_namespace = if kind == Kind::Boot { Step::Open } else { Step::Done };
+        // What a change takes away is deleted once it is committed: until then it may have to stay.
+        let prune = if kind == Kind::Change { Step::Done } else { Step::Open };
+        Self { waited, until, pause_image: Step::Open, default_namespace, prune }
     }
 
     /// When it is over at the latest.
@@ -339,6 +350,7 @@ impl Reducer {
     fn advance_boot(&mut self) {
         if matches!(self.phase, Phase::Booting(_)) && self.is_brought() {
             self.phase = Phase::Running;
+            self.settling = Some(self.begin(Work::SettleNodes));
             self.emit(Event::BootReady);
             self.actions.push(Action::EndYield);
             self.actions.push(Action::Booted);

@@ -3,7 +3,7 @@
 //! It is committed by one durable write. Until then the old state is the one in force, on disk and for
 //! whatever fails: the new instances end and the old ones come back.
 
-use super::bring::Bring;
+use super::bring::{Bring, Kind};
 use super::instance::{Furnish, Instance, State};
 use super::requests::refusal;
 use super::types::{Action, Answer, ChangePlan, Fault, InstanceId, Outcome, RequestId, Work, WorkId};
@@ -187,9 +187,10 @@ impl Reducer {
                 self.tell_or(Vec::new(), on, ChangeStage::Recalling, Self::begin_bringing);
             }
             ChangeStage::Bringing(_) if self.is_brought() => {
-                let off = change.plan.off.clone();
+                // Also once more of those that are back: the API server itself may have been away before.
+                let (off, on) = (change.plan.off.clone(), change.plan.on.clone());
                 self.actions.push(Action::EndYield);
-                self.tell_or(off, Vec::new(), ChangeStage::Announcing, Self::begin_commit);
+                self.tell_or(off, on, ChangeStage::Announcing, Self::begin_commit);
             }
             // What goes may still be on its way out, if the change failed early.
             ChangeStage::EndingNew if comes.chain(goes).all(rests) && !self.has_surplus_nodes() => {
@@ -223,7 +224,7 @@ impl Reducer {
         let (order, limit) = (change.plan.order.clone(), change.plan.limit);
         let comes: BTreeSet<InstanceId> = change.plan.comes.iter().map(|(id, _)| *id).collect();
         self.start_over(&comes);
-        let bring = Bring::new(self.with_stays(&comes, &order), self.now + limit, false);
+        let bring = Bring::new(self.with_stays(&comes, &order), self.now + limit, Kind::Change);
         self.set_order(order);
         self.set_stage(ChangeStage::Bringing(bring));
         self.actions.push(Action::Bring);
@@ -340,7 +341,7 @@ impl Reducer {
         let old: BTreeSet<InstanceId> = change.plan.goes.iter().copied().collect();
         self.actions.push(Action::Restore);
         self.start_over(&old);
-        let bring = Bring::new(self.with_stays(&old, &order), self.now + limit, false);
+        let bring = Bring::new(self.with_stays(&old, &order), self.now + limit, Kind::Back);
         self.set_order(order);
         self.set_stage(ChangeStage::BringingBack(bring));
         self.actions.push(Action::Bring);

@@ -81,6 +81,8 @@ pub struct Reducer {
     performing: Option<(RequestId, WorkId, RequestKind)>,
     /// A change that was being committed when the cluster's end was ordered.
     committing: Option<(RequestId, WorkId)>,
+    /// Work after the boot that nothing waits for.
+    settling: Option<WorkId>,
     /// Instances whose processes stand still for the request that is being performed.
     paused: Vec<InstanceId>,
     /// Requests for a report, each with the checks that it waits for.
@@ -103,7 +105,7 @@ impl Reducer {
         let instances = instances.into_iter().map(|(id, spec)| (id, Instance::new(spec))).collect();
         Self {
             now: Time::default(),
-            phase: Phase::Booting(Bring::new(waited, Time::default() + limit, true)),
+            phase: Phase::Booting(Bring::new(waited, Time::default() + limit, bring::Kind::Boot)),
             instances,
             actions: vec![Action::Order(order.clone()), Action::Bring],
             order,
@@ -114,6 +116,7 @@ impl Reducer {
             revision,
             queue: VecDeque::new(),
             performing: None,
+            settling: None,
             committing: None,
             paused: Vec::new(),
             reports: Vec::new(),

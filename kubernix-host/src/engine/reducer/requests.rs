@@ -86,11 +86,9 @@ impl Reducer {
         self.set_paused(false);
         self.paused.clear();
         let answer = match outcome {
-            Outcome::Answered(reply) => {
-                if let Reply::Ports { .. } | Reply::Renamed { .. } = *reply {
-                    // What was committed with it is a new state.
-                    self.revision += 1;
-                }
+            Outcome::Answered(reply) => Answer::Reply(reply),
+            Outcome::Committed(reply) => {
+                self.revision += 1;
                 Answer::Reply(reply)
             }
             Outcome::Failed(fault) => failed(&fault.detail),

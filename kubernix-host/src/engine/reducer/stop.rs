@@ -13,6 +13,9 @@ impl Reducer {
             return;
         }
         self.actions.push(Action::NoteEnd(by));
+        if let Some(work) = self.settling.take() {
+            self.drop_work(work);
+        }
         self.drop_bring();
         self.drop_change();
         self.refuse_queue();
@@ -72,9 +75,6 @@ impl Reducer {
         if instance.slots.contains(&Slot::Spawning) {
             // The answer comes with the next inputs.
             return;
-        }
-        if !instance.slots.contains(&Slot::Running) && !was_up {
-            return self.stopped(id, false);
         }
         let event = Event::Stopping { instance: instance.spec.name.clone() };
         if !instance.slots.contains(&Slot::Running) {

@@ -145,10 +145,14 @@ pub enum Work {
     Uncordon { nodes: Vec<String> },
     /// Tells Kubernetes which nodes are out of service and which are back.
     Service { off: Vec<String>, on: Vec<String> },
-    /// Writes the state that a change leads to, durably and by one rename.
+    /// Writes the state that a change leads to, durably and by one rename, and deletes what no
+    /// instance wants any more.
     Commit { request: RequestId },
+    /// Takes back what a change that broke off with an earlier life of the cluster told Kubernetes of
+    /// nodes that run.
+    SettleNodes,
     /// Performs a request that changes something beside the instances: ports, a copy, a name.
-    /// Answered by [`Outcome::Answered`].
+    /// Answered by [`Outcome::Answered`] or [`Outcome::Committed`].
     Perform { request: RequestId },
 }
 
@@ -189,6 +193,8 @@ pub enum Outcome {
     Failed(Fault),
     Planned(Box<ChangePlan>),
     Answered(Box<Reply>),
+    /// Answered, and the state in force is the next one.
+    Committed(Box<Reply>),
 }
 
 /// What a command asks for, as far as the rules depend on it. The rest of a request stays outside,

@@ -51,7 +51,7 @@ const STAGES: [&str; 8] = [
     "service off= on=n3",
     "prepare new",
     "probe new/0",
-    "service off=n2 on=",
+    "service off=n2 on=n3",
     "commit",
 ];
 
@@ -81,7 +81,7 @@ fn kubernetes_is_told_of_nodes_in_order() {
     let mut world = World::booted(control_plane());
     world.change(with_nodes());
     world.assert_order(&["begin drain n2", "stopped scheduler", "begin service off= on=n3", "spawn new/0"]);
-    world.assert_order(&["ready new", "begin service off=n2 on=", "begin commit", "answer 1: changed"]);
+    world.assert_order(&["ready new", "begin service off=n2 on=n3", "begin commit", "answer 1: changed"]);
     assert!(!world.mentioned("uncordon"));
 }
 
@@ -337,9 +337,11 @@ fn a_node_that_dies_while_its_instances_start_is_made_again() {
     world.hold("prepare a");
     let change = world.change(plan(&[], vec![(3, on_node("n1", server("a", &[])))], &[0, 1, 2, 3]));
     world.feed(Input::NodeEnded("n1".into()));
+    world.fail("spawn a/0", Fault { transient: true, ..Fault::new("node n1 doesn't run") });
     world.finish("prepare a");
     world.wait_s(5);
     assert_eq!(world.answer(change), "changed");
+    assert_eq!(world.count("begin make node n1"), 2);
 }
 
 #[test]
@@ -377,7 +379,7 @@ fn a_process_that_ends_during_a_change_does_not_fail_it() {
 #[test]
 fn switching_off_is_told_of_only_when_it_can_no_longer_fail_before_the_commit() {
     let (world, _) = standing_at("commit");
-    assert!(world.saw("begin service off=n2 on="));
+    assert!(world.saw("begin service off=n2 on=n3"));
     assert_eq!(world.reducer.revision(), 7);
 }
 

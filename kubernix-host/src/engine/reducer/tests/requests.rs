@@ -132,7 +132,7 @@ fn a_change_of_an_older_state_is_stale() {
     let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
     world.finish_with(
         "perform 1",
-        crate::engine::reducer::Outcome::Answered(Box::new(crate::control::Reply::Ports { ports: Vec::new() })),
+        crate::engine::reducer::Outcome::Committed(Box::new(crate::control::Reply::Ports { ports: Vec::new() })),
     );
     assert_eq!((world.answer(port), world.answer(change)), ("ports", "stale"));
     assert!(!world.saw("begin plan"), "both survive: the change is made anew from the state with the port");
@@ -183,7 +183,7 @@ fn a_port_that_is_being_committed_when_the_cluster_stops_is_answered_with_its_re
     assert!(world.answers(port).is_empty());
     world.finish_with(
         "perform 1",
-        crate::engine::reducer::Outcome::Answered(Box::new(crate::control::Reply::Ports { ports: Vec::new() })),
+        crate::engine::reducer::Outcome::Committed(Box::new(crate::control::Reply::Ports { ports: Vec::new() })),
     );
     assert_eq!((world.answer(port), world.reducer.revision()), ("ports", 8));
     world.finish("hook scheduler");

@@ -276,7 +276,7 @@ impl World {
         let name = self.work(work);
         let planned = match work {
             Work::Plan { request } => self.plans.remove(request),
-            Work::Perform { .. } => Some(Outcome::Answered(Box::new(Reply::Ports { ports: Vec::new() }))),
+            Work::Perform { .. } => Some(Outcome::Committed(Box::new(Reply::Ports { ports: Vec::new() }))),
             _ => None,
         };
         if !self.held.contains(&name) {
@@ -317,6 +317,7 @@ impl World {
             Work::PauseImage => "pause image".into(),
             Work::DefaultNamespace { .. } => "default namespace".into(),
             Work::Prune => "prune".into(),
+            Work::SettleNodes => "settle nodes".into(),
             Work::Plan { .. } => "plan".into(),
             Work::Drain { nodes } => format!("drain {}", nodes.join(",")),
             Work::Uncordon { nodes } => format!("uncordon {}", nodes.join(",")),

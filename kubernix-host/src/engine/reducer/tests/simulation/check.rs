@@ -39,6 +39,7 @@ impl Model {
                 _ => false,
             })
             || reducer.performing.is_some_and(|(_, id, _)| id == work)
+            || reducer.settling == Some(work)
             || reducer.committing.is_some_and(|(_, id)| id == work)
             || reducer.bringing().is_some_and(|bring| bring.has(work))
             || of_change()

@@ -310,10 +310,11 @@ impl Model {
                 }
                 let written = delay / 2;
                 self.after(written, Coming::Write(id));
-                let answered = |reply| Outcome::Answered(Box::new(reply));
                 let outcome = match &work {
-                    Work::Perform { request } if self.copies.contains(request) => answered(Reply::Ended),
-                    Work::Perform { .. } => answered(Reply::Ports { ports: Vec::new() }),
+                    Work::Perform { request } if self.copies.contains(request) => {
+                        Outcome::Answered(Box::new(Reply::Ended))
+                    }
+                    Work::Perform { .. } => Outcome::Committed(Box::new(Reply::Ports { ports: Vec::new() })),
                     _ => Outcome::Ok,
                 };
                 self.after(delay, Coming::Done(id, outcome));
