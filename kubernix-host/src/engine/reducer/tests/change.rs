@@ -339,6 +339,7 @@ fn a_node_that_dies_while_its_instances_start_is_made_again() {
     world.feed(Input::NodeEnded("n1".into()));
     world.fail("spawn a/0", Fault { transient: true, ..Fault::new("node n1 doesn't run") });
     world.finish("prepare a");
+    world.heal("spawn a/0");
     world.wait_s(5);
     assert_eq!(world.answer(change), "changed");
     assert_eq!(world.count("begin make node n1"), 2);
