@@ -341,6 +341,7 @@ fn a_node_that_dies_while_its_instances_start_is_made_again() {
     world.finish("prepare a");
     world.heal("spawn a/0");
     world.wait_s(5);
+    world.finish("prepare a");
     assert_eq!(world.answer(change), "changed");
     assert_eq!(world.count("begin make node n1"), 2);
 }
