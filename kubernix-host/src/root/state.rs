@@ -90,12 +90,10 @@ impl State {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                return Err(Error::Damaged { path: path.to_owned(), reason: error.to_string() });
-            }
+            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(damaged(path, &error)),
             Err(cause) => return Err(Error::io("read", path, cause)),
         };
-        let damaged = |error: serde_json::Error| Error::Damaged { path: path.to_owned(), reason: error.to_string() };
+        let damaged = |error: serde_json::Error| damaged(path, &error);
         let header: Header = serde_json::from_str(&text).map_err(damaged)?;
         if header.format > FORMAT {
             let version = header.kubernix.unwrap_or_else(|| "of a newer version".into());
@@ -110,4 +108,9 @@ impl State {
         let text = serde_json::to_string_pretty(self).map_err(failed)? + "\n";
         write_durable(path, text.as_bytes(), 0o600).map(drop)
     }
+}
+
+fn damaged(path: &Path, error: &dyn std::error::Error) -> Error {
+    let reason = format!("{error}; restore it from a backup or a snapshot, or remove the cluster with `kubernix down`");
+    Error::Damaged { path: path.to_owned(), reason }
 }

@@ -291,7 +291,14 @@ impl Settled {
         let (text, revision) = self.saved_text(root, &state)?;
         self.revision = revision;
         if let Some(text) = text {
-            let mut saved = Partial::from_toml(&path, &text)?;
+            let hint = |error| match error {
+                Error::File { path, line, column, reason } if revision.is_some() => {
+                    let reason = format!("{reason}; mend it, or remove the file for the settings in force");
+                    Error::File { path, line, column, reason }
+                }
+                error => error,
+            };
+            let mut saved = Partial::from_toml(&path, &text).map_err(hint)?;
             // The directory's name is the cluster's; the file has the one that it was saved under.
             saved.name = None;
             saved.origins.values_mut().for_each(|place| *place = origin.clone());
@@ -308,8 +315,9 @@ impl Settled {
     /// a person edited the view.
     fn saved_text(&mut self, root: &Root, state: &State) -> Result<(Option<String>, Option<u64>), Error> {
         let path = root.spec_file();
-        let view = match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text),
+        let view = match std::fs::read(&path) {
+            // A person writes text; what isn't is a view that was damaged.
+            Ok(bytes) => String::from_utf8(bytes).ok(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(cause) => return Err(Error::Read { path, cause }),
         };
@@ -322,8 +330,10 @@ impl Settled {
             }
             (Ok(Some(state)), Some(_)) => Ok((Some(state.settings), Some(state.revision))),
             (Ok(Some(state)), None) => {
-                self.said
-                    .push(format!("{} is missing or empty: it is written again from cluster.json", path.display()));
+                self.said.push(format!(
+                    "{} is missing, empty or no text: it is written again from cluster.json",
+                    path.display()
+                ));
                 Ok((Some(state.settings), Some(state.revision)))
             }
             (Ok(None), Some(view)) => Ok((Some(view), None)),

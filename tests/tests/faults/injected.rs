@@ -14,7 +14,6 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What `--faults` calls binaries that can't be started for a while.
@@ -214,7 +213,10 @@ pub fn calls_fail() -> Result<(), String> {
                 }
                 During::Restart => {
                     kill_component(&law, "scheduler");
-                    sleep(Duration::from_secs(2));
+                    // After earlier cases the pause before a start has grown, to thirty seconds at most.
+                    until("call that fails", Duration::from_secs(60), || {
+                        if rules.hits() > before { Ok(()) } else { Err("no call failed".to_owned()) }
+                    });
                 }
             });
             rules.disarm();
