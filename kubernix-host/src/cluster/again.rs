@@ -35,7 +35,11 @@ impl Host {
         sink: &dyn Sink,
     ) -> Result<Vec<String>, HostError> {
         let call = self.call(&resolved.settings);
-        let cluster = Cluster::find(call.clone())?;
+        let cluster = match Cluster::find(call.clone()) {
+            // The directory of one that is only just beginning.
+            Err(HostError::NoSuchCluster { .. }) => return Err(HostError::Busy { call, with: "up" }),
+            found => found?,
+        };
         let boot = cluster.boot_in_force().ok();
         let ports = boot.map(|boot| [boot.api_port, boot.environment.registry_port]).unwrap_or_default();
         let changes: Vec<Change> =
