@@ -86,7 +86,7 @@ mod tests {
             (HostError::Busy { call: call(), with: "up" }, "status"),
             (HostError::Exists(call()), "down"),
             (HostError::NeverBooted(call()), "up"),
-            (HostError::StillEnding(call()), "status"),
+            (HostError::ChangeGoesOn(call()), "status"),
             (HostError::NotStopped { call: call(), limit: Duration::from_secs(1), left: vec!["x".into()] }, "status"),
             (HostError::NotEnded { call: call(), limit: Duration::from_secs(1), left: Vec::new() }, "down"),
             (HostError::Frozen { call: call(), part: Part::Keeper, pid: 1 }, "down"),

@@ -202,7 +202,7 @@ pub enum HostError {
         /// The nodes.
         nodes: u32,
     },
-    /// Nobody would be left to say anything to.
+    /// Stopping this node would lose etcd's quorum.
     #[error(
         "without node `{node}`, {left} of {all} members of the control plane would run, and its datastore needs more than half of them: start another first, or `{}` stops the cluster",
         .call.to("stop")
@@ -333,9 +333,6 @@ pub enum HostError {
     /// Ctrl-C; what had been started is gone.
     #[error("interrupted")]
     Interrupted,
-    /// A change takes too long.
-    #[error("cluster `{}` hasn't answered in time: `{}` shows how it is", .0.name(), .0.to("status"))]
-    StillEnding(Call),
     /// A stop in order takes too long.
     #[error(
         "cluster `{}` isn't stopped after {} s{}: `{}` shows what it waits for; `{}` ends it at once and destroys its data",
@@ -476,7 +473,6 @@ impl HostError {
             | Self::Root(root::Error::Missing { .. }) => 5,
             Self::Boot { timed_out: false, .. } | Self::Change { .. } | Self::ChangeLost(_) => 6,
             Self::Boot { timed_out: true, .. }
-            | Self::StillEnding(_)
             | Self::ChangeGoesOn(_)
             | Self::NotStopped { .. }
             | Self::NotEnded { .. } => 7,

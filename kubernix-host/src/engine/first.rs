@@ -18,7 +18,7 @@ use std::time::Duration;
 const HOST: &str = "host";
 
 /// How long podman may take for one container: it takes a tenth of a second.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PODMAN_LIMIT: Duration = Duration::from_secs(60);
 
 /// A first process that was started.
 pub(super) struct First {
@@ -122,8 +122,8 @@ impl Cluster {
 }
 
 async fn podman_says(spawner: &Spawner, command: &Command) -> io::Result<()> {
-    let output = tokio::time::timeout(PATIENCE, spawner.output(command)).await;
-    let output = output.map_err(|_| io::Error::other(format!("podman took longer than {PATIENCE:?}")))?;
+    let output = tokio::time::timeout(PODMAN_LIMIT, spawner.output(command)).await;
+    let output = output.map_err(|_| io::Error::other(format!("podman took longer than {PODMAN_LIMIT:?}")))?;
     let output = output.map_err(|error| io::Error::other(chain(&error)))?;
     match (output.code, output.stderr.trim()) {
         (0, _) => Ok(()),

@@ -5,7 +5,7 @@ use super::planned::Planned;
 use super::reducer::{Fault, InstanceId, Time};
 use crate::api::{ObjectRef, objects_of};
 use crate::events::Event;
-use crate::root::{Root, write_atomic};
+use crate::root::{Root, write_durable};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -53,7 +53,7 @@ impl Cluster {
 
     fn record(&self, root: &Root, objects: &[ObjectRef]) {
         let text = serde_json::to_vec(objects).unwrap_or_default();
-        if let Err(error) = write_atomic(&root.applied(), &text, 0o600) {
+        if let Err(error) = write_durable(&root.applied(), &text, 0o600) {
             self.emit(Event::Warning { message: error.to_string() });
         }
     }

@@ -136,7 +136,7 @@ pub fn of_a_stopped_cluster() -> Result<(), String> {
         .collect();
 
     let mut all = Cases::new(STOPPED);
-    for case in cases(STOPPED, &root, false, (12, 60)) {
+    for case in cases(STOPPED, &root, false, (8, 40)) {
         all.case(case.number, case.fault(&root), || {
             put_back(&law, &whole);
             assert!(case.damage.inflict(&case.file), "{} can't be so", case.file.display());

@@ -219,6 +219,5 @@ impl Instance {
     pub(super) fn reset(&mut self) {
         let (runs, spec) = (std::mem::take(&mut self.runs), self.spec.clone());
         *self = Self { runs, ..Self::new(spec) };
-        self.furnish = Furnish::Images { objects: true };
     }
 }

@@ -163,7 +163,7 @@ impl Reducer {
         // A start whose time has come and that hasn't begun waits for something else than time.
         let is_ahead = |at: Time| at > self.now;
         let mut times: Vec<Time> = Vec::new();
-        for instance in self.order_and_leaving() {
+        for instance in self.instances.values() {
             match instance.state {
                 State::BackingOff { at } if is_ahead(at) => times.push(at),
                 State::Stopping(instance::Stage::Signalled { kill_at: Some(at), .. }) => times.push(at),
@@ -274,11 +274,6 @@ impl Reducer {
 
     fn get(&self, id: InstanceId) -> Option<&Instance> {
         self.instances.get(&id)
-    }
-
-    /// Every instance that may still have something running.
-    fn order_and_leaving(&self) -> impl Iterator<Item = &Instance> {
-        self.instances.values()
     }
 
     /// Moves an instance to another state.
