@@ -136,7 +136,7 @@ pub fn of_a_stopped_cluster() -> Result<(), String> {
         .collect();
 
     let mut all = Cases::new(STOPPED);
-    for case in cases(STOPPED, &root, false, (8, 40)) {
+    for case in cases(STOPPED, &root, false, (8, 28)) {
         all.case(case.number, case.fault(&root), || {
             put_back(&law, &whole);
             assert!(case.damage.inflict(&case.file), "{} can't be so", case.file.display());
@@ -169,7 +169,7 @@ pub fn of_a_running_cluster() -> Result<(), String> {
     law.furnish();
     let root = law.cluster.root();
     let mut all = Cases::new(RUNNING);
-    let chosen = cases(RUNNING, &root, true, (3, 40));
+    let chosen = cases(RUNNING, &root, true, (3, 24));
     for case in chosen.iter().filter(|case| case.ask != Ask::Up) {
         all.case(case.number, case.fault(&root), || {
             if !case.file.exists() {

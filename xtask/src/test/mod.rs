@@ -36,8 +36,8 @@ pub struct Args {
 enum Other {
     /// Boot a cluster in an emulated Debian machine with systemd and cgroup v2 (up to a quarter of an hour; not part of the rest).
     Vm(vm::Args),
-    /// Kill, stop, damage and fill up what real clusters need, and hold them to one law: docs/faults.md (half an hour; the rest has a
-    /// selection of it).
+    /// Kill, stop, damage and fill up what real clusters need, and hold them to one law: docs/faults.md (more than an hour; the
+    /// rest has a selection of it).
     Faults(faults::Args),
 }
 
