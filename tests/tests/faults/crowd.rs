@@ -11,10 +11,8 @@ use std::time::Duration;
 pub const PART: &str = "crowd";
 /// How many clusters there are at most.
 const MOST: usize = 10;
-/// How many inotify instances a node holds.
-const OF_A_NODE: usize = 13;
-/// So many are left to others: all of them ask for theirs at the same moment.
-const LEFT: usize = 20;
+/// How many inotify instances a cluster of one node holds: its control plane has more of them than its node.
+const OF_A_CLUSTER: usize = 28;
 /// How long a boot among ten may take on two cores.
 const BOOT: Duration = Duration::from_secs(300);
 
@@ -25,7 +23,7 @@ fn room() -> usize {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let files = processes.flat_map(|process| fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten());
     let used = files.filter(|file| fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == "anon_inode:inotify"));
-    limit.saturating_sub(used.count() + LEFT) / OF_A_NODE
+    limit.saturating_sub(used.count()) / OF_A_CLUSTER
 }
 
 /// Runs a command on all of these at once.
