@@ -75,7 +75,7 @@ impl HostLock {
 
     /// `None` where it is held.
     fn try_take(&self) -> io::Result<Option<Held<'_>>> {
-        // Neither a link nor a FIFO that somebody put there may lead elsewhere or block.
+        // Neither a link nor a FIFO that lies there may lead elsewhere or block.
         let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(openat(&*self.0, NAME, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
         let found = file.metadata()?;

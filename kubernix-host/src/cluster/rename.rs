@@ -55,7 +55,7 @@ impl Cluster {
         if state.removing {
             return Err(HostError::NoSuchCluster { call: self.call.clone(), hint: String::new() });
         }
-        // One that is stopped can't begin meanwhile, and one that runs has nobody who writes into its directory by its old name.
+        // One that is stopped can't begin meanwhile, and no command writes into one that runs by its old name.
         let stopped = lock::take(self.root())?;
         let _alone = self.alone()?;
         if stopped.is_none() {

@@ -165,7 +165,7 @@ impl Cluster {
         };
         self.requests.remember(id, outcome);
         match watcher {
-            // It was never begun: this is nobody else's business.
+            // It was never begun: other commands needn't know of it.
             Some(watcher) => watcher.tell(event),
             None => self.emit(event),
         }

@@ -48,7 +48,7 @@ pub fn state(pid: i32) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Whether a process of this state doesn't run before somebody else lets it: stopped by a signal, or by a debugger.
+/// Whether a process of this state waits for another process: stopped by a signal, or by a debugger.
 pub fn is_stopped(state: char) -> bool {
     matches!(state, 'T' | 't')
 }

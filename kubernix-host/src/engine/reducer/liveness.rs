@@ -94,7 +94,7 @@ impl Reducer {
         self.reports.push((request, works));
     }
 
-    /// A check ended, or nobody waits for it: reports that waited for it alone are given.
+    /// A check ended, or its result is not needed: reports that waited for it alone are given.
     pub(super) fn report_without(&mut self, work: WorkId) {
         for (_, works) in &mut self.reports {
             works.remove(&work);
