@@ -20,6 +20,7 @@ pub mod pki;
 pub mod placement;
 pub mod plugins;
 pub mod probe;
+mod proc_stat;
 pub mod process;
 pub mod root;
 pub mod sandbox;

@@ -4,7 +4,7 @@
 //! out and commits it, whatever becomes of the command.
 
 use super::interrupt::Interrupts;
-use super::{Cluster, Host, HostError, prepare, up};
+use super::{ANSWER, Cluster, Host, HostError, PAUSE, prepare, up};
 use crate::control::{ChangeOutcome, ChangeRequest, Client, ControlError, Reply, Request};
 use crate::events::{Event, Sink};
 use crate::pki::random_id;
@@ -12,12 +12,8 @@ use crate::root::{Allotment, Root};
 use crate::spec::Resolved;
 use std::time::{Duration, Instant};
 
-/// How long the cluster may take to accept a change.
-const ANSWER: Duration = Duration::from_secs(5);
 /// How much longer than its boot a change may take: what ran before is stopped, and may have to come back.
 const EXTRA: Duration = Duration::from_secs(300);
-/// Between two questions for the outcome of a change whose line broke.
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// What a change does beside going from plan to plan.
 #[derive(Default)]

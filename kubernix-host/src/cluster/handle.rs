@@ -1,7 +1,7 @@
 //! One cluster that exists: what can be done with it from outside.
 
 use super::end::refuse_orphan;
-use super::{Call, HostError};
+use super::{ANSWER, Call, HostError};
 use crate::control::{Client, ControlError, Reply, Request};
 use crate::events::Sink;
 use crate::root::{self, ClusterFile, Root, Standing};
@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 
 /// How long what waits for a change of the cluster may take: as long as that change, by default.
 pub(super) const IN_TURN: Duration = Duration::from_secs(600);
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(5);
 /// How long a stop may take in all; each process has a limit of its own.
 const STOP: Duration = Duration::from_secs(120);
 

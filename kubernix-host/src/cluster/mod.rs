@@ -45,6 +45,12 @@ use crate::root::{Allotment, INSIDE, Root};
 use crate::spec::{Catalogue, Resolved, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a running cluster may take to answer a request that waits for nothing.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Between two questions for the outcome of a boot or a change whose line broke.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Components to choose from, and the program that carries sandboxes.
 pub struct Host {

@@ -4,7 +4,7 @@
 //! that finds the cluster completes it.
 
 use super::handle::IN_TURN;
-use super::{Call, Cluster, HostError, prepare};
+use super::{ANSWER, Call, Cluster, HostError, prepare};
 use crate::control::{Client, Reply, Request};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::{self, Access, Places};
@@ -15,10 +15,6 @@ use serde::Serialize;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long a running cluster may take to answer.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// A cluster that was renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 
 use super::handle::IN_TURN;
 use super::interrupt::Interrupts;
-use super::{Cluster, Host, HostError};
+use super::{ANSWER, Cluster, Host, HostError};
 use crate::control::{Client, Copied, Reply, Request};
 use crate::root;
 use crate::sandbox::lock;
@@ -14,10 +14,7 @@ use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// How long a running cluster may take to accept a request.
-const ANSWER: Duration = Duration::from_secs(5);
+use std::time::Instant;
 
 /// A snapshot that was saved.
 #[derive(Debug, Clone, Serialize)]

@@ -1,7 +1,7 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{Call, Cluster, Existing, Host, HostError, kubeconfig, port, ports, prepare, status};
+use super::{ANSWER, Call, Cluster, Existing, Host, HostError, PAUSE, kubeconfig, port, ports, prepare, status};
 use crate::control::{Client, Reply, Request};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
@@ -30,10 +30,6 @@ const SANDBOX: &str = "sandbox";
 const A_LOOK: Duration = Duration::from_millis(200);
 /// With less than this left, in bytes, a failure is probably the disk's: etcd alone reserves 64 MiB for its log.
 const NEARLY_FULL: u64 = 80 << 20;
-/// How long a running cluster may take to answer.
-const ANSWER: Duration = Duration::from_secs(5);
-/// Between two questions for the outcome of a boot whose line broke.
-const PAUSE: Duration = Duration::from_millis(300);
 /// Absent where the kernel module br_netfilter isn't loaded.
 const BRIDGE_SETTINGS: &str = "/proc/sys/net/bridge";
 /// Places that every sandbox replaces by its own.

@@ -46,8 +46,8 @@ struct Key {
     secret: String,
 }
 
-/// Makes the configuration once. One that is there stays as it is, whoever wrote it; one that the API
-/// server couldn't use is an error, because a new key can't read what the old one wrote.
+/// Makes the configuration if there is none. A file that exists isn't changed. If the API server
+/// couldn't use it, that is an error, because a new key can't read what the old one wrote.
 pub(super) fn ensure_encryption(work: &mut Work) -> Result<(), Error> {
     const NAME: &str = "encryption";
     let path = work.dir.join("encryption.yaml");

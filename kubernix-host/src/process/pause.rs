@@ -1,5 +1,6 @@
 //! Process groups that stand still for a moment, so that what they write can be copied as it is at one point in time.
 
+use crate::proc_stat::Stat;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -55,26 +56,16 @@ fn all_stand_still(groups: &BTreeSet<i32>) -> io::Result<bool> {
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let Some((_, group)) = state(&format!("/proc/{pid}/stat")) else { continue };
-        if !groups.contains(&group) {
+        if !Stat::of(pid).is_ok_and(|stat| groups.contains(&stat.group)) {
             continue;
         }
         let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        let mut states = threads.filter_map(|thread| state(&format!("{}/stat", thread.path().display())));
-        if !states.all(|(state, _)| matches!(state, 'T' | 't' | 'Z' | 'X')) {
+        let mut stats = threads.filter_map(|thread| Stat::read(&thread.path().join("stat")).ok());
+        if !stats.all(|stat| stat.is_stopped() || stat.has_ended()) {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// The state and the process group of a process or a thread; `None` where it is gone.
-fn state(stat: &str) -> Option<(char, i32)> {
-    let text = std::fs::read_to_string(stat).ok()?;
-    // The name before the last parenthesis may contain anything.
-    let mut fields = text.rsplit_once(") ")?.1.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(1)?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -48,8 +48,9 @@ const REMOVING_FILE: &str = "removing.json";
 /// The directory of plugins that are this cluster's alone; put there by whoever has it.
 pub const PLUGINS: &str = "plugins";
 
-/// A cluster's root directory. Only a path, of the host or of a sandbox (see [`Root::inside`]): whether there is a cluster is asked by [`Root::open_existing`]. Whoever changes the
-/// cluster holds a lock of the directory itself, which is there as long as anything in it is.
+/// The path of a cluster's root directory, on the host or in a sandbox (see [`Root::inside`]). [`Root::open_existing`] tells
+/// whether there is a cluster at it. A process that changes the cluster holds a lock of the directory itself, which exists for
+/// as long as any file in it.
 ///
 /// ```text
 /// state.json      the format's version and what can't change: makes the directory a cluster's

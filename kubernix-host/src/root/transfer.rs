@@ -89,8 +89,8 @@ impl Root {
     }
 
     /// Begins to fill a directory that [`Root::make`] made, or that a broken-off removal left, and gives it an ID: until
-    /// [`Root::complete`] it counts as one whose removal has begun, so that whatever breaks this off, nobody takes what is there
-    /// for a cluster. The caller holds the lock.
+    /// [`Root::complete`] it counts as one whose removal has begun, so that no command takes a
+    /// directory that is only half filled for a cluster. The caller holds the lock.
     ///
     /// # Errors
     /// It is a cluster's, or can't be written.

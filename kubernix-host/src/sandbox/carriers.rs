@@ -6,6 +6,7 @@
 
 use super::names;
 use super::process::{self, Pidfd};
+use crate::proc_stat::Stat;
 use crate::root::Root;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
@@ -80,7 +81,7 @@ impl Carrier {
 
     /// Whether a signal, a debugger or a frozen cgroup keeps it from running.
     pub fn is_stopped(&self) -> bool {
-        process::state(self.pid).is_some_and(process::is_stopped)
+        Stat::of(self.pid).is_ok_and(Stat::is_stopped)
     }
 
     /// Sends it a signal; `None` where it ended before.

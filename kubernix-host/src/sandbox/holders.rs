@@ -1,6 +1,7 @@
 //! Processes that hold a cluster's root directory open, and so may hold its lock.
 
 use super::process::{self, Pidfd};
+use crate::proc_stat::Stat;
 use crate::root::Root;
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -37,7 +38,7 @@ impl Holder {
     /// that runs comes to its end by itself.
     pub fn end_if_stopped(&self) {
         let Some(process) = Pidfd::open(self.pid) else { return };
-        if is_same_program(self.pid) && process::state(self.pid).is_some_and(process::is_stopped) {
+        if is_same_program(self.pid) && Stat::of(self.pid).is_ok_and(Stat::is_stopped) {
             process.signal(Signal::SIGKILL);
         }
     }

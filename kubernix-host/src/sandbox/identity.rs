@@ -2,7 +2,8 @@
 
 use super::carriers::{self, Carrier, Part};
 use super::lock;
-use super::process::{self, Pidfd};
+use super::process::Pidfd;
+use crate::proc_stat::Stat;
 use crate::root::{Root, write_atomic};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, SysconfVar, sysconf};
@@ -26,17 +27,17 @@ impl ProcessId {
     /// # Errors
     /// There is none.
     pub fn of(pid: Pid) -> io::Result<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The command's name, in parentheses, may contain anything; counting starts behind it.
-        let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split_whitespace());
-        let started = fields.and_then(|mut fields| fields.nth(19)?.parse().ok());
-        started.map(|started| Self { pid: pid.as_raw(), started }).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        Ok(Self { pid: pid.as_raw(), started: Stat::of(pid.as_raw())?.started })
+    }
+
+    /// What the kernel says of it, if it still exists.
+    fn stat(self) -> Option<Stat> {
+        Stat::of(self.pid).ok().filter(|stat| stat.started == self.started && !stat.has_ended())
     }
 
     /// Whether it still exists; one that has ended but wasn't waited for yet doesn't.
     pub fn is_alive(self) -> bool {
-        Self::of(Pid::from_raw(self.pid)).is_ok_and(|now| now == self)
-            && process::state(self.pid).is_some_and(|state| !process::has_ended(state))
+        self.stat().is_some()
     }
 
     /// How long ago it began; `None` where there is no `/proc`.
@@ -49,7 +50,7 @@ impl ProcessId {
 
     /// Whether it exists and doesn't run, because of a signal or a debugger.
     pub fn is_stopped(self) -> bool {
-        self.is_alive() && process::state(self.pid).is_some_and(process::is_stopped)
+        self.stat().is_some_and(Stat::is_stopped)
     }
 
     /// Sends it a signal, if it still exists.

@@ -1,5 +1,6 @@
 //! Processes of the host as `/proc` shows them, and signals that reach the process that is meant and no later one.
 
+use crate::proc_stat::Stat;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
@@ -41,33 +42,16 @@ pub fn own() -> impl Iterator<Item = i32> {
     })
 }
 
-/// The state of a process, one letter (proc_pid_stat(5)); `None` where there is none.
-pub fn state(pid: i32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name, in parentheses, may contain anything.
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
-/// Whether a process of this state waits for another process: stopped by a signal, or by a debugger.
-pub fn is_stopped(state: char) -> bool {
-    matches!(state, 'T' | 't')
-}
-
-/// Whether a process of this state has ended, and only waits to be noticed.
-pub fn has_ended(state: char) -> bool {
-    matches!(state, 'Z' | 'X')
-}
-
 /// A process in words: `process 12 (stopped, state T)`.
 pub fn described(pid: i32) -> String {
-    let word = match state(pid) {
-        None => return format!("process {pid} (ended)"),
-        Some(state) if has_ended(state) => "ended",
-        Some(state) if is_stopped(state) => "stopped",
-        Some('D') => "waits in the kernel",
-        Some(_) => "runs",
+    let Ok(stat) = Stat::of(pid) else { return format!("process {pid} (ended)") };
+    let word = match stat.state {
+        _ if stat.has_ended() => "ended",
+        _ if stat.is_stopped() => "stopped",
+        'D' => "waits in the kernel",
+        _ => "runs",
     };
-    format!("process {pid} ({word}, state {})", state(pid).unwrap_or('X'))
+    format!("process {pid} ({word}, state {})", stat.state)
 }
 
 #[cfg(test)]
@@ -82,12 +66,12 @@ mod tests {
         assert!(own().any(|own| own == pid));
         let process = Pidfd::open(pid).unwrap();
         assert!(!process.wait(Duration::ZERO) && process.signal(Signal::SIGSTOP));
-        while !state(pid).is_some_and(is_stopped) {
+        while !Stat::of(pid).is_ok_and(Stat::is_stopped) {
             std::thread::sleep(Duration::from_millis(1));
         }
         assert_eq!(described(pid), format!("process {pid} (stopped, state T)"));
         assert!(process.signal(Signal::SIGKILL) && process.wait(Duration::from_secs(60)));
-        assert!(state(pid).is_some_and(has_ended), "nobody waited for it yet");
+        assert!(Stat::of(pid).is_ok_and(Stat::has_ended), "its parent has not waited for it yet");
         child.wait().unwrap();
         assert!(!process.signal(Signal::SIGKILL), "its number is free again");
         assert_eq!(described(pid), format!("process {pid} (ended)"));

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 pub const PART: &str = "neighbour";
 /// The variable that makes this program the neighbour: the places that it looks at, separated by colons.
 const PLACES: &str = "FAULT_NEIGHBOUR";
-/// A user without rights.
-const NOBODY: &str = "65534";
+/// The ID of a user and of a group without rights.
+const UNPRIVILEGED: &str = "65534";
 /// How much longer than alone a command may take beside the neighbour.
 const LONGER: Duration = Duration::from_secs(5);
 
@@ -82,7 +82,7 @@ fn start(place: &Path) -> Background {
     let places = [Path::new("/proc/self/ns"), Path::new("/sys/fs/cgroup"), Path::new("/run"), &temporary];
     let places = places.into_iter().chain([Path::new("/var/lib/kubernix"), binary]);
     let mut command = program("setpriv");
-    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]).arg(&own);
+    command.args(["--reuid", UNPRIVILEGED, "--regid", UNPRIVILEGED, "--clear-groups"]).arg(&own);
     command.env(PLACES, std::env::join_paths(places).expect("paths without colons")).current_dir("/");
     Background::start(&mut command, place.join("neighbour.log"))
 }

@@ -27,10 +27,7 @@ pub(super) enum ChangeStage {
     EndingNew,
     BringingBack(Bring),
     /// Nodes take pods again, or are out of service again.
-    Undoing {
-        first: WorkId,
-        second: Option<WorkId>,
-    },
+    Undoing(BTreeSet<WorkId>),
 }
 
 /// A change that is going on.
@@ -71,7 +68,7 @@ impl Change {
             | ChangeStage::Recalling(work)
             | ChangeStage::Announcing(work)
             | ChangeStage::Committing(work) => vec![*work],
-            ChangeStage::Undoing { first, second } => std::iter::once(*first).chain(*second).collect(),
+            ChangeStage::Undoing(works) => works.iter().copied().collect(),
             _ => Vec::new(),
         }
     }
@@ -112,10 +109,8 @@ impl Reducer {
         if !change.works().contains(&work) {
             return;
         }
-        let is_told = matches!(
-            change.stage,
-            ChangeStage::Recalling(_) | ChangeStage::Announcing(_) | ChangeStage::Undoing { .. }
-        );
+        let is_told =
+            matches!(change.stage, ChangeStage::Recalling(_) | ChangeStage::Announcing(_) | ChangeStage::Undoing(_));
         if let (true, Outcome::Failed(fault)) = (is_told, &outcome) {
             // It has to go on without.
             self.warn(format!("Kubernetes wasn't told of nodes that change: {}", fault.summary));
@@ -133,15 +128,10 @@ impl Reducer {
             (ChangeStage::Announcing(_), _) => self.begin_commit(),
             (ChangeStage::Committing(_), Outcome::Failed(fault)) => self.change_failed(fault),
             (ChangeStage::Committing(_), _) => self.committed(),
-            (ChangeStage::Undoing { first, second }, _) => {
-                if *first == work
-                    && let Some(second) = second.take()
-                {
-                    *first = second;
-                } else if *first == work {
+            (ChangeStage::Undoing(works), _) => {
+                works.remove(&work);
+                if works.is_empty() {
                     self.change_over();
-                } else {
-                    *second = None;
                 }
             }
             _ => {}
@@ -300,7 +290,7 @@ impl Reducer {
             ChangeStage::Committing(_)
                 | ChangeStage::EndingNew
                 | ChangeStage::BringingBack(_)
-                | ChangeStage::Undoing { .. }
+                | ChangeStage::Undoing(_)
         );
         if !is_over {
             self.change_failed(Fault::new("interrupted"));
@@ -352,18 +342,17 @@ impl Reducer {
         let Some(change) = self.change() else { return };
         let (drained, plan) = (change.drained, &change.plan);
         let (drain, off, on) = (plan.drain.clone(), plan.off_before.clone(), plan.on_before.clone());
-        let mut works = Vec::new();
+        let mut works = BTreeSet::new();
         if drained {
-            works.push(self.begin(Work::Uncordon { nodes: drain }));
+            works.insert(self.begin(Work::Uncordon { nodes: drain }));
         }
         if !off.is_empty() || !on.is_empty() {
-            works.push(self.begin(Work::Service { off, on }));
+            works.insert(self.begin(Work::Service { off, on }));
         }
-        let mut works = works.into_iter();
-        match works.next() {
-            Some(first) => self.set_stage(ChangeStage::Undoing { first, second: works.next() }),
-            None => self.change_over(),
+        if works.is_empty() {
+            return self.change_over();
         }
+        self.set_stage(ChangeStage::Undoing(works));
     }
 
     fn change_over(&mut self) {
