@@ -6,6 +6,7 @@
 mod again;
 mod change;
 mod condition;
+mod disk;
 mod end;
 mod error;
 mod facts;

@@ -1,7 +1,7 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{ANSWER, Call, Cluster, Existing, Host, HostError, PAUSE, kubeconfig, port, ports, prepare, status};
+use super::{ANSWER, Call, Cluster, Existing, Host, HostError, PAUSE, disk, kubeconfig, port, ports, prepare, status};
 use crate::control::{Client, Reply, Request};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
@@ -28,8 +28,6 @@ const CERTIFICATES: &str = "certificates";
 const SANDBOX: &str = "sandbox";
 /// How long somebody may hold a cluster's lock who only looks whether it runs.
 const A_LOOK: Duration = Duration::from_millis(200);
-/// With less than this left, in bytes, a failure is probably the disk's: etcd alone reserves 64 MiB for its log.
-const NEARLY_FULL: u64 = 80 << 20;
 /// Absent where the kernel module br_netfilter isn't loaded.
 const BRIDGE_SETTINGS: &str = "/proc/sys/net/bridge";
 /// Places that every sandbox replaces by its own.
@@ -395,12 +393,6 @@ fn next_state(root: &Root, settings: String, allotment: Allotment, boot: &Boot) 
     })
 }
 
-/// What is left for us on the file system of a path, in bytes.
-fn free_bytes(path: &Path) -> Option<u64> {
-    let fs = nix::sys::statvfs::statvfs(path).ok()?;
-    Some(fs.blocks_available() * fs.fragment_size())
-}
-
 /// Removes a root directory that came to nothing, unless somebody has it by now.
 fn clear_away(root: &Root) -> Result<(), root::Error> {
     match lock::take(root) {
@@ -444,8 +436,8 @@ fn watch(
     let Some((mut why, timed_out)) = why.or_else(|| recorded_failure(root)) else {
         return outcome_without_line(root, call);
     };
-    if let Some(free) = free_bytes(root.path()).filter(|free| *free < NEARLY_FULL) {
-        why += &format!("\nThe disk that holds {} is full: {} MiB are left", root.path().display(), free >> 20);
+    if let Some(hint) = disk::hint(&why, root.path()) {
+        why = format!("{why}\n{hint}");
     }
     Err(HostError::Boot { call, why, root: root.path().to_owned(), timed_out })
 }
