@@ -7,6 +7,7 @@ mod chain;
 pub mod cluster;
 pub mod control;
 pub mod cri;
+mod digits;
 pub mod engine;
 pub mod events;
 pub mod graph;

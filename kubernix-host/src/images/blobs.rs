@@ -1,6 +1,6 @@
 //! The blobs of an OCI layout: files named by the hash of what is in them, written without being held in memory.
 
-use super::hex;
+use crate::digits::hex;
 use oci_spec::image::{Descriptor, MediaType, Sha256Digest};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};

@@ -1,7 +1,8 @@
 //! What is in a tar file, or in a directory that is laid out like one: one pass over it hashes every file and keeps the JSON ones.
 //! Knows tar, not images.
 
-use super::{Error, blobs, hex};
+use super::{Error, blobs};
+use crate::digits::hex;
 use flate2::read::MultiGzDecoder;
 use flate2::write::MultiGzDecoder as GzWriter;
 use sha2::{Digest, Sha256};

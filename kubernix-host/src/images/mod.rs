@@ -48,13 +48,3 @@ pub fn write_pause_archive(path: &Path) -> Result<bool, Error> {
 pub fn full_name(reference: &str) -> Result<String, Error> {
     reference::full(reference).map_err(|problem| Error::Build { image: reference.to_owned(), problem })
 }
-
-/// Bytes as lower case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

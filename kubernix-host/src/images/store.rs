@@ -3,7 +3,8 @@
 //! An image's directory is named by all that decides what is in it. A file counts as the same while its size, its time and its
 //! inode are, as make(1) has it: to hash 80 MB at each boot would take longer than to find that they are there.
 
-use super::{Error, ImageBuilder, Problem, elf, hex, oci, reference};
+use super::{Error, ImageBuilder, Problem, elf, oci, reference};
+use crate::digits::hex;
 use kubernix_core::ImageBuild;
 use sha2::{Digest, Sha256};
 use std::fs;

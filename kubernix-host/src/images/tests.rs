@@ -1,10 +1,10 @@
 //! Archives of both kinds, good ones and ones that are wrong in one way each.
 
 use super::*;
+use crate::digits::sha256 as hash;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -97,10 +97,6 @@ impl Case {
             _ => self.replace("manifest", &|manifest| set(&mut manifest["config"])),
         }
     }
-}
-
-fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 fn one_file(path: &str, content: &[u8]) -> Files {

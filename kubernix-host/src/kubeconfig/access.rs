@@ -3,9 +3,9 @@
 use super::Error;
 use super::file;
 use super::model::{Config, Fields, Kind};
+use crate::digits;
 use crate::root::{self, Root};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -51,7 +51,7 @@ struct Record {
 /// A certificate's data, whatever line breaks an editor put into it, by hash.
 fn hash(data: &str) -> String {
     let plain: String = data.split_whitespace().collect();
-    Sha256::digest(plain.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digits::sha256(plain.as_bytes())
 }
 
 impl Access {

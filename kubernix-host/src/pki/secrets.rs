@@ -4,6 +4,7 @@
 use super::check::Misfit;
 use super::work::Work;
 use super::{Error, Renewal, store};
+use crate::digits;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use rcgen::KeyPair;
@@ -69,9 +70,7 @@ pub(super) fn ensure_encryption(work: &mut Work) -> Result<(), Error> {
             Err(reason) => work.report(NAME, format!("{reason}, and {}", Renewal::Encryption.asked())),
         },
     }
-    let mut key = [0; KEY_LENGTH];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut key).map_err(|_| Error::Random)?;
+    let key = digits::random::<KEY_LENGTH>().map_err(|_| Error::Random)?;
     // The API server looks for the key of a Secret by name, so each has a name of its own.
     let free = (1..).map(|number| format!("key-{number}")).find(|name| keys.iter().all(|key| key.name != *name));
     keys.insert(0, Key { name: free.unwrap_or_default(), secret: BASE64_STANDARD.encode(key) });
@@ -139,7 +138,7 @@ pub(super) fn ensure_service_account(work: &mut Work) -> Result<(), Error> {
         Ok(key) if !renewed => key,
         unfit => {
             match unfit {
-                Ok(_) => work.report(NAME, "`--renew service-account` was given"),
+                Ok(_) => work.report(NAME, Renewal::ServiceAccount.asked()),
                 Err(misfit) => work.replace(Renewal::ServiceAccount, &private, NAME, &misfit)?,
             }
             let key = KeyPair::generate().map_err(Error::issue(NAME))?;

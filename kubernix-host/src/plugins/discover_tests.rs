@@ -1,7 +1,8 @@
 //! Discovery, on real files.
 
-use super::super::lock::{Entry, LOCK_FILE, sha256};
+use super::super::lock::{Entry, LOCK_FILE};
 use super::*;
+use crate::digits::sha256;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 

@@ -3,7 +3,7 @@
 //!
 //! This module must not know what is downloaded. Nothing of a cluster goes through here.
 
-use super::lock::sha256;
+use crate::digits::sha256;
 use http::Uri;
 use std::sync::Arc;
 use std::time::Duration;

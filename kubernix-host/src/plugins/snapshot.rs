@@ -1,9 +1,9 @@
 //! Plugins of a running cluster: copies of their own, so that whoever builds or removes a plugin meanwhile doesn't pull the
 //! library from under the cluster's first process.
 
-use super::lock::sha256;
 use super::registry::{Registered, Source};
 use super::{Components, declared, loader, manifests};
+use crate::digits::sha256;
 use crate::root::write_atomic;
 use kubernix_core::abi;
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,8 @@
 //! What fails is taken back at once; what is killed is taken back by whoever comes next, and until then the lock keeps it from
 //! being loaded. This module must not know what the files are.
 
-use super::lock::{Lock, LockError, sha256};
+use super::lock::{Lock, LockError};
+use crate::digits::sha256;
 use crate::root;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

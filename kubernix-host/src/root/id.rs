@@ -1,9 +1,9 @@
 //! A cluster's ID: what tells it from every other cluster, whatever either is called.
 
+use crate::digits;
 use serde::{Deserialize, Serialize};
-use std::fmt::{self, Write};
-use std::fs::File;
-use std::io::{self, Read};
+use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 /// Random bytes of an ID.
@@ -23,13 +23,7 @@ impl ClusterId {
     /// # Errors
     /// The system has no random numbers.
     pub fn random() -> io::Result<Self> {
-        let mut bytes = [0; BYTES];
-        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        Ok(Self(bytes.iter().fold(String::with_capacity(DIGITS), |mut text, byte| {
-            // Writing to a string can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })))
+        Ok(Self(digits::hex(&digits::random::<BYTES>()?)))
     }
 
     /// Stands in plans for the ID of a cluster that doesn't exist yet.

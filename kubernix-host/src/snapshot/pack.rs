@@ -2,6 +2,7 @@
 
 use super::manifest::NAME;
 use super::{ENDING, Entry, Error, Head, Manifest, read};
+use crate::digits;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -162,7 +163,7 @@ pub(super) struct Hash(Sha256);
 impl Hash {
     /// In hexadecimal.
     pub fn hex(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        digits::hex(&self.0.finalize())
     }
 }
 

@@ -3,6 +3,7 @@
 //! This module must not look at the machine: it is data, read once.
 
 use super::pins::{self, Pins};
+use crate::digits;
 use semver::{Version, VersionReq};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -187,7 +188,7 @@ impl Table {
         let sources = [spec.package.as_deref(), spec.c_module.as_deref(), spec.c_sources.as_deref()];
         let sources = [sources.map(Option::unwrap_or_default).join(","), spec.packages.join(",")].join(";");
         let hash = Sha256::new().chain_update(shared).chain_update(sources);
-        let short: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let short = digits::hex(&hash.finalize()[..6]);
         Some(format!("{name}-{}-{short}", module.version))
     }
 }
