@@ -1,5 +1,6 @@
 //! Whether a full disk is the likely cause of a failed boot.
 
+use crate::root::free_bytes;
 use std::path::Path;
 
 /// With less than this left, in bytes, a failure is probably the disk's: etcd alone reserves 64 MiB for its log.
@@ -12,12 +13,6 @@ const MESSAGES: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 /// A process that ends gives space back. So its error message counts too, and not only what is free after the boot.
 pub fn hint(error: &str, root: &Path) -> Option<String> {
     hint_for(error, root, free_bytes(root))
-}
-
-/// What is left for us on the file system of a path, in bytes.
-fn free_bytes(path: &Path) -> Option<u64> {
-    let fs = nix::sys::statvfs::statvfs(path).ok()?;
-    Some(fs.blocks_available() * fs.fragment_size())
 }
 
 fn hint_for(error: &str, root: &Path, free: Option<u64>) -> Option<String> {

@@ -1,7 +1,7 @@
 //! `allotted.json`: the nodes and ports that a cluster was given. Whoever needs a name, an index or a port asks here, so that the
 //! same cluster gets the same ones again; addresses follow from the index.
 
-use super::{ClusterFile, Error, Root, write_atomic};
+use super::{ClusterFile, Error, Root, json, write_atomic};
 use crate::placement::{NodesIn, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -104,8 +104,7 @@ impl Allotment {
     /// The file can't be written.
     pub fn write(&self, root: &Root) -> Result<bool, Error> {
         let path = Self::path(root);
-        let text = serde_json::to_string_pretty(self).map_err(|error| Error::io("write", &path, error.into()))? + "\n";
-        write_atomic(&path, text.as_bytes(), 0o600)
+        write_atomic(&path, json::text(&path, self)?.as_bytes(), 0o600)
     }
 
     /// Gives further nodes, each the lowest index that is free. Returns their names.

@@ -121,13 +121,10 @@ fn side_by_side<T: Sync>(items: &[T], act: impl Fn(&T) -> Result<(), Error> + Sy
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::root::tests::mode;
     use crate::root::write::is_temporary;
     use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().mode() & 0o7777
-    }
 
     fn names(directory: &Path) -> BTreeSet<String> {
         let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);

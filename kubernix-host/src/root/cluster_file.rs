@@ -5,12 +5,9 @@
 //! `kubernix.toml`, `allotted.json` and `kubernix.env` are views of it, for people, shells and
 //! snapshots; they are written after it.
 
-use super::{Allotment, Error, Root, write_durable};
+use super::{Allotment, Error, Root, json, write_durable};
+use crate::digits::sha256;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// The version of the file's form. Raised when an older KuberNix would misread a newer file.
@@ -37,14 +34,6 @@ pub struct ClusterFile {
     pub boot: serde_json::Value,
 }
 
-/// What can be read of any format.
-#[derive(Deserialize)]
-struct Header {
-    format: u32,
-    #[serde(default)]
-    kubernix: Option<String>,
-}
-
 impl ClusterFile {
     /// The first state of a cluster.
     pub fn first(settings: String, allotment: Allotment, boot: serde_json::Value) -> Self {
@@ -54,7 +43,7 @@ impl ClusterFile {
 
     /// The state that follows this one.
     pub fn next(&self, settings: String, allotment: Allotment, boot: serde_json::Value) -> Self {
-        let settings_before = hash(&self.settings);
+        let settings_before = sha256(self.settings.as_bytes());
         Self { revision: self.revision + 1, settings_before, ..Self::first(settings, allotment, boot) }
     }
 
@@ -69,23 +58,7 @@ impl ClusterFile {
     /// It can't be read, it is damaged ([`Error::Damaged`]), or a newer version wrote it
     /// ([`Error::NewerFormat`]).
     pub fn read(root: &Root) -> Result<Option<Self>, Error> {
-        let path = Self::path(root);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(Error::io("read", &path, cause)),
-        };
-        let damaged = |error: serde_json::Error| Error::Damaged {
-            path: path.clone(),
-            reason: if text.is_empty() { "it is empty".to_owned() } else { error.to_string() },
-        };
-        let header: Header = serde_json::from_slice(&text).map_err(damaged)?;
-        if header.format > FORMAT {
-            let version = header.kubernix.unwrap_or_else(|| "of a newer version".into());
-            let path = root.path().to_owned();
-            return Err(Error::NewerFormat { path, format: header.format, known: FORMAT, version });
-        }
-        serde_json::from_slice(&text).map(Some).map_err(damaged)
+        json::read(&Self::path(root), FORMAT, "")
     }
 
     /// Puts this state in force: either it is on the disk afterwards, or the one before still is.
@@ -94,42 +67,26 @@ impl ClusterFile {
     /// It can't be written.
     pub fn commit(&self, root: &Root) -> Result<(), Error> {
         let path = Self::path(root);
-        let failed = |error: serde_json::Error| Error::io("write", &path, error.into());
-        let text = serde_json::to_string_pretty(self).map_err(failed)? + "\n";
-        write_durable(&path, text.as_bytes(), 0o600).map(drop)
+        write_durable(&path, json::text(&path, self)?.as_bytes(), 0o600).map(drop)
     }
 
     /// Whether a text of `kubernix.toml` is that of this state, or of the one before, whose view wasn't
     /// replaced yet.
     pub fn has_view(&self, text: &str) -> bool {
-        text == self.settings || hash(text) == self.settings_before
+        text == self.settings || sha256(text.as_bytes()) == self.settings_before
     }
-}
-
-/// SHA-256, hexadecimal.
-fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::root::tests::cluster;
     use serde_json::json;
-
-    fn root() -> (tempfile::TempDir, Root) {
-        let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        root.create().unwrap();
-        (base, root)
-    }
+    use std::fs;
 
     #[test]
     fn a_state_is_read_as_it_was_committed_and_the_next_one_replaces_it() {
-        let (_base, root) = root();
+        let (_base, root) = cluster();
         assert_eq!(ClusterFile::read(&root).unwrap(), None);
         let first = ClusterFile::first("a = 1\n".into(), Allotment::default(), json!({ "x": 1 }));
         first.commit(&root).unwrap();
@@ -150,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_no_state_of_this_version_is_an_error_and_never_a_default() {
-        let (_base, root) = root();
+        let (_base, root) = cluster();
         ClusterFile::first("a = 1\n".into(), Allotment::default(), json!({ "x": 1 })).commit(&root).unwrap();
         let whole = fs::read_to_string(ClusterFile::path(&root)).unwrap();
         let newer = whole.replace("\"format\": 1", "\"format\": 2");

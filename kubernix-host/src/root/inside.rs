@@ -108,9 +108,8 @@ mod tests {
 
     #[test]
     fn an_open_directory_is_found_under_any_name() {
-        let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        let state = root.create().unwrap();
+        let (base, root) = crate::root::tests::cluster();
+        let state = root.open_existing().unwrap();
         let open = File::open(root.path()).unwrap();
         let held = Root::of_descriptor(&open);
         assert_eq!(held.open_existing().unwrap(), state);

@@ -6,11 +6,10 @@
 //! Nothing here is synced: each boot writes these files again. A power loss may leave an empty file, which
 //! is never taken for an edit, or a damaged ledger, which [`mend`] begins anew.
 
-use super::{Error, write_atomic, write_durable};
+use super::{Error, json, write_atomic, write_durable};
+use crate::digits::sha256;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -48,12 +47,12 @@ pub fn write_managed(path: &Path, content: &[u8], mode: u32, ledger: &Path) -> R
     let current = match fs::read(path) {
         Ok(bytes) => {
             torn = bytes.iter().all(|byte| *byte == 0);
-            Some(hash(&bytes))
+            Some(sha256(&bytes))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(cause) => return Err(Error::io("read", path, cause)),
     };
-    let wanted = hash(content);
+    let wanted = sha256(content);
     let mut notes = read(ledger).or_else(|error| match error {
         // The next boot reports it and begins a new one. A component must not fail by it meanwhile.
         Error::Damaged { .. } => {
@@ -75,9 +74,7 @@ pub fn write_managed(path: &Path, content: &[u8], mode: u32, ledger: &Path) -> R
     // An unchanged file keeps its older hash as well, or each second boot would rewrite the ledger.
     if known.last() != noted.last() || written == Written::Updated {
         *known = noted;
-        let failed = |error: serde_json::Error| Error::io("write", ledger, error.into());
-        let text = serde_json::to_string_pretty(&notes).map_err(failed)? + "\n";
-        write_atomic(ledger, text.as_bytes(), 0o600)?;
+        write_atomic(ledger, json::text(ledger, &notes)?.as_bytes(), 0o600)?;
     }
     // Whoever replaced the file by a link to the same content keeps the link.
     if written != Written::Unchanged || !path.is_symlink() {
@@ -125,13 +122,4 @@ fn read(ledger: &Path) -> Result<Ledger, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ledger::default()),
         Err(cause) => Err(Error::io("read", ledger, cause)),
     }
-}
-
-/// SHA-256, hexadecimal.
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod id;
 mod inside;
+mod json;
 mod made;
 mod managed;
 mod place;
@@ -29,13 +30,15 @@ pub use id::ClusterId;
 pub use inside::INSIDE;
 pub use made::Made;
 pub use managed::{Written, write_managed};
+pub(crate) use place::free_bytes;
 pub use standing::Standing;
 pub use state::{FORMAT, State};
-pub use transfer::{is_temporary, snapshots};
-pub use write::{write_atomic, write_durable};
+pub use transfer::snapshots;
+pub use write::{is_temporary, write_atomic, write_durable};
 
 use crate::spec::Settings;
 use ipnet::Ipv4Net;
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -202,11 +205,7 @@ impl Root {
             opened => return opened,
         };
         let created = (|| {
-            if removing {
-                remove::empty(&self.0, &[REMOVING_FILE])?;
-            }
-            let private = fs::set_permissions(&self.0, Permissions::from_mode(0o700));
-            private.map_err(|cause| Error::io("change the mode of", &self.0, cause))?;
+            self.empty_and_close(removing)?;
             let state = self.identified(State::new(self.name()))?;
             state.write(&self.state_file())?;
             Ok(state)
@@ -226,6 +225,15 @@ impl Root {
         }
     }
 
+    /// Takes other users' rights to a directory that is to be filled away, and what a broken-off removal left in it.
+    fn empty_and_close(&self, removing: bool) -> Result<(), Error> {
+        if removing {
+            remove::empty(&self.0, &[REMOVING_FILE])?;
+        }
+        let private = fs::set_permissions(&self.0, Permissions::from_mode(0o700));
+        private.map_err(|cause| Error::io("change the mode of", &self.0, cause))
+    }
+
     /// Reads what a cluster's directory says of itself. An empty directory is nobody's.
     ///
     /// # Errors
@@ -243,7 +251,7 @@ impl Root {
         // In this order: a removal that begins meanwhile is seen by the one name or the other.
         for (file, removing) in [(self.state_file(), false), (self.removing_file(), true)] {
             if let Some(state) = State::read(&file)? {
-                return Ok(State { removing, ..state.seen_in(self.label(), inode) });
+                return Ok(state.seen_in(self.label(), inode, removing));
             }
         }
         Err(if self.is_empty()? { Error::Missing { path: path() } } else { Error::NotACluster { path: path() } })
@@ -357,19 +365,22 @@ impl Root {
     /// # Errors
     /// One can't be removed.
     pub fn forget_other_nodes(&self, allotment: &Allotment) -> Result<(), Error> {
-        let all = self.0.join("nodes");
-        let entries = match fs::read_dir(&all) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(cause) => return Err(Error::io("read", &all, cause)),
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            if !allotment.nodes.iter().any(|node| *node.name == *name) {
-                fs::remove_dir_all(entry.path()).map_err(|cause| Error::io("remove", &entry.path(), cause))?;
+        for directory in self.node_directories()? {
+            if !allotment.nodes.iter().any(|node| directory.file_name() == Some(OsStr::new(&node.name))) {
+                fs::remove_dir_all(&directory).map_err(|cause| Error::io("remove", &directory, cause))?;
             }
         }
         Ok(())
+    }
+
+    /// What lies where the nodes' directories do; nothing before the first boot.
+    fn node_directories(&self) -> Result<Vec<PathBuf>, Error> {
+        let nodes = self.0.join("nodes");
+        match fs::read_dir(&nodes) {
+            Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(cause) => Err(Error::io("read", &nodes, cause)),
+        }
     }
 
     fn state_file(&self) -> PathBuf {

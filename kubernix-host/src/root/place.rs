@@ -1,4 +1,4 @@
-//! Where a directory really is: without links, `.` and `..`, whether it is there yet or not.
+//! Where a directory really is: without links, `.` and `..`, whether it is there yet or not; and what its file system has left.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -30,6 +30,12 @@ pub(super) fn canonical(path: &Path) -> PathBuf {
         }
     }
     found
+}
+
+/// What is left for this user on the file system of a path, in bytes; `None` where that can't be told.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    let fs = nix::sys::statvfs::statvfs(path).ok()?;
+    Some(fs.blocks_available() * fs.fragment_size())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! A root directory under another name. The directory's name is the cluster's: it has the new one from the moment of the rename.
 
-use super::{Error, Root};
+use super::{Error, Root, write};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -19,8 +18,8 @@ impl Root {
             _ => Error::io("rename", self.path(), cause),
         })?;
         // A rename that the disk hasn't got yet is done all the same.
-        if let Err(error) = File::open(self.base()).and_then(|base| base.sync_all()) {
-            log::warn!("`{}`: {error}", self.base().display());
+        if let Err(error) = write::sync(self.base(), self.base()) {
+            log::warn!("{error}");
         }
         Ok(renamed)
     }
@@ -31,7 +30,7 @@ impl Root {
     /// It isn't a cluster's, or can't be written.
     pub fn settle_name(&self) -> Result<(), Error> {
         let state = self.open_existing()?;
-        if state.renamed && !state.removing { state.write(&self.state_file()) } else { Ok(()) }
+        if state.renamed { state.write(&self.state_file()) } else { Ok(()) }
     }
 }
 
@@ -48,13 +47,13 @@ fn move_to_free(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::root::tests::cluster;
     use std::fs;
 
     #[test]
     fn a_renamed_cluster_is_the_same_one_and_keeps_what_its_cas_carry() {
-        let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        let made = root.create().unwrap();
+        let (base, root) = cluster();
+        let made = root.open_existing().unwrap();
         let renamed = root.rename("two").unwrap();
         assert_eq!(renamed, Root::new(base.path(), "two"));
         assert!(matches!(root.open_existing(), Err(Error::Missing { .. })));
@@ -70,9 +69,7 @@ mod tests {
 
     #[test]
     fn a_name_that_something_has_is_refused() {
-        let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        root.create().unwrap();
+        let (base, root) = cluster();
         Root::new(base.path(), "cluster").create().unwrap();
         fs::create_dir(base.path().join("empty")).unwrap();
         fs::write(base.path().join("file"), "x").unwrap();
@@ -84,9 +81,8 @@ mod tests {
 
     #[test]
     fn a_copy_gets_an_id_of_its_own_and_a_moved_directory_keeps_its() {
-        let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        let id = root.create().unwrap().id.unwrap();
+        let (base, root) = cluster();
+        let id = root.open_existing().unwrap().id.unwrap();
         assert_eq!(root.identify().unwrap().id, Some(id.clone()));
         let copy = Root::new(base.path(), "copy");
         fs::create_dir(copy.path()).unwrap();

@@ -1,15 +1,15 @@
 //! `state.json`: which version made a root directory, and what of the cluster can't change.
 
-use super::{ClusterId, Error, write_durable};
+use super::{ClusterId, Error, json, write_durable};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// The version of the directory's layout. Raised when an older KuberNix would misread a newer directory.
 pub const FORMAT: u32 = 1;
+/// What helps where the file is damaged.
+const WAY_OUT: &str = "; restore it from a backup or a snapshot, or remove the cluster with `kubernix down`";
 
 /// What a root directory says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,17 +38,10 @@ pub struct State {
     /// Its removal has begun: told by the file's name.
     #[serde(skip)]
     pub removing: bool,
-    /// The directory was renamed, and what carries the name in it may not have been brought up to that.
+    /// The directory was renamed, and what carries the name in it may not have been brought up to that. Never of one whose removal
+    /// has begun.
     #[serde(skip)]
     pub renamed: bool,
-}
-
-/// What can be read of any format.
-#[derive(Deserialize)]
-struct Header {
-    format: u32,
-    #[serde(default)]
-    kubernix: Option<String>,
 }
 
 impl State {
@@ -69,14 +62,15 @@ impl State {
         self.id.as_ref().map_or(&self.name, ClusterId::as_str)
     }
 
-    /// As it is in a directory of this name and inode. The directory's name counts: a rename is done once the directory has its new
-    /// name, whatever the file says. A copy has no ID.
-    pub(super) fn seen_in(mut self, label: Option<String>, inode: u64) -> Self {
+    /// As it is in a directory of this name and inode, with its removal begun or not. The directory's name counts: a rename is done
+    /// once the directory has its new name, whatever the file says. A copy has no ID.
+    pub(super) fn seen_in(mut self, label: Option<String>, inode: u64, removing: bool) -> Self {
+        self.removing = removing;
         if let Some(label) = label.filter(|label| *label != self.name) {
             let authority = self.authority().to_owned();
             self.authority = Some(authority).filter(|authority| *authority != label);
             self.name = label;
-            self.renamed = true;
+            self.renamed = !removing;
         }
         if self.inode.is_some_and(|known| known != inode) {
             (self.id, self.inode) = (None, None);
@@ -86,31 +80,11 @@ impl State {
 
     /// `None` where there is no such file.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let root = path.parent().unwrap_or(path).to_owned();
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(damaged(path, &error)),
-            Err(cause) => return Err(Error::io("read", path, cause)),
-        };
-        let damaged = |error: serde_json::Error| damaged(path, &error);
-        let header: Header = serde_json::from_str(&text).map_err(damaged)?;
-        if header.format > FORMAT {
-            let version = header.kubernix.unwrap_or_else(|| "of a newer version".into());
-            return Err(Error::NewerFormat { path: root, format: header.format, known: FORMAT, version });
-        }
-        serde_json::from_str(&text).map(Some).map_err(damaged)
+        json::read(path, FORMAT, WAY_OUT)
     }
 
     /// Durable: without this file nobody would dare to remove the directory.
     pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
-        let failed = |error: serde_json::Error| Error::io("write", path, error.into());
-        let text = serde_json::to_string_pretty(self).map_err(failed)? + "\n";
-        write_durable(path, text.as_bytes(), 0o600).map(drop)
+        write_durable(path, json::text(path, self)?.as_bytes(), 0o600).map(drop)
     }
-}
-
-fn damaged(path: &Path, error: &dyn std::error::Error) -> Error {
-    let reason = format!("{error}; restore it from a backup or a snapshot, or remove the cluster with `kubernix down`");
-    Error::Damaged { path: path.to_owned(), reason }
 }

@@ -14,7 +14,7 @@ pub(super) fn cluster() -> (TempDir, Root) {
     (base, root)
 }
 
-fn mode(path: &Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
@@ -209,28 +209,29 @@ fn a_read_only_disk_is_said() {
     });
 }
 
+/// What writes a file, as [`write_atomic`] does.
+type Write = fn(&Path, &[u8], u32) -> Result<bool, Error>;
+
+#[track_caller]
+fn writes_only_what_differs(write: Write, file: &Path) {
+    assert!(write(file, b"one", 0o640).unwrap());
+    let inode = fs::metadata(file).unwrap().ino();
+    assert!(!write(file, b"one", 0o600).unwrap());
+    assert_eq!((fs::metadata(file).unwrap().ino(), mode(file)), (inode, 0o600));
+    assert!(write(file, b"two", 0o600).unwrap());
+    assert_eq!(fs::read(file).unwrap(), b"two");
+}
+
 #[test]
 fn writing_again_changes_only_what_differs() {
     let base = tempfile::tempdir().unwrap();
-    let file = base.path().join("config");
-    assert!(write_atomic(&file, b"one", 0o640).unwrap());
-    let inode = fs::metadata(&file).unwrap().ino();
-    assert!(!write_atomic(&file, b"one", 0o600).unwrap());
-    assert_eq!((fs::metadata(&file).unwrap().ino(), mode(&file)), (inode, 0o600));
-    assert!(write_atomic(&file, b"two", 0o600).unwrap());
-    assert_eq!(fs::read(&file).unwrap(), b"two");
+    writes_only_what_differs(write_atomic, &base.path().join("config"));
 }
 
 #[test]
 fn a_durable_file_is_written_as_any_other() {
     let base = tempfile::tempdir().unwrap();
-    let file = base.path().join("state");
-    assert!(write_durable(&file, b"one", 0o640).unwrap());
-    let inode = fs::metadata(&file).unwrap().ino();
-    assert!(!write_durable(&file, b"one", 0o600).unwrap());
-    assert_eq!((fs::metadata(&file).unwrap().ino(), mode(&file)), (inode, 0o600));
-    assert!(write_durable(&file, b"two", 0o600).unwrap());
-    assert_eq!(fs::read(&file).unwrap(), b"two");
+    writes_only_what_differs(write_durable, &base.path().join("state"));
     let error = write_durable(&base.path().join("none/state"), b"x", 0o600).unwrap_err().to_string();
     assert!(error.contains("none/state`: No such file"), "{error}");
     fs::create_dir(base.path().join("directory")).unwrap();

@@ -3,9 +3,7 @@
 
 use super::{Error, Root, State, managed, remove, write};
 use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions};
-use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the traces of a process end with: how it was started, and what it wrote.
@@ -29,13 +27,8 @@ impl Root {
     /// # Errors
     /// The nodes' directories can't be listed.
     pub fn directories_of(&self, component: &str) -> Result<Vec<PathBuf>, Error> {
-        let nodes = self.path().join("nodes");
         let mut found = vec![self.control(component)];
-        match fs::read_dir(&nodes) {
-            Ok(entries) => found.extend(entries.flatten().map(|node| node.path().join(component))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(cause) => return Err(Error::io("read", &nodes, cause)),
-        }
+        found.extend(self.node_directories()?.iter().map(|node| node.join(component)));
         found.retain(|directory| directory.is_dir());
         found.sort();
         Ok(found)
@@ -64,12 +57,8 @@ impl Root {
     /// # Errors
     /// The directory of the nodes can't be read.
     pub fn node_names(&self) -> Result<BTreeSet<String>, Error> {
-        let nodes = self.path().join("nodes");
-        match fs::read_dir(&nodes) {
-            Ok(entries) => Ok(entries.flatten().map(|node| node.file_name().to_string_lossy().into_owned()).collect()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(BTreeSet::new()),
-            Err(cause) => Err(Error::io("read", &nodes, cause)),
-        }
+        let directories = self.node_directories()?;
+        Ok(directories.iter().filter_map(|node| Some(node.file_name()?.to_string_lossy().into_owned())).collect())
     }
 
     /// The files in an instance's directory that each boot makes again: those that were written for its plan, and what its
@@ -95,14 +84,13 @@ impl Root {
     /// # Errors
     /// It is a cluster's, or can't be written.
     pub fn begin(&self, state: &State) -> Result<(), Error> {
-        match self.open_existing() {
-            Err(Error::Missing { .. }) => {}
-            Ok(there) if there.removing => remove::empty(self.path(), &[super::REMOVING_FILE])?,
+        let removing = match self.open_existing() {
+            Err(Error::Missing { .. }) => false,
+            Ok(there) if there.removing => true,
             Ok(_) => return Err(Error::Exists { path: self.path().to_owned() }),
             Err(error) => return Err(error),
-        }
-        let private = fs::set_permissions(self.path(), Permissions::from_mode(0o700));
-        private.map_err(|cause| Error::io("change the mode of", self.path(), cause))?;
+        };
+        self.empty_and_close(removing)?;
         self.identified(state.clone())?.write(&self.removing_file())
     }
 
@@ -111,9 +99,9 @@ impl Root {
     /// # Errors
     /// The mark can't be taken away.
     pub fn complete(&self) -> Result<(), Error> {
-        let named = fs::rename(self.removing_file(), self.state_file());
-        let durable = named.and_then(|()| File::open(self.path())?.sync_all());
-        durable.map_err(|cause| Error::io("rename", &self.removing_file(), cause))
+        fs::rename(self.removing_file(), self.state_file())
+            .map_err(|cause| Error::io("rename", &self.removing_file(), cause))?;
+        write::sync(self.path(), &self.state_file())
     }
 
     /// Empties a cluster's directory of all but its settings and its own plugins, and makes it a new cluster's of the same name.
@@ -148,15 +136,12 @@ fn has_file(directory: &Path, except: &BTreeSet<PathBuf>) -> Result<bool, Error>
     Ok(false)
 }
 
-/// Whether a file of this name is one that is not whole yet, or never became so.
-pub fn is_temporary(name: &std::ffi::OsStr) -> bool {
-    write::is_temporary(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::root::tests::cluster;
     use crate::root::write_managed;
+    use std::os::unix::fs::PermissionsExt;
 
     fn written(root: &Root, name: &str) -> PathBuf {
         let path = root.path().join(name);
@@ -206,9 +191,7 @@ mod tests {
 
     #[test]
     fn data_is_told_from_what_each_boot_makes_again() {
-        let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        root.create().unwrap();
+        let (_base, root) = cluster();
         let data = written(&root, "control/store/data/state");
         let traces = ["store.run.json", "store.log"].map(|name| written(&root, &format!("control/store/{name}")));
         let other = written(&root, "control/store/journal.log");

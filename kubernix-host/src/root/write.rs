@@ -137,7 +137,7 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Whether a file of this name is one that a broken-off write left.
-pub(super) fn is_temporary(name: &OsStr) -> bool {
+/// Whether a file of this name is one that is not whole yet, or never became so.
+pub fn is_temporary(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }

@@ -4,6 +4,7 @@
 use super::manifest::{DATASTORE, NAME};
 use super::pack::Hash;
 use super::{Entry, Error, FORMAT, Manifest};
+use crate::root::free_bytes;
 use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -54,9 +55,8 @@ pub fn unpack(path: &Path, expected: &Manifest, into: &Path, goes_on: &dyn Fn() 
         if manifest != expected {
             return Err(Error::Damaged { path: path.to_owned(), why: "it was changed just now".into() });
         }
-        let free = nix::sys::statvfs::statvfs(into).map(|fs| fs.blocks_available() * fs.fragment_size());
-        match free {
-            Ok(free) if free < manifest.size() => {
+        match free_bytes(into) {
+            Some(free) if free < manifest.size() => {
                 let (path, place) = (path.to_owned(), into.to_owned());
                 Err(Error::NoSpace { path, place, needed: manifest.size(), free })
             }
