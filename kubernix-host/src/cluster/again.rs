@@ -2,7 +2,6 @@
 
 use super::change::Order;
 use super::{Cluster, Host, HostError, State, kubeconfig};
-use crate::control::{Reply, Request};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::Access;
 use crate::network::Published;
@@ -22,7 +21,8 @@ pub enum Existing {
 }
 
 impl Host {
-    /// Brings a cluster that runs to settings that differ from those that it was booted with. Returns what was started anew.
+    /// Brings a cluster that runs to settings that differ from those that it was booted with. Returns what was started anew, and
+    /// the API server's port.
     ///
     /// # Errors
     /// Nothing differs, or what only a boot can change, or the cluster is just booting or ending: it goes on as it was then. As
@@ -33,7 +33,7 @@ impl Host {
         allotment: &Allotment,
         root: &Root,
         sink: &dyn Sink,
-    ) -> Result<Vec<String>, HostError> {
+    ) -> Result<(Vec<String>, u16), HostError> {
         let call = self.call(&resolved.settings);
         let cluster = match Cluster::find(call.clone()) {
             // The directory of one that is only just beginning.
@@ -41,7 +41,8 @@ impl Host {
             found => found?,
         };
         let boot = cluster.boot_in_force().ok();
-        let ports = boot.map(|boot| [boot.api_port, boot.environment.registry_port]).unwrap_or_default();
+        let ports @ [api_port, _] =
+            boot.map(|boot| [boot.api_port, boot.environment.registry_port]).unwrap_or_default();
         let changes: Vec<Change> =
             resolved.changes().into_iter().filter(|change| !is_so_already(change, ports)).collect();
         if changes.is_empty() {
@@ -51,17 +52,18 @@ impl Host {
         if !fixed.is_empty() {
             return Err(HostError::OfBoot { call, changes: fixed });
         }
-        let report = cluster.client().and_then(|mut client| Ok(client.ask(&Request::Report { check: false })?));
-        match (report, cluster.status()?.state) {
-            (Ok(Reply::Report { report }), _) if report.booted && !report.ending => {}
-            (Err(silent), State::Broken) => return Err(silent),
-            (_, State::Stopping | State::Stopped) => return Err(HostError::Busy { call, with: "stop" }),
-            _ => return Err(HostError::Busy { call, with: "up" }),
+        let report = cluster.report();
+        if !report.as_ref().is_ok_and(|report| report.booted && !report.ending) {
+            return Err(match (report, cluster.glance()?.state) {
+                (Err(silent), State::Broken) => silent,
+                (_, State::Stopping | State::Stopped) => HostError::Busy { call, with: "stop" },
+                _ => HostError::Busy { call, with: "up" },
+            });
         }
         let settings = &resolved.settings;
         kubeconfig::before_boot(root, settings)?;
         cluster.can_publish(&settings.publish)?;
-        self.carry_out(resolved, allotment, Order::default(), sink)
+        Ok((self.carry_out(resolved, allotment, Order::default(), sink)?, api_port))
     }
 
     /// Those of the ports to be published that a cluster which is about to start over has itself.

@@ -3,13 +3,15 @@
 //! The command makes the whole state that the cluster is to go over to, sends it, and watches. The cluster's init carries it
 //! out and commits it, whatever becomes of the command.
 
+use super::handle::parse_boot;
 use super::interrupt::Interrupts;
 use super::{ANSWER, Cluster, Host, HostError, PAUSE, prepare, up};
 use crate::control::{ChangeOutcome, ChangeRequest, Client, ControlError, Reply, Request};
+use crate::digits;
 use crate::events::{Event, Sink};
-use crate::pki::random_id;
 use crate::root::{Allotment, Root};
 use crate::spec::Resolved;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How much longer than its boot a change may take: what ran before is stopped, and may have to come back.
@@ -71,13 +73,15 @@ impl Host {
         // A rename in between would move the directory from under what is written into it.
         let _writing = cluster.writing()?;
         let tools = self.tools_of(settings, allotment, &[], sink)?;
-        let running = cluster.boot_in_force()?;
+        let state = cluster.state_in_force()?;
+        let running = parse_boot(&state)?;
         let port = running.environment.registry_port;
         if port == 0 && prepare::has_registry(self, settings)? {
             let changes = vec!["the registry's port of the host can't be opened".to_owned()];
             return Err(HostError::OfBoot { call, changes });
         }
-        let (environment, reissued) = prepare::real(self, settings, root, allotment, &tools, &running.outside, port)?;
+        let found = prepare::Found { tools: &tools, outside: &running.outside, registry_port: port };
+        let (environment, reissued) = prepare::booted(self, settings, root, allotment, found, &BTreeSet::new())?;
         for reason in reissued {
             sink.emit(Event::Note { message: format!("made anew: {reason}") });
         }
@@ -85,14 +89,11 @@ impl Host {
         let held = up::Held { api_port: running.api_port, publish, outside: running.outside };
         let (next, instances) = self.prepare_boot(settings, root, environment, held, sink)?;
         prepare::write_kubeconfigs(root, &next.environment, &instances, next.api_port)?;
-        let base = match resolved.revision {
-            Some(revision) => revision,
-            None => cluster.revision()?,
-        };
         let boot = serde_json::to_value(&next).map_err(|error| HostError::io("the change")(error.into()))?;
+        let id = digits::random::<16>().map_err(HostError::io("no random number for the change"))?;
         let change = ChangeRequest {
-            id: random_id().map_err(HostError::io("no random number for the change"))?,
-            base,
+            id: digits::hex(&id),
+            base: resolved.revision.unwrap_or(state.revision),
             settings: settings.to_toml(),
             allotment: allotment.clone(),
             boot,

@@ -28,7 +28,7 @@ pub enum HostError {
     Toolchain(#[from] toolchain::Error),
     /// The root directory.
     #[error(transparent)]
-    Root(root::Error),
+    Root(#[from] root::Error),
     /// Certificates.
     #[error(transparent)]
     Pki(#[from] pki::Error),
@@ -399,12 +399,6 @@ pub enum HostError {
         /// Why it failed.
         source: io::Error,
     },
-}
-
-impl From<root::Error> for HostError {
-    fn from(error: root::Error) -> Self {
-        Self::Root(error)
-    }
 }
 
 fn remaining(processes: &[String]) -> String {

@@ -3,6 +3,7 @@
 use super::end::refuse_orphan;
 use super::{ANSWER, Call, HostError};
 use crate::control::{Client, ControlError, Reply, Request};
+use crate::engine::Report;
 use crate::events::Sink;
 use crate::root::{self, ClusterFile, Root, Standing};
 use crate::sandbox::carriers::{self, Carrier};
@@ -33,7 +34,7 @@ impl Cluster {
         let error = match root.open_existing() {
             Ok(state) => {
                 let cluster = Self { call, root };
-                if state.renamed && !state.removing {
+                if state.renamed {
                     cluster.complete_rename();
                 }
                 return Ok(cluster);
@@ -62,7 +63,6 @@ impl Cluster {
                 let cluster = Self { call, root };
                 if let Standing::Whole(state) = standing
                     && state.renamed
-                    && !state.removing
                 {
                     cluster.complete_rename();
                 }
@@ -101,6 +101,11 @@ impl Cluster {
 
     pub(super) fn client(&self) -> Result<Client, HostError> {
         Ok(Client::connect(&self.root, ANSWER)?)
+    }
+
+    /// What a running cluster says of itself at once, without a look at its components.
+    pub(super) fn report(&self) -> Result<Report, HostError> {
+        Ok(self.client()?.report(false)?)
     }
 
     pub(super) fn sandbox(&self) -> Result<SandboxIds, HostError> {
@@ -205,33 +210,37 @@ impl Cluster {
         found
     }
 
-    /// What a running cluster works with, from itself; of one that is stopped or doesn't answer, from its file.
+    /// The state that a running cluster works with, from itself; of one that is stopped or doesn't answer, from its file.
     ///
     /// # Errors
     /// It was started by a version that doesn't say, it was never booted, or its file is damaged.
-    pub(super) fn boot_in_force(&self) -> Result<sandbox::Boot, HostError> {
+    pub(super) fn state_in_force(&self) -> Result<ClusterFile, HostError> {
         match self.client().and_then(|mut client| Ok(client.ask(&Request::State)?)) {
-            Ok(Reply::State { state }) => {
-                let unreadable = HostError::io("the state of the cluster can't be understood");
-                BootFile::parse(&state).map_err(unreadable)
-            }
+            Ok(Reply::State { state }) => Ok(*state),
             Err(older @ HostError::Control(ControlError::Unsupported(_))) => Err(older),
-            _ => self.boot_file(),
+            _ => self.state_file(),
         }
     }
 
-    /// The revision of the state that a running cluster works with.
-    pub(super) fn revision(&self) -> Result<u64, HostError> {
-        match self.client()?.ask(&Request::Report { check: false })? {
-            Reply::Report { report } => Ok(report.revision),
-            _ => Ok(0),
-        }
+    /// What a running cluster was booted with, and changed to since.
+    ///
+    /// # Errors
+    /// As [`Cluster::state_in_force`].
+    pub(super) fn boot_in_force(&self) -> Result<sandbox::Boot, HostError> {
+        parse_boot(&self.state_in_force()?)
     }
 
+    /// As [`Cluster::boot_in_force`], from the file alone.
     pub(super) fn boot_file(&self) -> Result<sandbox::Boot, HostError> {
-        match ClusterFile::read(&self.root)? {
-            Some(state) => BootFile::parse(&state).map_err(HostError::io("cluster.json can't be understood")),
-            None => Err(HostError::Stopped(self.call.clone())),
-        }
+        parse_boot(&self.state_file()?)
     }
+
+    fn state_file(&self) -> Result<ClusterFile, HostError> {
+        ClusterFile::read(&self.root)?.ok_or_else(|| HostError::Stopped(self.call.clone()))
+    }
+}
+
+/// What the init of this state boots from.
+pub(super) fn parse_boot(state: &ClusterFile) -> Result<sandbox::Boot, HostError> {
+    BootFile::parse(state).map_err(HostError::io("the state of the cluster can't be understood"))
 }

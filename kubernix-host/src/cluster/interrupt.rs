@@ -1,6 +1,6 @@
 //! Ctrl-C while a cluster boots or changes: once stops in order and cleans up, twice ends at once.
 
-use crate::control::{Changing, Client, Reply, Request};
+use crate::control::{Changing, Client};
 use crate::root::Root;
 use crate::sandbox::{BootChannel, Keeper, Order};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -38,8 +38,8 @@ impl Target {
 }
 
 fn is_booted(root: &Root) -> bool {
-    let asked = Client::connect(root, ANSWER).and_then(|mut client| client.ask(&Request::Report { check: false }));
-    matches!(asked, Ok(Reply::Report { report }) if report.booted)
+    let asked = Client::connect(root, ANSWER).and_then(|mut client| client.report(false));
+    asked.is_ok_and(|report| report.booted)
 }
 
 #[derive(Default)]

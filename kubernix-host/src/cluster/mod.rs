@@ -50,8 +50,15 @@ use std::time::Duration;
 
 /// How long a running cluster may take to answer a request that waits for nothing.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long a command that only looks at a cluster may hold its lock.
+const A_LOOK: Duration = Duration::from_millis(200);
 /// Between two questions for the outcome of a boot or a change whose line broke.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// Refuses a command that only root can run.
+fn need_root(command: &'static str) -> Result<(), HostError> {
+    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(HostError::NotRoot(command)) }
+}
 
 /// Components to choose from, and the program that carries sandboxes.
 pub struct Host {

@@ -2,7 +2,6 @@
 
 use super::change::Order;
 use super::{Cluster, Host, HostError};
-use crate::control::{Reply, Request};
 use crate::engine::InstanceState;
 use crate::events::Sink;
 use crate::root::Allotment;
@@ -104,14 +103,7 @@ impl Cluster {
     /// The cluster was never booted, or doesn't answer.
     pub fn nodes(&self) -> Result<Vec<NodeEntry>, HostError> {
         let boot = self.boot_in_force()?;
-        let instances = if self.is_running() {
-            match self.client()?.ask(&Request::Report { check: false })? {
-                Reply::Report { report } => report.instances,
-                _ => Vec::new(),
-            }
-        } else {
-            Vec::new()
-        };
+        let instances = if self.is_running() { self.report()?.instances } else { Vec::new() };
         let addresses = &boot.environment.addresses;
         let entry = |node: &crate::graph::NodeSpec| {
             let own = || instances.iter().filter(|one| one.node.as_deref() == Some(&node.name));
@@ -145,7 +137,7 @@ impl Cluster {
         if spec.placement.is_beside() {
             return Ok(None);
         }
-        let Reply::Report { report } = self.client()?.ask(&Request::Report { check: false })? else { return Ok(None) };
+        let report = self.report()?;
         let outer = super::pids::by_inner(self.sandbox()?);
         let first = report.nodes.get(node).and_then(|inner| outer.get(inner)).copied();
         first.map(Some).ok_or_else(|| HostError::NodeStopped { node: node.to_owned() })

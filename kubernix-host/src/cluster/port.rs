@@ -20,6 +20,11 @@ pub(super) const API: For = For { flag: "--port", range: 6443..=7442 };
 /// The local registry.
 pub(super) const REGISTRY: For = For { flag: "--registry-port", range: 5000..=5999 };
 
+/// The API server's URL on this host.
+pub(super) fn api_url(port: u16) -> String {
+    format!("https://127.0.0.1:{port}")
+}
+
 /// Listens on 127.0.0.1: at the port that was asked for; else at the one this cluster had last; else at the first free one.
 pub(super) fn listen(asked: Option<u16>, last: Option<u16>, what: &For) -> Result<TcpListener, HostError> {
     let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));

@@ -1,6 +1,6 @@
 //! From settings to an environment: addresses, directories, certificates, kubeconfigs.
 
-use super::{Host, HostError, facts};
+use super::{Host, HostError, facts, port};
 use crate::graph::{self, Environment, Instance, NodeSpec};
 use crate::network::{AddressPlan, Outside};
 use crate::pki::{self, Identity, Past, Pki, Renewal};
@@ -49,7 +49,7 @@ const FILES: &[&str] = &[
     "service-account.pub",
 ];
 /// The local registry's port on the host, where nobody knows better.
-const REGISTRY_PORT: u16 = *super::port::REGISTRY.range.start();
+const REGISTRY_PORT: u16 = *port::REGISTRY.range.start();
 
 /// The nodes that a cluster with these settings has, those that it had first.
 ///
@@ -212,19 +212,6 @@ fn add_registries(environment: &mut Environment, host: &Host, settings: &Setting
     Ok(())
 }
 
-/// An environment whose files exist, of a cluster that runs. As [`booted`], but no key is renewed.
-pub(super) fn real(
-    host: &Host,
-    settings: &Settings,
-    root: &Root,
-    allotment: &Allotment,
-    tools: &Resolution,
-    outside: &Outside,
-    registry_port: u16,
-) -> Result<(Environment, Vec<String>), HostError> {
-    booted(host, settings, root, allotment, Found { tools, outside, registry_port }, &BTreeSet::new())
-}
-
 /// What was found on the host for a cluster.
 pub(super) struct Found<'a> {
     /// Its binaries.
@@ -266,11 +253,9 @@ pub(super) fn booted(
 /// What the cluster was before this boot.
 fn past(host: &Host, root: &Root) -> Result<Past, HostError> {
     // Any component that can fill the role: the settings may name another one than before.
-    let datastores = host.catalogue().components.into_iter();
-    let datastores = datastores.filter(|entry| entry.provides.iter().any(|role| role == roles::DATASTORE));
     let mut has_data = false;
-    for entry in datastores {
-        has_data = has_data || root.has_data_of(&entry.name)?;
+    for datastore in host.registry.components.iter().filter(|component| component.provides(roles::DATASTORE)) {
+        has_data = has_data || root.has_data_of(datastore.name())?;
     }
     Ok(Past { booted: root.was_booted(), has_data, nodes: root.node_names()? })
 }
@@ -356,7 +341,7 @@ fn add_admin_kubeconfig(
     api_port: u16,
 ) -> Result<(), HostError> {
     let Some(identity) = environment.identities.get(ADMIN) else { return Ok(()) };
-    let (identity, url) = (on_host(root, identity), format!("https://127.0.0.1:{api_port}"));
+    let (identity, url) = (on_host(root, identity), port::api_url(api_port));
     pki::kubeconfig(batch, &root.kubeconfigs(), ADMIN, &identity, &url, &environment.cluster)?;
     Ok(())
 }

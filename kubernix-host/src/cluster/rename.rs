@@ -4,17 +4,17 @@
 //! that finds the cluster completes it.
 
 use super::handle::IN_TURN;
-use super::{ANSWER, Call, Cluster, HostError, prepare};
-use crate::control::{Client, Reply, Request};
+use super::{ANSWER, Call, Cluster, HostError, need_root, prepare};
+use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::{self, Access, Places};
-use crate::root::{self, ClusterFile, INSIDE, Root};
+use crate::root::{self, ClusterFile, Root};
 use crate::sandbox::{self, BootFile, lock};
 use crate::spec::{self, Settings};
 use serde::Serialize;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A cluster that was renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,9 +42,7 @@ impl Cluster {
     /// The name is none, or taken; another command is at work on the cluster, or an older version runs it. Nothing is changed
     /// then.
     pub fn rename(&self, name: &str, sink: &dyn Sink) -> Result<Renamed, HostError> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err(HostError::NotRoot("rename"));
-        }
+        need_root("rename")?;
         let call = Call::new(self.call.program(), name, self.call.base());
         let name = spec::parse_name(name).map_err(|reason| HostError::NoName { reason })?;
         let state = self.root().open_existing()?;
@@ -88,29 +86,27 @@ impl Cluster {
         })
     }
 
-    /// Keeps a rename away from a command that writes into the directory of a running cluster.
+    /// Keeps a rename away from a command that writes into the directory of a running cluster; `None` where it was never booted.
     ///
     /// # Errors
-    /// It is being renamed.
+    /// It is being renamed, or its directory can't be locked.
     pub(super) fn writing(&self) -> Result<Option<File>, HostError> {
-        match File::open(self.root().run()) {
-            Ok(run) => match run.try_lock_shared() {
-                Ok(()) => Ok(Some(run)),
-                Err(_) => Err(HostError::Changing(self.call.clone())),
-            },
-            Err(_) => Ok(None),
-        }
+        self.lock_run(File::try_lock_shared)
     }
 
     /// Keeps away commands that write into the directory of a running cluster; `None` where it was never booted.
     fn alone(&self) -> Result<Option<File>, HostError> {
+        self.lock_run(File::try_lock)
+    }
+
+    fn lock_run(&self, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<File>, HostError> {
         let unreadable = |error| HostError::io("the cluster's directory `run` can't be locked")(error);
         let run = match File::open(self.root().run()) {
             Ok(run) => run,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error)),
         };
-        match run.try_lock() {
+        match lock(&run) {
             Ok(()) => Ok(Some(run)),
             Err(TryLockError::WouldBlock) => Err(HostError::Changing(self.call.clone())),
             Err(TryLockError::Error(error)) => Err(unreadable(error)),
@@ -123,16 +119,11 @@ impl Cluster {
         if self.sandbox().is_err() {
             return Err(busy("up"));
         }
-        match self.client()?.ask(&Request::Report { check: false })? {
-            Reply::Report { report } if report.ending => return Err(busy("stop")),
-            Reply::Report { report } if report.booted => {}
-            _ => return Err(busy("up")),
+        match self.report()? {
+            report if report.ending => Err(busy("stop")),
+            report if report.booted => Ok(()),
+            _ => Err(busy("up")),
         }
-        if self.boot_in_force()?.environment.root == Path::new(INSIDE) {
-            return Ok(());
-        }
-        let changes = vec!["its name can't change, because an older version booted it,".to_owned()];
-        Err(HostError::OfBoot { call: self.call.clone(), changes })
     }
 
     /// Completes a rename that broke off, or one by other means than ours. What can't be written now is by a later command.

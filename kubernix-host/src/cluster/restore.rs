@@ -1,7 +1,7 @@
 //! `snapshot restore`: a cluster made of a snapshot, stopped. What comes of a snapshot that is no good is nothing at all.
 
 use super::interrupt::Interrupts;
-use super::{Call, Host, HostError, up};
+use super::{A_LOOK, Call, Host, HostError, need_root, up};
 use crate::events::{Event, Sink};
 use crate::root::{self, Made, Root, State, write_durable};
 use crate::sandbox::lock;
@@ -9,10 +9,6 @@ use crate::snapshot::{self, Datastore, Manifest};
 use crate::spec::{self, NONE, Resolved};
 use kubernix_core::roles;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long somebody may hold the lock of a directory who only looks.
-const A_LOOK: Duration = Duration::from_millis(200);
 
 /// A cluster that was made of a snapshot, and has not been booted yet.
 pub struct Restored {
@@ -26,9 +22,7 @@ pub struct Restored {
 /// # Errors
 /// There is a cluster of that name, or the snapshot is no good: nothing is left then.
 pub fn restore(call: &Call, file: &Path, manifest: &Manifest, sink: &dyn Sink) -> Result<Restored, HostError> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(HostError::NotRoot("snapshot restore"));
-    }
+    need_root("snapshot restore")?;
     let root = Root::new(call.base(), call.name());
     up::fits(&root)?;
     super::end::refuse_orphan(call)?;
@@ -109,11 +103,7 @@ impl Restored {
     /// It can't be removed.
     pub fn take_back(self) -> Result<(), HostError> {
         // Where somebody else has it by now it is theirs.
-        match lock::take(&self.root) {
-            Ok(Some(_lock)) => self.root.remove()?,
-            Ok(None) | Err(root::Error::Missing { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        up::clear_away(&self.root)?;
         self.made.undo();
         Ok(())
     }

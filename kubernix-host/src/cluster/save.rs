@@ -2,7 +2,7 @@
 
 use super::handle::IN_TURN;
 use super::interrupt::Interrupts;
-use super::{ANSWER, Cluster, Host, HostError};
+use super::{ANSWER, Cluster, Host, HostError, need_root};
 use crate::control::{Client, Copied, Reply, Request};
 use crate::root;
 use crate::sandbox::lock;
@@ -42,9 +42,7 @@ impl Host {
     /// See [`HostError`]. There is no new file then, and none that was there is changed.
     pub fn save(&self, cluster: &Cluster, to: Option<&Path>) -> Result<Saved, HostError> {
         let begun = Instant::now();
-        if !nix::unistd::geteuid().is_root() {
-            return Err(HostError::NotRoot("snapshot save"));
-        }
+        need_root("snapshot save")?;
         let root = cluster.root();
         let state = root.open_existing()?;
         let boot = cluster.boot_in_force().map_err(|_| HostError::NeverBooted(cluster.call.clone()))?;

@@ -8,7 +8,7 @@ use crate::engine::{ClusterState, InstanceState, Report};
 use crate::plugins::Source;
 use crate::root::{self, Root};
 use crate::sandbox::carriers::{self, Carrier};
-use crate::sandbox::{BootFile, SandboxIds};
+use crate::sandbox::{Boot, SandboxIds};
 use crate::spec::NONE;
 use kubernix_core::roles;
 use serde::{Deserialize, Serialize};
@@ -152,17 +152,16 @@ impl Cluster {
 
     fn look(&self, check: bool) -> Result<Status, HostError> {
         let carriers = carriers::of(self.root());
-        let ids = SandboxIds::read(self.root()).or_else(|| SandboxIds::among(&carriers));
-        let Condition { state, problems } = Condition::look(self.root(), &carriers, ids);
-        let own_pids = ids.map(|ids| vec![ids.keeper.pid, ids.init.pid]).unwrap_or_default();
+        let condition = Condition::look(self.root(), &carriers);
+        let own_pids = condition.ids.map(|ids| vec![ids.keeper.pid, ids.init.pid]).unwrap_or_default();
         let mut status = Status {
             name: self.name().to_owned(),
-            id: id_of(self.root()),
-            state,
-            problems,
+            id: condition.id(),
+            state: condition.state,
             root: self.root().path().to_owned(),
-            api: api_url(self.root()),
-            registry: registry(self.root()),
+            api: condition.api(),
+            registry: condition.boot.as_ref().and_then(registry),
+            problems: condition.problems,
             kubeconfig: self.root().kubeconfig("admin"),
             uptime_s: None,
             kubernetes: None,
@@ -170,14 +169,14 @@ impl Cluster {
             own_rss_kib: own_pids.iter().copied().map(pids::resident_kib).sum(),
             own_pids,
         };
-        if matches!(state, State::Damaged | State::Orphaned) {
+        if matches!(status.state, State::Damaged | State::Orphaned) {
             status.own_pids = carriers.iter().map(|carrier| carrier.pid).collect();
             return Ok(status);
         }
         // One that is stopped gives no answer: nothing to wait for.
-        let Some(ids) = ids.filter(|ids| !ids.init.is_stopped()) else { return Ok(status) };
+        let Some(ids) = condition.ids.filter(|ids| !ids.init.is_stopped()) else { return Ok(status) };
         let Ok(mut client) = self.client() else { return Ok(status) };
-        let Ok(Reply::Report { report }) = client.ask(&Request::Report { check }) else { return Ok(status) };
+        let Ok(report) = client.report(check) else { return Ok(status) };
         status.state = match report {
             Report { state: Some(state), .. } => state.into(),
             Report { ending: true, .. } => State::Stopping,
@@ -223,16 +222,7 @@ fn components(report: &Report, ids: SandboxIds, root: &Root) -> Vec<ComponentSta
     report.instances.iter().map(convert).collect()
 }
 
-pub(super) fn id_of(root: &Root) -> String {
-    root.open_existing().ok().and_then(|state| state.id).map(String::from).unwrap_or_default()
-}
-
-fn api_url(root: &Root) -> String {
-    BootFile::read(root).map(|boot| format!("https://127.0.0.1:{}", boot.api_port)).unwrap_or_default()
-}
-
-fn registry(root: &Root) -> Option<String> {
-    let boot = BootFile::read(root).ok()?;
+fn registry(boot: &Boot) -> Option<String> {
     let filled = boot.slots.get(roles::REGISTRY).is_some_and(|component| component != NONE);
     filled.then(|| format!("127.0.0.1:{}", boot.environment.registry_port))
 }
@@ -268,15 +258,14 @@ pub fn list(base: &Path) -> Result<Vec<ListEntry>, HostError> {
     let all = carriers::all();
     let of = |root: &Root| all.iter().filter(|one| one.root == root.path()).cloned().collect::<Vec<Carrier>>();
     let entry = |(name, root): (String, Root)| {
-        let carriers = of(&root);
-        let ids = SandboxIds::read(&root).or_else(|| SandboxIds::among(&carriers));
-        let Condition { state, problems } = Condition::look(&root, &carriers, ids);
+        let condition = Condition::look(&root, &of(&root));
+        let (id, api) = (condition.id(), condition.api());
+        let created = condition.known.map(|known| known.created.to_string()).unwrap_or_default();
+        let nodes = condition.boot.map_or(0, |boot| boot.environment.nodes.len());
+        let (state, problems) = (condition.state, condition.problems);
         // Not asked here.
         let state = if state == State::Broken && problems.is_empty() { State::Running } else { state };
-        let created = root.open_existing().map(|state| state.created.to_string()).unwrap_or_default();
-        let nodes = BootFile::read(&root).map_or(0, |boot| boot.environment.nodes.len());
-        let (id, at) = (id_of(&root), root.path().to_owned());
-        ListEntry { name, id, state, problems, root: at, api: api_url(&root), created, nodes }
+        ListEntry { name, id, state, problems, root: root.path().to_owned(), api, created, nodes }
     };
     let mut clusters: BTreeMap<String, Root> = root::list(base)?.into_iter().collect();
     for carrier in &all {

@@ -1,8 +1,10 @@
 //! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
 
 use super::interrupt::Interrupts;
-use super::{ANSWER, Call, Cluster, Existing, Host, HostError, PAUSE, disk, kubeconfig, port, ports, prepare, status};
-use crate::control::{Client, Reply, Request};
+use super::{
+    A_LOOK, ANSWER, Call, Existing, Host, HostError, PAUSE, disk, kubeconfig, need_root, port, ports, prepare,
+};
+use crate::control::Client;
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
 use crate::kubeconfig::Merged;
@@ -20,14 +22,12 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The certificates step, as it reads in the timeline.
 const CERTIFICATES: &str = "certificates";
 /// The step that the sandbox's init reports the end of.
 const SANDBOX: &str = "sandbox";
-/// How long somebody may hold a cluster's lock who only looks whether it runs.
-const A_LOOK: Duration = Duration::from_millis(200);
 /// Absent where the kernel module br_netfilter isn't loaded.
 const BRIDGE_SETTINGS: &str = "/proc/sys/net/bridge";
 /// Places that every sandbox replaces by its own.
@@ -93,9 +93,7 @@ impl Host {
     ) -> Result<UpReport, HostError> {
         let began = Instant::now();
         let settings = &resolved.settings;
-        if !nix::unistd::geteuid().is_root() {
-            return Err(HostError::NotRoot("up"));
-        }
+        need_root("up")?;
         let root = Root::new(&settings.root, &settings.name);
         let allotment = match existing {
             // Nodes begin anew as well.
@@ -107,7 +105,7 @@ impl Host {
         super::end::refuse_orphan(&self.call(settings))?;
         let report = |kubeconfig, api, changed| UpReport {
             name: settings.name.clone(),
-            id: status::id_of(&root),
+            id: root.open_existing().ok().and_then(|state| state.id).map(String::from).unwrap_or_default(),
             root: root.path().to_owned(),
             kubeconfig,
             api,
@@ -124,11 +122,10 @@ impl Host {
                 return Err(HostError::OfBoot { call: self.call(settings), changes });
             }
             Existing::GoesOn => {
-                let changed = self.go_over(resolved, &allotment, &root, &*sink)?;
-                let boot = Cluster::find(self.call(settings))?.boot_in_force();
-                let api_port = boot.map(|boot| boot.api_port).unwrap_or_default();
+                let (changed, api_port) = self.go_over(resolved, &allotment, &root, &*sink)?;
                 let merged = kubeconfig::after_boot(&root, settings, &*sink);
-                return Ok(UpReport { merged, ..report(root.kubeconfig("admin"), api_url(api_port), Some(changed)) });
+                let (kubeconfig, api) = (root.kubeconfig("admin"), port::api_url(api_port));
+                return Ok(UpReport { merged, ..report(kubeconfig, api, Some(changed)) });
             }
         }
         warn_of_routes(settings, &*sink);
@@ -292,7 +289,7 @@ impl Host {
         let line = near.try_clone().map_err(HostError::io("no line to the sandbox"))?;
         interrupts.pass_to_boot(line, keeper, root);
         watch(&near, root, self.call(settings), interrupts, &*sink)?;
-        Ok((root.kubeconfig("admin"), api_url(api_port)))
+        Ok((root.kubeconfig("admin"), port::api_url(api_port)))
     }
 
     /// Plans what is real, asks the components about this host, and puts it all into what the init reads.
@@ -356,10 +353,6 @@ pub(super) fn fits(root: &Root) -> Result<(), HostError> {
     }
 }
 
-fn api_url(port: u16) -> String {
-    format!("https://127.0.0.1:{port}")
-}
-
 /// The components of these instances, each once.
 fn used(instances: &[graph::Instance]) -> Vec<Arc<Registered>> {
     let mut all: Vec<Arc<Registered>> = Vec::new();
@@ -394,7 +387,7 @@ fn next_state(root: &Root, settings: String, allotment: Allotment, boot: &Boot) 
 }
 
 /// Removes a root directory that came to nothing, unless somebody has it by now.
-fn clear_away(root: &Root) -> Result<(), root::Error> {
+pub(super) fn clear_away(root: &Root) -> Result<(), root::Error> {
     match lock::take(root) {
         Ok(Some(_lock)) => match root.remove() {
             Err(root::Error::Missing { .. }) => Ok(()),
@@ -456,10 +449,9 @@ fn recorded_failure(root: &Root) -> Option<(String, bool)> {
 /// How a boot went whose line broke without a word, from the cluster itself.
 fn outcome_without_line(root: &Root, call: Call) -> Result<(), HostError> {
     loop {
-        let asked = Client::connect(root, ANSWER).and_then(|mut client| client.ask(&Request::Report { check: false }));
-        match asked {
-            Ok(Reply::Report { report }) if report.booted => return Ok(()),
-            Ok(Reply::Report { report }) if !report.ending => std::thread::sleep(PAUSE),
+        match Client::connect(root, ANSWER).and_then(|mut client| client.report(false)) {
+            Ok(report) if report.booted => return Ok(()),
+            Ok(report) if !report.ending => std::thread::sleep(PAUSE),
             _ => {
                 let log = root.run().join("keeper.log");
                 let lines = tail(&log, 20).join("\n  ");

@@ -1,6 +1,7 @@
 //! The command's end of the control socket.
 
 use super::{ChangeRequest, Envelope, Reply, Request, short_path};
+use crate::engine::Report;
 use crate::events::{Record, records};
 use crate::root::Root;
 use std::io::{self, BufRead, BufReader, Write};
@@ -89,6 +90,17 @@ impl Client {
             Ok(Reply::Unsupported { kubernix, .. }) => Err(ControlError::Unsupported(kubernix)),
             Ok(reply) => Ok(reply),
             Err(_) => Err(ControlError::Unexpected(line.trim().chars().take(200).collect())),
+        }
+    }
+
+    /// Asks how the cluster is. `check`: its components are asked whether they respond, which is waited for.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub fn report(&mut self, check: bool) -> Result<Report, ControlError> {
+        match self.ask(&Request::Report { check })? {
+            Reply::Report { report } => Ok(report),
+            other => Err(ControlError::Unexpected(format!("{other:?}").chars().take(200).collect())),
         }
     }
 

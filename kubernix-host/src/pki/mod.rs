@@ -127,17 +127,6 @@ fn ensure_at(
     Ok(Pki { dir: dir.to_owned(), profiles, reissued })
 }
 
-/// A name that nothing else has: 128 random bits, hexadecimal.
-///
-/// # Errors
-/// The system has no random numbers.
-pub fn random_id() -> std::io::Result<String> {
-    let mut bytes = [0_u8; 16];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut bytes).map_err(|_| std::io::Error::other("the system's source of random numbers failed"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 impl Pki {
     /// Where everything will lie, for a plan: nothing is read or made.
     pub fn planned(dir: &Path, request: &Request) -> Self {
