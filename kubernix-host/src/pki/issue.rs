@@ -40,7 +40,7 @@ impl Signer {
         };
         match checked {
             Ok(found) if !work.is_renewed(Renewal::Ca) => return Self::loaded(found, common_name),
-            Ok(_) => work.report(authority.stem(), "`--renew ca` was given"),
+            Ok(_) => work.report(authority.stem(), Renewal::Ca.asked()),
             Err(misfit) => {
                 work.replace(Renewal::Ca, paths.file_of(&misfit), authority.stem(), &misfit)?;
             }

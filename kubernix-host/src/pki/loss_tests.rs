@@ -71,70 +71,69 @@ impl Bench {
     }
 }
 
-#[test]
-fn a_lost_key_of_a_cluster_with_data_is_an_error_that_changes_nothing() {
+/// Every key that was lost, in every way, of a cluster that was booted.
+fn for_each_loss(has_data: bool, check: impl Fn(Bench, &str, Renewal, &str)) {
     for (name, renewal) in KEYS {
         for (damage, content) in DAMAGES {
-            let bench = Bench::booted(true);
+            let bench = Bench::booted(has_data);
             bench.damage(name, content);
-            // A leaf that is to be made anew must not be either.
-            bench.damage("admin.crt", None);
-            let before = bench.files();
-            let error = bench.ensure().unwrap_err();
-            let case = format!("{name} {damage}: {error}");
-            assert!(error.contains(&format!("{name}`")), "{case}");
-            assert!(error.contains(&format!("`up --renew {renewal}`")), "{case}");
-            assert!(error.contains(renewal.loss()), "{case}");
-            match damage {
-                "missing" => assert!(error.contains("missing"), "{case}"),
-                "empty" | "zeroed" => assert!(error.contains("is an empty file"), "{case}"),
-                _ => {}
-            }
-            assert!(!error.contains('\n'), "{case}");
-            assert_eq!(bench.files(), before, "{case}");
+            check(bench, name, renewal, damage);
         }
     }
+}
+
+#[test]
+fn a_lost_key_of_a_cluster_with_data_is_an_error_that_changes_nothing() {
+    for_each_loss(true, |bench, name, renewal, damage| {
+        // A leaf that is to be made anew must not be either.
+        bench.damage("admin.crt", None);
+        let before = bench.files();
+        let error = bench.ensure().unwrap_err();
+        let case = format!("{name} {damage}: {error}");
+        assert!(error.contains(&format!("{name}`")), "{case}");
+        assert!(error.contains(&format!("`up --renew {renewal}`")), "{case}");
+        assert!(error.contains(renewal.loss()), "{case}");
+        match damage {
+            "missing" => assert!(error.contains("missing"), "{case}"),
+            "empty" | "zeroed" => assert!(error.contains("is an empty file"), "{case}"),
+            _ => {}
+        }
+        assert!(!error.contains('\n'), "{case}");
+        assert_eq!(bench.files(), before, "{case}");
+    });
 }
 
 #[test]
 fn a_lost_key_of_a_cluster_without_data_is_made_anew_and_reported() {
-    for (name, renewal) in KEYS {
-        for (damage, content) in DAMAGES {
-            let bench = Bench::booted(false);
-            bench.damage(name, content);
-            let case = format!("{name} {damage}");
-            if renewal == Renewal::Encryption && damage != "missing" {
-                // It may be a user's own, prepared for the first boot.
-                assert!(bench.ensure().unwrap_err().contains("--renew encryption"), "{case}");
-                continue;
-            }
-            let title = name.split('.').next().unwrap();
-            let reports = bench.ensure().unwrap();
-            assert!(reports.iter().any(|line| line.starts_with(&format!("{title}: "))), "{case}: {reports:?}");
-            assert_eq!(bench.ensure().unwrap(), [""; 0], "{case}");
+    for_each_loss(false, |bench, name, renewal, damage| {
+        let case = format!("{name} {damage}");
+        if renewal == Renewal::Encryption && damage != "missing" {
+            // It may be a user's own, prepared for the first boot.
+            assert!(bench.ensure().unwrap_err().contains("--renew encryption"), "{case}");
+            return;
         }
-    }
+        let title = name.split('.').next().unwrap();
+        let reports = bench.ensure().unwrap();
+        assert!(reports.iter().any(|line| line.starts_with(&format!("{title}: "))), "{case}: {reports:?}");
+        assert_eq!(bench.ensure().unwrap(), [""; 0], "{case}");
+    });
 }
 
 #[test]
 fn a_lost_key_is_made_on_demand() {
-    for (name, renewal) in KEYS {
-        for (damage, content) in DAMAGES {
-            let mut bench = Bench::booted(true);
-            bench.damage(name, content);
-            // Another kind doesn't help.
-            let other = if renewal == Renewal::Ca { Renewal::ServiceAccount } else { Renewal::Ca };
-            bench.renew = BTreeSet::from([other]);
-            let error = bench.ensure().unwrap_err();
-            assert!(error.contains(&format!("--renew {renewal}")), "{name} {damage}: {error}");
-            bench.renew = BTreeSet::from([renewal]);
-            let reports = bench.ensure().unwrap();
-            let asked = format!("`--renew {renewal}` was given");
-            assert!(reports.iter().any(|line| line.contains(&asked)), "{name} {damage}: {reports:?}");
-            bench.renew.clear();
-            assert_eq!(bench.ensure().unwrap(), [""; 0], "{name} {damage}");
-        }
-    }
+    for_each_loss(true, |mut bench, name, renewal, damage| {
+        // Another kind doesn't help.
+        let other = if renewal == Renewal::Ca { Renewal::ServiceAccount } else { Renewal::Ca };
+        bench.renew = BTreeSet::from([other]);
+        let error = bench.ensure().unwrap_err();
+        assert!(error.contains(&format!("--renew {renewal}")), "{name} {damage}: {error}");
+        bench.renew = BTreeSet::from([renewal]);
+        let reports = bench.ensure().unwrap();
+        let asked = format!("`--renew {renewal}` was given");
+        assert!(reports.iter().any(|line| line.contains(&asked)), "{name} {damage}: {reports:?}");
+        bench.renew.clear();
+        assert_eq!(bench.ensure().unwrap(), [""; 0], "{name} {damage}");
+    });
 }
 
 #[test]

@@ -34,15 +34,10 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
     let metadata = file.metadata().map_err(Error::io("read", path))?;
     let mut bytes = Vec::with_capacity(metadata.len() as usize);
     file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    restrict(path, metadata.mode(), FILE_MODE)?;
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-}
-
-fn restrict(path: &Path, found: u32, wanted: u32) -> Result<(), Error> {
-    if found & 0o7777 == wanted {
-        return Ok(());
+    if metadata.mode() & 0o7777 != FILE_MODE {
+        fs::set_permissions(path, Permissions::from_mode(FILE_MODE)).map_err(Error::io("change the mode of", path))?;
     }
-    fs::set_permissions(path, Permissions::from_mode(wanted)).map_err(Error::io("change the mode of", path))
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The two files of a certificate.

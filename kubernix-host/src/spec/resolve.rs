@@ -66,9 +66,9 @@ pub fn resolve(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) ->
 /// # Errors
 /// As [`resolve`].
 pub fn saved(root: &Root) -> Result<Settings, Error> {
-    let layers = Layers { given: vec![place_of(root)], ..Layers::default() };
-    let settings = settle(layers, Vec::new(), false, &Defaults::of_process())?.settings;
-    Ok(Settings { name: label(root), ..settings })
+    let place = Partial { name: Some(root.name()), root: Some(root.base().to_owned()), ..Partial::default() };
+    let layers = Layers { given: vec![place], ..Layers::default() };
+    Ok(settle(layers, Vec::new(), false, &Defaults::of_process())?.settings)
 }
 
 /// The settings of a cluster by their text, as of `kubernix.toml`.
@@ -78,20 +78,18 @@ pub fn saved(root: &Root) -> Result<Settings, Error> {
 pub fn of_text(root: &Root, text: &str) -> Result<Settings, Error> {
     let defaults = Defaults::of_process();
     let saved = Partial::from_toml(&root.spec_file(), text)?.based_at(root.path(), defaults.home.as_deref())?;
-    let place = Place { name: label(root), root: root.base().to_owned() };
+    // In a sandbox its directory isn't called as the cluster is.
+    let name = root.open_existing().map_or_else(|_| root.name(), |state| state.name);
+    let place = Place { name, root: root.base().to_owned() };
     let standard = parse_cidr(DEFAULT_CIDR).map_err(|error| Error::value(Origin::Default, error))?;
     let (cidr, cache_dir) = (saved.cidr.unwrap_or(standard), defaults.cache_dir()?);
-    let mut alone = Settled { layers: Layers { saved: Some(saved), ..Layers::default() }, ..Settled::default() };
-    alone.settings(place, cidr, cache_dir)
+    alone(saved, place, cidr, cache_dir)
 }
 
-/// The cluster's name. In a sandbox its directory isn't called so.
-fn label(root: &Root) -> String {
-    root.open_existing().map_or_else(|_| root.name(), |state| state.name)
-}
-
-fn place_of(root: &Root) -> Partial {
-    Partial { name: Some(root.name()), root: Some(root.base().to_owned()), ..Partial::default() }
+/// The settings that one source says, whatever others do.
+fn alone(saved: Partial, place: Place, cidr: Ipv4Net, cache_dir: PathBuf) -> Result<Settings, Error> {
+    let layers = Layers { saved: Some(saved), ..Layers::default() };
+    Settled { layers, ..Settled::default() }.settings(place, cidr, cache_dir)
 }
 
 /// As [`resolve`], with other defaults than the process's own.
@@ -128,25 +126,16 @@ fn settle(layers: Layers, said: Vec<String>, fresh: bool, defaults: &Defaults) -
             "certificates, Services and pods in its datastore have addresses of that range; take it down first (`{down}`) or \
              choose another --name"
         );
-        return Err(fixed("cidr", name, made.to_string(), cidr.to_string(), origin(), reason));
+        let (made, wanted, origin) = (made.to_string(), cidr.to_string(), Box::new(origin()));
+        return Err(Error::Fixed { key: "cidr", cluster: name.clone(), made, wanted, origin, reason });
     }
     let cache_dir = match settled.pick(Key::CacheDir, |given| given.cache_dir.clone(), shown) {
         Some(given) => given,
         None => defaults.cache_dir()?,
     };
     let settings = settled.settings(place.clone(), cidr, cache_dir.clone())?;
-    let in_force = match settled.in_force.take() {
-        Some(partial) => {
-            let root = Root::new(&place.root, &place.name);
-            Some(partial.based_at(root.path(), defaults.home.as_deref())?)
-        }
-        None => settled.layers.saved.clone(),
-    };
-    let saved = in_force.map(|saved| {
-        let mut alone = Settled { layers: Layers { saved: Some(saved), ..Layers::default() }, ..Settled::default() };
-        alone.settings(place, made.unwrap_or(cidr), cache_dir)
-    });
-    let saved = saved.transpose()?;
+    let in_force = settled.in_force.take().or_else(|| settled.layers.saved.clone());
+    let saved = in_force.map(|saved| alone(saved, place, made.unwrap_or(cidr), cache_dir)).transpose()?;
     let (revision, file) = (settled.revision, settled.layers.path);
     Ok(Resolved { settings, saved, revision, origins: settled.origins, said: settled.said, file })
 }
@@ -154,10 +143,6 @@ fn settle(layers: Layers, said: Vec<String>, fresh: bool, defaults: &Defaults) -
 #[expect(clippy::ptr_arg, reason = "it is passed as a function of what is picked")]
 fn shown(path: &PathBuf) -> String {
     path.display().to_string()
-}
-
-fn fixed(key: &'static str, cluster: &str, made: String, wanted: String, origin: Origin, reason: String) -> Error {
-    Error::Fixed { key, cluster: cluster.into(), made, wanted, origin: Box::new(origin), reason }
 }
 
 /// What each source says, highest precedence first.
@@ -288,7 +273,7 @@ impl Settled {
         };
         let path = root.spec_file();
         let origin = Origin::Saved(path.clone());
-        let (text, revision) = self.saved_text(root, &state)?;
+        let (text, revision) = self.saved_text(root, &state, defaults)?;
         self.revision = revision;
         if let Some(text) = text {
             let hint = |error| match error {
@@ -313,7 +298,12 @@ impl Settled {
 
     /// The settings in force, as text, and the revision that they are of. They are those of `cluster.json`, unless
     /// a person edited the view.
-    fn saved_text(&mut self, root: &Root, state: &State) -> Result<(Option<String>, Option<u64>), Error> {
+    fn saved_text(
+        &mut self,
+        root: &Root,
+        state: &State,
+        defaults: &Defaults,
+    ) -> Result<(Option<String>, Option<u64>), Error> {
         let path = root.spec_file();
         let view = match std::fs::read(&path) {
             // A person writes text; what isn't is a view that was damaged.
@@ -325,7 +315,8 @@ impl Settled {
         match (ClusterFile::read(root), view) {
             (Ok(Some(state)), Some(view)) if !state.has_view(&view) => {
                 self.said.push(format!("{} was edited: its settings are used", path.display()));
-                self.in_force = Some(Partial::from_toml(&path, &state.settings)?);
+                let in_force = Partial::from_toml(&path, &state.settings)?;
+                self.in_force = Some(in_force.based_at(root.path(), defaults.home.as_deref())?);
                 Ok((Some(view), Some(state.revision)))
             }
             (Ok(Some(state)), Some(_)) => Ok((Some(state.settings), Some(state.revision))),
