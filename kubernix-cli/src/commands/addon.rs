@@ -4,7 +4,6 @@ use super::App;
 use crate::cli::{AddonArgs, BootArgs};
 use crate::exit::{Exit, Refusal};
 use crate::output::{self, Table};
-use crate::progress::Progress;
 use anyhow::Result;
 use kubernix_core::Phase;
 use kubernix_host::cluster::{Cluster, Host};
@@ -14,7 +13,6 @@ use kubernix_host::spec::{NONE, Resolved, nearest};
 use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
-use std::time::Instant;
 
 /// An addon that a cluster has or could have.
 #[derive(Debug, Serialize)]
@@ -104,18 +102,11 @@ impl App {
         done: &str,
         edit: impl Fn(&Self, &mut Resolved) -> Result<()>,
     ) -> Result<()> {
-        let (place, _) = self.running()?;
-        let begun = Instant::now();
-        self.until_current(|| {
-            let mut resolved = self.resolve(&BootArgs::default())?;
-            edit(self, &mut resolved)?;
+        let (place, _, seconds) = self.change(&BootArgs::default(), |resolved, progress| {
+            edit(self, resolved)?;
             let host = self.host(&resolved.settings)?;
-            let progress = Progress::new(&self.flags);
-            let changed = host.change(&resolved, None, &*progress);
-            progress.finish();
-            Ok(changed?)
+            Ok(host.change(resolved, None, progress)?)
         })?;
-        let seconds = begun.elapsed().as_secs_f64();
         let value = json!({ "name": place.name, "addons": args.addons, "seconds": seconds });
         let names = args.addons.join(", ");
         output::show(self.output(), &value, |_| format!("{names}: {done} after {seconds:.2} s"))

@@ -3,15 +3,12 @@
 use super::App;
 use crate::cli::{BootArgs, ReplaceArgs};
 use crate::output::{self, Table};
-use crate::progress::Progress;
-use crate::settings;
 use anyhow::Result;
 use kubernix_host::cluster::{Cluster, ComponentStatus, Host};
 use kubernix_host::plugins::Source;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 /// A component and a role that it fills, or could fill.
 #[derive(Debug, PartialEq, Serialize)]
@@ -46,17 +43,10 @@ impl App {
     pub(super) fn component_replace(&self, args: &ReplaceArgs) -> Result<()> {
         let mut boot = args.boot.clone();
         boot.set.extend(args.role.iter().zip(&args.component).map(|(role, name)| format!("{role}={name}")));
-        let (place, _) = self.running()?;
-        let begun = Instant::now();
-        self.until_current(|| {
-            let resolved = settings::resolve(&self.flags, &boot)?;
+        let (place, _, seconds) = self.change(&boot, |resolved, progress| {
             let host = self.host(&resolved.settings)?;
-            let progress = Progress::new(&self.flags);
-            let changed = host.change(&resolved, args.component.as_deref(), &*progress);
-            progress.finish();
-            Ok(changed?)
+            Ok(host.change(resolved, args.component.as_deref(), progress)?)
         })?;
-        let seconds = begun.elapsed().as_secs_f64();
         let what = match (&args.role, &args.component) {
             (Some(role), Some(name)) => format!("`{name}` fills role `{role}` of cluster `{}`", place.name),
             _ => format!("cluster `{}` is changed", place.name),

@@ -25,12 +25,15 @@ use crate::cli::{
     Output, PluginCommand, PortCommand, SnapshotCommand, ToolchainCommand,
 };
 use crate::exit::{Exit, Refusal};
+use crate::progress::Progress;
 use crate::{registry, settings};
 use anyhow::{Context, Result};
 use kubernix_host::cluster::{Call, Cluster, Host, HostError, State, Status};
 use kubernix_host::plugins::{Registry, Search};
 use kubernix_host::spec::{Place, Resolved, Settings};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// How often a change is made again where others change the cluster at the same time.
 const ATTEMPTS: usize = 5;
@@ -141,6 +144,33 @@ impl App {
             }
         }
         attempt()
+    }
+
+    /// Changes the cluster that is meant, which has to run, and does so again where another command has changed it meanwhile.
+    /// `attempt` gets the settings as they are by then; notes on them are shown once. Returns what it came to, and how long all of
+    /// it took, in seconds.
+    fn change<T>(
+        &self,
+        args: &BootArgs,
+        attempt: impl Fn(&mut Resolved, &Progress) -> Result<T>,
+    ) -> Result<(Place, T, f64)> {
+        let (place, _) = self.running()?;
+        let begun = Instant::now();
+        let mut shown = BTreeSet::new();
+        let value = self.until_current(|| {
+            let mut resolved = settings::resolve(&self.flags, args)?;
+            // Taken from the settings, so that the host doesn't show them as well; first, because they may explain an error.
+            for note in std::mem::take(&mut resolved.said) {
+                if shown.insert(note.clone()) {
+                    log::info!("{note}");
+                }
+            }
+            let progress = Progress::new(&self.flags);
+            let done = attempt(&mut resolved, &progress);
+            progress.finish();
+            done
+        })?;
+        Ok((place, value, begun.elapsed().as_secs_f64()))
     }
 
     /// The cluster that is meant, in whatever state it is.

@@ -8,7 +8,6 @@ use anyhow::Result;
 use kubernix_host::cluster::Host;
 use kubernix_host::spec::Resolved;
 use serde_json::json;
-use std::time::Instant;
 
 impl App {
     pub(super) fn node(&self, command: &NodeCommand) -> Result<()> {
@@ -49,17 +48,10 @@ impl App {
         done: &str,
         change: impl Fn(&Host, &mut Resolved, &Progress) -> Result<Vec<String>>,
     ) -> Result<()> {
-        let (place, _) = self.running()?;
-        let begun = Instant::now();
-        let nodes = self.until_current(|| {
-            let mut resolved = self.resolve(&BootArgs::default())?;
+        let (place, nodes, seconds) = self.change(&BootArgs::default(), |resolved, progress| {
             let host = self.host(&resolved.settings)?;
-            let progress = Progress::new(&self.flags);
-            let changed = change(&host, &mut resolved, &progress);
-            progress.finish();
-            changed
+            change(&host, resolved, progress)
         })?;
-        let seconds = begun.elapsed().as_secs_f64();
         let value = json!({ "name": place.name, "nodes": nodes, "seconds": seconds });
         let names = nodes.join(", ");
         output::show(self.output(), &value, |_| format!("{names}: {done} after {seconds:.2} s"))
