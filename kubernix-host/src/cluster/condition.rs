@@ -103,7 +103,13 @@ mod tests {
     use std::fs;
 
     fn carrier(root: &Root, is_orphan: bool) -> Carrier {
-        Carrier { part: Part::Init, pid: i32::MAX, root: root.path().to_owned(), is_orphan }
+        Carrier {
+            part: Part::Init,
+            pid: i32::MAX,
+            id: "0123456789abcdef".into(),
+            root: root.path().to_owned(),
+            is_orphan,
+        }
     }
 
     #[test]

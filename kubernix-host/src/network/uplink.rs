@@ -18,6 +18,7 @@ use nix::net::if_::if_nametoindex;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -43,11 +44,11 @@ pub struct Uplink {
 }
 
 /// What has to be given back, in the cluster's directory.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
     /// The host's end.
     link: String,
-    /// What tells this end from a later one of the same name.
+    /// What tells this end from a later one of the same name: the cluster's ID, a space, and nanoseconds since the epoch.
     token: String,
     /// Links of the host's that we let forward.
     forwarding: Vec<String>,
@@ -58,39 +59,49 @@ fn note_path(root: &Root) -> PathBuf {
 }
 
 impl Note {
-    /// `None` where nothing has to be given back.
-    fn read(root: &Root) -> Option<Self> {
+    /// The note of the cluster of one of these IDs: in its directory, or where that is lost, damaged or the file another cluster's, on the
+    /// host's end of the pair. `None` where nothing has to be given back.
+    fn find(root: &Root, ids: &BTreeSet<String>) -> Option<Self> {
         let path = note_path(root);
-        let damage = match fs::read(&path) {
-            Ok(text) => match serde_json::from_slice(&text) {
-                Ok(note) => return Some(note),
-                Err(error) => error.to_string(),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => error.to_string(),
+        let damage = match fs::read(&path).map(|text| serde_json::from_slice::<Self>(&text)) {
+            Ok(Ok(note)) if note.is_of(ids) => return Some(note),
+            // The directory is a copy of another cluster's, which may run.
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(error.to_string()),
         };
-        // The same is written on the link, as long as that is there.
         let links = with_netlink(async |handle| Ok(peers(&handle, "").await)).unwrap_or_default();
-        let note = links.iter().find_map(|(link, alias)| Self::of_link(link, alias, root));
-        match &note {
-            Some(note) => {
+        let note = Self::among(&links, ids);
+        match (&note, damage) {
+            (Some(note), Some(damage)) => {
                 log::warn!("`{}` can't be read ({damage}); link `{}` tells the same", path.display(), note.link)
             }
-            None => log::warn!(
+            (None, Some(damage)) => log::warn!(
                 "`{}` can't be read ({damage}): `sysctl -a --pattern forwarding` shows whether this host still forwards \
                  between its links, which the cluster may have switched on",
                 path.display()
             ),
+            (_, None) => {}
         }
         note
     }
 
-    /// As far as a link of this cluster says.
-    fn of_link(link: &str, alias: &str, root: &Root) -> Option<Self> {
+    /// The note of the cluster of one of these IDs on these links, each with its alias.
+    fn among(links: &[(String, String)], ids: &BTreeSet<String>) -> Option<Self> {
+        links.iter().filter_map(|(link, alias)| Self::of_link(link, alias)).find(|note| note.is_of(ids))
+    }
+
+    /// What is written on a link; `None` where it isn't an uplink's alias.
+    fn of_link(link: &str, alias: &str) -> Option<Self> {
         let (token, _) = alias.split_once(" forwarding=")?;
-        let is_ours = token.split_once(' ').is_some_and(|(name, _)| name == root.name());
         let forwarding = noted_forwarding(alias).map(str::to_owned).collect();
-        is_ours.then(|| Self { link: link.to_owned(), token: token.to_owned(), forwarding })
+        Some(Self { link: link.to_owned(), token: token.to_owned(), forwarding })
+    }
+
+    /// Whether the token is of a cluster of one of these IDs. An older version wrote the cluster's name in the ID's place.
+    fn is_of(&self, ids: &BTreeSet<String>) -> bool {
+        self.token.split_once(' ').is_some_and(|(id, _)| ids.contains(id))
     }
 
     fn write(&self, root: &Root) -> io::Result<()> {
@@ -154,7 +165,7 @@ fn outside(
     way: &Way,
 ) -> Result<Outside, NetworkError> {
     // What a life of this cluster left whose carriers were all killed.
-    give_back(root, lock);
+    give_back(root, id.as_str(), lock);
     let _held = lock.take();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut note = Note { token: format!("{id} {}", since.as_nanos()), ..Note::default() };
@@ -305,41 +316,19 @@ async fn inside(
 }
 
 /// What an uplink took of the host and has to give back.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Taken(Option<Note>);
 
 /// Looks up what a cluster's uplink took of the host whose network namespace the calling thread is in: in the cluster's
-/// directory, or where that is lost, on the host's end of the pair. A sandbox that still exists tells which pair is its own.
-pub fn taken(root: &Root, sandbox: Option<&HostNet>) -> Taken {
-    Taken(Note::read(root).or_else(|| note_on_link(sandbox?)))
+/// directory, or where that is lost, on the host's end of the pair. `ids` are those that the cluster's lives had.
+pub fn taken(root: &Root, ids: &BTreeSet<String>) -> Taken {
+    Taken(Note::find(root, ids))
 }
 
-fn note_on_link(sandbox: &HostNet) -> Option<Note> {
-    let inner = sandbox.run(|| with_netlink(async |handle| Ok(links(&handle).await))).ok()?.ok()?;
-    let outer = with_netlink(async |handle| Ok(links(&handle).await)).ok()?;
-    of_pair(&inner, &outer)
-}
-
-/// The note on the host's end of the pair whose other end is in the sandbox.
-fn of_pair(inside: &[LinkMessage], host: &[LinkMessage]) -> Option<Note> {
-    let number = inside.iter().find(|link| name_of(link) == Some(INSIDE)).and_then(|link| {
-        link.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::Link(peer) => Some(*peer),
-            _ => None,
-        })
-    })?;
-    let end = host.iter().find(|link| link.header.index == number)?;
-    let link = name_of(end).filter(|name| name.starts_with(OUTSIDE))?.to_owned();
-    let alias = alias_of(end)?;
-    let (token, _) = alias.split_once(" forwarding=")?;
-    let forwarding = noted_forwarding(alias).map(str::to_owned).collect();
-    Some(Note { link, token: token.to_owned(), forwarding })
-}
-
-/// Gives back what an uplink took of the host whose network namespace the calling thread is in; does nothing where that was
-/// done already, or never had to be.
-pub fn give_back(root: &Root, lock: &HostLock) {
-    give_back_taken(root, lock, taken(root, None));
+/// Gives back what the uplink of the cluster of this ID took of the host whose network namespace the calling thread is in; does
+/// nothing where that was done already, or never had to be.
+pub fn give_back(root: &Root, id: &str, lock: &HostLock) {
+    give_back_taken(root, lock, taken(root, &BTreeSet::from([id.to_owned()])));
 }
 
 /// As [`give_back`], for what was looked up before the sandbox ended.
@@ -382,34 +371,59 @@ mod tests {
         assert_eq!(pair(MOST - 1).map(|ip| ip.to_string()), ["169.254.77.254", "169.254.77.255"]);
     }
 
+    const ID: &str = "0123456789abcdef";
+    const OTHER: &str = "fedcba9876543210";
+
+    fn ids(ids: &[&str]) -> BTreeSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    fn note(id: &str) -> Note {
+        Note { link: "kubernix-0".into(), token: format!("{id} 12"), forwarding: vec!["eth0".into()] }
+    }
+
     #[test]
-    fn a_link_tells_what_a_damaged_note_did() {
+    fn a_note_is_taken_from_the_directory_of_its_own_cluster_alone() {
         let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
+        // As the keeper and the init call the directory.
+        let root = Root::new(base.path(), "7");
         fs::create_dir_all(root.run()).unwrap();
-        assert!(Note::read(&root).is_none(), "there is none");
-        let forwarding = vec!["eth0".to_owned()];
-        let note = Note { link: "kubernix-0".into(), token: "one 12".into(), forwarding };
-        note.write(&root).unwrap();
-        assert_eq!(Note::read(&root).unwrap().alias(), note.alias());
-        let again = Note::of_link("kubernix-0", &note.alias(), &root).unwrap();
-        assert_eq!((&*again.link, again.alias(), &again.forwarding), ("kubernix-0", note.alias(), &note.forwarding));
-        for other in ["two 12 forwarding=eth0", "one-more 12 forwarding=eth0", "one", ""] {
-            assert!(Note::of_link("kubernix-0", other, &root).is_none(), "{other}");
-        }
-        // No link of a cluster below this directory is there.
+        assert_eq!(Note::find(&root, &ids(&[ID])), None, "there is none");
+        note(ID).write(&root).unwrap();
+        assert_eq!(Note::find(&root, &ids(&[ID])), Some(note(ID)));
+        assert_eq!(Note::find(&root, &ids(&[OTHER, ID])), Some(note(ID)));
+        assert_eq!(Note::find(&root, &ids(&[OTHER, "7"])), None, "a copied directory has the original's note");
+        // No link of these IDs is there.
         for damaged in ["", "{ \"link\": \"kube", "[]"] {
             fs::write(note_path(&root), damaged).unwrap();
-            assert!(Note::read(&root).is_none(), "{damaged}");
+            assert_eq!(Note::find(&root, &ids(&[ID])), None, "{damaged}");
         }
+    }
+
+    #[test]
+    fn a_link_tells_what_a_lost_note_did() {
+        let link = |name: &str, alias: String| (name.to_owned(), alias);
+        let links = [
+            link("kubernix-0", note(OTHER).alias()),
+            link("kubernix-1", String::new()),
+            link("kubernix-2", "somebody's own".into()),
+            link("kubernix-3", note(ID).alias()),
+        ];
+        assert_eq!(Note::among(&links, &ids(&[ID])), Some(Note { link: "kubernix-3".into(), ..note(ID) }));
+        assert_eq!(Note::among(&links, &ids(&[OTHER])), Some(note(OTHER)));
+        assert_eq!(Note::among(&links, &ids(&["0123456789abcde", "7", ""])), None);
+        // By its name, of a cluster that an older version booted.
+        let old = [link("kubernix-4", note("one").alias())];
+        assert_eq!(Note::among(&old, &ids(&["one"])), Some(Note { link: "kubernix-4".into(), ..note("one") }));
+        assert_eq!(Note::among(&old, &ids(&["one-more", ID])), None);
     }
 
     #[test]
     fn what_is_written_on_a_link_is_read_again() {
         let forwarding = vec!["eth0".to_owned(), "wlan0".to_owned()];
-        let note = Note { link: "kubernix-0".into(), token: "one 12".into(), forwarding };
+        let note = Note { link: "kubernix-0".into(), token: format!("{ID} 12"), forwarding };
         assert_eq!(noted_forwarding(&note.alias()).collect::<Vec<_>>(), ["eth0", "wlan0"]);
-        assert_eq!(noted_forwarding("one 12 forwarding=").count(), 0);
+        assert_eq!(noted_forwarding("0123456789abcdef 12 forwarding=").count(), 0);
         assert_eq!(noted_forwarding("somebody's own").count(), 0);
     }
 
@@ -418,27 +432,5 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let lock = HostLock::new(fs::File::open(base.path()).unwrap().into());
         give_back_taken(&Root::new(base.path(), "one"), &lock, Taken::default());
-    }
-
-    #[test]
-    fn a_lost_note_is_found_on_the_link_that_leads_to_the_sandbox() {
-        let link = |index: u32, name: &str, more: Option<LinkAttribute>| {
-            let mut link = LinkMessage::default();
-            link.header.index = index;
-            link.attributes = [LinkAttribute::IfName(name.into())].into_iter().chain(more).collect();
-            link
-        };
-        let note = Note { link: "kubernix-3".into(), token: "one 12".into(), forwarding: vec!["eth0".into()] };
-        // Another cluster may have the same name: the pair decides.
-        let host = [
-            link(8, "kubernix-0", Some(LinkAttribute::IfAlias("one 7 forwarding=wlan0".into()))),
-            link(9, &note.link, Some(LinkAttribute::IfAlias(note.alias()))),
-            link(10, "eth0", None),
-        ];
-        let inside = |peer| [link(2, "lo", None), link(9, INSIDE, Some(LinkAttribute::Link(peer)))];
-        let found = of_pair(&inside(9), &host).unwrap();
-        assert_eq!((found.link, found.token, found.forwarding), (note.link, note.token, note.forwarding));
-        assert!(of_pair(&inside(10), &host).is_none(), "a link that isn't ours");
-        assert!(of_pair(&inside(9)[..1], &host).is_none(), "a sandbox without an uplink");
     }
 }

@@ -36,6 +36,8 @@ pub struct Carrier {
     pub part: Part,
     /// Its number, in the host's PID namespace.
     pub pid: i32,
+    /// What the cluster's cgroups and uplink are named by: its ID, or its name where an older version booted it.
+    pub id: String,
     /// The cluster's root directory.
     pub root: PathBuf,
     /// That directory was removed while the cluster ran.
@@ -57,7 +59,7 @@ pub fn of(root: &Root) -> Vec<Carrier> {
 impl Carrier {
     /// The process of this number, if it carries a cluster.
     pub fn of(pid: i32) -> Option<Self> {
-        let (part, lock) = parse(&fs::read(format!("/proc/{pid}/cmdline")).ok()?)?;
+        let (part, id, lock) = parse(&fs::read(format!("/proc/{pid}/cmdline")).ok()?)?;
         let lock = PathBuf::from(format!("/proc/{pid}/fd/{lock}"));
         let held = fs::metadata(&lock).ok()?;
         if !held.is_dir() || held.uid() != geteuid().as_raw() {
@@ -66,7 +68,7 @@ impl Carrier {
         let path = fs::read_link(lock).ok()?;
         let kept = path.as_os_str().as_bytes().strip_suffix(REMOVED);
         let root = kept.map_or_else(|| path.clone(), |kept| PathBuf::from(OsStr::from_bytes(kept)));
-        root.is_absolute().then_some(Self { part, pid, root, is_orphan: kept.is_some() })
+        root.is_absolute().then_some(Self { part, pid, id, root, is_orphan: kept.is_some() })
     }
 
     /// The name of the cluster.
@@ -108,20 +110,21 @@ impl fmt::Display for Carrier {
     }
 }
 
-/// What a command line says: which part it is, and the number of the descriptor that is the cluster's lock.
-fn parse(cmdline: &[u8]) -> Option<(Part, u32)> {
+/// What a command line says: which part it is, the cluster's ID, and the number of the descriptor that is the cluster's lock.
+fn parse(cmdline: &[u8]) -> Option<(Part, String, u32)> {
     let words = cmdline.strip_suffix(b"\0")?.split(|byte| *byte == 0).map(std::str::from_utf8);
     let words = words.collect::<Result<Vec<_>, _>>().ok()?;
-    let [_, command, base, name, numbers @ ..] = &words[..] else { return None };
+    let [_, command, base, id, numbers @ ..] = &words[..] else { return None };
     // As `keeper::run` and `init::enter_sandbox` read them.
     let (part, place, least) = match *command {
         names::KEEPER => (Part::Keeper, 0, 3),
         names::INIT => (Part::Init, 2, 5),
         _ => return None,
     };
-    let is_cluster = Path::new(base).is_absolute() && !name.is_empty() && !name.contains('/');
+    // Cgroups that are to be removed are named by it: it must not lead out of their directory.
+    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let numbers = numbers.iter().map(|word| word.parse()).collect::<Result<Vec<u32>, _>>().ok()?;
-    (is_cluster && numbers.len() >= least).then(|| (part, numbers[place]))
+    (Path::new(base).is_absolute() && is_id && numbers.len() >= least).then(|| (part, (*id).to_owned(), numbers[place]))
 }
 
 #[cfg(test)]
@@ -135,9 +138,9 @@ mod tests {
     #[test]
     fn only_the_command_lines_of_carriers_are_taken() {
         let keeper = ["/usr/bin/kubernix", names::KEEPER, "/b", "one", "5", "6", "7"];
-        assert_eq!(parse(&line(&keeper)), Some((Part::Keeper, 5)));
-        let init = ["kubernix", names::INIT, "/b", "one", "5", "6", "7", "8", "9", "10"];
-        assert_eq!(parse(&line(&init)), Some((Part::Init, 7)));
+        assert_eq!(parse(&line(&keeper)), Some((Part::Keeper, "one".into(), 5)));
+        let init = ["kubernix", names::INIT, "/b", "0123456789abcdef", "5", "6", "7", "8", "9", "10"];
+        assert_eq!(parse(&line(&init)), Some((Part::Init, "0123456789abcdef".into(), 7)));
         for other in [
             &keeper[..6],
             &init[..8],
@@ -146,6 +149,9 @@ mod tests {
             &["kubernix", names::KEEPER, "b", "one", "5", "6", "7"],
             &["kubernix", names::KEEPER, "/b", "", "5", "6", "7"],
             &["kubernix", names::KEEPER, "/b", "../one", "5", "6", "7"],
+            &["kubernix", names::KEEPER, "/b", "..", "5", "6", "7"],
+            &["kubernix", names::KEEPER, "/b", ".", "5", "6", "7"],
+            &["kubernix", names::KEEPER, "/b", "one\n", "5", "6", "7"],
             &["kubernix", names::KEEPER, "/b", "one", "5", "x", "7"],
             &["sudo", "kubernix", names::KEEPER, "/b", "one", "5", "6", "7"],
         ] {

@@ -62,18 +62,6 @@ pub fn path(cluster: &str) -> String {
     format!("/{PARENT}/{cluster}")
 }
 
-/// The name of the cluster's group that a process is in, as cgroups(7) lists it; `None` for a process that is in none.
-pub fn cluster_of(pid: i32) -> Option<String> {
-    cluster_in(&std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
-}
-
-fn cluster_in(groups: &str) -> Option<String> {
-    groups.lines().find_map(|line| {
-        let mut parts = line.splitn(3, ':').nth(2)?.strip_prefix('/')?.split('/');
-        (parts.next()? == PARENT).then(|| parts.next().map(str::to_owned)).flatten()
-    })
-}
-
 impl Hierarchy {
     fn parent(&self) -> PathBuf {
         self.mount.join(PARENT)
@@ -238,13 +226,6 @@ mod tests {
 31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct
 32 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
 33 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
-
-    #[test]
-    fn a_cluster_is_told_by_the_groups_of_its_processes() {
-        assert_eq!(cluster_in("3:cpu,cpuacct:/\n1:name=systemd:/kubernix/one/system\n").as_deref(), Some("one"));
-        assert_eq!(cluster_in("0::/kubernix/two\n").as_deref(), Some("two"));
-        assert_eq!(cluster_in("0::/user.slice/kubernix/x\n1:cpu:/kubernix\n2:io:/kubernixes/x\n"), None);
-    }
 
     #[test]
     fn versions_are_told_apart() {

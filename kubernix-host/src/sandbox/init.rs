@@ -128,7 +128,8 @@ impl Inside {
 
     /// Gives back what the uplink took of the host, after [`Inside::kill_all`].
     pub fn give_uplink_back(&self) {
-        if let Err(error) = self.host.run(|| uplink::give_back(&self.root, &self.host_lock)) {
+        let id = self.boot.environment.id.as_str();
+        if let Err(error) = self.host.run(|| uplink::give_back(&self.root, id, &self.host_lock)) {
             log::warn!("the uplink can't be removed: {error}");
         }
     }

@@ -182,7 +182,7 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
         Ending::Stop.note(&root);
     }
     SandboxIds::forget(&root);
-    uplink::give_back(&root, &host_lock);
+    uplink::give_back(&root, id, &host_lock);
     remove_groups(&hierarchies, id, &host_lock);
     // The lock, and the channel last: whoever reads it to its end finds nothing left.
     drop(lock);
