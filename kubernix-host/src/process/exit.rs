@@ -1,6 +1,7 @@
 //! How a process ended.
 
 use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
 use std::fmt;
 
 /// How a process ended.
@@ -13,6 +14,15 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The end that a wait reports; `None` where the process goes on.
+    pub fn of(status: WaitStatus) -> Option<Self> {
+        match status {
+            WaitStatus::Exited(_, code) => Some(Self::Code(code)),
+            WaitStatus::Signaled(_, signal, _) => Some(Self::Signal(signal as i32)),
+            _ => None,
+        }
+    }
+
     /// As a shell puts it: the status, or 128 + the signal.
     pub fn code(self) -> i32 {
         match self {
@@ -37,6 +47,16 @@ impl fmt::Display for Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::Pid;
+
+    #[test]
+    fn only_an_end_is_one() {
+        let pid = Pid::from_raw(7);
+        assert_eq!(Exit::of(WaitStatus::Exited(pid, 3)), Some(Exit::Code(3)));
+        assert_eq!(Exit::of(WaitStatus::Signaled(pid, Signal::SIGKILL, false)), Some(Exit::Signal(9)));
+        assert_eq!(Exit::of(WaitStatus::Stopped(pid, Signal::SIGSTOP)), None);
+        assert_eq!(Exit::of(WaitStatus::StillAlive), None);
+    }
 
     #[test]
     fn signals_are_named() {

@@ -60,13 +60,13 @@ impl Reaper {
         // The first look leaves the child as it is: its number, and its group's, stay its own until it is reaped.
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         loop {
-            let (pid, exit) = match waitid(Id::All, look) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, Exit::Code(code)),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Exit::Signal(signal as i32)),
+            let status = match waitid(Id::All, look) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
-                Ok(_) | Err(Errno::EINTR) => continue,
+                Ok(status) => status,
+                Err(Errno::EINTR) => continue,
                 Err(errno) => return log::error!("waiting for children failed: {errno}"),
             };
+            let (Some(pid), Some(exit)) = (status.pid(), Exit::of(status)) else { continue };
             // Orphans that were handed to PID 1 are in no table.
             let child = self.table().remove(&pid);
             if child.as_ref().is_some_and(|child| child.is_stopping.load(Ordering::Relaxed)) {

@@ -62,6 +62,40 @@ pub fn path(cluster: &str) -> String {
     format!("/{PARENT}/{cluster}")
 }
 
+/// Makes the cluster's groups in these hierarchies, which are all that the calling process sees. Takes the host's lock once.
+///
+/// # Errors
+/// The kernel refuses: no privileges, or a read-only mount.
+pub fn create(hierarchies: &[Hierarchy], cluster: &str, lock: &HostLock) -> io::Result<()> {
+    let version = version(hierarchies);
+    // Else another cluster would take away what this one just found in place.
+    let _held = lock.take();
+    hierarchies.iter().try_for_each(|hierarchy| hierarchy.create(cluster, version))
+}
+
+/// Removes the cluster's groups with all below them from these hierarchies; goes on past errors. With the last cluster goes the parent, and
+/// what was enabled for clusters. Takes the host's lock once.
+///
+/// # Errors
+/// Groups are still in use after a second; all of them are named.
+pub fn remove(hierarchies: &[Hierarchy], cluster: &str, lock: &HostLock) -> io::Result<()> {
+    let mut errors = Vec::new();
+    // Without the lock: they are this cluster's own, and it may take a second until nothing uses them.
+    let removed = hierarchies.iter().filter(|hierarchy| match remove_tree(&hierarchy.cluster(cluster)) {
+        Ok(()) => true,
+        Err(error) => {
+            errors.push(error.to_string());
+            false
+        }
+    });
+    let removed: Vec<&Hierarchy> = removed.collect();
+    if !removed.is_empty() {
+        let held = lock.take();
+        removed.into_iter().for_each(|hierarchy| hierarchy.remove_parent(held.is_some()));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(io::Error::other(errors.join("; "))) }
+}
+
 impl Hierarchy {
     fn parent(&self) -> PathBuf {
         self.mount.join(PARENT)
@@ -76,13 +110,8 @@ impl Hierarchy {
         self.cluster(cluster).exists()
     }
 
-    /// Makes the cluster's group.
-    ///
-    /// # Errors
-    /// The kernel refuses: no privileges, or a read-only mount.
-    pub fn create(&self, cluster: &str, version: &str, lock: &HostLock) -> io::Result<()> {
-        // Else another cluster would take away what this one just found in place.
-        let _held = lock.take();
+    /// Makes the cluster's group. The caller holds the host's lock.
+    fn create(&self, cluster: &str, version: &str) -> io::Result<()> {
         for group in [self.parent(), self.cluster(cluster), self.cluster(cluster).join(LEAF)] {
             self.make(&group)?;
         }
@@ -151,20 +180,15 @@ impl Hierarchy {
         }
     }
 
-    /// Removes the cluster's group with all below it. With the last one goes the parent, and what was enabled for clusters.
-    ///
-    /// # Errors
-    /// A group is still in use after a second.
-    pub fn remove(&self, cluster: &str, lock: &HostLock) -> io::Result<()> {
-        remove_tree(&self.cluster(cluster))?;
-        let held = lock.take();
+    /// Removes the group of all clusters where no cluster lives in it any more. Without the host's lock, what was enabled for clusters
+    /// stays: one that begins now may need it.
+    fn remove_parent(&self, is_locked: bool) {
         let unused = if self.unified { controllers::unused(&self.mount, &self.parent()) } else { BTreeSet::new() };
         // Other clusters may live here.
         let was_last = std::fs::remove_dir(self.parent()).is_ok();
-        if was_last && held.is_some() {
+        if was_last && is_locked {
             controllers::disable(&self.mount, &unused);
         }
-        Ok(())
     }
 }
 
@@ -226,6 +250,31 @@ mod tests {
 31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct
 32 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
 33 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
+
+    /// As a directory, whose files the kernel would make.
+    fn hierarchy(mount: &Path) -> Hierarchy {
+        Hierarchy { mount: mount.to_owned(), unified: false, options: BTreeSet::from(["cpu".to_owned()]) }
+    }
+
+    #[test]
+    fn groups_are_made_and_removed_in_all_hierarchies_and_the_parent_goes_with_the_last() {
+        let base = tempfile::tempdir().unwrap();
+        let lock = HostLock::new(File::open(base.path()).unwrap().into());
+        let all = ["one", "two"].map(|name| hierarchy(&base.path().join(name)));
+        all.iter().for_each(|hierarchy| std::fs::create_dir(&hierarchy.mount).unwrap());
+        create(&all, "a", &lock).unwrap();
+        create(&all, "b", &lock).unwrap();
+        assert!(all.iter().all(|hierarchy| hierarchy.cluster("a").join(LEAF).is_dir() && hierarchy.has("b")));
+        remove(&all, "a", &lock).unwrap();
+        assert!(all.iter().all(|hierarchy| !hierarchy.has("a") && hierarchy.has("b")));
+        // What can't be removed keeps nothing else from it.
+        std::fs::write(all[0].cluster("b").join("file"), "").unwrap();
+        assert!(remove(&all, "b", &lock).is_err());
+        assert!(all[0].has("b") && !all[1].parent().exists());
+        std::fs::remove_file(all[0].cluster("b").join("file")).unwrap();
+        remove(&all, "b", &lock).unwrap();
+        assert!(all.iter().all(|hierarchy| !hierarchy.parent().exists()));
+    }
 
     #[test]
     fn versions_are_told_apart() {

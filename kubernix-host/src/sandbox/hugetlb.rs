@@ -4,7 +4,7 @@
 //! that only the cluster sees fixes that. Such a hierarchy outlives the mount for as long as it has groups, so whoever cleans
 //! up mounts it once more.
 
-use super::cgroups::Hierarchy;
+use super::cgroups::{self, Hierarchy};
 use crate::HostLock;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -44,7 +44,7 @@ pub fn mount_at(directory: &Path) -> io::Result<Hierarchy> {
 pub fn clean(cluster: &str, lock: &HostLock) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-    mount_at(Path::new(ANYWHERE))?.remove(cluster, lock)
+    cgroups::remove(&[mount_at(Path::new(ANYWHERE))?], cluster, lock)
 }
 
 #[cfg(test)]

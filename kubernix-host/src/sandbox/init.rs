@@ -1,6 +1,6 @@
 //! The init: PID 1 of the sandbox. It furnishes the namespaces that it was born into, and hands over to the engine.
 
-use super::cgroups::Hierarchy;
+use super::cgroups::{self, Hierarchy};
 use super::channel::{ChannelEnd, report_failure};
 use super::keeper::inherited;
 use super::mounts::Mounts;
@@ -86,11 +86,10 @@ fn furnish(lock: &OwnedFd, host_lock: &HostLock) -> io::Result<(Boot, Vec<Hierar
     let beside = environment.nodes.iter().find(|node| node.placement.is_beside());
     let private = beside.map(|node| private_directories(environment, &node.name)).unwrap_or_default();
     let hierarchies = Mounts { root: lock.as_fd(), private, resolv_conf }.apply()?;
-    for hierarchy in &hierarchies {
-        // Those that were mounted only inside are new.
-        hierarchy.create(boot.environment.id.as_str(), super::cgroups::version(&hierarchies), host_lock)?;
-        hierarchy.join(boot.environment.id.as_str())?;
-    }
+    let id = boot.environment.id.as_str();
+    // Those that were mounted only inside are new.
+    cgroups::create(&hierarchies, id, host_lock)?;
+    hierarchies.iter().try_for_each(|hierarchy| hierarchy.join(id))?;
     // The API server and etcd hold many connections; what this process may have, its children inherit.
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
@@ -136,11 +135,9 @@ impl Inside {
 
     /// Cleans up in the keeper's place, after [`Inside::kill_all`]: removes the cgroups.
     pub fn clean_without_keeper(&self) {
-        for hierarchy in &self.hierarchies {
-            hierarchy.leave();
-            if let Err(error) = hierarchy.remove(self.boot.environment.id.as_str(), &self.host_lock) {
-                log::warn!("{error}");
-            }
+        self.hierarchies.iter().for_each(Hierarchy::leave);
+        if let Err(error) = cgroups::remove(&self.hierarchies, self.boot.environment.id.as_str(), &self.host_lock) {
+            log::warn!("{error}");
         }
         super::SandboxIds::forget(&self.root);
     }

@@ -10,6 +10,7 @@ use super::lock::Lock;
 use super::traces::remove_groups;
 use super::{Ending, HostLock, Order, ProcessId, SandboxIds, names, program};
 use crate::network::{HostNet, uplink};
+use crate::process::Exit;
 use crate::root::{ClusterId, Root};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -18,7 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, setsid};
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
@@ -149,12 +150,9 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
 
     let hierarchies = cgroups::mounted();
-    let version = cgroups::version(&hierarchies);
     let host_lock = HostLock::of_host()?;
     let result = (|| {
-        for hierarchy in &hierarchies {
-            hierarchy.create(id, version, &host_lock)?;
-        }
+        cgroups::create(&hierarchies, id, &host_lock)?;
         let (life, far) = UnixStream::pair()?;
         // The init reaches the host through it where it has to: an uplink's other end, resolvers on the host's loopback.
         let host = HostNet::of_thread()?;
@@ -166,19 +164,17 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
         SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init_pid)? }.write(&root);
         wait(init_pid, &signals, life)
     })();
+    let ending = Ending::read(&root);
     match &result {
         // It was ordered, or it said why itself.
-        Ok(Ended { asked: true, .. } | Ended { status: WaitStatus::Exited(_, 0), .. }) => {}
-        _ if Ending::read(&root).is_some() => {}
-        Ok(Ended { status, .. }) => {
-            report_failure(
-                &channel,
-                format!("the first process of the sandbox ended unexpectedly: {}", shown(*status)),
-            );
+        Ok(Ended { asked: true, .. } | Ended { exit: Exit::Code(0), .. }) => {}
+        _ if ending.is_some() => {}
+        Ok(Ended { exit, .. }) => {
+            report_failure(&channel, format!("the first process of the sandbox ended unexpectedly: {exit}"));
         }
         Err(error) => report_failure(&channel, format!("the sandbox can't be made: {error}")),
     }
-    if Ending::read(&root).is_none() {
+    if ending.is_none() {
         Ending::Stop.note(&root);
     }
     SandboxIds::forget(&root);
@@ -192,17 +188,9 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
 
 /// How the init ended.
 struct Ended {
-    status: WaitStatus,
+    exit: Exit,
     /// It was ordered to.
     asked: bool,
-}
-
-fn shown(status: WaitStatus) -> String {
-    match status {
-        WaitStatus::Exited(_, code) => format!("exit status {code}"),
-        WaitStatus::Signaled(_, signal, _) => format!("signal {} ({signal})", signal as i32),
-        other => format!("{other:?}"),
-    }
 }
 
 fn start_init(cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Child> {
@@ -257,9 +245,12 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<Ended
             }
         }
         match waitpid(init, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
-            Ok(status) => return Ok(Ended { status, asked }),
-            Err(errno) => return Err(errno.into()),
+            Err(errno) if errno != Errno::EINTR => return Err(errno.into()),
+            status => {
+                if let Some(exit) = status.ok().and_then(Exit::of) {
+                    return Ok(Ended { exit, asked });
+                }
+            }
         }
     }
 }

@@ -67,10 +67,8 @@ fn lost_id(root: &Root) -> Option<String> {
 
 /// Removes a cluster's cgroups; goes on past errors. May leave the calling thread in a mount namespace of its own.
 pub(super) fn remove_groups(hierarchies: &[Hierarchy], group: &str, lock: &HostLock) {
-    for hierarchy in hierarchies {
-        if let Err(error) = hierarchy.remove(group, lock) {
-            log::warn!("cgroup of {group} can't be removed: {error}");
-        }
+    if let Err(error) = cgroups::remove(hierarchies, group, lock) {
+        log::warn!("cgroup of {group} can't be removed: {error}");
     }
     if hugetlb::is_needed(hierarchies)
         && let Err(error) = hugetlb::clean(group, lock)
