@@ -1,7 +1,8 @@
-//! What `/proc/PID/stat` says of a process, or `/proc/PID/task/TID/stat` of a thread (proc_pid_stat(5)).
+//! Which processes there are, and what `/proc/PID/stat` says of one, or `/proc/PID/task/TID/stat` of a thread (proc_pid_stat(5)).
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// The fields that are used.
@@ -53,9 +54,42 @@ impl Stat {
     }
 }
 
+/// The entries of a directory whose names are numbers: the processes of `/proc`, or the threads of `/proc/PID/task`. Empty where the
+/// directory can't be read.
+pub fn numbers(directory: impl AsRef<Path>) -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// What a process is called (proc_pid_comm(5)); `None` where there is no such process.
+pub fn name(pid: i32) -> Option<String> {
+    Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
+}
+
+/// A descriptor of the process that has this number now (pidfd_open(2)).
+///
+/// # Errors
+/// There is none, or no more files can be opened.
+pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(ErrorKind::InvalidInput)?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_process_and_its_threads_are_listed() {
+        let own = std::process::id().cast_signed();
+        assert!(numbers("/proc").any(|pid| pid == own));
+        assert!(numbers(format!("/proc/{own}/task")).any(|thread| thread == own));
+        assert_eq!(numbers("/proc/nowhere").count(), 0);
+        assert!(name(own).is_some_and(|name| !name.is_empty() && !name.contains('\n')));
+        assert_eq!(name(-1), None);
+        assert!(pidfd(own).is_ok());
+        assert_eq!(pidfd(0).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
 
     #[test]
     fn the_name_of_a_command_does_not_shift_the_fields() {

@@ -1,5 +1,6 @@
 //! Process IDs of a sandbox as the host sees them.
 
+use crate::proc_stat::numbers;
 use crate::sandbox::SandboxIds;
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,9 +10,7 @@ pub(super) fn by_inner(ids: SandboxIds) -> BTreeMap<i32, i32> {
     // From the host's to the innermost: the init's own number is its last, and the same one is the sandbox's for all others.
     let depth = field(ids.init.pid, "NSpid:").map_or(0, |all| all.split_whitespace().count());
     let parent = |pid: i32| field(pid, "PPid:")?.trim().parse::<i32>().ok();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let parents: BTreeMap<i32, i32> = all.filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let parents: BTreeMap<i32, i32> = numbers("/proc").filter_map(|pid| Some((pid, parent(pid)?))).collect();
     // Its children, and those that have somebody in between who watches over them.
     let is_own = |pid: i32| {
         let above = parents.get(&pid).copied();

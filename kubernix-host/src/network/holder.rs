@@ -1,6 +1,7 @@
 //! Who has a port that somebody else wants: the process that a socket belongs to, as far as this user may see it.
 
 use super::publish::{Place, Protocol};
+use crate::proc_stat;
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,12 +30,10 @@ pub fn of(place: Place) -> Option<Holder> {
     };
     let read = |table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default();
     let sockets: Vec<String> = tables.iter().flat_map(|table| in_the_way(&read(table), place)).collect();
-    let entries = fs::read_dir("/proc").ok()?.flatten();
-    let mut pids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let mut pids: Vec<i32> = proc_stat::numbers("/proc").collect();
     pids.sort_unstable();
     let pid = pids.into_iter().find(|pid| has_one(*pid, &sockets))?;
-    let command = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    Some(Holder { pid, command: command.trim_end().to_owned() })
+    Some(Holder { pid, command: proc_stat::name(pid)? })
 }
 
 fn has_one(pid: i32, sockets: &[String]) -> bool {

@@ -1,9 +1,9 @@
 //! CPU priority: who may wait while others are waited for.
 
 use super::Running;
+use crate::proc_stat::numbers;
 use nix::errno::Errno;
 use nix::libc;
-use std::fs;
 
 /// How often new threads are looked for. One look finds all that there are; those that appear meanwhile have the next.
 const LOOKS: usize = 4;
@@ -32,13 +32,7 @@ pub fn end_all_patience() {
 }
 
 fn threads(process: i32) -> impl Iterator<Item = i32> {
-    numbers(&format!("/proc/{process}/task"))
-}
-
-/// Names in a directory that are numbers.
-fn numbers(directory: &str) -> impl Iterator<Item = i32> + use<> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    numbers(format!("/proc/{process}/task"))
 }
 
 fn is_patient(thread: i32) -> bool {

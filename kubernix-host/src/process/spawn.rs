@@ -2,11 +2,11 @@
 
 use super::reaper::Registered;
 use super::{Exit, Place, Reaper, RunFile};
+use crate::proc_stat::pidfd;
 use crate::root::write_atomic;
 use kubernix_core::{Command, Output, Process};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use rustix::process::PidfdFlags;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -186,8 +186,7 @@ impl Spawner {
     /// # Errors
     /// There is none of this number.
     pub fn watch(&self, pid: Pid, name: &str) -> io::Result<Running> {
-        let number = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?;
-        let process = rustix::process::pidfd_open(number, PidfdFlags::empty())?;
+        let process = pidfd(pid.as_raw())?;
         // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives, and lives in here.
         let process = unsafe { AsyncFd::register(process) }?;
         let (sender, exit) = watch::channel(None);

@@ -1,7 +1,7 @@
 //! Processes that hold a cluster's root directory open, and so may hold its lock.
 
 use super::process::{self, Pidfd};
-use crate::proc_stat::Stat;
+use crate::proc_stat::{self, Stat};
 use crate::root::Root;
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -30,8 +30,7 @@ pub fn of(root: &Root) -> Vec<Holder> {
 
 impl Holder {
     fn of(pid: i32) -> Self {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        Self { pid, name: name.trim_end().to_owned() }
+        Self { pid, name: proc_stat::name(pid).unwrap_or_default() }
     }
 
     /// Ends a command of ours that was stopped (Ctrl-Z, SIGSTOP) while it held the lock, as an `up` that is about to boot. One

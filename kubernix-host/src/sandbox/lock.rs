@@ -6,7 +6,7 @@
 use crate::root::{Error as RootError, Root};
 use nix::libc;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,12 @@ use std::time::{Duration, Instant};
 /// give it back, which is why it is never unlocked, only closed.
 pub struct Lock(pub(super) File);
 
-fn open(root: &Root) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(root.path())
+fn open(root: &Root) -> Result<File, RootError> {
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(root.path());
+    opened.map_err(|cause| match cause.kind() {
+        ErrorKind::NotFound => RootError::Missing { path: root.path().to_owned() },
+        _ => RootError::io("open", root.path(), cause),
+    })
 }
 
 /// Takes the lock of a cluster; `None` where it is taken: the cluster runs, or somebody is at it.
@@ -24,13 +28,7 @@ fn open(root: &Root) -> io::Result<File> {
 /// There is no such directory, or it can't be opened.
 pub fn take(root: &Root) -> Result<Option<Lock>, RootError> {
     loop {
-        let file = match open(root) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(RootError::Missing { path: root.path().to_owned() });
-            }
-            Err(cause) => return Err(RootError::io("open", root.path(), cause)),
-        };
+        let file = open(root)?;
         match file.try_lock() {
             Ok(()) if is_current(&file, root) => return Ok(Some(Lock(file))),
             // Somebody removed the cluster between our look at it and now.
@@ -53,13 +51,7 @@ fn is_current(lock: &File, root: &Root) -> bool {
 /// # Errors
 /// There is no such directory, or it can't be opened.
 pub fn share(root: &Root) -> Result<Option<File>, RootError> {
-    let file = match open(root) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(RootError::Missing { path: root.path().to_owned() });
-        }
-        Err(cause) => return Err(RootError::io("open", root.path(), cause)),
-    };
+    let file = open(root)?;
     match file.try_lock_shared() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

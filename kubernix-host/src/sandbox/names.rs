@@ -2,7 +2,8 @@
 
 /// Starts a cluster's keeper: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD...
 pub const KEEPER: &str = "__keeper";
-/// Starts a cluster's init: ROOT-BASE ID LIFE-FD CHANNEL-FD LOCK-FD HOST-NETWORK-FD LISTENER-FD...
+/// Starts a cluster's init: ROOT-BASE ID LIFE-FD CHANNEL-FD LOCK-FD HOST-NETWORK-FD HOST-LOCK-FD
+/// LISTENER-FD...
 pub const INIT: &str = "__init";
 /// Starts a node's first process: FURNITURE.
 pub const NODE: &str = "__node";

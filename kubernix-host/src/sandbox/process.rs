@@ -1,10 +1,10 @@
 //! Processes of the host as `/proc` shows them, and signals that reach the process that is meant and no later one.
 
-use crate::proc_stat::Stat;
+use crate::proc_stat::{Stat, numbers, pidfd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
-use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::pidfd_send_signal;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +17,7 @@ pub struct Pidfd(OwnedFd);
 impl Pidfd {
     /// The process that has this number now; `None` where there is none.
     pub fn open(pid: i32) -> Option<Self> {
-        Some(Self(pidfd_open(rustix::process::Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?))
+        pidfd(pid).ok().map(Self)
     }
 
     /// Sends a signal; `false` where the process ended before.
@@ -36,10 +36,8 @@ impl Pidfd {
 /// The processes of this user. Others are not looked at: reading their arguments may block for as long as their owner likes.
 pub fn own() -> impl Iterator<Item = i32> {
     let user = geteuid().as_raw();
-    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(move |entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        (entry.metadata().ok()?.uid() == user).then_some(pid)
-    })
+    let is_own = move |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == user);
+    numbers("/proc").filter(is_own)
 }
 
 /// A process in words: `process 12 (stopped, state T)`.
