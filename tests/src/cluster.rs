@@ -264,6 +264,20 @@ impl Drop for Cluster {
     }
 }
 
+/// The first instance of a component that has a process, in what `status` says, and its main process as the host numbers it.
+pub fn working_instance<'a>(status: &'a Value, component: &str) -> Option<(&'a Value, Pid)> {
+    let all = status["components"].as_array()?;
+    all.iter().filter(|one| one["component"] == component).find_map(|one| {
+        let pid = one["pids"][0].as_i64()?;
+        Some((one, Pid::from_raw(i32::try_from(pid).ok()?)))
+    })
+}
+
+/// The main process of a component, in what `status` says, as the host numbers it.
+pub fn main_process(status: &Value, component: &str) -> Option<Pid> {
+    working_instance(status, component).map(|(_, pid)| pid)
+}
+
 /// An `up`, or another command, at work.
 pub struct Booting {
     what: String,

@@ -94,6 +94,16 @@ pub fn run_for(command: &mut Command, limit: Duration) -> Outcome {
     finish(what.clone(), child.unwrap_or_else(|error| panic!("can't run {what}: {error}")), limit)
 }
 
+/// Gives a command what another one has for its environment: the variables that it sets, and those that it removes.
+pub fn copy_environment(from: &Command, to: &mut Command) {
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+}
+
 /// A program in the background, which ends with this value.
 pub struct Background {
     child: Child,

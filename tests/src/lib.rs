@@ -18,11 +18,12 @@ pub mod token;
 mod trials;
 mod wait;
 
-pub use cluster::{Base, Booting, Cluster};
-pub use command::{Background, Outcome, binary, finish, kubernix, program, run, run_for};
+pub use cluster::{Base, Booting, Cluster, main_process, working_instance};
+pub use command::{Background, Outcome, binary, copy_environment, finish, kubernix, program, run, run_for};
 pub use host::{Process, Snapshot, descends, processes, processes_below, processes_of};
 pub use image::{IMAGE, busybox, docker_archive, oci_archive};
 pub use listing::Listing;
+pub use network::free_port;
 pub use parts::{DATASTORES, Datastore, Parts, RUNTIMES, Runtime};
 pub use pods::{alive, pod, pulled_pod};
 pub use skip::{unfit, unfit_for_mounts};

@@ -18,6 +18,15 @@ pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 /// What that has as a name.
 pub const NAME: &str = "registry.outside.test";
 
+/// A TCP port of the loopback that nothing listens at.
+///
+/// # Panics
+/// There is none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
 /// The host and the world outside.
 pub struct World {
     host: File,

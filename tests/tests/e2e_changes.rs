@@ -1,15 +1,12 @@
 //! Changes of a running cluster are whole or nothing, whatever becomes of the command, and what fails meanwhile is seen and heals.
 
-use kubernix_tests::{Cluster, Outcome, Parts, checks, each, finish, run_in_order, until};
-use nix::sys::signal::{Signal, kill, killpg};
+use kubernix_tests::{Booting, Cluster, Parts, checks, each, free_port, main_process, run_in_order, until};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -37,14 +34,9 @@ fn boot(tag: &str, settings: &[&str]) -> Cluster {
     cluster
 }
 
-/// Starts a command in a process group of its own, as a shell does.
-fn start(cluster: &Cluster, command: &[&str]) -> Child {
-    let mut command = cluster.command(command);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().expect("kubernix can be started")
-}
-
-fn end(child: Child) -> Outcome {
-    finish("the command".into(), child, LIMIT)
+/// Starts a command and returns while it is at work.
+fn start(cluster: &Cluster, command: &[&str]) -> Booting {
+    cluster.working(&mut cluster.command(command))
 }
 
 fn names(values: &Value) -> BTreeSet<String> {
@@ -70,8 +62,8 @@ fn an_interrupted_change_is_made_or_undone_and_the_next_command_works(_: Parts) 
             let before = nodes(&cluster);
             let command = start(&cluster, &["node", "add"]);
             sleep(moment);
-            let _ = kill(Pid::from_raw(command.id().cast_signed()), signal);
-            let outcome = end(command);
+            command.signal(signal);
+            let outcome = command.end_within(LIMIT);
             // The next one waits for what goes on.
             cluster.run(&["node", "add"]).ok();
             let now = nodes(&cluster);
@@ -118,10 +110,6 @@ fn an_addon_that_is_removed_while_it_starts_stays_away(_: Parts) {
     assert_eq!(cluster.running()["state"], "running");
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
-}
-
 fn ports_follow_the_nodes_and_survive_other_changes(_: Parts) {
     let cluster = boot("follow", &["--control-planes", "3", "--nodes", "4"]);
     let target = |port: u16| -> Option<String> {
@@ -142,7 +130,7 @@ fn ports_follow_the_nodes_and_survive_other_changes(_: Parts) {
     // Beside another change none of the two is lost.
     let replace = start(&cluster, &["component", "replace", "--set", "scheduler.log-level=3"]);
     add(ports[2]);
-    end(replace).ok();
+    replace.end_within(LIMIT).ok();
     assert!(ports.iter().all(|port| target(*port).is_some()));
     let settings = fs::read_to_string(cluster.root().join("kubernix.toml")).expect("the settings");
     assert!(
@@ -156,32 +144,25 @@ fn ports_follow_the_nodes_and_survive_other_changes(_: Parts) {
 fn a_command_that_does_not_read_holds_nothing_up(_: Parts) {
     let cluster = Cluster::new("slow");
     let booting = start(&cluster, &["up", "--addons", "none", "--nodes", "3"]);
-    let process = Pid::from_raw(booting.id().cast_signed());
-    until("sandbox", LIMIT, || {
-        let text = fs::read_to_string(cluster.root().join("events.jsonl")).unwrap_or_default();
-        if text.contains(r#""event":"started","instance":"sandbox""#) { Ok(()) } else { Err(text) }
-    });
-    killpg(process, Signal::SIGSTOP).expect("it is there");
+    booting.reaches(r#""event":"started","instance":"sandbox""#);
+    booting.signal(Signal::SIGSTOP);
     until("cluster that is up without its command", LIMIT, || {
         let status = cluster.run(&["--output", "json", "status"]);
         if status.stdout.contains(r#""state": "running""#) { Ok(()) } else { Err(status.stdout) }
     });
     // What was typed meanwhile is no order to a cluster that is up.
     for _ in 0..2 {
-        kill(process, Signal::SIGINT).expect("it is there");
+        booting.signal(Signal::SIGINT);
     }
-    killpg(process, Signal::SIGCONT).expect("it is there");
-    let outcome = end(booting);
+    booting.signal(Signal::SIGCONT);
+    let outcome = booting.end_within(LIMIT);
     assert!(outcome.code == 0 || outcome.code == 130, "{outcome:?}");
     assert_eq!(cluster.running()["state"], "running");
 }
 
 /// The main process of a component, as the host numbers it.
 fn pid(cluster: &Cluster, component: &str) -> Pid {
-    let status = cluster.status();
-    let all = status["components"].as_array().expect("components");
-    let found = all.iter().find(|one| one["component"] == component).expect("the component");
-    Pid::from_raw(i32::try_from(found["pids"][0].as_i64().expect("a process")).expect("a number"))
+    main_process(&cluster.status(), component).expect("a component that runs")
 }
 
 fn a_binary_that_is_away_for_a_moment_comes_back_by_itself(_: Parts) {

@@ -1,6 +1,7 @@
 //! Components of a cluster that runs are replaced: by another build, by another component, and not by one that doesn't work.
 
-use kubernix_tests::{Cluster, Parts, alive, checks, each, oci_archive, pod, run, run_in_order, until};
+use kubernix_tests::{Cluster, Parts, alive, checks, each, main_process, oci_archive, pod, run, run_in_order, until};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,12 +22,8 @@ fn main() {
 }
 
 /// The main process of a component, as the host numbers it.
-fn pid(cluster: &Cluster, component: &str) -> i64 {
-    let status = cluster.status();
-    let components = status["components"].as_array().expect("components");
-    let found = components.iter().find(|one| one["component"] == component);
-    let pids = found.and_then(|one| one["pids"].as_array()).expect("a component that runs");
-    pids[0].as_i64().expect("a process")
+fn pid(cluster: &Cluster, component: &str) -> Pid {
+    main_process(&cluster.status(), component).expect("a component that runs")
 }
 
 /// A program that tells a fitting version and then does this.

@@ -105,14 +105,26 @@ impl Victim {
         for_none("end of all that a cluster was", GONE, || {
             let alive = self.processes.iter().filter(|process| process.is_alive());
             let alive = alive.map(|process| format!("alive: {} {}", process.pid, process.command));
-            let now = Snapshot::take(&self.cluster.name, self.cluster.base());
-            let own = format!("/kubernix/{}", self.group);
-            let changes = self.before.changes(&now).into_iter();
-            alive.chain(changes.filter(|change| !change.contains(": cgroup ") || change.contains(&own))).collect()
+            alive.chain(changes(&self.before, &self.cluster, &self.group)).collect()
         });
         let list = self.cluster.json(&["list"]);
         assert_eq!(list, serde_json::json!([]));
     }
+}
+
+/// How the host differs from an earlier look, without the cgroups of other clusters, which come and go meanwhile. `group`: the name of
+/// the cluster's own.
+fn changes(before: &Snapshot, cluster: &Cluster, group: &str) -> Vec<String> {
+    let own = format!("/kubernix/{group}");
+    let changes = before.changes(&Snapshot::take(&cluster.name, cluster.base())).into_iter();
+    changes.filter(|change| !change.contains(": cgroup ") || change.contains(&own)).collect()
+}
+
+/// The ID of a cluster that may not be up yet, which its cgroups are named by.
+fn id_of(cluster: &Cluster) -> String {
+    let text = fs::read(cluster.root().join("state.json")).expect("a state.json");
+    let state: Value = serde_json::from_slice(&text).expect("JSON");
+    state["id"].as_str().expect("an ID").to_owned()
 }
 
 /// Ends with the test.
@@ -282,6 +294,7 @@ fn down_ends_a_boot_whose_command_is_stopped(parts: Parts) {
         let before = Snapshot::take(&cluster.name, cluster.base());
         let boot = cluster.booting(&[&["--addons", "none"][..], &parts.settings()].concat());
         boot.reaches(event);
+        let id = id_of(&cluster);
         boot.signal(Signal::SIGSTOP);
         cluster.run(&["down"]).ok();
         assert!(!cluster.root().exists(), "stopped at {event}");
@@ -289,11 +302,7 @@ fn down_ends_a_boot_whose_command_is_stopped(parts: Parts) {
         boot.signal(Signal::SIGCONT);
         let end = boot.end();
         assert!([5, 128 + Signal::SIGKILL as i32].contains(&end.code), "stopped at {event}: {end:?}");
-        for_none("end of all that a cluster was", GONE, || {
-            let own = format!("/kubernix/{}", cluster.name);
-            let changes = before.changes(&Snapshot::take(&cluster.name, cluster.base())).into_iter();
-            changes.filter(|change| !change.contains(": cgroup ") || change.contains(&own)).collect()
-        });
+        for_none("end of all that a cluster was", GONE, || changes(&before, &cluster, &id));
     }
 }
 

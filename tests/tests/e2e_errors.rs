@@ -1,7 +1,7 @@
 //! Bad input: a clear error with its exit code, and nothing left behind.
 
 use kubernix_tests::{
-    Base, Cluster, Outcome, Snapshot, kubernix, program, run, skip_if, unfit, unfit_for_mounts, until,
+    Base, Cluster, Outcome, Snapshot, copy_environment, kubernix, program, run, skip_if, unfit, unfit_for_mounts, until,
 };
 use nix::sys::signal::Signal;
 use std::fs;
@@ -234,12 +234,7 @@ fn on_a_file_system(cluster: &Cluster, options: &str, settings: &[&str]) -> Outc
     let up = cluster.command(&[&["up"], settings].concat());
     let mut command = program("unshare");
     command.args(["--mount", "/bin/sh", "-c", &text, "sh"]).arg(up.get_program()).args(up.get_args());
-    for (name, value) in up.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    copy_environment(&up, &mut command);
     let before = Snapshot::take(&cluster.name, cluster.base());
     let outcome = run(command.current_dir("/"));
     assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new(), "{outcome:?}");

@@ -2,7 +2,7 @@
 
 use kubernix_tests::{
     Background, Booting, Cluster, Listing, Outcome, Parts, Process, Snapshot, alive, checks, each, for_none,
-    oci_archive, pod, processes_of, run_in_order, until,
+    main_process, oci_archive, pod, processes_of, run_in_order, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -104,8 +104,8 @@ fn a_component_that_is_killed_is_started_again(parts: Parts) {
             let components = status["components"].as_array().cloned().unwrap_or_default();
             components.into_iter().find(|one| one["component"] == component).expect(component)
         };
-        let pid = find(&cluster.running())["pids"][0].as_i64().and_then(|pid| i32::try_from(pid).ok());
-        kill(Pid::from_raw(pid.expect("a pid")), Signal::SIGKILL).expect("it is there");
+        let pid = main_process(&cluster.running(), component).expect("a pid");
+        kill(pid, Signal::SIGKILL).expect("it is there");
         until(&format!("{component} that was started again"), BACK, || {
             let status = cluster.status();
             let again = find(&status);
@@ -225,12 +225,9 @@ fn a_boot_that_another_command_ends_says_so(parts: Parts) {
 
 fn a_cluster_that_is_being_stopped_says_so(parts: Parts) {
     let cluster = Cluster::boot_of("stopping", parts);
-    let status = cluster.running();
-    let components = status["components"].as_array().cloned().unwrap_or_default();
-    let scheduler = components.iter().find(|one| one["component"] == "scheduler").expect("a scheduler");
-    let pid = scheduler["pids"][0].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+    let scheduler = main_process(&cluster.running(), "scheduler").expect("a scheduler");
     // It obeys no signal but SIGKILL, so the stop takes as long as it has to obey.
-    kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it is there");
+    kill(scheduler, Signal::SIGSTOP).expect("it is there");
     let stop = Background::start(&mut cluster.command(&["stop"]), cluster.base().join("stop.out"));
     // On a busy machine the order takes a moment to arrive, and something may be starting again until then.
     let seen = until("status that says `stopping`", BACK, || {

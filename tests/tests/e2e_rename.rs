@@ -1,8 +1,8 @@
 //! A cluster is what its ID says: its name changes while it runs, others have the same one, and our own program may be replaced.
 
 use kubernix_tests::{
-    Base, Cluster, Outcome, Parts, Snapshot, alive, checks, each, for_none, kubernix, oci_archive, pod, processes_of,
-    run, run_in_order, until,
+    Base, Cluster, Outcome, Parts, Snapshot, alive, checks, copy_environment, each, for_none, kubernix, oci_archive,
+    pod, processes_of, run, run_in_order, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -238,12 +238,7 @@ fn a_cluster_goes_on_when_our_program_is_replaced_and_removed(parts: Parts) {
     let own = cluster.command(&["up", "--nodes", "2"]);
     let mut up = kubernix_tests::program(&copy);
     up.args(own.get_args()).args(parts.settings());
-    for (name, value) in own.get_envs() {
-        match value {
-            Some(value) => up.env(name, value),
-            None => up.env_remove(name),
-        };
-    }
+    copy_environment(&own, &mut up);
     run(up.current_dir("/")).ok();
     with_pod(&cluster, "first");
     // As a build does it: another file of the same name, and here one that does nothing right.

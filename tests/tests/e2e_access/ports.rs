@@ -1,6 +1,6 @@
 //! Published ports, and a merged context that follows the API server's port.
 
-use kubernix_tests::{Cluster, Outcome, Parts, oci_archive, pod, run, until};
+use kubernix_tests::{Cluster, Outcome, Parts, free_port, oci_archive, pod, run, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -20,7 +20,7 @@ const BEFORE: &str = "# mine\napiVersion: v1\nkind: Config\nclusters:\n- name: p
 /// A port that nobody has, of TCP and UDP.
 fn free() -> u16 {
     loop {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
+        let port = free_port();
         if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }

@@ -2,12 +2,10 @@
 //! runs is what is on disk.
 
 use super::law::{COMMAND, Law};
-use super::process::free_port;
-use super::suite::{self, Options, attempt};
+use super::suite::{self, Options, Played, attempt};
 use kubernix_tests::faults::plan::{Interrupt, Work, interrupts};
 use kubernix_tests::faults::report::Record;
-use kubernix_tests::faults::shrink;
-use kubernix_tests::{Outcome, until};
+use kubernix_tests::{Outcome, free_port, until};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
@@ -24,26 +22,13 @@ pub fn interrupted_and_killed() -> Result<(), String> {
     let options = Options::get();
     let mut rng = options.rng(PART);
     let (clusters, count) = if options.long { (10, 18) } else { (1, 9) };
-    let mut failed = Vec::new();
-    for number in 0..clusters {
-        let plan = interrupts(&mut rng, number * (count + 1), count);
-        let plan: Vec<Interrupt> = plan.into_iter().filter(|one| options.wants(PART, one.number)).collect();
-        let mut rest = &plan[..];
-        // Each kind of command may break in its own way: what comes after one that failed is played as well.
-        while !rest.is_empty() {
-            let Err((at, why)) = play(rest, true) else { break };
-            let budget = Duration::from_secs(if options.long { 600 } else { 15 });
-            let shortest = shrink(&rest[..=at], budget, |some| play(some, false).is_err());
-            suite::replay(PART, &shortest.iter().map(|one| one.number).collect::<Vec<_>>());
-            failed.push(format!("{}: {why}", rest[at]));
-            rest = &rest[at + 1..];
-        }
-    }
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    let plans = (0..clusters).map(|number| interrupts(&mut rng, number * (count + 1), count));
+    let budget = Duration::from_secs(if options.long { 600 } else { 15 });
+    suite::play_all(PART, plans, budget, |one: &Interrupt| one.number, play)
 }
 
 /// Plays interrupts on one cluster. The index of the one that broke the law, and how.
-fn play(plan: &[Interrupt], noted: bool) -> Result<(), (usize, String)> {
+fn play(plan: &[Interrupt], noted: bool) -> Played {
     let mut law = Law::new("command");
     let booted = attempt(|| {
         law.up().ok();
@@ -63,12 +48,7 @@ fn play(plan: &[Interrupt], noted: bool) -> Result<(), (usize, String)> {
         }
         done.map_err(|why| (at, why))?;
     }
-    let ended = attempt(|| {
-        if law.cluster.root().exists() {
-            law.down();
-        }
-    });
-    ended.map_err(|why| (plan.len() - 1, why))
+    attempt(|| law.end()).map_err(|why| (plan.len() - 1, why))
 }
 
 /// Begins a command, ends it, and looks at what is left of it.

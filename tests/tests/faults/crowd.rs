@@ -1,6 +1,7 @@
 //! Many commands at once, on clusters of other names and of the same one: each works or says why not, and in the end nothing is left.
 
-use super::law::{GONE, Law, remains};
+use super::law::{GONE, Law};
+use super::remains::remains;
 use super::suite::{Cases, Options};
 use kubernix_tests::{Cluster, Outcome, Snapshot, for_none, run_for};
 use std::fs;
@@ -93,9 +94,7 @@ pub fn ups_and_downs_at_once() -> Result<(), String> {
                 }
             });
         }
-        if law.cluster.root().exists() {
-            law.down();
-        }
+        law.end();
         law.is_gone();
         (if long { 50 } else { 15 }, None)
     });

@@ -1,11 +1,13 @@
 //! Errors where processes are started and files are written. Those that can be made for real are: a binary that is gone or open
 //! for writing, a disk that is full. The others come from a library that is loaded before libc.
 
-use super::law::{COMMAND, GONE, Law, remains};
-use super::process::free_port;
+use super::law::{COMMAND, GONE, Law};
+use super::remains::remains;
 use super::suite::{Cases, Options, attempt, library};
 use kubernix_tests::faults::rules::{Rule, Rules};
-use kubernix_tests::{Background, Outcome, Snapshot, for_none, program, run_for, until};
+use kubernix_tests::{
+    Background, Outcome, Snapshot, copy_environment, for_none, free_port, program, run_for, until, working_instance,
+};
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -80,12 +82,11 @@ fn binary_of(law: &Law, component: &str) -> PathBuf {
     fs::read_link(format!("/proc/{}/exe", pid(law, component))).expect("a process that runs")
 }
 
-fn pid(law: &Law, component: &str) -> i64 {
+fn pid(law: &Law, component: &str) -> Pid {
     until(&format!("{component} that runs"), COMMAND, || {
         let status = law.status().1;
-        let all = status["components"].as_array().cloned().unwrap_or_default();
-        let one = all.iter().find(|one| one["component"] == component && one["state"] == "ready");
-        one.and_then(|one| one["pids"][0].as_i64()).ok_or_else(|| status.to_string())
+        let ready = working_instance(&status, component).filter(|(instance, _)| instance["state"] == "ready");
+        ready.map(|(_, pid)| pid).ok_or_else(|| status.to_string())
     })
 }
 
@@ -100,8 +101,7 @@ fn repair(law: &Law, component: &str) {
 }
 
 fn kill_component(law: &Law, component: &str) {
-    let pid = i32::try_from(pid(law, component)).expect("a process number");
-    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is there");
+    kill(pid(law, component), Signal::SIGKILL).expect("it is there");
 }
 
 /// What goes on while calls fail.
@@ -226,9 +226,7 @@ pub fn calls_fail() -> Result<(), String> {
                 panic!("{why}");
             }
             if *during == During::Boot {
-                if law.cluster.root().exists() {
-                    law.down();
-                }
+                law.end();
                 law.nothing_runs();
                 return (hits, None);
             }
@@ -275,12 +273,7 @@ impl Disk {
         let mut inside = program("nsenter");
         inside.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.pid())).arg(command.get_program());
         inside.args(command.get_args()).current_dir("/");
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
+        copy_environment(command, &mut inside);
         run_for(&mut inside, COMMAND)
     }
 

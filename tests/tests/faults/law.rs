@@ -1,13 +1,10 @@
 //! The one law: `down` works, nothing remains, and nothing is lost without a word.
 
-use kubernix_tests::{
-    Cluster, Outcome, Process, Snapshot, alive, for_none, oci_archive, pod, processes_below, run_for, until,
-};
+use super::remains::remains;
+use kubernix_tests::{Cluster, Outcome, Snapshot, alive, for_none, oci_archive, pod, processes_below, run_for, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -74,7 +71,7 @@ impl Law {
     pub fn furnish(&mut self) {
         self.cluster.kubectl(&["create", "configmap", "kept", "--from-literal=answer=42"]).ok();
         self.cluster.kubectl(&["create", "secret", "generic", "kept", "--from-literal=word=secret"]).ok();
-        self.kept = Some(Kept { pod: None, volume: None, ..self.look() });
+        self.kept = Some(self.look(false, false));
     }
 
     /// The same, and a pod.
@@ -84,7 +81,7 @@ impl Law {
         self.cluster.run(&["image", "load", &oci_archive(self.cluster.base()).to_string_lossy()]).ok();
         self.cluster.apply(&pod("main", "sleep 36000", &json!({})));
         alive(&self.cluster, "main");
-        self.kept = Some(Kept { volume: None, ..self.look() });
+        self.kept = Some(self.look(true, false));
     }
 
     /// The same, and a volume with a file. The cluster has to be one [`WITH_VOLUMES`].
@@ -101,21 +98,22 @@ impl Law {
         writer["spec"]["volumes"] = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }]);
         self.cluster.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [claim, writer] }));
         alive(&self.cluster, "writer");
-        self.kept = Some(self.look());
+        self.kept = Some(self.look(true, true));
     }
 
-    fn look(&self) -> Kept {
+    /// What there is now of what must not be lost. Without `pod` and `volume` these aren't looked for: the cluster has none.
+    fn look(&self, pod: bool, volume: bool) -> Kept {
         let get = |what: &[&str]| {
             let found = self.cluster.kubectl(&[&["get", "--output", "json"], what].concat());
             if found.code == 0 { found.json() } else { Value::String(found.stderr) }
         };
         let (config, secret) = (get(&["configmap", "kept"]), get(&["secret", "kept"]));
-        let read = self.cluster.kubectl(&["exec", "writer", "--", "cat", "/data/x"]);
+        let read = || self.cluster.kubectl(&["exec", "writer", "--", "cat", "/data/x"]).stdout;
         Kept {
             config: json!([config["metadata"]["uid"], config["data"]]),
             secret: json!([secret["metadata"]["uid"], secret["data"]]),
-            pod: Some(get(&["pod", "main"])["metadata"]["uid"].clone()),
-            volume: Some(read.stdout),
+            pod: pod.then(|| get(&["pod", "main"])["metadata"]["uid"].clone()),
+            volume: volume.then(read),
         }
     }
 
@@ -124,14 +122,7 @@ impl Law {
     pub fn is_kept(&self) {
         let Some(kept) = &self.kept else { return };
         until("object, pod or volume that was there before", HEALED, || {
-            let mut now = self.look();
-            // What this cluster never had isn't missing.
-            if kept.pod.is_none() {
-                now.pod = None;
-            }
-            if kept.volume.is_none() {
-                now.volume = None;
-            }
+            let now = self.look(kept.pod.is_some(), kept.volume.is_some());
             if now == *kept { Ok(()) } else { Err(format!("{now:?} instead of {kept:?}")) }
         });
         if kept.pod.is_some() {
@@ -241,6 +232,14 @@ impl Law {
         self.is_gone();
     }
 
+    /// Destroys the cluster, where a fault hasn't done so.
+    #[track_caller]
+    pub fn end(&self) {
+        if self.cluster.root().exists() {
+            self.down();
+        }
+    }
+
     /// Fails where something of a cluster that was destroyed is left.
     #[track_caller]
     pub fn is_gone(&self) {
@@ -258,39 +257,6 @@ impl Law {
         assert!(!stderr.contains("panicked at"), "{what} panicked:\n{stderr}");
         assert!(*code == 0 || interrupted || !stderr.trim().is_empty(), "{what} failed with {code} and said nothing");
     }
-}
-
-/// What is there of a cluster that wasn't before it, and what isn't there any more that was, but for the cgroups of other clusters,
-/// which come and go meanwhile.
-pub fn remains(before: &Snapshot, cluster: &Cluster) -> Vec<String> {
-    let own = processes_below(cluster.base());
-    let is_foreign = |change: &String| {
-        let Some((came, group)) = change.split_once(": cgroup ") else { return false };
-        // What went had been there before this cluster was.
-        came == "gone" || is_used_by_others(Path::new(group), &own)
-    };
-    let changes = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
-    changes.into_iter().filter(|change| !is_foreign(change)).collect()
-}
-
-/// Whether processes other than these are in the cluster's cgroup that this one belongs to.
-fn is_used_by_others(group: &Path, own: &[Process]) -> bool {
-    const ALL_CLUSTERS: &str = "kubernix";
-    let above: Vec<&Path> = group.ancestors().collect();
-    let Some(at) = above.iter().position(|path| path.ends_with(ALL_CLUSTERS)) else { return false };
-    // The directory of all clusters is in use for as long as one of theirs is.
-    let top = above[at.saturating_sub(1)];
-    let mut open = vec![top.to_owned()];
-    while let Some(directory) = open.pop() {
-        let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-        let mut pids = listed.lines().filter_map(|line| line.parse::<i32>().ok());
-        if pids.any(|pid| !own.iter().any(|process| process.pid == pid)) {
-            return true;
-        }
-        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
-        open.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
-    }
-    false
 }
 
 impl Drop for Law {

@@ -9,6 +9,7 @@ mod injected;
 mod law;
 mod neighbour;
 mod process;
+mod remains;
 mod state_files;
 mod suite;
 

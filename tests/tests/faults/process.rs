@@ -1,16 +1,14 @@
 //! Processes of a cluster are killed, stopped and starved, at moments that the seed chooses.
 
 use super::law::{COMMAND, Law, SETTINGS, WITH_VOLUMES};
-use super::suite::{self, Options, attempt};
+use super::suite::{self, Options, Played, attempt};
 use kubernix_tests::faults::plan::{Deed, Fault, Moment, Target, lives};
 use kubernix_tests::faults::report::Record;
-use kubernix_tests::faults::shrink;
-use kubernix_tests::{Booting, descends, processes, program, run, until};
+use kubernix_tests::{Booting, descends, free_port, processes, program, run, until, working_instance};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -27,27 +25,12 @@ pub fn at_every_moment() -> Result<(), String> {
     let options = Options::get();
     let mut rng = options.rng(PART);
     let (count, middle) = if options.long { (12, 8) } else { (2, 4) };
-    let mut failed = Vec::new();
-    for plan in lives(&mut rng, count, middle) {
-        let plan: Vec<Fault> = plan.into_iter().filter(|fault| options.wants(PART, fault.number)).collect();
-        let mut rest = &plan[..];
-        while !rest.is_empty() {
-            let Err((at, why)) = play(rest, true) else { break };
-            // What came before may have been needed: as short as it gets in the time that there is.
-            let budget = Duration::from_secs(if options.long { 600 } else { 30 });
-            let shortest = shrink(&rest[..=at], budget, |some| play(some, false).is_err());
-            let numbers: Vec<usize> = shortest.iter().map(|fault| fault.number).collect();
-            suite::replay(PART, &numbers);
-            failed.push(format!("{}: {why}", rest[at]));
-            // What comes after is played as well, on a new cluster.
-            rest = &rest[at + 1..];
-        }
-    }
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    let budget = Duration::from_secs(if options.long { 600 } else { 30 });
+    suite::play_all(PART, lives(&mut rng, count, middle).into_iter(), budget, |fault: &Fault| fault.number, play)
 }
 
 /// Plays faults on one cluster. The index of the one that broke the law, and how.
-fn play(plan: &[Fault], noted: bool) -> Result<(), (usize, String)> {
+fn play(plan: &[Fault], noted: bool) -> Played {
     let settings: &[&str] = if Options::get().long { &WITH_VOLUMES } else { &SETTINGS };
     let mut law = Law::with_settings("process", settings);
     for (at, fault) in plan.iter().enumerate() {
@@ -64,12 +47,7 @@ fn play(plan: &[Fault], noted: bool) -> Result<(), (usize, String)> {
         }
         done.map_err(|why| (at, why))?;
     }
-    let ended = attempt(|| {
-        if law.cluster.root().exists() {
-            law.down();
-        }
-    });
-    ended.map_err(|why| (plan.len() - 1, why))
+    attempt(|| law.end()).map_err(|why| (plan.len() - 1, why))
 }
 
 /// Boots the cluster and fills it, unless it runs, or the fault comes to the boot.
@@ -170,12 +148,6 @@ fn command(law: &Law, moment: Moment) -> Option<Booting> {
     Some(law.cluster.working(&mut law.cluster.command(args)))
 }
 
-/// A port of the loopback that nothing listens at.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
 /// The process to hit and the title of its instance, for as long as it may still appear.
 fn find(law: &Law, target: Target, mut work: Option<&mut Booting>) -> Option<(i32, String)> {
     let begun = Instant::now();
@@ -208,9 +180,8 @@ fn look_for(status: &Value, target: Target) -> Option<(i32, String)> {
         })
         .map(|pid| (pid, String::new())),
         Target::Component(name) => {
-            let all = status["components"].as_array()?;
-            let one = all.iter().find(|one| one["component"] == name && one["pids"][0].is_number())?;
-            Some((number(&one["pids"][0])?, one["instance"].as_str()?.to_owned()))
+            let (instance, pid) = working_instance(status, name)?;
+            Some((pid.as_raw(), instance["instance"].as_str()?.to_owned()))
         }
     }
 }

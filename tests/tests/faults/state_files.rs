@@ -2,10 +2,9 @@
 //! the file and a way out; a new key is never made in silence; and `down` always works.
 
 use super::law::{COMMAND, Law};
-use super::process::free_port;
 use super::suite::{Cases, Options};
 use kubernix_tests::faults::damage::{Damage, is_lasting, state_files};
-use kubernix_tests::{Outcome, program, run, run_for};
+use kubernix_tests::{Outcome, free_port, program, run, run_for};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

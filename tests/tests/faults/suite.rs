@@ -2,7 +2,9 @@
 
 use fastrand::Rng;
 use kubernix_tests::faults::report::{Record, Report};
+use kubernix_tests::faults::shrink;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -82,12 +84,9 @@ fn selection(text: &str) -> (String, BTreeSet<usize>) {
 /// It wasn't built.
 pub fn library() -> PathBuf {
     const FILE: &str = "libkubernix_preload.so";
-    let beside = || {
-        let test = std::env::current_exe().expect("the test's own path");
-        // .../debug/deps/faults-HASH
-        test.ancestors().nth(2).expect("a directory of cargo's").join(FILE)
-    };
-    let path = variable("PRELOAD").map_or_else(beside, PathBuf::from);
+    let test = std::env::current_exe().expect("the test's own path");
+    // .../debug/deps/faults-HASH
+    let path = test.ancestors().nth(2).expect("a directory of cargo's").join(FILE);
     assert!(path.is_file(), "there is no {}: build it (cargo build --package kubernix-preload)", path.display());
     path
 }
@@ -106,7 +105,7 @@ pub fn record(record: Record) {
 }
 
 /// Notes which faults of a part are enough to make it fail.
-pub fn replay(part: &str, numbers: &[usize]) {
+fn replay(part: &str, numbers: &[usize]) {
     let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
     report(|report| report.replay.push(format!("{part}:{}", numbers.join(","))));
 }
@@ -117,6 +116,38 @@ pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         text.unwrap_or("a panic without a message").to_owned()
     })
+}
+
+/// What became of faults that were played: the index of the one that broke the law, and how.
+pub type Played = Result<(), (usize, String)>;
+
+/// Plays plans, each on a cluster of its own. `play` gets faults, and whether they are noted in the report. Where one breaks the
+/// law, what came before it may have been needed: that list is shortened for as long as `budget`. What comes after it is played on a new
+/// cluster.
+///
+/// # Errors
+/// A fault broke the law; all of them are named.
+pub fn play_all<T: Clone + Display>(
+    part: &'static str,
+    plans: impl Iterator<Item = Vec<T>>,
+    budget: Duration,
+    number: fn(&T) -> usize,
+    play: fn(&[T], bool) -> Played,
+) -> Result<(), String> {
+    let mut failed = Vec::new();
+    for plan in plans {
+        let plan: Vec<T> = plan.into_iter().filter(|fault| Options::get().wants(part, number(fault))).collect();
+        let mut rest = &plan[..];
+        while !rest.is_empty() {
+            let Err((at, why)) = play(rest, true) else { break };
+            let shortest = shrink(&rest[..=at], budget, |some| play(some, false).is_err());
+            replay(part, &shortest.iter().map(number).collect::<Vec<_>>());
+            failed.push(format!("{}: {why}", rest[at]));
+            // Each fault may break the law in its own way.
+            rest = &rest[at + 1..];
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
 /// The cases of a part that stand for themselves: each is tried, whatever became of those before, and noted.

@@ -159,14 +159,14 @@ fn e2e(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     }
     // One cluster at a time, but where a test boots several: two cores are few, and a test that fails leaves a clear log.
     test.args(["--", "--test-threads=1", "--show-output"]).env("KUBERNIX_BIN", binary(workspace)?);
-    counted(&mut test, log, |line| line.starts_with("test ") && !line.starts_with("test result:"))
+    counted(&mut test, log, is_test)
 }
 
 /// A selection of all faults that takes at most five minutes.
 fn selected_faults(workspace: &Workspace, log: &Path) -> Result<Outcome> {
-    const SHOWN: [&str; 5] = ["test ", "faults ", "failed: ", "seed: ", "replay: "];
+    const SHOWN: [&str; 4] = ["faults ", "failed: ", "seed: ", "replay: "];
     counted(&mut faults::test(workspace)?, log, |line| {
-        SHOWN.iter().any(|start| line.starts_with(start)) && !line.starts_with("test result:")
+        is_test(line) || SHOWN.iter().any(|start| line.starts_with(start))
     })
 }
 
@@ -178,7 +178,7 @@ fn plugins(workspace: &Workspace, log: &Path) -> Result<Outcome> {
     test.args(["--test", "e2e_plugin_check"]);
     test.args(["--", "--test-threads=1", "--show-output"]);
     test.env("KUBERNIX_BIN", workspace.build_without(&[])?).env("KUBERNIX_TEST_PLUGINS", folder);
-    counted(&mut test, log, |line| line.starts_with("test ") && !line.starts_with("test result:"))
+    counted(&mut test, log, is_test)
 }
 
 /// `cargo test` with these arguments.
@@ -193,6 +193,11 @@ fn quiet(workspace: &Workspace, log: &Path, args: &[&str]) -> Result<Outcome> {
     let mut cargo = run::cargo();
     cargo.args(args).current_dir(&workspace.root);
     Ok(Outcome::plain(run::logged(&mut cargo, log, |_| ())?))
+}
+
+/// Whether a line says what became of one test.
+fn is_test(line: &str) -> bool {
+    line.starts_with("test ") && !line.starts_with("test result:")
 }
 
 /// Runs tests and adds up what their closing lines say. `visible` picks the lines that are worth showing meanwhile.
