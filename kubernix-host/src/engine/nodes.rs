@@ -12,7 +12,6 @@ use nix::sys::signal::{Signal, kill};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::rc::Rc;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +19,6 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// One node that runs.
-#[derive(Clone)]
 struct Node {
     namespaces: Arc<node::Namespaces>,
     first: Running,
@@ -103,13 +101,13 @@ impl Cluster {
     ///
     /// # Errors
     /// What failed, as text.
-    pub(super) async fn make(self: &Rc<Self>, name: &str) -> Result<(), String> {
-        let failed = |error: io::Error| format!("node {name}: {error}");
-        let on_it = self.instance_on(name);
-        let on_it = on_it.ok_or_else(|| format!("node {name}: no instance is on it"))?;
-        let Some(spec) = on_it.own_node() else { return Ok(()) };
+    pub(super) async fn make(&self, name: &str) -> Result<(), String> {
+        // Not the environment of an instance on it: one that stayed through a change keeps that from
+        // before the change, which lacks new nodes, and so the routes to them.
+        let boot = self.boot();
+        let spec = boot.environment.node(name).ok_or_else(|| format!("node {name} isn't of the cluster"))?;
         self.end_node(name).await;
-        match self.make_node(spec, &on_it.environment).await {
+        match self.make_node(spec, &boot.environment).await {
             Ok(made) => {
                 self.nodes.places.all().insert(name.to_owned(), made.namespaces.clone());
                 // Its connections are made in the namespaces of the node's earlier life.
@@ -120,17 +118,9 @@ impl Cluster {
             }
             Err(error) => {
                 self.clear_after(name, spec.index).await;
-                Err(failed(error))
+                Err(format!("node {name}: {error}"))
             }
         }
-    }
-
-    /// The last planned instance on a node with namespaces of its own: all on it were planned from the same environment.
-    fn instance_on(&self, name: &str) -> Option<Rc<Planned>> {
-        let is_on = |planned: &Rc<Planned>| planned.own_node().is_some_and(|node| node.name == name);
-        // While a change is undone there are also those that failed.
-        let of_order = self.instances().into_iter().rfind(is_on);
-        of_order.or_else(|| self.planned.borrow().values().rfind(|planned| is_on(planned)).cloned())
     }
 
     /// Says when a node's first process ends.
