@@ -133,7 +133,7 @@ impl Reducer {
             State::BackingOff { at } => at <= self.now,
             _ => false,
         };
-        if !is_due || matches!(self.phase, Phase::Stopping(_) | Phase::Ended) {
+        if !is_due || matches!(self.phase, Phase::Stopping(_)) {
             return;
         }
         match instance.spec.own_node.clone() {
@@ -155,7 +155,7 @@ impl Reducer {
 
     /// Ends nodes on which nothing is to run any more.
     fn advance_nodes(&mut self) {
-        if matches!(self.phase, Phase::Stopping(_) | Phase::Ended) {
+        if matches!(self.phase, Phase::Stopping(_)) {
             return;
         }
         let is_wanted = |name: &String| {
@@ -213,7 +213,7 @@ impl Reducer {
         let Some(instance) = self.get(id) else { return };
         if !is_in_order
             || matches!(instance.state, State::Stopping(_) | State::Stopped)
-            || matches!(self.phase, Phase::Stopping(_) | Phase::Ended)
+            || matches!(self.phase, Phase::Stopping(_))
         {
             return;
         }

@@ -150,8 +150,11 @@ impl Reducer {
             Input::Kill => self.kill(),
             Input::KeeperGone => self.exit(End::KeeperGone),
         }
-        self.fire_timers();
-        self.advance();
+        // Nothing is performed after the exit.
+        if !matches!(self.phase, Phase::Ended) {
+            self.fire_timers();
+            self.advance();
+        }
         std::mem::take(&mut self.actions)
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 impl Reducer {
     /// Begins to end everything. A second order changes nothing.
     pub(super) fn stop_all(&mut self, end: End, by: EndedBy) {
-        if matches!(self.phase, Phase::Stopping(_) | Phase::Ended) {
+        if matches!(self.phase, Phase::Stopping(_)) {
             return;
         }
         self.actions.push(Action::NoteEnd(by));

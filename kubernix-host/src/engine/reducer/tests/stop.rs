@@ -165,6 +165,16 @@ fn a_kill_during_the_stop_exits_at_once_and_says_so() {
 }
 
 #[test]
+fn a_kill_that_comes_with_the_end_of_a_grace_is_followed_by_nothing() {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.ignore_stop("a/0");
+    world.feed(Input::Stop);
+    world.now = world.now + GRACE;
+    world.feed(Input::Kill);
+    assert_eq!(world.trace.last().map(String::as_str), Some("exit ordered"));
+}
+
+#[test]
 fn a_keeper_that_goes_away_ends_everything_at_once() {
     let mut world = World::booted(control_plane());
     world.feed(Input::KeeperGone);
