@@ -5,15 +5,16 @@
 
 use super::handle::IN_TURN;
 use super::{ANSWER, Call, Cluster, HostError, need_root, prepare};
+use crate::chain::chain;
 use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::{self, Access, Places};
 use crate::root::{self, ClusterFile, Root};
 use crate::sandbox::{self, BootFile, lock};
-use crate::spec::{self, Settings};
+use crate::spec;
 use serde::Serialize;
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 /// A cluster that was renamed.
@@ -162,12 +163,9 @@ fn tell_init_of_new_name(root: &Root, name: &str) -> Result<(), HostError> {
 /// Writes what the next boot of a stopped cluster begins with.
 fn save_name(root: &Root, name: &str) -> Result<(), HostError> {
     let Some(state) = ClusterFile::read(root)? else { return Ok(()) };
-    let unusable = || HostError::io("what the cluster was booted with can't be read");
-    let mut boot = BootFile::parse(&state).map_err(unusable())?;
-    boot.environment.cluster = name.to_owned();
-    let settings = Settings { name: name.to_owned(), ..spec::of_text(root, &state.settings)? };
-    let boot = serde_json::to_value(&boot).map_err(|error| unusable()(error.into()))?;
-    let next = state.next(settings.to_toml(), state.allotment.clone(), boot);
+    let renamed = BootFile::renamed(root, &state, name);
+    let unusable = |error: &io::Error| format!("what the cluster was booted with can't be read: {}", chain(error));
+    let (next, _) = renamed.map_err(|error| HostError::io(unusable(&error))(error))?;
     next.commit(root)?;
     Ok(sandbox::write_views(root, root, &next)?)
 }

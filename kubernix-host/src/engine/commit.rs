@@ -9,7 +9,7 @@ use crate::network::Published;
 use crate::network::publish::distinct;
 use crate::root::{ClusterFile, Root};
 use crate::sandbox::{Boot, BootFile, write_views};
-use crate::spec;
+use std::io;
 use std::rc::Rc;
 
 impl Cluster {
@@ -30,14 +30,16 @@ impl Cluster {
 
     /// Commits a state. Its ports are open before it counts, and those that it lacks are closed after.
     pub(super) async fn put_in_force(&self, file: ClusterFile, boot: Boot) -> Result<(), String> {
-        let opened = self.open_missing(&boot)?;
+        self.open_missing(&boot)?;
         let (root, written) = (self.root.clone(), file.clone());
         self.writing.set(true);
         let result = tokio::task::spawn_blocking(move || written.commit(&root)).await;
         self.writing.set(false);
         let result = result.map_err(|error| error.to_string()).and_then(|result| result.map_err(|error| chain(&error)));
         if let Err(why) = result {
-            self.close(&opened);
+            // Closes what was just opened.
+            let before = self.committed.borrow().boot.clone();
+            self.serve_only(&before);
             // It may be that only the last step failed, and the new file lies there.
             self.repair_file();
             return Err(format!("the change can't be saved: {why}"));
@@ -85,35 +87,42 @@ impl Cluster {
         match self.requests.asked(request) {
             Some(Request::Publish { ports }) => {
                 let before = self.committed.borrow().boot.publish.clone();
-                self.publish_exactly(distinct([before, ports].concat())?).await.map(committed)
+                self.publish_exactly(distinct([before, ports].concat())?).await
             }
             Some(Request::Unpublish { ports }) => {
                 let mut left = self.committed.borrow().boot.publish.clone();
                 left.retain(|one| !ports.contains(one));
-                self.publish_exactly(left).await.map(committed)
+                self.publish_exactly(left).await
             }
             Some(Request::CopyState { role }) => {
                 self.copy_state(&role).await.map(|copied| (Reply::Copied { copied }, false))
             }
-            Some(Request::Rename { name }) => self.take_name(name).await.map(committed),
+            Some(Request::Rename { name }) => {
+                self.edit(|root, state| BootFile::renamed(root, state, &name)).await?;
+                Ok((Reply::Renamed { name }, true))
+            }
             _ => Err("the command that asked for it went away".into()),
         }
     }
 
-    async fn publish_exactly(&self, ports: Vec<Published>) -> Result<Reply, String> {
-        let (file, boot) = {
-            let committed = self.committed.borrow();
-            let mut settings = spec::of_text(&self.root, &committed.file.settings).map_err(|error| chain(&error))?;
-            settings.publish.clone_from(&ports);
-            let boot = Boot { publish: ports, ..(*committed.boot).clone() };
-            let value = serde_json::to_value(&boot).map_err(|error| error.to_string())?;
-            (committed.file.next(settings.to_toml(), committed.file.allotment.clone(), value), boot)
+    async fn publish_exactly(&self, ports: Vec<Published>) -> Result<(Reply, bool), String> {
+        let publish = |root: &Root, state: &ClusterFile| {
+            BootFile::edited(root, state, |settings, boot| {
+                settings.publish.clone_from(&ports);
+                boot.publish = ports;
+            })
         };
-        self.put_in_force(file, boot).await?;
-        Ok(Reply::Ports { ports: self.published() })
+        self.edit(publish).await?;
+        Ok((Reply::Ports { ports: self.published() }, true))
     }
-}
 
-fn committed(reply: Reply) -> (Reply, bool) {
-    (reply, true)
+    /// Commits what an edit makes of the state in force.
+    async fn edit(
+        &self,
+        edit: impl FnOnce(&Root, &ClusterFile) -> io::Result<(ClusterFile, Boot)>,
+    ) -> Result<(), String> {
+        let edited = edit(&self.root, &self.committed.borrow().file);
+        let (file, boot) = edited.map_err(|error| chain(&error))?;
+        self.put_in_force(file, boot).await
+    }
 }

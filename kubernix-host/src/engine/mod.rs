@@ -13,7 +13,6 @@ mod files;
 mod first;
 mod hooks;
 mod images;
-mod label;
 mod node_service;
 mod nodes;
 mod objects;

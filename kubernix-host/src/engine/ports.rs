@@ -59,23 +59,22 @@ impl Cluster {
     /// # Errors
     /// Another process took one since the command that boots looked, and more that bind(2) may say.
     pub(super) fn open_ports(&self) -> Result<(), String> {
-        self.open_missing(&self.boot()).map(drop)
+        self.open_missing(&self.boot())
     }
 
-    /// Opens those ports of a state that aren't open: all of them or none. Returns which these are.
+    /// Opens those ports of a state that aren't open: all of them or none.
     ///
     /// # Errors
     /// One can't be opened.
-    pub(super) fn open_missing(&self, boot: &Boot) -> Result<Vec<Published>, String> {
-        let is_open = |one: &&Published| self.ports.open.borrow().contains_key(&one.place);
-        let missing: Vec<Published> = boot.publish.iter().filter(|one| !is_open(one)).copied().collect();
+    pub(super) fn open_missing(&self, boot: &Boot) -> Result<(), String> {
+        let is_missing = |one: &&Published| !self.ports.open.borrow().contains_key(&one.place);
         let open = |one: &Published| {
             let target = boot.environment.published_at(one.port).ok_or("the cluster has no node")?;
             Ok((one.place, self.ports.open(one, target)?))
         };
-        let opened = missing.iter().map(open).collect::<Result<Vec<_>, String>>()?;
+        let opened = boot.publish.iter().filter(is_missing).map(open).collect::<Result<Vec<_>, String>>()?;
         self.ports.open.borrow_mut().extend(opened);
-        Ok(missing)
+        Ok(())
     }
 
     /// Closes what a state doesn't publish, and lets the rest lead where that state says: to another node if the one before is
@@ -107,11 +106,5 @@ impl Cluster {
             spec: Published { place: *place, port: open.port },
         };
         open.iter().map(shown).collect()
-    }
-
-    /// Publishes these no longer; what comes through them ends.
-    pub(super) fn close(&self, ports: &[Published]) {
-        let is_meant = |place: &Place, open: &Open| ports.contains(&Published { place: *place, port: open.port });
-        self.ports.open.borrow_mut().retain(|place, open| !is_meant(place, open));
     }
 }

@@ -5,7 +5,7 @@ use crate::graph::Environment;
 use crate::network::{Outside, Published};
 use crate::plugins::Snapshot;
 use crate::root::{ClusterFile, Environment as Shell, Error as RootError, Root, write_atomic};
-use crate::spec::WaitFor;
+use crate::spec::{self, Settings, WaitFor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -57,6 +57,34 @@ impl BootFile {
     /// It isn't what [`Boot`] is written as.
     pub fn parse(state: &ClusterFile) -> io::Result<Boot> {
         serde_json::from_value(state.boot.clone()).map_err(Into::into)
+    }
+
+    /// The state that follows this one, with something edited in its settings and in what the init boots from.
+    ///
+    /// # Errors
+    /// Its settings can't be read, or it isn't what [`Boot`] is written as.
+    pub fn edited(
+        root: &Root,
+        state: &ClusterFile,
+        edit: impl FnOnce(&mut Settings, &mut Boot),
+    ) -> io::Result<(ClusterFile, Boot)> {
+        let mut settings = spec::of_text(root, &state.settings).map_err(io::Error::other)?;
+        let mut boot = Self::parse(state)?;
+        edit(&mut settings, &mut boot);
+        let next = state.next(settings.to_toml(), state.allotment.clone(), serde_json::to_value(&boot)?);
+        Ok((next, boot))
+    }
+
+    /// The state that follows this one, with another name of the cluster. The name is a label: no plan
+    /// and no path inside depends on it.
+    ///
+    /// # Errors
+    /// As [`BootFile::edited`].
+    pub fn renamed(root: &Root, state: &ClusterFile, name: &str) -> io::Result<(ClusterFile, Boot)> {
+        Self::edited(root, state, |settings, boot| {
+            name.clone_into(&mut settings.name);
+            name.clone_into(&mut boot.environment.cluster);
+        })
     }
 }
 
