@@ -2,7 +2,7 @@
 
 use super::{ChangeRequest, Envelope, Reply, Request, short_path};
 use crate::engine::Report;
-use crate::events::{Record, records};
+use crate::events::{Record, json_line, records};
 use crate::root::Root;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::Shutdown;
@@ -53,9 +53,7 @@ impl Changing {
 
 fn line(request: Request) -> Vec<u8> {
     // A request is a tree of texts and numbers, which is always JSON.
-    let mut text = serde_json::to_vec(&Envelope::new(request)).unwrap_or_default();
-    text.push(b'\n');
-    text
+    json_line(&Envelope::new(request)).unwrap_or_default()
 }
 
 impl Client {

@@ -1,7 +1,7 @@
 //! The init's end of the control socket.
 
 use super::{ChangeRequest, Envelope, PROTOCOL, Reply, Request, short_path};
-use crate::events::Watcher;
+use crate::events::{Watcher, json_line};
 use crate::root::Root;
 use serde::Deserialize;
 use std::io;
@@ -113,9 +113,8 @@ async fn converse(stream: UnixStream, messages: mpsc::UnboundedSender<Message>) 
                 }
             }
         };
-        let mut text = serde_json::to_vec(&reply).unwrap_or_default();
-        text.push(b'\n');
-        if writer.write_all(&text).await.is_err() {
+        let line = json_line(&reply).unwrap_or_else(|_| b"\n".to_vec());
+        if writer.write_all(&line).await.is_err() {
             return;
         }
     }

@@ -17,10 +17,10 @@ impl Board {
         roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).subscribe()
     }
 
-    /// Says that a role is ready, or not any more. `true` if that is news.
-    pub(super) fn set(&self, role: &RoleAt, ready: bool) -> bool {
+    /// Says that a role is ready, or not any more.
+    pub(super) fn set(&self, role: &RoleAt, ready: bool) {
         let mut roles = self.roles.borrow_mut();
-        roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).send_replace(ready) != ready
+        roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).send_replace(ready);
     }
 
     /// Whether a role is ready now.
@@ -48,8 +48,8 @@ mod tests {
         let other = RoleAt { role: Role::new("cri"), node: Some("node-1".into()) };
         let set = async {
             tokio::task::yield_now().await;
-            assert!(board.set(&other, true) && !board.set(&other, true));
-            assert!(board.set(&cri, true));
+            board.set(&other, true);
+            board.set(&cri, true);
         };
         tokio::join!(board.wait(&cri), set);
         board.wait(&cri).await;

@@ -1,5 +1,6 @@
 //! What a component has written, copied as it is at one moment while the cluster runs: its processes stand still meanwhile.
 
+use super::planned::Planned;
 use super::{Cluster, InstanceState};
 use crate::chain::chain;
 use crate::control::Copied;
@@ -19,19 +20,19 @@ impl Cluster {
     /// # Errors
     /// Nobody fills the role, an instance isn't ready, or its directory can't be copied in time. They all go on in any case.
     pub(super) async fn copy_state(&self, role: &str) -> Result<Copied, String> {
-        let of_role: Vec<_> = self.instances_by_id().into_iter().filter(|(_, planned)| planned.fills(role)).collect();
-        let Some((_, first)) = of_role.first() else { return Err(format!("nothing fills the role `{role}`")) };
-        let state = |id| self.reducer.borrow().instance_state(id).unwrap_or(InstanceState::Stopped);
+        let of_role: Vec<_> = self.instances().into_iter().filter(|planned| planned.fills(role)).collect();
+        let Some(first) = of_role.first() else { return Err(format!("nothing fills the role `{role}`")) };
+        let state = |one: &Planned| self.reducer.borrow().instance_state(one.id).unwrap_or(InstanceState::Stopped);
         // One of several members may be down, and writes nothing then; one that comes back meanwhile would.
         let is_settled =
-            |id| matches!(state(id), InstanceState::Ready | InstanceState::Stopped | InstanceState::Failed);
-        let late = of_role.iter().find(|(id, _)| !is_settled(*id));
-        let none_ready = of_role.iter().all(|(id, _)| state(*id) != InstanceState::Ready);
-        if let Some((id, late)) = late.or_else(|| of_role.first().filter(|_| none_ready)) {
-            return Err(format!("{} is {}: what it has can be copied once it is ready", late.name(), state(*id)));
+            |one: &Planned| matches!(state(one), InstanceState::Ready | InstanceState::Stopped | InstanceState::Failed);
+        let late = of_role.iter().find(|one| !is_settled(one));
+        let none_ready = of_role.iter().all(|one| state(one) != InstanceState::Ready);
+        if let Some(late) = late.or_else(|| of_role.first().filter(|_| none_ready)) {
+            return Err(format!("{} is {}: what it has can be copied once it is ready", late.name(), state(late)));
         }
         let groups: Vec<Pid> =
-            of_role.iter().flat_map(|(id, _)| self.processes_of(*id)).map(|running| running.pid).collect();
+            of_role.iter().flat_map(|one| self.processes_of(one.id)).map(|running| running.pid).collect();
         let root = self.root.clone();
         // Those of members that are down as well: together they are what a start goes on with.
         let directories = root.directories_of(&first.instance.component).map_err(|error| error.to_string());

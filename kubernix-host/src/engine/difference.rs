@@ -32,31 +32,29 @@ impl Cluster {
         let planned = graph::plan(&components, &next.slots, &environment).map_err(|error| chain(&error))?;
         let mut plan = ChangePlan { drain: change.removed.clone(), ..ChangePlan::default() };
         plan.limit = Duration::from_secs(next.boot_timeout_s);
-        let mut goes = self.instances_by_id();
-        let mut comes = Vec::new();
+        let mut goes = self.instances();
+        let mut comes: Vec<Rc<Planned>> = Vec::new();
         for new in planned {
             let is_forced = change.component.as_ref() == Some(&new.component);
-            match goes.iter().position(|(_, old)| !is_forced && is_same(old, &new, &environment)) {
-                Some(at) => plan.order.push(goes.remove(at).0),
+            match goes.iter().position(|old| !is_forced && is_same(old, &new, &environment)) {
+                Some(at) => plan.order.push(goes.remove(at).id),
                 None => {
                     let id = InstanceId(self.next_instance.replace(self.next_instance.get() + 1));
                     plan.order.push(id);
-                    comes.push((id, Rc::new(Planned::new(new, &environment))));
+                    comes.push(Rc::new(Planned::new(id, new, &environment)));
                 }
             }
         }
-        plan.goes = goes.iter().map(|(id, _)| *id).collect();
-        plan.comes = comes.iter().map(|(id, planned)| (*id, planned.spec(false))).collect();
-        let coming = || comes.iter().map(|(_, planned)| planned);
-        let going = || goes.iter().map(|(_, planned)| planned);
-        (plan.off, plan.on) = (kubelets(coming(), true), kubelets(coming(), false));
-        (plan.off_before, plan.on_before) = (kubelets(going(), true), kubelets(going(), false));
+        plan.goes = goes.iter().map(|planned| planned.id).collect();
+        plan.comes = comes.iter().map(|planned| (planned.id, planned.spec(false))).collect();
+        (plan.off, plan.on) = (kubelets(&comes, true), kubelets(&comes, false));
+        (plan.off_before, plan.on_before) = (kubelets(&goes, true), kubelets(&goes, false));
         // A node that is new or gone has nothing to be called back from.
         plan.on.retain(|node| plan.off_before.contains(node));
         plan.on_before.retain(|node| plan.off.contains(node));
         plan.off_before.retain(|node| plan.on.contains(node));
-        comes.iter().for_each(|(_, planned)| self.let_run_commands(planned));
-        self.planned.borrow_mut().extend(comes);
+        comes.iter().for_each(|planned| self.let_run_commands(planned));
+        self.planned.borrow_mut().extend(comes.into_iter().map(|planned| (planned.id, planned)));
         Ok(plan)
     }
 
@@ -89,7 +87,7 @@ fn is_same(old: &Planned, new: &graph::Instance, environment: &graph::Environmen
 }
 
 /// The names of nodes whose kubelet is among these, and is off or not.
-fn kubelets<'a>(instances: impl Iterator<Item = &'a Rc<Planned>>, off: bool) -> Vec<String> {
-    let of_nodes = instances.filter(|planned| planned.fills(roles::NODE) && planned.is_off() == off);
+fn kubelets(instances: &[Rc<Planned>], off: bool) -> Vec<String> {
+    let of_nodes = instances.iter().filter(|planned| planned.fills(roles::NODE) && planned.is_off() == off);
     of_nodes.filter_map(|planned| planned.instance.node.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }

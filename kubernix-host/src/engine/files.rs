@@ -1,10 +1,11 @@
 //! What has to be there before an instance's processes: its directories, its files, and some of its objects.
 
+use super::objects::apply_all;
 use super::planned::Planned;
 use super::reducer::{InstanceId, Time};
 use super::{Cluster, StartFailure};
 use crate::events::Event;
-use crate::root::{Root, Written, write_managed};
+use crate::root::{Written, write_managed};
 use kubernix_core::{Role, roles};
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -20,7 +21,7 @@ impl Cluster {
     /// Writes an instance's files, and at its first start applies what has to be there before it.
     pub(super) async fn prepare(&self, id: InstanceId, first: bool, until: Option<Time>) -> Result<(), StartFailure> {
         let Some(planned) = self.instance(id) else { return Ok(()) };
-        self.write_files(&planned, &planned.root())?;
+        self.write_files(&planned)?;
         if first { self.apply_first(&planned, self.deadline(until)).await } else { Ok(()) }
     }
 
@@ -39,14 +40,13 @@ impl Cluster {
         let server = self.provider(roles::APISERVER);
         let is_there = server.is_some_and(|it| self.board.is_ready(&it.instance.at(&Role::new(roles::APISERVER))));
         if let (true, Some(api)) = (is_there, self.api().map_err(StartFailure::Api)?) {
-            for manifest in &plan.manifests {
-                api.apply(manifest, deadline).await.map_err(|error| StartFailure::Api(error.to_string()))?;
-            }
+            let applied = apply_all(&api, &plan.manifests, deadline).await;
+            applied.map_err(|fault| StartFailure::Api(fault.detail))?;
         }
         Ok(())
     }
 
-    fn write_files(&self, planned: &Planned, root: &Root) -> Result<(), StartFailure> {
+    fn write_files(&self, planned: &Planned) -> Result<(), StartFailure> {
         let failed =
             |path: &Path, error: &dyn std::error::Error| StartFailure::File(format!("{}: {error}", path.display()));
         make_directory(&planned.directory, 0o700).map_err(|error| failed(&planned.directory, &error))?;
@@ -59,8 +59,8 @@ impl Cluster {
             if let Some(parent) = path.parent() {
                 make_directory(parent, 0o700).map_err(|error| failed(parent, &error))?;
             }
-            let written = if path.starts_with(root.path()) {
-                write_managed(path, file.content.as_bytes(), file.mode, &root.managed_file())
+            let written = if path.starts_with(self.root.path()) {
+                write_managed(path, file.content.as_bytes(), file.mode, &self.root.managed_file())
             } else {
                 crate::root::write_atomic(path, file.content.as_bytes(), file.mode).map(|_| Written::Updated)
             };

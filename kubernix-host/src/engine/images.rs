@@ -1,6 +1,7 @@
 //! Images without a registry: made by the host, imported in the runtime component's own way.
 
 use super::Cluster;
+use super::hooks::in_thread;
 use super::planned::Planned;
 use super::steps::PAUSE_IMAGE as STEP;
 use crate::control::NodeImages;
@@ -179,16 +180,8 @@ fn node(planned: &Planned) -> String {
     planned.instance.node.clone().unwrap_or_default()
 }
 
-/// A hook may run commands of its own, and so has to wait on a thread of its own.
-async fn in_thread<T: Send + 'static>(
-    hook: impl FnOnce() -> kubernix_core::Result<T> + Send + 'static,
-) -> Result<T, String> {
-    let done = tokio::task::spawn_blocking(hook).await.map_err(|error| error.to_string())?;
-    done.map_err(|error| error.frames().join(": "))
-}
-
 async fn connect(planned: &Planned) -> Result<cri::Client, String> {
-    let url = planned.instance.plan.provides.iter().find(|e| e.role.as_str() == roles::CRI).map(|e| e.url.as_str());
+    let url = planned.endpoint(roles::CRI).map(|endpoint| endpoint.url.as_str());
     let socket = UnixSocket::from_url(url.unwrap_or_default()).map_err(|error| error.to_string())?;
     cri::Client::connect(socket.path()).await.map_err(|error| error.to_string())
 }

@@ -125,12 +125,6 @@ impl Cluster {
         self.order.borrow().iter().filter_map(|id| planned.get(id).cloned()).collect()
     }
 
-    /// The same, each with its ID.
-    fn instances_by_id(&self) -> Vec<(InstanceId, Rc<Planned>)> {
-        let planned = self.planned.borrow();
-        self.order.borrow().iter().filter_map(|id| Some((*id, planned.get(id)?.clone()))).collect()
-    }
-
     /// An instance that the rules know.
     fn instance(&self, id: InstanceId) -> Option<Rc<Planned>> {
         self.planned.borrow().get(&id).cloned()

@@ -9,12 +9,6 @@ use tokio::time::Instant;
 /// How long the pods of a node that is removed may take to go.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
-/// Nodes that are out of service, and nodes that are back.
-pub(super) struct Service {
-    pub off: Vec<String>,
-    pub on: Vec<String>,
-}
-
 impl Cluster {
     /// Moves the pods of nodes elsewhere.
     ///
@@ -42,9 +36,10 @@ impl Cluster {
         }
     }
 
-    /// Says of nodes that nothing runs there, so that their pods move at once, and of others that they can be used.
-    pub(super) async fn tell_service(&self, service: &Service) {
-        for (nodes, out) in [(&service.off, true), (&service.on, false)] {
+    /// Says of the nodes `off` that nothing runs there, so that their pods move at once, and of the
+    /// nodes `on` that they can be used.
+    pub(super) async fn tell_service(&self, off: &[String], on: &[String]) {
+        for (nodes, out) in [(off, true), (on, false)] {
             let Ok(Some(api)) = self.api_for(nodes) else { continue };
             for node in nodes {
                 if let Err(error) = api.set_out_of_service(node, out).await {

@@ -3,9 +3,10 @@
 use super::Cluster;
 use super::planned::Planned;
 use super::reducer::{Fault, InstanceId, Time};
-use crate::api::{ObjectRef, objects_of};
+use crate::api::{Api, ObjectRef, objects_of};
 use crate::events::Event;
-use crate::root::{Root, write_durable};
+use crate::root::write_durable;
+use kubernix_core::Manifest;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -21,17 +22,13 @@ impl Cluster {
         let Some(planned) = self.instance(id) else { return Ok(()) };
         let deadline = self.deadline(until);
         let api = self.api().map_err(Fault::new)?.ok_or_else(|| Fault::new("the cluster has no API server"))?;
-        for manifest in &planned.instance.plan.manifests {
-            let applied = api.apply(manifest, deadline).await;
-            applied.map_err(|error| Fault { late: Instant::now() >= deadline, ..Fault::new(error.to_string()) })?;
-        }
-        Ok(())
+        apply_all(&api, &planned.instance.plan.manifests, deadline).await
     }
 
     /// Deletes what was applied and isn't wanted any more. What can't be deleted stays on record, for the next time.
     pub(super) async fn prune(&self) {
         let wanted = self.wanted();
-        let mut surplus = self.applied(&self.root);
+        let mut surplus = self.applied();
         surplus.retain(|object| !wanted.contains(object));
         let mut record = wanted;
         if let (Ok(Some(api)), false) = (self.api(), surplus.is_empty())
@@ -40,20 +37,20 @@ impl Cluster {
             self.emit(Event::Warning { message: format!("what a removed component applied is not all gone: {error}") });
             record.extend(surplus);
         }
-        self.record(&self.root, &record);
+        self.record(&record);
     }
 
     /// Puts on record what is about to be applied: whatever becomes of this boot, it can be taken away again.
-    pub(super) fn announce_objects(&self, root: &Root) {
-        let mut record = self.applied(root);
+    pub(super) fn announce_objects(&self) {
+        let mut record = self.applied();
         let new: Vec<ObjectRef> = self.wanted().into_iter().filter(|object| !record.contains(object)).collect();
         record.extend(new);
-        self.record(root, &record);
+        self.record(&record);
     }
 
-    fn record(&self, root: &Root, objects: &[ObjectRef]) {
+    fn record(&self, objects: &[ObjectRef]) {
         let text = serde_json::to_vec(objects).unwrap_or_default();
-        if let Err(error) = write_durable(&root.applied(), &text, 0o600) {
+        if let Err(error) = write_durable(&self.root.applied(), &text, 0o600) {
             self.emit(Event::Warning { message: error.to_string() });
         }
     }
@@ -64,8 +61,8 @@ impl Cluster {
     }
 
     /// What was applied once. A record that can't be read is said: objects that no component wants any more then stay.
-    fn applied(&self, root: &Root) -> Vec<ObjectRef> {
-        let path = root.applied();
+    fn applied(&self) -> Vec<ObjectRef> {
+        let path = self.root.applied();
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
@@ -82,6 +79,18 @@ impl Cluster {
         self.emit(Event::Warning { message });
         Vec::new()
     }
+}
+
+/// Applies objects, in their order.
+///
+/// # Errors
+/// One can't be applied by the deadline. The others after it aren't tried.
+pub(super) async fn apply_all(api: &Api, manifests: &[Manifest], deadline: Instant) -> Result<(), Fault> {
+    for manifest in manifests {
+        let applied = api.apply(manifest, deadline).await;
+        applied.map_err(|error| Fault { late: Instant::now() >= deadline, ..Fault::new(error.to_string()) })?;
+    }
+    Ok(())
 }
 
 fn wanted(planned: &Planned) -> Vec<ObjectRef> {

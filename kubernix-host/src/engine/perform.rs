@@ -24,11 +24,11 @@ impl Cluster {
             }
             Action::Spawn(process) => self.spawn(process),
             Action::Signal(process, signal) => self.signal(process, signal),
-            Action::Role(role, ready) => drop(self.board.set(&role, ready)),
+            Action::Role(role, ready) => self.board.set(&role, ready),
             Action::Order(order) => self.set_order(order),
             Action::Bring => {
                 self.since.set(SystemTime::now());
-                self.announce_objects(&self.root);
+                self.announce_objects();
             }
             Action::Yield(id) => self.yield_cpu(id),
             Action::EndYield => end_all_patience(),

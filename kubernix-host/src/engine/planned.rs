@@ -1,9 +1,8 @@
 //! One planned instance, with what it was planned from.
 
-use super::reducer::{InstanceSpec, ProcessSpec};
+use super::reducer::{InstanceId, InstanceSpec, ProcessSpec};
 use crate::graph::{Environment, Instance, NodeSpec};
-use crate::root::Root;
-use kubernix_core::Phase;
+use kubernix_core::{Endpoint, Phase};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 /// One planned instance.
 pub(super) struct Planned {
+    pub id: InstanceId,
     pub instance: Rc<Instance>,
     /// What it was planned from.
     pub environment: Arc<Environment>,
@@ -19,14 +19,9 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    pub(super) fn new(instance: Instance, environment: &Arc<Environment>) -> Self {
+    pub(super) fn new(id: InstanceId, instance: Instance, environment: &Arc<Environment>) -> Self {
         let directory = environment.state_dir(&instance.component, instance.node.as_deref());
-        Self { instance: Rc::new(instance), environment: environment.clone(), directory }
-    }
-
-    /// The cluster's directory.
-    pub(super) fn root(&self) -> Root {
-        Root::inside()
+        Self { id, instance: Rc::new(instance), environment: environment.clone(), directory }
     }
 
     /// The node that it is on.
@@ -50,7 +45,12 @@ impl Planned {
 
     /// Whether it fills a role.
     pub(super) fn fills(&self, role: &str) -> bool {
-        self.instance.plan.provides.iter().any(|endpoint| endpoint.role.as_str() == role)
+        self.endpoint(role).is_some()
+    }
+
+    /// Its endpoint of a role.
+    pub(super) fn endpoint(&self, role: &str) -> Option<&Endpoint> {
+        self.instance.plan.provides.iter().find(|endpoint| endpoint.role.as_str() == role)
     }
 
     /// Whether `other` has to be up before this one.

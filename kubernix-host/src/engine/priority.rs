@@ -8,6 +8,7 @@ use super::reducer::InstanceId;
 use super::{Cluster, InstanceState};
 use crate::process::{end_patience, make_patient};
 use kubernix_core::roles;
+use std::rc::Rc;
 
 impl Cluster {
     /// Lets an instance whose processes were just started, or that is just ready, run only where no other wants to, unless the
@@ -29,22 +30,19 @@ impl Cluster {
     /// On a slow machine some instances are still late when the API server is ready: one that starts only now would keep them
     /// from ever getting on.
     fn let_late_run(&self) {
-        let all = self.instances_by_id();
+        let all = self.instances();
         let reducer = self.reducer.borrow();
         let is_late =
-            |id: InstanceId, one: &Planned| !one.is_off() && reducer.instance_state(id) != Some(InstanceState::Ready);
-        for (id, late) in all.iter().filter(|(id, one)| is_late(*id, one)) {
-            let needed = all.iter().filter(|(_, other)| late.needs(other)).map(|(id, _)| *id);
-            for id in needed.chain([*id]) {
-                self.processes_of(id).iter().for_each(end_patience);
+            |one: &&Rc<Planned>| !one.is_off() && reducer.instance_state(one.id) != Some(InstanceState::Ready);
+        for late in all.iter().filter(is_late) {
+            for one in all.iter().filter(|other| late.needs(other)).chain([late]) {
+                self.processes_of(one.id).iter().for_each(end_patience);
             }
         }
     }
 
     fn provider_state(&self, role: &str) -> Option<InstanceState> {
-        let all = self.instances_by_id();
-        let (id, _) = all.iter().find(|(_, one)| !one.is_off() && one.fills(role))?;
-        self.reducer.borrow().instance_state(*id)
+        self.reducer.borrow().instance_state(self.provider(role)?.id)
     }
 
     /// Whether this is the API server, or the API server waits for it, be it through others.

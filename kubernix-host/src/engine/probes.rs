@@ -60,7 +60,7 @@ impl Cluster {
             None => persist(planned.name(), ask).await?,
         }
         if endpoint.role.as_str() == roles::APISERVER_PORT {
-            self.hasten_policy(id, &planned, self.deadline(until)).await;
+            self.hasten_policy(&planned, self.deadline(until)).await;
         }
         Ok(())
     }
@@ -111,13 +111,6 @@ impl Cluster {
         self.instances().into_iter().find(|planned| !planned.is_off() && planned.fills(role))
     }
 
-    /// The URL of a role, wherever it is filled.
-    fn endpoint(&self, role: &str) -> Option<String> {
-        let provider = self.provider(role)?;
-        let mut provides = provider.instance.plan.provides.iter();
-        provides.find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone())
-    }
-
     /// The URLs of a role, in all places where it is filled.
     pub(super) fn endpoints(&self, role: &str) -> Vec<String> {
         let instances = self.instances();
@@ -128,8 +121,8 @@ impl Cluster {
     /// A client of the cluster's own API, where it has one.
     pub(super) fn api(&self) -> Result<Option<Api>, String> {
         let Some(server) = self.provider(roles::APISERVER) else { return Ok(None) };
-        let Some(url) = self.endpoint(roles::APISERVER) else { return Ok(None) };
-        self.api_of(&server, &url).map(Some)
+        let Some(endpoint) = server.endpoint(roles::APISERVER) else { return Ok(None) };
+        self.api_of(&server, &endpoint.url).map(Some)
     }
 
     /// A client of the API that an instance serves at this URL. None of several is relied on.

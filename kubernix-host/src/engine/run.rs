@@ -21,13 +21,14 @@ use crate::spec::WaitFor;
 use kubernix_core::roles;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -83,11 +84,6 @@ pub(super) fn with_plugins(built_in: &Components, plugins: &[Snapshot]) -> Resul
     Ok(all)
 }
 
-/// A boot that can't even begin.
-fn cannot_begin(error: &(dyn std::error::Error + 'static)) -> End {
-    End::BootFailed { error: chain(error), timed_out: false }
-}
-
 /// What reaches the loop.
 struct Inbox {
     inputs: mpsc::UnboundedReceiver<Input>,
@@ -98,7 +94,8 @@ struct Inbox {
 async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Watched>) -> End {
     match set_up(inside, built_in, watched).await {
         Ok((cluster, inbox)) => drive(&cluster, inbox).await,
-        Err(end) => end,
+        // The boot can't even begin.
+        Err(error) => End::BootFailed { error: chain(&*error), timed_out: false },
     }
 }
 
@@ -106,17 +103,18 @@ async fn set_up(
     inside: &Inside,
     built_in: Vec<Arc<Registered>>,
     watched: &Arc<Watched>,
-) -> Result<(Rc<Cluster>, Inbox), End> {
+) -> Result<(Rc<Cluster>, Inbox), Box<dyn Error>> {
     // Two handles and no halves of one: a half that is dropped ends the connection, whose last word comes later.
-    let open = || inside.channel.try_clone().and_then(tokio::net::UnixStream::from_std);
-    let orders = open().map_err(|error| cannot_begin(&error))?;
-    let events = open().map_err(|error| cannot_begin(&error))?;
+    let open = || inside.channel.try_clone().and_then(UnixStream::from_std);
+    let (orders, events) = (open()?, open()?);
     // The last word, that a boot failed, is written when everything is cleaned up.
     watched.add(By::Boot, Watcher::beside_others(events));
     let (sender, inputs) = mpsc::unbounded_channel();
-    listen_to_keeper(&inside.life, &sender).map_err(|error| cannot_begin(&error))?;
-    listen_to_command(orders, sender.clone());
-    set_up_network(inside).await.map_err(|error| cannot_begin(&error))?;
+    let life = inside.life.try_clone()?;
+    life.set_nonblocking(true)?;
+    listen(UnixStream::from_std(life)?, &sender, input_of_keeper);
+    listen(orders, &sender, input_of_command);
+    set_up_network(inside).await?;
     outward::raise_uplink(inside, watched);
     let proxies = outward::open(inside, watched).await;
     let reaper = Reaper::default();
@@ -125,11 +123,11 @@ async fn set_up(
     let cluster = assemble(inside, built_in, watched.clone(), reaper, hooks, sender, proxies)?;
     tokio::task::spawn_local(cluster.clone().serve_hooks(asked));
     watched.emit(Event::Ready { instance: SANDBOX.into() });
-    forward_api(inside, &cluster).map_err(|error| cannot_begin(&error))?;
-    forward_registry(inside).map_err(|error| cannot_begin(&error))?;
-    cluster.open_ports().map_err(|error| End::BootFailed { error, timed_out: false })?;
+    forward_api(inside, &cluster)?;
+    forward_registry(inside)?;
+    cluster.open_ports()?;
     let (messages, received) = mpsc::unbounded_channel();
-    let server = ControlServer::open(&inside.root, messages).map_err(|error| cannot_begin(&error))?;
+    let server = ControlServer::open(&inside.root, messages)?;
     tokio::task::spawn_local(server.serve());
     cluster.announce();
     Ok((cluster, Inbox { inputs, messages: received }))
@@ -194,18 +192,16 @@ fn assemble(
     hooks: mpsc::UnboundedSender<hooks::HookCommand>,
     inputs: mpsc::UnboundedSender<Input>,
     proxies: BTreeMap<String, String>,
-) -> Result<Rc<Cluster>, End> {
-    let failed = |error| End::BootFailed { error, timed_out: false };
-    let file = ClusterFile::read(&inside.root).map_err(|error| cannot_begin(&error))?;
-    let file = file.ok_or_else(|| failed("cluster.json is gone".into()))?;
+) -> Result<Rc<Cluster>, Box<dyn Error>> {
+    let file = ClusterFile::read(&inside.root)?.ok_or("cluster.json is gone")?;
     let boot = Rc::new(inside.boot.clone());
-    let components = with_plugins(&built_in, &boot.plugins).map_err(failed)?;
+    let components = with_plugins(&built_in, &boot.plugins)?;
     let environment = Arc::new(boot.environment.clone());
-    let instances = graph::plan(&components, &boot.slots, &environment).map_err(|error| cannot_begin(&error))?;
+    let instances = graph::plan(&components, &boot.slots, &environment)?;
     let planned: BTreeMap<InstanceId, Rc<Planned>> = (0..)
         .map(InstanceId)
         .zip(instances)
-        .map(|(id, instance)| (id, Rc::new(Planned::new(instance, &environment))))
+        .map(|(id, instance)| (id, Rc::new(Planned::new(id, instance, &environment))))
         .collect();
     let later = boot.wait == WaitFor::Node;
     let specs = planned.iter().map(|(id, planned)| (*id, planned.spec(later))).collect();
@@ -227,7 +223,7 @@ fn assemble(
         requests: Requests::default(),
         board: Default::default(),
         spawner: RefCell::new(Spawner { reaper, path: search_path(&environment), place: Arc::new(Here) }),
-        nodes: Nodes::of_thread().map_err(|error| cannot_begin(&error))?,
+        nodes: Nodes::of_thread()?,
         hooks,
         inputs,
         sink,
@@ -250,46 +246,38 @@ pub(super) fn search_path(environment: &Environment) -> String {
     own.chain(system).collect::<Vec<_>>().join(":")
 }
 
-/// Passes on what comes over the line to the keeper.
-fn listen_to_keeper(life: &UnixStream, inputs: &mpsc::UnboundedSender<Input>) -> io::Result<()> {
-    let stream = life.try_clone()?;
-    stream.set_nonblocking(true)?;
-    let mut line = tokio::net::UnixStream::from_std(stream)?;
+/// Passes on what comes over a line, up to its end.
+fn listen(mut line: UnixStream, inputs: &mpsc::UnboundedSender<Input>, input_of: fn(Option<Order>) -> Input) {
     let inputs = inputs.clone();
     tokio::task::spawn_local(async move {
         loop {
-            let read = line.read_u8().await;
-            let ended = read.is_err();
-            let input = match read.map(Order::from_byte) {
-                Ok(Some(Order::Kill)) => Input::Kill,
-                Ok(Some(Order::Interrupt)) => Input::Stop,
+            let order = match line.read_u8().await.map(Order::from_byte) {
                 Ok(None) => continue,
-                Err(_) => Input::KeeperGone,
+                Ok(order) => order,
+                Err(_) => None,
             };
-            if inputs.send(input).is_err() || ended {
+            if inputs.send(input_of(order)).is_err() || order.is_none() {
                 return;
             }
         }
     });
-    Ok(())
 }
 
-/// Passes on what comes from the command that boots. Once the cluster is up none of it counts any more.
-fn listen_to_command(mut orders: tokio::net::UnixStream, inputs: mpsc::UnboundedSender<Input>) {
-    tokio::task::spawn_local(async move {
-        loop {
-            let read = orders.read_u8().await;
-            let ended = read.is_err();
-            let input = match read.map(Order::from_byte) {
-                Ok(Some(Order::Kill)) => Input::KillBoot,
-                Ok(Some(Order::Interrupt)) | Err(_) => Input::Abandon,
-                Ok(None) => continue,
-            };
-            if inputs.send(input).is_err() || ended {
-                return;
-            }
-        }
-    });
+/// What an order of the keeper is to the rules; `None`: the line to it ended.
+fn input_of_keeper(order: Option<Order>) -> Input {
+    match order {
+        Some(Order::Kill) => Input::Kill,
+        Some(Order::Interrupt) => Input::Stop,
+        None => Input::KeeperGone,
+    }
+}
+
+/// The same of the command that boots. Once the cluster is up none of it counts any more.
+fn input_of_command(order: Option<Order>) -> Input {
+    match order {
+        Some(Order::Kill) => Input::KillBoot,
+        Some(Order::Interrupt) | None => Input::Abandon,
+    }
 }
 
 fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {

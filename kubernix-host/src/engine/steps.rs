@@ -1,8 +1,9 @@
 //! What the host itself does while a cluster boots, beside the starting of instances. Images have a file of their own.
 
 use super::Cluster;
+use super::objects::apply_all;
 use super::planned::Planned;
-use super::reducer::{Fault, InstanceId, Time};
+use super::reducer::{Fault, Time};
 use crate::events::Event;
 use kubernix_core::{Manifest, Plan, Role, roles};
 use serde_json::json;
@@ -23,18 +24,19 @@ pub(super) const STEPS: &[(&str, &str, &[&str])] = &[
 impl Cluster {
     /// Once an API server answers, creates RBAC's bootstrap roles so that the scheduler and kube-proxy aren't rejected: a rejected
     /// client backs off for a second. What goes wrong with that shows in the API server, which doesn't get ready.
-    pub(super) async fn hasten_policy(&self, id: InstanceId, planned: &Planned, deadline: Instant) {
-        let plan = &planned.instance.plan;
+    pub(super) async fn hasten_policy(&self, planned: &Planned, deadline: Instant) {
         let ready = planned.instance.at(&Role::new(roles::APISERVER));
-        let fills = plan.provides.iter().find(|endpoint| endpoint.role == ready.role);
-        let Some(Ok(api)) = fills.map(|endpoint| self.api_of(planned, &endpoint.url)) else { return };
-        let is_first = self.provider(roles::APISERVER_PORT).is_some_and(|first| first.name() == planned.name());
+        let Some(Ok(api)) = planned.endpoint(roles::APISERVER).map(|endpoint| self.api_of(planned, &endpoint.url))
+        else {
+            return;
+        };
+        let is_first = self.provider(roles::APISERVER_PORT).is_some_and(|first| first.id == planned.id);
         let say = |event: fn(String) -> Event| is_first.then(|| self.emit(event(BOOTSTRAP_POLICY.into())));
         say(|instance| Event::Started { instance });
         // One that ended has begun with it.
-        let restarts =
-            self.reducer.borrow().instances().find(|(one, ..)| *one == id).map_or(0, |(.., restarts, _)| restarts);
-        let may_make = restarts == 0 && has_usual_roles(plan);
+        let own =
+            self.reducer.borrow().instances().find(|(id, ..)| *id == planned.id).map(|(.., restarts, _)| restarts);
+        let may_make = own.unwrap_or_default() == 0 && has_usual_roles(&planned.instance.plan);
         let policy = timeout_at(deadline, api.hasten_bootstrap_policy(may_make));
         tokio::select! {
             done = policy => if done.is_err() { return },
@@ -54,8 +56,7 @@ impl Cluster {
         let boot = self.boot();
         let ca = boot.environment.files.get("ca.crt").ok_or_else(|| Fault::new("the cluster has no CA"))?;
         let ca = fs::read_to_string(ca).map_err(|error| Fault::new(format!("can't read {}: {error}", ca.display())))?;
-        let applied = api.apply(&default_namespace(&ca), deadline).await;
-        applied.map_err(|error| Fault { late: Instant::now() >= deadline, ..Fault::new(error.to_string()) })?;
+        apply_all(&api, &[default_namespace(&ca)], deadline).await?;
         self.emit(Event::Ready { instance: DEFAULT_NAMESPACE.into() });
         Ok(())
     }

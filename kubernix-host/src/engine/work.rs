@@ -2,12 +2,8 @@
 
 use super::perform::outcome;
 use super::reducer::{Fault, InstanceId, Outcome, Work};
-use super::{Cluster, StartFailure, node_service};
+use super::{Cluster, StartFailure};
 use std::rc::Rc;
-use std::time::Duration;
-
-/// How long a component's `before_stop` may take: its commands have limits of their own.
-const HOOK_LIMIT: Duration = Duration::from_secs(120);
 
 impl From<String> for Fault {
     fn from(text: String) -> Self {
@@ -59,7 +55,7 @@ impl Cluster {
                 Outcome::Ok
             }
             Work::Service { off, on } => {
-                self.tell_service(&node_service::Service { off, on }).await;
+                self.tell_service(&off, &on).await;
                 Outcome::Ok
             }
             Work::Commit { request } => outcome(self.commit(request).await),
@@ -68,19 +64,6 @@ impl Cluster {
                 Ok((reply, false)) => Outcome::Answered(Box::new(reply)),
                 Err(why) => Outcome::Failed(Fault::new(why)),
             },
-        }
-    }
-
-    async fn before_stop(&self, id: InstanceId) -> Result<(), String> {
-        let Some(planned) = self.instance(id) else { return Ok(()) };
-        let (component, context) = (planned.instance.registered.clone(), planned.instance.context.clone());
-        // Hooks are plain code that may wait; the reaper must go on meanwhile.
-        let hook = tokio::task::spawn_blocking(move || component.before_stop(&context));
-        match tokio::time::timeout(HOOK_LIMIT, hook).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => Err(error.frames().join(": ")),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("its hook took longer than {HOOK_LIMIT:?}")),
         }
     }
 }

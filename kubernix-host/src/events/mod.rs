@@ -11,6 +11,7 @@ mod timeline;
 mod watcher;
 
 pub use reader::{read, records};
+pub(crate) use record::json_line;
 pub use record::{Event, Record, ToolState};
 pub use sink::{Discard, FileSink, Sink, Tee, WriterSink};
 pub use timeline::{RoleReady, Row, Timeline};

@@ -24,6 +24,16 @@ impl Record {
     }
 }
 
+/// A value as one line of JSON, with its end.
+///
+/// # Errors
+/// The value has no form in JSON.
+pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
 /// What happened. An *instance* is what people read: `etcd`, `CRI-O (node 0)`; the host's own steps are instances as well:
 /// `sandbox`, `certificates`, `pause image`, `default service account`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Where events go. A sink never fails its caller: a boot doesn't end because a disk is full or a watcher went away.
 
-use super::{Event, Record};
+use super::{Event, Record, json_line};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -45,11 +45,7 @@ impl<W: Write + Send> WriterSink<W> {
 
 impl<W: Write + Send> Sink for WriterSink<W> {
     fn emit(&self, event: Event) {
-        let mut line = match serde_json::to_vec(&Record::now(event)) {
-            Ok(line) => line,
-            Err(error) => return log::warn!("an event can't be written as JSON: {error}"),
-        };
-        line.push(b'\n');
+        let Some(line) = line_of(event) else { return };
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(open) = writer.as_mut() else { return };
         if let Err(error) = open.write_all(&line).and_then(|()| open.flush()) {
@@ -109,9 +105,9 @@ impl<W: Write> Lines<W> {
             // The failed write may have left a part of its line.
             text.push(b'\n');
             let message = format!("{count} events before this one were lost: {cause}");
-            add_line(&mut text, Event::Warning { message });
+            text.extend(line_of(Event::Warning { message }).unwrap_or_default());
         }
-        add_line(&mut text, event);
+        text.extend(line_of(event).unwrap_or_default());
         match self.writer.write_all(&text) {
             Ok(()) => {
                 if let Some(Lost { count, .. }) = self.lost.take() {
@@ -129,11 +125,9 @@ impl<W: Write> Lines<W> {
     }
 }
 
-fn add_line(text: &mut Vec<u8>, event: Event) {
-    match serde_json::to_vec(&Record::now(event)) {
-        Ok(line) => text.extend(line.into_iter().chain([b'\n'])),
-        Err(error) => log::warn!("an event can't be written as JSON: {error}"),
-    }
+/// The line of an event that happens now; `None` for one that has no form in JSON, which is logged.
+fn line_of(event: Event) -> Option<Vec<u8>> {
+    json_line(&Record::now(event)).inspect_err(|error| log::warn!("an event can't be written as JSON: {error}")).ok()
 }
 
 /// Passes each event on to several sinks, in order.

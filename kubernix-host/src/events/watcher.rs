@@ -1,7 +1,7 @@
 //! A command that watches what happens: its events are queued here, so that one that reads slowly or not at all never holds
 //! up what happens.
 
-use super::{Event, Record};
+use super::{Event, Record, json_line};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -72,8 +72,7 @@ impl Watcher {
     /// Tells it of an event.
     pub fn tell(&self, event: Event) {
         let is_awaited = is_awaited(&event);
-        let Ok(mut line) = serde_json::to_vec(&Record::now(event)) else { return };
-        line.push(b'\n');
+        let Ok(line) = json_line(&Record::now(event)) else { return };
         let mut queue = self.0.queue();
         if queue.over {
             return;
@@ -95,7 +94,8 @@ impl Watcher {
 
     /// Whether all is written, or can't be.
     pub fn is_flushed(&self) -> bool {
-        self.0.is_flushed()
+        let queue = self.0.queue();
+        queue.over || queue.lines.is_empty()
     }
 
     /// Waits until all is written, or can't be.
@@ -103,13 +103,6 @@ impl Watcher {
         while !self.is_flushed() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-    }
-}
-
-impl Shared {
-    fn is_flushed(&self) -> bool {
-        let queue = self.queue();
-        queue.over || queue.lines.is_empty()
     }
 }
 
@@ -126,8 +119,7 @@ async fn write(shared: &Shared, stream: &mut (impl AsyncWrite + Unpin)) {
             if queue.lines.is_empty() && queue.dropped > 0 {
                 let dropped = std::mem::take(&mut queue.dropped);
                 let message = format!("{dropped} events were not shown: they came faster than they were read");
-                let record = serde_json::to_vec(&Record::now(Event::Note { message })).unwrap_or_default();
-                queue.lines.push_back([&record[..], b"\n"].concat());
+                queue.lines.extend(json_line(&Record::now(Event::Note { message })));
             }
             (queue.lines.front().cloned(), queue.closed)
         };
