@@ -1,7 +1,7 @@
 //! The way up, for a boot and for a change: each instance starts as soon as what it needs is there, and
 //! the host's own steps run beside it.
 
-use super::instance::{FIRST_PAUSE, Furnish, Instance, LONGEST_PAUSE, State};
+use super::instance::{FIRST_PAUSE, Furnish, Instance, State, longer};
 use super::types::{Action, End, EndedBy, Fault, InstanceId, Outcome, Time, Work, WorkId};
 use super::{Node, Phase, Reducer};
 use crate::events::Event;
@@ -146,7 +146,7 @@ impl Reducer {
     fn want_node(&mut self, node: &str) {
         let pause = match self.nodes.get(node) {
             None => FIRST_PAUSE,
-            Some(Node::BackingOff { at, pause }) if *at <= self.now => (*pause * 2).min(LONGEST_PAUSE),
+            Some(Node::BackingOff { at, pause }) if *at <= self.now => longer(*pause),
             Some(_) => return,
         };
         let work = self.begin(Work::MakeNode { node: node.to_owned() });
@@ -185,12 +185,8 @@ impl Reducer {
     }
 
     fn runtimes(&self) -> impl Iterator<Item = &Instance> {
-        let runs = |one: &&Instance| !matches!(one.state, State::Off | State::Stopped | State::Stopping(_));
-        self.order
-            .iter()
-            .filter_map(|id| self.get(*id))
-            .filter(runs)
-            .filter(|one| provides(&one.spec.provides, roles::CRI))
+        let all = self.order.iter().filter_map(|id| self.get(*id)).filter(|one| !one.is_ending());
+        all.filter(|one| provides(&one.spec.provides, roles::CRI))
     }
 
     fn runtimes_are_ready(&self) -> bool {
@@ -273,13 +269,13 @@ impl Reducer {
         let detail = format!("{what} of {} failed: {}", instance.spec.name, fault.detail);
         // Set in any case: an instance that outlives a failed change goes on trying.
         let pause = instance.furnish_pause;
-        instance.furnish_pause = (pause * 2).min(LONGEST_PAUSE);
+        instance.furnish_pause = longer(pause);
         instance.furnish = Furnish::Again { at: now + pause, images, objects };
         if is_waited_for {
             return self.fail_bring(None, Fault { summary: detail.clone(), detail, ..fault });
         }
         instance.reason = Some(detail.clone());
-        self.warn(format!("{detail}; next attempt in {} s", pause.as_secs()));
+        self.warn_of_attempt(&detail, pause);
     }
 
     pub(super) fn stop_furnishing(&mut self, id: InstanceId) {

@@ -97,6 +97,17 @@ impl Reducer {
         }
     }
 
+    /// Takes the change that is over; the cluster just runs from then on.
+    fn take_change(&mut self) -> Option<Box<Change>> {
+        match std::mem::replace(&mut self.phase, Phase::Running) {
+            Phase::Changing(change) => Some(change),
+            other => {
+                self.phase = other;
+                None
+            }
+        }
+    }
+
     fn set_stage(&mut self, stage: ChangeStage) {
         if let Some(change) = self.change() {
             change.stage = stage;
@@ -168,11 +179,10 @@ impl Reducer {
     /// Goes on with a change where that doesn't hang on the end of its own work.
     pub(super) fn advance_change(&mut self) {
         let Phase::Changing(change) = &self.phase else { return };
-        let goes = change.plan.goes.iter();
-        let comes = change.plan.comes.iter().map(|(id, _)| id);
-        let rests = |id: &InstanceId| self.get(*id).is_none_or(Instance::is_at_rest);
+        let goes = || change.plan.goes.iter().copied();
+        let rests = |id: InstanceId| self.get(id).is_none_or(Instance::is_at_rest);
         match &change.stage {
-            ChangeStage::Ending if goes.clone().all(rests) && !self.has_surplus_nodes() => {
+            ChangeStage::Ending if goes().all(rests) && !self.has_surplus_nodes() => {
                 let on = change.plan.on.clone();
                 self.tell_or(Vec::new(), on, ChangeStage::Recalling, Self::begin_bringing);
             }
@@ -183,7 +193,7 @@ impl Reducer {
                 self.tell_or(off, on, ChangeStage::Announcing, Self::begin_commit);
             }
             // What goes may still be on its way out, if the change failed early.
-            ChangeStage::EndingNew if comes.chain(goes).all(rests) && !self.has_surplus_nodes() => {
+            ChangeStage::EndingNew if change.plan.coming().chain(goes()).all(rests) && !self.has_surplus_nodes() => {
                 self.begin_bringing_back();
             }
             ChangeStage::BringingBack(_) if self.is_brought() => {
@@ -211,28 +221,35 @@ impl Reducer {
 
     fn begin_bringing(&mut self) {
         let Some(change) = self.change() else { return };
-        let (order, limit) = (change.plan.order.clone(), change.plan.limit);
-        let comes: BTreeSet<InstanceId> = change.plan.comes.iter().map(|(id, _)| *id).collect();
-        self.start_over(&comes);
-        let bring = Bring::new(self.with_stays(&comes, &order), self.now + limit, Kind::Change);
-        self.set_order(order);
-        self.set_stage(ChangeStage::Bringing(bring));
-        self.actions.push(Action::Bring);
+        let (comes, order) = (change.plan.coming().collect(), change.plan.order.clone());
+        self.bring(&comes, order, Kind::Change, ChangeStage::Bringing);
     }
 
-    /// Lets instances that were put aside start.
-    fn start_over(&mut self, ids: &BTreeSet<InstanceId>) {
-        for id in ids {
+    /// Lets instances that were put aside start, and waits for them. `order`: all instances from now on.
+    fn bring(
+        &mut self,
+        starts: &BTreeSet<InstanceId>,
+        order: Vec<InstanceId>,
+        kind: Kind,
+        stage: fn(Bring) -> ChangeStage,
+    ) {
+        let Some(limit) = self.change().map(|change| change.plan.limit) else { return };
+        for id in starts {
             if let Some(instance) = self.instances.get_mut(id) {
                 instance.reset();
             }
         }
+        let bring = Bring::new(self.with_stays(starts, &order), self.now + limit, kind);
+        self.order.clone_from(&order);
+        self.actions.push(Action::Order(order));
+        self.set_stage(stage(bring));
+        self.actions.push(Action::Bring);
     }
 
     /// Instances that start, and those that stay and whose images may be missing in a new runtime.
-    fn with_stays(&mut self, comes: &BTreeSet<InstanceId>, order: &[InstanceId]) -> BTreeSet<InstanceId> {
-        let mut waited = comes.clone();
-        for id in order.iter().filter(|id| !comes.contains(id)) {
+    fn with_stays(&mut self, starts: &BTreeSet<InstanceId>, order: &[InstanceId]) -> BTreeSet<InstanceId> {
+        let mut waited = starts.clone();
+        for id in order.iter().filter(|id| !starts.contains(id)) {
             let Some(instance) = self.instances.get_mut(id) else { continue };
             if instance.spec.has_builds && matches!(instance.state, State::Ready) && instance.furnish == Furnish::Done {
                 instance.furnish = Furnish::Images { objects: false };
@@ -240,11 +257,6 @@ impl Reducer {
             }
         }
         waited
-    }
-
-    fn set_order(&mut self, order: Vec<InstanceId>) {
-        self.order.clone_from(&order);
-        self.actions.push(Action::Order(order));
     }
 
     fn begin_commit(&mut self) {
@@ -255,15 +267,15 @@ impl Reducer {
 
     fn committed(&mut self) {
         self.revision += 1;
-        let Phase::Changing(change) = std::mem::replace(&mut self.phase, Phase::Running) else { return };
-        self.forget(&change.plan.goes);
+        let Some(change) = self.take_change() else { return };
+        self.forget(change.plan.goes);
         self.actions.push(Action::Reply(change.request, Answer::Changed));
     }
 
     /// Instances that ended for good.
-    fn forget(&mut self, ids: &[InstanceId]) {
+    fn forget(&mut self, ids: impl IntoIterator<Item = InstanceId>) {
         for id in ids {
-            self.instances.remove(id);
+            self.instances.remove(&id);
         }
         self.actions.push(Action::Order(self.order.clone()));
     }
@@ -314,7 +326,7 @@ impl Reducer {
         let has_begun = !matches!(change.stage, ChangeStage::Planning(_) | ChangeStage::Draining(_));
         // A drain that is broken off leaves nodes cordoned.
         change.drained |= matches!(change.stage, ChangeStage::Draining(_));
-        let comes: Vec<InstanceId> = change.plan.comes.iter().map(|(id, _)| *id).collect();
+        let comes: Vec<InstanceId> = change.plan.coming().collect();
         self.drop_bring();
         works.into_iter().for_each(|work| self.drop_work(work));
         if !has_begun {
@@ -327,14 +339,9 @@ impl Reducer {
 
     fn begin_bringing_back(&mut self) {
         let Some(change) = self.change() else { return };
-        let (limit, order) = (change.plan.limit, change.order_before.clone());
-        let old: BTreeSet<InstanceId> = change.plan.goes.iter().copied().collect();
+        let (old, order) = (change.plan.goes.iter().copied().collect(), change.order_before.clone());
         self.actions.push(Action::Restore);
-        self.start_over(&old);
-        let bring = Bring::new(self.with_stays(&old, &order), self.now + limit, Kind::Back);
-        self.set_order(order);
-        self.set_stage(ChangeStage::BringingBack(bring));
-        self.actions.push(Action::Bring);
+        self.bring(&old, order, Kind::Back, ChangeStage::BringingBack);
     }
 
     /// Takes back what Kubernetes was told.
@@ -356,19 +363,15 @@ impl Reducer {
     }
 
     fn change_over(&mut self) {
-        let Phase::Changing(change) = std::mem::replace(&mut self.phase, Phase::Running) else { return };
-        let comes: Vec<InstanceId> = change.plan.comes.iter().map(|(id, _)| *id).collect();
-        self.forget(&comes);
+        let Some(change) = self.take_change() else { return };
+        self.forget(change.plan.coming());
         let (error, restored) = (change.error.unwrap_or_default(), change.restored);
         self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored }));
     }
 
     /// The cluster ends while it changes. A commit goes on: only its result says what is on disk.
     pub(super) fn drop_change(&mut self) {
-        if !matches!(self.phase, Phase::Changing(_)) {
-            return;
-        }
-        let Phase::Changing(change) = std::mem::replace(&mut self.phase, Phase::Running) else { return };
+        let Some(change) = self.take_change() else { return };
         if let ChangeStage::Committing(work) = change.stage {
             self.committing = Some((change.request, work));
             return;

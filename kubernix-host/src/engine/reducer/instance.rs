@@ -14,6 +14,11 @@ pub(super) const STEADY: Duration = Duration::from_secs(60);
 /// This many failures in a row are reported as a failure of the instance.
 pub(super) const FAILURES: u32 = 5;
 
+/// The pause that follows a pause.
+pub(super) fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
+}
+
 /// Where an instance is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -140,8 +145,6 @@ pub(super) struct Instance {
     pub was_started: bool,
     /// Why it isn't ready, if there is more to say than its state.
     pub reason: Option<String>,
-    /// Its processes stand still on purpose.
-    pub paused: bool,
 }
 
 impl Instance {
@@ -164,7 +167,6 @@ impl Instance {
             ready_at: None,
             was_started: false,
             reason: None,
-            paused: false,
             spec,
         }
     }
@@ -203,7 +205,7 @@ impl Instance {
     /// Doubles the pause; returns what it was.
     pub(super) fn next_pause(&mut self) -> Duration {
         let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        self.pause = longer(pause);
         pause
     }
 

@@ -3,9 +3,9 @@
 //! An instance that doesn't respond is reported and not restarted: a person may have stopped it on
 //! purpose, with a debugger or SIGSTOP, and a restart would take that away.
 
+use super::Reducer;
 use super::instance::{Instance, State};
 use super::types::{Action, InstanceId, Outcome, RequestId, Work, WorkId};
-use super::{Phase, Reducer};
 use crate::events::Event;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,10 +20,10 @@ pub(super) const MISSES: u32 = 2;
 impl Reducer {
     /// Whether an instance is asked from time to time.
     pub(super) fn checks_liveness(&self, instance: &Instance) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Changing(_))
+        self.is_booted()
             && matches!(instance.state, State::Ready | State::Unresponsive)
             && instance.check.is_none()
-            && !instance.paused
+            && !self.is_copying()
             && !instance.spec.provides.is_empty()
     }
 
@@ -45,13 +45,14 @@ impl Reducer {
 
     /// An instance answered, or it didn't.
     pub(super) fn checked(&mut self, id: InstanceId, work: WorkId, outcome: &Outcome) {
-        let (now, is_asked) = (self.now, self.reports.iter().any(|(_, works)| works.contains(&work)));
+        let (now, is_copying) = (self.now, self.is_copying());
+        let is_asked = self.reports.iter().any(|(_, works)| works.contains(&work));
         let Some(instance) = self.instances.get_mut(&id) else { return };
         instance.check = None;
         let name = instance.spec.name.clone();
         match outcome {
             // Its processes stand still on purpose.
-            Outcome::Failed(_) if instance.paused => {}
+            Outcome::Failed(_) if is_copying => {}
             Outcome::Failed(fault) => {
                 instance.missed += 1;
                 instance.next_check = now + RECHECK;

@@ -83,8 +83,6 @@ pub struct Reducer {
     committing: Option<(RequestId, WorkId)>,
     /// Work after the boot that nothing waits for.
     settling: Option<WorkId>,
-    /// Instances whose processes stand still for the request that is being performed.
-    paused: Vec<InstanceId>,
     /// Requests for a report, each with the checks that it waits for.
     reports: Vec<(RequestId, BTreeSet<WorkId>)>,
     /// Requests to stop.
@@ -118,7 +116,6 @@ impl Reducer {
             performing: None,
             settling: None,
             committing: None,
-            paused: Vec::new(),
             reports: Vec::new(),
             stops: Vec::new(),
             boot_limit: limit,

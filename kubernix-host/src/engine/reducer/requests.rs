@@ -1,7 +1,8 @@
 //! Requests of commands: which have to wait for each other, and that each gets one answer.
 
 use super::instance::State;
-use super::types::{Action, Answer, End, EndedBy, Input, InstanceId, Outcome, RequestId, RequestKind, Work};
+use super::liveness::RECHECK;
+use super::types::{Action, Answer, End, EndedBy, Input, Outcome, RequestId, RequestKind, Work, WorkId};
 use super::{Phase, Reducer};
 use crate::control::Reply;
 
@@ -53,9 +54,6 @@ impl Reducer {
             }
             RequestKind::Change { .. } => self.begin_change(request),
             _ => {
-                if kind == RequestKind::Copy {
-                    self.pause_checks();
-                }
                 let work = self.begin(Work::Perform { request });
                 self.performing = Some((request, work, kind));
             }
@@ -63,28 +61,25 @@ impl Reducer {
     }
 
     /// A copy lets processes stand still: that they don't answer meanwhile says nothing.
-    fn pause_checks(&mut self) {
-        self.paused = self.order.clone();
-        self.set_paused(true);
+    pub(super) fn is_copying(&self) -> bool {
+        self.performing.is_some_and(|(.., kind)| kind == RequestKind::Copy)
     }
 
-    fn set_paused(&mut self, paused: bool) {
-        let ids: Vec<InstanceId> = self.paused.clone();
-        for id in ids {
-            if let Some(instance) = self.instances.get_mut(&id) {
-                instance.paused = paused;
-                if !paused {
-                    instance.next_check = instance.next_check.max(self.now + super::liveness::RECHECK);
-                }
-            }
+    /// Takes the request that is being performed, which is over. Processes that stood still for a copy
+    /// get time to answer again.
+    fn take_performing(&mut self) -> Option<(RequestId, WorkId)> {
+        let was_copying = self.is_copying();
+        let (request, work, _) = self.performing.take()?;
+        if was_copying {
+            let soon = self.now + RECHECK;
+            self.instances.values_mut().for_each(|one| one.next_check = one.next_check.max(soon));
         }
+        Some((request, work))
     }
 
     /// A request beside a change was performed.
     pub(super) fn performed(&mut self, outcome: Outcome) {
-        let Some((request, ..)) = self.performing.take() else { return };
-        self.set_paused(false);
-        self.paused.clear();
+        let Some((request, _)) = self.take_performing() else { return };
         let answer = match outcome {
             Outcome::Answered(reply) => Answer::Reply(reply),
             Outcome::Committed(reply) => {
@@ -102,7 +97,7 @@ impl Reducer {
         for (request, kind) in std::mem::take(&mut self.queue) {
             self.actions.push(Action::Reply(request, refusal(kind, ENDING)));
         }
-        if self.performing.is_some_and(|(.., kind)| kind == RequestKind::Copy) {
+        if self.is_copying() {
             self.give_up_performing(ENDING);
         }
         for (request, _) in std::mem::take(&mut self.reports) {
@@ -111,9 +106,7 @@ impl Reducer {
     }
 
     fn give_up_performing(&mut self, why: &str) {
-        if let Some((request, work, _)) = self.performing.take() {
-            self.set_paused(false);
-            self.paused.clear();
+        if let Some((request, work)) = self.take_performing() {
             self.drop_work(work);
             self.actions.push(Action::Reply(request, failed(why)));
         }

@@ -106,14 +106,13 @@ impl Reducer {
         let grace = instance.spec.processes.get(slot).map_or(Duration::ZERO, |process| process.grace);
         let process = ProcessId { instance: id, slot, run: instance.runs[slot] };
         if grace.is_zero() {
-            self.set_state(id, State::Stopping(Stage::Signalled { slot, kill_at: None }));
-            return self.actions.push(Action::Signal(process, StopSignal::Kill));
+            return self.kill_slot(id, slot);
         }
         self.set_state(id, State::Stopping(Stage::Signalled { slot, kill_at: Some(now + grace) }));
         self.actions.push(Action::Signal(process, StopSignal::Stop));
     }
 
-    /// A process had its time.
+    /// Kills a process that had its time, or gets none.
     pub(super) fn kill_slot(&mut self, id: InstanceId, slot: usize) {
         let Some(instance) = self.get(id) else { return };
         let process = ProcessId { instance: id, slot, run: instance.runs.get(slot).copied().unwrap_or_default() };

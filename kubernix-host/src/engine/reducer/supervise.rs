@@ -227,7 +227,7 @@ impl Reducer {
         if failures == FAILURES {
             self.emit(Event::Failed { instance: name, error: fault.detail.clone() });
         } else if !was_running {
-            self.warn(format!("{name}: {}; next attempt in {}", fault.summary, shown(pause)));
+            self.warn_of_attempt(&format!("{name}: {}", fault.summary), pause);
         }
     }
 
@@ -261,12 +261,12 @@ impl Reducer {
         });
         match waiting.map(|(_, one)| one.spec.name.clone()) {
             Some(instance) if !fault.transient => self.fail_bring(Some(instance), fault),
-            _ => self.warn(format!("{}; next attempt in {}", fault.summary, shown(pause))),
+            _ => self.warn_of_attempt(&fault.summary, pause),
         }
     }
-}
 
-/// A pause in whole seconds.
-fn shown(pause: Duration) -> String {
-    format!("{} s", pause.as_secs())
+    /// Says what didn't work, and when it is tried again.
+    pub(super) fn warn_of_attempt(&mut self, why: &str, pause: Duration) {
+        self.warn(format!("{why}; next attempt in {} s", pause.as_secs()));
+    }
 }

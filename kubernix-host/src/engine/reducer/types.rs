@@ -186,6 +186,13 @@ pub struct ChangePlan {
     pub limit: Duration,
 }
 
+impl ChangePlan {
+    /// The IDs of the instances that start.
+    pub fn coming(&self) -> impl Iterator<Item = InstanceId> {
+        self.comes.iter().map(|(id, _)| *id)
+    }
+}
+
 /// How a piece of work ended.
 #[derive(Debug, Clone)]
 pub enum Outcome {

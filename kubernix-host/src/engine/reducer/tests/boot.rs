@@ -26,8 +26,7 @@ fn an_instance_starts_when_the_roles_it_waits_for_are_ready() {
 
 #[test]
 fn instances_that_need_nothing_of_each_other_start_together() {
-    let mut world = World::new(vec![server("a", &[]), server("b", &[])]);
-    world.hold("probe a/0").hold("probe b/0").go();
+    let world = World::held(vec![server("a", &[]), server("b", &[])], &["probe a/0", "probe b/0"]);
     assert!(world.runs("a/0") && world.runs("b/0"));
 }
 
@@ -45,8 +44,7 @@ fn an_instance_without_a_process_is_ready_when_it_is_prepared() {
 
 #[test]
 fn each_endpoint_lets_its_own_dependents_start_and_all_make_it_ready() {
-    let mut world = World::new(vec![with_roles("a", &["x", "y"], &[]), with_roles("b", &[], &["x"])]);
-    world.hold("probe a/1").go();
+    let mut world = World::held(vec![with_roles("a", &["x", "y"], &[]), with_roles("b", &[], &["x"])], &["probe a/1"]);
     assert!(world.runs("b/0"));
     assert_eq!(world.instance(0), Some(InstanceState::Starting));
     world.finish("probe a/1");
@@ -57,8 +55,7 @@ fn each_endpoint_lets_its_own_dependents_start_and_all_make_it_ready() {
 #[test]
 fn the_boot_waits_for_the_host_steps() {
     for step in ["pause image", "default namespace", "prune"] {
-        let mut world = World::new(with_addon());
-        world.hold(step).go();
+        let mut world = World::held(with_addon(), &[step]);
         assert_eq!(world.reducer.state(), ClusterState::Booting, "{step}");
         world.finish(step);
         assert_eq!(world.reducer.state(), ClusterState::Running, "{step}");
@@ -67,8 +64,7 @@ fn the_boot_waits_for_the_host_steps() {
 
 #[test]
 fn host_steps_wait_for_what_they_need() {
-    let mut world = World::new(with_addon());
-    world.hold("probe runtime/0").hold("probe api/0").go();
+    let mut world = World::held(with_addon(), &["probe runtime/0", "probe api/0"]);
     for step in ["pause image", "default namespace", "prune", "images addon"] {
         assert!(!world.is_going_on(step) && !world.saw(&format!("begin {step}")), "{step}");
     }
@@ -81,8 +77,7 @@ fn host_steps_wait_for_what_they_need() {
 
 #[test]
 fn a_failing_host_step_fails_the_boot() {
-    let mut world = World::new(with_addon());
-    world.fail("pause image", Fault::new("no space left")).go();
+    let world = World::failing(with_addon(), "pause image", Fault::new("no space left"));
     assert_eq!(world.exit(), Some("boot failed: pause image failed: no space left"));
     assert!(world.running.is_empty());
 }
@@ -102,8 +97,7 @@ fn objects_without_an_api_server_fail_the_boot() {
 
 #[test]
 fn a_process_that_ends_before_it_is_ready_fails_the_boot_and_ends_the_rest() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").go();
+    let mut world = World::booting();
     world.crash("apiserver/0");
     assert_eq!(
         world.exit(),
@@ -121,22 +115,19 @@ fn a_process_that_ends_before_it_is_ready_fails_the_boot_and_ends_the_rest() {
 
 #[test]
 fn a_failing_preparation_fails_the_boot() {
-    let mut world = World::new(control_plane());
-    world.fail("prepare apiserver", Fault::new("read-only file system")).go();
+    let world = World::failing(control_plane(), "prepare apiserver", Fault::new("read-only file system"));
     assert_eq!(world.exit(), Some("boot failed: apiserver failed to start: read-only file system"));
 }
 
 #[test]
 fn a_missing_binary_fails_the_boot() {
-    let mut world = World::new(control_plane());
-    world.fail("spawn etcd/0", Fault::new("no such file")).go();
+    let world = World::failing(control_plane(), "spawn etcd/0", Fault::new("no such file"));
     assert_eq!(world.exit(), Some("boot failed: etcd failed to start: no such file"));
 }
 
 #[test]
 fn what_the_host_is_short_of_for_a_moment_delays_the_boot_only() {
-    let mut world = World::new(control_plane());
-    world.fail("spawn etcd/0", transient()).go();
+    let mut world = World::failing(control_plane(), "spawn etcd/0", transient());
     world.wait_s(2);
     assert_eq!(world.exit(), None);
     world.heal("spawn etcd/0");
@@ -146,16 +137,14 @@ fn what_the_host_is_short_of_for_a_moment_delays_the_boot_only() {
 
 #[test]
 fn what_the_host_is_short_of_for_too_long_fails_the_boot() {
-    let mut world = World::new(vec![server("etcd", &[])]);
-    world.fail("spawn etcd/0", transient()).go();
+    let mut world = World::failing(vec![server("etcd", &[])], "spawn etcd/0", transient());
     world.wait(BOOT_LIMIT + Duration::from_secs(2));
     assert!(world.exit().is_some_and(|exit| exit.starts_with("boot late: ") && exit.contains("etcd")));
 }
 
 #[test]
 fn a_boot_that_takes_too_long_names_what_it_waits_for() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").go();
+    let mut world = World::booting();
     world.wait(BOOT_LIMIT);
     assert_eq!(world.exit(), None);
     world.wait_s(1);
@@ -166,8 +155,7 @@ fn a_boot_that_takes_too_long_names_what_it_waits_for() {
 
 #[test]
 fn a_late_probe_tells_what_it_saw() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").go();
+    let mut world = World::booting();
     world.wait(BOOT_LIMIT);
     world.finish_failed("probe apiserver/0", Fault::late("connection refused"));
     assert!(world.exit().is_some_and(|exit| exit.starts_with("boot late: ") && exit.ends_with("connection refused")));
@@ -175,8 +163,7 @@ fn a_late_probe_tells_what_it_saw() {
 
 #[test]
 fn an_interrupted_boot_ends_what_it_started() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").hold("default namespace").go();
+    let mut world = World::held(control_plane(), &["probe apiserver/0", "default namespace"]);
     world.feed(Input::Abandon);
     assert_eq!(world.exit(), Some("boot failed: interrupted"));
     assert!(world.running.is_empty() && world.works.is_empty());
@@ -191,8 +178,7 @@ fn a_command_that_goes_away_after_the_boot_changes_nothing() {
 
 #[test]
 fn a_kill_during_the_boot_exits_at_once() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").go();
+    let mut world = World::booting();
     world.feed(Input::Kill);
     assert_eq!(world.exit(), Some("ordered"));
     assert!(world.works.is_empty() && !world.mentioned("stop etcd"));
@@ -200,8 +186,7 @@ fn a_kill_during_the_boot_exits_at_once() {
 
 #[test]
 fn a_second_interrupt_ends_a_boot_at_once_and_no_cluster_that_is_up() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").hold("hook etcd").go();
+    let mut world = World::held(control_plane(), &["probe apiserver/0", "hook etcd"]);
     world.feed(Input::Abandon);
     assert_eq!(world.exit(), None);
     world.feed(Input::KillBoot);
@@ -213,16 +198,14 @@ fn a_second_interrupt_ends_a_boot_at_once_and_no_cluster_that_is_up() {
 
 #[test]
 fn a_keeper_that_goes_away_during_the_boot_is_told_in_the_exit() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").go();
+    let mut world = World::booting();
     world.feed(Input::KeeperGone);
     assert_eq!(world.exit(), Some("keeper gone"));
 }
 
 #[test]
 fn an_instance_that_is_not_waited_for_starts_after_the_boot_and_tries_again() {
-    let mut world = World::new(vec![server("etcd", &[]), later(server("addon", &[]))]);
-    world.hold("probe addon/0").go();
+    let mut world = World::held(vec![server("etcd", &[]), later(server("addon", &[]))], &["probe addon/0"]);
     assert!(world.saw("booted"));
     assert_eq!(world.reducer.state(), ClusterState::Degraded);
     world.wait(BOOT_LIMIT * 3);
@@ -238,8 +221,7 @@ fn images_and_objects_of_an_instance_that_is_not_waited_for_are_tried_again() {
     let mut specs = with_addon();
     specs[2].later = true;
     for what in ["images addon", "apply addon"] {
-        let mut world = World::new(specs.clone());
-        world.fail(what, Fault::new("refused")).go();
+        let mut world = World::failing(specs.clone(), what, Fault::new("refused"));
         assert!(world.saw("booted"), "{what}");
         world.wait_s(4);
         assert_eq!(world.count(&format!("begin {what}")), 3, "{what}");
@@ -251,8 +233,8 @@ fn images_and_objects_of_an_instance_that_is_not_waited_for_are_tried_again() {
 
 #[test]
 fn a_node_is_made_once_for_all_its_instances() {
-    let mut world = World::new(vec![on_node("n1", server("a", &[])), on_node("n1", server("b", &[]))]);
-    world.hold("make node n1").go();
+    let mut world =
+        World::held(vec![on_node("n1", server("a", &[])), on_node("n1", server("b", &[]))], &["make node n1"]);
     assert!(world.running.is_empty());
     world.finish("make node n1");
     assert!(world.runs("a/0") && world.runs("b/0"));
@@ -261,15 +243,13 @@ fn a_node_is_made_once_for_all_its_instances() {
 
 #[test]
 fn a_node_that_can_not_be_made_fails_the_boot() {
-    let mut world = World::new(vec![on_node("n1", spec("a"))]);
-    world.fail("make node n1", Fault::new("too many links")).go();
+    let world = World::failing(vec![on_node("n1", spec("a"))], "make node n1", Fault::new("too many links"));
     assert_eq!(world.exit(), Some("boot failed: a failed to start: too many links"));
 }
 
 #[test]
 fn a_node_that_can_not_be_made_for_a_moment_is_tried_again() {
-    let mut world = World::new(vec![on_node("n1", spec("a"))]);
-    world.fail("make node n1", transient()).go();
+    let mut world = World::failing(vec![on_node("n1", spec("a"))], "make node n1", transient());
     world.wait_s(3);
     assert_eq!(world.exit(), None);
     world.heal("make node n1");

@@ -43,6 +43,14 @@ fn standing_at(work: &str) -> (World, RequestId) {
     (world, change)
 }
 
+/// A change with nodes, of which this work fails.
+fn failing_at(work: &str, why: &str) -> (World, RequestId) {
+    let mut world = World::booted(control_plane());
+    world.fail(work, Fault::new(why));
+    let change = world.change(with_nodes());
+    (world, change)
+}
+
 /// The works at which a change can stand.
 const STAGES: [&str; 8] = [
     "plan",
@@ -125,9 +133,7 @@ fn a_new_instance_that_is_late_lets_the_old_ones_come_back() {
 
 #[test]
 fn a_drain_that_fails_uncordons_and_ends_nothing() {
-    let mut world = World::booted(control_plane());
-    world.fail("drain n2", Fault::new("a pod doesn't go"));
-    let change = world.change(with_nodes());
+    let (world, change) = failing_at("drain n2", "a pod doesn't go");
     assert_eq!(world.answer(change), "change failed restored=true: a pod doesn't go");
     assert!(world.saw("begin uncordon n2") && !world.mentioned("stop scheduler"));
     assert_as_before(&world);
@@ -135,9 +141,7 @@ fn a_drain_that_fails_uncordons_and_ends_nothing() {
 
 #[test]
 fn a_commit_that_fails_lets_the_old_ones_come_back() {
-    let mut world = World::booted(control_plane());
-    world.fail("commit", Fault::new("no space left on device"));
-    let change = world.change(with_nodes());
+    let (world, change) = failing_at("commit", "no space left on device");
     assert_eq!(world.answer(change), "change failed restored=true: no space left on device");
     assert!(world.saw("begin uncordon n2") && world.saw("begin service off=n3 on=n2"));
     assert_as_before(&world);
@@ -187,7 +191,7 @@ fn a_stop_at_each_stage_ends_everything_and_answers_the_change() {
             world.finish(stage);
         }
         assert_eq!((world.answer(stop), world.exit()), ("ended", Some("ordered")), "{stage}");
-        assert_eq!(world.answers(change).len(), 1, "{stage}");
+        world.assert_answered_once([change]);
         assert!(world.running.is_empty() && world.works.is_empty(), "{stage}");
     }
 }
@@ -198,7 +202,7 @@ fn a_kill_at_each_stage_answers_the_change() {
         let (mut world, change) = standing_at(stage);
         world.feed(Input::Kill);
         assert_eq!(world.exit(), Some("ordered"), "{stage}");
-        assert_eq!(world.answers(change).len(), 1, "{stage}");
+        world.assert_answered_once([change]);
         assert!(world.works.is_empty(), "{stage}");
     }
 }
@@ -272,8 +276,7 @@ fn an_addon_that_is_removed_while_it_starts_leaves_nothing_behind() {
     for stage in ["prepare addon", "probe addon/0", "images addon", "apply addon"] {
         let addon = InstanceSpec { has_builds: true, has_manifests: true, ..server("addon", &[]) };
         let api = super::spec::with_roles("api", &[roles::APISERVER], &[]);
-        let mut world = World::new(vec![api, super::spec::later(addon)]);
-        world.hold(stage).go();
+        let mut world = World::held(vec![api, super::spec::later(addon)], &[stage]);
         assert!(world.saw("booted") && world.is_going_on(stage), "{stage}");
         let change = world.change(plan(&[1], Vec::new(), &[0]));
         assert_eq!(world.answer(change), "changed", "{stage}");
@@ -286,8 +289,8 @@ fn an_addon_that_is_removed_while_it_starts_leaves_nothing_behind() {
 
 #[test]
 fn an_addon_whose_start_is_not_answered_yet_is_ended_when_it_runs() {
-    let mut world = World::new(vec![server("etcd", &[]), super::spec::later(server("addon", &[]))]);
-    world.hold("spawn addon/0").go();
+    let mut world =
+        World::held(vec![server("etcd", &[]), super::spec::later(server("addon", &[]))], &["spawn addon/0"]);
     let change = world.change(plan(&[1], Vec::new(), &[0]));
     assert!(world.answers(change).is_empty());
     world.finish("spawn addon/0");

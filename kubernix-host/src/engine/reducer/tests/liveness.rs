@@ -136,32 +136,30 @@ fn nothing_is_asked_while_it_is_copied_and_it_is_asked_soon_afterwards() {
     assert_eq!(world.count("begin check a"), 1);
 }
 
-#[test]
-fn a_miss_during_a_copy_says_nothing() {
+/// The state of an instance that hangs for so many seconds, and then doesn't answer while it is copied.
+fn missed_during_copy(seconds: u64) -> Option<InstanceState> {
     let mut world = hung();
-    world.wait_s(30);
+    world.wait_s(seconds);
     world.hold("check a").hold("perform 1");
     world.wait_s(3);
     world.request(RequestKind::Copy);
     world.finish_failed("check a", Fault::new("stands still"));
-    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+    world.instance(0)
+}
+
+#[test]
+fn a_miss_during_a_copy_says_nothing() {
+    assert_eq!(missed_during_copy(30), Some(InstanceState::Ready));
 }
 
 #[test]
 fn a_miss_during_a_copy_makes_no_unresponsive_instance_ready() {
-    let mut world = hung();
-    world.wait_s(33);
-    world.hold("check a").hold("perform 1");
-    world.wait_s(3);
-    world.request(RequestKind::Copy);
-    world.finish_failed("check a", Fault::new("stands still"));
-    assert_eq!(world.instance(0), Some(InstanceState::Unresponsive));
+    assert_eq!(missed_during_copy(33), Some(InstanceState::Unresponsive));
 }
 
 #[test]
 fn nothing_is_asked_while_the_cluster_boots() {
-    let mut world = World::new(vec![server("a", &[]), server("b", &[])]);
-    world.hold("probe b/0").go();
+    let mut world = World::held(vec![server("a", &[]), server("b", &[])], &["probe b/0"]);
     world.wait_s(50);
     assert!(!world.mentioned("begin check"));
     let report = world.request(RequestKind::Report { check: true });

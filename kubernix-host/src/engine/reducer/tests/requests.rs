@@ -2,8 +2,9 @@
 
 use super::spec::{control_plane, plan, server};
 use super::world::World;
+use crate::control::Reply;
 use crate::engine::ClusterState;
-use crate::engine::reducer::{Fault, Input, RequestId, RequestKind};
+use crate::engine::reducer::{Fault, Input, Outcome, RequestId, RequestKind};
 
 /// One request of each kind, but for a stop.
 const KINDS: [RequestKind; 5] = [
@@ -28,10 +29,22 @@ fn answers(world: &World, requests: &[RequestId]) -> Vec<String> {
     requests.iter().map(|request| world.answer(*request).to_owned()).collect()
 }
 
+/// What a request for ports ends with.
+fn committed() -> Outcome {
+    Outcome::Committed(Box::new(Reply::Ports { ports: Vec::new() }))
+}
+
+/// A cluster that performs a request of this kind, which is the first and takes as long as the test says.
+fn busy(kind: RequestKind) -> (World, RequestId) {
+    let mut world = World::booted(control_plane());
+    world.hold("perform 1");
+    let request = world.request(kind);
+    (world, request)
+}
+
 #[test]
 fn a_booting_cluster_refuses_everything_but_reports() {
-    let mut world = World::new(control_plane());
-    world.hold("probe etcd/0").go();
+    let mut world = World::held(control_plane(), &["probe etcd/0"]);
     let requests = ask_all(&mut world);
     let busy = "the cluster is still booting";
     let expected = [format!("refused: {busy}"), format!("failed: {busy}"), format!("failed: {busy}")];
@@ -62,26 +75,20 @@ fn an_ending_cluster_refuses_everything_but_reports_and_stops() {
 
 #[test]
 fn what_waits_is_answered_when_the_cluster_is_killed() {
-    let mut world = World::booted(control_plane());
-    world.hold("perform 1").hold("check etcd");
-    let first = world.request(RequestKind::Exclusive);
+    let (mut world, first) = busy(RequestKind::Exclusive);
+    world.hold("check etcd");
     let requests = ask_all(&mut world);
     world.feed(Input::Kill);
-    for request in requests.into_iter().chain([first]) {
-        assert_eq!(world.answers(request).len(), 1, "{request:?} in {:#?}", world.trace);
-    }
+    world.assert_answered_once(requests.into_iter().chain([first]));
 }
 
 #[test]
 fn what_waits_is_answered_when_the_cluster_stops() {
-    let mut world = World::booted(control_plane());
-    world.hold("perform 1").hold("check etcd");
-    let first = world.request(RequestKind::Copy);
+    let (mut world, first) = busy(RequestKind::Copy);
+    world.hold("check etcd");
     let requests = ask_all(&mut world);
     let stop = world.request(RequestKind::Stop);
-    for request in requests.into_iter().chain([first, stop]) {
-        assert_eq!(world.answers(request).len(), 1, "{request:?} in {:#?}", world.trace);
-    }
+    world.assert_answered_once(requests.into_iter().chain([first, stop]));
     assert!(world.works.is_empty());
 }
 
@@ -126,14 +133,9 @@ fn a_port_is_a_new_state_and_one_that_fails_is_none() {
 
 #[test]
 fn a_change_of_an_older_state_is_stale() {
-    let mut world = World::booted(control_plane());
-    world.hold("perform 1");
-    let port = world.request(RequestKind::Exclusive);
+    let (mut world, port) = busy(RequestKind::Exclusive);
     let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
-    world.finish_with(
-        "perform 1",
-        crate::engine::reducer::Outcome::Committed(Box::new(crate::control::Reply::Ports { ports: Vec::new() })),
-    );
+    world.finish_with("perform 1", committed());
     assert_eq!((world.answer(port), world.answer(change)), ("ports", "stale"));
     assert!(!world.saw("begin plan"), "both survive: the change is made anew from the state with the port");
     assert_eq!(world.reducer.state(), ClusterState::Running);
@@ -153,9 +155,7 @@ fn a_port_beside_a_change_is_added_after_it() {
 
 #[test]
 fn a_request_that_waits_can_be_cancelled() {
-    let mut world = World::booted(control_plane());
-    world.hold("perform 1");
-    world.request(RequestKind::Exclusive);
+    let (mut world, _) = busy(RequestKind::Exclusive);
     let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
     let port = world.request(RequestKind::Exclusive);
     world.feed(Input::Cancel(change));
@@ -176,15 +176,11 @@ fn a_cancel_of_an_unknown_or_answered_request_does_nothing() {
 
 #[test]
 fn a_port_that_is_being_committed_when_the_cluster_stops_is_answered_with_its_result() {
-    let mut world = World::booted(control_plane());
-    world.hold("perform 1").hold("hook scheduler");
-    let port = world.request(RequestKind::Exclusive);
+    let (mut world, port) = busy(RequestKind::Exclusive);
+    world.hold("hook scheduler");
     world.request(RequestKind::Stop);
     assert!(world.answers(port).is_empty());
-    world.finish_with(
-        "perform 1",
-        crate::engine::reducer::Outcome::Committed(Box::new(crate::control::Reply::Ports { ports: Vec::new() })),
-    );
+    world.finish_with("perform 1", committed());
     assert_eq!((world.answer(port), world.reducer.revision()), ("ports", 8));
     world.finish("hook scheduler");
     assert_eq!(world.exit(), Some("ordered"));
@@ -192,9 +188,7 @@ fn a_port_that_is_being_committed_when_the_cluster_stops_is_answered_with_its_re
 
 #[test]
 fn a_request_that_takes_longer_than_the_stop_does_not_hold_it_up() {
-    let mut world = World::booted(control_plane());
-    world.hold("perform 1");
-    let port = world.request(RequestKind::Exclusive);
+    let (mut world, port) = busy(RequestKind::Exclusive);
     world.request(RequestKind::Stop);
     assert_eq!(world.answer(port), "failed: the cluster ended before this was known to be done");
     assert!(world.saw("abandon perform 1"));
@@ -203,9 +197,8 @@ fn a_request_that_takes_longer_than_the_stop_does_not_hold_it_up() {
 
 #[test]
 fn a_copy_ends_with_the_order_to_stop_so_that_its_processes_can_end() {
-    let mut world = World::booted(control_plane());
-    world.hold("perform 1").hold("hook scheduler");
-    let copy = world.request(RequestKind::Copy);
+    let (mut world, copy) = busy(RequestKind::Copy);
+    world.hold("hook scheduler");
     world.request(RequestKind::Stop);
     assert_eq!(world.answer(copy), "failed: the cluster is ending");
     assert!(world.saw("abandon perform 1"));

@@ -47,8 +47,7 @@ fn a_failing_hook_is_told_and_ends_the_instance_all_the_same() {
 
 #[test]
 fn an_instance_that_was_never_ready_has_no_hook() {
-    let mut world = World::new(vec![server("a", &[])]);
-    world.hold("probe a/0").go();
+    let mut world = World::held(vec![server("a", &[])], &["probe a/0"]);
     world.feed(Input::Stop);
     assert!(!world.mentioned("hook") && world.saw("abandon probe a/0") && world.saw("stop a/0"));
     assert_eq!(world.exit(), Some("ordered"));
@@ -81,26 +80,26 @@ fn a_process_without_grace_is_killed_at_once() {
     assert_eq!(world.exit(), Some("ordered"));
 }
 
+/// A process ends while the cluster does, which waits for a hook: it isn't started again.
+#[track_caller]
+fn end_during_stop(specs: Vec<InstanceSpec>, hook: &str, process: &str) {
+    let mut world = World::booted(specs);
+    world.hold(hook);
+    world.feed(Input::Stop);
+    world.crash(process);
+    world.wait_s(60);
+    world.finish(hook);
+    assert_eq!((world.count(&format!("spawn {process}")), world.exit()), (1, Some("ordered")));
+}
+
 #[test]
 fn a_process_that_ends_during_its_hook_is_not_started_again() {
-    let mut world = World::booted(vec![server("a", &[])]);
-    world.hold("hook a");
-    world.feed(Input::Stop);
-    world.crash("a/0");
-    world.wait_s(60);
-    world.finish("hook a");
-    assert_eq!((world.count("spawn a/0"), world.exit()), (1, Some("ordered")));
+    end_during_stop(vec![server("a", &[])], "hook a", "a/0");
 }
 
 #[test]
 fn a_process_that_ends_before_its_turn_is_not_started_again() {
-    let mut world = World::booted(control_plane());
-    world.hold("hook scheduler");
-    world.feed(Input::Stop);
-    world.crash("etcd/0");
-    world.wait_s(60);
-    world.finish("hook scheduler");
-    assert_eq!((world.count("spawn etcd/0"), world.exit()), (1, Some("ordered")));
+    end_during_stop(control_plane(), "hook scheduler", "etcd/0");
 }
 
 #[test]
@@ -114,8 +113,7 @@ fn an_instance_that_is_backing_off_is_not_started_again() {
 
 #[test]
 fn a_start_that_is_answered_during_the_stop_is_ended() {
-    let mut world = World::new(vec![server("a", &[])]);
-    world.hold("spawn a/0").go();
+    let mut world = World::held(vec![server("a", &[])], &["spawn a/0"]);
     world.feed(Input::Stop);
     assert_eq!(world.exit(), None);
     world.finish("spawn a/0");
@@ -125,8 +123,7 @@ fn a_start_that_is_answered_during_the_stop_is_ended() {
 
 #[test]
 fn a_start_that_fails_during_the_stop_ends_the_instance() {
-    let mut world = World::new(vec![server("a", &[])]);
-    world.hold("spawn a/0").go();
+    let mut world = World::held(vec![server("a", &[])], &["spawn a/0"]);
     world.feed(Input::Stop);
     world.finish_failed("spawn a/0", Fault::new("no such file"));
     assert_eq!(world.exit(), Some("ordered"));
@@ -134,8 +131,7 @@ fn a_start_that_fails_during_the_stop_ends_the_instance() {
 
 #[test]
 fn instances_that_never_ran_end_without_a_further_input() {
-    let mut world = World::new(control_plane());
-    world.hold("prepare etcd").go();
+    let mut world = World::held(control_plane(), &["prepare etcd"]);
     world.feed(Input::Stop);
     assert_eq!(world.exit(), Some("ordered"), "{:#?}", world.trace);
 }
@@ -184,16 +180,14 @@ fn a_keeper_that_goes_away_ends_everything_at_once() {
 
 #[test]
 fn a_stop_during_the_boot_is_an_ordered_end() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").go();
+    let mut world = World::booting();
     let stop = world.request(RequestKind::Stop);
     assert_eq!((world.answer(stop), world.exit()), ("ended", Some("ordered")));
 }
 
 #[test]
 fn a_stop_after_a_failed_boot_does_not_hide_why_it_failed() {
-    let mut world = World::new(control_plane());
-    world.hold("probe apiserver/0").hold("hook etcd").go();
+    let mut world = World::held(control_plane(), &["probe apiserver/0", "hook etcd"]);
     world.crash("apiserver/0");
     let stop = world.request(RequestKind::Stop);
     world.finish("hook etcd");

@@ -10,6 +10,14 @@ use std::time::Duration;
 const ALWAYS: Restart = Restart::ALWAYS;
 const NEVER: Restart = Restart::NEVER;
 
+/// A process ended, and what is named here fails when it is started again.
+fn failing_again(what: &str, why: &str) -> World {
+    let mut world = World::booted(vec![server("a", &[])]);
+    world.fail(what, Fault::new(why));
+    world.crash("a/0");
+    world
+}
+
 fn restarts(world: &World) -> u32 {
     world.reducer.instances().map(|(_, _, restarts, _)| restarts).sum()
 }
@@ -72,9 +80,7 @@ fn a_minute_of_work_makes_the_next_pause_short_again() {
 
 #[test]
 fn a_binary_that_is_away_for_four_seconds_is_found_again() {
-    let mut world = World::booted(vec![server("a", &[])]);
-    world.fail("spawn a/0", Fault::new("no such file"));
-    world.crash("a/0");
+    let mut world = failing_again("spawn a/0", "no such file");
     world.wait_s(4);
     assert_eq!(world.reducer.state(), ClusterState::Degraded);
     world.heal("spawn a/0");
@@ -84,9 +90,7 @@ fn a_binary_that_is_away_for_four_seconds_is_found_again() {
 
 #[test]
 fn five_failures_in_a_row_are_reported_once_and_it_comes_back_by_itself() {
-    let mut world = World::booted(vec![server("a", &[])]);
-    world.fail("spawn a/0", Fault::new("no such file"));
-    world.crash("a/0");
+    let mut world = failing_again("spawn a/0", "no such file");
     world.wait_s(14);
     assert_eq!(world.instance(0), Some(InstanceState::Restarting));
     world.wait_s(120);
@@ -100,9 +104,7 @@ fn five_failures_in_a_row_are_reported_once_and_it_comes_back_by_itself() {
 
 #[test]
 fn a_preparation_that_fails_after_the_boot_is_tried_again() {
-    let mut world = World::booted(vec![server("a", &[])]);
-    world.fail("prepare a", Fault::new("no space left"));
-    world.crash("a/0");
+    let mut world = failing_again("prepare a", "no space left");
     world.wait_s(8);
     assert!(world.mentioned("warning a: no space left"));
     world.heal("prepare a");
@@ -144,8 +146,7 @@ fn two_processes_that_end_together_are_one_failure() {
 
 #[test]
 fn an_instance_is_asked_when_all_its_processes_run() {
-    let mut world = World::new(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
-    world.hold("spawn a/1").go();
+    let mut world = World::held(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])], &["spawn a/1"]);
     assert!(world.runs("a/0") && !world.saw("begin probe a/0"));
     world.finish("spawn a/1");
     assert!(world.saw("begin probe a/0") && world.saw("booted"));
@@ -222,8 +223,7 @@ fn other_processes_of_a_failed_instance_may_end_as_well() {
 #[test]
 fn a_process_that_is_not_to_be_started_again_fails_the_boot_that_waits_for_others() {
     let once = with_processes(server("a", &[]), &[NEVER]);
-    let mut world = World::new(vec![once, server("b", &[])]);
-    world.hold("probe b/0").go();
+    let mut world = World::held(vec![once, server("b", &[])], &["probe b/0"]);
     world.crash("a/0");
     assert_eq!(
         world.exit(),
@@ -233,8 +233,7 @@ fn a_process_that_is_not_to_be_started_again_fails_the_boot_that_waits_for_other
 
 #[test]
 fn a_process_that_has_done_its_work_before_its_instance_is_ready_fails_no_boot() {
-    let mut world = World::new(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
-    world.hold("probe a/0").go();
+    let mut world = World::held(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])], &["probe a/0"]);
     world.end("a/1", true);
     assert_eq!(world.exit(), None);
     world.finish("probe a/0");
@@ -244,8 +243,7 @@ fn a_process_that_has_done_its_work_before_its_instance_is_ready_fails_no_boot()
 
 #[test]
 fn a_process_that_fails_before_its_instance_is_ready_fails_the_boot() {
-    let mut world = World::new(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
-    world.hold("probe a/0").go();
+    let mut world = World::held(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])], &["probe a/0"]);
     world.crash("a/1");
     assert_eq!(
         world.exit(),
@@ -258,8 +256,7 @@ fn a_process_that_fails_before_its_instance_is_ready_fails_the_boot() {
 
 #[test]
 fn a_ready_instance_that_restarts_during_the_boot_does_not_fail_it() {
-    let mut world = World::new(vec![server("a", &[]), server("b", &[])]);
-    world.hold("probe b/0").go();
+    let mut world = World::held(vec![server("a", &[]), server("b", &[])], &["probe b/0"]);
     world.crash("a/0");
     world.finish("probe b/0");
     assert!(!world.saw("booted"));
@@ -301,8 +298,11 @@ fn pauses_between_attempts_to_make_a_node_grow() {
 
 #[test]
 fn a_node_whose_instance_waits_for_a_role_does_not_keep_the_loop_busy() {
-    let mut world = World::new(vec![server("a", &[]), on_node("n1", server("b", &["a"]))]);
-    world.fail("make node n1", super::spec::transient()).go();
+    let mut world = World::failing(
+        vec![server("a", &[]), on_node("n1", server("b", &["a"]))],
+        "make node n1",
+        super::spec::transient(),
+    );
     world.hold("probe a/0");
     world.crash("a/0");
     world.wait_s(20);

@@ -55,6 +55,28 @@ impl World {
         }
     }
 
+    /// A cluster whose boot stands still at what is named here.
+    pub(super) fn held(specs: Vec<InstanceSpec>, names: &[&str]) -> Self {
+        let mut world = Self::new(specs);
+        for name in names {
+            world.hold(name);
+        }
+        world.go();
+        world
+    }
+
+    /// A cluster whose boot goes as far as what is named here, which fails.
+    pub(super) fn failing(specs: Vec<InstanceSpec>, name: &str, fault: Fault) -> Self {
+        let mut world = Self::new(specs);
+        world.fail(name, fault).go();
+        world
+    }
+
+    /// A control plane whose API server isn't ready yet.
+    pub(super) fn booting() -> Self {
+        Self::held(super::spec::control_plane(), &["probe apiserver/0"])
+    }
+
     /// A cluster that has booted.
     pub(super) fn booted(specs: Vec<InstanceSpec>) -> Self {
         let mut world = Self::new(specs);
@@ -201,6 +223,13 @@ impl World {
         match self.answers(request)[..] {
             [one] => one,
             ref other => panic!("answers to {request:?}: {other:?} in {:#?}", self.trace),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn assert_answered_once(&self, requests: impl IntoIterator<Item = RequestId>) {
+        for request in requests {
+            assert_eq!(self.answers(request).len(), 1, "{request:?} in {:#?}", self.trace);
         }
     }
 
