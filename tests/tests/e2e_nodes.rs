@@ -6,6 +6,7 @@ use kubernix_tests::{
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
@@ -208,6 +209,10 @@ fn one_that_broke_is_there_again(cluster: &Cluster) {
         pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or_default()
     };
     assert_eq!(restarts(), 0);
+    // It knew nothing of this node when it was started.
+    cluster.run(&["node", "add"]).ok();
+    let before = routes(cluster, "node-1");
+    assert!(!before.is_empty(), "node-1 reaches no other node");
     kill_first_process(cluster, "node-1");
     until("node that is ready again", LIMIT, || {
         let state = state(cluster, "node-1");
@@ -216,6 +221,16 @@ fn one_that_broke_is_there_again(cluster: &Cluster) {
     cluster.ready_pod("on-node-1");
     let address = cluster.get(&["pod", "on-node-1"])["status"]["podIP"].as_str().expect("an address").to_owned();
     answers(cluster, "on-node-0", &address, "8080", "on-node-1");
+    assert_eq!(routes(cluster, "node-1"), before);
+    cluster.run(&["node", "remove", "node-3"]).ok();
+}
+
+/// Destination and gateway, as proc_net_route(5) prints them, of what a node reaches by a gateway.
+fn routes(cluster: &Cluster, node: &str) -> BTreeSet<(String, String)> {
+    let table = cluster.run(&["enter", node, "--", "cat", "/proc/net/route"]).ok().stdout;
+    let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let rows = rows.filter(|row| row[2] != "00000000");
+    rows.map(|row| (row[1].to_owned(), row[2].to_owned())).collect()
 }
 
 /// Ends the process of a node that the kernel ends all others with.

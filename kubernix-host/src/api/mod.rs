@@ -7,6 +7,7 @@
 //! are started. It gets a URL and the paths of certificates.
 
 mod apply;
+mod authority;
 mod connector;
 mod delete;
 mod drain;

@@ -4,6 +4,7 @@
 //! around it, `perform.rs` carries its decisions out, and the other files are the work that takes its time. This module
 //! must not know any component by name, nor how namespaces are made.
 
+mod authority;
 mod board;
 mod commit;
 mod copy;

@@ -60,7 +60,9 @@ impl Cluster {
             None => persist(planned.name(), ask).await?,
         }
         if endpoint.role.as_str() == roles::APISERVER_PORT {
-            self.hasten_policy(&planned, self.deadline(until)).await;
+            let deadline = self.deadline(until);
+            self.hasten_policy(&planned, deadline).await;
+            self.publish_authority(&planned, deadline).await.map_err(StartFailure::Api)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::ports::Ports;
 use super::reducer::{Action, End, Input, InstanceId, Reducer};
 use super::requests::Requests;
 use super::watch::{By, Watched};
-use super::{Cluster, Committed, hooks, outward};
+use super::{Cluster, Committed, authority, hooks, outward};
 use crate::chain::chain;
 use crate::control::{ControlServer, Message};
 use crate::events::{Event, FileSink, Sink, Watcher, WriterSink};
@@ -204,7 +204,8 @@ fn assemble(
         .map(|(id, instance)| (id, Rc::new(Planned::new(id, instance, &environment))))
         .collect();
     let later = boot.wait == WaitFor::Node;
-    let specs = planned.iter().map(|(id, planned)| (*id, planned.spec(later))).collect();
+    let mut specs: Vec<_> = planned.iter().map(|(id, planned)| (*id, planned.spec(later))).collect();
+    authority::hold_nodes(&inside.root, &planned, &mut specs);
     let limit = Duration::from_secs(boot.boot_timeout_s);
     let now = SystemTime::now();
     let cluster = Cluster {

@@ -45,7 +45,7 @@ impl Signer {
                 work.replace(Renewal::Ca, paths.file_of(&misfit), authority.stem(), &misfit)?;
             }
         }
-        Self::create(work, &paths, common_name)
+        Self::create(work, authority, &paths, common_name)
     }
 
     fn loaded(found: check::FoundAuthority, common_name: String) -> Result<Self, Error> {
@@ -54,7 +54,7 @@ impl Signer {
         Ok(Self { issuer, common_name, public_key, not_after: found.not_after })
     }
 
-    fn create(work: &mut Work, paths: &PairPaths, common_name: String) -> Result<Self, Error> {
+    fn create(work: &mut Work, authority: Authority, paths: &PairPaths, common_name: String) -> Result<Self, Error> {
         let now = work.now;
         let key = KeyPair::generate().map_err(Error::issue(&common_name))?;
         let not_after = now + AUTHORITY_VALIDITY;
@@ -67,6 +67,11 @@ impl Signer {
         params.key_usages =
             vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let certificate = params.self_signed(&key).map_err(Error::issue(&common_name))?;
+        if authority == Authority::Cluster && work.had(None) {
+            // Before the CA itself: of a commit that breaks off, too much is published and not too little.
+            let reason = "Pods have the CA from before ca.crt until the next boot gives them this one.\n";
+            work.batch.add(super::unpublished(work.dir), reason, 0o600);
+        }
         paths.add(&mut work.batch, &certificate.pem(), &key.serialize_pem());
         let public_key = key.subject_public_key_info();
         Ok(Self { issuer: Issuer::new(params, key), common_name, public_key, not_after })

@@ -271,3 +271,18 @@ fn kinds_are_read_by_their_words() {
     }
     assert!("tokens".parse::<Renewal>().unwrap_err().contains("none of `encryption`"));
 }
+
+#[test]
+fn a_new_ca_is_noted_until_pods_have_it() {
+    let mut bench = Bench::booted(true);
+    let is_noted = |bench: &Bench| unpublished(bench.dir.path()).exists();
+    bench.renew = BTreeSet::from([Renewal::Encryption, Renewal::ServiceAccount]);
+    bench.ensure().unwrap();
+    assert!(!is_noted(&bench), "a new cluster's pods have no other, and other keys are no CA");
+    bench.renew = BTreeSet::from([Renewal::Ca]);
+    bench.ensure().unwrap();
+    assert!(is_noted(&bench));
+    bench.renew = BTreeSet::new();
+    bench.ensure().unwrap();
+    assert!(is_noted(&bench), "a boot that breaks off leaves it to the next one");
+}

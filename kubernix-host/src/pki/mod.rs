@@ -8,6 +8,7 @@
 //! pki/ca.{crt,key}  etcd-ca.{crt,key}  front-proxy-ca.{crt,key}
 //!     USER.{crt,key}  nodes/NODE/{kubelet,kubelet-serving}.{crt,key}
 //!     service-account.{key,pub}  encryption.yaml
+//!     ca.unpublished: present from the making of a new `ca.crt` until pods are given it
 //! ```
 
 mod check;
@@ -48,6 +49,15 @@ const FILES: [&str; 7] = [
     "service-account.pub",
     "encryption.yaml",
 ];
+
+/// The file in the PKI directory that says that the namespaces of a cluster still hold the CA from before this one.
+const UNPUBLISHED: &str = "ca.unpublished";
+
+/// The path of the file that is there for as long as the cluster's namespaces hold an older CA than `ca.crt`. [`ensure`]
+/// creates it with a new CA of a cluster that was booted before. Whoever has given them the new one removes it.
+pub fn unpublished(dir: &Path) -> PathBuf {
+    dir.join(UNPUBLISHED)
+}
 
 /// What the certificates have to be valid for.
 #[derive(Debug, Clone, PartialEq, Eq)]

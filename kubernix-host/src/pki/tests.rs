@@ -272,6 +272,9 @@ fn an_expired_ca_takes_all_with_it() {
     assert!(pki.reissued[0].starts_with("ca: it was valid until "), "{:?}", pki.reissued);
     assert!(pki.reissued.contains(&"admin: it is not signed by the cluster's CA".to_owned()), "{:?}", pki.reissued);
     let changed = changed(&pki, &before);
+    let noted = unpublished(Path::new("")).to_string_lossy().into_owned();
+    let (note, changed): (Vec<_>, Vec<_>) = changed.into_iter().partition(|name| *name == noted);
+    assert_eq!(note.len(), 1, "pods have the old CA still");
     assert_eq!(changed.len(), before.len() - 3, "all but the service account's keys and the encryption config");
     handshake(&pki.identity("apiserver", None).unwrap(), &pki.identity("admin", None).unwrap(), "localhost").unwrap();
 }
