@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// How long a component may think about what it is, its plan or this host: it only calculates.
 const THINKING: Duration = Duration::from_secs(10);
 /// How long a hook may take that runs commands, each of which has a limit of its own.
 const HOOK: Duration = Duration::from_secs(180);
+
+/// Into how many parts a time limit is cut, see [`receive`].
+const PARTS: u32 = 10;
 
 /// Where a component comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +174,18 @@ impl Registered {
     }
 }
 
+/// Waits for a result. Of the time for which this process is stopped (Ctrl-Z) at most one part of the limit counts: a
+/// component doesn't hang because it can't run.
+fn receive<T>(receiver: &Receiver<T>, limit: Duration) -> std::result::Result<T, RecvTimeoutError> {
+    for _ in 1..PARTS {
+        match receiver.recv_timeout(limit / PARTS) {
+            Err(RecvTimeoutError::Timeout) => {}
+            received => return received,
+        }
+    }
+    receiver.recv_timeout(limit / PARTS)
+}
+
 /// Calls a component on a thread of its own, so that one that hangs costs that thread and nothing else.
 fn call<T: Send + 'static>(
     handle: &Arc<Handle>,
@@ -185,7 +200,7 @@ fn call<T: Send + 'static>(
         // Nobody listens any more once the time is up.
         let _ = sender.send(f(&handle));
     });
-    let result = match thread.map(|_| receiver.recv_timeout(limit)) {
+    let result = match thread.map(|_| receive(&receiver, limit)) {
         Ok(Ok(result)) => result,
         Ok(Err(RecvTimeoutError::Timeout)) => {
             Err(Error::new(ErrorKind::OTHER, format!("`{method}` hangs: it didn't return within {limit:?}")))
