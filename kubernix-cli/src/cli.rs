@@ -18,7 +18,7 @@ use kubernix_host::network::plan::parse_cidr;
 use kubernix_host::network::{Published, UplinkMode};
 use kubernix_host::pki::Renewal;
 use kubernix_host::placement::NodesIn;
-use kubernix_host::spec::{WaitFor, parse_members, parse_name};
+use kubernix_host::settings::{WaitFor, parse_members, parse_name};
 use std::ffi::OsString;
 use std::path::PathBuf;
 

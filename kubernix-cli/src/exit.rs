@@ -2,7 +2,7 @@
 
 use kubernix_host::cluster::HostError;
 use kubernix_host::plugins::InstallError;
-use kubernix_host::{spec, toolchain};
+use kubernix_host::{settings, toolchain};
 use std::fmt;
 use std::process::ExitCode;
 
@@ -84,7 +84,7 @@ impl Exit {
                 Some(refusal.exit)
             } else if let Some(host) = cause.downcast_ref::<HostError>() {
                 Some(Self::from_code(host.exit_code()))
-            } else if cause.is::<spec::Error>() {
+            } else if cause.is::<settings::Error>() {
                 Some(Self::Usage)
             } else if let Some(toolchain) = cause.downcast_ref::<toolchain::Error>() {
                 Some(if *toolchain == toolchain::Error::Interrupted { Self::Interrupted } else { Self::Tool })
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(Exit::of(&refused.unwrap_err()), Exit::NotRunning);
         let missing = toolchain::Error::Missing { tools: Vec::new(), packages: None };
         assert_eq!(Exit::of(&anyhow::Error::new(missing).context("booting")), Exit::Tool);
-        let home = spec::Error::NoHome { what: "cache", flag: "--x" };
+        let home = settings::Error::NoHome { what: "cache", flag: "--x" };
         assert_eq!(Exit::of(&home.into()), Exit::Usage);
         assert_eq!(Exit::of(&anyhow::anyhow!("other")), Exit::Failure);
     }

@@ -20,8 +20,8 @@ fn handles() -> Vec<Handle> {
         kubernix_kine::Kine::component(),
         #[cfg(feature = "apiserver")]
         kubernix_apiserver::ApiServer::component(),
-        #[cfg(feature = "controllermanager")]
-        kubernix_controllermanager::ControllerManager::component(),
+        #[cfg(feature = "controller-manager")]
+        kubernix_controller_manager::ControllerManager::component(),
         #[cfg(feature = "scheduler")]
         kubernix_scheduler::Scheduler::component(),
         #[cfg(feature = "crio")]

@@ -2,7 +2,7 @@
 
 use crate::cli::{BootArgs, Global};
 use anyhow::{Context, Result};
-use kubernix_host::spec::{self, Origin, Partial, Place, Resolved};
+use kubernix_host::settings::{self, Origin, Partial, Place, Resolved};
 use std::env;
 
 /// What the flags that every command has say of the settings.
@@ -11,7 +11,7 @@ fn global(flags: &Global) -> Partial {
 }
 
 /// What all flags of a boot say of the settings.
-fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
+fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, settings::Error> {
     let shorts = [("cri", &args.cri), ("datastore", &args.datastore), ("proxy", &args.proxy)];
     let shorts = shorts.into_iter().filter_map(|(role, name)| Some((role, name.as_ref()?)));
     let partial = Partial {
@@ -48,14 +48,14 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, spec::Error> {
 /// Which cluster is meant.
 pub fn locate(flags: &Global) -> Result<Place> {
     let cwd = env::current_dir().context("can't tell the working directory")?;
-    Ok(spec::locate(global(flags), Partial::from_env(env::vars_os())?, flags.config.as_deref(), &cwd)?)
+    Ok(settings::locate(global(flags), Partial::from_env(env::vars_os())?, flags.config.as_deref(), &cwd)?)
 }
 
 /// Which cluster is meant; it is called `otherwise` where nobody says.
 pub fn locate_or(flags: &Global, otherwise: &str) -> Result<Place> {
     let cwd = env::current_dir().context("can't tell the working directory")?;
     let variables = Partial::from_env(env::vars_os())?;
-    Ok(spec::locate_or(global(flags), variables, flags.config.as_deref(), &cwd, otherwise)?)
+    Ok(settings::locate_or(global(flags), variables, flags.config.as_deref(), &cwd, otherwise)?)
 }
 
 /// What a cluster is to be.
@@ -71,7 +71,7 @@ pub fn resolve_fresh(flags: &Global, args: &BootArgs) -> Result<Resolved> {
 fn settle(flags: &Global, partial: Partial) -> Result<Resolved> {
     let cwd = env::current_dir().context("can't tell the working directory")?;
     let variables = Partial::from_env(env::vars_os())?;
-    Ok(spec::resolve(partial, variables, flags.config.as_deref(), &cwd)?)
+    Ok(settings::resolve(partial, variables, flags.config.as_deref(), &cwd)?)
 }
 
 #[cfg(test)]

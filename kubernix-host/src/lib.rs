@@ -2,7 +2,6 @@
 //! namespaces that belongs to the cluster.
 
 pub mod api;
-mod call;
 mod chain;
 pub mod cluster;
 pub mod control;
@@ -25,8 +24,8 @@ mod proc_stat;
 pub mod process;
 pub mod root;
 pub mod sandbox;
+pub mod settings;
 pub mod snapshot;
-pub mod spec;
 pub mod toolchain;
 
 pub use chain::chain;

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+/// The toolchain's name of podman.
+pub const PODMAN: &str = "podman";
+
 /// What nodes are placed into. Chosen once for a cluster, by `--placement`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,7 +29,7 @@ impl NodesIn {
     pub fn tools(self) -> &'static [&'static str] {
         match self {
             Self::Namespaces => &[],
-            Self::Podman => &[crate::sandbox::PODMAN],
+            Self::Podman => &[PODMAN],
         }
     }
 }

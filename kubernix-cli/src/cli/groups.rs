@@ -2,7 +2,7 @@
 
 use super::BootArgs;
 use clap::{Args, Subcommand};
-use kubernix_host::spec::parse_node;
+use kubernix_host::settings::parse_node;
 use std::path::PathBuf;
 
 /// What to do about components.

@@ -5,7 +5,7 @@ use crate::cli::EnterArgs;
 use crate::program::{self, Program};
 use anyhow::Result;
 use kubernix_host::cluster::Cluster;
-use kubernix_host::spec::Place;
+use kubernix_host::settings::Place;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

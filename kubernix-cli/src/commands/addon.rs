@@ -9,7 +9,7 @@ use kubernix_core::Phase;
 use kubernix_host::cluster::{Cluster, Host};
 use kubernix_host::graph::DEFAULT_ADDONS;
 use kubernix_host::plugins::{Registered, Source};
-use kubernix_host::spec::{NONE, Resolved, nearest};
+use kubernix_host::settings::{NONE, Resolved, nearest};
 use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use crate::settings;
 use anyhow::{Context, Result};
 use kubernix_host::cluster::{Cluster, Existing, UpReport};
 use kubernix_host::pki::Renewal;
-use kubernix_host::spec::{Place, Resolved, Settings};
+use kubernix_host::settings::{Place, Resolved, Settings};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 

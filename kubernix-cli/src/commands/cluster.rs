@@ -8,7 +8,7 @@ use crate::settings;
 use anyhow::Result;
 use kubernix_host::api::NodeSummary;
 use kubernix_host::cluster::{self, Cluster, ListEntry, State, Status};
-use kubernix_host::spec::Place;
+use kubernix_host::settings::Place;
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Instant;

@@ -4,14 +4,14 @@ use super::App;
 use crate::cli::BootArgs;
 use crate::output::{self, Table};
 use anyhow::Result;
-use kubernix_host::spec::{self, Row};
+use kubernix_host::settings::{self, Row};
 
 impl App {
     pub(super) fn config_show(&self, args: &BootArgs, all: bool) -> Result<()> {
         let resolved = self.resolve(args)?;
         let catalogue = self.host(&resolved.settings)?.catalogue();
         resolved.validate(&catalogue)?;
-        let rows = if all { spec::show_all(&resolved, &catalogue) } else { spec::show(&resolved) };
+        let rows = if all { settings::show_all(&resolved, &catalogue) } else { settings::show(&resolved) };
         output::show(self.output(), &rows, |rows| table(rows))
     }
 }

@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::{message, settings};
 use anyhow::Result;
 use kubernix_host::cluster::{self, Cluster};
-use kubernix_host::spec::Place;
+use kubernix_host::settings::Place;
 use serde::Serialize;
 use serde_json::json;
 use std::time::Instant;

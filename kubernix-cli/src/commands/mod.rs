@@ -30,7 +30,7 @@ use crate::{registry, settings};
 use anyhow::{Context, Result};
 use kubernix_host::cluster::{Call, Cluster, Host, HostError, State, Status};
 use kubernix_host::plugins::{Registry, Search};
-use kubernix_host::spec::{Place, Resolved, Settings};
+use kubernix_host::settings::{Place, Resolved, Settings};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Instant;

@@ -6,7 +6,7 @@ use crate::output::{self, Table};
 use crate::progress::Progress;
 use anyhow::Result;
 use kubernix_host::cluster::Host;
-use kubernix_host::spec::Resolved;
+use kubernix_host::settings::Resolved;
 use serde_json::json;
 
 impl App {

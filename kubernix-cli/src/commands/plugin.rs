@@ -6,7 +6,7 @@ use crate::exit::{Exit, Refusal};
 use crate::output::{self, Table};
 use anyhow::Result;
 use kubernix_host::plugins::{self, Installed, Manifest, Plugin, PluginState, Registry, Search};
-use kubernix_host::spec::nearest;
+use kubernix_host::settings::nearest;
 use kubernix_host::toolchain;
 use serde::Serialize;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use super::{CONTRACT, Placeholders};
 use crate::exit::{Exit, Refusal};
 use anyhow::Result;
-use kubernix_host::spec::NONE;
+use kubernix_host::settings::NONE;
 
 /// Words that no crate can be called by, for Rust has them already: keywords, kept ones included, and its own crates.
 const RESERVED: [&str; 3] = [

@@ -7,7 +7,7 @@ use crate::kubeconfig::Access;
 use crate::network::Published;
 use crate::root::{self, Allotment, Root};
 use crate::sandbox::lock;
-use crate::spec::{Change, Resolved};
+use crate::settings::{self, Change, Resolved};
 
 /// What becomes of a cluster of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Host {
             log::warn!("{error}");
         }
         // At once, so that what fails from here on can be tried again with the same settings.
-        root.save_spec(&resolved.settings)?;
+        settings::save(root, &resolved.settings)?;
         sink.emit(Event::Stopped { instance: cluster.name().to_owned() });
         Ok(Some(lock))
     }

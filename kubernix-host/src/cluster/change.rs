@@ -10,7 +10,7 @@ use crate::control::{ChangeOutcome, ChangeRequest, Client, ControlError, Reply, 
 use crate::digits;
 use crate::events::{Event, Sink};
 use crate::root::{Allotment, Root};
-use crate::spec::Resolved;
+use crate::settings::Resolved;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 

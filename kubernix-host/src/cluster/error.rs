@@ -5,7 +5,7 @@ use crate::control::ControlError;
 use crate::network::publish::{Place, Which};
 use crate::placement::NodesIn;
 use crate::sandbox::carriers::Part;
-use crate::{graph, images, kubeconfig, network, pki, root, snapshot, spec, toolchain};
+use crate::{graph, images, kubeconfig, network, pki, root, settings, snapshot, toolchain};
 use ipnet::Ipv4Net;
 use std::io;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub enum HostError {
     NotRoot(&'static str),
     /// Settings.
     #[error(transparent)]
-    Spec(#[from] spec::Error),
+    Spec(#[from] settings::Error),
     /// Addresses.
     #[error(transparent)]
     Address(#[from] network::plan::AddressError),

@@ -79,7 +79,7 @@ impl Cluster {
         let others: Vec<String> = root::list(call.base())?.into_iter().map(|(name, _)| name).collect();
         let hint = match others.as_slice() {
             [] => String::new(),
-            others => crate::spec::nearest(call.name(), others.iter().map(String::as_str)),
+            others => crate::settings::nearest(call.name(), others.iter().map(String::as_str)),
         };
         Ok(HostError::NoSuchCluster { call, hint })
     }

@@ -4,7 +4,7 @@ use super::{Cluster, HostError};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::{self, Access, Merged, Places};
 use crate::root::Root;
-use crate::spec::Settings;
+use crate::settings::Settings;
 use std::path::PathBuf;
 
 /// Refuses what would keep the context from being merged after the boot, where that is to be.

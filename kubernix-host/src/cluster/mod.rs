@@ -26,7 +26,7 @@ mod save;
 mod status;
 mod up;
 
-pub use crate::call::{Call, quoted};
+pub use crate::settings::{Call, quoted};
 pub use again::Existing;
 pub use error::HostError;
 pub use handle::Cluster;
@@ -43,7 +43,7 @@ use crate::events::{Event, Sink};
 use crate::graph;
 use crate::plugins::Registry;
 use crate::root::{Allotment, INSIDE, Root};
-use crate::spec::{Catalogue, Resolved, Settings};
+use crate::settings::{Catalogue, Resolved, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

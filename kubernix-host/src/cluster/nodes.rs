@@ -5,7 +5,7 @@ use super::{Cluster, Host, HostError};
 use crate::engine::InstanceState;
 use crate::events::Sink;
 use crate::root::Allotment;
-use crate::spec::Resolved;
+use crate::settings::Resolved;
 use serde::{Deserialize, Serialize};
 
 /// One node of a cluster.

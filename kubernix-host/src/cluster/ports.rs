@@ -6,7 +6,7 @@ use crate::control::{OpenPort, Reply, Request};
 use crate::network::publish::{Place, Socket, Which};
 use crate::network::{Published, holder};
 use crate::sandbox::carriers::Carrier;
-use crate::spec;
+use crate::settings;
 use std::fmt;
 use std::io::{self, ErrorKind};
 
@@ -65,7 +65,7 @@ impl Cluster {
         if self.sandbox().is_ok() {
             return self.ask_ports(&Request::Ports);
         }
-        let saved = spec::saved(self.root())?.publish;
+        let saved = settings::saved(self.root())?.publish;
         let boot = self.boot_file()?;
         let target = |port| boot.environment.published_at(port);
         let told = |spec: &Published| {

@@ -6,7 +6,7 @@ use crate::network::{AddressPlan, Outside};
 use crate::pki::{self, Identity, Past, Pki, Renewal};
 use crate::root::{self, Allotment, AllottedNode, Batch, ClusterId, Root};
 use crate::sandbox::{BootFile, PROGRAM};
-use crate::spec::{self, NONE, Settings};
+use crate::settings::{self, NONE, Settings};
 use crate::toolchain::Resolution;
 use kubernix_core::roles;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,7 +105,7 @@ pub(super) fn nodes(settings: &Settings, allotment: &Allotment) -> Vec<NodeSpec>
 /// `removed` stay for later ones of their names.
 pub(super) fn for_no_node(settings: &Settings, allotment: &Allotment, removed: &[String]) -> Vec<String> {
     let keys = settings.slots.keys().chain(settings.components.keys());
-    let meant: BTreeSet<&str> = keys.filter_map(|key| spec::node_of(key)).map(|(node, _)| node).collect();
+    let meant: BTreeSet<&str> = keys.filter_map(|key| settings::node_of(key)).map(|(node, _)| node).collect();
     let known = |name: &&str| allotment.nodes.iter().map(|node| &node.name).chain(removed).any(|node| node == name);
     let most = AddressPlan::new(settings.cidr).map_or(u32::MAX, |addresses| addresses.max_nodes());
     let can_be = |name: &str| root::index_of(name).is_some_and(|index| index < most);
@@ -185,7 +185,7 @@ pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Re
     let root = Root::new(&settings.root, &settings.name);
     let id = root.open_existing().ok().and_then(|state| state.id).unwrap_or_default();
     let mut environment = environment(settings, id.clone(), AddressPlan::new(settings.cidr)?, allotment);
-    let overrides = crate::spec::binary_overrides(settings, &host.catalogue())?;
+    let overrides = crate::settings::binary_overrides(settings, &host.catalogue())?;
     let last = BootFile::read(&root).ok().map(|boot| boot.environment);
     environment.registry_port = settings.registry_port.or(allotment.registry_port).unwrap_or(REGISTRY_PORT);
     let (last, facts) = match last {

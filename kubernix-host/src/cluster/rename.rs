@@ -11,7 +11,7 @@ use crate::events::{Event, Sink};
 use crate::kubeconfig::{self, Access, Places};
 use crate::root::{self, ClusterFile, Root};
 use crate::sandbox::{self, BootFile, lock};
-use crate::spec;
+use crate::settings;
 use serde::Serialize;
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -45,7 +45,7 @@ impl Cluster {
     pub fn rename(&self, name: &str, sink: &dyn Sink) -> Result<Renamed, HostError> {
         need_root("rename")?;
         let call = Call::new(self.call.program(), name, self.call.base());
-        let name = spec::parse_name(name).map_err(|reason| HostError::NoName { reason })?;
+        let name = settings::parse_name(name).map_err(|reason| HostError::NoName { reason })?;
         let state = self.root().open_existing()?;
         if state.removing {
             return Err(HostError::NoSuchCluster { call: self.call.clone(), hint: String::new() });

@@ -5,8 +5,8 @@ use super::{A_LOOK, Call, Host, HostError, need_root, up};
 use crate::events::{Event, Sink};
 use crate::root::{self, Made, Root, State, write_durable};
 use crate::sandbox::lock;
+use crate::settings::{self, NONE, Resolved};
 use crate::snapshot::{self, Datastore, Manifest};
-use crate::spec::{self, NONE, Resolved};
 use kubernix_core::roles;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +68,7 @@ fn fill(
     snapshot::unpack(file, manifest, root.path(), &|| !interrupts.any())?.ok_or(HostError::Interrupted)?;
     let settings = root.spec_file();
     let text = std::fs::read_to_string(&settings).map_err(HostError::io("the snapshot's settings can't be read"))?;
-    let carried = spec::carry(&file.join(snapshot::SETTINGS), &text, &name, &head.datastore.component)?;
+    let carried = settings::carry(&file.join(snapshot::SETTINGS), &text, &name, &head.datastore.component)?;
     for key in carried.left_out {
         let message = format!("`{key}` is left to cluster `{}`: give this one its own, if need be", head.cluster);
         sink.emit(Event::Note { message });

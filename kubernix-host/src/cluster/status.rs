@@ -9,7 +9,7 @@ use crate::plugins::Source;
 use crate::root::{self, Root};
 use crate::sandbox::carriers::{self, Carrier};
 use crate::sandbox::{Boot, SandboxIds};
-use crate::spec::NONE;
+use crate::settings::NONE;
 use kubernix_core::roles;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -16,7 +16,7 @@ use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
 use crate::root::{self, Allotment, ClusterFile, Made, Root};
 use crate::sandbox::{self, Boot, BootChannel, Ending, KeeperStart, SandboxIds, lock};
-use crate::spec::{Resolved, Settings, binary_overrides, of_any_version};
+use crate::settings::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use serde::Serialize;
 use std::collections::BTreeSet;

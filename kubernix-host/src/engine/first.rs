@@ -3,9 +3,10 @@
 use super::Cluster;
 use crate::chain::chain;
 use crate::graph::{Environment, NodeSpec};
+use crate::placement::PODMAN;
 use crate::placement::Placement;
 use crate::process::{Launch, Running, Spawner};
-use crate::sandbox::{PODMAN, node, private_directories};
+use crate::sandbox::{node, private_directories};
 use kubernix_core::{Command, Process, Restart};
 use std::fs::{self, DirBuilder};
 use std::io;

@@ -17,7 +17,7 @@ use crate::plugins::{Components, Registered, Snapshot, snapshot};
 use crate::process::{Here, Reaper, Spawner};
 use crate::root::ClusterFile;
 use crate::sandbox::{Inside, Order};
-use crate::spec::WaitFor;
+use crate::settings::WaitFor;
 use kubernix_core::roles;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@
 
 use super::GraphError;
 use crate::plugins::Registered;
-use crate::spec;
+use crate::settings;
 use kubernix_core::{Error, chooser};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,11 +12,11 @@ use std::path::Path;
 /// The parameters that are given: component, name, text.
 type Given = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Every declared parameter of a component, and those that were given (which `spec::validate` has checked), for its node last.
+/// Every declared parameter of a component, and those that were given (which `settings::validate` has checked), for its node last.
 pub(super) fn parameters(component: &Registered, node: Option<&str>, given: &Given) -> BTreeMap<String, String> {
     let declared = component.description.parameters.iter();
     let mut all: BTreeMap<String, String> = declared.map(|p| (p.name.clone(), p.default.clone())).collect();
-    let own = node.map(|node| spec::of_node(node, component.name()));
+    let own = node.map(|node| settings::of_node(node, component.name()));
     for of in [Some(component.name().to_owned()), own].into_iter().flatten() {
         all.extend(given.get(&of).into_iter().flatten().map(|(name, text)| (name.clone(), text.clone())));
     }

@@ -1,6 +1,6 @@
 //! Why a set of components doesn't make a cluster.
 
-use crate::spec::nearest;
+use crate::settings::nearest;
 use kubernix_core::Role;
 
 /// Why a set of components doesn't make a cluster.

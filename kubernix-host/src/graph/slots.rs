@@ -2,7 +2,7 @@
 
 use super::GraphError;
 use crate::plugins::{Components, Registered};
-use crate::spec::{self, Catalogue, Entry, NONE};
+use crate::settings::{self, Catalogue, Entry, NONE};
 use kubernix_core::{Phase, Role, Scope, roles};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -102,13 +102,16 @@ pub(super) fn choose<'n>(
     slots: &BTreeMap<String, String>,
     nodes: impl IntoIterator<Item = &'n str>,
 ) -> Result<Choice, GraphError> {
-    let common: BTreeMap<String, String> =
-        slots.iter().filter(|(role, _)| spec::node_of(role).is_none()).map(|(r, c)| (r.clone(), c.clone())).collect();
+    let common: BTreeMap<String, String> = slots
+        .iter()
+        .filter(|(role, _)| settings::node_of(role).is_none())
+        .map(|(r, c)| (r.clone(), c.clone()))
+        .collect();
     let everywhere = choose_in(components, &common)?;
     let mut choice = Choice { everywhere, nodes: BTreeMap::new() };
     check_of_nodes(components, slots)?;
     for node in nodes {
-        let own = slots.iter().filter_map(|(slot, component)| match spec::node_of(slot) {
+        let own = slots.iter().filter_map(|(slot, component)| match settings::node_of(slot) {
             Some((of, role)) if of == node => Some((role, component)),
             _ => None,
         });
@@ -123,7 +126,7 @@ pub(super) fn choose<'n>(
 
 /// A node can't differ in what there is only once for all of them.
 fn check_of_nodes(components: &Components, slots: &BTreeMap<String, String>) -> Result<(), GraphError> {
-    let of_nodes = slots.iter().filter_map(|(slot, component)| Some((slot, spec::node_of(slot)?.1, component)));
+    let of_nodes = slots.iter().filter_map(|(slot, component)| Some((slot, settings::node_of(slot)?.1, component)));
     for (slot, role, component) in of_nodes.filter(|(.., component)| *component != NONE) {
         let fitting = components.iter().filter(|one| one.description.scope == Scope::NODE && one.provides(role));
         let candidates: Vec<String> = fitting.map(|one| one.name().to_owned()).collect();
@@ -197,7 +200,7 @@ pub fn filled(
 
 /// The component that fills a role on a node, by slots as [`filled`] has them; empty where none does.
 pub fn on_node(filled: &BTreeMap<String, String>, node: &str, role: &str) -> String {
-    filled.get(&spec::of_node(node, role)).or_else(|| filled.get(role)).cloned().unwrap_or_default()
+    filled.get(&settings::of_node(node, role)).or_else(|| filled.get(role)).cloned().unwrap_or_default()
 }
 
 /// The components that fill at least one role, on one of these nodes or off them.

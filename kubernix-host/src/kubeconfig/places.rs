@@ -1,7 +1,7 @@
 //! Which files are the user's kubeconfig, as kubectl has it: those of `KUBECONFIG`, a list, or the one in the home directory.
 
 use super::Error;
-use crate::spec::Defaults;
+use crate::settings::Defaults;
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

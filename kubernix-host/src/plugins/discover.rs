@@ -6,7 +6,7 @@ use super::lock::{Lock, LockError};
 use super::manifest::Manifest;
 use super::permissions::{Trust, Untrusted};
 use super::scan::{self, Candidate, Kind, ScanError};
-use crate::spec::Settings;
+use crate::settings::Settings;
 use crate::toolchain::Table;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,7 @@ pub struct Discovery {
 impl Search {
     /// The places of this process and its user; `given` comes first, `root` is the cluster's root directory.
     pub fn of_process(given: Vec<PathBuf>, root: Option<&Path>) -> Self {
-        let home = crate::spec::Defaults::of_process().home;
+        let home = crate::settings::Defaults::of_process().home;
         Self::of(given, root, home, |name| env::var_os(name))
     }
 

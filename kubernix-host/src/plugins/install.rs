@@ -11,7 +11,7 @@ use super::permissions::{Trust, Untrusted};
 use super::scan::{self, Candidate, Described, Kind, ScanError};
 use super::transaction::{Directory, Transaction, TransactionError};
 use crate::digits::sha256;
-use crate::spec::nearest;
+use crate::settings::nearest;
 use semver::Version;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

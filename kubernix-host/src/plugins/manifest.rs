@@ -3,7 +3,7 @@
 //! It only reads: whether a manifest fits this host, and what its library says, is compared elsewhere. This module must not
 //! load anything, nor know where manifests are looked for.
 
-use crate::spec::position;
+use crate::settings::position;
 use crate::toolchain::{GoModule, Need, Section, Table, ToolSpec};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Deserializer, de};

@@ -3,7 +3,7 @@
 //! This module must not decide what is trusted or loaded, nor know why a directory is looked at.
 
 use super::manifest::{Manifest, ManifestError, is_label};
-use crate::spec::position;
+use crate::settings::position;
 use crate::toolchain::{GoModule, Need, Section, Table, ToolSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

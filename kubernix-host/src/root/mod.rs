@@ -36,7 +36,6 @@ pub use state::{FORMAT, State};
 pub use transfer::snapshots;
 pub use write::{is_temporary, write_atomic, write_durable};
 
-use crate::spec::Settings;
 use ipnet::Ipv4Net;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -296,15 +295,6 @@ impl Root {
             state.id = Some(made.map_err(|cause| Error::io("read", Path::new("/dev/urandom"), cause))?);
         }
         Ok(state)
-    }
-
-    /// Saves the settings as applied, and with the first of them what can't change any more. `true` if the file changed.
-    ///
-    /// # Errors
-    /// The cluster has another CIDR, or the files can't be written.
-    pub fn save_spec(&self, settings: &Settings) -> Result<bool, Error> {
-        self.fix_cidr(settings.cidr)?;
-        write_atomic(&self.spec_file(), settings.to_toml().as_bytes(), 0o600)
     }
 
     /// Writes `kubernix.env`. `true` if the file changed.

@@ -5,7 +5,7 @@ use crate::graph::Environment;
 use crate::network::{Outside, Published};
 use crate::plugins::Snapshot;
 use crate::root::{ClusterFile, Environment as Shell, Error as RootError, Root, write_atomic};
-use crate::spec::{self, Settings, WaitFor};
+use crate::settings::{self, Settings, WaitFor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -68,7 +68,7 @@ impl BootFile {
         state: &ClusterFile,
         edit: impl FnOnce(&mut Settings, &mut Boot),
     ) -> io::Result<(ClusterFile, Boot)> {
-        let mut settings = spec::of_text(root, &state.settings).map_err(io::Error::other)?;
+        let mut settings = settings::of_text(root, &state.settings).map_err(io::Error::other)?;
         let mut boot = Self::parse(state)?;
         edit(&mut settings, &mut boot);
         let next = state.next(settings.to_toml(), state.allotment.clone(), serde_json::to_value(&boot)?);

@@ -34,7 +34,6 @@ pub use identity::{ProcessId, SandboxIds};
 pub use init::{Inside, enter_sandbox, private_directories};
 pub use keeper::{Keeper, KeeperStart, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER, NODE};
-pub use node::PODMAN;
 pub use program::PROGRAM;
 pub use traces::Traces;
 

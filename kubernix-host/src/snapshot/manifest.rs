@@ -76,7 +76,7 @@ impl Manifest {
     /// What it shouldn't name, or should.
     pub(super) fn check(&self) -> Result<(), String> {
         for name in [&self.head.cluster, &self.head.authority] {
-            crate::spec::parse_name(name)?;
+            crate::settings::parse_name(name)?;
         }
         let mut seen = BTreeSet::new();
         for entry in &self.entries {

@@ -73,7 +73,7 @@ impl Target {
         Self::Shim,
         Self::Component("etcd"),
         Self::Component("apiserver"),
-        Self::Component("controllermanager"),
+        Self::Component("controller-manager"),
         Self::Component("scheduler"),
         Self::Component("kubelet"),
         Self::Component("proxy"),

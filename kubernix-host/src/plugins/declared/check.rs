@@ -5,7 +5,7 @@ use super::file::{Document, Need, ProbeEntry};
 use super::placeholder::Placeholder;
 use super::source::Source;
 use super::template::{Part, Template};
-use crate::spec::nearest;
+use crate::settings::nearest;
 use kubernix_core::{ProbeKind, Scope, is_name, roles};
 use semver::Version;
 use toml::Spanned;

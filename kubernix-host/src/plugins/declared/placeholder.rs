@@ -1,6 +1,6 @@
 //! What a placeholder stands for: the words of a component file, as `docs/toml-components.md` lists them.
 
-use crate::spec::nearest;
+use crate::settings::nearest;
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! escapes, cut line ends and opening quotes.
 
 use super::Error;
-use crate::spec::position;
+use crate::settings::position;
 use std::ops::Range;
 use std::path::PathBuf;
 

@@ -13,5 +13,5 @@ mod start;
 
 pub use furnish::{Furniture, run};
 pub use namespaces::Namespaces;
-pub use podman::{Container, OCI_RUNTIME, PODMAN};
+pub use podman::{Container, OCI_RUNTIME};
 pub use start::{Start, Starting, remove_cgroups};

@@ -19,8 +19,6 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 
-/// The toolchain's name of the program.
-pub const PODMAN: &str = "podman";
 /// What podman runs containers with: it can leave cgroups alone.
 pub const OCI_RUNTIME: &str = "crun";
 /// Variables by which podman finds its configuration, and the files of ours.

@@ -3,6 +3,7 @@
 //! One precedence for all of them: flags, then `KUBERNIX_*` variables, then `kubernix.toml`, then what the cluster was
 //! booted with last, then the default. Must not know any component by name: what there is comes in as a [`Catalogue`].
 
+mod call;
 mod carry;
 mod catalogue;
 mod changes;
@@ -15,12 +16,14 @@ mod resolve;
 pub mod set;
 mod value;
 
+pub use call::{Call, quoted};
 pub use carry::{Carried, carry};
 pub use catalogue::{Catalogue, Entry, NONE, binary_overrides, of_any_version, show_all, validate};
 pub use changes::Change;
 pub use defaults::Defaults;
 pub use error::{Error, Unknown, nearest};
 pub(crate) use file::position;
+pub use file::save;
 pub use key::Origin;
 pub use partial::Partial;
 pub use resolve::{Place, locate, locate_or, of_text, resolve, resolve_with, saved};

@@ -4,6 +4,7 @@ use super::error::nearest;
 use super::{Error, Key, Origin, Partial, Settings, of_node};
 use crate::network::{Published, UplinkMode};
 use crate::placement::NodesIn;
+use crate::root::{self, Root, write_atomic};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -306,4 +307,13 @@ pub(super) fn render(settings: &Settings) -> String {
         components,
     };
     HEADER.to_owned() + &toml::to_string(&saved).expect("a table of texts and numbers is TOML")
+}
+
+/// Saves the settings as applied, and with the first of them what can't change any more. `true` if the file changed.
+///
+/// # Errors
+/// The cluster has another CIDR, or the files can't be written.
+pub fn save(root: &Root, settings: &Settings) -> Result<bool, root::Error> {
+    root.fix_cidr(settings.cidr)?;
+    write_atomic(&root.spec_file(), settings.to_toml().as_bytes(), 0o600)
 }

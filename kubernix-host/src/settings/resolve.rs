@@ -1,12 +1,12 @@
 //! From what each source says to one value for each setting.
 
+use super::call::Call;
 use super::value::{show_paths, show_published};
 use super::{
     DEFAULT_BOOT_TIMEOUT_S, DEFAULT_CIDR, DEFAULT_NAME, Defaults, Error, Key, Origin, Partial, Resolved, Settings,
     WaitFor,
 };
 use super::{file, value};
-use crate::call::Call;
 use crate::network::plan::parse_cidr;
 use crate::network::{AddressPlan, Published, UplinkMode, publish};
 use crate::placement::NodesIn;

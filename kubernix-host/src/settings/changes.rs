@@ -51,7 +51,7 @@ fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use crate::root::Root;
-    use crate::spec::{Defaults, Error, Partial, Resolved, resolve_with};
+    use crate::settings::{Defaults, Error, Partial, Resolved, resolve_with};
     use tempfile::TempDir;
 
     fn resolve(place: &TempDir, flags: Partial) -> Result<Resolved, Error> {
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!((resolved.changes(), &resolved.saved), (vec![], &None), "there was none before");
         let root = Root::new(&resolved.settings.root, &resolved.settings.name);
         root.create().unwrap();
-        root.save_spec(&resolved.settings).unwrap();
+        crate::settings::save(&root, &resolved.settings).unwrap();
         place
     }
 

@@ -1,6 +1,6 @@
 //! What a user types to do something with a cluster, for the advice in messages: it must work as it reads.
 
-use crate::spec::{DEFAULT_NAME, Defaults};
+use super::{DEFAULT_NAME, Defaults};
 use kubernix_core::shell_quote;
 use std::path::{Path, PathBuf};
 

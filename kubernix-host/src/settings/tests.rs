@@ -42,7 +42,7 @@ impl Bench {
         let settings = self.resolve(flags, &[]).unwrap().settings;
         let root = Root::new(&settings.root, &settings.name);
         root.create().unwrap();
-        root.save_spec(&settings).unwrap();
+        save(&root, &settings).unwrap();
         root
     }
 
@@ -202,7 +202,7 @@ fn the_cidr_of_a_cluster_can_not_change() {
     let mut settings =
         bench.resolve(Partial { cidr: cidr("10.99.0.0/20"), ..Partial::default() }, &[]).unwrap().settings;
     settings.cidr = "10.1.0.0/16".parse().unwrap();
-    let error = root.save_spec(&settings).unwrap_err().to_string();
+    let error = save(&root, &settings).unwrap_err().to_string();
     assert!(error.contains("was made with `10.99.0.0/20`, its CIDR can't become `10.1.0.0/16`"), "{error}");
 }
 

@@ -23,7 +23,7 @@ impl ControllerManager {
 
 impl Component for ControllerManager {
     fn name(&self) -> &str {
-        "controllermanager"
+        "controller-manager"
     }
 
     fn title(&self) -> &str {
@@ -140,7 +140,7 @@ mod tests {
             "--service-cluster-ip-range=10.7.128.0/18",
             "--cluster-signing-key-file=/r/pki/ca.key",
             "--service-account-private-key-file=/r/pki/service-account.key",
-            "--flex-volume-plugin-dir=/r/control/controllermanager/flex-volume",
+            "--flex-volume-plugin-dir=/r/control/controller-manager/flex-volume",
             "--leader-elect=false",
         ] {
             assert!(args.iter().any(|arg| arg == wanted), "{wanted} is not in {args:#?}");
