@@ -22,9 +22,10 @@ use kubernix_host::settings::{WaitFor, parse_members, parse_name};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Real Kubernetes clusters out of plain processes, in seconds.
+/// Run real Kubernetes clusters as plain processes
 ///
-/// Without a command: boots a cluster, opens a shell in it, and destroys it when the shell ends; one that was there before is stopped.
+/// Without a command: boots a cluster, opens a shell with access to it, and destroys the cluster when the shell exits. A cluster that
+/// existed before is stopped instead, and keeps its data.
 #[derive(Debug, Parser)]
 #[command(name = "kubernix", version, after_long_help = after_help(), disable_help_subcommand = true)]
 pub struct Cli {
@@ -45,43 +46,43 @@ pub struct Global {
     /// The cluster's name [default: kubernix]
     #[arg(long, global = true, value_parser = parse_name)]
     pub name: Option<String>,
-    /// The directory that clusters live in, each in one of its name [default: /var/lib/kubernix for root]
+    /// The directory of all clusters, with a subdirectory for each [default: /var/lib/kubernix for root]
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// The configuration file [default: ./kubernix.toml, else the user's]
+    /// The configuration file [default: ./kubernix.toml, then ~/.config/kubernix/kubernix.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// How results are printed
+    /// The format of results on standard output
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Output,
-    /// Says more on standard error; twice: all there is
+    /// Prints debug messages on standard error; given twice: trace messages as well
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Says nothing on standard error but warnings and errors
+    /// Prints only warnings and errors on standard error
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// How standard error is written
+    /// The format of messages on standard error
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: LogFormat,
 }
 
-/// How results are printed.
+/// The format of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Text for people
     #[default]
     Text,
-    /// For programs.
+    /// JSON for programs
     Json,
 }
 
-/// How standard error is written.
+/// The format of messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
@@ -161,88 +162,94 @@ pub struct BootArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Boots a cluster, or continues one that was stopped; it goes on in the background
+    /// Boot a cluster or continue a stopped one, in the background; change the settings of a running one
     Up(UpArgs),
-    /// Shows how a cluster and its components are
+    /// Show the state of a cluster and of its components
     Status,
-    /// Runs kubectl on a cluster
+    /// Run kubectl against a cluster
     #[command(disable_help_flag = true)]
     Kubectl(KubectlArgs),
-    /// Opens your shell with KUBECONFIG and PATH set to reach a cluster
+    /// Open your shell with KUBECONFIG, PATH and the addresses of the container runtime set for a cluster
     Shell,
-    /// Opens a shell inside a cluster's sandbox, or runs a command there
+    /// Open a shell inside a cluster's sandbox, or run a command there
     Enter(EnterArgs),
-    /// Prints what components wrote
+    /// Print the logs of components
     Logs(LogsArgs),
-    /// Stops a cluster and keeps its data; `up` continues it
+    /// Stop a cluster and keep its data and images; `up` continues it
     Stop,
-    /// Destroys a cluster and its data
+    /// Destroy a cluster and its data
     Down {
-        /// All clusters of this place, going on past those that can't be destroyed
+        /// Destroys all clusters below --root, and continues after a failure
         #[arg(long)]
         all: bool,
     },
-    /// Gives a cluster another name, while it runs or not; nothing of it is started anew
+    /// Rename a running or stopped cluster, without restarting anything
     Rename {
-        /// The cluster
+        /// The current name
         #[arg(value_name = "OLD")]
         from: String,
-        /// Its new name
+        /// The new name
         #[arg(value_name = "NEW")]
         to: String,
     },
-    /// Lists the clusters
+    /// List the clusters
     List,
-    /// Prints what `up` would do, without doing it
+    /// Print the files, processes and probes of a boot, without booting; needs no root
     Plan(BootArgs),
-    /// Shows where the time of the last boot went
+    /// Show how long each part of the last boot took
     Timeline(TimelineArgs),
-    /// Who fills which role
+    /// Show and replace components
     #[command(subcommand)]
     Component(ComponentCommand),
-    /// What runs in the cluster: DNS, metrics, storage, manifests of one's own
+    /// List, add and remove addons: DNS, metrics, storage, a registry, your own manifests
     #[command(subcommand)]
     Addon(AddonCommand),
-    /// The nodes of a cluster, changed while it runs
+    /// List, add, remove, stop and start nodes of a running cluster
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Ports of the host that lead to ports of the nodes
+    /// List, add and remove host ports that are forwarded to node ports
     #[command(subcommand)]
     Port(PortCommand),
-    /// Your own kubeconfig, and the cluster's context in it
+    /// Merge a cluster's context into your own kubeconfig, or remove it
     #[command(subcommand)]
     Kubeconfig(KubeconfigCommand),
-    /// Images for pods
+    /// Load, build, list and remove container images
     #[command(subcommand)]
     Image(ImageCommand),
-    /// A cluster's objects, certificates and settings in one file
+    /// Save a cluster to a file, and restore it
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
-    /// Settings
+    /// Show settings and where their values come from
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// The binaries that clusters are made of
+    /// List the binaries of a cluster, and build or install them
     #[command(subcommand)]
     Toolchain(ToolchainCommand),
-    /// Components that others ship
+    /// List, check, install, remove and create plugins: components outside of this binary
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Prints the version
+    /// Print the versions of KuberNix and of its contract with components
     Version,
-    /// Prints a completion script for a shell
+    /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Print the man page of kubernix, or write one page per command into a directory
+    Man {
+        /// The directory for all pages, such as /usr/local/share/man/man1; it is created if missing
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
 }
 
 /// How a cluster is booted.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Starts over: removes a cluster of that name first, running or not, with all its data; its settings stay
+    /// Destroys a running or stopped cluster of that name first, with all its data; keeps its settings
     #[arg(long)]
     pub fresh: bool,
-    /// Makes new keys of a stopped cluster: encryption, service-account or ca; can be repeated. What depends on the old ones is lost or has to be handed out again
+    /// Replaces keys of a stopped cluster: encryption, service-account or ca; can be repeated. Data, tokens or certificates that depend on the old key become invalid
     #[arg(long, value_name = "KEYS", conflicts_with = "fresh")]
     pub renew: Vec<Renewal>,
     /// Its settings
@@ -253,7 +260,7 @@ pub struct UpArgs {
 /// What kubectl gets.
 #[derive(Debug, Args)]
 pub struct KubectlArgs {
-    /// kubectl's arguments; after `--` none of them is taken for one of kubernix
+    /// Arguments for kubectl; behind `--` none of them is read as an option of kubernix
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
 }
@@ -261,9 +268,9 @@ pub struct KubectlArgs {
 /// Where to enter and what to run there.
 #[derive(Debug, Args)]
 pub struct EnterArgs {
-    /// A node [default: the control plane]
+    /// The node to enter [default: the control plane]
     pub node: Option<String>,
-    /// A command instead of a shell
+    /// The command to run instead of a shell
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
@@ -271,13 +278,13 @@ pub struct EnterArgs {
 /// Which logs, and how.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// Components [default: all]
+    /// The components whose logs are printed [default: all]
     #[arg(value_name = "COMPONENT")]
     pub components: Vec<String>,
-    /// Goes on with what is written from now on
+    /// Waits for new lines and prints them
     #[arg(short, long)]
     pub follow: bool,
-    /// Begins this many lines before the end of each log
+    /// Prints only the last lines of each log
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<usize>,
 }
@@ -285,10 +292,10 @@ pub struct LogsArgs {
 /// How to show the timeline.
 #[derive(Debug, Args)]
 pub struct TimelineArgs {
-    /// Draws it as a Gantt chart into this SVG file
+    /// Writes a Gantt chart into this SVG file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// The picture's title
+    /// The title of the chart
     #[arg(long, requires = "svg")]
     pub title: Option<String>,
 }

@@ -18,7 +18,7 @@ pub enum Exit {
     Usage = 2,
     /// A tool is missing, or what is there doesn't fit.
     Tool = 3,
-    /// The cluster runs already.
+    /// The cluster runs already, or another command is at work on it.
     AlreadyRunning = 4,
     /// There is no such cluster, or it isn't running.
     NotRunning = 5,
@@ -28,7 +28,7 @@ pub enum Exit {
     Timeout = 7,
     /// This user may not do it: not root.
     NotPermitted = 8,
-    /// The cluster runs, and a part of it isn't as it should be.
+    /// The cluster is running, but a part of it is degraded.
     Degraded = 9,
     /// Interrupted by Ctrl-C; what was begun is cleaned up.
     Interrupted = 130,
@@ -62,12 +62,12 @@ impl Exit {
             Self::Failure => "it failed",
             Self::Usage => "usage or input is wrong, nothing was changed",
             Self::Tool => "a tool is missing or doesn't fit",
-            Self::AlreadyRunning => "the cluster runs already",
+            Self::AlreadyRunning => "the cluster runs already, or another command is at work on it",
             Self::NotRunning => "no such cluster, or it isn't running",
             Self::Component => "a component failed to start",
             Self::Timeout => "it took too long",
             Self::NotPermitted => "not permitted: needs root",
-            Self::Degraded => "`status`: the cluster runs, and a part of it isn't as it should be",
+            Self::Degraded => "`status`: the cluster is running, but a part of it is degraded",
             Self::Interrupted => "interrupted, and cleaned up",
         }
     }
@@ -142,6 +142,15 @@ mod tests {
             let read_back = Exit::from_code(code);
             assert_eq!(read_back.code(), if codes.contains(&code) { code } else { Exit::Failure.code() });
         }
+    }
+
+    #[test]
+    fn the_document_lists_every_code() {
+        let document = include_str!("../../docs/exit-codes.md");
+        let rows: Vec<&str> =
+            document.lines().filter(|line| line.starts_with("| ") && !line.contains("meaning")).collect();
+        let codes = Exit::ALL.iter().map(|exit| format!("| {} | {} |", exit.code(), exit.meaning()));
+        assert_eq!(rows, codes.collect::<Vec<_>>());
     }
 
     #[test]

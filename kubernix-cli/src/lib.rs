@@ -12,6 +12,7 @@ mod logging;
 mod output;
 mod program;
 mod progress;
+mod reference;
 pub mod registry;
 mod scaffold;
 mod settings;

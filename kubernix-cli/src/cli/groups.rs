@@ -1,4 +1,4 @@
-//! Commands of commands, a group for each thing that there are several of.
+//! The commands that have subcommands, such as `node` and `image`.
 
 use super::BootArgs;
 use clap::{Args, Subcommand};
@@ -8,21 +8,21 @@ use std::path::PathBuf;
 /// What to do about components.
 #[derive(Debug, Subcommand)]
 pub enum ComponentCommand {
-    /// Lists roles, who fills them and who could
+    /// List roles, the components that fill them, and the components that could
     List(BootArgs),
-    /// Puts another component, binary or parameter in its place while the cluster runs; goes back if it doesn't become ready
+    /// Replace a component, binary or parameter of a running cluster; restore the old one if the new one doesn't become ready
     Replace(ReplaceArgs),
 }
 
 /// What to replace.
 #[derive(Debug, Args)]
 pub struct ReplaceArgs {
-    /// The role, if a component is to fill it
+    /// The role to fill with another component
     #[arg(requires = "component", required_unless_present = "set")]
     pub role: Option<String>,
-    /// That component; the one that fills the role already is started anew
+    /// The component to fill it with; one that fills the role already is restarted
     pub component: Option<String>,
-    /// Settings that change
+    /// Settings to change
     #[command(flatten)]
     pub boot: BootArgs,
 }
@@ -30,18 +30,18 @@ pub struct ReplaceArgs {
 /// What to do about addons.
 #[derive(Debug, Subcommand)]
 pub enum AddonCommand {
-    /// Lists the addons that a cluster has, and those that it could have
+    /// List the addons of a cluster, and those that it could have
     List,
-    /// Adds addons to a running cluster and waits until they are ready
+    /// Add addons to a running cluster and wait until they are ready
     Add(AddonArgs),
-    /// Takes addons out of a running cluster, with all that they applied
+    /// Remove addons from a running cluster, with all objects that they applied
     Remove(AddonArgs),
 }
 
 /// Which addons.
 #[derive(Debug, Args)]
 pub struct AddonArgs {
-    /// Names, as `addon list` has them, or manifests and directories of manifests
+    /// Names from `addon list`, manifests, or directories of manifests
     #[arg(required = true, value_name = "NAME|FILE|DIR")]
     pub addons: Vec<String>,
 }
@@ -49,27 +49,27 @@ pub struct AddonArgs {
 /// What to do about nodes.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
-    /// Adds nodes and waits until they are Ready
+    /// Add nodes and wait until they are Ready
     Add {
-        /// How many
+        /// The number of nodes to add
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
     },
-    /// Moves a node's pods elsewhere and takes it away
+    /// Drain a node and remove it from the cluster
     Remove {
         /// The node
         #[arg(value_parser = parse_node)]
         node: String,
     },
-    /// Lists the nodes
+    /// List the nodes
     List,
-    /// Ends all that runs on a node; its pods move elsewhere
+    /// Stop everything on a node; its pods are created on other nodes
     Stop {
         /// The node
         #[arg(value_parser = parse_node)]
         node: String,
     },
-    /// Starts a stopped node again
+    /// Start a stopped node
     Start {
         /// The node
         #[arg(value_parser = parse_node)]
@@ -80,29 +80,29 @@ pub enum NodeCommand {
 /// What to do about images.
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
-    /// Imports OCI or docker archives, or OCI layouts, into all nodes that lack their images
+    /// Import OCI archives, docker archives or OCI layouts into all nodes that lack their images
     Load {
-        /// The archives, or directories of OCI layouts
+        /// Archives, or directories with an OCI layout
         #[arg(required = true, value_name = "FILE|DIR")]
         files: Vec<PathBuf>,
     },
-    /// Makes an image of one program, linked statically, and loads it
+    /// Build an image of one statically linked program and load it
     BuildFrom {
         /// The program
         #[arg(value_name = "BINARY")]
         program: PathBuf,
-        /// The image's name; behind `build-from`, `--name` says the same
+        /// The name of the image; behind `build-from`, `--name` is the same option
         #[arg(long, value_name = "NAME")]
         image: String,
-        /// Arguments that containers run it with, before those of the pod
+        /// Arguments of the image's entry point, in front of those of the pod
         #[arg(last = true, value_name = "ARGS")]
         command: Vec<String>,
     },
-    /// Lists the images that the cluster's runtime has
+    /// List the images of the cluster's container runtime
     List,
-    /// Removes images from all nodes
+    /// Remove images from all nodes
     Remove {
-        /// Their names
+        /// The names of the images
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
@@ -111,26 +111,26 @@ pub enum ImageCommand {
 /// What to do about snapshots.
 #[derive(Debug, Subcommand)]
 pub enum SnapshotCommand {
-    /// Saves a cluster, running or stopped: its objects, certificates, keys and settings
+    /// Save a running or stopped cluster: its objects, certificates, keys and settings
     Save {
-        /// Where to, or a directory for it [default: among the snapshots beside the clusters, by name and time]
+        /// The file to write, or a directory for it [default: .snapshots below --root, named by cluster and time]
         #[arg(value_name = "FILE|DIR")]
         file: Option<PathBuf>,
     },
-    /// Makes a cluster of a snapshot and boots it; with --name one of another name
+    /// Create a cluster from a snapshot and boot it; --name gives it another name
     Restore {
         /// The snapshot
         file: PathBuf,
-        /// Doesn't boot it: `up` does so later
+        /// Creates the cluster without booting it; `up` boots it later
         #[arg(long)]
         no_up: bool,
         /// Settings of the boot
         #[command(flatten)]
         boot: Box<BootArgs>,
     },
-    /// Lists snapshots, and says which are damaged
+    /// List snapshots, and mark damaged ones
     List {
-        /// Where [default: beside the clusters, where `save` puts them]
+        /// The directory to search [default: .snapshots below --root]
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
@@ -139,9 +139,9 @@ pub enum SnapshotCommand {
 /// What to do about settings.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Shows every setting and where its value came from
+    /// Show every setting and where its value comes from
     Show {
-        /// Shows components' parameters that have their defaults as well
+        /// Includes parameters of components that have their default values
         #[arg(long)]
         all: bool,
         /// Settings to show as if they were given to `up`
@@ -153,55 +153,55 @@ pub enum ConfigCommand {
 /// What to do about the toolchain.
 #[derive(Debug, Subcommand)]
 pub enum ToolchainCommand {
-    /// Gets everything that a boot would need, building what isn't there yet
+    /// Build or install every missing binary that a boot with these settings needs
     Ensure {
-        /// Tools to get beside those
+        /// Further tools to build or install
         #[arg(value_name = "TOOL")]
         tools: Vec<String>,
         /// Settings of that boot
         #[command(flatten)]
         boot: Box<BootArgs>,
     },
-    /// Lists the tools that are known, and the versions that fit
+    /// List the known tools and the accepted versions
     List,
 }
 
 /// What to do about plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// Writes a crate for a component of your own, which builds and boots as it is
+    /// Create a crate for your own component, which builds and boots without changes
     New {
-        /// The component's name, also that of the crate's directory in this one
+        /// The name of the component, and of the new directory
         name: String,
-        /// The role that it fills; `cri`: containerd, to begin with [default: one of its own name]
+        /// The role that it fills; `cri` starts from the component for containerd [default: a role of the component's name]
         #[arg(long)]
         role: Option<String>,
     },
-    /// Says by name what a plugin does that no cluster can live with: the conformance kit
+    /// Run the conformance checks on a plugin
     Check(Box<CheckArgs>),
-    /// Lists the plugins that are found, where each comes from, and what is wrong with those that aren't used
+    /// List plugins with their origins, and why a plugin isn't used
     List {
-        /// Where else to look
+        /// Further places to search
         #[command(flatten)]
         search: PluginSearch,
     },
-    /// Shows all that a plugin says of itself
+    /// Show the details of a plugin
     Info {
         /// The component
         name: String,
-        /// Where else to look
+        /// Further places to search
         #[command(flatten)]
         search: PluginSearch,
     },
-    /// Installs the plugins of a file, a directory or an address (https, or any with #sha256=HASH at its end)
+    /// Install plugins from a file, a directory or a URL (https, or any URL that ends with #sha256=HASH)
     Install {
-        /// `libX.so` with `X.toml` beside it, a TOML component, a directory of them, or the address of a .tar.gz or .toml
+        /// `libX.so` with `X.toml` beside it, a TOML component, a directory of them, or the URL of a .tar.gz or .toml file
         source: String,
         /// Where to install
         #[command(flatten)]
         to: PluginDirectory,
     },
-    /// Removes a plugin that was installed
+    /// Remove an installed plugin
     Remove {
         /// The component
         name: String,
@@ -214,7 +214,7 @@ pub enum PluginCommand {
 /// Where plugins are searched beside the usual places.
 #[derive(Debug, Default, Args)]
 pub struct PluginSearch {
-    /// A plugin, or a directory of plugins, that comes before all others; can be repeated
+    /// A plugin, or a directory of plugins, that is preferred to all others; can be repeated
     #[arg(long = "plugin", value_name = "FILE|DIR")]
     pub plugins: Vec<PathBuf>,
 }
@@ -225,7 +225,7 @@ pub struct CheckArgs {
     /// `libX.so` with `X.toml` beside it, a TOML component, or a directory of them
     #[arg(value_name = "FILE|DIR")]
     pub path: PathBuf,
-    /// Boots what fills `cri` or `datastore`, alone, and asks of it what a cluster would; needs root
+    /// Boots the component as well, and runs the live checks of its role against it; needs root
     #[arg(long)]
     pub live: bool,
     /// Settings of that boot
@@ -236,10 +236,10 @@ pub struct CheckArgs {
 /// A plugin directory.
 #[derive(Debug, Args)]
 pub struct PluginDirectory {
-    /// The machine's directory, for all users [default: the user's]
+    /// Uses the directory for all users of this machine [default: the user's own]
     #[arg(long, conflicts_with = "dir")]
     pub system: bool,
-    /// Any other directory
+    /// Uses another directory
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

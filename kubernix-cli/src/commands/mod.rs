@@ -107,6 +107,7 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Plugin(PluginCommand::Remove { name, from })) => app.plugin_remove(&name, &from)?,
         Some(Command::Version) => app.version()?,
         Some(Command::Completions { shell }) => app.completions(shell)?,
+        Some(Command::Man { dir }) => app.man(dir.as_deref())?,
     }
     Ok(Exit::Ok.into())
 }

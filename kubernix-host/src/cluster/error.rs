@@ -431,7 +431,7 @@ impl HostError {
         matches!(self, Self::Boot { .. } | Self::Running(_) | Self::Revoked { .. })
     }
 
-    /// The exit code, as published in README.md.
+    /// The exit code, as published in docs/exit-codes.md.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Spec(_) | Self::Address(_) | Self::Graph(_) | Self::UnfitRoot(_) => 2,
