@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the invariants of ARCHITECTURE.md that no compiler checks. Each finding gives the rule's reason.
 
 mod dependencies;
+mod links;
 mod manifests;
 mod sources;
 mod text;
@@ -88,6 +89,7 @@ pub fn check(workspace: &Workspace) -> Result<Report> {
     let files = files(workspace)?;
     let mut findings = dependencies::check(&workspace.packages);
     findings.extend(dependencies::contract(&files));
+    findings.extend(links::check(&files));
     for file in &files {
         findings.extend(sources::check(file));
         findings.extend(words::check(file));
