@@ -1,5 +1,7 @@
-//! The commands and their flags. Flags of settings are plain options without clap's own reading of variables: the host settles
-//! what counts, and has to know where a value came from.
+//! The commands and their options. Options of settings don't use clap's support for variables: the
+//! host merges flags, variables and files, and records where each value came from.
+//!
+//! The help texts here are also the man pages and `docs/cli.md`, see [`crate::reference`].
 
 mod access;
 mod groups;
@@ -24,8 +26,8 @@ use std::path::PathBuf;
 
 /// Run real Kubernetes clusters as plain processes
 ///
-/// Without a command: boots a cluster, opens a shell with access to it, and destroys the cluster when the shell exits. A cluster that
-/// existed before is stopped instead, and keeps its data.
+/// Without a command: boots a cluster, opens a shell with access to it, and destroys the cluster
+/// when the shell exits. A cluster that existed before is stopped instead, and keeps its data.
 #[derive(Debug, Parser)]
 #[command(name = "kubernix", version, after_long_help = after_help(), disable_help_subcommand = true)]
 pub struct Cli {
@@ -46,7 +48,8 @@ pub struct Global {
     /// The cluster's name [default: kubernix]
     #[arg(long, global = true, value_parser = parse_name)]
     pub name: Option<String>,
-    /// The directory of all clusters, with a subdirectory for each [default: /var/lib/kubernix for root]
+    /// The directory of all clusters, with a subdirectory for each [default: /var/lib/kubernix for
+    /// root]
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// The configuration file [default: ./kubernix.toml, then ~/.config/kubernix/kubernix.toml]
@@ -86,7 +89,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Settings of a boot; all of them can come from `KUBERNIX_*` variables and `kubernix.toml` as well.
+/// Settings of a boot; all of them can come from `KUBERNIX_*` variables and `kubernix.toml` as
+/// well.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 #[command(next_help_heading = "Settings of a boot")]
 pub struct BootArgs {
@@ -162,14 +166,16 @@ pub struct BootArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Boot a cluster or continue a stopped one, in the background; change the settings of a running one
+    /// Boot a cluster or continue a stopped one, in the background; change the settings of a
+    /// running one
     Up(UpArgs),
     /// Show the state of a cluster and of its components
     Status,
     /// Run kubectl against a cluster
     #[command(disable_help_flag = true)]
     Kubectl(KubectlArgs),
-    /// Open your shell with KUBECONFIG, PATH and the addresses of the container runtime set for a cluster
+    /// Open your shell with KUBECONFIG, PATH and the addresses of the container runtime set for a
+    /// cluster
     Shell,
     /// Open a shell inside a cluster's sandbox, or run a command there
     Enter(EnterArgs),
@@ -243,13 +249,15 @@ pub enum Command {
     },
 }
 
-/// How a cluster is booted.
+/// Arguments of `up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Destroys a running or stopped cluster of that name first, with all its data; keeps its settings
+    /// Destroys a running or stopped cluster of that name first, with all its data; keeps its
+    /// settings
     #[arg(long)]
     pub fresh: bool,
-    /// Replaces keys of a stopped cluster: encryption, service-account or ca; can be repeated. Data, tokens or certificates that depend on the old key become invalid
+    /// Replaces keys of a stopped cluster: encryption, service-account or ca; can be repeated.
+    /// Data, tokens or certificates that depend on the old key become invalid
     #[arg(long, value_name = "KEYS", conflicts_with = "fresh")]
     pub renew: Vec<Renewal>,
     /// Its settings
@@ -257,7 +265,7 @@ pub struct UpArgs {
     pub boot: BootArgs,
 }
 
-/// What kubectl gets.
+/// Arguments of `kubectl`.
 #[derive(Debug, Args)]
 pub struct KubectlArgs {
     /// Arguments for kubectl; behind `--` none of them is read as an option of kubernix
@@ -265,7 +273,7 @@ pub struct KubectlArgs {
     pub args: Vec<OsString>,
 }
 
-/// Where to enter and what to run there.
+/// Arguments of `enter`.
 #[derive(Debug, Args)]
 pub struct EnterArgs {
     /// The node to enter [default: the control plane]
@@ -275,7 +283,7 @@ pub struct EnterArgs {
     pub command: Vec<OsString>,
 }
 
-/// Which logs, and how.
+/// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// The components whose logs are printed [default: all]
@@ -289,7 +297,7 @@ pub struct LogsArgs {
     pub tail: Option<usize>,
 }
 
-/// How to show the timeline.
+/// Arguments of `timeline`.
 #[derive(Debug, Args)]
 pub struct TimelineArgs {
     /// Writes a Gantt chart into this SVG file
@@ -300,7 +308,8 @@ pub struct TimelineArgs {
     pub title: Option<String>,
 }
 
-/// Behind `image build-from`, `--name` names the image: the cluster's name stands before it.
+/// Renames `--name` behind `image build-from` to `--image`: there it is the name of the image, and
+/// the cluster's name stands in front of `image`.
 pub fn name_the_image(mut args: Vec<OsString>) -> Vec<OsString> {
     let Some(at) = args.windows(2).position(|two| two[0] == "image" && two[1] == "build-from") else { return args };
     for arg in args[at + 2..].iter_mut().take_while(|arg| *arg != "--") {

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use kubernix_host::network::Published;
 use kubernix_host::network::publish::Which;
 
-/// What to do about published ports.
+/// The subcommands of `port`.
 #[derive(Debug, Subcommand)]
 pub enum PortCommand {
     /// Forward host ports to node ports, now and at each later boot
@@ -23,10 +23,11 @@ pub enum PortCommand {
     List,
 }
 
-/// What to do about the user's own kubeconfig.
+/// The subcommands of `kubeconfig`.
 #[derive(Debug, Subcommand)]
 pub enum KubeconfigCommand {
-    /// Add the cluster's context to your kubeconfig ($KUBECONFIG, else ~/.kube/config), and make it the current one
+    /// Add the cluster's context to your kubeconfig ($KUBECONFIG, else ~/.kube/config), and make it
+    /// the current one
     Merge,
     /// Remove the cluster's context from your kubeconfig
     Remove,

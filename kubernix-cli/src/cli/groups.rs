@@ -5,16 +5,17 @@ use clap::{Args, Subcommand};
 use kubernix_host::settings::parse_node;
 use std::path::PathBuf;
 
-/// What to do about components.
+/// The subcommands of `component`.
 #[derive(Debug, Subcommand)]
 pub enum ComponentCommand {
     /// List roles, the components that fill them, and the components that could
     List(BootArgs),
-    /// Replace a component, binary or parameter of a running cluster; restore the old one if the new one doesn't become ready
+    /// Replace a component, binary or parameter of a running cluster; restore the old one if the
+    /// new one doesn't become ready
     Replace(ReplaceArgs),
 }
 
-/// What to replace.
+/// Arguments of `component replace`.
 #[derive(Debug, Args)]
 pub struct ReplaceArgs {
     /// The role to fill with another component
@@ -27,7 +28,7 @@ pub struct ReplaceArgs {
     pub boot: BootArgs,
 }
 
-/// What to do about addons.
+/// The subcommands of `addon`.
 #[derive(Debug, Subcommand)]
 pub enum AddonCommand {
     /// List the addons of a cluster, and those that it could have
@@ -38,7 +39,7 @@ pub enum AddonCommand {
     Remove(AddonArgs),
 }
 
-/// Which addons.
+/// The addons that `addon add` and `addon remove` change.
 #[derive(Debug, Args)]
 pub struct AddonArgs {
     /// Names from `addon list`, manifests, or directories of manifests
@@ -46,7 +47,7 @@ pub struct AddonArgs {
     pub addons: Vec<String>,
 }
 
-/// What to do about nodes.
+/// The subcommands of `node`.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Add nodes and wait until they are Ready
@@ -77,7 +78,7 @@ pub enum NodeCommand {
     },
 }
 
-/// What to do about images.
+/// The subcommands of `image`.
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
     /// Import OCI archives, docker archives or OCI layouts into all nodes that lack their images
@@ -108,12 +109,13 @@ pub enum ImageCommand {
     },
 }
 
-/// What to do about snapshots.
+/// The subcommands of `snapshot`.
 #[derive(Debug, Subcommand)]
 pub enum SnapshotCommand {
     /// Save a running or stopped cluster: its objects, certificates, keys and settings
     Save {
-        /// The file to write, or a directory for it [default: .snapshots below --root, named by cluster and time]
+        /// The file to write, or a directory for it [default: .snapshots below --root, named by
+        /// cluster and time]
         #[arg(value_name = "FILE|DIR")]
         file: Option<PathBuf>,
     },
@@ -136,7 +138,7 @@ pub enum SnapshotCommand {
     },
 }
 
-/// What to do about settings.
+/// The subcommands of `config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Show every setting and where its value comes from
@@ -150,7 +152,7 @@ pub enum ConfigCommand {
     },
 }
 
-/// What to do about the toolchain.
+/// The subcommands of `toolchain`.
 #[derive(Debug, Subcommand)]
 pub enum ToolchainCommand {
     /// Build or install every missing binary that a boot with these settings needs
@@ -166,14 +168,15 @@ pub enum ToolchainCommand {
     List,
 }
 
-/// What to do about plugins.
+/// The subcommands of `plugin`.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Create a crate for your own component, which builds and boots without changes
     New {
         /// The name of the component, and of the new directory
         name: String,
-        /// The role that it fills; `cri` starts from the component for containerd [default: a role of the component's name]
+        /// The role that it fills; `cri` starts from the component for containerd [default: a role
+        /// of the component's name]
         #[arg(long)]
         role: Option<String>,
     },
@@ -193,9 +196,11 @@ pub enum PluginCommand {
         #[command(flatten)]
         search: PluginSearch,
     },
-    /// Install plugins from a file, a directory or a URL (https, or any URL that ends with #sha256=HASH)
+    /// Install plugins from a file, a directory or a URL (https, or any URL that ends with
+    /// #sha256=HASH)
     Install {
-        /// `libX.so` with `X.toml` beside it, a TOML component, a directory of them, or the URL of a .tar.gz or .toml file
+        /// `libX.so` with `X.toml` beside it, a TOML component, a directory of them, or the URL of
+        /// a .tar.gz or .toml file
         source: String,
         /// Where to install
         #[command(flatten)]
@@ -211,7 +216,7 @@ pub enum PluginCommand {
     },
 }
 
-/// Where plugins are searched beside the usual places.
+/// Places to search for plugins, in front of the usual ones.
 #[derive(Debug, Default, Args)]
 pub struct PluginSearch {
     /// A plugin, or a directory of plugins, that is preferred to all others; can be repeated
@@ -219,7 +224,7 @@ pub struct PluginSearch {
     pub plugins: Vec<PathBuf>,
 }
 
-/// What is checked, and how.
+/// Arguments of `plugin check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// `libX.so` with `X.toml` beside it, a TOML component, or a directory of them

@@ -16,7 +16,8 @@ pub fn page(command: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Writes the man pages of these commands into a directory, which is created if it is missing. Returns their paths.
+/// Writes the man pages of these commands into a directory, which is created if it is missing.
+/// Returns their paths.
 ///
 /// # Errors
 /// The directory can't be created, or a page can't be written.
@@ -25,7 +26,8 @@ pub fn write(commands: &[Command], directory: &Path) -> io::Result<Vec<PathBuf>>
     commands.iter().map(|command| man(command).generate_to(directory)).collect()
 }
 
-/// Without a date, so that the same definitions give the same page.
+/// Without a date, so that the same definitions give the same page. A space stands in its place:
+/// clap_mangen writes an empty text without quotes, and the next field would become the date.
 fn man(command: &Command) -> Man {
-    Man::new(command.clone()).source(concat!("kubernix ", env!("CARGO_PKG_VERSION"))).manual("KuberNix")
+    Man::new(command.clone()).date(" ").source(concat!("kubernix ", env!("CARGO_PKG_VERSION"))).manual("KuberNix")
 }

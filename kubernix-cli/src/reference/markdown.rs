@@ -8,7 +8,7 @@ use std::fmt::Write;
 const HEAD: &str = include_str!("head.md");
 
 /// Documents about the subject of a command, by the command's name.
-const DOCUMENTS: &[(&str, &str)] = &[
+pub(super) const DOCUMENTS: &[(&str, &str)] = &[
     ("kubernix up", "state.md"),
     ("kubernix rename", "state.md#names-and-ids"),
     ("kubernix component", "components.md"),
@@ -113,8 +113,12 @@ fn is_listed(arg: &Arg) -> bool {
 
 /// The headings of options, each once.
 fn headings(command: &Command) -> Vec<&str> {
-    let mut headings: Vec<&str> = command.get_arguments().filter_map(Arg::get_help_heading).collect();
-    headings.dedup();
+    let mut headings = Vec::new();
+    for heading in command.get_arguments().filter_map(Arg::get_help_heading) {
+        if !headings.contains(&heading) {
+            headings.push(heading);
+        }
+    }
     headings
 }
 

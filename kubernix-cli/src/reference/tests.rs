@@ -35,6 +35,7 @@ fn the_reference_has_each_command_with_its_options() {
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
+    assert_eq!(text.matches("\nMore: [").count(), markdown::DOCUMENTS.len(), "a linked command doesn't exist\n{text}");
     assert!(!text.contains("kubernix help") && !text.contains("kubernix node help"), "{text}");
     assert_eq!(text.matches("- `--name NAME`").count(), 1, "global options stand there once\n{text}");
 }
@@ -59,7 +60,8 @@ fn man_pages_are_well_formed() {
         let name = command.get_bin_name().unwrap().replace(' ', "-");
         let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
         assert_eq!(sections[..3], ["NAME", "SYNOPSIS", "DESCRIPTION"], "{name}");
-        assert!(page.lines().any(|line| line.starts_with(&format!(".TH {name} 1 "))), "{name}: no title\n{page}");
+        let title = format!(".TH {name} 1 \" \" \"kubernix {}\" KuberNix", env!("CARGO_PKG_VERSION"));
+        assert!(page.lines().any(|line| line.trim_end() == title), "{name}: no title\n{page}");
         // `whatis` and `apropos` read this line, and expect a hyphen between name and description.
         let about = command.get_about().unwrap_or_else(|| panic!("{name} has no description")).to_string();
         let plain = page.replace("\\-", "-").replace("\\*(Aq", "'");

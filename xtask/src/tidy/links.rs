@@ -1,5 +1,5 @@
-//! Markdown files: relative links resolve, each document is in the index of its folder, and the two papers that everybody reads first
-//! stay short.
+//! Markdown files: relative links resolve, each document is in the index of its folder, and the two
+//! papers that everybody reads first stay short.
 
 use super::{File, Finding};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -75,7 +75,8 @@ fn is_external(target: &str) -> bool {
     scheme || target.starts_with("//")
 }
 
-/// A path relative to a document, as a path below the root of the repository; none where it leaves that.
+/// A path relative to a document, as a path below the root of the repository; none where it leaves
+/// that.
 fn joined(from: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
@@ -142,7 +143,8 @@ impl Document {
         document
     }
 
-    /// Adds the anchor of a heading as GitHub makes it: the second of the same text gets `-1` at its end.
+    /// Adds the anchor of a heading as GitHub makes it: the second of the same text gets `-1` at
+    /// its end.
     fn add_anchor(&mut self, heading: &str) {
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         let slug: String = kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect();
