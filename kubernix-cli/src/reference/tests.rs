@@ -1,10 +1,13 @@
 //! The man pages are complete and well-formed, and `docs/cli.md` is current.
 
 use super::{commands, man, markdown};
+use crate::cli::{Cli, name_the_image};
+use clap::Parser;
 use similar::TextDiff;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes `docs/cli.md` instead of comparing with it.
 const UPDATE: &str = "UPDATE_GOLDENS";
@@ -85,7 +88,52 @@ fn groff_accepts_every_man_page() {
     assert!(output.status.success() && warnings.is_empty(), "{warnings}");
 }
 
-fn which(program: &str) -> Result<std::path::PathBuf, ()> {
+fn which(program: &str) -> Result<PathBuf, ()> {
     let path = std::env::var_os("PATH").ok_or(())?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file()).ok_or(())
+}
+
+#[test]
+fn command_lines_in_documents_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let listed = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let documents = listed.chain([root.join("README.md"), root.join("CONTRIBUTING.md")]);
+    let mut checked = 0;
+    for document in documents.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        for line in command_lines(&fs::read_to_string(&document).unwrap()) {
+            let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            if let Err(error) = Cli::try_parse_from(name_the_image(args)) {
+                panic!("{}: `{line}`: {error}", document.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "only {checked} command lines were found");
+}
+
+/// The calls of `kubernix` in a document's shell examples, without comments, and without examples that have placeholders.
+fn command_lines(document: &str) -> Vec<String> {
+    let mut shell = false;
+    let mut lines = Vec::new();
+    for line in document.replace("\\\n", " ").lines() {
+        let line = line.trim();
+        if line.starts_with("```") {
+            shell = line == "```sh";
+        } else if shell {
+            let code = line.split(" #").next().unwrap_or_default();
+            let parts = code.split(['|', '&', ';', '>']).map(|part| part.trim().trim_start_matches("sudo "));
+            lines.extend(parts.filter(|part| part.starts_with("kubernix ")).map(str::to_owned));
+        }
+    }
+    lines.retain(|line| !line.contains("...") && !line.contains('[') && !line.contains('$'));
+    lines
+}
+
+#[test]
+fn command_lines_are_read_from_shell_examples() {
+    let document = "kubernix no\n```sh\nkubernix up \\\n  --wait node   # kubernix no\nsudo kubernix stop && kubernix up\n\
+                    kubernix logs NAME...\n```\n```text\nkubernix no\n```\n";
+    let lines: Vec<String> =
+        command_lines(document).iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(lines, ["kubernix up --wait node", "kubernix stop", "kubernix up"]);
 }
