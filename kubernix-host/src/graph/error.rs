@@ -36,6 +36,19 @@ pub enum GraphError {
         /// Components that could fill it.
         candidates: Vec<String>,
     },
+    /// A role is to be empty, and the component that provides it is chosen for another role.
+    #[error(
+        "role `{role}` is set to `none`, but `{component}` provides it and is set to fill `{held}`: set `{held}` to `none` or to \
+         another component, or leave `{role}` out"
+    )]
+    Held {
+        /// The role that is to be empty.
+        role: String,
+        /// The component that provides it.
+        component: String,
+        /// The role that it is set to fill.
+        held: String,
+    },
     /// Several components could fill a role and none is the default.
     #[error("role `{role}` can be filled by {}: choose one with `--set {role}=COMPONENT`", .candidates.join(", "))]
     Ambiguous {

@@ -3,6 +3,7 @@
 use super::GraphError;
 use crate::plugins::{Components, Registered};
 use crate::settings::{self, Catalogue, Entry, NONE};
+use kubernix_core::abi::Description;
 use kubernix_core::{Phase, Role, Scope, roles};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -160,27 +161,42 @@ fn choose_in(components: &Components, slots: &BTreeMap<String, String>) -> Resul
                 return Err(GraphError::Unfit { role, component, candidates: names(fitting) });
             }
             Some(index) => {
+                if let Some(empty) = emptied(&components[*index].description, slots) {
+                    return Err(GraphError::Held { role: empty.to_owned(), component, held: role });
+                }
                 chosen.insert(Role::new(role), *index);
             }
         }
     }
-    for (role, fitting) in providers {
+    for (role, mut fitting) in providers {
         if slots.contains_key(&role) {
             continue;
         }
+        // A component runs as a whole or not at all.
+        fitting.retain(|index| emptied(&components[*index].description, slots).is_none());
         let default = DEFAULT_SLOTS.iter().chain(DEFAULT_ADDONS).find(|(r, _)| *r == role).map(|(_, name)| *name);
         if default == Some(NONE) {
             continue;
         }
-        let default = default.and_then(|name| by_name.get(name));
+        let default = default.and_then(|name| by_name.get(name)).filter(|index| fitting.contains(index));
         let index = match (default, fitting.as_slice()) {
             (Some(index), _) => *index,
             (None, [only]) => *only,
+            (None, []) => continue,
             (None, several) => return Err(GraphError::Ambiguous { candidates: names(several), role }),
         };
         chosen.insert(Role::new(role), index);
     }
     Ok(chosen)
+}
+
+/// A role of the component that is set to `none`, which ends the component. The roles of addons are emptied by `--addons` for
+/// all addons that it doesn't name, so they end only addons.
+fn emptied<'d>(component: &'d Description, slots: &BTreeMap<String, String>) -> Option<&'d str> {
+    let of_addons = |role: &str| DEFAULT_ADDONS.iter().any(|(addon, _)| *addon == role);
+    let counts = |role: &&str| component.phase == Phase::ADDON || !of_addons(role);
+    let mut roles = component.provides.iter().map(Role::as_str).filter(counts);
+    roles.find(|role| slots.get(*role).is_some_and(|filler| filler == NONE))
 }
 
 /// Every role with the component that fills it; those that are left empty on purpose with `none`.
@@ -219,12 +235,93 @@ pub fn used<'c, 'n>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kubernix_core::{Component, Context, Planner, abi};
+
+    /// A component that provides these roles.
+    struct Provides(&'static str, Phase, &'static [&'static str]);
+
+    impl Component for Provides {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        fn phase(&self) -> Phase {
+            self.1
+        }
+
+        fn scope(&self) -> Scope {
+            if self.1 == Phase::NODE_AGENT { Scope::NODE } else { Scope::CLUSTER }
+        }
+
+        fn provides(&self) -> Vec<Role> {
+            self.2.iter().map(|role| (*role).into()).collect()
+        }
+
+        fn plan(&self, _: &Context<'_>, _: &mut Planner<'_>) -> kubernix_core::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn components() -> Vec<Arc<Registered>> {
+        let all = [
+            Provides("etcd", Phase::INFRASTRUCTURE, &["datastore", roles::METRICS]),
+            Provides("kubelet", Phase::NODE_AGENT, &["kubelet", "node"]),
+            Provides("proxy", Phase::NODE_AGENT, &["proxy"]),
+        ];
+        all.into_iter().map(|one| Registered::built_in(abi::component(one)).unwrap()).collect()
+    }
+
+    fn slots(text: &[(&str, &str)]) -> BTreeMap<String, String> {
+        text.iter().map(|(role, name)| ((*role).to_owned(), (*name).to_owned())).collect()
+    }
+
+    fn names(components: &Components, given: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let used = used(components, &slots(given), []).map_err(|error| error.to_string())?;
+        Ok(used.into_iter().map(|component| component.name().to_owned()).collect())
+    }
+
+    #[test]
+    fn none_ends_a_component_that_provides_a_further_role() {
+        let all = components();
+        assert_eq!(names(&all, &[]).unwrap(), ["etcd", "kubelet", "proxy"]);
+        for role in ["kubelet", "node"] {
+            assert_eq!(names(&all, &[(role, NONE)]).unwrap(), ["etcd", "proxy"]);
+            assert_eq!(filled(&all, &slots(&[(role, NONE)])).unwrap().get("kubelet").map_or(NONE, |it| it), NONE);
+        }
+    }
+
+    #[test]
+    fn none_ends_a_component_on_the_node_that_it_is_set_for() {
+        let choice = choose(&components(), &slots(&[("node-1.kubelet", NONE)]), ["node-0", "node-1"]).unwrap();
+        let fills = |node: &str| choice.at(Some(node)).keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(fills("node-0"), ["datastore", "kubelet", "node", "proxy"]);
+        assert_eq!(fills("node-1"), ["datastore", "proxy"]);
+    }
+
+    #[test]
+    fn none_is_rejected_where_the_component_is_set_to_fill_another_role() {
+        let error = names(&components(), &[("kubelet", NONE), ("node", "kubelet")]).unwrap_err();
+        assert!(
+            error.starts_with("role `kubelet` is set to `none`, but `kubelet` provides it and is set to fill `node`")
+        );
+        assert!(error.ends_with("set `node` to `none` or to another component, or leave `kubelet` out"), "{error}");
+    }
+
+    #[test]
+    fn another_component_takes_over_the_role_that_is_left() {
+        let mut all = components();
+        all.push(Registered::built_in(abi::component(Provides("simulated", Phase::NODE_AGENT, &["node"]))).unwrap());
+        assert_eq!(names(&all, &[("kubelet", NONE)]).unwrap(), ["etcd", "proxy", "simulated"]);
+    }
+
+    #[test]
+    fn a_role_of_addons_that_is_empty_ends_no_other_component() {
+        assert!(names(&components(), &[(roles::METRICS, NONE)]).unwrap().contains(&"etcd".to_owned()));
+        assert!(names(&components(), &[(roles::METRICS, NONE), ("datastore", "etcd")]).is_ok());
+    }
 
     #[test]
     fn addons_by_default_need_an_api_server() {
-        let slots = |text: &[(&str, &str)]| -> BTreeMap<String, String> {
-            text.iter().map(|(role, name)| ((*role).to_owned(), (*name).to_owned())).collect()
-        };
         let chosen = |given| with_addons(&[], &slots(given), None).unwrap();
         assert_eq!(chosen(&[("cri", "crio")]), slots(&[("cri", "crio")]));
         let without = chosen(&[("apiserver", NONE), (roles::METRICS, "own")]);

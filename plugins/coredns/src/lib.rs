@@ -1,3 +1,0 @@
-//! The component `coredns` as a shared library. It must not hold anything of its own.
-
-kubernix_core::export_component!(kubernix_coredns::CoreDns);

@@ -1,3 +1,0 @@
-//! The component `local-path` as a shared library. It must not hold anything of its own.
-
-kubernix_core::export_component!(kubernix_local_path::LocalPath);
