@@ -25,34 +25,13 @@ pub struct Pins {
     pub go_sum: Cow<'static, str>,
 }
 
-macro_rules! embedded {
-    ($($name:literal),+) => {
-        /// The pin module of this name that this program carries.
-        pub fn embedded(name: &str) -> Option<Pins> {
-            match name {
-                $($name => Some(Pins {
-                    go_mod: include_str!(concat!("../../../toolchain/", $name, "/go.mod")).into(),
-                    go_sum: include_str!(concat!("../../../toolchain/", $name, "/go.sum")).into(),
-                }),)+
-                _ => None,
-            }
-        }
-    };
+include!(concat!(env!("OUT_DIR"), "/pins.rs"));
+
+/// The pin module of this name that this program carries.
+pub fn embedded(name: &str) -> Option<Pins> {
+    let (_, go_mod, go_sum, _) = EMBEDDED.iter().find(|(module, ..)| *module == name)?;
+    Some(Pins { go_mod: (*go_mod).into(), go_sum: (*go_sum).into() })
 }
-embedded!(
-    "cni",
-    "containerd",
-    "coredns",
-    "crictl",
-    "crio",
-    "etcd",
-    "kine",
-    "kubernetes",
-    "local-path",
-    "metrics-server",
-    "registry",
-    "runc"
-);
 
 impl Pins {
     /// Reads the pins in `below`, a directory inside of `base`.
@@ -98,7 +77,17 @@ impl Pins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::toolchain::Table;
+    use std::collections::BTreeSet;
     use std::fs;
+
+    #[test]
+    fn every_module_of_the_table_is_embedded_and_no_other() {
+        let table: BTreeSet<&str> = Table::embedded().go.keys().map(String::as_str).collect();
+        assert_eq!(EMBEDDED.iter().map(|(module, ..)| *module).collect::<BTreeSet<_>>(), table);
+        assert!(embedded("etcd").unwrap().go_mod.contains("go.etcd.io/etcd"));
+        assert_eq!(embedded("none"), None);
+    }
 
     #[test]
     fn pins_lie_below_their_manifest() {
