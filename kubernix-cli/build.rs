@@ -2,7 +2,10 @@
 //! is made of, and the crates of the contract with the versions that this workspace holds, so that an installed `kubernix`
 //! needs neither a checkout nor a published crate.
 //!
-//! It must not know what is in the templates.
+//! It must not know what is in the templates. It also writes the registry of components.
+
+#[path = "build/components.rs"]
+mod components;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -26,6 +29,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build/components.rs");
     let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let workspace = here.parent().ok_or("this crate lies in its workspace")?;
     let mut templates = Files::new();
@@ -51,6 +55,7 @@ fn main() -> Result<()> {
     }
     writeln!(code, "const LOCK: &str = {lock:?};")?;
     writeln!(code, "const EDITION: &str = {edition:?};")?;
+    fs::write(out.join("components.rs"), components::registry(&read(&here.join("Cargo.toml"))?.parse()?)?)?;
     Ok(fs::write(out.join("scaffold.rs"), code)?)
 }
 
@@ -77,12 +82,16 @@ fn nameless(path: &str, source: &str, component: &str) -> Result<String> {
         }
     };
     let mut source = source.to_owned();
+    let (first, rest) = component.split_at(1);
+    let of_type = first.to_uppercase() + rest;
     if path == "lib.rs" {
         source = once(&source, &format!("const NAME: &str = \"{component}\";"), "const NAME: &str = \"__NAME__\";")?;
         source = once(&source, "\nmod scripts;\n", &format!("\nmod {PLUGIN};\nmod scripts;\n"))?;
+        // The template exports it from a module of its own.
+        let export = format!("\n#[cfg(feature = \"plugin\")]\nkubernix_core::export_component!({of_type});\n");
+        source = once(&source, &export, "")?;
     }
-    let (first, rest) = component.split_at(1);
-    Ok(source.replace(&(first.to_uppercase() + rest), "__TYPE__"))
+    Ok(source.replace(&of_type, "__TYPE__"))
 }
 
 fn read(path: &Path) -> Result<String> {

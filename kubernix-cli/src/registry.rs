@@ -1,4 +1,4 @@
-//! The compiled-in components: the one place that lists them, each behind a cargo feature.
+//! The compiled-in components: the folders of `components/`, each behind the cargo feature of its name.
 
 use kubernix_core::abi::Handle;
 use kubernix_host::plugins::Registered;
@@ -12,35 +12,9 @@ pub fn components() -> kubernix_core::Result<Vec<Arc<Registered>>> {
     handles().into_iter().map(Registered::built_in).collect()
 }
 
+/// The build script writes the list (`build/components.rs`).
 fn handles() -> Vec<Handle> {
-    vec![
-        #[cfg(feature = "etcd")]
-        kubernix_etcd::Etcd::component(),
-        #[cfg(feature = "kine")]
-        kubernix_kine::Kine::component(),
-        #[cfg(feature = "apiserver")]
-        kubernix_apiserver::ApiServer::component(),
-        #[cfg(feature = "controller-manager")]
-        kubernix_controller_manager::ControllerManager::component(),
-        #[cfg(feature = "scheduler")]
-        kubernix_scheduler::Scheduler::component(),
-        #[cfg(feature = "crio")]
-        kubernix_crio::Crio::component(),
-        #[cfg(feature = "containerd")]
-        kubernix_containerd::Containerd::component(),
-        #[cfg(feature = "kubelet")]
-        kubernix_kubelet::Kubelet::component(),
-        #[cfg(feature = "proxy")]
-        kubernix_proxy::Proxy::component(),
-        #[cfg(feature = "coredns")]
-        kubernix_coredns::CoreDns::component(),
-        #[cfg(feature = "metrics-server")]
-        kubernix_metrics_server::MetricsServer::component(),
-        #[cfg(feature = "local-path")]
-        kubernix_local_path::LocalPath::component(),
-        #[cfg(feature = "registry")]
-        kubernix_registry::Registry::component(),
-    ]
+    include!(concat!(env!("OUT_DIR"), "/components.rs"))
 }
 
 #[cfg(test)]
@@ -52,5 +26,15 @@ mod tests {
     fn names_are_unique() {
         let names: Vec<String> = components().unwrap().iter().map(|component| component.name().to_owned()).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn each_feature_compiles_in_the_component_of_its_name() {
+        let names: Vec<String> = components().unwrap().iter().map(|component| component.name().to_owned()).collect();
+        let crates: Vec<&str> = include_str!(concat!(env!("OUT_DIR"), "/components.rs"))
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("#[cfg(feature = \"")?.strip_suffix("\")]"))
+            .collect();
+        assert_eq!(names, crates);
     }
 }

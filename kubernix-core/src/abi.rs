@@ -19,7 +19,7 @@ pub use objects::{
     AbiComponent, AbiComponent_TO, AbiContext, AbiContext_TO, AbiContextRef, AbiPlanner, AbiPlanner_TO, AbiPlannerMut,
     ComponentBox,
 };
-pub use plugin::{Plugin, PluginRef, export};
+pub use plugin::{About, Plugin, PluginRef, export};
 pub use values::{
     AbiCommand, AbiError, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess,
     AbiRequirement, AbiResult,

@@ -25,9 +25,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let kubernix = match plugins {
         None => workspace.build()?,
         Some(names) => {
-            let libraries = plugin::build(&workspace, &names)?;
+            let kubernix = workspace.build_without(&names)?;
+            let libraries = plugin::build(&workspace, &kubernix, &names)?;
             args.extend(libraries.into_iter().flat_map(|path| [OsString::from("--plugin"), path.into()]));
-            workspace.build_without(&names)?
+            kubernix
         }
     };
     let mut command = run::command(&kubernix);

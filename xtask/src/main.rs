@@ -6,6 +6,7 @@
 
 mod bench;
 mod cluster;
+mod components;
 mod contract;
 mod plugin;
 mod run;
@@ -32,6 +33,8 @@ enum Task {
     Cluster(cluster::Args),
     /// Build components of this checkout as plugins: `plugin build crio`.
     Plugin(plugin::Args),
+    /// Write the list of the components of this checkout into the manifest of the command.
+    Components,
     /// Keep what was released of the contract between hosts and plugins.
     Contract(contract::Args),
     /// Run everything that has to hold before a change lands.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Cluster(args) => cluster::run(&args),
         Task::Plugin(args) => plugin::run(&args),
+        Task::Components => components::run(),
         Task::Contract(args) => contract::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Tidy => tidy::run(),

@@ -79,7 +79,7 @@ impl Workspace {
 
     /// Builds `kubernix` without these components (none named: without any), beside the usual one, and returns its path.
     pub fn build_without(&self, components: &[String]) -> Result<PathBuf> {
-        let kept = crate::plugin::names(self)
+        let kept = crate::components::names(self)
             .into_iter()
             .filter(|name| !components.is_empty() && !components.iter().any(|without| without == name));
         let kept = kept.collect::<Vec<_>>();

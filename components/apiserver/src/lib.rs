@@ -24,6 +24,14 @@ impl ApiServer {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    ApiServer::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(ApiServer);
+
 impl Component for ApiServer {
     fn name(&self) -> &str {
         "apiserver"

@@ -30,6 +30,14 @@ impl Containerd {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    Containerd::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(Containerd);
+
 impl Component for Containerd {
     fn name(&self) -> &str {
         NAME

@@ -21,6 +21,14 @@ impl ControllerManager {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    ControllerManager::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(ControllerManager);
+
 impl Component for ControllerManager {
     fn name(&self) -> &str {
         "controller-manager"

@@ -25,6 +25,14 @@ impl CoreDns {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    CoreDns::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(CoreDns);
+
 impl Component for CoreDns {
     fn name(&self) -> &str {
         "coredns"

@@ -29,6 +29,14 @@ impl Crio {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    Crio::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(Crio);
+
 impl Component for Crio {
     fn name(&self) -> &str {
         "crio"

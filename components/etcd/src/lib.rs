@@ -25,6 +25,14 @@ impl Etcd {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    Etcd::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(Etcd);
+
 impl Component for Etcd {
     fn name(&self) -> &str {
         "etcd"

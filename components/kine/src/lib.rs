@@ -23,6 +23,14 @@ impl Kine {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    Kine::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(Kine);
+
 impl Component for Kine {
     fn name(&self) -> &str {
         "kine"

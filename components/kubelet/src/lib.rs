@@ -24,6 +24,14 @@ impl Kubelet {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    Kubelet::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(Kubelet);
+
 impl Component for Kubelet {
     fn name(&self) -> &str {
         "kubelet"

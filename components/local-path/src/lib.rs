@@ -24,6 +24,14 @@ impl LocalPath {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    LocalPath::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(LocalPath);
+
 impl Component for LocalPath {
     fn name(&self) -> &str {
         "local-path"

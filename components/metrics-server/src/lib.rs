@@ -22,6 +22,14 @@ impl MetricsServer {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    MetricsServer::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(MetricsServer);
+
 impl Component for MetricsServer {
     fn name(&self) -> &str {
         "metrics-server"

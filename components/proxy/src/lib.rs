@@ -25,6 +25,14 @@ impl Proxy {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    Proxy::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(Proxy);
+
 impl Component for Proxy {
     fn name(&self) -> &str {
         "proxy"

@@ -23,6 +23,14 @@ impl Registry {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    Registry::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(Registry);
+
 impl Component for Registry {
     fn name(&self) -> &str {
         "registry"

@@ -21,6 +21,14 @@ impl Scheduler {
     }
 }
 
+/// The component of this crate, ready for a host.
+pub fn component() -> Handle {
+    Scheduler::component()
+}
+
+#[cfg(feature = "plugin")]
+kubernix_core::export_component!(Scheduler);
+
 impl Component for Scheduler {
     fn name(&self) -> &str {
         "scheduler"

@@ -182,6 +182,16 @@ pub enum PluginCommand {
     },
     /// Run the conformance checks on a plugin
     Check(Box<CheckArgs>),
+    /// Print the manifest of a shared library, made from what the library says of itself
+    Manifest {
+        /// The library, `libX.so`
+        #[arg(value_name = "FILE")]
+        library: PathBuf,
+        /// Writes it to `X.toml` beside the library; the tables and `host` of an existing manifest
+        /// are kept
+        #[arg(long)]
+        write: bool,
+    },
     /// List plugins with their origins, and why a plugin isn't used
     List {
         /// Further places to search

@@ -101,6 +101,7 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         Some(Command::Component(ComponentCommand::Replace(args))) => app.component_replace(&args)?,
         Some(Command::Plugin(PluginCommand::New { name, role })) => app.plugin_new(&name, role.as_deref())?,
         Some(Command::Plugin(PluginCommand::Check(args))) => app.plugin_check(&args)?,
+        Some(Command::Plugin(PluginCommand::Manifest { library, write })) => app.plugin_manifest(&library, write)?,
         Some(Command::Plugin(PluginCommand::List { search })) => app.plugin_list(&search)?,
         Some(Command::Plugin(PluginCommand::Info { name, search })) => app.plugin_info(&name, &search)?,
         Some(Command::Plugin(PluginCommand::Install { source, to })) => app.plugin_install(&source, &to)?,

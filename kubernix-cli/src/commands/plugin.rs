@@ -9,7 +9,7 @@ use kubernix_host::plugins::{self, Installed, Manifest, Plugin, PluginState, Reg
 use kubernix_host::settings::nearest;
 use kubernix_host::toolchain;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All that is known of a plugin.
 #[derive(Debug, Serialize)]
@@ -60,6 +60,17 @@ impl App {
             Output::Text => output::print(output::outline(&serde_json::to_value(&info)?)),
             Output::Json => output::show(Output::Json, &info, |_| ""),
         }
+    }
+
+    pub(super) fn plugin_manifest(&self, library: &Path, write: bool) -> Result<()> {
+        let generated = plugins::generate(library)?;
+        if write {
+            generated.write()?;
+        }
+        output::show(self.output(), &generated, |generated| match write {
+            true => format!("wrote {}\n", generated.path.display()),
+            false => generated.text.clone(),
+        })
     }
 
     pub(super) fn plugin_install(&self, source: &str, to: &PluginDirectory) -> Result<()> {

@@ -16,11 +16,27 @@ use abi_stable::{StableAbi, declare_root_module_statics, package_version_strings
 pub struct Plugin {
     /// The plugin's own version, `MAJOR.MINOR.PATCH`. That of its contract is in the library's header.
     pub version: RStr<'static>,
+    /// What its crate says of it.
+    pub about: About,
     /// Joins the plugin's log and panics to the host's. Called once, before anything else.
     pub join: extern "C" fn(HostLogRef),
     /// Makes the component.
     #[sabi(last_prefix_field)]
     pub component: extern "C" fn() -> AbiResult<ComponentBox>,
+}
+
+/// The fields of a plugin's `Cargo.toml` that its manifest repeats. Empty where that has none.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, StableAbi)]
+pub struct About {
+    /// What it is, in one line.
+    pub description: RStr<'static>,
+    /// Its authors, separated by colons.
+    pub authors: RStr<'static>,
+    /// Its licence, an SPDX expression.
+    pub license: RStr<'static>,
+    /// The URL of its home page.
+    pub homepage: RStr<'static>,
 }
 
 impl RootModule for PluginRef {
@@ -47,15 +63,15 @@ pub mod export {
 
 /// Makes a `cdylib` crate a plugin: `kubernix_core::export_component!(my_component::MyComponent);`
 ///
-/// Takes an expression whose type implements [`Component`](crate::Component). Only for crates of their own that hold nothing
-/// else: the symbol that it exports may be in a binary only once.
+/// Takes an expression whose type implements [`Component`](crate::Component). The symbol that it exports may be in a binary
+/// only once: a crate that others link exports it behind a feature.
 #[macro_export]
 macro_rules! export_component {
     ($component:expr $(,)?) => {
         #[cfg(panic = "abort")]
         compile_error!("a plugin must be built with panic = \"unwind\": the host survives its panics");
         const _: () = {
-            use $crate::abi::{AbiResult, ComponentBox, Plugin, PluginRef, export};
+            use $crate::abi::{AbiResult, About, ComponentBox, Plugin, PluginRef, export};
             use $crate::abi_stable::library::{
                 __call_root_module_loader, CheckTypeLayout, LibHeader, RootModuleResult,
             };
@@ -67,7 +83,13 @@ macro_rules! export_component {
 
             fn module() -> PluginRef {
                 let version = env!("CARGO_PKG_VERSION").into();
-                Plugin { version, join: export::join, component }.leak_into_prefix()
+                let about = About {
+                    description: env!("CARGO_PKG_DESCRIPTION").into(),
+                    authors: env!("CARGO_PKG_AUTHORS").into(),
+                    license: env!("CARGO_PKG_LICENSE").into(),
+                    homepage: env!("CARGO_PKG_HOMEPAGE").into(),
+                };
+                Plugin { version, about, join: export::join, component }.leak_into_prefix()
             }
 
             extern "C" fn load() -> RootModuleResult {

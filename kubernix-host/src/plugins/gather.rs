@@ -179,18 +179,8 @@ fn load_library(path: PathBuf, manifest: &Manifest) -> Result<Registered, String
     let said = loaded.version.clone();
     let registered = Registered::new(loaded.handle, loaded.version, source);
     let registered = registered.map_err(|error| error.frames().join(": "))?;
-    let Description { name, provides, requires, binaries, .. } = &registered.description;
-    let mut mismatches: Vec<String> = manifest
-        .compare(&Said {
-            name: name.clone(),
-            provides: roles(provides),
-            requires: requires.iter().map(|required| required.role.to_string()).collect(),
-            binaries: binaries.clone(),
-            contract: loaded.contract,
-        })
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let mismatches = manifest.compare(&said_by(&registered.description, loaded.contract));
+    let mut mismatches: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
     if manifest.version.to_string() != said {
         mismatches.push(format!(
             "{}: `version` is `{}` in the manifest, but the library says `{said}`",
@@ -199,6 +189,18 @@ fn load_library(path: PathBuf, manifest: &Manifest) -> Result<Registered, String
         ));
     }
     if mismatches.is_empty() { Ok(registered) } else { Err(mismatches.join("; ")) }
+}
+
+/// What a manifest repeats of a component that was built with this contract.
+pub(super) fn said_by(description: &Description, contract: String) -> Said {
+    let Description { name, provides, requires, binaries, .. } = description;
+    Said {
+        name: name.clone(),
+        provides: roles(provides),
+        requires: requires.iter().map(|required| required.role.to_string()).collect(),
+        binaries: binaries.clone(),
+        contract,
+    }
 }
 
 fn roles(roles: &[kubernix_core::Role]) -> Vec<String> {

@@ -9,7 +9,7 @@ use abi_stable::library::{
     AbiHeader, AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL, RootModule, RootModuleError,
 };
 use abi_stable::sabi_types::VersionNumber;
-use kubernix_core::abi::{Handle, PluginRef, host_log};
+use kubernix_core::abi::{About, Handle, PluginRef, host_log};
 use kubernix_core::{Error, abi_stable};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use std::collections::BTreeMap;
@@ -26,6 +26,8 @@ pub struct Loaded {
     pub handle: Handle,
     /// The plugin's own version.
     pub version: String,
+    /// What its crate says of it.
+    pub about: About,
     /// The version of the contract that it was built with.
     pub contract: String,
 }
@@ -132,7 +134,7 @@ fn try_load(path: &Path) -> Result<Loaded, LoadProblem> {
     let component = module.component()().into_result();
     let component = component.map_err(|error| LoadProblem::Broken(Error::from(error).frames().join(": ")))?;
     let (version, contract) = (module.version().to_string(), theirs.to_string());
-    Ok(Loaded { handle: Handle::from(component), version, contract })
+    Ok(Loaded { handle: Handle::from(component), version, about: module.about(), contract })
 }
 
 /// The header that every plugin exports. All symbols are bound at once: what is missing is said now, and by name.

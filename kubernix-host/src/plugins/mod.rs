@@ -9,6 +9,7 @@ mod discover;
 mod elf;
 mod fetch;
 mod gather;
+mod generate;
 mod install;
 mod layout;
 mod loader;
@@ -27,6 +28,7 @@ pub use discover::{DiscoverError, Discovery, Found, Place, Problem, Search, VARI
 pub use elf::ElfError;
 pub use fetch::FetchError;
 pub use gather::{Plugin, PluginState, Registry};
+pub use generate::{GenerateError, Generated, generate};
 pub use install::{Check, InstallError, Installed, check_headers, install, remove};
 pub use loader::{LoadError, LoadProblem, Loaded, load};
 pub use lock::{Entry, LOCK_FILE, Lock, LockError};

@@ -251,6 +251,12 @@ fn manifest_names(library: &Path) -> [PathBuf; 2] {
     [stem.to_owned(), stem.replace('_', "-")].map(|name| library.with_file_name(format!("{name}.toml")))
 }
 
+/// Where the manifest of a library lies, or should lie where it has none.
+pub(super) fn manifest_of(library: &Path) -> PathBuf {
+    let [as_named, dashed] = manifest_names(library);
+    if as_named.exists() { as_named } else { dashed }
+}
+
 fn pin_files(below: &str) -> [PathBuf; 2] {
     ["go.mod", "go.sum"].map(|name| Path::new(below).join(name))
 }

@@ -15,8 +15,8 @@ const LOAD: &str = "__load-plugins";
 /// Measures and prints.
 pub fn run(args: &Plugins) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    let libraries = plugin::build(&workspace, &[])?;
     let without = workspace.build_without(&[])?;
+    let libraries = plugin::build(&workspace, &without, &[])?;
     let with = workspace.build()?;
     let mut rows = Vec::new();
     for library in &libraries {

@@ -172,12 +172,13 @@ fn selected_faults(workspace: &Workspace, log: &Path) -> Result<Outcome> {
 
 /// The tests of pods, Services and state once more, on a `kubernix` that has no component compiled in.
 fn plugins(workspace: &Workspace, log: &Path) -> Result<Outcome> {
-    let libraries = plugin::build(workspace, &[])?;
+    let kubernix = workspace.build_without(&[])?;
+    let libraries = plugin::build(workspace, &kubernix, &[])?;
     let folder = libraries.first().and_then(|library| library.parent()).context("there is no plugin")?;
     let mut test = cargo_test(workspace, &["--package", TESTS, "--test", "e2e_cluster", "--test", "e2e_state"]);
     test.args(["--test", "e2e_plugin_check"]);
     test.args(["--", "--test-threads=1", "--show-output"]);
-    test.env("KUBERNIX_BIN", workspace.build_without(&[])?).env("KUBERNIX_TEST_PLUGINS", folder);
+    test.env("KUBERNIX_BIN", kubernix).env("KUBERNIX_TEST_PLUGINS", folder);
     counted(&mut test, log, is_test)
 }
 

@@ -8,7 +8,6 @@ use crate::workspace::Package;
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("kubernix-core", &[], &[]),
     ("components/*", &["kubernix-core"], &["kubernix-testkit"]),
-    ("plugins/*", &["kubernix-core", "components/*"], &[]),
     ("examples/*", &["kubernix-core"], &["kubernix-host", "kubernix-testkit"]),
     ("images/*", &[], &[]),
     ("kubernix-testkit", &["kubernix-core"], &[]),

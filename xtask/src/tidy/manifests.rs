@@ -31,7 +31,7 @@ pub fn check(file: &File) -> Vec<Finding> {
         match section {
             "package" if shared => inherited.push(key.trim_end_matches(".workspace")),
             "lints" => lints = key == "workspace" && value == "true",
-            _ if section.ends_with("dependencies") && !shared => {
+            _ if section.ends_with("dependencies") && !shared && !is_component(&file.path, value) => {
                 let message =
                     format!("`{key}` must be `{key}.workspace = true`: the workspace holds every version, once");
                 findings.push(Finding::new(&file.path, Some(at + 1), message));
@@ -55,6 +55,11 @@ pub fn check(file: &File) -> Vec<Finding> {
     findings
 }
 
+/// Whether a dependency is one of the components that the command lists: `cargo xtask components` writes these lines.
+fn is_component(manifest: &str, dependency: &str) -> bool {
+    manifest == crate::components::MANIFEST && dependency.starts_with("{ path = \"../components/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{file, messages};
@@ -74,6 +79,9 @@ mod tests {
         assert_eq!(found("a/Cargo.toml", GOOD), Vec::<String>::new());
         let own = GOOD.replace("serde.workspace = true", "serde = \"1\"");
         assert!(found("a/Cargo.toml", &own)[0].starts_with("a/Cargo.toml:10: `serde` must be"));
+        let listed = GOOD.replace("serde.workspace = true", "x = { path = \"../components/x\", optional = true }");
+        assert_eq!(found(crate::components::MANIFEST, &listed), Vec::<String>::new());
+        assert_eq!(found("a/Cargo.toml", &listed).len(), 1);
         let own = GOOD.replace("version.workspace = true\nedition", "version = \"2.0.0\"\nedition");
         assert_eq!(
             found("a/Cargo.toml", &own),

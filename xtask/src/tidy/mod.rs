@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the invariants of ARCHITECTURE.md that no compiler checks. Each finding gives the rule's reason.
 
+mod components;
 mod dependencies;
 mod links;
 mod manifests;
@@ -90,8 +91,10 @@ pub fn check(workspace: &Workspace) -> Result<Report> {
     let mut findings = dependencies::check(&workspace.packages);
     findings.extend(dependencies::contract(&files));
     findings.extend(links::check(&files));
+    findings.extend(components::check(&files, &crate::components::names(workspace)));
+    let runtimes = components::runtimes(&files);
     for file in &files {
-        findings.extend(sources::check(file));
+        findings.extend(sources::check(file, &runtimes));
         findings.extend(words::check(file));
         findings.extend(manifests::check(file));
     }

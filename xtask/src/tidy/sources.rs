@@ -1,5 +1,6 @@
 //! How a Rust file looks, and what only some of them may do.
 
+use super::components::Runtime;
 use super::text::{code, has_word, unquoted};
 use super::{File, Finding};
 
@@ -28,21 +29,13 @@ const STARTS: &[&str] = &[
     "xtask/",
     "tests/",
 ];
-/// Where a CRI runtime may be known by name: its component, what makes a plugin's template of it, the default of the slot, the list
-/// of components, the table of binaries, tests, and this check.
-const RUNTIME: &[&str] = &[
-    "components/crio/",
-    "components/containerd/",
-    "kubernix-cli/build.rs",
-    "kubernix-host/src/graph/slots.rs",
-    "kubernix-cli/src/registry.rs",
-    "kubernix-host/src/toolchain/",
-    "tests/",
-    "xtask/src/tidy/",
-];
+/// Where a CRI runtime may be known by name, its own component aside: what makes a plugin's template of it, the default of the
+/// slot, the table of binaries, and tests.
+const RUNTIME: &[&str] =
+    &["kubernix-cli/build.rs", "kubernix-host/src/graph/slots.rs", "kubernix-host/src/toolchain/", "tests/"];
 
-/// Checks a Rust file; finds nothing in others.
-pub fn check(file: &File) -> Vec<Finding> {
+/// Checks a Rust file; finds nothing in others. `runtimes` are the components that fill `cri`.
+pub fn check(file: &File, runtimes: &[Runtime]) -> Vec<Finding> {
     if !file.path.ends_with(".rs") {
         return Vec::new();
     }
@@ -74,7 +67,8 @@ pub fn check(file: &File) -> Vec<Finding> {
                 format!("programs are started only in {}: a stray child escapes supervision", STARTS.join(", ")),
             );
         }
-        if !within(RUNTIME) && !is_test && knows_runtime(line) {
+        let own = |runtime: &Runtime| file.path.starts_with(&runtime.folder);
+        if !within(RUNTIME) && !is_test && !runtimes.iter().any(own) && knows_runtime(line, runtimes) {
             let message = "a CRI runtime is known by name only to its own component and to the default of the slot `cri`: whatever \
                            fills the slot must do";
             found(Some(number), message.to_owned());
@@ -95,8 +89,9 @@ fn starts_programs(line: &str) -> bool {
     grouped || ["std::process::Command", "tokio::process"].iter().any(|path| has_word(line, path))
 }
 
-fn knows_runtime(line: &str) -> bool {
-    let quoted = ["crio", "cri-o", "CRI-O", "containerd"].iter().any(|name| line.contains(&format!("\"{name}\"")));
+fn knows_runtime(line: &str, runtimes: &[Runtime]) -> bool {
+    let mut names = runtimes.iter().flat_map(|runtime| &runtime.names);
+    let quoted = names.any(|name| line.contains(&format!("\"{name}\"")));
     quoted || ["runtime == ", "runtime != "].iter().any(|comparison| has_word(line, comparison))
 }
 
@@ -106,17 +101,18 @@ mod tests {
     use super::*;
 
     fn found(path: &str, code: &str) -> Vec<String> {
-        messages(&check(&file(path, &format!("//! About.\n{code}\n"))))
+        let runtime = Runtime { folder: "components/crio/".to_owned(), names: vec!["crio".to_owned()] };
+        messages(&check(&file(path, &format!("//! About.\n{code}\n")), &[runtime]))
     }
 
     #[test]
     fn files_say_what_they_are_and_stay_short() {
-        assert!(messages(&check(&file("a.rs", "use b;\n")))[0].starts_with("a.rs:1: a module opens with"));
+        assert!(messages(&check(&file("a.rs", "use b;\n"), &[]))[0].starts_with("a.rs:1: a module opens with"));
         assert!(found("a.rs", &"x\n".repeat(500))[0].contains("more than 500"));
         assert_eq!(found("a.rs", &"x\n".repeat(498)), Vec::<String>::new());
         let noted = |lines: usize| note(&file("a.rs", &"x\n".repeat(lines))).is_some();
         assert_eq!([300, 301, 500, 501].map(noted), [false, true, true, false]);
-        assert!(check(&file("a.toml", &"x\n".repeat(900))).is_empty());
+        assert!(check(&file("a.toml", &"x\n".repeat(900)), &[]).is_empty());
     }
 
     #[test]
@@ -152,6 +148,7 @@ mod tests {
         assert_eq!(found("kubernix-host/src/engine/mod.rs", bad).len(), 1);
         assert_eq!(found("kubernix-host/src/engine/mod.rs", "if runtime == other {").len(), 1);
         assert!(found("components/crio/src/lib.rs", bad).is_empty());
+        assert_eq!(found("components/other/src/lib.rs", bad).len(), 1);
         assert!(found("kubernix-host/src/graph/tests.rs", bad).is_empty());
         assert!(found("kubernix-host/src/engine/mod.rs", "x(); // as \"crio\" does").is_empty());
         let tests = format!("fn f() {{}}\n#[cfg(test)]\nmod tests {{\n    {bad}\n}}");

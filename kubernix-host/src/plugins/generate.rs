@@ -1,0 +1,222 @@
+//! The manifest of a shared library, made from what the library says of itself. What it can't say, the tools of other people
+//! and the least host, is kept from the manifest that lies beside it.
+//!
+//! This module must not know where plugins are searched.
+
+use super::Said;
+use super::gather::said_by;
+use super::loader::{self, LoadError, Loaded};
+use super::manifest::{Manifest, ManifestError};
+use super::permissions::{Trust, Untrusted};
+use super::registry::{Registered, Source};
+use super::scan::{self, Kind, ScanError};
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A manifest that fits its library.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Generated {
+    /// Where it lies, or would lie: beside the library.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+/// Why a library has no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    /// It isn't a shared library.
+    #[error("`{}` is no shared library: a TOML component needs no manifest", .0.display())]
+    Toml(PathBuf),
+    /// It is no plugin at all.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// Other users can change it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// It can't be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It can't say what it is.
+    #[error("{}", .0.frames().join(": "))]
+    Describe(kubernix_core::Error),
+    /// The manifest beside it can't be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The manifest can't be written.
+    #[error("can't write the manifest `{}`: {cause}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        cause: io::Error,
+    },
+}
+
+/// The manifest of a library, which is loaded for it.
+///
+/// # Errors
+/// See [`GenerateError`].
+pub fn generate(library: &Path) -> Result<Generated, GenerateError> {
+    let candidate = scan::file(library)?;
+    if candidate.kind != Kind::SharedLibrary {
+        return Err(GenerateError::Toml(library.to_owned()));
+    }
+    let library = Trust::of_process().file(&candidate.path)?;
+    let Loaded { handle, version, about, contract } = loader::load(&library)?;
+    let source = Source::SharedLibrary { path: library.clone() };
+    let registered = Registered::new(handle, version.clone(), source).map_err(GenerateError::Describe)?;
+    let path = scan::manifest_of(&library);
+    let kept = if path.exists() { Kept::read(&path)? } else { Kept::default() };
+    let head = Head {
+        version,
+        description: about.description.to_string(),
+        authors: about.authors.split(':').filter(|author| !author.is_empty()).map(str::to_owned).collect(),
+        license: about.license.to_string(),
+        homepage: about.homepage.to_string(),
+        said: said_by(&registered.description, contract),
+    };
+    Ok(Generated { text: text(&library, &head, &kept), path })
+}
+
+impl Generated {
+    /// Writes it beside the library, by renaming.
+    ///
+    /// # Errors
+    /// The directory can't be written.
+    pub fn write(&self) -> Result<(), GenerateError> {
+        let failed = |cause| GenerateError::Write { path: self.path.clone(), cause };
+        let new = self.path.with_extension("toml.new");
+        fs::write(&new, &self.text).and_then(|()| fs::rename(&new, &self.path)).map_err(failed)
+    }
+}
+
+/// What a library says.
+struct Head {
+    version: String,
+    description: String,
+    authors: Vec<String>,
+    license: String,
+    homepage: String,
+    said: Said,
+}
+
+/// What only an earlier manifest says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Kept {
+    /// The least host.
+    host: Option<String>,
+    /// The tables `[go]`, `[tool]` and `[need]`, with the comment above the first.
+    tables: String,
+}
+
+impl Kept {
+    fn read(path: &Path) -> Result<Self, GenerateError> {
+        let host = Manifest::read(path)?.host.map(|version| version.to_string());
+        let text = fs::read_to_string(path).map_err(|cause| ManifestError::Read { path: path.to_owned(), cause })?;
+        Ok(Self { host, tables: tables(&text).to_owned() })
+    }
+}
+
+/// The end of a manifest, from the comment above its first table on. A manifest has no list of lists above its tables, so a
+/// `[` that begins a line begins a table.
+fn tables(text: &str) -> &str {
+    let mut start = None;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        match line.chars().next() {
+            Some('[') => return &text[start.unwrap_or(at)..],
+            Some('#') => start = start.or(Some(at)),
+            _ => start = None,
+        }
+        at += line.len();
+    }
+    ""
+}
+
+fn text(library: &Path, head: &Head, kept: &Kept) -> String {
+    let name = library.file_name().unwrap_or_default().to_string_lossy();
+    let mut text = format!("# The manifest of {name}, from what the library says: `kubernix plugin manifest`.\n");
+    let said = &head.said;
+    let mut line = |key: &str, value: toml::Value| writeln!(text, "{key} = {value}").unwrap_or_default();
+    line("name", said.name.as_str().into());
+    line("version", head.version.as_str().into());
+    line("description", head.description.as_str().into());
+    line("authors", head.authors.clone().into());
+    line("license", head.license.as_str().into());
+    line("homepage", head.homepage.as_str().into());
+    line("provides", said.provides.clone().into());
+    line("requires", said.requires.clone().into());
+    line("contract", minor(&said.contract).into());
+    line("host", kept.host.as_deref().unwrap_or(minor(env!("CARGO_PKG_VERSION"))).into());
+    line("binaries", said.binaries.clone().into());
+    if !kept.tables.is_empty() {
+        text.push('\n');
+        text.push_str(&kept.tables);
+    }
+    text
+}
+
+/// `1.2` of `1.2.3`.
+fn minor(version: &str) -> &str {
+    version.rsplit_once('.').map_or(version, |(minor, _)| minor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        Head {
+            version: "0.3.1".into(),
+            description: "A \"runtime\"".into(),
+            authors: vec!["A <a@b.c>".into()],
+            license: "MIT".into(),
+            homepage: String::new(),
+            said: Said {
+                name: "my-cri".into(),
+                provides: vec!["cri".into()],
+                requires: vec!["sandbox".into()],
+                binaries: vec!["myd".into(), "runc".into()],
+                contract: "1.0.0".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_generated_manifest_is_one_that_agrees_with_its_library() {
+        let text = text(Path::new("/p/libmy_cri.so"), &head(), &Kept::default());
+        let manifest = Manifest::parse(Path::new("/p/my-cri.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(manifest.compare(&head().said), []);
+        assert_eq!(manifest.description, "A \"runtime\"");
+        assert_eq!(manifest.authors, ["A <a@b.c>"]);
+        manifest.fits_this_host().unwrap();
+    }
+
+    #[test]
+    fn what_the_library_cannot_say_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("my-cri.toml");
+        let tables = "# how it is built\n[tool.myd]\nrequires = \"~1\"\napt = [\"myd\"]\n\n[need.x]\ncommand = \"x\"\n";
+        let head_of_old = "# a comment\nname = \"old\"\nversion = \"0.1.0\"\ncontract = \"1\"\nhost = \"1.0\"\nbinaries = \
+                           [\n    \"a\",\n]\n\n";
+        fs::write(&path, format!("{head_of_old}{tables}")).unwrap();
+        let kept = Kept::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(kept, Kept { host: Some("1.0.0".into()), tables: tables.to_owned() });
+        let text = text(Path::new("/p/libmy_cri.so"), &head(), &kept);
+        assert!(text.ends_with(&format!("\"runc\"]\n\n{tables}")), "{text}");
+        assert!(text.contains("\nhost = \"1.0.0\"\n"), "{text}");
+        assert_eq!(super::tables(head_of_old), "");
+    }
+
+    #[test]
+    fn a_file_that_is_no_library_is_rejected() {
+        let dir = tempfile::tempdir().unwrap();
+        let toml = dir.path().join("x.toml");
+        fs::write(&toml, "").unwrap();
+        assert!(matches!(generate(&toml), Err(GenerateError::Toml(_))));
+        assert!(matches!(generate(&dir.path().join("notes.txt")), Err(GenerateError::Scan(ScanError::Other(_)))));
+    }
+}
