@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Who fills a role that more than one component could fill, unless the config says otherwise.
-pub const DEFAULT_SLOTS: &[(&str, &str)] = &[("datastore", "etcd"), ("cri", "crio"), ("proxy", "proxy")];
+/// For other roles it is the component of the role's name.
+pub const DEFAULT_SLOTS: &[(&str, &str)] = &[(roles::DATASTORE, "etcd"), (roles::CRI, "crio")];
 
 /// The same for what runs in the cluster: what `--addons` names in place of these.
 pub const DEFAULT_ADDONS: &[(&str, &str)] =
@@ -178,7 +179,7 @@ fn choose_in(components: &Components, slots: &BTreeMap<String, String>) -> Resul
         if default == Some(NONE) {
             continue;
         }
-        let default = default.and_then(|name| by_name.get(name)).filter(|index| fitting.contains(index));
+        let default = by_name.get(default.unwrap_or(&role)).filter(|index| fitting.contains(index));
         let index = match (default, fitting.as_slice()) {
             (Some(index), _) => *index,
             (None, [only]) => *only,
@@ -286,7 +287,8 @@ mod tests {
         assert_eq!(names(&all, &[]).unwrap(), ["etcd", "kubelet", "proxy"]);
         for role in ["kubelet", "node"] {
             assert_eq!(names(&all, &[(role, NONE)]).unwrap(), ["etcd", "proxy"]);
-            assert_eq!(filled(&all, &slots(&[(role, NONE)])).unwrap().get("kubelet").map_or(NONE, |it| it), NONE);
+            let filled = filled(&all, &slots(&[(role, NONE)])).unwrap();
+            assert_eq!(["kubelet", "node"].map(|other| filled.get(other).map_or(NONE, |name| name)), [NONE, NONE]);
         }
     }
 
@@ -312,6 +314,18 @@ mod tests {
         let mut all = components();
         all.push(Registered::built_in(abi::component(Provides("simulated", Phase::NODE_AGENT, &["node"]))).unwrap());
         assert_eq!(names(&all, &[("kubelet", NONE)]).unwrap(), ["etcd", "proxy", "simulated"]);
+    }
+
+    #[test]
+    fn the_default_is_the_component_of_the_roles_name() {
+        let mut all = components();
+        all.push(Registered::built_in(abi::component(Provides("other", Phase::NODE_AGENT, &["proxy"]))).unwrap());
+        assert_eq!(filled(&all, &slots(&[])).unwrap()["proxy"], "proxy");
+        assert_eq!(filled(&all, &slots(&[("proxy", "other")])).unwrap()["proxy"], "other");
+        all.retain(|component| component.name() != "proxy");
+        all.push(Registered::built_in(abi::component(Provides("third", Phase::NODE_AGENT, &["proxy"]))).unwrap());
+        let error = filled(&all, &slots(&[])).unwrap_err().to_string();
+        assert_eq!(error, "role `proxy` can be filled by other, third: choose one with `--set proxy=COMPONENT`");
     }
 
     #[test]
