@@ -3,6 +3,7 @@
 //!
 //! Everything goes through the built `kubernix`, as a user would do it; nothing here knows how it works inside.
 
+mod catalogue;
 mod cluster;
 mod command;
 pub mod faults;
@@ -18,13 +19,14 @@ pub mod token;
 mod trials;
 mod wait;
 
+pub use catalogue::{DATASTORES, Datastore, RUNTIMES, Runtime};
 pub use cluster::{Base, Booting, Cluster, main_process, working_instance};
 pub use command::{Background, Outcome, binary, copy_environment, finish, kubernix, program, run, run_for};
 pub use host::{Process, Snapshot, descends, processes, processes_below, processes_of};
 pub use image::{IMAGE, busybox, docker_archive, oci_archive};
 pub use listing::Listing;
 pub use network::free_port;
-pub use parts::{DATASTORES, Datastore, Parts, RUNTIMES, Runtime};
+pub use parts::Parts;
 pub use pods::{alive, pod, pulled_pod};
 pub use skip::{unfit, unfit_for_mounts};
 pub use trials::{Check, each, run_in_order};

@@ -1,52 +1,7 @@
-//! What slots can be filled with, a table each: a further runtime or datastore is one more row, and every test in which that
-//! matters goes through all of them.
+//! The combinations of runtime, datastore and placement that clusters of the tests are made of. Tests in which one of these
+//! matters go through all of them.
 
-/// What fills `cri`.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Runtime {
-    /// The component.
-    pub name: &'static str,
-    /// What its instances are called.
-    pub title: &'static str,
-    /// What its CRI calls it.
-    pub cri: &'static str,
-    /// How a node tells its version.
-    pub version: &'static str,
-    /// The file in its directory that configures it, in which `#` begins a comment.
-    pub config: &'static str,
-    /// All nodes have one store of imported images.
-    pub shares_images: bool,
-}
-
-/// What fills `datastore`.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Datastore {
-    /// The component, and what its instances are called.
-    pub name: &'static str,
-}
-
-/// All runtimes, the default first.
-pub const RUNTIMES: &[Runtime] = &[
-    Runtime {
-        name: "crio",
-        title: "CRI-O",
-        cri: "cri-o",
-        version: "cri-o://1.36.3",
-        config: "crio.conf",
-        shares_images: true,
-    },
-    Runtime {
-        name: "containerd",
-        title: "containerd",
-        cri: "containerd",
-        version: "containerd://2.3.4",
-        config: "config.toml",
-        shares_images: false,
-    },
-];
-
-/// All datastores, the default first.
-pub const DATASTORES: &[Datastore] = &[Datastore { name: "etcd" }, Datastore { name: "kine" }];
+use crate::catalogue::{DATASTORES, Datastore, RUNTIMES, Runtime};
 
 /// What nodes are placed into.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,14 +59,14 @@ impl Parts {
     /// Every runtime and every placement, in as few clusters as there can be: neither depends on what the other is.
     pub fn of_nodes() -> Vec<Self> {
         let all = 0..RUNTIMES.len().max(PLACEMENTS.len());
-        let one = |i| Self { runtime: any(RUNTIMES, i), placement: any(PLACEMENTS, i), ..Self::default() };
+        let one = |i| Self { runtime: any(&RUNTIMES, i), placement: any(PLACEMENTS, i), ..Self::default() };
         all.map(one).collect()
     }
 
     /// Every runtime and every datastore, likewise, and every other placement with the default parts.
     pub fn all() -> Vec<Self> {
         let all = 0..RUNTIMES.len().max(DATASTORES.len());
-        let one = |i| Self { runtime: any(RUNTIMES, i), datastore: any(DATASTORES, i), ..Self::default() };
+        let one = |i| Self { runtime: any(&RUNTIMES, i), datastore: any(&DATASTORES, i), ..Self::default() };
         all.map(one).chain(Self::other_placements()).collect()
     }
 

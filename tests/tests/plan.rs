@@ -85,7 +85,7 @@ fn network(runtime: &Runtime) -> Value {
 
 #[test]
 fn pods_have_the_same_network_under_every_runtime() {
-    for runtime in RUNTIMES {
+    for runtime in RUNTIMES.iter() {
         assert_eq!(network(runtime), network(&RUNTIMES[0]));
     }
 }
