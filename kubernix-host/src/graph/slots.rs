@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn none_ends_a_component_on_the_node_that_it_is_set_for() {
-        let choice = choose(&components(), &slots(&[("node-1.kubelet", NONE)]), ["node-0", "node-1"]).unwrap();
+        let choice = choose(&components(), &slots(&[("node-1/kubelet", NONE)]), ["node-0", "node-1"]).unwrap();
         let fills = |node: &str| choice.at(Some(node)).keys().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(fills("node-0"), ["datastore", "kubelet", "node", "proxy"]);
         assert_eq!(fills("node-1"), ["datastore", "proxy"]);
