@@ -20,7 +20,9 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
 
 /// The contract's folder.
 const CORE: &str = "kubernix-core/src/";
-/// How many lines of code it may have.
+/// Its part that crosses the boundary, which authors of components don't read.
+const ABI: &str = "kubernix-core/src/abi";
+/// How many lines of code it may have without that part.
 const CORE_LINES: usize = 1_500;
 
 /// The direction: components -> core <- host <- cli.
@@ -59,7 +61,9 @@ pub fn contract(files: &[File]) -> Vec<Finding> {
     let mut lines = 0;
     let is_product = |path: &str| path.starts_with(CORE) && path.ends_with(".rs") && !path.ends_with("/tests.rs");
     for file in files.iter().filter(|file| is_product(&file.path)) {
-        lines += code(&file.content).count();
+        if !file.path.starts_with(ABI) {
+            lines += code(&file.content).count();
+        }
         for (number, line) in code(&file.content) {
             for module in ["fs", "process", "net"].iter().filter(|module| names(line, module)) {
                 let message =
@@ -148,5 +152,6 @@ mod tests {
         let small = "let a = 1;\n".repeat(CORE_LINES - 1) + "#[cfg(test)]\nmod tests {\n    let a = 1;\n}\n";
         assert_eq!(contract(&[file("kubernix-core/src/a.rs", &big)]).len(), 1);
         assert_eq!(contract(&[file("kubernix-core/src/a.rs", &small)]), []);
+        assert_eq!(contract(&[file("kubernix-core/src/abi/a.rs", &big)]), []);
     }
 }
