@@ -2,7 +2,7 @@
 
 use super::change::Order;
 use super::{Cluster, Host, HostError};
-use crate::engine::InstanceState;
+use crate::control::InstanceState;
 use crate::events::Sink;
 use crate::root::Allotment;
 use crate::settings::Resolved;

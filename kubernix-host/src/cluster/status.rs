@@ -3,12 +3,12 @@
 use super::condition::Condition;
 use super::{Cluster, HostError, pids};
 use crate::api::Summary;
-use crate::control::{Reply, Request};
-use crate::engine::{ClusterState, InstanceState, Report};
+use crate::boot::Boot;
+use crate::control::{ClusterState, InstanceState, Reply, Report, Request};
 use crate::plugins::Source;
 use crate::root::{self, Root};
+use crate::sandbox::SandboxIds;
 use crate::sandbox::carriers::{self, Carrier};
-use crate::sandbox::{Boot, SandboxIds};
 use crate::settings::NONE;
 use kubernix_core::roles;
 use serde::{Deserialize, Serialize};
@@ -202,7 +202,7 @@ impl Cluster {
 
 fn components(report: &Report, ids: SandboxIds, root: &Root) -> Vec<ComponentStatus> {
     let outer = pids::by_inner(ids);
-    let convert = |one: &crate::engine::InstanceReport| {
+    let convert = |one: &crate::control::InstanceReport| {
         let pids: Vec<i32> = one.pids.iter().filter_map(|pid| outer.get(pid).copied()).collect();
         ComponentStatus {
             instance: one.instance.clone(),

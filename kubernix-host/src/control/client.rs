@@ -1,7 +1,6 @@
 //! The command's end of the control socket.
 
-use super::{ChangeRequest, Envelope, Reply, Request, short_path};
-use crate::engine::Report;
+use super::{ChangeRequest, Envelope, Reply, Report, Request, short_path};
 use crate::events::{Record, json_line, records};
 use crate::root::Root;
 use std::io::{self, BufRead, BufReader, Write};

@@ -6,10 +6,12 @@
 mod client;
 mod protocol;
 mod server;
+pub mod wire;
 
 pub use client::{Changing, Client, ControlError};
 pub use protocol::{ChangeOutcome, ChangeRequest, Copied, Envelope, NodeImages, OpenPort, PROTOCOL, Reply, Request};
 pub use server::{ControlServer, Message};
+pub use wire::{ClusterState, InstanceReport, InstanceState, Report};
 
 use crate::root::Root;
 use std::fs::File;

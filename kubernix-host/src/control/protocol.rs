@@ -1,8 +1,8 @@
 //! What can be asked of a running cluster.
 
+use super::Report;
 use crate::api::Summary;
 use crate::cri::Image;
-use crate::engine::Report;
 use crate::network::Published;
 use crate::network::publish::Protocol;
 use crate::root::{Allotment, ClusterFile};

@@ -29,18 +29,19 @@ mod run;
 mod state;
 mod steps;
 mod watch;
+mod wire;
 mod work;
 
 pub use failure::StartFailure;
 pub use run::run;
-pub use state::{ClusterState, InstanceReport, InstanceState, Report};
+use state::{ClusterState, InstanceState};
 
+use crate::boot::Boot;
 use crate::events::{Event, Sink};
 use crate::plugins::Registered;
 use crate::probe::Prober;
 use crate::process::{Running, Spawner};
 use crate::root::{ClusterFile, Root};
-use crate::sandbox::Boot;
 use board::Board;
 use hooks::HookCommand;
 use nodes::Nodes;

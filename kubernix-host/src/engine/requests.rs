@@ -1,9 +1,9 @@
 //! Requests that commands made, until each is answered.
 
+use super::Cluster;
 use super::reducer::{Answer, Input, RequestId, RequestKind};
 use super::watch::By;
-use super::{Cluster, InstanceReport, Report};
-use crate::control::{ChangeOutcome, ChangeRequest, Message, Reply, Request};
+use crate::control::{ChangeOutcome, ChangeRequest, InstanceReport, Message, Reply, Report, Request};
 use crate::events::{Event, Watcher};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -192,7 +192,7 @@ impl Cluster {
                 source: instance.registered.source.clone(),
                 version: instance.registered.version.clone(),
                 roles: instance.plan.provides.iter().map(|endpoint| endpoint.role.to_string()).collect(),
-                state,
+                state: state.into(),
                 reason: reason.map(str::to_owned),
                 pids: self.processes_of(id).iter().map(|running| running.pid.as_raw()).collect(),
                 restarts,
@@ -212,7 +212,7 @@ impl Cluster {
             ready: reducer.is_booted() && reducer.problems().is_empty(),
             booted: reducer.is_booted(),
             ending: state == super::ClusterState::Stopping,
-            state: Some(state),
+            state: Some(state.into()),
             revision: reducer.revision(),
             kubernix: env!("CARGO_PKG_VERSION").to_owned(),
         }
