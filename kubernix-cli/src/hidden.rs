@@ -4,7 +4,7 @@
 use crate::{check, logging, registry, wait};
 use kubernix_host::plugins;
 use kubernix_host::process::oom_shim;
-use kubernix_host::{engine, sandbox};
+use kubernix_host::{boot, engine, sandbox};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -24,10 +24,10 @@ const LOAD_PLUGINS: &str = "__load-plugins";
 pub fn run(args: &[OsString]) -> Option<ExitCode> {
     let (command, args) = args.get(1..)?.split_first()?;
     let ended = match command.to_str()? {
-        sandbox::KEEPER => carry(|| sandbox::run_keeper(args)),
+        sandbox::KEEPER => carry(|| boot::run_keeper(args)),
         sandbox::NODE => carry(|| sandbox::node::run(args)),
         sandbox::INIT => carry(|| {
-            let inside = sandbox::enter_sandbox(args)?;
+            let inside = boot::enter_sandbox(args)?;
             engine::run(&inside, registry::components().map_err(std::io::Error::other)?)
         }),
         // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.

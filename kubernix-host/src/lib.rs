@@ -2,8 +2,10 @@
 //! namespaces that belongs to the cluster.
 
 pub mod api;
+pub mod boot;
 mod chain;
 pub mod cluster;
+mod cluster_dir;
 pub mod control;
 pub mod cri;
 mod digits;
@@ -27,6 +29,8 @@ pub mod sandbox;
 pub mod settings;
 pub mod snapshot;
 pub mod toolchain;
+mod write;
 
 pub use chain::chain;
+pub use cluster_dir::ClusterDir;
 pub use host_lock::HostLock;

@@ -2,9 +2,10 @@
 
 use super::State;
 use super::port::api_url;
+use crate::boot::{Boot, BootFile};
 use crate::root::{self, ClusterFile, Error as RootError, Root, Standing};
 use crate::sandbox::carriers::Carrier;
-use crate::sandbox::{Boot, BootFile, Ending, SandboxIds, lock};
+use crate::sandbox::{Ending, SandboxIds, lock};
 use std::time::Duration;
 
 /// A cluster's init makes its control socket in its first second.

@@ -3,12 +3,13 @@
 //! `down` must not depend on anything that may be broken: it asks the cluster, and then kills what runs of it, found among the
 //! processes of the host. SIGKILL also ends processes that are stopped.
 
-use super::{Call, Cluster, HostError};
+use super::{Call, Cluster, HostError, traces};
 use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
 use crate::root;
 use crate::sandbox::carriers::{self, Carrier, Part};
-use crate::sandbox::{Ending, Traces, holders, lock};
+use crate::sandbox::lock::{self, LockError};
+use crate::sandbox::{Ending, Traces, holders};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
@@ -74,7 +75,7 @@ impl Cluster {
         let root = self.root();
         let carriers = carriers::of(root);
         // Before anything ends: some of it shows only in the processes and in the sandbox.
-        let traces = Traces::look(root, &carriers);
+        let traces = traces::look(root, &carriers);
         if !carriers.is_empty() || self.is_running() {
             // So that a command that boots it or looks at it knows why it ends.
             Ending::Down.note(root);
@@ -109,8 +110,8 @@ impl Cluster {
             }
             if taken.is_none() {
                 taken = match lock::wait(root, LOOK) {
-                    Err(root::Error::Missing { .. }) if carriers.is_empty() => return Ok(None),
-                    Err(root::Error::Missing { .. }) => None,
+                    Err(LockError::Missing { .. }) if carriers.is_empty() => return Ok(None),
+                    Err(LockError::Missing { .. }) => None,
                     taken => taken?,
                 };
             }

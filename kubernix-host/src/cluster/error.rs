@@ -5,6 +5,7 @@ use crate::control::ControlError;
 use crate::network::publish::{Place, Which};
 use crate::placement::NodesIn;
 use crate::sandbox::carriers::Part;
+use crate::sandbox::lock::LockError;
 use crate::{graph, images, kubeconfig, network, pki, root, settings, snapshot, toolchain};
 use ipnet::Ipv4Net;
 use std::io;
@@ -418,6 +419,12 @@ fn all_ports(ports: &[String]) -> String {
 
 fn list(messages: &[String]) -> String {
     messages.iter().map(|message| format!("\n  {message}")).collect()
+}
+
+impl From<LockError> for HostError {
+    fn from(error: LockError) -> Self {
+        Self::Root(error.into())
+    }
 }
 
 impl HostError {

@@ -2,12 +2,12 @@
 
 use super::end::refuse_orphan;
 use super::{ANSWER, Call, HostError};
-use crate::control::{Client, ControlError, Reply, Request};
-use crate::engine::Report;
+use crate::boot::{self, Boot, BootFile};
+use crate::control::{Client, ControlError, Reply, Report, Request};
 use crate::events::Sink;
 use crate::root::{self, ClusterFile, Root, Standing};
 use crate::sandbox::carriers::{self, Carrier};
-use crate::sandbox::{self, BootFile, SandboxIds, lock};
+use crate::sandbox::{self, SandboxIds, lock};
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -175,7 +175,7 @@ impl Cluster {
     }
 
     fn environment_at(&self, root: &Root) -> Result<Vec<(String, String)>, HostError> {
-        let shell = sandbox::shell(root, &self.boot_in_force()?.environment);
+        let shell = boot::shell(root, &self.boot_in_force()?.environment);
         let path = std::env::var_os("PATH");
         let text = |value: OsString| value.to_string_lossy().into_owned();
         let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key, text(value)));
@@ -226,12 +226,12 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::state_in_force`].
-    pub(super) fn boot_in_force(&self) -> Result<sandbox::Boot, HostError> {
+    pub(super) fn boot_in_force(&self) -> Result<Boot, HostError> {
         parse_boot(&self.state_in_force()?)
     }
 
     /// As [`Cluster::boot_in_force`], from the file alone.
-    pub(super) fn boot_file(&self) -> Result<sandbox::Boot, HostError> {
+    pub(super) fn boot_file(&self) -> Result<Boot, HostError> {
         parse_boot(&self.state_file()?)
     }
 
@@ -241,6 +241,6 @@ impl Cluster {
 }
 
 /// What the init of this state boots from.
-pub(super) fn parse_boot(state: &ClusterFile) -> Result<sandbox::Boot, HostError> {
+pub(super) fn parse_boot(state: &ClusterFile) -> Result<Boot, HostError> {
     BootFile::parse(state).map_err(HostError::io("the state of the cluster can't be understood"))
 }

@@ -24,6 +24,7 @@ mod rename;
 mod restore;
 mod save;
 mod status;
+mod traces;
 mod up;
 
 pub use crate::settings::{Call, quoted};

@@ -1,11 +1,12 @@
 //! From settings to an environment: addresses, directories, certificates, kubeconfigs.
 
 use super::{Host, HostError, facts, port};
+use crate::boot::BootFile;
 use crate::graph::{self, Environment, Instance, NodeSpec};
 use crate::network::{AddressPlan, Outside};
 use crate::pki::{self, Identity, Past, Pki, Renewal};
 use crate::root::{self, Allotment, AllottedNode, Batch, ClusterId, Root};
-use crate::sandbox::{BootFile, PROGRAM};
+use crate::sandbox::PROGRAM;
 use crate::settings::{self, NONE, Settings};
 use crate::toolchain::Resolution;
 use kubernix_core::roles;

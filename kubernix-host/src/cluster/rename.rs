@@ -5,12 +5,13 @@
 
 use super::handle::IN_TURN;
 use super::{ANSWER, Call, Cluster, HostError, need_root, prepare};
+use crate::boot::{BootFile, write_views};
 use crate::chain::chain;
 use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::{self, Access, Places};
 use crate::root::{self, ClusterFile, Root};
-use crate::sandbox::{self, BootFile, lock};
+use crate::sandbox::lock;
 use crate::settings;
 use serde::Serialize;
 use std::fs::{File, TryLockError};
@@ -167,7 +168,7 @@ fn save_name(root: &Root, name: &str) -> Result<(), HostError> {
     let unusable = |error: &io::Error| format!("what the cluster was booted with can't be read: {}", chain(error));
     let (next, _) = renamed.map_err(|error| HostError::io(unusable(&error))(error))?;
     next.commit(root)?;
-    Ok(sandbox::write_views(root, root, &next)?)
+    Ok(write_views(root, root, &next)?)
 }
 
 /// Writes the kubeconfig that users reach the cluster by.

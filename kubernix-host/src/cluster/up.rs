@@ -2,10 +2,11 @@
 
 use super::interrupt::Interrupts;
 use super::{
-    A_LOOK, ANSWER, Call, Existing, Host, HostError, PAUSE, disk, kubeconfig, need_root, port, ports, prepare,
+    A_LOOK, ANSWER, Call, Existing, Host, HostError, PAUSE, disk, kubeconfig, need_root, port, ports, prepare, traces,
 };
+use crate::boot::{Boot, write_views};
 use crate::control::Client;
-use crate::events::{Event, FileSink, Sink, Tee};
+use crate::events::{Event, FileSink, Sink, Tee, records};
 use crate::graph::{self, Environment};
 use crate::kubeconfig::Merged;
 use crate::network::plan::routed_by_host;
@@ -15,11 +16,13 @@ use crate::pki::Renewal;
 use crate::plugins::{Registered, snapshot};
 use crate::process::tail;
 use crate::root::{self, Allotment, ClusterFile, Made, Root};
-use crate::sandbox::{self, Boot, BootChannel, Ending, KeeperStart, SandboxIds, lock};
+use crate::sandbox::lock::{self, LockError};
+use crate::sandbox::{self, BootChannel, Ending, KeeperStart, SandboxIds};
 use crate::settings::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -172,7 +175,7 @@ impl Host {
                 Ok(Some(lock)) => return Ok(lock),
                 Ok(None) => return Err(HostError::Running(self.call(settings))),
                 // A `down` took it away in between.
-                Err(root::Error::Missing { .. }) => {}
+                Err(LockError::Missing { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -221,7 +224,7 @@ impl Host {
         let found = root.create()?;
         if found.id.is_none() {
             // An older version named its cgroups otherwise, or the directory is a copy and has none.
-            sandbox::Traces::look(root, &[]).remove(root);
+            traces::look(root, &[]).remove(root);
             root.identify()?;
         }
         // What the last life left says nothing of this one.
@@ -271,7 +274,7 @@ impl Host {
         root.fix_cidr(settings.cidr)?;
         let state = next_state(root, settings.to_toml(), allotment, &boot)?;
         state.commit(root)?;
-        sandbox::write_views(root, root, &state)?;
+        write_views(root, root, &state)?;
         root.forget_other_nodes(&state.allotment)?;
         both.emit(Event::Ready { instance: CERTIFICATES.into() });
         both.emit(step(SANDBOX));
@@ -283,7 +286,7 @@ impl Host {
         let (near, channel) = BootChannel::pair().map_err(HostError::io("no line to the sandbox"))?;
         // The cluster opens them itself.
         drop(places);
-        let (executable, id) = (&*self.executable, &boot.environment.id);
+        let (executable, id) = (&*self.executable, boot.environment.id.as_str());
         let start = KeeperStart { executable, root, id, lock, listeners, channel };
         let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
         let line = near.try_clone().map_err(HostError::io("no line to the sandbox"))?;
@@ -393,8 +396,8 @@ pub(super) fn clear_away(root: &Root) -> Result<(), root::Error> {
             Err(root::Error::Missing { .. }) => Ok(()),
             removed => removed,
         },
-        Ok(None) | Err(root::Error::Missing { .. }) => Ok(()),
-        Err(error) => Err(error),
+        Ok(None) | Err(LockError::Missing { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -407,7 +410,7 @@ fn watch(
     sink: &dyn Sink,
 ) -> Result<(), HostError> {
     let mut why = None;
-    for record in channel.records() {
+    for record in records(BufReader::new(channel.reader())) {
         let event = record.event.seen_outside(root);
         match &event {
             Event::BootReady => {

@@ -2,13 +2,13 @@
 
 use super::reducer::RequestId;
 use super::{Cluster, Committed};
+use crate::boot::{Boot, BootFile, write_views};
 use crate::chain::chain;
 use crate::control::{Reply, Request};
 use crate::events::Event;
 use crate::network::Published;
 use crate::network::publish::distinct;
 use crate::root::{ClusterFile, Root};
-use crate::sandbox::{Boot, BootFile, write_views};
 use std::io;
 use std::rc::Rc;
 

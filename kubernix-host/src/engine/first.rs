@@ -1,12 +1,13 @@
 //! The start of a node's first process, by what the node is placed into.
 
 use super::Cluster;
+use crate::boot::private_directories;
 use crate::chain::chain;
 use crate::graph::{Environment, NodeSpec};
 use crate::placement::PODMAN;
 use crate::placement::Placement;
 use crate::process::{Launch, Running, Spawner};
-use crate::sandbox::{node, private_directories};
+use crate::sandbox::node;
 use kubernix_core::{Command, Process, Restart};
 use std::fs::{self, DirBuilder};
 use std::io;

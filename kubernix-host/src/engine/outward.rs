@@ -3,9 +3,9 @@
 
 use super::Cluster;
 use super::planned::Planned;
+use crate::boot::Inside;
 use crate::events::{Event, Sink};
 use crate::network::{proxy, resolver, uplink};
-use crate::sandbox::Inside;
 use kubernix_core::{Process, roles};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
     let (host, lock) = (inside.host.clone(), inside.host_lock.clone());
     let (root, sink) = (inside.root.clone(), sink.clone());
     let (id, addresses) = (inside.boot.environment.id.clone(), inside.boot.environment.addresses.clone());
-    let raise = move || uplink::raise(&host, &lock, &root, &id, &way, &addresses);
+    let raise = move || uplink::raise(&host, &lock, &root, id.as_str(), &way, &addresses);
     // tokio panics where the host gives it no thread, and a panic here would end the cluster.
     let raised = catch_unwind(AssertUnwindSafe(|| tokio::task::spawn_blocking(raise)));
     let Ok(raised) = raised else {

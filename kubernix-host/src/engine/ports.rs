@@ -1,11 +1,11 @@
 //! Published ports of a running cluster: opened on the host's side and sent on inside.
 
 use super::Cluster;
+use crate::boot::Boot;
 use crate::control::OpenPort;
 use crate::events::Event;
 use crate::network::publish::{Place, Socket};
 use crate::network::{HostNet, Published};
-use crate::sandbox::Boot;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;

@@ -11,7 +11,8 @@ use super::nft::{self, Chain, Hook, Part, Table};
 use super::outside::Way;
 use super::plan::{AddressPlan, routed_by_host};
 use crate::HostLock;
-use crate::root::{ClusterId, Root, write_atomic};
+use crate::cluster_dir::ClusterDir;
+use crate::write::write_atomic;
 use futures_util::TryStreamExt;
 use ipnet::Ipv4Net;
 use nix::net::if_::if_nametoindex;
@@ -54,14 +55,14 @@ struct Note {
     forwarding: Vec<String>,
 }
 
-fn note_path(root: &Root) -> PathBuf {
+fn note_path(root: &ClusterDir) -> PathBuf {
     root.run().join("uplink.json")
 }
 
 impl Note {
     /// The note of the cluster of one of these IDs: in its directory, or where that is lost, damaged or the file another cluster's, on the
     /// host's end of the pair. `None` where nothing has to be given back.
-    fn find(root: &Root, ids: &BTreeSet<String>) -> Option<Self> {
+    fn find(root: &ClusterDir, ids: &BTreeSet<String>) -> Option<Self> {
         let path = note_path(root);
         let damage = match fs::read(&path).map(|text| serde_json::from_slice::<Self>(&text)) {
             Ok(Ok(note)) if note.is_of(ids) => return Some(note),
@@ -104,9 +105,9 @@ impl Note {
         self.token.split_once(' ').is_some_and(|(id, _)| ids.contains(id))
     }
 
-    fn write(&self, root: &Root) -> io::Result<()> {
+    fn write(&self, root: &ClusterDir) -> io::Result<()> {
         let text = serde_json::to_vec(self).unwrap_or_default();
-        write_atomic(&note_path(root), &text, 0o600).map(drop).map_err(io::Error::other)
+        write_atomic(&note_path(root), &text, 0o600)
     }
 
     /// What is written on the link, for other clusters to read.
@@ -134,8 +135,8 @@ fn pair(number: u8) -> [Ipv4Addr; 2] {
 pub fn raise(
     host: &HostNet,
     lock: &HostLock,
-    root: &Root,
-    id: &ClusterId,
+    root: &ClusterDir,
+    id: &str,
     way: &Way,
     addresses: &AddressPlan,
 ) -> Result<Uplink, NetworkError> {
@@ -160,12 +161,12 @@ type Outside = (Ipv4Addr, Ipv4Addr, Table, Vec<String>);
 fn outside(
     sandbox: &HostNet,
     lock: &HostLock,
-    root: &Root,
-    id: &ClusterId,
+    root: &ClusterDir,
+    id: &str,
     way: &Way,
 ) -> Result<Outside, NetworkError> {
     // What a life of this cluster left whose carriers were all killed.
-    give_back(root, id.as_str(), lock);
+    give_back(root, id, lock);
     let _held = lock.take();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut note = Note { token: format!("{id} {}", since.as_nanos()), ..Note::default() };
@@ -247,7 +248,7 @@ fn forwards(link: &str) -> bool {
 }
 
 /// Lets the host's links towards the outside, and the pair's own end, forward. Whether the host forwarded by itself.
-fn switch_on(root: &Root, way: &Way, note: &mut Note) -> Result<bool, NetworkError> {
+fn switch_on(root: &ClusterDir, way: &Way, note: &mut Note) -> Result<bool, NetworkError> {
     let failed = |error: io::Error| NetworkError::new("letting the host forward", error);
     let others = with_netlink(async |handle| Ok(peers(&handle, &note.link).await))?;
     let by_others: Vec<&str> = others.iter().flat_map(|(_, alias)| noted_forwarding(alias)).collect();
@@ -321,18 +322,18 @@ pub struct Taken(Option<Note>);
 
 /// Looks up what a cluster's uplink took of the host whose network namespace the calling thread is in: in the cluster's
 /// directory, or where that is lost, on the host's end of the pair. `ids` are those that the cluster's lives had.
-pub fn taken(root: &Root, ids: &BTreeSet<String>) -> Taken {
+pub fn taken(root: &ClusterDir, ids: &BTreeSet<String>) -> Taken {
     Taken(Note::find(root, ids))
 }
 
 /// Gives back what the uplink of the cluster of this ID took of the host whose network namespace the calling thread is in; does
 /// nothing where that was done already, or never had to be.
-pub fn give_back(root: &Root, id: &str, lock: &HostLock) {
+pub fn give_back(root: &ClusterDir, id: &str, lock: &HostLock) {
     give_back_taken(root, lock, taken(root, &BTreeSet::from([id.to_owned()])));
 }
 
 /// As [`give_back`], for what was looked up before the sandbox ended.
-pub fn give_back_taken(root: &Root, lock: &HostLock, taken: Taken) {
+pub fn give_back_taken(root: &ClusterDir, lock: &HostLock, taken: Taken) {
     let Some(note) = taken.0 else { return };
     // Each cluster looks at the links of the others before it takes or gives back.
     let _held = lock.take();
@@ -386,7 +387,7 @@ mod tests {
     fn a_note_is_taken_from_the_directory_of_its_own_cluster_alone() {
         let base = tempfile::tempdir().unwrap();
         // As the keeper and the init call the directory.
-        let root = Root::new(base.path(), "7");
+        let root = ClusterDir::at(base.path().join("7"));
         fs::create_dir_all(root.run()).unwrap();
         assert_eq!(Note::find(&root, &ids(&[ID])), None, "there is none");
         note(ID).write(&root).unwrap();
@@ -431,6 +432,6 @@ mod tests {
     fn what_was_never_raised_needs_nothing() {
         let base = tempfile::tempdir().unwrap();
         let lock = HostLock::new(fs::File::open(base.path()).unwrap().into());
-        give_back_taken(&Root::new(base.path(), "one"), &lock, Taken::default());
+        give_back_taken(&ClusterDir::at(base.path().join("one")), &lock, Taken::default());
     }
 }

@@ -3,7 +3,7 @@
 use super::reaper::Registered;
 use super::{Exit, Place, Reaper, RunFile};
 use crate::proc_stat::pidfd;
-use crate::root::write_atomic;
+use crate::write::write_atomic;
 use kubernix_core::{Command, Output, Process};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;

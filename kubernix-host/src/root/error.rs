@@ -1,5 +1,6 @@
 //! What goes wrong with a root directory.
 
+use crate::sandbox::lock::LockError;
 use ipnet::Ipv4Net;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -116,6 +117,15 @@ pub enum Error {
         /// All that failed.
         failures: Vec<Error>,
     },
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Missing { path } => Self::Missing { path },
+            LockError::Io { action, path, cause } => Self::Io { action, path, cause },
+        }
+    }
 }
 
 impl Error {

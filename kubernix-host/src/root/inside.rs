@@ -2,34 +2,29 @@
 //!
 //! Plans, configuration files and processes have paths of the inside. The host translates where it opens them or shows them.
 
-use super::Root;
+use super::{INSIDE, Root};
+use crate::cluster_dir::ClusterDir;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-
-/// Where every sandbox sees its cluster's root directory. Short: sockets lie below it, whose paths have at most 107 bytes. Below
-/// `/var/lib`, which is an overlay of the sandbox's own, and which nodes see as their sandbox does.
-pub const INSIDE: &str = "/var/lib/kubernix-cluster";
 
 impl Root {
     /// The root directory as its sandbox sees it.
     pub fn inside() -> Self {
-        Self(INSIDE.into())
+        Self(ClusterDir::at(INSIDE))
     }
 
-    /// The directory that is open in this process as `directory`, whatever it is called by now. Only for as long as it is open.
+    /// As [`ClusterDir::of_descriptor`].
     pub fn of_descriptor(directory: &impl AsFd) -> Self {
-        // The dot behind it: the link itself is none of the directory's.
-        Self(format!("/proc/self/fd/{}/.", directory.as_fd().as_raw_fd()).into())
+        Self(ClusterDir::of_descriptor(directory))
     }
 
-    /// The directory that is open in this process as `directory`, by the path that it has on the host now: also where that path
-    /// leads elsewhere in the mount namespace of this process.
+    /// As [`ClusterDir::on_host`].
     ///
     /// # Errors
     /// There is no `/proc`.
     pub fn on_host(directory: &impl AsFd) -> io::Result<Self> {
-        std::fs::read_link(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd())).map(Self)
+        ClusterDir::on_host(directory).map(Self)
     }
 
     /// The cluster's name by the directory's; `None` where the path doesn't tell.

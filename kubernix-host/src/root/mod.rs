@@ -21,13 +21,13 @@ mod state;
 mod transfer;
 mod write;
 
+pub use crate::cluster_dir::INSIDE;
 pub use allotment::{Allotment, AllottedNode, index_of};
 pub use batch::Batch;
 pub use cluster_file::ClusterFile;
 pub use environment::Environment;
 pub use error::Error;
 pub use id::ClusterId;
-pub use inside::INSIDE;
 pub use made::Made;
 pub use managed::{Written, write_managed};
 pub(crate) use place::free_bytes;
@@ -36,17 +36,15 @@ pub use state::{FORMAT, State};
 pub use transfer::snapshots;
 pub use write::{is_temporary, write_atomic, write_durable};
 
+use crate::cluster_dir::{ClusterDir, REMOVING_FILE, STATE_FILE};
 use ipnet::Ipv4Net;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The file that makes a directory a cluster's.
-const STATE_FILE: &str = "state.json";
-/// Its name from the moment that the cluster's removal begins: what is left of the rest is nothing to go on with.
-const REMOVING_FILE: &str = "removing.json";
 /// The directory of plugins that are this cluster's alone; put there by whoever has it.
 pub const PLUGINS: &str = "plugins";
 
@@ -67,38 +65,38 @@ pub const PLUGINS: &str = "plugins";
 /// control/COMPONENT/  nodes/NODE/COMPONENT/
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Root(PathBuf);
+pub struct Root(ClusterDir);
+
+/// The sandbox knows a root directory as its path alone.
+impl Deref for Root {
+    type Target = ClusterDir;
+
+    fn deref(&self) -> &ClusterDir {
+        &self.0
+    }
+}
+
+impl From<ClusterDir> for Root {
+    fn from(directory: ClusterDir) -> Self {
+        Self(directory)
+    }
+}
 
 impl Root {
     /// The root directory of the cluster of this name, below a base directory. From here on the base is known by its real path,
     /// without links and `..`: inside of a sandbox, where places are replaced, a link may lead elsewhere.
     pub fn new(base: impl AsRef<Path>, name: &str) -> Self {
-        Self(place::canonical(base.as_ref()).join(name))
-    }
-
-    /// The base directory, which all clusters of it share.
-    pub fn base(&self) -> &Path {
-        self.0.parent().unwrap_or(&self.0)
-    }
-
-    /// The directory itself.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// The name of the directory, which is the cluster's.
-    pub fn name(&self) -> String {
-        self.0.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        Self(ClusterDir::at(place::canonical(base.as_ref()).join(name)))
     }
 
     /// Certificates and keys.
     pub fn pki(&self) -> PathBuf {
-        self.0.join("pki")
+        self.path().join("pki")
     }
 
     /// The directory of all kubeconfigs.
     pub fn kubeconfigs(&self) -> PathBuf {
-        self.0.join("kubeconfig")
+        self.path().join("kubeconfig")
     }
 
     /// A user's kubeconfig: `kubeconfig/admin.kubeconfig`.
@@ -108,12 +106,12 @@ impl Root {
 
     /// The directory of a component of the control plane.
     pub fn control(&self, component: &str) -> PathBuf {
-        self.0.join("control").join(component)
+        self.path().join("control").join(component)
     }
 
     /// The directory of a node.
     pub fn node(&self, node: &str) -> PathBuf {
-        self.0.join("nodes").join(node)
+        self.path().join("nodes").join(node)
     }
 
     /// The directory of a component on a node.
@@ -123,17 +121,17 @@ impl Root {
 
     /// The record of all boots, one JSON object a line.
     pub fn events(&self) -> PathBuf {
-        self.0.join("events.jsonl")
+        self.path().join("events.jsonl")
     }
 
     /// The settings as applied, TOML.
     pub fn spec_file(&self) -> PathBuf {
-        self.0.join("kubernix.toml")
+        self.path().join("kubernix.toml")
     }
 
     /// What a shell sources to reach the cluster, see [`Environment`].
     pub fn env_file(&self) -> PathBuf {
-        self.0.join("kubernix.env")
+        self.path().join("kubernix.env")
     }
 
     /// Begins the ledger of written files anew where it is damaged or lost. Returns a warning then. The
@@ -152,27 +150,17 @@ impl Root {
 
     /// The ledger for [`write_managed`].
     pub fn managed_file(&self) -> PathBuf {
-        self.0.join("managed.json")
-    }
-
-    /// Sockets and other things of a running cluster.
-    pub fn run(&self) -> PathBuf {
-        self.0.join("run")
-    }
-
-    /// The unix socket at which a running cluster takes requests. Whoever binds it checks its length.
-    pub fn control_socket(&self) -> PathBuf {
-        self.run().join("control.sock")
+        self.path().join("managed.json")
     }
 
     /// What is `/etc/resolv.conf` to pods and inside of the sandbox.
     pub fn resolv_conf(&self) -> PathBuf {
-        self.0.join("resolv.conf")
+        self.path().join("resolv.conf")
     }
 
     /// Archives and stores of images that nodes share.
     pub fn images(&self) -> PathBuf {
-        self.0.join("images")
+        self.path().join("images")
     }
 
     /// What was applied to the Kubernetes API for components.
@@ -187,7 +175,7 @@ impl Root {
     pub fn make(&self) -> Result<Made, Error> {
         match self.open_existing() {
             Err(error @ (Error::NotACluster { .. } | Error::Link { .. })) => Err(error),
-            _ => Made::directory(&self.0),
+            _ => Made::directory(self.path()),
         }
     }
 
@@ -227,10 +215,10 @@ impl Root {
     /// Takes other users' rights to a directory that is to be filled away, and what a broken-off removal left in it.
     fn empty_and_close(&self, removing: bool) -> Result<(), Error> {
         if removing {
-            remove::empty(&self.0, &[REMOVING_FILE])?;
+            remove::empty(self.path(), &[REMOVING_FILE])?;
         }
-        let private = fs::set_permissions(&self.0, Permissions::from_mode(0o700));
-        private.map_err(|cause| Error::io("change the mode of", &self.0, cause))
+        let private = fs::set_permissions(self.path(), Permissions::from_mode(0o700));
+        private.map_err(|cause| Error::io("change the mode of", self.path(), cause))
     }
 
     /// Reads what a cluster's directory says of itself. An empty directory is nobody's.
@@ -239,13 +227,13 @@ impl Root {
     /// There is no such directory ([`Error::Missing`]), it isn't a cluster's ([`Error::NotACluster`], [`Error::Link`]), a newer
     /// version made it ([`Error::NewerFormat`]), or it can't be read.
     pub fn open_existing(&self) -> Result<State, Error> {
-        let path = || self.0.clone();
-        let inode = match fs::symlink_metadata(&self.0) {
+        let path = || self.path().to_owned();
+        let inode = match fs::symlink_metadata(self.path()) {
             Ok(found) if found.is_symlink() => return Err(Error::Link { path: path() }),
             Ok(found) if !found.is_dir() => return Err(Error::NotACluster { path: path() }),
             Ok(found) => found.ino(),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::Missing { path: path() }),
-            Err(cause) => return Err(Error::io("read", &self.0, cause)),
+            Err(cause) => return Err(Error::io("read", self.path(), cause)),
         };
         // In this order: a removal that begins meanwhile is seen by the one name or the other.
         for (file, removing) in [(self.state_file(), false), (self.removing_file(), true)] {
@@ -263,7 +251,7 @@ impl Root {
     pub fn fix_cidr(&self, cidr: Ipv4Net) -> Result<(), Error> {
         let mut state = self.open_existing()?;
         match state.cidr {
-            Some(made) if made != cidr => Err(Error::OtherCidr { path: self.0.clone(), made, wanted: cidr }),
+            Some(made) if made != cidr => Err(Error::OtherCidr { path: self.path().to_owned(), made, wanted: cidr }),
             Some(_) => Ok(()),
             None => {
                 state.cidr = Some(cidr);
@@ -288,8 +276,8 @@ impl Root {
 
     /// The state with an ID, and with the directory that has it.
     fn identified(&self, mut state: State) -> Result<State, Error> {
-        let failed = |cause| Error::io("read", &self.0, cause);
-        state.inode = Some(fs::metadata(&self.0).map_err(failed)?.ino());
+        let failed = |cause| Error::io("read", self.path(), cause);
+        state.inode = Some(fs::metadata(self.path()).map_err(failed)?.ino());
         if state.id.is_none() {
             let made = ClusterId::random();
             state.id = Some(made.map_err(|cause| Error::io("read", Path::new("/dev/urandom"), cause))?);
@@ -325,7 +313,7 @@ impl Root {
         // Also what is damaged or a newer version's: a removal needs nothing from it, and it is the only way out.
         self.standing(is_carried)?;
         self.mark_removing()?;
-        remove::remove(&self.0, REMOVING_FILE)
+        remove::remove(self.path(), REMOVING_FILE)
     }
 
     /// From here on what is in the directory is nothing to go on with.
@@ -337,7 +325,7 @@ impl Root {
             Err(cause) => return Err(Error::io("rename", &self.state_file(), cause)),
         }
         // Before anything is removed: after a power loss the rest must not pass for a whole cluster.
-        write::sync(&self.0, &self.removing_file())
+        write::sync(self.path(), &self.removing_file())
     }
 
     /// A rest without a mark is recognised by what is in it; once some of that is gone, by this.
@@ -365,7 +353,7 @@ impl Root {
 
     /// What lies where the nodes' directories do; nothing before the first boot.
     fn node_directories(&self) -> Result<Vec<PathBuf>, Error> {
-        let nodes = self.0.join("nodes");
+        let nodes = self.path().join("nodes");
         match fs::read_dir(&nodes) {
             Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -374,17 +362,17 @@ impl Root {
     }
 
     fn state_file(&self) -> PathBuf {
-        self.0.join(STATE_FILE)
+        self.path().join(STATE_FILE)
     }
 
     fn removing_file(&self) -> PathBuf {
-        self.0.join(REMOVING_FILE)
+        self.path().join(REMOVING_FILE)
     }
 
     /// Whether nothing lies in the directory but what a broken-off [`Root::create`] leaves.
     fn is_empty(&self) -> Result<bool, Error> {
-        let unreadable = |cause| Error::io("read", &self.0, cause);
-        for entry in fs::read_dir(&self.0).map_err(unreadable)? {
+        let unreadable = |cause| Error::io("read", self.path(), cause);
+        for entry in fs::read_dir(self.path()).map_err(unreadable)? {
             if !write::is_temporary(&entry.map_err(unreadable)?.file_name()) {
                 return Ok(false);
             }
@@ -408,7 +396,7 @@ pub fn list(base: &Path) -> Result<Vec<(String, Root)>, Error> {
     };
     let (mut found, mut closed) = (Vec::new(), 0);
     for entry in entries {
-        let root = Root(base.join(entry.map_err(unreadable)?.file_name()));
+        let root = Root(ClusterDir::at(base.join(entry.map_err(unreadable)?.file_name())));
         let is_directory = fs::symlink_metadata(root.path()).is_ok_and(|found| found.is_dir());
         if is_directory && fs::metadata(root.state_file()).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied) {
             closed += 1;

@@ -1,6 +1,7 @@
 //! A root directory under another name. The directory's name is the cluster's: it has the new one from the moment of the rename.
 
 use super::{Error, Root, write};
+use crate::cluster_dir::ClusterDir;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -12,7 +13,7 @@ impl Root {
     /// # Errors
     /// Something has that name already ([`Error::Exists`]), or the directory can't be renamed.
     pub fn rename(&self, name: &str) -> Result<Self, Error> {
-        let renamed = Self(self.base().join(name));
+        let renamed = Self(ClusterDir::at(self.base().join(name)));
         move_to_free(self.path(), renamed.path()).map_err(|cause| match cause.kind() {
             ErrorKind::AlreadyExists => Error::Exists { path: renamed.path().to_owned() },
             _ => Error::io("rename", self.path(), cause),

@@ -49,9 +49,9 @@ impl Root {
             Err(error @ (Error::Missing { .. } | Error::Link { .. })) => Err(error),
             // It has one of the two files that only a cluster's has, whatever is in it.
             Err(error) if self.has(STATE_FILE) || self.has(REMOVING_FILE) => Ok(Standing::Damaged(error)),
-            Err(error @ Error::NotACluster { .. }) => {
-                self.check_rest(is_carried, error).map(|()| Standing::Damaged(Error::NoState { path: self.0.clone() }))
-            }
+            Err(error @ Error::NotACluster { .. }) => self
+                .check_rest(is_carried, error)
+                .map(|()| Standing::Damaged(Error::NoState { path: self.path().to_owned() })),
             Err(error) => Err(error),
         }
     }
@@ -59,24 +59,24 @@ impl Root {
     /// Whether a directory without a state file is certainly the rest of a cluster: ours alone, and with nothing in it but what
     /// clusters have.
     fn check_rest(&self, is_carried: bool, otherwise: Error) -> Result<(), Error> {
-        let unreadable = |cause| Error::io("read", &self.0, cause);
-        let found = fs::symlink_metadata(&self.0).map_err(unreadable)?;
+        let unreadable = |cause| Error::io("read", self.path(), cause);
+        let found = fs::symlink_metadata(self.path()).map_err(unreadable)?;
         let is_private = found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0;
         let is_marked = is_private && self.has("run") && (self.has("pki") || self.has("events.jsonl"));
         if !found.is_dir() || !(is_marked || is_carried) {
             return Err(otherwise);
         }
-        for entry in fs::read_dir(&self.0).map_err(unreadable)? {
+        for entry in fs::read_dir(self.path()).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
             if !is_known(&name) {
-                return Err(Error::Foreign { path: self.0.clone(), name: name.to_string_lossy().into_owned() });
+                return Err(Error::Foreign { path: self.path().to_owned(), name: name.to_string_lossy().into_owned() });
             }
         }
         Ok(())
     }
 
     fn has(&self, name: &str) -> bool {
-        fs::symlink_metadata(self.0.join(name)).is_ok()
+        fs::symlink_metadata(self.path().join(name)).is_ok()
     }
 }
 

@@ -6,8 +6,8 @@
 
 use super::names;
 use super::process::{self, Pidfd};
+use crate::cluster_dir::ClusterDir;
 use crate::proc_stat::Stat;
-use crate::root::Root;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use std::ffi::OsStr;
@@ -52,7 +52,7 @@ pub fn all() -> Vec<Carrier> {
 }
 
 /// Those of one cluster, the inits first.
-pub fn of(root: &Root) -> Vec<Carrier> {
+pub fn of(root: &ClusterDir) -> Vec<Carrier> {
     all().into_iter().filter(|carrier| carrier.root == root.path()).collect()
 }
 

@@ -1,10 +1,9 @@
-//! The line between the command that boots a cluster and the cluster's init: events one way, orders the other.
+//! The line between the command that boots a cluster and the cluster's init: text one way, orders the other.
 //!
 //! It is a socket pair. The keeper holds the far end open until it has cleaned up, so that the command reads its end only
-//! when nothing is left.
+//! when nothing is left. Must not know what the text says.
 
-use crate::events::{Event, Record, Sink, WriterSink, records};
-use std::io::{self, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
 /// What the command can tell a boot.
@@ -34,12 +33,6 @@ impl Order {
 /// The far end, handed through the keeper to the init.
 pub type ChannelEnd = UnixStream;
 
-/// Tells the command why there is no cluster: what the engine can't say, because it doesn't run yet or not any more.
-pub(super) fn report_failure(channel: &ChannelEnd, error: String) {
-    // A command that went away needs no word.
-    WriterSink::new(channel).emit(Event::BootFailed { error, timed_out: false });
-}
-
 /// The command's end.
 pub struct BootChannel(UnixStream);
 
@@ -66,8 +59,8 @@ impl BootChannel {
         let _ = (&self.0).write_all(&[order.byte()]);
     }
 
-    /// The events of the boot, until nothing of it is left.
-    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        records(BufReader::new(&self.0))
+    /// What is said of the boot, until nothing of it is left.
+    pub fn reader(&self) -> impl Read + '_ {
+        &self.0
     }
 }

@@ -1,6 +1,7 @@
 //! What a cluster's end was ordered by, written down for whoever looks at it or waits for it meanwhile.
 
-use crate::root::Root;
+use crate::cluster_dir::ClusterDir;
+use crate::write::write_atomic;
 use std::path::PathBuf;
 
 /// What a cluster's end was ordered by.
@@ -26,25 +27,22 @@ impl Ending {
         }
     }
 
-    fn path(root: &Root) -> PathBuf {
+    fn path(root: &ClusterDir) -> PathBuf {
         root.run().join("ending")
     }
 
     /// Writes it down. Only a note: the end itself must not depend on a disk that may be full.
-    pub fn note(self, root: &Root) {
+    pub fn note(self, root: &ClusterDir) {
         // By rename, so that nobody reads half of it.
-        if let Err(error) = crate::root::write_atomic(&Self::path(root), self.word().as_bytes(), 0o600) {
+        if let Err(error) = write_atomic(&Self::path(root), self.word().as_bytes(), 0o600) {
             log::debug!("{error}");
         }
     }
 
     /// What was noted since the last boot began. A cluster that is being removed, or gone, was taken down.
-    pub fn read(root: &Root) -> Option<Self> {
-        match root.open_existing() {
-            Ok(state) if !state.removing => {}
-            Ok(_) | Err(crate::root::Error::Missing { .. }) => return Some(Self::Down),
-            // What is damaged may be on its way down all the same.
-            Err(_) => {}
+    pub fn read(root: &ClusterDir) -> Option<Self> {
+        if root.is_removed() {
+            return Some(Self::Down);
         }
         let path = Self::path(root);
         let word = match std::fs::read_to_string(&path) {
@@ -66,7 +64,7 @@ impl Ending {
     }
 
     /// Forgets it: a boot begins. The caller holds the lock.
-    pub fn forget(root: &Root) {
+    pub fn forget(root: &ClusterDir) {
         // There is none at most times.
         let _ = std::fs::remove_file(Self::path(root));
     }
@@ -79,8 +77,9 @@ mod tests {
     #[test]
     fn the_last_word_counts_until_a_boot_begins() {
         let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        root.create().unwrap();
+        let root = ClusterDir::at(base.path().join("one"));
+        std::fs::create_dir(root.path()).unwrap();
+        std::fs::write(root.path().join(crate::cluster_dir::STATE_FILE), "").unwrap();
         std::fs::create_dir(root.run()).unwrap();
         assert_eq!(Ending::read(&root), None);
         Ending::Stop.note(&root);
@@ -92,7 +91,7 @@ mod tests {
         }
         Ending::forget(&root);
         assert_eq!(Ending::read(&root), None);
-        root.remove().unwrap();
+        std::fs::remove_dir_all(root.path()).unwrap();
         assert_eq!(Ending::read(&root), Some(Ending::Down), "one that is gone");
     }
 }

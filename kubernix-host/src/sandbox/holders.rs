@@ -1,8 +1,8 @@
 //! Processes that hold a cluster's root directory open, and so may hold its lock.
 
 use super::process::{self, Pidfd};
+use crate::cluster_dir::ClusterDir;
 use crate::proc_stat::{self, Stat};
-use crate::root::Root;
 use nix::sys::signal::Signal;
 use std::fmt;
 use std::fs;
@@ -17,7 +17,7 @@ pub struct Holder {
 }
 
 /// The processes of this user that have a root directory open, without the calling one.
-pub fn of(root: &Root) -> Vec<Holder> {
+pub fn of(root: &ClusterDir) -> Vec<Holder> {
     let Ok(directory) = fs::metadata(root.path()) else { return Vec::new() };
     let own = std::process::id().cast_signed();
     let has_it_open = |pid: &i32| {
@@ -68,8 +68,8 @@ mod tests {
     #[allow(clippy::disallowed_methods)] // No process of a cluster's.
     fn a_process_with_the_directory_open_is_found_and_other_programs_are_left_alone() {
         let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        root.create().unwrap();
+        let root = ClusterDir::at(base.path().join("one"));
+        fs::create_dir(root.path()).unwrap();
         assert_eq!(of(&root), []);
         let directory = File::open(root.path()).unwrap();
         let mut child = std::process::Command::new("/bin/sleep").arg("60").stdin(directory).spawn().unwrap();

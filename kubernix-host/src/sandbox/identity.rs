@@ -3,8 +3,9 @@
 use super::carriers::{self, Carrier, Part};
 use super::lock;
 use super::process::Pidfd;
+use crate::cluster_dir::ClusterDir;
 use crate::proc_stat::Stat;
-use crate::root::{Root, write_atomic};
+use crate::write::write_atomic;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
@@ -73,18 +74,18 @@ pub struct SandboxIds {
 
 impl SandboxIds {
     /// `run/sandbox.json`.
-    pub fn path(root: &Root) -> PathBuf {
+    pub fn path(root: &ClusterDir) -> PathBuf {
         root.run().join("sandbox.json")
     }
 
     /// Those of a root directory, if they were written down and the init is alive.
-    pub fn read(root: &Root) -> Option<Self> {
+    pub fn read(root: &ClusterDir) -> Option<Self> {
         let ids: Self = serde_json::from_slice(&std::fs::read(Self::path(root)).ok()?).ok()?;
         ids.init.is_alive().then_some(ids)
     }
 
     /// As [`SandboxIds::read`]; where that file is lost, among the processes of the host.
-    pub fn find(root: &Root) -> Option<Self> {
+    pub fn find(root: &ClusterDir) -> Option<Self> {
         Self::read(root).or_else(|| lock::is_taken(root).then(|| Self::among(&carriers::of(root))).flatten())
     }
 
@@ -98,13 +99,13 @@ impl SandboxIds {
     }
 
     /// Forgets those of an earlier life. The caller holds the lock.
-    pub fn forget(root: &Root) {
+    pub fn forget(root: &ClusterDir) {
         // There are none at most times.
         let _ = std::fs::remove_file(Self::path(root));
         let _ = std::fs::remove_file(root.control_socket());
     }
 
-    pub(super) fn write(&self, root: &Root) {
+    pub(super) fn write(&self, root: &ClusterDir) {
         let text = serde_json::to_vec(self).unwrap_or_default();
         if let Err(error) = write_atomic(&Self::path(root), &text, 0o600) {
             log::error!("{error}");

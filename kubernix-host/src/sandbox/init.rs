@@ -1,14 +1,12 @@
 //! The init: PID 1 of the sandbox. It furnishes the namespaces that it was born into, and hands over to the engine.
 
 use super::cgroups::{self, Hierarchy};
-use super::channel::{ChannelEnd, report_failure};
+use super::channel::ChannelEnd;
 use super::keeper::inherited;
 use super::mounts::Mounts;
-use super::{Boot, BootFile};
 use crate::HostLock;
-use crate::graph::Environment;
+use crate::cluster_dir::{ClusterDir, INSIDE};
 use crate::network::{HostNet, uplink};
-use crate::root::Root;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
@@ -21,12 +19,24 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// What the sandbox of a cluster is furnished with, by the cluster's files.
+pub struct Furnishing {
+    /// The host name inside.
+    pub hostname: String,
+    /// The cluster's ID.
+    pub id: String,
+    /// As [`Mounts::private`].
+    pub private: Vec<(PathBuf, PathBuf)>,
+    /// As [`Mounts::resolv_conf`].
+    pub resolv_conf: PathBuf,
+}
+
 /// What the engine finds when the sandbox stands.
 pub struct Inside {
     /// The cluster's directory, as it is seen inside.
-    pub root: Root,
-    /// What to boot.
-    pub boot: Boot,
+    pub directory: ClusterDir,
+    /// The cluster's ID, which its cgroups and its uplink are named by.
+    pub id: String,
     /// The line to the keeper: orders come in, and its end means that the keeper is gone.
     pub life: UnixStream,
     /// The line to the command that boots.
@@ -45,11 +55,16 @@ pub struct Inside {
 }
 
 /// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE ID LIFE-FD CHANNEL-FD LOCK-FD
-/// HOST-NETWORK-FD HOST-LOCK-FD LISTENER-FD...
+/// HOST-NETWORK-FD HOST-LOCK-FD LISTENER-FD... `read` reads the cluster's files, with which furnishing and what else the
+/// caller needs; `report` tells the command, in the form that it reads, why there is no cluster.
 ///
 /// # Errors
-/// The kernel refuses something; the text says what.
-pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
+/// The files can't be read, or the kernel refuses something; the text says what.
+pub fn enter_sandbox<T>(
+    args: &[OsString],
+    read: impl FnOnce(&ClusterDir) -> io::Result<(Furnishing, T)>,
+    report: impl FnOnce(&ChannelEnd, String),
+) -> io::Result<(Inside, T)> {
     let [_base, _id, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     // SAFETY: this is the start of a process that the keeper made.
     let fds = unsafe { inherited(fds) }?;
@@ -57,13 +72,21 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let mut next = || fds.next().ok_or(io::ErrorKind::InvalidInput);
     let [life, channel, lock, host, host_lock, listener] = [next()?, next()?, next()?, next()?, next()?, next()?];
     let (channel, host_lock) = (ChannelEnd::from(channel), HostLock::new(host_lock));
-    let furnished = furnish(&lock, &host_lock);
-    let (boot, hierarchies) = furnished.inspect_err(|error| {
-        report_failure(&channel, format!("the sandbox can't be set up: {error}"));
-    })?;
-    Ok(Inside {
-        root: Root::inside(),
-        boot,
+    // The lock is one of the directory itself, whatever it is called by now.
+    let furnished = read(&ClusterDir::of_descriptor(&lock)).and_then(|(furnishing, more)| {
+        let hierarchies = furnish(&furnishing, &lock, &host_lock)?;
+        Ok((furnishing.id, hierarchies, more))
+    });
+    let (id, hierarchies, more) = match furnished {
+        Ok(furnished) => furnished,
+        Err(error) => {
+            report(&channel, format!("the sandbox can't be set up: {error}"));
+            return Err(error);
+        }
+    };
+    let inside = Inside {
+        directory: ClusterDir::at(INSIDE),
+        id,
         life: life.into(),
         channel,
         host: HostNet::new(host),
@@ -72,21 +95,16 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
         registry: fds.next().map(Into::into),
         hierarchies,
         lock: Arc::new(lock),
-    })
+    };
+    Ok((inside, more))
 }
 
 /// Furnishes the namespaces for the cluster whose directory this is the lock of.
-fn furnish(lock: &OwnedFd, host_lock: &HostLock) -> io::Result<(Boot, Vec<Hierarchy>)> {
-    // The lock is one of the directory itself, whatever it is called by now.
-    let boot = BootFile::read(&Root::of_descriptor(lock))?;
-    let root = Root::inside();
-    sethostname(&boot.hostname)?;
-    let resolv_conf = root.resolv_conf();
-    let environment = &boot.environment;
-    let beside = environment.nodes.iter().find(|node| node.placement.is_beside());
-    let private = beside.map(|node| private_directories(environment, &node.name)).unwrap_or_default();
+fn furnish(furnishing: &Furnishing, lock: &OwnedFd, host_lock: &HostLock) -> io::Result<Vec<Hierarchy>> {
+    sethostname(&furnishing.hostname)?;
+    let (private, resolv_conf) = (furnishing.private.clone(), furnishing.resolv_conf.clone());
     let hierarchies = Mounts { root: lock.as_fd(), private, resolv_conf }.apply()?;
-    let id = boot.environment.id.as_str();
+    let id = &furnishing.id;
     // Those that were mounted only inside are new.
     cgroups::create(&hierarchies, id, host_lock)?;
     hierarchies.iter().try_for_each(|hierarchy| hierarchy.join(id))?;
@@ -95,19 +113,7 @@ fn furnish(lock: &OwnedFd, host_lock: &HostLock) -> io::Result<(Boot, Vec<Hierar
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
-    Ok((boot, hierarchies))
-}
-
-/// Fixed paths of the kubelet and CNI, which clusters and nodes would fight over, become the node's own.
-pub fn private_directories(environment: &Environment, node: &str) -> Vec<(PathBuf, PathBuf)> {
-    let kept = environment.node_dir(node).join("host");
-    // CNI's cache describes addresses whose leases are volatile: the two live and die together.
-    let volatile = environment.volatile_dir("cni", Some(node));
-    vec![
-        (kept.join("log"), "/var/log".into()),
-        (kept.join("kubelet"), "/var/lib/kubelet".into()),
-        (volatile, "/var/lib/cni".into()),
-    ]
+    Ok(hierarchies)
 }
 
 impl Inside {
@@ -127,8 +133,7 @@ impl Inside {
 
     /// Gives back what the uplink took of the host, after [`Inside::kill_all`].
     pub fn give_uplink_back(&self) {
-        let id = self.boot.environment.id.as_str();
-        if let Err(error) = self.host.run(|| uplink::give_back(&self.root, id, &self.host_lock)) {
+        if let Err(error) = self.host.run(|| uplink::give_back(&self.directory, &self.id, &self.host_lock)) {
             log::warn!("the uplink can't be removed: {error}");
         }
     }
@@ -136,9 +141,9 @@ impl Inside {
     /// Cleans up in the keeper's place, after [`Inside::kill_all`]: removes the cgroups.
     pub fn clean_without_keeper(&self) {
         self.hierarchies.iter().for_each(Hierarchy::leave);
-        if let Err(error) = cgroups::remove(&self.hierarchies, self.boot.environment.id.as_str(), &self.host_lock) {
+        if let Err(error) = cgroups::remove(&self.hierarchies, &self.id, &self.host_lock) {
             log::warn!("{error}");
         }
-        super::SandboxIds::forget(&self.root);
+        super::SandboxIds::forget(&self.directory);
     }
 }

@@ -5,13 +5,13 @@
 //! over the cleaning.
 
 use super::cgroups;
-use super::channel::{ChannelEnd, report_failure};
+use super::channel::ChannelEnd;
 use super::lock::Lock;
 use super::traces::remove_groups;
 use super::{Ending, HostLock, Order, ProcessId, SandboxIds, names, program};
+use crate::cluster_dir::ClusterDir;
 use crate::network::{HostNet, uplink};
 use crate::process::Exit;
-use crate::root::{ClusterId, Root};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
@@ -40,9 +40,9 @@ pub struct KeeperStart<'a> {
     /// The `kubernix` binary.
     pub executable: &'a Path,
     /// The cluster's root directory.
-    pub root: &'a Root,
+    pub root: &'a ClusterDir,
     /// The cluster's ID.
-    pub id: &'a ClusterId,
+    pub id: &'a str,
     /// The cluster's lock, which the keeper holds on.
     pub lock: Lock,
     /// The sockets at which the host reaches the API server, and the local registry where there is one.
@@ -75,7 +75,7 @@ pub fn start(start: KeeperStart<'_>) -> io::Result<Keeper> {
     let mut fds = vec![start.lock.0.as_fd(), start.channel.as_fd()];
     fds.extend(start.listeners.iter().map(AsFd::as_fd));
     let mut command =
-        own_program(start.executable, names::KEEPER, [start.root.base().as_os_str(), start.id.as_str().as_ref()], &fds);
+        own_program(start.executable, names::KEEPER, [start.root.base().as_os_str(), start.id.as_ref()], &fds);
     // A cluster that lives on must not hold the directory that it was started from.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir("/");
     Ok(Keeper(Pid::from_raw(command.spawn()?.id().cast_signed())))
@@ -123,11 +123,12 @@ pub(super) unsafe fn inherited(args: &[OsString]) -> io::Result<Vec<OwnedFd>> {
     args.iter().map(|arg| number(arg).and_then(own)).collect()
 }
 
-/// The keeper's main: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD...
+/// The keeper's main: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD... `report` tells the command, in the form that it reads,
+/// why there is no cluster.
 ///
 /// # Errors
 /// The sandbox can't be made; nothing of it is left.
-pub fn run(args: &[OsString]) -> io::Result<()> {
+pub fn run(args: &[OsString], report: impl Fn(&ChannelEnd, String)) -> io::Result<()> {
     let [base, id, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     // SAFETY: this is the start of a process that `start` made.
     let fds = unsafe { inherited(fds) }?;
@@ -138,7 +139,7 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let cluster = [base.as_os_str(), id.as_os_str()];
     let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?;
     // The lock is one of the directory, which may be called otherwise by the time that this ends.
-    let root = Root::of_descriptor(&lock);
+    let root = ClusterDir::of_descriptor(&lock);
     // Started with an own process group by `start`'s caller or not: a session keeps terminals' signals away.
     match setsid() {
         Err(errno) if errno != Errno::EPERM => return Err(errno.into()),
@@ -170,9 +171,9 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
         Ok(Ended { asked: true, .. } | Ended { exit: Exit::Code(0), .. }) => {}
         _ if ending.is_some() => {}
         Ok(Ended { exit, .. }) => {
-            report_failure(&channel, format!("the first process of the sandbox ended unexpectedly: {exit}"));
+            report(&channel, format!("the first process of the sandbox ended unexpectedly: {exit}"));
         }
-        Err(error) => report_failure(&channel, format!("the sandbox can't be made: {error}")),
+        Err(error) => report(&channel, format!("the sandbox can't be made: {error}")),
     }
     if ending.is_none() {
         Ending::Stop.note(&root);

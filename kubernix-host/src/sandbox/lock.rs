@@ -3,22 +3,50 @@
 //! It is the directory itself that is locked, no file in it: the lock lasts for as long as anything of the cluster does, and goes
 //! with it.
 
-use crate::root::{Error as RootError, Root};
+use crate::cluster_dir::ClusterDir;
 use nix::libc;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Held for as long as the cluster's keeper lives. Whoever inherits the descriptor holds it on: closing one of several doesn't
 /// give it back, which is why it is never unlocked, only closed.
 pub struct Lock(pub(super) File);
 
-fn open(root: &Root) -> Result<File, RootError> {
+/// Why a cluster's lock can't be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// There is no such directory.
+    #[error("there is no cluster at `{}`", path.display())]
+    Missing {
+        /// The root directory.
+        path: PathBuf,
+    },
+    /// The file system says no.
+    #[error("can't {action} `{}`: {cause}", path.display())]
+    Io {
+        /// What was tried: `open`, `lock`.
+        action: &'static str,
+        /// The root directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+impl LockError {
+    fn io(action: &'static str, path: &Path, cause: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), cause }
+    }
+}
+
+fn open(root: &ClusterDir) -> Result<File, LockError> {
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(root.path());
     opened.map_err(|cause| match cause.kind() {
-        ErrorKind::NotFound => RootError::Missing { path: root.path().to_owned() },
-        _ => RootError::io("open", root.path(), cause),
+        ErrorKind::NotFound => LockError::Missing { path: root.path().to_owned() },
+        _ => LockError::io("open", root.path(), cause),
     })
 }
 
@@ -26,7 +54,7 @@ fn open(root: &Root) -> Result<File, RootError> {
 ///
 /// # Errors
 /// There is no such directory, or it can't be opened.
-pub fn take(root: &Root) -> Result<Option<Lock>, RootError> {
+pub fn take(root: &ClusterDir) -> Result<Option<Lock>, LockError> {
     loop {
         let file = open(root)?;
         match file.try_lock() {
@@ -34,13 +62,13 @@ pub fn take(root: &Root) -> Result<Option<Lock>, RootError> {
             // Somebody removed the cluster between our look at it and now.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(cause)) => return Err(RootError::io("lock", root.path(), cause)),
+            Err(TryLockError::Error(cause)) => return Err(LockError::io("lock", root.path(), cause)),
         }
     }
 }
 
 /// Whether the directory that is locked is still the one that others will look at.
-fn is_current(lock: &File, root: &Root) -> bool {
+fn is_current(lock: &File, root: &ClusterDir) -> bool {
     let now = std::fs::symlink_metadata(root.path());
     lock.metadata().is_ok_and(|ours| now.is_ok_and(|now| (ours.dev(), ours.ino()) == (now.dev(), now.ino())))
 }
@@ -50,17 +78,17 @@ fn is_current(lock: &File, root: &Root) -> bool {
 ///
 /// # Errors
 /// There is no such directory, or it can't be opened.
-pub fn share(root: &Root) -> Result<Option<File>, RootError> {
+pub fn share(root: &ClusterDir) -> Result<Option<File>, LockError> {
     let file = open(root)?;
     match file.try_lock_shared() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(cause)) => Err(RootError::io("lock", root.path(), cause)),
+        Err(TryLockError::Error(cause)) => Err(LockError::io("lock", root.path(), cause)),
     }
 }
 
 /// Whether a keeper holds the lock.
-pub fn is_taken(root: &Root) -> bool {
+pub fn is_taken(root: &ClusterDir) -> bool {
     // Shared, so that those who only look don't look like keepers to each other.
     open(root).is_ok_and(|directory| matches!(directory.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
@@ -69,7 +97,7 @@ pub fn is_taken(root: &Root) -> bool {
 ///
 /// # Errors
 /// As [`take`].
-pub fn wait(root: &Root, limit: Duration) -> Result<Option<Lock>, RootError> {
+pub fn wait(root: &ClusterDir, limit: Duration) -> Result<Option<Lock>, LockError> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(lock) = take(root)? {
@@ -89,10 +117,12 @@ mod tests {
     #[test]
     fn the_lock_lasts_until_nothing_of_the_cluster_is_left_and_not_beyond() {
         let base = tempfile::tempdir().unwrap();
-        let root = Root::new(base.path(), "one");
-        assert!(matches!(take(&root), Err(RootError::Missing { .. })) && !is_taken(&root));
-        root.create().unwrap();
-        std::fs::write(root.path().join("data"), "x").unwrap();
+        let root = ClusterDir::at(base.path().join("one"));
+        assert!(matches!(take(&root), Err(LockError::Missing { .. })) && !is_taken(&root));
+        std::fs::create_dir(root.path()).unwrap();
+        for name in ["data", "state.json"] {
+            std::fs::write(root.path().join(name), "x").unwrap();
+        }
         let shared = share(&root).unwrap().unwrap();
         assert!(take(&root).unwrap().is_none() && share(&root).unwrap().is_some() && !is_taken(&root));
         drop(shared);
@@ -108,7 +138,7 @@ mod tests {
         drop(lock);
         waiting.try_lock().unwrap();
         assert!(!is_current(&waiting, &root), "a lock of what is gone is none");
-        root.create().unwrap();
+        std::fs::create_dir(root.path()).unwrap();
         assert!(!is_current(&waiting, &root) && take(&root).unwrap().is_some());
     }
 }

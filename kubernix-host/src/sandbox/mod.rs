@@ -7,7 +7,6 @@
 //!
 //! This module must not know components, roles or images.
 
-mod boot;
 pub mod carriers;
 pub mod cgroups;
 mod channel;
@@ -27,11 +26,10 @@ pub mod process;
 mod program;
 mod traces;
 
-pub use boot::{Boot, BootFile, shell, write_views};
 pub use channel::{BootChannel, ChannelEnd, Order};
 pub use ending::Ending;
 pub use identity::{ProcessId, SandboxIds};
-pub use init::{Inside, enter_sandbox, private_directories};
+pub use init::{Furnishing, Inside, enter_sandbox};
 pub use keeper::{Keeper, KeeperStart, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER, NODE};
 pub use program::PROGRAM;

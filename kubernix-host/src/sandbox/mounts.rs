@@ -4,8 +4,8 @@
 
 use super::cgroups::{Hierarchy, hierarchies};
 use super::{hugetlb, program};
+use crate::cluster_dir::INSIDE;
 use crate::mountinfo;
-use crate::root::INSIDE;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs;
 use std::io;

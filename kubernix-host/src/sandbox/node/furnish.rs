@@ -1,7 +1,7 @@
 //! The first process of a node: it makes its namespaces the node's own, and then is the one that reaps orphans.
 
-use crate::root::write_atomic;
 use crate::sandbox::mounts::{NodeMounts, STASH, step};
+use crate::write::write_atomic;
 use nix::unistd::{fexecve, sethostname};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
@@ -53,7 +53,7 @@ fn furnish(furniture: Furniture) -> io::Result<File> {
     fs::create_dir_all(STASH)?;
     // The program that holds a pod's namespaces holds a node's as well. Where `/run` is the sandbox's, all nodes run the same file.
     let program = Path::new(STASH).join("node");
-    write_atomic(&program, kubernix_pause::PAUSE, 0o700).map_err(io::Error::other)?;
+    write_atomic(&program, kubernix_pause::PAUSE, 0o700)?;
     let opened = File::open(&program)?;
     let Furniture { volatile, private, resolv_conf, .. } = furniture;
     NodeMounts { volatile, private, resolv_conf }.apply()?;

@@ -8,7 +8,7 @@ use super::namespaces::join;
 use super::start::{Starting, arguments};
 use crate::mountinfo;
 use crate::process::Place;
-use crate::root::write_atomic;
+use crate::write::write_atomic;
 use kubernix_core::Command;
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -58,7 +58,7 @@ impl Container {
     pub fn prepare(self, cluster: &str, furniture: Furniture) -> io::Result<(Run, Starting)> {
         fs::create_dir_all(&self.state)?;
         for (file, text) in CONFIGURATION.map(|(_, file)| file).iter().zip(configuration(&self.state)) {
-            write_atomic(&self.state.join(file), text.as_bytes(), 0o600).map_err(io::Error::other)?;
+            write_atomic(&self.state.join(file), text.as_bytes(), 0o600)?;
         }
         let starting = Starting::prepare(cluster, &self.node, &furniture)?;
         Ok((Run { container: self, furniture, cgroups: starting.cgroups.clone() }, starting))

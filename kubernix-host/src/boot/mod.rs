@@ -1,10 +1,17 @@
-//! What the command hands to the sandbox: all that the init needs to plan and run the cluster.
+//! What a cluster is booted from, and how keeper and init come to it.
+//!
+//! The command writes a [`Boot`] into the cluster's state, and the init reads it there. This module must not know how
+//! namespaces are made, nor how the engine runs what is planned.
 
-use super::PROGRAM;
+mod inside;
+
+pub use inside::{Inside, enter_sandbox, private_directories, run_keeper};
+
 use crate::graph::Environment;
 use crate::network::{Outside, Published};
 use crate::plugins::Snapshot;
 use crate::root::{ClusterFile, Environment as Shell, Error as RootError, Root, write_atomic};
+use crate::sandbox::PROGRAM;
 use crate::settings::{self, Settings, WaitFor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,72 @@
+//! What a cluster leaves outside of its root directory, looked for by what that directory says.
+
+use crate::root::{ClusterFile, ClusterId, Root};
+use crate::sandbox::Traces;
+use crate::sandbox::carriers::{self, Carrier};
+
+/// The traces of a cluster with these carriers.
+pub(super) fn look(root: &Root, carriers: &[Carrier]) -> Traces {
+    Traces::look(root, carriers, names(root))
+}
+
+/// The names that the cluster's cgroups may have.
+fn names(root: &Root) -> Vec<String> {
+    // The ID of a copy of another cluster's directory isn't that cluster's.
+    match root.open_existing() {
+        Ok(state) => vec![state.cgroup().to_owned()],
+        // An older version may have booted it.
+        Err(_) => lost_id(root).into_iter().chain([root.name()]).collect(),
+    }
+}
+
+/// The ID of a cluster whose `state.json` is damaged, by the state in force. The directory may be a copy of another cluster's, so `None`
+/// where a cluster of this ID runs.
+fn lost_id(root: &Root) -> Option<String> {
+    let state = ClusterFile::read(root).ok()??;
+    let id: ClusterId = state.boot["environment"]["id"].as_str()?.parse().ok()?;
+    let runs = carriers::all().into_iter().any(|carrier| carrier.id == id.as_str());
+    (!runs).then(|| id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::Allotment;
+    use serde_json::json;
+    use std::fs;
+
+    #[test]
+    fn a_copy_of_a_directory_has_no_cgroups_of_the_original() {
+        let base = tempfile::tempdir().unwrap();
+        let [original, copy] = ["one", "two"].map(|name| Root::new(base.path(), name));
+        let id = original.create().unwrap().id.unwrap().to_string();
+        assert_eq!(names(&original), [id.clone()]);
+        // As `cp -a` does it.
+        fs::create_dir_all(copy.path()).unwrap();
+        fs::copy(original.path().join("state.json"), copy.path().join("state.json")).unwrap();
+        assert_eq!(names(&copy), ["two"]);
+        // Nor has it once it has an ID of its own.
+        let own = copy.identify().unwrap().id.unwrap().to_string();
+        assert_ne!(own, id);
+        assert_eq!(names(&copy), [own]);
+    }
+
+    #[test]
+    fn a_damaged_state_file_hides_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::new(base.path(), "one");
+        let id = root.create().unwrap().id.unwrap().to_string();
+        let boot = json!({ "environment": { "id": id } });
+        ClusterFile::first(String::new(), Allotment::default(), boot).commit(&root).unwrap();
+        fs::write(root.path().join("state.json"), "").unwrap();
+        assert_eq!(names(&root), [id, "one".into()]);
+        fs::write(ClusterFile::path(&root), "").unwrap();
+        assert_eq!(names(&root), ["one"]);
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_known_by_its_name() {
+        let base = tempfile::tempdir().unwrap();
+        assert_eq!(names(&Root::new(base.path(), "one")), ["one"]);
+    }
+}

@@ -1,0 +1,46 @@
+//! Writes small files as a whole: notes of a running cluster, which a power loss may take.
+//!
+//! Must not know what is in them.
+
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// The names of temporary files begin with this; a later boot removes them.
+const TEMPORARY: &str = ".kubernix-tmp-";
+
+/// Writes a file by rename: a reader sees the old content or the new one. `mode` (as of chmod(2)) holds whatever the umask.
+/// Nothing is synced. The directory must exist.
+///
+/// # Errors
+/// The file can't be written; the message has the path and the cause. The old file is still there then.
+pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let written = || {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
+        file.write_all(content)?;
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    written().map_err(|cause| io::Error::new(cause.kind(), format!("can't write `{}`: {cause}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_file_is_replaced_whole_with_its_mode_or_stays() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("note");
+        write_atomic(&path, b"one", 0o700).unwrap();
+        write_atomic(&path, b"two", 0o600).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1, "no temporary file remains");
+        let error = write_atomic(&base.path().join("missing/note"), b"", 0o600).unwrap_err().to_string();
+        assert!(error.contains("missing/note`: "), "{error}");
+    }
+}
