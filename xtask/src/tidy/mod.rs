@@ -2,8 +2,10 @@
 
 mod components;
 mod dependencies;
+mod imports;
 mod links;
 mod manifests;
+mod modules;
 mod sources;
 mod text;
 mod words;
@@ -93,6 +95,7 @@ pub fn check(workspace: &Workspace) -> Result<Report> {
     findings.extend(links::check(&files));
     findings.extend(components::check(&files, &crate::components::names(workspace)));
     let runtimes = components::runtimes(&files);
+    findings.extend(modules::check(&files));
     for file in &files {
         findings.extend(sources::check(file, &runtimes));
         findings.extend(words::check(file));

@@ -1,0 +1,277 @@
+//! The tables of modules in ARCHITECTURE.md: each module has an entry that names the modules which it may use, the code keeps
+//! to it, and no module uses itself by way of others.
+
+use super::imports::{self, Names};
+use super::{File, Finding};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The document with the tables.
+const DOCUMENT: &str = "ARCHITECTURE.md";
+/// The column of the modules that one may use.
+const MAY_USE: &str = "may use";
+/// What stands in the column where it is none.
+const NONE: &str = "-";
+
+/// A table: the modules of one crate.
+#[derive(Debug, PartialEq, Eq)]
+struct Table {
+    /// The crate's sources: `kubernix-host/src/`.
+    folder: String,
+    rows: Vec<Row>,
+}
+
+/// An entry: a module, or one within another (`engine/reducer`).
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    /// In the document, from 1.
+    line: usize,
+    module: String,
+    may_use: BTreeSet<String>,
+}
+
+/// Checks every crate that has a table.
+pub fn check(files: &[File]) -> Vec<Finding> {
+    let Some(document) = files.iter().find(|file| file.path == DOCUMENT) else { return Vec::new() };
+    tables(&document.content).iter().flat_map(|table| check_table(table, files)).collect()
+}
+
+/// The tables of a document: those with a column `may use`, below a line that names a folder.
+fn tables(document: &str) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    let (mut folder, mut column) = (None, None);
+    for (number, line) in (1..).zip(document.lines()) {
+        let Some(row) = line.strip_prefix('|') else {
+            column = None;
+            let named = line.split('`').skip(1).step_by(2).find(|quoted| quoted.ends_with("/src/"));
+            folder = named.map(str::to_owned).or(folder);
+            continue;
+        };
+        let cells: Vec<&str> = row.trim_end().trim_end_matches('|').split('|').map(str::trim).collect();
+        match (column, &folder) {
+            (None, Some(folder)) => {
+                column = cells.iter().position(|cell| *cell == MAY_USE);
+                if column.is_some() {
+                    tables.push(Table { folder: folder.clone(), rows: Vec::new() });
+                }
+            }
+            (Some(column), _) if !cells[0].starts_with('-') => {
+                let may_use: BTreeSet<String> = quoted(cells.get(column).unwrap_or(&"")).collect();
+                let rows = quoted(cells[0]).map(|module| Row { line: number, module, may_use: may_use.clone() });
+                if let Some(table) = tables.last_mut() {
+                    table.rows.extend(rows);
+                }
+            }
+            _ => {}
+        }
+    }
+    tables
+}
+
+/// The names in backquotes of a cell, without the slash of a folder.
+fn quoted(cell: &str) -> impl Iterator<Item = String> + '_ {
+    cell.split('`').skip(1).step_by(2).map(|name| name.trim_end_matches('/').to_owned())
+}
+
+fn check_table(table: &Table, files: &[File]) -> Vec<Finding> {
+    let own: Vec<&File> =
+        files.iter().filter(|file| file.path.starts_with(&table.folder) && file.path.ends_with(".rs")).collect();
+    let lib = format!("{}lib.rs", table.folder);
+    let Some(lib) = own.iter().find(|file| file.path == lib) else {
+        return vec![Finding::new(
+            DOCUMENT,
+            None,
+            format!("`{}` has no lib.rs: correct the table's folder", table.folder),
+        )];
+    };
+    let names = Names::read(&lib.content);
+    let tests = imports::of_tests(&own);
+    let own: Vec<(Vec<String>, &File)> = own
+        .into_iter()
+        .filter(|file| {
+            !tests.iter().any(|test| file.path == *test || test.ends_with('/') && file.path.starts_with(test))
+        })
+        .map(|file| (imports::module_of(&file.path[table.folder.len()..]), file))
+        .filter(|(module, _)| !module.is_empty())
+        .collect();
+    let mut findings = entries(table, &own, &names);
+    findings.extend(arrows(table, &own, &names));
+    findings.extend(cycle(table));
+    findings
+}
+
+/// Each module has an entry, each entry a module, and each name of the last column is one of them, or of another crate.
+fn entries(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let exists = |name: &str| own.iter().any(|(module, _)| is_below(&module.join("/"), name));
+    for row in &table.rows {
+        if !exists(&row.module) {
+            let message = format!("the table of `{}` has a module `{}` that doesn't exist", table.folder, row.module);
+            findings.push(Finding::new(DOCUMENT, Some(row.line), message));
+        }
+        let is_known =
+            |name: &String| table.rows.iter().any(|other| other.module == *name) || other_crate(table, names, name);
+        for name in row.may_use.iter().filter(|name| !is_known(name)) {
+            let message = format!("`{}` may use `{name}`, which is no module of `{}`", row.module, table.folder);
+            findings.push(Finding::new(DOCUMENT, Some(row.line), message));
+        }
+    }
+    let modules: BTreeSet<&String> = own.iter().filter_map(|(module, _)| module.first()).collect();
+    for module in modules.into_iter().filter(|module| !table.rows.iter().any(|row| row.module == **module)) {
+        let message = format!(
+            "`{}{module}` has no entry in the table of modules: add one that says what it is, what it must not know and \
+             what it may use, or `{NONE}`",
+            table.folder
+        );
+        findings.push(Finding::new(DOCUMENT, None, message));
+    }
+    findings
+}
+
+/// Whether a name of the crate's root is another crate, or a module of it.
+fn other_crate(table: &Table, names: &Names, name: &str) -> bool {
+    names.aliases.get(name).is_some_and(|origin| !table.rows.iter().any(|row| row.module == *origin))
+}
+
+/// No file uses a module that its entry doesn't name.
+fn arrows(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (module, file) in own {
+        let module_path = module.join("/");
+        let rows = table.rows.iter().filter(|row| is_below(&module_path, &row.module));
+        let Some(row) = rows.max_by_key(|row| row.module.len()) else { continue };
+        let mut seen = BTreeSet::new();
+        for import in imports::read(module, &file.content) {
+            let Some(first) = import.path.first() else { continue };
+            let target = match names.aliases.get(first) {
+                // A name that the root gives to something of one of the crate's own modules.
+                Some(origin) if table.rows.iter().any(|row| row.module == *origin) => origin,
+                _ => first,
+            };
+            let is_own = is_below(&row.module, target);
+            let is_module = table.rows.iter().any(|row| row.module == *target) || other_crate(table, names, target);
+            if is_own || !is_module || row.may_use.contains(target) || !seen.insert(target.clone()) {
+                continue;
+            }
+            let message = format!(
+                "`{}` must not use `{target}`: {DOCUMENT} (line {}) doesn't have it in the column `{MAY_USE}`. Move what is \
+                 needed, or take it as an argument; a new entry is a decision about the design",
+                row.module, row.line
+            );
+            findings.push(Finding::new(&file.path, Some(import.line), message));
+        }
+    }
+    findings
+}
+
+/// Whether a module is another one, or within it.
+fn is_below(module: &str, other: &str) -> bool {
+    module.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The first cycle of a table.
+fn cycle(table: &Table) -> Option<Finding> {
+    let mut edges: BTreeMap<&str, &BTreeSet<String>> = BTreeMap::new();
+    for row in &table.rows {
+        edges.insert(&row.module, &row.may_use);
+    }
+    // Takes away modules that use none of those which are left, until none is left.
+    loop {
+        let leaf = |(_, uses): &(&&str, &&BTreeSet<String>)| !uses.iter().any(|name| edges.contains_key(name.as_str()));
+        match edges.iter().find(leaf).map(|(module, _)| *module) {
+            Some(leaf) => drop(edges.remove(leaf)),
+            None => break,
+        }
+    }
+    // From any module that is left, each step stays among them, and so comes back.
+    let mut path = vec![*edges.keys().next()?];
+    loop {
+        let next = edges[path[path.len() - 1]].iter().find(|name| edges.contains_key(name.as_str()))?;
+        if let Some(at) = path.iter().position(|module| module == next) {
+            let round = [&path[at..], &[next.as_str()]].concat().join("` -> `");
+            let message = format!("the modules of `{}` use each other in a circle: `{round}`", table.folder);
+            return Some(Finding::new(DOCUMENT, None, message));
+        }
+        path.push(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{file, messages};
+    use super::*;
+
+    const LIB: &str = "mod a;\nmod b;\npub use b::Thing;\npub use kubernix_core as core_crate;\n";
+
+    fn document(rows: &str) -> File {
+        let text = format!(
+            "# Map\n\n| folder | is |\n|---|---|\n| `x/` | y |\n\nBelow `host/src/`:\n\n\
+             | module | is | may use |\n|---|---|---|\n{rows}\n\nText of `a`.\n"
+        );
+        file(DOCUMENT, &text)
+    }
+
+    fn found(rows: &str, a: &str) -> Vec<String> {
+        let files = [
+            document(rows),
+            file("host/src/lib.rs", LIB),
+            file("host/src/a/mod.rs", "mod inner;\n#[cfg(test)]\nmod tests;\n"),
+            file("host/src/a/inner.rs", a),
+            file("host/src/a/tests.rs", "use crate::b;\n"),
+            file("host/src/b.rs", ""),
+        ];
+        messages(&check(&files))
+    }
+
+    const GOOD: &str = "| `a/` | | `b`, `core_crate` |\n| `b` | | - |";
+
+    #[test]
+    fn code_that_keeps_to_the_table_passes() {
+        let a = "use crate::b::X;\nuse crate::core_crate::Y;\nuse super::tests;\nuse crate::Thing;\n";
+        assert_eq!(found(GOOD, a), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_new_arrow_fails() {
+        let apart = "| `a/` | | - |\n| `b` | | - |";
+        let message = "host/src/a/inner.rs:2: `a` must not use `b`: ARCHITECTURE.md (line 11) doesn't have it";
+        for import in [
+            "use crate::b::X;",
+            "use crate::{b};",
+            "use super::super::b;",
+            "use crate::Thing;",
+            "fn f(x: crate::b::X) {}",
+        ] {
+            let found = found(apart, &format!("//! About.\n{import}\n"));
+            assert_eq!(found.len(), 1, "{import}: {found:?}");
+            assert!(found[0].starts_with(message), "{}", found[0]);
+        }
+        assert_eq!(found(apart, "use crate::core_crate::Y;\n").len(), 1, "another crate is named as well");
+    }
+
+    #[test]
+    fn entries_and_modules_belong_together() {
+        let without = found("| `a/` | | - |", "");
+        assert_eq!(without.len(), 1, "{without:?}");
+        assert!(without[0].contains("`host/src/b` has no entry in the table of modules"));
+        let more = found(&format!("{GOOD}\n| `c` | | `b`, `d` |"), "");
+        assert_eq!(more.len(), 2, "{more:?}");
+        assert!(more[0].contains("module `c` that doesn't exist") && more[1].contains("`c` may use `d`"));
+    }
+
+    #[test]
+    fn a_module_within_another_has_rules_of_its_own() {
+        let rows = format!("{GOOD}\n| `a/inner` | | - |");
+        assert!(found(&rows, "use super::tests;\nuse crate::a::Y;\n").is_empty());
+        let found = found(&rows, "use crate::b;\n");
+        assert!(found[0].contains("`a/inner` must not use `b`"), "{found:?}");
+    }
+
+    #[test]
+    fn a_circle_fails() {
+        let found = found("| `a/` | | `b` |\n| `b` | | `a` |", "");
+        assert_eq!(
+            found,
+            ["ARCHITECTURE.md: the modules of `host/src/` use each other in a circle: `a` -> `b` -> `a`"]
+        );
+    }
+}
