@@ -2,17 +2,20 @@
 //!
 //! `cargo run -p kubernix-host --example toolchain -- CACHE_DIR [--no-install] [--manifest=FILE...] [NAME...]`
 
-use kubernix_host::events::{Event, Sink};
 use kubernix_host::plugins::Manifest;
-use kubernix_host::toolchain::{self, Options, Request, Table};
+use kubernix_host::toolchain::{self, Options, Reporter, Request, Table, ToolState};
 use std::path::Path;
 use std::time::Instant;
 
 struct Print(Instant);
 
-impl Sink for Print {
-    fn emit(&self, event: Event) {
-        println!("{:9.1} ms {event:?}", self.0.elapsed().as_secs_f64() * 1000.0);
+impl Reporter for Print {
+    fn tool(&self, name: &str, state: ToolState) {
+        self.note(format!("{name}: {state:?}"));
+    }
+
+    fn note(&self, message: String) {
+        println!("{:9.1} ms {message}", self.0.elapsed().as_secs_f64() * 1000.0);
     }
 }
 

@@ -29,7 +29,7 @@ use crate::progress::Progress;
 use crate::{registry, settings};
 use anyhow::{Context, Result};
 use kubernix_host::cluster::{Call, Cluster, Host, HostError, State, Status};
-use kubernix_host::plugins::{Registry, Search};
+use kubernix_host::plugins::Registry;
 use kubernix_host::settings::{Place, Resolved, Settings};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -121,7 +121,7 @@ impl App {
     /// The host with everything that is compiled in, and the plugins that these settings find.
     fn host(&self, settings: &Settings) -> Result<Host> {
         let executable = std::env::current_exe().context("can't tell the path of kubernix itself")?;
-        let mut registry = Registry::gather(registry::components()?, &Search::of_settings(settings));
+        let mut registry = Registry::gather(registry::components()?, &settings.plugin_search());
         registry.add_manifests(&settings.addon_files).map_err(|why| Refusal::error(Exit::Usage, why))?;
         Ok(Host { registry, executable, program: self.program.clone() })
     }

@@ -6,7 +6,6 @@ use kube::core::GroupVersion;
 use kube::discovery::{ApiCapabilities, Scope, pinned_group};
 use kubernix_core::Manifest;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -107,28 +106,10 @@ impl Api {
 /// The objects of a manifest, in order; lists are taken apart.
 pub(super) fn objects(manifest: &Manifest) -> Result<Vec<DynamicObject>, Error> {
     let wrong = |cause: String| Error::Manifest { name: manifest.name.clone(), cause };
-    // Kubernetes reads YAML 1.1 here: a file mode of 0644 is octal.
-    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
-    let documents = serde_saphyr::from_multiple_with_options::<Value>(&manifest.yaml, options);
-    let documents = documents.map_err(|error| wrong(error.to_string()))?;
-    let mut objects = Vec::new();
-    for (index, mut document) in documents.into_iter().enumerate() {
-        let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-        let items = match document.get_mut("items") {
-            Some(Value::Array(items)) if is_list => std::mem::take(items),
-            _ => vec![document],
-        };
-        for item in items {
-            let number = index + 1;
-            let object: DynamicObject = serde_json::from_value(item)
-                .map_err(|error| wrong(format!("document {number} is not a Kubernetes object: {error}")))?;
-            if object.types.is_none() || object.metadata.name.as_deref().is_none_or(str::is_empty) {
-                return Err(wrong(format!("document {number} lacks one of apiVersion, kind and metadata.name")));
-            }
-            objects.push(object);
-        }
-    }
-    Ok(objects)
+    let values = crate::text::manifest::objects(&manifest.yaml).map_err(wrong)?;
+    let objects =
+        values.into_iter().map(|value| serde_json::from_value(value).map_err(|error| wrong(error.to_string())));
+    objects.collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::boot::{Boot, write_views};
 use crate::control::Client;
-use crate::events::{Event, FileSink, Sink, Tee, records};
+use crate::events::{Event, FileSink, Sink, Tee, ToolEvents, records};
 use crate::graph::{self, Environment};
 use crate::kubeconfig::Merged;
 use crate::network::plan::routed_by_host;
@@ -209,7 +209,7 @@ impl Host {
             any_version: of_any_version(settings, &self.catalogue()),
         };
         let options = toolchain::Options { cache_dir: settings.cache_dir.clone(), install: settings.install };
-        Ok(toolchain::resolve(&self.registry.table, &request, &options, sink)?)
+        Ok(toolchain::resolve(&self.registry.table, &request, &options, &ToolEvents(sink))?)
     }
 
     fn boot(

@@ -8,11 +8,14 @@ mod reader;
 mod record;
 mod sink;
 mod timeline;
+mod tools;
 mod watcher;
 
+pub use crate::toolchain::ToolState;
 pub use reader::{read, records};
 pub(crate) use record::json_line;
-pub use record::{Event, Record, ToolState};
+pub use record::{Event, Record};
 pub use sink::{Discard, FileSink, Sink, Tee, WriterSink};
 pub use timeline::{RoleReady, Row, Timeline};
+pub use tools::ToolEvents;
 pub use watcher::Watcher;

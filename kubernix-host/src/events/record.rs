@@ -1,8 +1,8 @@
 //! The form of an event: one line of JSON. Growth: new kinds and new fields; a reader skips what it doesn't know.
 
 use crate::root::Root;
+use crate::toolchain::ToolState;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One line of `events.jsonl`, and of the pipe between a boot and the command that watches it.
@@ -169,42 +169,6 @@ impl Event {
         }
         self
     }
-}
-
-/// How far the search for a binary is.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub enum ToolState {
-    /// Providers are being asked.
-    Checking,
-    /// A host package is being installed.
-    Installing {
-        /// The command that installs it.
-        command: String,
-    },
-    /// It is being built.
-    Building {
-        /// What is being done at this moment.
-        detail: String,
-        /// Steps that are done.
-        done: u64,
-        /// Steps in all; 0 where that isn't known.
-        total: u64,
-    },
-    /// It is there.
-    Ready {
-        /// The provider it came from.
-        provider: String,
-        /// Its version.
-        version: String,
-        /// Where it lies.
-        path: PathBuf,
-    },
-    /// No provider can supply it.
-    Failed {
-        /// Why.
-        error: String,
-    },
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Batch {
                 staged.push(Staged::write(path, content, *mode)?);
             }
         }
-        side_by_side(&staged, Staged::sync)?;
+        side_by_side(&staged, |staged| Ok(staged.sync()?))?;
         let written = staged.len();
         for file in staged {
             file.rename()?;

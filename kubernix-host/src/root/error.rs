@@ -2,6 +2,7 @@
 
 use crate::sandbox::lock::LockError;
 use ipnet::Ipv4Net;
+use kubernix_toolchain::files::FileError;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -117,6 +118,12 @@ pub enum Error {
         /// All that failed.
         failures: Vec<Error>,
     },
+}
+
+impl From<FileError> for Error {
+    fn from(FileError { action, path, cause }: FileError) -> Self {
+        Self::Io { action, path, cause }
+    }
 }
 
 impl From<LockError> for Error {

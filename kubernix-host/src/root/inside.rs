@@ -3,7 +3,7 @@
 //! Plans, configuration files and processes have paths of the inside. The host translates where it opens them or shows them.
 
 use super::{INSIDE, Root};
-use crate::cluster_dir::ClusterDir;
+use crate::ClusterDir;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};

@@ -21,13 +21,14 @@ mod state;
 mod transfer;
 mod write;
 
-pub use crate::cluster_dir::INSIDE;
 pub use allotment::{Allotment, AllottedNode, index_of};
 pub use batch::Batch;
 pub use cluster_file::ClusterFile;
 pub use environment::Environment;
 pub use error::Error;
 pub use id::ClusterId;
+pub use kubernix_plugins::DIRECTORY as PLUGINS;
+pub use kubernix_sandbox::INSIDE;
 pub use made::Made;
 pub use managed::{Written, write_managed};
 pub(crate) use place::free_bytes;
@@ -36,17 +37,14 @@ pub use state::{FORMAT, State};
 pub use transfer::snapshots;
 pub use write::{is_temporary, write_atomic, write_durable};
 
-use crate::cluster_dir::{ClusterDir, REMOVING_FILE, STATE_FILE};
 use ipnet::Ipv4Net;
+use kubernix_sandbox::{ClusterDir, REMOVING_FILE, STATE_FILE};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-/// The directory of plugins that are this cluster's alone; put there by whoever has it.
-pub const PLUGINS: &str = "plugins";
 
 /// The path of a cluster's root directory, on the host or in a sandbox (see [`Root::inside`]). [`Root::open_existing`] tells
 /// whether there is a cluster at it. A process that changes the cluster holds a lock of the directory itself, which exists for

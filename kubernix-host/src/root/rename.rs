@@ -1,7 +1,7 @@
 //! A root directory under another name. The directory's name is the cluster's: it has the new one from the moment of the rename.
 
 use super::{Error, Root, write};
-use crate::cluster_dir::ClusterDir;
+use crate::ClusterDir;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::io::{self, ErrorKind};
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! What there is to be set: components, the roles they fill, their parameters and binaries. Filled by whoever knows the
 //! components; here is only checked against it.
 
-use super::error::{nearest, words};
 use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, node_of, show};
+use crate::text::nearest::{nearest, words};
 use kubernix_core::chooser;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

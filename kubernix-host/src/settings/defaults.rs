@@ -1,6 +1,7 @@
 //! Where things lie if nobody says otherwise: the XDG directories of a user, `/var/lib` for root.
 
 use super::Error;
+use crate::toolchain::home;
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,9 +23,7 @@ impl Defaults {
     /// Those of this process: its user and environment.
     pub fn of_process() -> Self {
         let user = nix::unistd::geteuid();
-        let entry = || nix::unistd::User::from_uid(user).ok().flatten().map(|user| user.dir);
-        let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute()).or_else(entry);
-        Self::of(user.is_root(), home, |name| env::var_os(name))
+        Self::of(user.is_root(), home(), |name| env::var_os(name))
     }
 
     /// Those of a user with these variables.

@@ -171,36 +171,3 @@ impl fmt::Display for At<'_> {
         self.0.as_ref().map_or(Ok(()), |origin| write!(f, "{origin}: "))
     }
 }
-
-/// The end of a message about an unknown name: the nearest of those that there are, or all of them if none is near.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let mut known: Vec<&str> = known.into_iter().collect();
-    known.sort_unstable();
-    known.dedup();
-    match nearest_of(name, &known) {
-        Some(near) => format!(", did you mean `{near}`?"),
-        None if known.is_empty() => ", there is none".into(),
-        None => format!(", there is {}", words(&known)),
-    }
-}
-
-/// The name that was probably meant, if any is close.
-pub(super) fn nearest_of<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
-    let near = known.iter().map(|other| (distance(other), *other)).min();
-    // A third of the letters may be wrong, two in short names; beyond that only a beginning or an end counts.
-    near.filter(|(distance, other)| *distance <= (lower.len() / 3).max(2) && *distance < other.len())
-        .map(|(_, other)| other)
-        .or_else(|| {
-            known
-                .iter()
-                .copied()
-                .find(|other| lower.len() > 2 && (other.starts_with(&lower) || other.ends_with(&lower)))
-        })
-}
-
-/// Names as a list for people: `a`, `b`.
-pub(super) fn words(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}

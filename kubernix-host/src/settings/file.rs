@@ -1,10 +1,10 @@
 //! `kubernix.toml`: read with the place of every value, and written as what a cluster was booted with.
 
-use super::error::nearest;
 use super::{Error, Key, Origin, Partial, Settings, of_node};
 use crate::network::{Published, UplinkMode};
 use crate::placement::NodesIn;
 use crate::root::{self, Root, write_atomic};
+use crate::text::{nearest, position};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -205,13 +205,6 @@ fn texts_of(array: &toml::de::DeArray<'_>) -> Option<Vec<String>> {
 fn kind(value: &Value<'_>) -> String {
     let name = value.get_ref().type_str();
     format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
-}
-
-/// Line and column in characters, from 1, of a byte.
-pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
-    let before = text.get(..byte).unwrap_or(text);
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 /// What stands above saved settings.

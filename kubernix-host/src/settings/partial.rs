@@ -1,11 +1,11 @@
 //! What one source says: the flags, the environment, or a file.
 
-use super::error::{nearest_of, words};
 use super::value::{self, absolute, absolute_text};
 use super::{Error, Key, Origin, WaitFor, set};
 use crate::network::plan::parse_cidr;
 use crate::network::{Published, UplinkMode};
 use crate::placement::NodesIn;
+use crate::text::nearest::{nearest_of, words};
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -136,7 +136,7 @@ fn host(work: &Path, age: &Age, grown: &[String]) {
     let manifest =
         manifest(&name, age, grown) + "libloading.workspace = true\nlog.workspace = true\nthiserror.workspace = true\n";
     write(&work.join("packages").join(&name).join("Cargo.toml"), &manifest);
-    let plugins = root().join("kubernix-host/src/plugins");
+    let plugins = root().join("host/plugins/src");
     let mut code = "#![allow(dead_code)]\n".to_owned();
     let modules = ["elf", "layout", "loader"].map(|module| (module, plugins.join(format!("{module}.rs"))));
     let own = ["host", "layouts"].map(|module| (module, samples().join(format!("{module}.rs"))));

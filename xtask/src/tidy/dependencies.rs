@@ -11,7 +11,10 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("examples/*", &["kubernix-core"], &["kubernix-host", "kubernix-testkit"]),
     ("images/*", &[], &[]),
     ("kubernix-testkit", &["kubernix-core"], &[]),
-    ("kubernix-host", &["kubernix-core", "images/*"], &["kubernix-testkit"]),
+    ("host/toolchain", &[], &[]),
+    ("host/sandbox", &["kubernix-core", "images/*"], &[]),
+    ("host/plugins", &["kubernix-core", "host/toolchain"], &["kubernix-testkit"]),
+    ("kubernix-host", &["kubernix-core", "host/*", "images/*"], &["kubernix-testkit"]),
     ("kubernix-cli", &["kubernix-core", "kubernix-host", "kubernix-testkit", "components/*"], &[]),
     ("tests/preload", &[], &[]),
     ("tests", &["kubernix-core", "kubernix-host", "kubernix-cli", "kubernix-testkit"], &[]),
@@ -111,7 +114,9 @@ mod tests {
             package("kubernix-core", &[("serde", false)]),
             package("kubernix-testkit", &[("kubernix-core", false)]),
             package("components/etcd", &[("kubernix-core", false), ("kubernix-testkit", true)]),
-            package("kubernix-host", &[("kubernix-core", false)]),
+            package("host/plugins", &[("kubernix-core", false), ("host/toolchain", false)]),
+            package("host/toolchain", &[]),
+            package("kubernix-host", &[("kubernix-core", false), ("host/plugins", false)]),
             package("kubernix-cli", &[("kubernix-host", false), ("kubernix-etcd", false)]),
         ];
         assert_eq!(messages(&check(&packages)), Vec::<String>::new());
@@ -126,14 +131,16 @@ mod tests {
             package("kubernix-host", &[("kubernix-etcd", false)]),
             package("kubernix-testkit", &[]),
             package("xtask", &[("kubernix-host", false)]),
+            package("host/toolchain", &[("kubernix-core", false)]),
+            package("host/sandbox", &[("host/toolchain", false)]),
             package("extras", &[]),
         ];
         let found = messages(&check(&packages));
-        assert_eq!(found.len(), 6, "{found:#?}");
+        assert_eq!(found.len(), 8, "{found:#?}");
         assert!(
             found[1].starts_with("components/etcd/Cargo.toml: `kubernix-etcd` must not depend on `kubernix-testkit`")
         );
-        assert!(found[5].starts_with("extras/Cargo.toml: this member isn't in"));
+        assert!(found[7].starts_with("extras/Cargo.toml: this member isn't in"));
     }
 
     #[test]

@@ -4,6 +4,9 @@ use super::File;
 use super::text::{code, unquoted};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How the names of our crates begin.
+pub const OURS: &str = "kubernix_";
+
 /// A module that a file names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
@@ -87,6 +90,7 @@ pub fn module_of(below: &str) -> Vec<String> {
 }
 
 /// What a file names of its own crate, outside of its unit tests: paths that begin with `crate`, and with enough of `super`.
+/// Also paths that begin with another crate of ours.
 pub fn read(module: &[String], content: &str) -> Vec<Import> {
     let mut text = String::new();
     // Where each line begins in the text, with its number.
@@ -113,6 +117,12 @@ pub fn read(module: &[String], content: &str) -> Vec<Import> {
     for (at, _) in text.match_indices("crate::") {
         if !follows_name(&text[..at]) {
             add(at, &[], &text[at + "crate::".len()..]);
+        }
+    }
+    // Another crate of ours may also be named as such.
+    for (at, _) in text.match_indices(OURS) {
+        if !follows_name(&text[..at]) {
+            add(at, &[], &text[at..]);
         }
     }
     for (at, _) in text.match_indices("super::") {

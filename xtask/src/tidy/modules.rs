@@ -142,14 +142,10 @@ fn arrows(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Fin
         let mut seen = BTreeSet::new();
         for import in imports::read(module, &file.content) {
             let Some(first) = import.path.first() else { continue };
-            let target = match names.aliases.get(first) {
-                // A name that the root gives to something of one of the crate's own modules.
-                Some(origin) if table.rows.iter().any(|row| row.module == *origin) => origin,
-                _ => first,
-            };
+            let target = target(table, names, first);
             let is_own = is_below(&row.module, target);
             let is_module = table.rows.iter().any(|row| row.module == *target) || other_crate(table, names, target);
-            if is_own || !is_module || row.may_use.contains(target) || !seen.insert(target.clone()) {
+            if is_own || !is_module || row.may_use.contains(target) || !seen.insert(target.to_owned()) {
                 continue;
             }
             let message = format!(
@@ -161,6 +157,18 @@ fn arrows(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Fin
         }
     }
     findings
+}
+
+/// What the first part of a path stands for in the table: a module, or another crate by its name without the common prefix.
+fn target<'a>(table: &Table, names: &'a Names, first: &'a str) -> &'a str {
+    let crate_name = |name: &'a str| name.strip_prefix(imports::OURS).unwrap_or(name);
+    match names.aliases.get(first) {
+        // A name that the root gives to something of one of the crate's own modules.
+        Some(origin) if table.rows.iter().any(|row| row.module == *origin) => origin,
+        // An item of another crate.
+        Some(origin) if first.starts_with(char::is_uppercase) => crate_name(origin),
+        _ => crate_name(first),
+    }
 }
 
 /// Whether a module is another one, or within it.
@@ -200,7 +208,7 @@ mod tests {
     use super::super::{file, messages};
     use super::*;
 
-    const LIB: &str = "mod a;\nmod b;\npub use b::Thing;\npub use kubernix_core as core_crate;\n";
+    const LIB: &str = "mod a;\nmod b;\npub use b::Thing;\npub use kubernix_low as low;\npub use kubernix_low::Item;\n";
 
     fn document(rows: &str) -> File {
         let text = format!(
@@ -222,11 +230,11 @@ mod tests {
         messages(&check(&files))
     }
 
-    const GOOD: &str = "| `a/` | | `b`, `core_crate` |\n| `b` | | - |";
+    const GOOD: &str = "| `a/` | | `b`, `low` |\n| `b` | | - |";
 
     #[test]
     fn code_that_keeps_to_the_table_passes() {
-        let a = "use crate::b::X;\nuse crate::core_crate::Y;\nuse super::tests;\nuse crate::Thing;\n";
+        let a = "use crate::b::X;\nuse crate::low::Y;\nuse kubernix_low::Z;\nuse crate::Item;\nuse super::tests;\nuse crate::Thing;\n";
         assert_eq!(found(GOOD, a), Vec::<String>::new());
     }
 
@@ -245,7 +253,11 @@ mod tests {
             assert_eq!(found.len(), 1, "{import}: {found:?}");
             assert!(found[0].starts_with(message), "{}", found[0]);
         }
-        assert_eq!(found(apart, "use crate::core_crate::Y;\n").len(), 1, "another crate is named as well");
+        for import in ["use crate::low::Y;\n", "use kubernix_low::Z;\n", "use crate::Item;\n"] {
+            let found = found(apart, import);
+            assert!(found.len() == 1 && found[0].contains("`a` must not use `low`"), "{import}: {found:?}");
+        }
+        assert!(found(apart, "use kubernix_core::Plan;\n").is_empty(), "the contract is for all");
     }
 
     #[test]

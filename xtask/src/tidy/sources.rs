@@ -12,19 +12,17 @@ const MANY_LINES: usize = 300;
 /// Where `unsafe` may stand: at the plugin boundary and at the kernel's.
 const UNSAFE: &[&str] = &[
     "kubernix-core/src/abi",
-    "kubernix-host/src/plugins/loader.rs",
-    "kubernix-host/src/sandbox/",
-    "kubernix-host/src/process/",
-    "kubernix-host/src/network/",
-    "kubernix-host/src/toolchain/command.rs",
+    "host/plugins/src/loader.rs",
+    "host/sandbox/src/",
+    "host/toolchain/src/command.rs",
     "images/pause/",
     "tests/preload/",
 ];
 /// Where programs are started.
 const STARTS: &[&str] = &[
-    "kubernix-host/src/process/",
-    "kubernix-host/src/sandbox/",
-    "kubernix-host/src/toolchain/",
+    "host/sandbox/src/process/",
+    "host/sandbox/src/sandbox/",
+    "host/toolchain/src/",
     "kubernix-cli/src/program.rs",
     "xtask/",
     "tests/",
@@ -34,7 +32,7 @@ const STARTS: &[&str] = &[
 const RUNTIME: &[&str] = &[
     "kubernix-cli/build.rs",
     "kubernix-host/src/graph/slots.rs",
-    "kubernix-host/src/toolchain/",
+    "host/toolchain/src/",
     "tests/",
     "xtask/src/tidy/",
 ];
@@ -126,7 +124,7 @@ mod tests {
             found("kubernix-host/src/pki/mod.rs", "    unsafe { f() }")[0]
                 .contains("pki/mod.rs:2: `unsafe` stands only in")
         );
-        assert!(found("kubernix-host/src/process/spawn.rs", "unsafe { f() }").is_empty());
+        assert!(found("host/sandbox/src/process/spawn.rs", "unsafe { f() }").is_empty());
         assert!(found("kubernix-core/src/abi/adapter.rs", "unsafe { f() }").is_empty());
         assert!(found("kubernix-host/src/pki/mod.rs", "#![deny(unsafe_op_in_unsafe_fn)] // unsafe").is_empty());
         assert!(found("kubernix-host/src/pki/mod.rs", "f(\"unsafe\")").is_empty());
@@ -141,7 +139,7 @@ mod tests {
             "std::process::Command::new(x)",
         ] {
             assert_eq!(found("kubernix-host/src/images/mod.rs", bad).len(), 1, "{bad}");
-            assert!(found("kubernix-host/src/toolchain/go.rs", bad).is_empty(), "{bad}");
+            assert!(found("host/toolchain/src/go.rs", bad).is_empty(), "{bad}");
         }
         assert!(found("kubernix-core/src/context.rs", "use crate::process::Command;").is_empty());
         assert!(found("kubernix-cli/src/main.rs", "use std::process::{ExitCode, exit};").is_empty());

@@ -1,0 +1,411 @@
+//! Whole files: what they plan, and every refusal with its line and column.
+
+use super::*;
+use kubernix_core::abi::{self, Handle};
+use kubernix_core::{Component, ErrorKind, Output, Phase, Probe, Requirement, Restart, Scope};
+use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image, plan, preflight};
+use std::path::PathBuf;
+
+/// The least that is a component.
+const LEAST: &str = r#"[component]
+name = "fake"
+version = "1.2.3"
+description = "does nothing"
+phase = "Addon"
+provides = ["fake"]
+requires = ["apiserver"]
+binaries = ["fake"]
+
+[[provide]]
+role = "fake"
+probe = { kind = "started" }
+"#;
+
+fn declared(text: &str) -> Declared {
+    parse(Path::new("a.toml"), text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn component(more: &str) -> Handle {
+    abi::component(declared(&format!("{LEAST}{more}")))
+}
+
+fn refused(text: &str) -> String {
+    parse(Path::new("a.toml"), text).expect_err("it is refused").to_string()
+}
+
+/// What is wrong with the least component and this after it, from line 14.
+fn refused_after(more: &str) -> String {
+    refused(&format!("{LEAST}\n{more}"))
+}
+
+/// What is wrong with the least component with one text replaced.
+fn refused_with(from: &str, to: &str) -> String {
+    assert!(LEAST.contains(from), "{from}");
+    refused(&LEAST.replacen(from, to, 1))
+}
+
+#[test]
+fn the_least_component_has_defaults() {
+    let fake = declared(LEAST);
+    assert_eq!((fake.name(), fake.title(), fake.phase(), fake.scope()), ("fake", "fake", Phase::ADDON, Scope::CLUSTER));
+    assert_eq!(fake.requires(), [Requirement::ready("apiserver")]);
+    let plan = assert_pure(&abi::component(fake), &FakeContext::new());
+    assert_eq!((plan.provides.len(), &plan.provides[0].probe), (1, &Probe::started()));
+    assert!(plan.processes.is_empty() && plan.files.is_empty());
+}
+
+#[test]
+fn a_head_says_what_it_says() {
+    let head = LEAST
+        .replace("phase = \"Addon\"", "phase = 450\nscope = \"Node\"\ntitle = \"Fake\"\nlicense = \"MIT\"")
+        .replace("[\"apiserver\"]", "[{ role = \"apiserver-port\", wait = \"known\" }, { role = \"cri\" }]");
+    let fake = declared(&head);
+    assert_eq!((fake.title(), fake.phase(), fake.scope()), ("Fake", Phase(450), Scope::NODE));
+    assert_eq!(fake.requires(), [Requirement::known("apiserver-port"), Requirement::ready("cri")]);
+    assert_eq!(fake.head().version.to_string(), "1.2.3");
+    assert_eq!(fake.head().license.as_deref(), Some("MIT"));
+}
+
+#[test]
+fn every_placeholder_has_its_value() {
+    let head = LEAST
+        .replace("requires = [\"apiserver\"]", "scope = \"Node\"\nrequires = [\"apiserver\", \"cri\", \"datastore\"]")
+        .replace("[component]", "images = [\"a/{{parameter.tag}}\"]\n[component]");
+    let text = head
+        + r#"
+[[parameter]]
+name = "tag"
+default = "1"
+help = "x"
+
+[[file]]
+path = "{{volatile-dir}}/all"
+content = """
+{{cluster}} {{node.name}} {{node.index}} {{node.ip}} {{node.pod-cidr}}
+{{address.control-plane}} {{address.pods}} {{address.services}} {{address.node-mask}} {{ address.dns }}
+{{dir}} {{volatile-dir}} {{node-dir}}
+{{identity.admin.cert}} {{identity.admin.key}} {{identity.etcd.ca}} {{kubeconfig.admin}}
+{{host-file.ca.crt}} {{executable.fake}} {{executable-dir.fake}}
+{{endpoint.apiserver}} {{endpoint.apiserver.host-port}} {{endpoint.cri}} {{endpoint.cri.path}}
+{{filled-by.cri}}{{filled-by.dns}} {{parameter.tag}} {{fact.cgroup.version}} {{braces}}x}}
+"""
+"#;
+    let ctx = FakeContext::new().filled_by("cri", "some");
+    let plan = assert_pure(&abi::component(declared(&text)), &ctx);
+    let root = "/var/lib/kubernix/test";
+    assert_eq!(
+        file(&plan, "/all"),
+        format!(
+            "test node-0 0 10.10.192.2 10.10.0.0/24\n\
+             10.10.192.1 10.10.0.0/17 10.10.128.0/18 24 10.10.128.10\n\
+             {root}/nodes/node-0/fake /run/kubernix/fake {root}/nodes/node-0\n\
+             {root}/pki/admin.crt {root}/pki/admin.key {root}/pki/etcd-ca.crt {root}/kubeconfig/admin.kubeconfig\n\
+             {root}/pki/ca.crt /opt/bin/fake /opt/bin\n\
+             https://10.10.192.1:6443 10.10.192.1:6443 unix://{root}/nodes/node-0/crio/crio.sock \
+             {root}/nodes/node-0/crio/crio.sock\n\
+             some 1 v2 {{{{x}}}}\n"
+        )
+    );
+    assert_eq!(plan.images, ["a/1"]);
+}
+
+#[test]
+fn processes_say_how_they_run() {
+    let more = r#"
+[[process]]
+name = "fake"
+program = "{{executable.fake}}"
+args = ["--dir={{dir}}"]
+env = { HOME = "{{dir}}" }
+restart = "never"
+stop-signal = "INT"
+stop-grace-ms = 10
+
+[[process]]
+name = "other"
+program = "{{executable.fake}}"
+stop-signal = 10
+
+[[directory]]
+path = "{{dir}}/data"
+mode = 0o755
+
+[[file]]
+path = "{{dir}}/run.sh"
+content = "exit"
+mode = 0o700
+"#;
+    let plan = assert_pure(&component(more), &FakeContext::new());
+    let (fake, other) = (&plan.processes[0], &plan.processes[1]);
+    assert_eq!((fake.restart, fake.stop_signal, fake.stop_grace_ms), (Restart::NEVER, 2, 10));
+    assert_eq!(fake.args, ["--dir=/var/lib/kubernix/test/control/fake"]);
+    assert_eq!(fake.env["HOME"], "/var/lib/kubernix/test/control/fake");
+    assert_eq!((other.restart, other.stop_signal, other.stop_grace_ms), (Restart::ALWAYS, 10, 5_000));
+    assert_eq!((plan.directories[0].mode, plan.files[0].mode), (0o755, 0o700));
+}
+
+#[test]
+fn entries_are_repeated_and_numbered() {
+    let more = r#"
+[[parameter]]
+name = "count"
+default = "2"
+help = "x"
+
+[[manifest]]
+repeat = "{{parameter.count}}"
+name = "m-{{index}}"
+yaml = "{ n: {{index}} }"
+
+[[file]]
+repeat = "{{parameter.count}}"
+path = "{{dir}}/{{index}}"
+content = "{{index}}"
+verbatim = true
+"#;
+    let fake = component(more);
+    let made = assert_pure(&fake, &FakeContext::new());
+    let manifests: Vec<_> = made.manifests.iter().map(|m| (m.name.as_str(), m.yaml.as_str())).collect();
+    assert_eq!(manifests, [("m-0", "{ n: 0 }"), ("m-1", "{ n: 1 }")]);
+    assert_eq!((made.files.len(), file(&made, "/1")), (2, "{{index}}"));
+    assert!(plan(&fake, &FakeContext::new().parameter("count", "0")).unwrap().manifests.is_empty());
+    for count in ["-1", "x", "10001"] {
+        let error = plan(&fake, &FakeContext::new().parameter("count", count)).unwrap_err();
+        let wanted = format!(
+            "line 25, column 10: `repeat` is `{{{{parameter.count}}}}` and comes out as `{count}`, which is not a number from 0 to 10000"
+        );
+        assert_eq!(error.frames(), [wanted]);
+    }
+}
+
+#[test]
+fn hooks_run_commands() {
+    let more = r#"
+[before-stop]
+program = "{{executable.fake}}"
+args = ["end"]
+
+[import-image]
+program = "{{executable.fake}}"
+args = ["import", "{{archive}}", "{{name}}"]
+
+[[preflight]]
+fact = "storage.overlay"
+one-of = ["true"]
+message = "no overlay below {{dir}}"
+"#;
+    let (fake, ctx) = (component(more), FakeContext::new());
+    before_stop(&fake, &ctx).unwrap();
+    assert_eq!(
+        (ctx.commands()[0].program.as_str(), &*ctx.commands()[0].args),
+        ("/opt/bin/fake", &["end".to_owned()][..])
+    );
+    let failing = FakeContext::new().output(Output::new(3, "", "no\n"));
+    let error = before_stop(&fake, &failing).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::COMMAND, "line 15, column 11: /opt/bin/fake exited with 3: no")
+    );
+    let command = import_image(&fake, &ctx, "oci-archive:/x", "pause:1").unwrap().unwrap();
+    assert_eq!(command.args, ["import", "oci-archive:/x", "pause:1"]);
+    assert_eq!(import_image(&component(""), &ctx, "oci-archive:/x", "pause:1"), Ok(None));
+    assert_eq!(preflight(&fake, &ctx).unwrap(), []);
+    assert_eq!(preflight(&fake, &FakeContext::new().without_fact("storage.overlay")).unwrap(), []);
+    let found = preflight(&fake, &FakeContext::new().fact("storage.overlay", "false")).unwrap();
+    assert!(found[0].fatal, "{found:?}");
+    assert_eq!(found[0].message, "no overlay below /var/lib/kubernix/test/control/fake");
+}
+
+#[test]
+fn placeholders_are_refused_at_their_place() {
+    let file = |content: &str| refused_after(&format!("[[file]]\npath = \"{{{{dir}}}}/a\"\ncontent = {content}\n"));
+    for (content, wanted) in [
+        (r#""ab {{nodee.ip}}""#, "a.toml:16:15: unknown placeholder `{{nodee.ip}}`, did you mean `node`?"),
+        ("'''\na\nä {{parameter.x}}'''", "a.toml:18:3: parameter `x` is not in any [[parameter]], there is none"),
+        (
+            "\"\"\"a\\\n   {{executable.fak}}\"\"\"",
+            "a.toml:17:4: binary `fak` is not in `binaries`, did you mean `fake`?",
+        ),
+        (r#""\u00e4\t{{endpoint.cri}}""#, "a.toml:16:20: role `cri` is not in `requires`, there is `apiserver`"),
+        (r#""{{index}}""#, "a.toml:16:12: `{{index}}` counts the copies of an entry: it needs `repeat` beside it"),
+        (
+            r#""{{name}}""#,
+            "a.toml:16:12: `{{archive}}` and `{{name}}` are what [import-image] is given, and known there alone",
+        ),
+        (r#""{{node-dir}}""#, "a.toml:16:12: `{{node-dir}}` is there for components of scope `Node` alone"),
+        (
+            r#""a {{cluster""#,
+            "a.toml:16:14: `{{` is not closed in its line: for two braces write `{{braces}}`, or set `verbatim`",
+        ),
+    ] {
+        assert_eq!(file(content), wanted);
+    }
+}
+
+#[test]
+fn placeholders_are_refused_wherever_they_stand() {
+    for (more, wanted) in [
+        ("[[directory]]\npath = \"{{dirr}}\"", "15:9"),
+        ("[[process]]\nname = \"{{x}}\"\nprogram = \"a\"", "15:9"),
+        ("[[process]]\nname = \"a\"\nprogram = \"{{x}}\"", "16:12"),
+        ("[[process]]\nname = \"a\"\nprogram = \"a\"\nargs = [\"b\", \"c {{x}}\"]", "17:17"),
+        ("[[process]]\nname = \"a\"\nprogram = \"a\"\nenv.B = \"{{x}}\"", "17:10"),
+        ("[[process]]\nname = \"a{{index}}\"\nprogram = \"a\"\nrepeat = \"{{index}}\"", "17:11"),
+        ("[[manifest]]\nname = \"a\"\nyaml = \"{{x}}\"", "16:9"),
+        ("[before-stop]\nprogram = \"a\"\nargs = [\"{{x}}\"]", "16:10"),
+        ("[import-image]\nprogram = \"a\"\nargs = [\"{{x}}\"]", "16:10"),
+        ("[[preflight]]\nfact = \"a\"\none-of = []\nmessage = \"{{x}}\"", "17:12"),
+    ] {
+        let error = refused_after(more);
+        assert!(error.starts_with(&format!("a.toml:{wanted}: ")), "{wanted}: {error}");
+    }
+    let url = refused_with("probe =", "url = \"{{x}}\"\nprobe =");
+    assert!(url.starts_with("a.toml:12:8: unknown placeholder `{{x}}`"), "{url}");
+    let probe = refused_with("\"started\"", "\"http\", target = \"{{x}}\", identity = \"a\"");
+    assert!(probe.starts_with("a.toml:12:36: unknown"), "{probe}");
+    let image = refused(&format!("images = [\"{{{{x}}}}\"]\n{LEAST}"));
+    assert!(image.starts_with("a.toml:1:12: unknown"), "{image}");
+}
+
+#[test]
+fn names_and_roles_are_checked() {
+    for (from, to, wanted) in [
+        (
+            "\"fake\"",
+            "\"Fake\"",
+            "2:8: `Fake` can't name a component: use at most 63 of a-z, 0-9 and -, with a - only inside",
+        ),
+        ("[\"fake\"]", "[]", "2:8: `provides` is empty: only what fills a role is ever started"),
+        ("[\"fake\"]", "[\"fake\", \"a_b\"]", "6:21: `a_b` can't name a role: use at most 63"),
+        ("[\"apiserver\"]", "[{ role = \"A\" }]", "7:13: `A` can't name a role: use at most 63"),
+        ("[\"fake\"]", "[\"fake\", \"dns\"]", "6:21: role `dns` is declared, but no [[provide]] says when it is ready"),
+        ("role = \"fake\"", "role = \"fakes\"", "6:13: role `fake` is declared, but no [[provide]]"),
+        ("\"started\"", "\"tcp\"", "12:9: a probe of kind `tcp` needs a `target`"),
+        ("\"started\"", "\"started\", target = \"a\"", "12:9: a probe of kind `started` has no `target`"),
+        (
+            "\"started\"",
+            "\"tcp\", target = \"a\", arguments = [\"b\"]",
+            "12:9: a probe of kind `tcp` has no `arguments`",
+        ),
+        ("phase", "contract = \"2\"\nphase", "5:12: written for the contract ^2, this host has 1."),
+        ("phase", "host = \"999.0.0\"\nphase", "5:8: needs kubernix 999.0.0 at least, this is "),
+    ] {
+        let error = refused_with(from, to);
+        assert!(error.starts_with(&format!("a.toml:{wanted}")), "{error}");
+    }
+    let twice = "[[provide]]\nrole = \"fake\"\nprobe = { kind = \"started\" }";
+    assert_eq!(refused_after(twice), "a.toml:15:8: role `fake` is provided twice");
+    let other = "[[provide]]\nrole = \"fakes\"\nprobe = { kind = \"started\" }";
+    assert_eq!(refused_after(other), "a.toml:15:8: `provides` doesn't declare role `fakes`, did you mean `fake`?");
+}
+
+#[test]
+fn parameters_files_and_copies_are_checked() {
+    for (more, wanted) in [
+        (
+            "[[parameter]]\nname = \"binary\"\nhelp = \"x\"",
+            "15:8: every component has a parameter `binary` already: it is about its binaries",
+        ),
+        ("[[parameter]]\nname = \"A\"\nhelp = \"x\"", "15:8: `A` can't name a parameter"),
+        (
+            "[[parameter]]\nname = \"a\"\nhelp = \"x\"\n[[parameter]]\nname = \"a\"\nhelp = \"x\"",
+            "18:8: parameter `a` is declared twice",
+        ),
+        (
+            "[[file]]\npath = \"/etc/a\"\ncontent = \"\"",
+            "15:8: `/etc/a` is outside of the component's directories: begin with {{dir}}, {{volatile-dir}} or",
+        ),
+        ("[[directory]]\npath = \"{{kubeconfig.admin}}\"", "15:8: `{{kubeconfig.admin}}` is outside of"),
+        ("[[directory]]\npath = \"{{dir}}\"\nmode = 755", "16:8: 755 is no permission: write it in octal, as in 0o600"),
+        (
+            "[[manifest]]\nname = \"a\"\nyaml = \"\"\nrepeat = \"2\"",
+            "15:8: `a` is repeated and has no `{{index}}`: all would be the same",
+        ),
+    ] {
+        let error = refused_after(more);
+        assert!(error.starts_with(&format!("a.toml:{wanted}")), "{error}");
+    }
+}
+
+#[test]
+fn what_serde_refuses_has_its_place_as_well() {
+    for (from, to, wanted) in [
+        ("[component]", "[component", "1:11: "),
+        ("phase = \"Addon\"", "phase = \"Adon\"", "5:9: unknown variant `Adon`, expected one of `Infrastructure`"),
+        ("description", "descripton", "4:1: unknown field `descripton`"),
+        ("description = \"does nothing\"\n", "", "1:1: missing field `description`"),
+        ("version = \"1.2.3\"", "version = \"1\"", "3:11: unexpected end of input while parsing major version"),
+        ("[\"apiserver\"]", "[{ role = \"a\", wait = \"soon\" }]", "7:34: unknown variant `soon`, expected"),
+        ("[\"apiserver\"]", "[1]", "7:13: invalid type: integer `1`, expected a role, or a table with `role`"),
+        ("kind = \"started\"", "kind = \"start\"", "12:18: unknown variant `start`, expected"),
+    ] {
+        let error = refused_with(from, to);
+        assert!(error.starts_with(&format!("a.toml:{wanted}")), "{error}");
+    }
+    let signal =
+        |signal: &str| refused_after(&format!("[[process]]\nname = \"a\"\nprogram = \"a\"\nstop-signal = {signal}"));
+    for (given, name) in [("\"TREM\"", "TREM"), ("0", "0"), ("65", "65")] {
+        let wanted =
+            format!("a.toml:17:15: `{name}` is no signal: give a name such as SIGTERM, or a number from 1 to 64");
+        assert_eq!(signal(given), wanted);
+    }
+}
+
+#[test]
+fn what_only_a_context_can_refuse_has_its_place() {
+    let file = |content: &str| {
+        let fake = component(&format!("\n[[file]]\npath = \"{{{{dir}}}}/a\"\ncontent = \"x {content}\"\n"));
+        let error = plan(&fake, &FakeContext::new()).unwrap_err();
+        error.frames().join(": ")
+    };
+    assert!(
+        file("{{identity.nobody.key}}").starts_with("line 16, column 14: `{{identity.nobody.key}}` has no value: ")
+    );
+    assert!(file("{{host-file.x}}").starts_with("line 16, column 14: `{{host-file.x}}` has no value: "));
+    assert_eq!(file("{{fact.x}}"), "line 16, column 14: `{{fact.x}}` has no value: the host doesn't know its `x`");
+    assert!(file("{{endpoint.apiserver.path}}").ends_with("`https://10.10.192.1:6443` is not a unix:// endpoint"));
+    let twice = "\n[[process]]\nname = \"a\"\nprogram = \"/a\"\n[[process]]\nname = \"a\"\nprogram = \"/a\"\n";
+    let error = plan(&component(twice), &FakeContext::new()).unwrap_err();
+    assert_eq!(error.frames(), ["line 19, column 11", "the plan names process `a` twice"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = read(Path::new("/nowhere/a.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("can't read the component file `/nowhere/a.toml`: "), "{error}");
+    let large = tempfile::NamedTempFile::new().unwrap();
+    large.as_file().set_len(MAX_SIZE + 1).unwrap();
+    let error = read(large.path()).unwrap_err().to_string();
+    assert!(error.ends_with(": it is larger than 1 MiB"), "{error}");
+}
+
+#[test]
+fn the_examples_are_components() {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/components");
+    let kwok = read(&directory.join("kwok.toml")).unwrap_or_else(|error| panic!("{error}"));
+    let kwok = abi::component(kwok);
+    let made = assert_pure(&kwok, &FakeContext::new());
+    assert_eq!(made.manifests.len(), 3);
+    assert!(made.manifests[2].yaml.contains("  name: kwok-2\n"), "{}", made.manifests[2].yaml);
+    assert!(file(&made, "/stages.yaml").contains("{{ $now := Now }}"));
+    let many = plan(&kwok, &FakeContext::new().parameter("nodes", "100")).unwrap();
+    assert_eq!(many.manifests.len(), 100);
+}
+
+#[test]
+fn the_reference_tells_what_is_so() {
+    let reference = include_str!("../../../../docs/toml-components.md");
+    let example = reference.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_pure(&abi::component(declared(example)), &FakeContext::new());
+    // The rows of the table of placeholders.
+    let rows =
+        reference.lines().filter_map(|line| line.strip_prefix("| `{{")).map(|row| row.split(" | ").next().unwrap());
+    let named = rows.flat_map(|cell| cell.split("{{").filter_map(|part| part.split_once("}}")).map(|(name, _)| name));
+    let named: Vec<&str> = named.collect();
+    for name in &named {
+        placeholder::Placeholder::parse(name).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let missing: Vec<_> =
+        placeholder::words().filter(|word| !named.iter().any(|name| name.starts_with(word))).collect();
+    assert!(missing.is_empty(), "{missing:?} of {named:?}");
+}

@@ -1,0 +1,245 @@
+//! The manifest of a plugin: `X.toml` beside `libX.so`, read before anything of the plugin is loaded.
+//!
+//! It only reads: whether a manifest fits this host, and what its library says, is compared elsewhere. This module must not
+//! load anything, nor know where manifests are looked for.
+
+use kubernix_toolchain::text::position;
+use kubernix_toolchain::{GoModule, Need, Section, Table, ToolSpec};
+use semver::{Version, VersionReq};
+use serde::{Deserialize, Deserializer, de};
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// How much of a manifest is read.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// What a plugin says of itself in a file.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The file.
+    pub path: PathBuf,
+    /// The component's name, a DNS label.
+    pub name: String,
+    /// The plugin's own version.
+    pub version: Version,
+    /// What it is, in a line.
+    pub description: String,
+    /// Who made it.
+    pub authors: Vec<String>,
+    /// Its licence, as an SPDX expression.
+    pub license: String,
+    /// Where to read more.
+    pub homepage: String,
+    /// The roles that it can fill.
+    pub provides: Vec<String>,
+    /// The roles that it needs.
+    pub requires: Vec<String>,
+    /// The versions of the contract, kubernix-core, that it was built for.
+    pub contract: VersionReq,
+    /// The least KuberNix that it works with.
+    pub host: Option<Version>,
+    /// The binaries that it runs, by toolchain name, its own program first.
+    pub binaries: Vec<String>,
+    /// How those that aren't in our own table are got.
+    pub tools: Table,
+    /// The directories of go.mod and go.sum that it names, below its own directory.
+    pub pins: Vec<String>,
+}
+
+/// Why a manifest can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The file can't be read.
+    #[error("can't read the manifest `{}`: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// It doesn't say what a manifest can say.
+    #[error("{}:{line}:{column}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+}
+
+/// The file, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(deserialize_with = "label")]
+    name: String,
+    version: Version,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    authors: Vec<String>,
+    #[serde(default)]
+    license: String,
+    #[serde(default)]
+    homepage: String,
+    #[serde(default)]
+    provides: Vec<Label>,
+    #[serde(default)]
+    requires: Vec<Label>,
+    contract: VersionReq,
+    #[serde(default, deserialize_with = "least")]
+    host: Option<Version>,
+    #[serde(default)]
+    binaries: Vec<String>,
+    #[serde(default)]
+    go: Section<GoModule>,
+    #[serde(default)]
+    tool: Section<ToolSpec>,
+    #[serde(default)]
+    need: Section<Need>,
+}
+
+#[derive(Deserialize)]
+struct Label(#[serde(deserialize_with = "label")] String);
+
+impl Manifest {
+    /// Reads a manifest, and the pins that it names.
+    ///
+    /// # Errors
+    /// It can't be read, or says what no manifest can say: by line and column.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let unreadable = |cause| ManifestError::Read { path: path.to_owned(), cause };
+        let mut text = String::new();
+        let file = File::open(path).map_err(unreadable)?;
+        if file.take(MAX_SIZE + 1).read_to_string(&mut text).map_err(unreadable)? as u64 > MAX_SIZE {
+            return Err(unreadable(io::Error::other(format!("it is larger than {} MiB", MAX_SIZE >> 20))));
+        }
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a manifest that lies at `path`.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ManifestError> {
+        let error = |at: Range<usize>, reason: String| {
+            let (line, column) = position(text, at.start);
+            ManifestError::File { path: path.to_owned(), line, column, reason }
+        };
+        let written: Written = toml::from_str(text)
+            .map_err(|cause| error(cause.span().unwrap_or(0..0), cause.message().trim().replace('\n', ", ")))?;
+        let Written { name, version, description, authors, license, homepage, contract, host, .. } = written;
+        let pins = written.go.values().filter_map(|module| module.pins_dir.clone()).collect();
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let tools = Table::of_sections(written.go, written.tool, written.need, directory);
+        let text_of = |labels: Vec<Label>| labels.into_iter().map(|label| label.0).collect();
+        Ok(Self {
+            path: path.to_owned(),
+            name,
+            version,
+            description,
+            authors,
+            license,
+            homepage,
+            provides: text_of(written.provides),
+            requires: text_of(written.requires),
+            contract,
+            host,
+            binaries: written.binaries,
+            tools: tools.map_err(|unsound| error(unsound.at, unsound.reason))?,
+            pins,
+        })
+    }
+}
+
+/// Whether this can name a component or a role: a DNS label.
+pub(super) fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if is_label(&text) {
+        return Ok(text);
+    }
+    Err(de::Error::custom(format!("`{text}` is no DNS label: at most 63 of a-z, 0-9 and -, with a - only inside")))
+}
+
+/// A version that may leave out its end: `1.2` is 1.2.0.
+fn least<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Version>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let padded = match text.matches('.').count() {
+        0 => format!("{text}.0.0"),
+        1 => format!("{text}.0"),
+        _ => text.clone(),
+    };
+    let version = Version::parse(&padded);
+    version.map(Some).map_err(|_| de::Error::custom(format!("`{text}` is no version: the least one, as in \"1.2\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const LEAST: &str = "name = \"crun-cri\"\nversion = \"0.3.1\"\ncontract = \"1.0\"\n";
+
+    fn refused(text: &str) -> String {
+        Manifest::parse(Path::new("/p/x.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_manifest_says_all_of_a_plugin() {
+        let dir = tempfile::tempdir().unwrap();
+        let pins = dir.path().join("toolchain/kwok");
+        fs::create_dir_all(&pins).unwrap();
+        fs::write(pins.join("go.mod"), "module x\n").unwrap();
+        fs::write(pins.join("go.sum"), "").unwrap();
+        let path = dir.path().join("crun-cri.toml");
+        let text = "host = \"1.2\"\ndescription = \"a runtime\"\nauthors = [\"A <a@b.c>\"]\nlicense = \"MIT\"\n\
+                    homepage = \"https://example.org\"\nprovides = [\"cri\"]\nrequires = [\"sandbox\"]\n\
+                    binaries = [\"kwok\", \"conmon\"]\n[go.kwok]\nversion = \"0.8.0\"\ncgo = false\n\
+                    pins = \"toolchain/kwok\"\n[tool.kwok]\ngo = \"kwok\"\npackage = \"sigs.k8s.io/kwok/cmd/kwok\"\n";
+        fs::write(&path, format!("{LEAST}{text}")).unwrap();
+        let manifest = Manifest::read(&path).unwrap();
+        assert_eq!((manifest.name.as_str(), manifest.version), ("crun-cri", Version::new(0, 3, 1)));
+        assert_eq!(manifest.host, Some(Version::new(1, 2, 0)));
+        assert_eq!((manifest.provides, manifest.requires), (vec!["cri".to_owned()], vec!["sandbox".to_owned()]));
+        assert_eq!(manifest.binaries, ["kwok", "conmon"]);
+        assert_eq!(manifest.pins, ["toolchain/kwok"]);
+        assert!(manifest.tools.cache_name("kwok").unwrap().starts_with("kwok-0.8.0-"));
+        assert!(matches!(Manifest::read(&dir.path().join("none.toml")), Err(ManifestError::Read { .. })));
+    }
+
+    #[test]
+    fn what_no_manifest_says_is_told_by_line_and_column() {
+        let with = |more: &str| format!("{LEAST}{more}");
+        for (text, expected) in [
+            (String::new(), "/p/x.toml:1:1: missing field `name`"),
+            (LEAST.replace("crun-cri", "Crun_CRI"), "/p/x.toml:1:8: `Crun_CRI` is no DNS label"),
+            (LEAST.replace("0.3.1", "0.3"), "/p/x.toml:2:11: unexpected end of input"),
+            (LEAST.replace("\"1.0\"", "\"one\""), "/p/x.toml:3:12: unexpected character 'o'"),
+            (with("homepgae = \"x\"\n"), "/p/x.toml:4:1: unknown field `homepgae`"),
+            (with("host = \"new\"\n"), "/p/x.toml:4:8: `new` is no version"),
+            (with("provides = [\"cri\", \"a b\"]\n"), "/p/x.toml:4:20: `a b` is no DNS label"),
+            (with("provides = \"cri\"\n"), "/p/x.toml:4:12: invalid type: string \"cri\", expected a sequence"),
+            (with("[tool.x]\npakage = \"y\"\n"), "/p/x.toml:5:1: unknown field `pakage`"),
+            (with("\n[tool.x]\n"), "/p/x.toml:5:7: [tool.x]: nothing can supply it"),
+            (
+                with("[go.x]\nversion = \"1.0.0\"\ncgo = false\npins = \"../x\"\n"),
+                "/p/x.toml:4:5: [go.x]: `../x` is no",
+            ),
+            (with("x = \n"), "/p/x.toml:4:5: "),
+        ] {
+            let error = refused(&text);
+            assert!(error.starts_with(expected), "{text}\n{error}\n{expected}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The sandbox: kernel namespaces that belong to one cluster, so that its end is the kernel's business.
+//!
+//! Two processes of ours carry it. The *keeper* stays in the host's namespaces, holds the cluster's lock and cleans its
+//! cgroups away. The *init* is PID 1 of new mount, PID, network, UTS and IPC namespaces and runs the engine. When the init
+//! goes, the kernel takes every process, mount, link and netfilter rule with it; when the keeper goes, the init notices, ends
+//! everything, and cleans up in its place.
+//!
+//! This module must not know components, roles or images.
+
+pub mod carriers;
+pub mod cgroups;
+mod channel;
+mod controllers;
+mod ending;
+pub mod enter;
+pub mod holders;
+mod hugetlb;
+mod identity;
+mod init;
+mod keeper;
+pub mod lock;
+mod mounts;
+mod names;
+pub mod node;
+mod privileged;
+pub mod process;
+mod program;
+mod traces;
+
+pub use channel::{BootChannel, ChannelEnd, Order};
+pub use ending::Ending;
+pub use identity::{ProcessId, SandboxIds};
+pub use init::{Furnishing, Inside, enter_sandbox};
+pub use keeper::{Keeper, KeeperStart, run as run_keeper, start as start_keeper};
+pub use names::{INIT, KEEPER, NODE};
+pub use privileged::{HostRoot, Privileged};
+pub use program::PROGRAM;
+pub use traces::Traces;
+
+use crate::HostLock;

@@ -1,0 +1,83 @@
+//! What a keeper can do as root only: the one seam where a cluster without root does something else, and tests do nothing.
+//!
+//! Must not know in which order a keeper does it.
+
+use super::HostLock;
+use super::cgroups::{self, Hierarchy};
+use super::keeper::{namespaced, own_program};
+use super::traces::remove_groups;
+use super::{names, program};
+use crate::cluster_dir::ClusterDir;
+use crate::network::{HostNet, uplink};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Pid;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What a keeper asks of the host for one cluster.
+pub trait Privileged {
+    /// Makes the cluster's cgroups.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    fn create_cgroups(&self, id: &str) -> io::Result<()>;
+
+    /// The namespaces and locks of the host that the init reaches it by: its network, and the directory of its lock.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    fn ways_to_host(&self) -> io::Result<[OwnedFd; 2]>;
+
+    /// Starts the init as PID 1 of new namespaces, with these descriptors. `cluster` is the base of the root directory, and
+    /// the ID.
+    ///
+    /// # Errors
+    /// The kernel refuses the namespaces, or the program can't be started.
+    fn start_init(&self, cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Pid>;
+
+    /// Gives back what the cluster took of the host, when nothing of it runs any more. Goes on past errors, which are logged.
+    fn give_back(&self, root: &ClusterDir, id: &str);
+}
+
+/// A keeper that is root on its host.
+#[derive(Debug)]
+pub struct HostRoot {
+    hierarchies: Vec<Hierarchy>,
+    lock: HostLock,
+}
+
+impl HostRoot {
+    /// That of the calling process.
+    ///
+    /// # Errors
+    /// There is neither `/run` nor `/`.
+    pub fn of_process() -> io::Result<Self> {
+        Ok(Self { hierarchies: cgroups::mounted(), lock: HostLock::of_host()? })
+    }
+}
+
+impl Privileged for HostRoot {
+    fn create_cgroups(&self, id: &str) -> io::Result<()> {
+        cgroups::create(&self.hierarchies, id, &self.lock)
+    }
+
+    fn ways_to_host(&self) -> io::Result<[OwnedFd; 2]> {
+        let network = HostNet::of_thread()?;
+        Ok([network.as_fd().try_clone_to_owned()?, self.lock.as_fd().try_clone_to_owned()?])
+    }
+
+    fn start_init(&self, cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Pid> {
+        let executable = program::running()?;
+        // Only children get it: the first one becomes PID 1.
+        unshare(CloneFlags::CLONE_NEWPID)?;
+        let mut command = own_program(&executable, names::INIT, cluster, fds);
+        namespaced(&mut command);
+        Ok(Pid::from_raw(command.spawn()?.id().cast_signed()))
+    }
+
+    fn give_back(&self, root: &ClusterDir, id: &str) {
+        uplink::give_back(root, id, &self.lock);
+        remove_groups(&self.hierarchies, id, &self.lock);
+    }
+}

@@ -1,0 +1,269 @@
+//! Asks the providers, one after the other, until every tool is there or nobody is left to ask.
+//!
+//! This module must not know any provider by name, nor how tools are built.
+
+use super::answers::Answers;
+use super::error::{Error, MissingTool};
+use super::host_package::Apt;
+use super::interrupt;
+use super::overrides;
+use super::provider::{self, Found, Offer, Provider, Session, Wanted};
+use super::table::{Table, ToolSpec};
+use super::{Options, Request, Resolution, Tool};
+use super::{Reporter, ToolState};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Directories of the administrator's programs: not every user's PATH has them, and `nft` lies there.
+const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// See [`super::resolve`].
+pub fn resolve(
+    table: &Table,
+    request: &Request,
+    options: &Options,
+    reporter: &dyn Reporter,
+) -> Result<Resolution, Error> {
+    resolve_within(search_path(env::var_os("PATH").unwrap_or_default()), table, request, options, reporter)
+}
+
+/// Resolves with the programs that a search path has.
+pub fn resolve_within(
+    search: OsString,
+    table: &Table,
+    request: &Request,
+    options: &Options,
+    reporter: &dyn Reporter,
+) -> Result<Resolution, Error> {
+    let dir = options.cache_dir.join("toolchain");
+    // Compilers run in directories of their own.
+    let dir = std::path::absolute(&dir).unwrap_or(dir);
+    let answers = RefCell::new(Answers::read(dir.join("versions.json")));
+    let session = Session { table, dir, apt: Apt::look(&search, options.install), search, answers, reporter };
+    let resolution = Resolver { session: &session, providers: provider::in_order() }.resolve(request);
+    session.answers.borrow_mut().save();
+    resolution
+}
+
+fn search_path(path: OsString) -> OsString {
+    let directories = env::split_paths(&path).filter(|dir| dir.is_absolute()).chain(SYSTEM.map(PathBuf::from));
+    // Where /bin is a link to /usr/bin, one look is enough.
+    let mut seen = BTreeSet::new();
+    let new = directories.filter(|dir| dir.canonicalize().is_ok_and(|real| seen.insert(real)));
+    env::join_paths(new).unwrap_or(path)
+}
+
+struct Resolver<'a> {
+    session: &'a Session<'a>,
+    providers: Vec<Box<dyn Provider>>,
+}
+
+/// A tool on its way along the providers.
+struct Pending<'a> {
+    wanted: Wanted<'a>,
+    /// The provider whose turn it is.
+    at: usize,
+    /// What the providers before it said.
+    said: Vec<(&'static str, String)>,
+    /// Packages that the provider needs first.
+    packages: Vec<String>,
+    /// Packages that would have helped.
+    helpful: Vec<String>,
+}
+
+impl Resolver<'_> {
+    fn resolve(&self, request: &Request) -> Result<Resolution, Error> {
+        let table = self.session.table;
+        let mut wanted: BTreeMap<&str, Option<&ToolSpec>> = BTreeMap::new();
+        let (paths, names): (Vec<&String>, Vec<_>) = request.names.iter().partition(|name| name.starts_with('/'));
+        for name in names {
+            let (name, spec) = table.find(name).map_or((name.as_str(), None), |(name, spec)| (name, Some(spec)));
+            wanted.insert(name, spec);
+        }
+        let mut resolution = Resolution::default();
+        let mut unfit = Vec::new();
+        let asked = |name: &str| wanted.contains_key(table.find(name).map_or(name, |(tool, _)| tool));
+        let overrides: Vec<_> = request.overrides.iter().filter(|(name, _)| asked(name)).collect();
+        for (name, path) in overrides {
+            match overrides::check(name, path, request.any_version.contains(name), self.session) {
+                Ok(found) => {
+                    let spec = wanted.remove(name.as_str()).flatten();
+                    self.add(&mut resolution, Wanted { name, spec }, "override", &found);
+                }
+                Err(error) => unfit.push(error),
+            }
+        }
+        for path in paths {
+            let tool = path.rsplit('/').next().unwrap_or_default();
+            match overrides::check(tool, Path::new(path), request.any_version.contains(tool), self.session) {
+                Ok(found) => self.add(&mut resolution, Wanted { name: path, spec: None }, "override", &found),
+                Err(error) => unfit.push(error),
+            }
+        }
+        if !unfit.is_empty() {
+            return Err(Error::Overrides(unfit));
+        }
+        let mut pending: Vec<Pending<'_>> = wanted
+            .into_iter()
+            .map(|(name, spec)| Pending {
+                wanted: Wanted { name, spec },
+                at: 0,
+                said: Vec::new(),
+                packages: Vec::new(),
+                helpful: Vec::new(),
+            })
+            .collect();
+        while !pending.is_empty() {
+            pending = self.look(pending, &mut resolution)?;
+            let (ready, failed) = self.install(pending);
+            pending = failed;
+            pending.extend(self.supply(ready, &mut resolution));
+        }
+        Ok(resolution)
+    }
+
+    /// Takes what is there, and leaves each other tool at a provider that can supply it.
+    fn look<'a>(&self, pending: Vec<Pending<'a>>, resolution: &mut Resolution) -> Result<Vec<Pending<'a>>, Error> {
+        let (mut left, mut lost) = (Vec::new(), Vec::new());
+        'tools: for mut tool in pending {
+            while let Some(provider) = self.providers.get(tool.at) {
+                match provider.offer(tool.wanted, self.session) {
+                    Offer::Has(found) => {
+                        self.add(resolution, tool.wanted, provider.name(), &found);
+                        continue 'tools;
+                    }
+                    Offer::Can { packages } => match self.session.apt.refusal() {
+                        Some(refusal) if !packages.is_empty() => {
+                            tool.said.push((provider.name(), format!("needs {}: {refusal}", packages.join(" "))));
+                            tool.helpful.extend(packages);
+                        }
+                        _ => {
+                            tool.packages = packages;
+                            left.push(tool);
+                            continue 'tools;
+                        }
+                    },
+                    Offer::No { reason, packages } => {
+                        tool.said.push((provider.name(), reason));
+                        tool.helpful.extend(packages);
+                    }
+                    Offer::Silent => {}
+                }
+                tool.at += 1;
+            }
+            lost.push(tool);
+        }
+        if lost.is_empty() { Ok(left) } else { Err(self.missing(lost)) }
+    }
+
+    /// Installs the packages of all tools in one call. Returns the tools that can be supplied now, and those whose
+    /// packages couldn't be had, moved on to their next provider.
+    fn install<'a>(&self, pending: Vec<Pending<'a>>) -> (Vec<Pending<'a>>, Vec<Pending<'a>>) {
+        let packages = sorted(pending.iter().flat_map(|tool| tool.packages.iter().cloned()));
+        let Some(command) = self.session.apt.command_line(&packages) else { return (pending, Vec::new()) };
+        for tool in pending.iter().filter(|tool| !tool.packages.is_empty()) {
+            self.session.tell(tool.wanted.name, ToolState::Installing { command: command.clone() });
+        }
+        let Err(error) = self.session.apt.install(&packages) else { return (pending, Vec::new()) };
+        let (ready, mut failed): (Vec<_>, Vec<_>) = pending.into_iter().partition(|tool| tool.packages.is_empty());
+        for tool in &mut failed {
+            tool.said.push((self.providers[tool.at].name(), format!("{command}: {error}")));
+            tool.at += 1;
+        }
+        (ready, failed)
+    }
+
+    /// Lets each provider supply its tools. Returns those that it failed on, moved on to their next one.
+    fn supply<'a>(&self, ready: Vec<Pending<'a>>, resolution: &mut Resolution) -> Vec<Pending<'a>> {
+        let mut queues: BTreeMap<usize, Vec<Pending<'a>>> = BTreeMap::new();
+        for tool in ready {
+            queues.entry(tool.at).or_default().push(tool);
+        }
+        let mut failed = Vec::new();
+        for (at, tools) in queues {
+            let provider = &self.providers[at];
+            let wanted: Vec<Wanted<'_>> = tools.iter().map(|tool| tool.wanted).collect();
+            let mut tools: Vec<Option<Pending<'a>>> = tools.into_iter().map(Some).collect();
+            provider.supply(&wanted, self.session, &mut |place, result| {
+                let Some(mut tool) = tools.get_mut(place).and_then(Option::take) else { return };
+                match result {
+                    Ok(found) => self.add(resolution, tool.wanted, provider.name(), &found),
+                    Err(reason) => {
+                        tool.said.push((provider.name(), reason));
+                        tool.at += 1;
+                        failed.push(tool);
+                    }
+                }
+            });
+            // A provider that forgot a tool doesn't make it vanish.
+            for mut tool in tools.into_iter().flatten() {
+                tool.at += 1;
+                failed.push(tool);
+            }
+        }
+        failed
+    }
+
+    /// Records a tool: a group under its own name and those of its programs.
+    fn add(&self, resolution: &mut Resolution, wanted: Wanted<'_>, provider: &str, found: &Found) {
+        let version = found.version.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        let tool = |name: &str, path| Tool {
+            name: name.to_owned(),
+            path,
+            version: version.clone(),
+            provider: provider.to_owned(),
+        };
+        if let Some(spec) = wanted.spec.filter(|spec| spec.is_group()) {
+            for program in spec.programs(wanted.name) {
+                let path = found.path.join(&program);
+                resolution.tools.insert(program.clone(), tool(&program, path));
+            }
+        }
+        let tool = tool(wanted.name, found.path.clone());
+        self.session.tell_ready(&tool);
+        resolution.tools.insert(tool.name.clone(), tool);
+    }
+
+    fn missing(&self, lost: Vec<Pending<'_>>) -> Error {
+        if interrupt::seen() {
+            return Error::Interrupted;
+        }
+        let packages = sorted(lost.iter().flat_map(|tool| tool.helpful.iter().cloned()));
+        let tools = lost.into_iter().map(|tool| self.missing_tool(tool)).collect();
+        let error = Error::Missing { tools, packages: self.session.apt.command_line(&packages) };
+        if let Error::Missing { tools, .. } = &error {
+            for tool in tools {
+                let said: Vec<String> =
+                    tool.said.iter().map(|(provider, said)| format!("{provider}: {said}")).collect();
+                self.session.tell(&tool.name, ToolState::Failed { error: said.join("; ") });
+            }
+        }
+        error
+    }
+
+    fn missing_tool(&self, tool: Pending<'_>) -> MissingTool {
+        let table = self.session.table;
+        let name = tool.wanted.name.to_owned();
+        let wanted = tool.wanted.spec.map(|spec| match (table.version(spec), &spec.requires) {
+            (Some(version), _) => version.to_string(),
+            (None, requires) => requires.as_ref().map(ToString::to_string).unwrap_or_default(),
+        });
+        let nearest = if tool.wanted.spec.is_none() { nearest(&name, table) } else { None };
+        MissingTool { name, wanted: wanted.unwrap_or_default(), said: tool.said, nearest }
+    }
+}
+
+fn nearest(name: &str, table: &Table) -> Option<String> {
+    let near = table.tool.keys().map(|known| (strsim::jaro_winkler(name, known), known));
+    near.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known.clone())
+}
+
+fn sorted(packages: impl Iterator<Item = String>) -> Vec<String> {
+    let mut packages: Vec<String> = packages.collect();
+    packages.sort();
+    packages.dedup();
+    packages
+}

@@ -1,0 +1,302 @@
+//! The table of tools and the pins that belong to it. Ours is carried inside of the binary; manifests add to it.
+//!
+//! This module must not look at the machine: it is data, read once.
+
+use super::pins::{self, Pins};
+use crate::text::digits;
+use semver::{Version, VersionReq};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{LazyLock, OnceLock};
+
+/// Tools and how each is got. See `toolchain/tools.toml`, which explains every field.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Go pin modules.
+    pub go: BTreeMap<String, GoModule>,
+    /// Tools.
+    pub tool: BTreeMap<String, ToolSpec>,
+    /// Build requirements.
+    pub need: BTreeMap<String, Need>,
+    /// The files that added entries, by `SECTION.NAME`; what isn't here is our own.
+    #[serde(skip)]
+    pub(super) sources: BTreeMap<String, PathBuf>,
+}
+
+/// How the tools of a pin module are built.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoModule {
+    /// In a manifest, the directory of its go.mod and go.sum, below the manifest's own.
+    #[serde(rename = "pins")]
+    pub pins_dir: Option<String>,
+    /// What its tools report.
+    pub version: Version,
+    /// Whether it is built with cgo.
+    pub cgo: bool,
+    /// Build tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// `VARIABLE=VALUE` for the linker.
+    #[serde(default)]
+    pub stamp: Vec<String>,
+    /// Names of build requirements.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// The hash of pins and flags, once it is known.
+    #[serde(skip)]
+    digest: OnceLock<[u8; 32]>,
+    /// Its go.mod and go.sum.
+    #[serde(skip)]
+    pub(super) pins: Option<Pins>,
+}
+
+/// A tool, or a group of programs that share one directory.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ToolSpec {
+    /// Versions that fit.
+    pub requires: Option<VersionReq>,
+    /// Arguments of the version question.
+    #[serde(default)]
+    pub ask: Vec<String>,
+    /// What stands before the version in the answer; without it, the tool can't be asked.
+    pub after: Option<String>,
+    /// Its pin module.
+    pub go: Option<String>,
+    /// Its main package.
+    pub package: Option<String>,
+    /// The main packages of a group.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// The Go module that carries its C sources.
+    pub c_module: Option<String>,
+    /// The directory of C files in that module.
+    pub c_sources: Option<String>,
+    /// Build requirements, where they are others than its pin module's.
+    pub needs: Option<Vec<String>>,
+    /// Debian packages.
+    #[serde(default)]
+    pub apt: Vec<String>,
+}
+
+/// A build requirement.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Need {
+    /// A program that has to be on PATH.
+    pub command: Option<String>,
+    /// A header that the C compiler has to find.
+    pub header: Option<String>,
+    /// A library that pkg-config has to know.
+    pub library: Option<String>,
+    /// Debian packages.
+    pub apt: Vec<String>,
+}
+
+impl ToolSpec {
+    /// Whether this is several programs in one directory.
+    pub fn is_group(&self) -> bool {
+        !self.packages.is_empty()
+    }
+
+    /// The names of its programs; `name` is the tool's own.
+    pub fn programs(&self, name: &str) -> Vec<String> {
+        match self.is_group() {
+            true => self.packages.iter().map(|p| last_element(p).to_owned()).collect(),
+            false => vec![name.to_owned()],
+        }
+    }
+
+    /// The Go main packages it is built from, with the program that each makes.
+    pub fn main_packages(&self, name: &str) -> Vec<(String, String)> {
+        let own = self.package.iter().map(|p| (p.clone(), name.to_owned()));
+        own.chain(self.packages.iter().map(|p| (p.clone(), last_element(p).to_owned()))).collect()
+    }
+}
+
+impl Table {
+    /// The table that this program carries.
+    pub fn embedded() -> &'static Self {
+        static TABLE: LazyLock<Table> = LazyLock::new(|| {
+            Table::parse(include_str!("../../../toolchain/tools.toml")).expect("a test reads the embedded table")
+        });
+        &TABLE
+    }
+
+    /// Reads a table whose modules are pinned by what this program carries.
+    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        let mut table: Self = toml::from_str(text)?;
+        for (name, module) in &mut table.go {
+            module.pins = pins::embedded(name);
+        }
+        Ok(table)
+    }
+
+    /// The tool or group that a name stands for: its own name, or that of one of its programs.
+    pub fn find(&self, name: &str) -> Option<(&str, &ToolSpec)> {
+        let holds =
+            |(tool, spec): &(&String, &ToolSpec)| spec.is_group() && spec.programs(tool).iter().any(|p| p == name);
+        self.tool.get_key_value(name).or_else(|| self.tool.iter().find(holds)).map(|(name, spec)| (name.as_str(), spec))
+    }
+
+    /// The pin module of a tool, with its name.
+    pub fn module(&self, spec: &ToolSpec) -> Option<(&str, &GoModule)> {
+        self.go.get_key_value(spec.go.as_deref()?).map(|(name, module)| (name.as_str(), module))
+    }
+
+    /// The pins of a pin module.
+    pub fn pins(&self, module: &str) -> Option<&Pins> {
+        self.go.get(module)?.pins.as_ref()
+    }
+
+    /// The file that added a tool; none for our own.
+    pub fn source(&self, tool: &str) -> Option<&std::path::Path> {
+        self.sources.get(&format!("tool.{tool}")).map(PathBuf::as_path)
+    }
+
+    /// The version that a tool is built from source in.
+    pub fn version(&self, spec: &ToolSpec) -> Option<&Version> {
+        self.module(spec).map(|(_, module)| &module.version)
+    }
+
+    /// Names of what has to be there to build a tool.
+    pub fn needs<'a>(&'a self, spec: &'a ToolSpec) -> &'a [String] {
+        let of_module = || self.module(spec).map(|(_, module)| module.needs.as_slice());
+        spec.needs.as_deref().or_else(of_module).unwrap_or_default()
+    }
+
+    /// The name of a tool's directory in the cache, `NAME-VERSION-HASH`: another pin or flag is another directory.
+    pub fn cache_name(&self, name: &str) -> Option<String> {
+        let spec = self.tool.get(name)?;
+        let (_, module) = self.module(spec)?;
+        let pins = module.pins.as_ref()?;
+        // A pin module's part is the largest by far, and the same for all of its tools.
+        let shared = module.digest.get_or_init(|| {
+            let cgo = if module.cgo { "cgo" } else { "" };
+            let flags = [&module.ldflags(), &module.tags.join(","), cgo, std::env::consts::ARCH].join(";");
+            Sha256::new()
+                .chain_update(flags)
+                .chain_update(pins.go_mod.as_bytes())
+                .chain_update(pins.go_sum.as_bytes())
+                .finalize()
+                .into()
+        });
+        let sources = [spec.package.as_deref(), spec.c_module.as_deref(), spec.c_sources.as_deref()];
+        let sources = [sources.map(Option::unwrap_or_default).join(","), spec.packages.join(",")].join(";");
+        let hash = Sha256::new().chain_update(shared).chain_update(sources);
+        let short = digits::hex(&hash.finalize()[..6]);
+        Some(format!("{name}-{}-{short}", module.version))
+    }
+}
+
+impl GoModule {
+    /// The value of `-ldflags`: stripped, and stamped with the version.
+    pub fn ldflags(&self) -> String {
+        let fill = |text: &String| {
+            let text = text.replace("{version}", &self.version.to_string());
+            text.replace("{major}", &self.version.major.to_string()).replace("{minor}", &self.version.minor.to_string())
+        };
+        let stamps = self.stamp.iter().map(|stamp| format!(" -X {}", fill(stamp)));
+        format!("-s -w{}", stamps.collect::<String>())
+    }
+}
+
+/// The program that `go build` makes of a package. (A trailing `/v3` would name the directory above, but no group has
+/// one.)
+pub(super) fn last_element(package: &str) -> &str {
+    package.rsplit('/').next().unwrap_or(package)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        let table = Table::embedded();
+        for (name, spec) in &table.tool {
+            let (built, packaged) = (spec.go.is_some(), !spec.apt.is_empty());
+            assert!(built || packaged, "{name} has no provider");
+            if let Some(go) = &spec.go {
+                let (_, module) = table.module(spec).unwrap_or_else(|| panic!("{name}: there is no [go.{go}]"));
+                assert!(table.pins(go).is_some(), "{name}: no pins are embedded for {go}");
+                assert!(
+                    !spec.main_packages(name).is_empty() || spec.c_sources.is_some(),
+                    "{name} has nothing to build"
+                );
+                let fits = spec.requires.as_ref().is_none_or(|requires| requires.matches(&module.version));
+                assert!(fits, "{name}: what is built doesn't meet its own requirement");
+            }
+            assert!(spec.requires.is_none() || spec.after.is_some(), "{name} requires a version that can't be asked");
+        }
+        for need in table.tool.values().flat_map(|spec| table.needs(spec)) {
+            assert!(table.need.contains_key(need), "there is no [need.{need}]");
+        }
+    }
+
+    #[test]
+    fn pins_hold_the_versions_that_the_table_names() {
+        let table = Table::embedded();
+        for (name, spec) in &table.tool {
+            let Some((module_name, module)) = table.module(spec) else { continue };
+            let go_mod = &table.pins(module_name).unwrap().go_mod;
+            let packages = spec.main_packages(name);
+            let paths = packages.iter().map(|(package, _)| package.as_str()).chain(spec.c_module.as_deref());
+            for path in paths {
+                let pinned = |line: &str| {
+                    let mut words = line.split_whitespace();
+                    let prefix = words.next().is_some_and(|m| path == m || path.starts_with(&format!("{m}/")));
+                    prefix && words.next() == Some(&format!("v{}", module.version))
+                };
+                assert!(
+                    go_mod.lines().any(pinned),
+                    "{path} isn't pinned to {} in {module_name}/go.mod",
+                    module.version
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_built_together_is_named_as_go_names_it() {
+        let table = Table::embedded();
+        for module in table.go.keys() {
+            let tools = table.tool.iter().filter(|(_, spec)| spec.go.as_ref() == Some(module));
+            let mains: Vec<_> = tools.flat_map(|(name, spec)| spec.main_packages(name)).collect();
+            let named = |(package, program): &(String, String)| last_element(package) == program;
+            assert!(mains.len() == 1 || mains.iter().all(named), "{module}: {mains:?}");
+        }
+    }
+
+    #[test]
+    fn the_stamp_is_filled_in() {
+        let flags = Table::embedded().go["kubernetes"].ldflags();
+        assert!(flags.starts_with("-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 "), "{flags}");
+        assert!(flags.contains("client-go/pkg/version.gitMinor=36"), "{flags}");
+    }
+
+    #[test]
+    fn a_program_of_a_group_is_found_by_its_own_name() {
+        let (name, spec) = Table::embedded().find("host-local").unwrap();
+        assert_eq!(name, "cni");
+        assert_eq!(spec.programs(name), ["bridge", "loopback", "ptp", "host-local", "portmap"]);
+        assert!(Table::embedded().find("bridg").is_none());
+    }
+
+    #[test]
+    fn another_flag_is_another_directory() {
+        let text = |tags| {
+            format!(
+                "need = {{}}\n[go.crio]\nversion = \"1.0.0\"\ncgo = true\ntags = {tags}\n[tool.crio]\ngo = \"crio\"\npackage = \"x/y\"\n"
+            )
+        };
+        let name = |tags| Table::parse(&text(tags)).unwrap().cache_name("crio").unwrap();
+        assert!(name("[]").starts_with("crio-1.0.0-"));
+        assert_eq!(name("[\"a\"]"), name("[\"a\"]"));
+        assert_ne!(name("[]"), name("[\"a\"]"));
+    }
+}
