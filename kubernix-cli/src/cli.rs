@@ -4,9 +4,11 @@
 //! The help texts here are also the man pages and `docs/cli.md`, see [`crate::reference`].
 
 mod access;
+mod boot;
 mod groups;
 
 pub use access::{KubeconfigCommand, PortCommand};
+pub use boot::{BootArgs, GlobalSettings, Sets};
 pub use groups::{
     AddonArgs, AddonCommand, CheckArgs, ComponentCommand, ConfigCommand, ImageCommand, NodeCommand, PluginCommand,
     PluginDirectory, PluginSearch, ReplaceArgs, SnapshotCommand, ToolchainCommand,
@@ -15,12 +17,8 @@ pub use groups::{
 use crate::exit::Exit;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use ipnet::Ipv4Net;
-use kubernix_host::network::plan::parse_cidr;
-use kubernix_host::network::{Published, UplinkMode};
 use kubernix_host::pki::Renewal;
-use kubernix_host::placement::NodesIn;
-use kubernix_host::settings::{WaitFor, parse_members, parse_name};
+use kubernix_host::settings::{Partial, Place};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -45,13 +43,9 @@ pub struct Cli {
 /// Flags that every command has.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// The cluster's name [default: kubernix]
-    #[arg(long, global = true, value_parser = parse_name)]
-    pub name: Option<String>,
-    /// The directory of all clusters, with a subdirectory for each [default: /var/lib/kubernix for
-    /// root]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub root: Option<PathBuf>,
+    /// Settings that every command has.
+    #[command(flatten)]
+    pub settings: GlobalSettings,
     /// The configuration file [default: ./kubernix.toml, then ~/.config/kubernix/kubernix.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -67,6 +61,15 @@ pub struct Global {
     /// The format of messages on standard error
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: LogFormat,
+}
+
+impl Global {
+    /// The same flags for this cluster.
+    pub fn of(mut self, place: &Place) -> Self {
+        let named = Partial { name: Some(place.name.clone()), root: Some(place.root.clone()), ..Partial::default() };
+        self.settings = GlobalSettings(self.settings.0.with(named));
+        self
+    }
 }
 
 /// The format of results.
@@ -87,80 +90,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line
     Json,
-}
-
-/// Settings of a boot; all of them can come from `KUBERNIX_*` variables and `kubernix.toml` as
-/// well.
-#[derive(Debug, Clone, Default, PartialEq, Args)]
-#[command(next_help_heading = "Settings of a boot")]
-pub struct BootArgs {
-    /// The range that all of the cluster's addresses come from [default: 10.10.0.0/16]
-    #[arg(long, value_parser = parse_cidr)]
-    pub cidr: Option<Ipv4Net>,
-    /// The API server's port on 127.0.0.1 [default: the first free one from 6443]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub port: Option<u16>,
-    /// A way to other networks: auto (where the host has a default route), always or none [default: auto]
-    #[arg(long, value_name = "MODE")]
-    pub uplink: Option<UplinkMode>,
-    /// The local registry's port on 127.0.0.1, if there is one [default: first free from 5000]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub registry_port: Option<u16>,
-    /// How many nodes the cluster has [default: as many as it has, 1 at first]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub nodes: Option<u32>,
-
-    /// How many members the control plane has, each on a node of its own: 1, 3, 5 or 7 [default: 1]
-    #[arg(long, value_name = "N", value_parser = parse_members)]
-    pub control_planes: Option<u32>,
-
-    /// What nodes are placed into: namespaces, or podman (a container each) [default: namespaces]
-    #[arg(long, value_name = "KIND")]
-    pub placement: Option<NodesIn>,
-
-    /// How many zones the nodes are in, in turn, by label [default: none]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub zones: Option<u32>,
-
-    /// A port of the host that leads to one of the nodes: 8080:30080, 0.0.0.0:8080:30080, [::1]:53:30053/udp; can be repeated
-    #[arg(long, value_name = "HOST:NODEPORT")]
-    pub publish: Vec<Published>,
-    /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE, crio.binary=PATH), with NODE/ before it on that node alone; can be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// The container runtime: short for --set cri=NAME
-    #[arg(long, value_name = "COMPONENT")]
-    pub cri: Option<String>,
-    /// The datastore: short for --set datastore=NAME
-    #[arg(long, value_name = "COMPONENT")]
-    pub datastore: Option<String>,
-    /// What routes Services: short for --set proxy=NAME
-    #[arg(long, value_name = "COMPONENT")]
-    pub proxy: Option<String>,
-    /// The addons that run in the cluster: names separated by commas, or none [default: coredns]
-    #[arg(long, value_name = "NAMES")]
-    pub addons: Option<String>,
-    /// An addon of one's own: a manifest, or a directory of manifests; can be repeated
-    #[arg(long = "addon", value_name = "FILE|DIR")]
-    pub addon_files: Vec<PathBuf>,
-    /// Returns when nodes are Ready and pods can be made, or when all is ready, addons as well [default: all]
-    #[arg(long, value_name = "node|all")]
-    pub wait: Option<WaitFor>,
-    /// Merges the cluster's context into your own kubeconfig, and makes it the current one
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub merge_kubeconfig: Option<bool>,
-    /// A plugin, or a directory of plugins, that is looked at before all others; can be repeated
-    #[arg(long = "plugin", value_name = "FILE|DIR")]
-    pub plugins: Vec<PathBuf>,
-    /// Doesn't install missing host packages: prints the command and stops
-    #[arg(long)]
-    pub no_install: bool,
-    /// How long the boot may take [default: 120]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub boot_timeout: Option<u64>,
-    /// Where built tools are kept, for all clusters [default: ~/.cache/kubernix]
-    #[arg(long, value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
 }
 
 /// What to do.
@@ -225,7 +154,7 @@ pub enum Command {
     /// Save a cluster to a file, and restore it
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
-    /// Show settings and where their values come from
+    /// Show and check settings, and where their values come from
     #[command(subcommand)]
     Config(ConfigCommand),
     /// List the binaries of a cluster, and build or install them

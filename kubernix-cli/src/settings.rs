@@ -1,44 +1,24 @@
 //! From flags to what the host settles: which cluster is meant, and what it is to be.
 
-use crate::cli::{BootArgs, Global};
+use crate::cli::{BootArgs, Global, Sets};
 use anyhow::{Context, Result};
 use kubernix_host::settings::{self, Origin, Partial, Place, Resolved};
 use std::env;
 
-/// What the flags that every command has say of the settings.
+/// The settings of the flags that every command has.
 fn global(flags: &Global) -> Partial {
-    Partial { name: flags.name.clone(), root: flags.root.clone(), config: flags.config.clone(), ..Partial::default() }
+    Partial { config: flags.config.clone(), ..flags.settings.0.clone() }
 }
 
-/// What all flags of a boot say of the settings.
+/// The settings of all flags of a boot.
 fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, settings::Error> {
-    let shorts = [("cri", &args.cri), ("datastore", &args.datastore), ("proxy", &args.proxy)];
+    let Sets { set, cri, datastore, proxy } = &args.sets;
+    let shorts = [("cri", cri), ("datastore", datastore), ("proxy", proxy)];
     let shorts = shorts.into_iter().filter_map(|(role, name)| Some((role, name.as_ref()?)));
-    let partial = Partial {
-        cidr: args.cidr,
-        port: args.port,
-        uplink: args.uplink,
-        registry_port: args.registry_port,
-        publish: (!args.publish.is_empty()).then(|| args.publish.clone()),
-        cache_dir: args.cache_dir.clone(),
-        install: args.no_install.then_some(false),
-        plugins: (!args.plugins.is_empty()).then(|| args.plugins.clone()),
-        addon_files: (!args.addon_files.is_empty()).then(|| args.addon_files.clone()),
-        wait: args.wait,
-        nodes: args.nodes,
-        control_planes: args.control_planes,
-        placement: args.placement,
-        zones: args.zones,
-        merge_kubeconfig: args.merge_kubeconfig,
-        boot_timeout_s: args.boot_timeout,
-        ..global(flags)
-    };
     let forms = shorts.clone().map(|(role, name)| format!("{role}={name}"));
-    let mut partial = partial.with_sets(args.set.iter().cloned().chain(forms))?;
-    if let Some(names) = &args.addons {
-        partial = partial.with_addons(names)?;
-    }
-    // Where the value came from is what was typed, not what it is short for.
+    let partial = global(flags).with(args.settings.clone());
+    let mut partial = partial.with_sets(set.iter().cloned().chain(forms))?;
+    // The origin is what was typed, not what it is short for.
     for (role, _) in shorts {
         partial.origins.insert(format!("slots.{role}"), Origin::Flag(format!("--{role}")));
     }

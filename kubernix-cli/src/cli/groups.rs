@@ -148,7 +148,14 @@ pub enum ConfigCommand {
         all: bool,
         /// Settings to show as if they were given to `up`
         #[command(flatten)]
-        boot: BootArgs,
+        boot: Box<BootArgs>,
+    },
+    /// Print the JSON Schema of kubernix.toml, for editors
+    Schema,
+    /// Report everything that is wrong in a configuration file, by line and column
+    Validate {
+        /// The configuration file
+        file: PathBuf,
     },
 }
 

@@ -19,7 +19,7 @@ fn kubectl_gets_its_flags_and_kubernix_its_own() {
         &["--name=a", "kubectl", "get", "--name", "b", "-h"],
     ] {
         let cli = parse(args).unwrap();
-        assert_eq!(cli.global.name.as_deref(), Some("a"), "{args:?}");
+        assert_eq!(cli.global.settings.0.name.as_deref(), Some("a"), "{args:?}");
         let Some(Command::Kubectl(kubectl)) = cli.command else { panic!("{args:?}") };
         assert_eq!(kubectl.args, ["get", "--name", "b", "-h"], "{args:?}");
     }

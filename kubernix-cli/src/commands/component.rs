@@ -42,7 +42,7 @@ impl App {
 
     pub(super) fn component_replace(&self, args: &ReplaceArgs) -> Result<()> {
         let mut boot = args.boot.clone();
-        boot.set.extend(args.role.iter().zip(&args.component).map(|(role, name)| format!("{role}={name}")));
+        boot.sets.set.extend(args.role.iter().zip(&args.component).map(|(role, name)| format!("{role}={name}")));
         let (place, _, seconds) = self.change(&boot, |resolved, progress| {
             let host = self.host(&resolved.settings)?;
             Ok(host.change(resolved, args.component.as_deref(), progress)?)

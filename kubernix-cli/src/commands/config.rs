@@ -1,10 +1,23 @@
-//! `config show`: every setting and where its value came from.
+//! `config`: every setting and where its value came from; the schema of a configuration file, and what is wrong in one.
 
 use super::App;
 use crate::cli::BootArgs;
+use crate::exit::Exit;
 use crate::output::{self, Table};
-use anyhow::Result;
-use kubernix_host::settings::{self, Row};
+use anyhow::{Context, Result};
+use kubernix_host::settings::{self, CheckedFile, Finding, Partial, Row};
+use serde::Serialize;
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What `config validate` found.
+#[derive(Serialize)]
+struct Validation<'a> {
+    file: &'a Path,
+    valid: bool,
+    findings: Vec<Finding>,
+}
 
 impl App {
     pub(super) fn config_show(&self, args: &BootArgs, all: bool) -> Result<()> {
@@ -14,6 +27,34 @@ impl App {
         let rows = if all { settings::show_all(&resolved, &catalogue) } else { settings::show(&resolved) };
         output::show(self.output(), &rows, |rows| table(rows))
     }
+
+    /// Prints the schema with the components that the current settings find. It is JSON in either format.
+    pub(super) fn config_schema(&self) -> Result<()> {
+        let resolved = self.resolve(&BootArgs::default())?;
+        let schema = settings::schema(&self.host(&resolved.settings)?.catalogue());
+        output::print(serde_json::to_string_pretty(&schema)?)
+    }
+
+    pub(super) fn config_validate(&self, file: &Path) -> Result<ExitCode> {
+        let cwd = env::current_dir().context("can't tell the working directory")?;
+        let checked = CheckedFile::read(file)?;
+        let settings = checked.settings(Partial::from_env(env::vars_os())?, &cwd)?;
+        let findings = checked.findings(&self.host(&settings)?.catalogue());
+        let exit = if findings.is_empty() { Exit::Ok } else { Exit::Usage };
+        let validation = Validation { file, valid: findings.is_empty(), findings };
+        output::show(self.output(), &validation, text)?;
+        Ok(exit.into())
+    }
+}
+
+/// One finding a line, in the form that editors and CI know: `FILE:LINE:COLUMN: MESSAGE`.
+fn text(validation: &Validation<'_>) -> String {
+    let file = validation.file.display();
+    if validation.valid {
+        return format!("{file} is valid");
+    }
+    let line = |Finding { line, column, message }: &Finding| format!("{file}:{line}:{column}: {message}");
+    validation.findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn table(rows: &[Row]) -> Table {

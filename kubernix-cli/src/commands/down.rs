@@ -38,7 +38,7 @@ impl App {
 
     /// Destroys all clusters of a place, and says in the end which are left.
     pub(super) fn down_all(&self) -> Result<()> {
-        if self.flags.name.is_some() {
+        if self.flags.settings.0.name.is_some() {
             return Err(Refusal::error(Exit::Usage, "`down` takes --all or --name, not both"));
         }
         let base = settings::locate(&self.flags)?.root;

@@ -95,6 +95,8 @@ pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
         }
         Some(Command::Snapshot(SnapshotCommand::List { directory })) => app.snapshot_list(directory.as_deref())?,
         Some(Command::Config(ConfigCommand::Show { all, boot })) => app.config_show(&boot, all)?,
+        Some(Command::Config(ConfigCommand::Schema)) => app.config_schema()?,
+        Some(Command::Config(ConfigCommand::Validate { file })) => return app.config_validate(&file),
         Some(Command::Toolchain(ToolchainCommand::Ensure { tools, boot })) => app.toolchain_ensure(&boot, &tools)?,
         Some(Command::Toolchain(ToolchainCommand::List)) => app.toolchain_list()?,
         Some(Command::Component(ComponentCommand::List(boot))) => app.component_list(&boot)?,

@@ -89,7 +89,7 @@ impl App {
 
     /// All components, with the plugins that a boot would find and those named here.
     pub(super) fn gather(&self, search: &PluginSearch) -> Result<Registry> {
-        let resolved = self.resolve(&BootArgs { plugins: search.plugins.clone(), ..BootArgs::default() })?;
+        let resolved = self.resolve(&BootArgs::of_plugins(search.plugins.clone()))?;
         Ok(self.host(&resolved.settings)?.registry)
     }
 }

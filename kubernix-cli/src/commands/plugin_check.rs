@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use kubernix_host::chain;
 use kubernix_host::cluster::{Call, Cluster};
 use kubernix_host::images::PAUSE_IMAGE;
+use kubernix_host::settings::Place;
 use kubernix_testkit::kit::{CheckResult, Outcome};
 use serde_json::Value;
 use std::path::Path;
@@ -43,20 +44,21 @@ impl App {
     /// What becomes of it in this host, and not only in those of the kit: its plan, and with `--live` its life.
     fn in_a_host(&self, args: &CheckArgs, checked: &Checked) -> Result<Vec<CheckResult>> {
         let base = tempfile::Builder::new().prefix("kubernix-check").tempdir().context("can't make a directory")?;
-        let flags = Global {
-            name: Some("check".to_owned()),
-            root: Some(base.path().to_owned()),
-            output: Output::Text,
-            ..self.flags.clone()
-        };
+        let place = Place { name: "check".to_owned(), root: base.path().to_owned() };
+        let flags = Global { output: Output::Text, ..self.flags.clone().of(&place) };
         let app = App { flags, program: self.program.clone() };
         // Not all of its directory: others there may want the same roles.
-        let plugins = [vec![checked.file.clone()], args.boot.plugins.clone()].concat();
-        let whole = BootArgs { plugins, ..args.boot.clone() };
+        let more = args.boot.settings.plugins.clone().unwrap_or_default();
+        let plugins = BootArgs::of_plugins([vec![checked.file.clone()], more].concat());
+        let whole = BootArgs { settings: args.boot.settings.clone().with(plugins.settings), ..args.boot.clone() };
         let resolved = crate::settings::resolve(&app.flags, &whole)?;
         let host = app.host(&resolved.settings)?;
         let name = &checked.report.component;
-        let with = |slots: Vec<String>| BootArgs { set: [slots, whole.set.clone()].concat(), ..whole.clone() };
+        let with = |slots: Vec<String>| {
+            let mut boot = whole.clone();
+            boot.sets.set.splice(0..0, slots);
+            boot
+        };
         let filled = host.filled(&crate::settings::resolve(&app.flags, &with(live::own_slots(&host, name)))?.settings);
         let filled = match filled {
             Ok(filled) => filled,

@@ -1,7 +1,7 @@
 //! `snapshot save`, `restore` and `list`: a cluster in one file.
 
 use super::App;
-use crate::cli::{BootArgs, Global};
+use crate::cli::BootArgs;
 use crate::exit::{Exit, Refusal};
 use crate::output::{self, Table, size};
 use crate::progress::Progress;
@@ -66,7 +66,7 @@ impl App {
         }
         log::info!("{}", made(&place, file, &manifest));
         // From here on it is a cluster like any other.
-        let flags = Global { name: Some(place.name.clone()), root: Some(place.root.clone()), ..self.flags.clone() };
+        let flags = self.flags.clone().of(&place);
         let app = Self { flags, program: self.program.clone() };
         match app.boot_restored(&restored, boot) {
             Ok(up) => {

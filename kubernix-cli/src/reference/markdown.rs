@@ -95,7 +95,7 @@ fn item(text: &mut String, arg: &Arg) {
     let _ = write!(text, "- {}: {help}", forms.join(", "));
     let possible: Vec<String> =
         arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
-    if takes_value && !possible.is_empty() && arg.get_num_args().is_none_or(|range| range.min_values() > 0) {
+    if takes_value && !possible.is_empty() && !arg.is_hide_possible_values_set() {
         let _ = write!(text, "; one of {}", possible.join(", "));
     }
     let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();

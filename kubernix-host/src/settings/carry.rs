@@ -1,7 +1,7 @@
 //! The saved settings of a cluster, for another one that is made of it.
 
-use super::file::HEADER;
-use super::{Error, Key, Partial};
+use super::save::HEADER;
+use super::{Error, Id, Partial};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -25,13 +25,13 @@ pub fn carry(path: &Path, text: &str, name: &str, datastore: &str) -> Result<Car
     let mut table: Table = toml::from_str(text).unwrap_or_default();
     let mut left_out = Vec::new();
     if old.name.as_deref() != Some(name) {
-        for key in [Key::Port, Key::RegistryPort, Key::Publish].map(|key| key.to_string()) {
-            if table.remove(&key).is_some() {
-                left_out.push(key);
+        for setting in Id::ALL.iter().map(|id| id.setting()).filter(|setting| setting.is_of_host()) {
+            if table.remove(setting.key()).is_some() {
+                left_out.push(setting.key().to_owned());
             }
         }
     }
-    table.insert(Key::Name.to_string(), name.into());
+    table.insert(Id::Name.setting().key().to_owned(), name.into());
     let slots = table.entry("slots").or_insert_with(|| Value::Table(Table::new()));
     if let Some(slots) = slots.as_table_mut() {
         // Also where it is the default: another version may have another one.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(super) const BINARY: &str = "binary";
 
 /// The parameter that every binary has: `true` lets it be of any version.
-const ANY_VERSION: &str = "any-version";
+pub(super) const ANY_VERSION: &str = "any-version";
 /// All parameters that binaries have.
 const OF_BINARIES: [&str; 2] = [BINARY, ANY_VERSION];
 /// What leaves a slot empty, in place of a component's name.
@@ -56,17 +56,17 @@ impl Catalogue {
         self.components.iter().map(|entry| entry.name.as_str())
     }
 
-    fn roles(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn roles(&self) -> impl Iterator<Item = &str> {
         self.components.iter().flat_map(|entry| entry.provides.iter().map(String::as_str))
     }
 
     /// The binary that `NAME.binary` means: that of the name, where there is one, else the component's.
-    fn binary_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+    pub(super) fn binary_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let is_binary = self.binaries().any(|binary| binary == name);
         is_binary.then_some(name).or_else(|| self.get(name).and_then(Entry::own_binary))
     }
 
-    fn binaries(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn binaries(&self) -> impl Iterator<Item = &str> {
         let named = self.components.iter().flat_map(|entry| entry.binaries.iter());
         named.chain(&self.tools).map(String::as_str).filter(|binary| chooser(binary).is_none())
     }
@@ -85,15 +85,18 @@ impl Entry {
 /// A component, role or parameter that there isn't, with the nearest that there is; a slot filled by a component that
 /// doesn't provide its role; one binary with two paths.
 pub fn validate(settings: &Settings, catalogue: &Catalogue) -> Result<(), Error> {
-    for (role, component) in &settings.slots {
-        slot(role, component, catalogue)?;
-    }
-    for (component, parameters) in &settings.components {
-        for name in parameters.keys() {
-            parameter(component, name, catalogue)?;
-        }
-    }
-    binary_overrides(settings, catalogue).map(|_| ())
+    findings(settings, catalogue).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// As [`validate`], with every error.
+pub(super) fn findings(settings: &Settings, catalogue: &Catalogue) -> Vec<Error> {
+    let slots = settings.slots.iter().map(|(role, component)| slot(role, component, catalogue));
+    let parameters = settings
+        .components
+        .iter()
+        .flat_map(|(component, parameters)| parameters.keys().map(move |name| parameter(component, name, catalogue)));
+    let binaries = binary_overrides(settings, catalogue).map(drop);
+    slots.chain(parameters).chain([binaries]).filter_map(Result::err).collect()
 }
 
 fn unknown(what: Unknown, name: &str, key: &Key, hint: String) -> Error {

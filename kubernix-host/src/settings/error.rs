@@ -148,13 +148,18 @@ impl Error {
         Self::Value { origin, reason: reason.to_string() }
     }
 
+    /// The key of the value that it is about, if it is one of a slot or a parameter.
+    pub(super) fn key(&self) -> Option<String> {
+        match self {
+            Self::Unknown { key, .. } | Self::TwoBinaries { key, .. } => Some(key.clone()),
+            Self::Unfit { role, .. } => Some(Key::Slot(role.clone()).to_string()),
+            _ => None,
+        }
+    }
+
     /// The same error with the origin of the key that it is about.
     pub(super) fn from(mut self, origins: &BTreeMap<String, Origin>) -> Self {
-        let found = match &self {
-            Self::Unknown { key, .. } | Self::TwoBinaries { key, .. } => origins.get(key),
-            Self::Unfit { role, .. } => origins.get(&Key::Slot(role.clone()).to_string()),
-            _ => None,
-        };
+        let found = self.key().and_then(|key| origins.get(&key));
         if let Self::Unknown { origin, .. } | Self::Unfit { origin, .. } | Self::TwoBinaries { origin, .. } = &mut self
         {
             *origin = found.cloned().map(Box::new);

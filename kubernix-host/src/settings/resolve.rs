@@ -1,17 +1,9 @@
 //! From what each source says to one value for each setting.
 
 use super::call::Call;
-use super::value::{show_paths, show_published};
-use super::{
-    DEFAULT_BOOT_TIMEOUT_S, DEFAULT_CIDR, DEFAULT_NAME, Defaults, Error, Key, Origin, Partial, Resolved, Settings,
-    WaitFor,
-};
-use super::{file, value};
-use crate::network::plan::parse_cidr;
-use crate::network::{AddressPlan, Published, UplinkMode, publish};
-use crate::placement::NodesIn;
+use super::kind::{Directory, Kind, Name};
+use super::{DEFAULT_NAME, Defaults, Error, Id, Key, Origin, Partial, Resolved, Settings, document};
 use crate::root::{self, ClusterFile, Root, State};
-use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -80,16 +72,19 @@ pub fn of_text(root: &Root, text: &str) -> Result<Settings, Error> {
     let saved = Partial::from_toml(&root.spec_file(), text)?.based_at(root.path(), defaults.home.as_deref())?;
     // In a sandbox its directory isn't called as the cluster is.
     let name = root.open_existing().map_or_else(|_| root.name(), |state| state.name);
-    let place = Place { name, root: root.base().to_owned() };
-    let standard = parse_cidr(DEFAULT_CIDR).map_err(|error| Error::value(Origin::Default, error))?;
-    let (cidr, cache_dir) = (saved.cidr.unwrap_or(standard), defaults.cache_dir()?);
-    alone(saved, place, cidr, cache_dir)
+    let decided = Partial {
+        name: Some(name),
+        root: Some(root.base().to_owned()),
+        cache_dir: Some(defaults.cache_dir()?),
+        ..Partial::default()
+    };
+    alone(saved, decided, &defaults)
 }
 
-/// The settings that one source says, whatever others do.
-fn alone(saved: Partial, place: Place, cidr: Ipv4Net, cache_dir: PathBuf) -> Result<Settings, Error> {
-    let layers = Layers { saved: Some(saved), ..Layers::default() };
-    Settled { layers, ..Settled::default() }.settings(place, cidr, cache_dir)
+/// The settings of one source, without any other; `decided` has precedence.
+pub(super) fn alone(source: Partial, decided: Partial, defaults: &Defaults) -> Result<Settings, Error> {
+    let layers = Layers { saved: Some(source), ..Layers::default() };
+    Settled { layers, ..Settled::default() }.settings(decided, defaults)
 }
 
 /// As [`resolve`], with other defaults than the process's own.
@@ -113,41 +108,36 @@ fn settle(layers: Layers, said: Vec<String>, fresh: bool, defaults: &Defaults) -
     let place = settled.place(defaults, DEFAULT_NAME)?;
 
     let state = settled.read_saved(&Root::new(&place.root, &place.name), defaults)?;
-    let standard = parse_cidr(DEFAULT_CIDR).map_err(|error| Error::value(Origin::Default, error))?;
-    let cidr = settled.pick(Key::Cidr, |given| given.cidr, |cidr| cidr.to_string()).unwrap_or(standard);
-    let origin = || settled.origins.get("cidr").cloned().unwrap_or(Origin::Default);
-    AddressPlan::new(cidr).map_err(|error| Error::value(origin(), error))?;
-    // The saved file may have been edited; the state is what the cluster was made with.
-    let made = state.and_then(|state| state.cidr).or(settled.layers.saved.as_ref().and_then(|saved| saved.cidr));
-    if let Some(made) = made.filter(|made| *made != cidr && !fresh) {
+    let decided = |place: Place| Partial { name: Some(place.name), root: Some(place.root), ..Partial::default() };
+    let settings = settled.settings(decided(place.clone()), defaults)?;
+    // The saved file may have been edited; the state has the CIDR that the cluster was created with.
+    let created = state.and_then(|state| state.cidr).or(settled.layers.saved.as_ref().and_then(|saved| saved.cidr));
+    if let Some(created) = created.filter(|created| *created != settings.cidr && !fresh) {
         let Place { name, root } = &place;
         let down = Call::new("kubernix", name, root).to("down");
         let reason = format!(
             "certificates, Services and pods in its datastore have addresses of that range; take it down first (`{down}`) or \
              choose another --name"
         );
-        let (made, wanted, origin) = (made.to_string(), cidr.to_string(), Box::new(origin()));
+        let origin = settled.origins.get("cidr").cloned().unwrap_or(Origin::Default);
+        let (made, wanted) = (created.to_string(), settings.cidr.to_string());
+        let origin = Box::new(origin);
         return Err(Error::Fixed { key: "cidr", cluster: name.clone(), made, wanted, origin, reason });
     }
-    let cache_dir = match settled.pick(Key::CacheDir, |given| given.cache_dir.clone(), shown) {
-        Some(given) => given,
-        None => defaults.cache_dir()?,
-    };
-    let settings = settled.settings(place.clone(), cidr, cache_dir.clone())?;
     let in_force = settled.in_force.take().or_else(|| settled.layers.saved.clone());
-    let saved = in_force.map(|saved| alone(saved, place, made.unwrap_or(cidr), cache_dir)).transpose()?;
+    let decided = Partial {
+        cidr: Some(created.unwrap_or(settings.cidr)),
+        cache_dir: Some(settings.cache_dir.clone()),
+        ..decided(place)
+    };
+    let saved = in_force.map(|saved| alone(saved, decided, defaults)).transpose()?;
     let (revision, file) = (settled.revision, settled.layers.path);
     Ok(Resolved { settings, saved, revision, origins: settled.origins, said: settled.said, file })
 }
 
-#[expect(clippy::ptr_arg, reason = "it is passed as a function of what is picked")]
-fn shown(path: &PathBuf) -> String {
-    path.display().to_string()
-}
-
 /// What each source says, highest precedence first.
 #[derive(Default)]
-struct Layers {
+pub(super) struct Layers {
     given: Vec<Partial>,
     saved: Option<Partial>,
     /// The configuration file among them.
@@ -164,7 +154,7 @@ impl Layers {
             None => [Some(cwd.join(FILE)), defaults.config.clone()].into_iter().flatten().collect(),
         };
         for path in candidates {
-            if let Some(partial) = file::read(&path)? {
+            if let Some(partial) = document::read(&path)? {
                 layers.given.push(partial.based_at(path.parent().unwrap_or(cwd), home)?);
                 layers.path = Some(path);
                 break;
@@ -178,7 +168,7 @@ impl Layers {
 
 /// Settings on their way: what was settled so far.
 #[derive(Default)]
-struct Settled {
+pub(super) struct Settled {
     layers: Layers,
     origins: BTreeMap<String, Origin>,
     said: Vec<String>,
@@ -215,48 +205,20 @@ impl Settled {
         Some(value)
     }
 
-    /// All settings of a cluster, when it is known which it is.
-    fn settings(&mut self, Place { name, root }: Place, cidr: Ipv4Net, cache_dir: PathBuf) -> Result<Settings, Error> {
-        Ok(Settings {
-            name,
-            root,
-            cidr,
-            cache_dir,
-            port: self.pick(Key::Port, |given| given.port, u16::to_string),
-            uplink: self.pick(Key::Uplink, |given| given.uplink, UplinkMode::to_string).unwrap_or_default(),
-            registry_port: self.pick(Key::RegistryPort, |given| given.registry_port, u16::to_string),
-            mirrors: self.mirrors(),
-            slots: self.slots(),
-            components: self.components(),
-            install: self.pick(Key::Install, |given| given.install, bool::to_string).unwrap_or(true),
-            boot_timeout_s: self
-                .pick(Key::BootTimeout, |given| given.boot_timeout_s, u64::to_string)
-                .unwrap_or(DEFAULT_BOOT_TIMEOUT_S),
-            plugins: self.pick(Key::Plugins, |given| given.plugins.clone(), |it| show_paths(it)).unwrap_or_default(),
-            plugin_path: self
-                .pick(Key::PluginPath, |given| given.plugin_path.clone(), |it| show_paths(it))
-                .unwrap_or_default(),
-            addons: self.pick(Key::Addons, |given| given.addons.clone(), |it| value::show_addons(it)),
-            addon_files: self
-                .pick(Key::AddonFiles, |given| given.addon_files.clone(), |it| show_paths(it))
-                .unwrap_or_default(),
-            wait: self.pick(Key::Wait, |given| given.wait, WaitFor::to_string).unwrap_or_default(),
-            nodes: self.pick(Key::Nodes, |given| given.nodes, u32::to_string),
-            control_planes: self.pick(Key::ControlPlanes, |given| given.control_planes, u32::to_string),
-            placement: self.pick(Key::Placement, |given| given.placement, NodesIn::to_string),
-            zones: self.pick(Key::Zones, |given| given.zones, u32::to_string),
-            publish: self.publish()?,
-            merge_kubeconfig: self
-                .pick(Key::MergeKubeconfig, |given| given.merge_kubeconfig, bool::to_string)
-                .unwrap_or_default(),
-        })
+    /// As [`Settled::pick`], for a single setting: the value in its final form.
+    pub(super) fn accepted<K: Kind>(
+        &mut self,
+        id: Id,
+        get: impl Fn(&Partial) -> Option<K::Value>,
+    ) -> Result<Option<K::Value>, Error> {
+        let Some(value) = self.pick(Key::Plain(id), get, K::show) else { return Ok(None) };
+        let origin = || self.origins.get(id.setting().key()).cloned().unwrap_or(Origin::Default);
+        K::accept(value).map(Some).map_err(|reason| Error::value(origin(), reason))
     }
 
     fn place(&mut self, defaults: &Defaults, otherwise: &str) -> Result<Place, Error> {
-        let name = self.pick(Key::Name, |given| given.name.clone(), String::clone).unwrap_or_else(|| otherwise.into());
-        let origin = || self.origins.get("name").cloned().unwrap_or(Origin::Default);
-        let name = value::parse_name(&name).map_err(|reason| Error::value(origin(), reason))?;
-        let root = match self.pick(Key::Root, |given| given.root.clone(), shown) {
+        let name = self.accepted::<Name>(Id::Name, |given| given.name.clone())?.unwrap_or_else(|| otherwise.into());
+        let root = match self.accepted::<Directory>(Id::Root, |given| given.root.clone())? {
             Some(given) => given,
             None => defaults.root()?,
         };
@@ -339,13 +301,7 @@ impl Settled {
         }
     }
 
-    fn publish(&mut self) -> Result<Vec<Published>, Error> {
-        let published = self.pick(Key::Publish, |given| given.publish.clone(), |it| show_published(it));
-        let origin = || self.origins.get("publish").cloned().unwrap_or(Origin::Default);
-        publish::distinct(published.unwrap_or_default()).map_err(|reason| Error::value(origin(), reason))
-    }
-
-    fn mirrors(&mut self) -> BTreeMap<String, Vec<String>> {
+    pub(super) fn mirrors(&mut self) -> BTreeMap<String, Vec<String>> {
         let prefixes: BTreeSet<String> = self.sources().flat_map(|source| source.mirrors.keys().cloned()).collect();
         let pick = |prefix: String| {
             let get = |given: &Partial| given.mirrors.get(&prefix).cloned();
@@ -355,7 +311,7 @@ impl Settled {
         prefixes.into_iter().filter_map(pick).collect()
     }
 
-    fn slots(&mut self) -> BTreeMap<String, String> {
+    pub(super) fn slots(&mut self) -> BTreeMap<String, String> {
         let roles: BTreeSet<String> = self.sources().flat_map(|source| source.slots.keys().cloned()).collect();
         let pick = |role: String| {
             let component =
@@ -365,7 +321,7 @@ impl Settled {
         roles.into_iter().filter_map(pick).collect()
     }
 
-    fn components(&mut self) -> BTreeMap<String, BTreeMap<String, String>> {
+    pub(super) fn components(&mut self) -> BTreeMap<String, BTreeMap<String, String>> {
         let named = self.sources().flat_map(|source| &source.components);
         let keys: BTreeSet<(String, String)> = named
             .flat_map(|(component, parameters)| parameters.keys().map(|name| (component.clone(), name.clone())))

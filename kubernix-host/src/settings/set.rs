@@ -1,8 +1,8 @@
 //! The two forms of `--set`: `ROLE=COMPONENT` fills a slot, `COMPONENT.PARAMETER=VALUE` sets a parameter; and
 //! `registry.mirrors.REGISTRY=URL,...` says what is asked for images in its place.
 
-use super::Key;
 use super::key::MIRRORS;
+use super::{Id, Key};
 
 /// Reads one form.
 pub(super) fn parse(form: &str) -> Result<(Key, String), String> {
@@ -12,10 +12,12 @@ pub(super) fn parse(form: &str) -> Result<(Key, String), String> {
     let key = match name.split_once('.') {
         _ if name.starts_with(MIRRORS) => Key::Mirrors(name[MIRRORS.len()..].into()),
         Some((component, parameter)) => Key::Parameter(component.into(), parameter.into()),
-        None if Key::plain(name).is_some() => {
-            return Err(format!("`{form}`: `{name}` is a setting of its own, give --{name}"));
-        }
-        None => Key::Slot(name.into()),
+        None => match Id::of_key(name) {
+            Some(id) => {
+                return Err(format!("`{form}`: `{name}` is a setting of its own, {}", id.setting().advice()));
+            }
+            None => Key::Slot(name.into()),
+        },
     };
     Ok((key, value.into()))
 }

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::root::{self, Root};
+use ipnet::Ipv4Net;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
 mod lists;
+mod table;
 
 /// A working directory, and the places of a user who has nothing yet.
 struct Bench {
@@ -74,7 +76,7 @@ fn nothing_given_gives_the_defaults() {
     let resolved = bench.resolve(Partial::default(), &[]).unwrap();
     let settings = &resolved.settings;
     assert_eq!((settings.name.as_str(), settings.port, settings.install), ("kubernix", None, true));
-    assert_eq!((settings.cidr.to_string().as_str(), settings.boot_timeout_s), (DEFAULT_CIDR, 120));
+    assert_eq!((settings.cidr.to_string().as_str(), settings.boot_timeout_s), ("10.10.0.0/16", 120));
     assert_eq!((&settings.root, &settings.cache_dir), (&bench.path("state"), &bench.path("cache")));
     assert!(resolved.origins.is_empty() && resolved.said.is_empty() && resolved.file.is_none());
     assert!(show(&resolved).iter().all(|row| row.origin == Origin::Default));
@@ -112,19 +114,19 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
         ("port", "7001", "KUBERNIX_PORT"),
         ("uplink", "auto", "default"),
         ("registry-port", "first free from 5000", "default"),
-        ("publish", "", "default"),
-        ("install", "false", "--no-install"),
-        ("boot-timeout", "30", "kubernix.toml:2"),
-        ("plugins", "", "default"),
-        ("plugin-path", "", "default"),
-        ("addons", "default", "default"),
-        ("addon-files", "", "default"),
-        ("wait", "all", "default"),
         ("nodes", "1", "default"),
         ("control-planes", "1", "default"),
         ("placement", "namespaces", "default"),
         ("zones", "none", "default"),
+        ("publish", "", "default"),
+        ("addons", "default", "default"),
+        ("addon-files", "", "default"),
+        ("wait", "all", "default"),
         ("merge-kubeconfig", "false", "default"),
+        ("plugins", "", "default"),
+        ("plugin-path", "", "default"),
+        ("install", "false", "--no-install"),
+        ("boot-timeout", "30", "kubernix.toml:2"),
         ("slots.cri", "containerd", saved),
         ("components.crio.log-level", "flag", "--set crio.log-level"),
         ("components.dns.zone", "file", "kubernix.toml:8"),

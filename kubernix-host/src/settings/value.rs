@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The longest boot timeout: a day, in seconds.
-const MAX_BOOT_TIMEOUT_S: u64 = 86_400;
+pub(super) const MAX_BOOT_TIMEOUT_S: u64 = 86_400;
 
 /// Reads a cluster's name.
 ///

@@ -1,0 +1,115 @@
+//! What the value of a setting may be: its type in `kubernix.toml`, its JSON Schema, and the words for completion.
+
+use serde_json::{Value as Json, json};
+use toml::Value as Toml;
+use toml::de::{DeArray, DeValue};
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Text that this regular expression matches.
+    Text {
+        /// The expression, of ECMA 262.
+        pattern: &'static str,
+    },
+    /// A path.
+    Path,
+    /// `true` or `false`.
+    Bool,
+    /// An integer of this range.
+    Number {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// One of a few integers.
+    Numbers(&'static [u64]),
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// A list in a file. In variables it is one text.
+    List {
+        /// What is listed, for messages: `paths`.
+        of: &'static str,
+        /// The regular expression of an item, of ECMA 262.
+        pattern: &'static str,
+        /// What separates the items of a text.
+        separator: char,
+    },
+}
+
+/// A value of a file, before its setting reads it.
+pub(super) enum Read {
+    /// One text.
+    Text(String),
+    /// The items of a list.
+    Items(Vec<String>),
+}
+
+impl Form {
+    /// All values, as text, where they are few.
+    pub fn words(self) -> Vec<String> {
+        match self {
+            Self::Bool => vec!["true".into(), "false".into()],
+            Self::Numbers(numbers) => numbers.iter().map(u64::to_string).collect(),
+            Self::Choice(words) => words.iter().map(ToString::to_string).collect(),
+            Self::Text { .. } | Self::Path | Self::Number { .. } | Self::List { .. } => Vec::new(),
+        }
+    }
+
+    /// Takes a value of a file. `Err` is what the value must be instead, in words.
+    pub(super) fn read(self, value: &DeValue<'_>) -> Result<Read, String> {
+        match (self, value) {
+            (Self::Number { .. } | Self::Numbers(_), DeValue::Integer(number)) => Ok(Read::Text(number.to_string())),
+            (Self::Number { .. } | Self::Numbers(_), _) => Err("a number".into()),
+            (Self::Bool, DeValue::Boolean(yes)) => Ok(Read::Text(yes.to_string())),
+            (Self::Bool, _) => Err("true or false".into()),
+            (Self::List { of, .. }, DeValue::Array(items)) => {
+                texts_of(items).map(Read::Items).ok_or_else(|| format!("a list of {of} in quotes"))
+            }
+            (_, DeValue::String(text)) => Ok(Read::Text(text.to_string())),
+            _ => Err("text in quotes".into()),
+        }
+    }
+
+    /// The value for a file, given as text and, for a list, as items.
+    pub(super) fn to_toml(self, text: String, items: Vec<String>) -> Toml {
+        match self {
+            Self::Number { .. } | Self::Numbers(_) => text.parse().map_or(Toml::String(text), Toml::Integer),
+            Self::Bool => text.parse().map_or(Toml::String(text), Toml::Boolean),
+            Self::List { .. } => Toml::Array(items.into_iter().map(Toml::String).collect()),
+            Self::Text { .. } | Self::Path | Self::Choice(_) => Toml::String(text),
+        }
+    }
+
+    /// The JSON Schema of a value.
+    pub(super) fn schema(self) -> Json {
+        match self {
+            Self::Text { pattern } => json!({ "type": "string", "pattern": pattern }),
+            Self::Path => json!({ "type": "string", "minLength": 1 }),
+            Self::Bool => json!({ "type": "boolean" }),
+            Self::Number { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+            Self::Numbers(numbers) => json!({ "type": "integer", "enum": numbers }),
+            Self::Choice(words) => json!({ "type": "string", "enum": words }),
+            Self::List { pattern, .. } => {
+                let items = json!({ "type": "string", "pattern": pattern });
+                json!({ "anyOf": [{ "type": "array", "items": items }, { "type": "string" }] })
+            }
+        }
+    }
+
+    /// A value, given as text, in JSON; nothing for lists.
+    pub(super) fn json(self, text: &str) -> Option<Json> {
+        match self {
+            Self::Number { .. } | Self::Numbers(_) => text.parse::<u64>().ok().map(Json::from),
+            Self::Bool => text.parse::<bool>().ok().map(Json::from),
+            Self::Text { .. } | Self::Path | Self::Choice(_) => Some(text.into()),
+            Self::List { .. } => None,
+        }
+    }
+}
+
+/// The texts of an array; nothing where an item is of another type.
+pub(super) fn texts_of(array: &DeArray<'_>) -> Option<Vec<String>> {
+    array.iter().map(|text| text.get_ref().as_str().map(String::from)).collect()
+}

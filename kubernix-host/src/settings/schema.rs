@@ -1,0 +1,178 @@
+//! The JSON Schema of `kubernix.toml`, for editors: the table of settings, and the components of a catalogue.
+
+use super::catalogue::{ANY_VERSION, BINARY};
+use super::document::{COMPONENTS, MIRRORS, NODE, REGISTRY, SLOTS};
+use super::{Catalogue, Entry, Id, NONE, Setting, Standard};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// The JSON Schema (draft 2020-12) of a configuration file. Components and roles that the catalogue doesn't have are allowed,
+/// because another machine may have more plugins.
+pub fn schema(catalogue: &Catalogue) -> Value {
+    let settings = Id::ALL.iter().map(|id| (id.setting().key().to_owned(), single(id.setting())));
+    let mut properties: Map<String, Value> = settings.collect();
+    let urls = json!({ "type": "array", "items": { "type": "string", "format": "uri" }, "minItems": 1 });
+    properties.insert(
+        REGISTRY.into(),
+        json!({
+            "type": "object",
+            "description": "Registries of images.",
+            "properties": { MIRRORS: {
+                "type": "object",
+                "description": "Registry -> URLs that are asked for its images first, in this order.",
+                "additionalProperties": { "anyOf": [urls, { "type": "string" }] },
+            } },
+            "additionalProperties": false,
+        }),
+    );
+    properties.insert(SLOTS.into(), reference(SLOTS));
+    properties.insert(COMPONENTS.into(), reference(COMPONENTS));
+    properties.insert(
+        NODE.into(),
+        json!({
+            "type": "object",
+            "description": "Slots and parameters of one node alone, by the node's name.",
+            "additionalProperties": {
+                "type": "object",
+                "properties": { SLOTS: reference(SLOTS), COMPONENTS: reference(COMPONENTS) },
+                "additionalProperties": false,
+            },
+        }),
+    );
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "kubernix.toml",
+        "description": "The settings of a KuberNix cluster.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+        "$defs": { SLOTS: slots(catalogue), COMPONENTS: components(catalogue), "parameter": parameter_value() },
+    })
+}
+
+fn reference(definition: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{definition}") })
+}
+
+/// A single setting.
+fn single(setting: &Setting) -> Value {
+    let mut schema = setting.form().schema();
+    schema["description"] = setting.about().into();
+    schema["examples"] = setting.form().json(setting.example()).into_iter().collect();
+    if let Standard::Value(text) = setting.standard()
+        && let Some(default) = setting.form().json(text)
+    {
+        schema["default"] = default;
+    }
+    schema
+}
+
+fn slots(catalogue: &Catalogue) -> Value {
+    let roles: BTreeSet<&str> = catalogue.roles().collect();
+    let slot = |role: &&str| {
+        let fillers: Vec<&str> = catalogue.fillers(role).into_iter().chain([NONE]).collect();
+        // The words are for completion; any other name may be that of a plugin.
+        let names = json!({ "anyOf": [{ "enum": fillers }, { "type": "string" }] });
+        ((*role).to_owned(), names)
+    };
+    json!({
+        "type": "object",
+        "description": "Role -> the component that fills it; `none` leaves it empty.",
+        "properties": roles.iter().map(slot).collect::<Map<_, _>>(),
+        "additionalProperties": { "type": "string" },
+    })
+}
+
+fn components(catalogue: &Catalogue) -> Value {
+    let known = catalogue.components.iter().map(|entry| (entry.name.clone(), component(entry, catalogue)));
+    let names: BTreeSet<&str> = catalogue.components.iter().map(|entry| entry.name.as_str()).collect();
+    let binaries: BTreeSet<&str> = catalogue.binaries().filter(|name| !names.contains(name)).collect();
+    let binaries = binaries.into_iter().map(|name| (name.to_owned(), of_binary(name)));
+    json!({
+        "type": "object",
+        "description": "Component or binary -> its parameters.",
+        "properties": known.chain(binaries).collect::<Map<_, _>>(),
+        "additionalProperties": { "type": "object", "additionalProperties": reference("parameter") },
+    })
+}
+
+fn component(entry: &Entry, catalogue: &Catalogue) -> Value {
+    let mut properties = Map::new();
+    if catalogue.binary_of(&entry.name).is_some() {
+        properties.extend(binary_parameters());
+    }
+    for (name, help, default) in &entry.parameters {
+        let mut schema = parameter_value();
+        schema["description"] = help.as_str().into();
+        schema["default"] = default.as_str().into();
+        properties.insert(name.clone(), schema);
+    }
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
+fn of_binary(name: &str) -> Value {
+    let properties: Map<_, _> = binary_parameters().into_iter().collect();
+    let description = format!("The binary `{name}`.");
+    json!({ "type": "object", "description": description, "properties": properties, "additionalProperties": false })
+}
+
+fn binary_parameters() -> [(String, Value); 2] {
+    let path = json!({ "type": "string", "minLength": 1, "description": "The path of the binary to run." });
+    let any = json!({ "type": ["boolean", "string"], "description": "Whether the binary may be of any version." });
+    [(BINARY.into(), path), (ANY_VERSION.into(), any)]
+}
+
+/// The value of a parameter, which is a text to its component.
+fn parameter_value() -> Value {
+    json!({ "type": ["string", "number", "boolean"] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let entry = Entry {
+            name: "crio".into(),
+            provides: vec!["cri".into()],
+            parameters: vec![("log-level".into(), "How much is logged".into(), "info".into())],
+            binaries: vec!["crio".into()],
+        };
+        Catalogue { components: vec![entry], tools: vec!["busybox".into()] }
+    }
+
+    #[test]
+    fn every_setting_has_its_type_its_description_and_its_default() {
+        let schema = schema(&catalogue());
+        for setting in Id::ALL.iter().map(|id| id.setting()) {
+            let property = &schema["properties"][setting.key()];
+            assert_eq!(property["description"], setting.about().as_str(), "{}", setting.key());
+            assert!(property["type"].is_string() || property["anyOf"].is_array(), "{property}");
+        }
+        let properties = &schema["properties"];
+        assert_eq!(properties["port"]["maximum"], 65535);
+        assert_eq!(properties["boot-timeout"]["default"], 120);
+        assert_eq!(properties["install"]["default"], true);
+        assert_eq!(properties["control-planes"]["enum"], json!([1, 3, 5, 7]));
+        assert_eq!(properties["uplink"]["enum"], json!(["auto", "always", "none"]));
+        assert_eq!(schema["additionalProperties"], false);
+    }
+
+    #[test]
+    fn every_reference_has_a_definition() {
+        let schema = schema(&catalogue());
+        let text = schema.to_string();
+        for name in text.split("\"#/$defs/").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(schema["$defs"][name].is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn slots_and_parameters_are_those_of_the_catalogue() {
+        let definitions = &schema(&catalogue())["$defs"];
+        assert_eq!(definitions["slots"]["properties"]["cri"]["anyOf"][0]["enum"], json!(["crio", "none"]));
+        let crio = &definitions["components"]["properties"]["crio"]["properties"];
+        assert_eq!((&crio["log-level"]["default"], &crio["binary"]["type"]), (&json!("info"), &json!("string")));
+        assert!(definitions["components"]["properties"]["busybox"]["properties"]["any-version"].is_object());
+    }
+}
