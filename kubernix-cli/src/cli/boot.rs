@@ -27,7 +27,8 @@ pub struct BootArgs {
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct Sets {
-    /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE, crio.binary=PATH), with NODE/ before it on that node alone; can be repeated
+    /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE,
+    /// crio.binary=PATH), with NODE/ before it on that node alone; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// The container runtime: short for --set cri=NAME

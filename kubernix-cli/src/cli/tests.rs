@@ -1,7 +1,8 @@
 //! Flags as people write them.
 
 use super::*;
-use clap::CommandFactory;
+use clap::{Arg, CommandFactory};
+use kubernix_host::settings::{Id, Takes};
 
 fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(std::iter::once(&"kubernix").chain(args))
@@ -60,5 +61,53 @@ fn the_long_help_lists_every_exit_code() {
     let help = Cli::command().render_long_help().to_string();
     for exit in Exit::ALL {
         assert!(help.contains(exit.meaning()), "{help}");
+    }
+}
+
+#[test]
+fn every_setting_with_a_flag_is_an_option_that_reads_its_values() {
+    let up = Cli::command().find_subcommand("up").unwrap().clone();
+    for id in Id::ALL.iter().copied() {
+        let setting = id.setting();
+        let Some(flag) = setting.flag() else { continue };
+        let command = if setting.is_global() { Cli::command() } else { up.clone() };
+        let arg = command.get_arguments().find(|arg| arg.get_long() == Some(flag.name)).map(Arg::get_help);
+        assert_eq!(arg.flatten().map(ToString::to_string).as_deref(), Some(flag.help), "{}", setting.key());
+        let (text, word) = match flag.takes {
+            Takes::Nothing(means) => (means, format!("--{}", flag.name)),
+            _ => (setting.example(), format!("--{}={}", flag.name, setting.example())),
+        };
+        // Only one item: flags of lists are repeated.
+        let (text, word) = match flag.takes {
+            Takes::Many(_) => ("8080:30080", format!("--{}=8080:30080", flag.name)),
+            _ => (text, word),
+        };
+        let cli = parse(&["up", &word]).unwrap();
+        let Some(Command::Up(up)) = cli.command else { panic!("not up") };
+        let mut expected = Partial::default();
+        expected.put_flag(id, &[text.into()]).unwrap();
+        assert_eq!(cli.global.settings.0.with(up.boot.settings), expected, "{word}");
+    }
+}
+
+#[test]
+fn a_bare_flag_and_a_repeated_one_have_their_meaning() {
+    let cli = parse(&["up", "--merge-kubeconfig", "--plugin", "/a", "--plugin=/b:c", "--publish=1:2"]).unwrap();
+    let Some(Command::Up(up)) = cli.command else { panic!("not up") };
+    let settings = up.boot.settings;
+    assert_eq!(settings.merge_kubeconfig, Some(true));
+    assert_eq!(settings.plugins, Some(vec!["/a".into(), "/b:c".into()]));
+    assert_eq!(settings.publish.map(|ports| ports.len()), Some(1));
+    assert!(parse(&["up", "--merge-kubeconfig=maybe"]).unwrap_err().to_string().contains("neither true nor false"));
+    assert!(parse(&["up", "--publish=1:2", "--publish=1:3"]).unwrap_err().to_string().contains("can't lead to both"));
+}
+
+#[test]
+fn shells_complete_the_values_of_settings() {
+    let mut script = Vec::new();
+    clap_complete::generate(Shell::Bash, &mut Cli::command(), "kubernix", &mut script);
+    let script = String::from_utf8(script).unwrap();
+    for words in ["auto always none", "namespaces podman", "1 3 5 7", "all node"] {
+        assert!(script.contains(&format!("compgen -W \"{words}\"")), "{words}");
     }
 }

@@ -1,4 +1,5 @@
-//! `config`: every setting and where its value came from; the schema of a configuration file, and what is wrong in one.
+//! `config`: every setting and where its value came from; the schema of a configuration file, and
+//! what is wrong in one.
 
 use super::App;
 use crate::cli::BootArgs;
@@ -28,7 +29,8 @@ impl App {
         output::show(self.output(), &rows, |rows| table(rows))
     }
 
-    /// Prints the schema with the components that the current settings find. It is JSON in either format.
+    /// Prints the schema with the components that the current settings find. It is JSON in either
+    /// format.
     pub(super) fn config_schema(&self) -> Result<()> {
         let resolved = self.resolve(&BootArgs::default())?;
         let schema = settings::schema(&self.host(&resolved.settings)?.catalogue());

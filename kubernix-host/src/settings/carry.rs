@@ -14,8 +14,8 @@ pub struct Carried {
     pub left_out: Vec<String>,
 }
 
-/// Carries saved settings over to a cluster of this name, whose data is in this datastore. Ports of the host are the old
-/// cluster's: where the name is another, they are left out.
+/// Carries saved settings over to a cluster of this name, whose data is in this datastore. Ports of
+/// the host are the old cluster's: where the name is another, they are left out.
 ///
 /// # Errors
 /// The text is no configuration; `path` is where it is said to come from.

@@ -40,8 +40,9 @@ impl CheckedFile {
         Ok(Self { settings: alone(source, Partial::default(), defaults)?, document })
     }
 
-    /// What finds the plugins that the file names, to build the catalogue for [`CheckedFile::findings`]. `others` are further
-    /// places to search, such as those of the environment.
+    /// What finds the plugins that the file names, to build the catalogue for
+    /// [`CheckedFile::findings`]. `others` are further places to search, such as those of the
+    /// environment.
     ///
     /// # Errors
     /// A path of `others` is empty or not UTF-8.
@@ -53,7 +54,8 @@ impl CheckedFile {
         Ok(settings)
     }
 
-    /// Everything that is wrong, in the order of the file: also components, roles, parameters and addons that don't exist.
+    /// Everything that is wrong, in the order of the file: also components, roles, parameters and
+    /// addons that don't exist.
     pub fn findings(&self, catalogue: &Catalogue) -> Vec<Finding> {
         let mut document = self.document.clone();
         for error in catalogue::findings(&self.settings, catalogue) {
@@ -74,5 +76,80 @@ impl Document {
     fn find(&mut self, key: &str, message: String) {
         let (line, column) = self.positions.get(key).copied().unwrap_or((1, 1));
         self.findings.push(Finding { line, column, message });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let entry = |name: &str, role: &str| super::super::Entry {
+            name: name.into(),
+            provides: vec![role.into()],
+            parameters: vec![("log-level".into(), "help".into(), "info".into())],
+            binaries: vec![name.into()],
+        };
+        Catalogue { components: vec![entry("crio", "cri"), entry("coredns", "dns")], tools: Vec::new() }
+    }
+
+    fn findings(text: &str) -> Vec<String> {
+        let home = Some("/home/me".into());
+        let defaults = Defaults { root: Some("/s".into()), cache_dir: Some("/c".into()), home, config: None };
+        let file = CheckedFile::of_text(Path::new("k.toml"), text, Path::new("/d"), &defaults).unwrap();
+        let found = file.findings(&catalogue()).into_iter();
+        found.map(|it| format!("{}:{}: {}", it.line, it.column, it.message)).collect()
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_found_in_the_order_of_the_file() {
+        let text = "colour = 1\nname = \"A\"\ncidr = \"10.0.0.0/28\"\nport = \"x\"\nroot = \"\"\naddons = [\"corends\"]\n\
+                    [slots]\ncri = \"criio\"\n  cry = \"crio\"\n[components.crio]\nlog-levl = 1\nbinary = \"\"\nx = []\n\
+                    [node.node-1.slot]\n";
+        let expected = [
+            "1:1: unknown key `colour`",
+            "2:8: `A` can't name a cluster",
+            "3:8: `10.0.0.0/28` is too small",
+            "4:8: `port` must be a number",
+            "5:8: a path can't be empty",
+            "6:10: there is no addon `corends`, did you mean `coredns`?",
+            "8:7: unknown component `criio`, did you mean `crio`?",
+            "9:9: unknown role `cry`, did you mean `cri`?",
+            "11:12: unknown parameter `log-levl` of `crio`, did you mean `log-level`?",
+            "12:10: a path can't be empty",
+            "13:5: `components.crio.x` must be text",
+            "14:14: unknown key `slot` of a node, did you mean `slots`?",
+        ];
+        let found = findings(text);
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}: {expected}");
+        }
+    }
+
+    #[test]
+    fn a_valid_file_has_no_findings() {
+        let text = "name = \"a\"\nport = 7000\naddons = []\nplugins = [\"~/p\"]\n[slots]\ncri = \"crio\"\ndns = \"none\"\n\
+                    [components.crio]\nlog-level = \"debug\"\n[node.node-1.components.crio]\nlog-level = \"debug\"\n";
+        assert_eq!(findings(text), Vec::<String>::new());
+        assert_eq!(findings(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_syntax_error_is_found_and_nothing_else_then() {
+        let found = findings("a = = 1\nport = 7000\nb = [1\ncolour = 2\nname = \"x\n");
+        assert!(found.len() > 1 && found[0].starts_with("1:5: "), "{found:#?}");
+        assert!(found.iter().all(|it| !it.contains("colour")), "{found:#?}");
+    }
+
+    #[test]
+    fn plugins_are_searched_relative_to_the_file_and_in_further_places() {
+        let defaults = Defaults { root: Some("/s".into()), cache_dir: Some("/c".into()), home: None, config: None };
+        let text = "name = \"a\"\nplugins = [\"p\"]\n";
+        let file = CheckedFile::of_text(Path::new("k.toml"), text, Path::new("/d"), &defaults).unwrap();
+        let others = Partial { plugin_path: Some(vec!["q".into()]), ..Partial::default() };
+        let settings = file.settings(others, Path::new("/here")).unwrap();
+        assert_eq!((settings.plugins, settings.plugin_path), (vec!["/d/p".into()], vec!["/here/q".into()]));
+        assert_eq!((settings.name.as_str(), settings.root), ("a", "/s".into()));
     }
 }

@@ -16,7 +16,8 @@ pub(super) const SLOTS: &str = "slots";
 pub(super) const REGISTRY: &str = "registry";
 pub(super) const MIRRORS: &str = "mirrors";
 pub(super) const COMPONENTS: &str = "components";
-/// The table of what holds on one node alone: `[node.NAME.slots]`, `[node.NAME.components.COMPONENT]`.
+/// The table of what holds on one node alone: `[node.NAME.slots]`,
+/// `[node.NAME.components.COMPONENT]`.
 pub(super) const NODE: &str = "node";
 
 /// Something that is wrong in a configuration file.
@@ -42,7 +43,8 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads a text. Relative paths stay relative; `path` is for origins. If the text isn't TOML, only that is found.
+    /// Reads a text. Relative paths stay relative; `path` is for origins. If the text isn't TOML,
+    /// only that is found.
     pub fn read(path: &Path, text: &str) -> Self {
         let mut reader = Reader { path, text, document: Self::default() };
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -60,11 +62,12 @@ impl Document {
 }
 
 impl Partial {
-    /// What a configuration file sets, given its text. Relative paths in it stay relative until it is resolved; `path` is for
-    /// origins and messages.
+    /// What a configuration file sets, given its text. Relative paths in it stay relative until it
+    /// is resolved; `path` is for origins and messages.
     ///
     /// # Errors
-    /// The text isn't TOML, or has a key or a value that no configuration can have: the first of them, by line and column.
+    /// The text isn't TOML, or has a key or a value that no configuration can have: the first of
+    /// them, by line and column.
     pub fn from_toml(path: &Path, text: &str) -> Result<Self, Error> {
         let document = Document::read(path, text);
         match document.findings.into_iter().next() {

@@ -1,4 +1,5 @@
-//! What the value of a setting may be: its type in `kubernix.toml`, its JSON Schema, and the words for completion.
+//! What the value of a setting may be: its type in `kubernix.toml`, its JSON Schema, and the words
+//! for completion.
 
 use serde_json::{Value as Json, json};
 use toml::Value as Toml;

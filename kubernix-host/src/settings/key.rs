@@ -61,7 +61,8 @@ impl fmt::Display for Key {
     }
 }
 
-/// Where a value came from. Prints as what a user would look for: `--cidr`, `KUBERNIX_CIDR`, `/x/kubernix.toml:3`.
+/// Where a value came from. Prints as what a user would look for: `--cidr`, `KUBERNIX_CIDR`,
+/// `/x/kubernix.toml:3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A flag of the command, by name.

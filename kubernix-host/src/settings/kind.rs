@@ -32,8 +32,8 @@ pub trait Kind {
     /// The value as text that [`Kind::parse`] reads.
     fn show(value: &Self::Value) -> String;
 
-    /// Reads the arguments of a flag, or the items of a list in a file. Of several arguments, the last counts,
-    /// unless the type is a list.
+    /// Reads the arguments of a flag, or the items of a list in a file. Of several arguments, the
+    /// last counts, unless the type is a list.
     ///
     /// # Errors
     /// As [`Kind::parse`]; or a word is not UTF-8.
@@ -55,7 +55,8 @@ pub trait Kind {
         Ok(())
     }
 
-    /// Checks what a parsed value must be to boot a cluster with it, and brings it into its final form.
+    /// Checks what a parsed value must be to boot a cluster with it, and brings it into its final
+    /// form.
     ///
     /// # Errors
     /// The value can't be used.

@@ -1,7 +1,8 @@
 //! What a cluster is to be: the settings, and where each of them came from.
 //!
-//! One precedence for all of them: flags, then `KUBERNIX_*` variables, then `kubernix.toml`, then what the cluster was
-//! booted with last, then the default. Must not know any component by name: what there is comes in as a [`Catalogue`].
+//! One precedence for all of them: flags, then `KUBERNIX_*` variables, then `kubernix.toml`, then
+//! what the cluster was booted with last, then the default. Must not know any component by name:
+//! what there is comes in as a [`Catalogue`].
 
 mod call;
 mod carry;
@@ -9,6 +10,7 @@ mod catalogue;
 mod changes;
 mod check;
 mod defaults;
+mod define;
 mod document;
 mod error;
 mod form;
@@ -63,9 +65,11 @@ pub struct Resolved {
     pub saved: Option<Settings>,
     /// The revision of the state that these are of; `None` where no state was committed yet.
     pub revision: Option<u64>,
-    /// Where each came from, by key as in `kubernix.toml`: `cidr`, `slots.cri`, `components.crio.binary`.
+    /// Where each came from, by key as in `kubernix.toml`: `cidr`, `slots.cri`,
+    /// `components.crio.binary`.
     pub origins: BTreeMap<String, Origin>,
-    /// What should be shown: values that replace those the cluster was booted with last, variables that look misspelt.
+    /// What should be shown: values that replace those the cluster was booted with last, variables
+    /// that look misspelt.
     pub said: Vec<String>,
     /// The configuration file that was read.
     pub file: Option<PathBuf>,
@@ -92,7 +96,8 @@ pub struct Row {
     pub origin: Origin,
 }
 
-/// Every setting with its value and where it came from: the general ones first, then slots, then parameters.
+/// Every setting with its value and where it came from: the general ones first, then slots, then
+/// parameters.
 pub fn show(resolved: &Resolved) -> Vec<Row> {
     let row = |(key, value): (Key, String)| {
         let key = key.to_string();
@@ -116,8 +121,9 @@ impl Settings {
         entries
     }
 
-    /// The settings that belong to the cluster, as the TOML that is saved in its root directory. Where it lies, the cache,
-    /// whether to install and how long to wait belong to each call instead.
+    /// The settings that belong to the cluster, as the TOML that is saved in its root directory.
+    /// Where it lies, the cache, whether to install and how long to wait belong to each call
+    /// instead.
     pub fn to_toml(&self) -> String {
         save::render(self)
     }

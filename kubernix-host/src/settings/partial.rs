@@ -14,8 +14,8 @@ const CONFIG: &str = "KUBERNIX_CONFIG";
 const SET: &str = "KUBERNIX_SET";
 
 impl Partial {
-    /// What the `KUBERNIX_*` variables say. Empty ones count as not set; other variables are ignored, unless they look like
-    /// a misspelt one: that is noted.
+    /// What the `KUBERNIX_*` variables say. Empty ones count as not set; other variables are
+    /// ignored, unless they look like a misspelt one: that is noted.
     ///
     /// # Errors
     /// A value doesn't fit, by the variable's name.
@@ -60,7 +60,8 @@ impl Partial {
         Ok(self)
     }
 
-    /// Adds the arguments of a setting's flag. A flag without arguments has its meaning as the only one.
+    /// Adds the arguments of a setting's flag. A flag without arguments has its meaning as the only
+    /// one.
     ///
     /// # Errors
     /// The setting can't have this value.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// What stands around the generated part.
-const BEGIN: &str = "<!-- settings: made of the code, see CONTRIBUTING.md -->\n\n";
+const BEGIN: &str = "<!-- settings: generated from the table of settings -->\n\n";
 const END: &str = "\n<!-- end of settings -->\n";
 
 /// The tables of a file that have keys of their own: key, flag, variable, description.

@@ -19,8 +19,8 @@ pub struct Place {
     pub root: PathBuf,
 }
 
-/// Which cluster is meant, by the same precedence as [`resolve`]. For commands that don't boot: a configuration that no
-/// longer fits the cluster must not keep anyone from stopping it.
+/// Which cluster is meant, by the same precedence as [`resolve`]. For commands that don't boot: a
+/// configuration that no longer fits the cluster must not keep anyone from stopping it.
 ///
 /// # Errors
 /// A value doesn't fit, or a configuration file can't be read.
@@ -44,16 +44,19 @@ pub fn locate_or(
     Settled { layers, ..Settled::default() }.place(&defaults, otherwise)
 }
 
-/// Settles every setting: flags, then variables, then the configuration file (`--config`, `KUBERNIX_CONFIG`,
-/// `./kubernix.toml`, the user's), then what the cluster was booted with last, then the default.
+/// Settles every setting: flags, then variables, then the configuration file (`--config`,
+/// `KUBERNIX_CONFIG`, `./kubernix.toml`, the user's), then what the cluster was booted with last,
+/// then the default.
 ///
 /// # Errors
-/// A value doesn't fit, a file can't be read, a newer version made the cluster, or its CIDR would change.
+/// A value doesn't fit, a file can't be read, a newer version made the cluster, or its CIDR would
+/// change.
 pub fn resolve(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) -> Result<Resolved, Error> {
     resolve_with(flags, env, file, cwd, &Defaults::of_process())
 }
 
-/// What a cluster was booted with last, and will be again if nothing else is given. What isn't saved has its default.
+/// What a cluster was booted with last, and will be again if nothing else is given. What isn't
+/// saved has its default.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -110,7 +113,8 @@ fn settle(layers: Layers, said: Vec<String>, fresh: bool, defaults: &Defaults) -
     let state = settled.read_saved(&Root::new(&place.root, &place.name), defaults)?;
     let decided = |place: Place| Partial { name: Some(place.name), root: Some(place.root), ..Partial::default() };
     let settings = settled.settings(decided(place.clone()), defaults)?;
-    // The saved file may have been edited; the state has the CIDR that the cluster was created with.
+    // The saved file may have been edited; the state has the CIDR that the cluster was created
+    // with.
     let created = state.and_then(|state| state.cidr).or(settled.layers.saved.as_ref().and_then(|saved| saved.cidr));
     if let Some(created) = created.filter(|created| *created != settings.cidr && !fresh) {
         let Place { name, root } = &place;
@@ -181,7 +185,8 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    /// The value of the highest source that has one; notes where it came from, and if it replaces a saved one.
+    /// The value of the highest source that has one; notes where it came from, and if it replaces a
+    /// saved one.
     fn pick<T: PartialEq>(
         &mut self,
         key: Key,
@@ -258,8 +263,8 @@ impl Settled {
         Ok(Some(state))
     }
 
-    /// The settings in force, as text, and the revision that they are of. They are those of `cluster.json`, unless
-    /// a person edited the view.
+    /// The settings in force, as text, and the revision that they are of. They are those of
+    /// `cluster.json`, unless a person edited the view.
     fn saved_text(
         &mut self,
         root: &Root,

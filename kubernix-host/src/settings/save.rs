@@ -52,7 +52,8 @@ pub(super) fn render(settings: &Settings) -> String {
     text + &tables
 }
 
-/// Saves the settings as applied, and with the first of them what can't change any more. `true` if the file changed.
+/// Saves the settings as applied, and with the first of them what can't change any more. `true` if
+/// the file changed.
 ///
 /// # Errors
 /// The cluster has another CIDR, or the files can't be written.

@@ -1,4 +1,5 @@
-//! The JSON Schema of `kubernix.toml`, for editors: the table of settings, and the components of a catalogue.
+//! The JSON Schema of `kubernix.toml`, for editors: the table of settings, and the components of a
+//! catalogue.
 
 use super::catalogue::{ANY_VERSION, BINARY};
 use super::document::{COMPONENTS, MIRRORS, NODE, REGISTRY, SLOTS};
@@ -6,8 +7,8 @@ use super::{Catalogue, Entry, Id, NONE, Setting, Standard};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The JSON Schema (draft 2020-12) of a configuration file. Components and roles that the catalogue doesn't have are allowed,
-/// because another machine may have more plugins.
+/// The JSON Schema (draft 2020-12) of a configuration file. Components and roles that the catalogue
+/// doesn't have are allowed, because another machine may have more plugins.
 pub fn schema(catalogue: &Catalogue) -> Value {
     let settings = Id::ALL.iter().map(|id| (id.setting().key().to_owned(), single(id.setting())));
     let mut properties: Map<String, Value> = settings.collect();

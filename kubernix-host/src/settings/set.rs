@@ -1,5 +1,5 @@
-//! The two forms of `--set`: `ROLE=COMPONENT` fills a slot, `COMPONENT.PARAMETER=VALUE` sets a parameter; and
-//! `registry.mirrors.REGISTRY=URL,...` says what is asked for images in its place.
+//! The two forms of `--set`: `ROLE=COMPONENT` fills a slot, `COMPONENT.PARAMETER=VALUE` sets a
+//! parameter; and `registry.mirrors.REGISTRY=URL,...` says what is asked for images in its place.
 
 use super::key::MIRRORS;
 use super::{Id, Key};

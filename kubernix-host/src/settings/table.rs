@@ -1,12 +1,14 @@
-//! The table of settings: one entry each. Flags, variables, `kubernix.toml`, `config show`, the JSON Schema and the table in
-//! `docs/configuration.md` come from it. A new setting is one entry here, and the code that uses it.
+//! The table of settings: one entry each. Flags, variables, `kubernix.toml`, `config show`, the
+//! JSON Schema and the table in `docs/configuration.md` come from it. A new setting is one entry
+//! here, and the code that uses it.
 //!
 //! The description of an entry is what documents and editors show; the help is that of its flag.
 
+use super::define::{self, Value, per_sort, settings};
 use super::kind::{Addons, Bool, Choice, Cidr, Count, Directory, Kind, Members, Name, Paths, Port, Publish, Seconds};
 use super::resolve::Settled;
-use super::setting::{self, Operations, Scope, Setting, Standard, Takes, Value, per_sort, setting, settings};
-use super::{Defaults, Error, Origin, WaitFor};
+use super::setting::{Operations, Scope, Setting, Standard, Takes, setting};
+use super::{DEFAULT_NAME, Defaults, Error, Origin, WaitFor};
 use crate::network::UplinkMode;
 use crate::placement::NodesIn;
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 
 settings! {
     /// The cluster's name: at most 40 of a-z, 0-9 and `-`, with a `-` only inside.
-    Name name: Name = value("kubernix") => setting("name", Scope::Identity)
+    Name name: Name = value(DEFAULT_NAME) => setting("name", Scope::Identity)
         .flag("NAME", "The cluster's name [default: kubernix]")
         .global()
         .pinned();
@@ -29,7 +31,8 @@ settings! {
         .global()
         .default("`/var/lib/kubernix`; `~/.local/state/kubernix` if not root");
 
-    /// The range that all of the cluster's addresses come from, `/8` to `/24`; fixed by the first boot.
+    /// The range that all of the cluster's addresses come from, `/8` to `/24`; fixed by the first
+    /// boot.
     Cidr cidr: Cidr = value("10.10.0.0/16") => setting("cidr", Scope::Boot)
         .flag("CIDR", "The range that all of the cluster's addresses come from [default: 10.10.0.0/16]")
         .pinned();
@@ -58,12 +61,14 @@ settings! {
         .default("as many as it has, 1 at first")
         .document("nodes.md");
 
-    /// How many members the control plane has, each on a node of its own: 1, 3, 5 or 7; fixed by the first boot.
+    /// How many members the control plane has, each on a node of its own: 1, 3, 5 or 7; fixed by
+    /// the first boot.
     ControlPlanes control_planes: Members = unset("1") => setting("control-planes", Scope::Cluster)
         .flag("N", "How many members the control plane has, each on a node of its own: 1, 3, 5 or 7 [default: 1]")
         .default("`1`");
 
-    /// What nodes are placed into: `namespaces`, or `podman` for a container each; fixed by the first boot.
+    /// What nodes are placed into: `namespaces`, or `podman` for a container each; fixed by the
+    /// first boot.
     Placement placement: Choice<NodesIn> = unset("namespaces") => setting("placement", Scope::Cluster)
         .flag("KIND", "What nodes are placed into: namespaces, or podman (a container each) [default: namespaces]")
         .default("`namespaces`");
@@ -98,14 +103,16 @@ settings! {
         )
         .document("addons.md");
 
-    /// When `up` returns: with `node` when nodes are Ready and pods can be created, with `all` when addons are ready as well.
+    /// When `up` returns: with `node` when nodes are Ready and pods can be created, with `all` when
+    /// addons are ready as well.
     Wait wait: Choice<WaitFor> = value("all") => setting("wait", Scope::Call)
         .flag(
             "node|all",
             "Returns when nodes are Ready and pods can be made, or when all is ready, addons as well [default: all]",
         );
 
-    /// Whether each boot merges the cluster's context into your own kubeconfig, and makes it the current one.
+    /// Whether each boot merges the cluster's context into your own kubeconfig, and makes it the
+    /// current one.
     MergeKubeconfig merge_kubeconfig: Bool = value("false") => setting("merge-kubeconfig", Scope::Cluster)
         .flag_of(
             "merge-kubeconfig",

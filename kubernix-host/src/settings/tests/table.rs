@@ -84,10 +84,16 @@ fn every_entry_is_shown_with_its_value_and_its_origin() {
 }
 
 #[test]
-fn defaults_are_values_of_their_settings() {
-    for setting in Id::ALL.iter().map(|id| id.setting()) {
-        if let Standard::Value(text) = setting.standard() {
-            setting.check(text).unwrap_or_else(|reason| panic!("{}: {reason}", setting.key()));
+fn defaults_are_values_of_their_settings_and_shown() {
+    let rows = show(&Bench::new().resolve(Partial::default(), &[]).unwrap());
+    for (setting, row) in Id::ALL.iter().map(|id| id.setting()).zip(rows) {
+        match setting.standard() {
+            Standard::Value(text) => {
+                setting.check(text).unwrap_or_else(|reason| panic!("{}: {reason}", setting.key()));
+                assert_eq!((row.key.as_str(), row.value.as_str()), (setting.key(), text));
+            }
+            Standard::Unset(words) => assert_eq!((row.key.as_str(), row.value.as_str()), (setting.key(), words)),
+            Standard::OfUser => assert_eq!(row.key, setting.key()),
         }
         setting.check(setting.example()).unwrap_or_else(|reason| panic!("{}: {reason}", setting.key()));
     }
