@@ -9,6 +9,7 @@ mod handle;
 mod host_log;
 mod host_side;
 mod objects;
+mod options;
 mod plugin;
 mod recorder;
 mod values;
@@ -21,6 +22,6 @@ pub use objects::{
 };
 pub use plugin::{About, Plugin, PluginRef, export};
 pub use values::{
-    AbiCommand, AbiError, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess,
-    AbiRequirement, AbiResult,
+    AbiBinary, AbiCommand, AbiError, AbiFinding, AbiIdentity, AbiLiveness, AbiNode, AbiOutput, AbiParameter, AbiPairs,
+    AbiProbe, AbiProcess, AbiRequirement, AbiResult, BinaryKind, ParameterKindNumber,
 };

@@ -1,27 +1,6 @@
 //! One part of a cluster.
 
-use crate::{Command, Context, Phase, Planner, Requirement, Result, Role, Scope};
-
-/// A parameter that a component reads from the config: `--set COMPONENT.NAME=VALUE`.
-///
-/// `binary` needs no declaration: it replaces the first of the component's `binaries`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Parameter {
-    /// The name, lower case with dashes.
-    pub name: String,
-    /// What it does, in one line.
-    pub help: String,
-    /// The value that counts where none is given, as text.
-    pub default: String,
-}
-
-impl Parameter {
-    /// A parameter with its default and what it does.
-    pub fn new(name: impl Into<String>, default: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { name: name.into(), help: help.into(), default: default.into() }
-    }
-}
+use crate::{Binary, Command, Context, Parameter, Phase, Planner, Requirement, Result, Role, Scope};
 
 /// Something that `preflight` found on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,20 +22,6 @@ impl Finding {
     pub fn warning(message: impl Into<String>) -> Self {
         Self { fatal: false, message: message.into() }
     }
-}
-
-/// How an entry of [`Component::binaries`] that [`chosen_by`] made begins and ends.
-const CHOSEN: (&str, &str) = ("{{parameter.", "}}");
-
-/// The entry of [`Component::binaries`] for a binary that the value of a parameter chooses: the name of a tool, or an absolute
-/// path. Only what is chosen is looked for, and held against the versions of the tool that it is, or is called like.
-pub fn chosen_by(parameter: &str) -> String {
-    [CHOSEN.0, parameter, CHOSEN.1].concat()
-}
-
-/// The parameter that chooses this entry of [`Component::binaries`]; `None` where it is the name of a tool.
-pub fn chooser(binary: &str) -> Option<&str> {
-    binary.strip_prefix(CHOSEN.0)?.strip_suffix(CHOSEN.1)
 }
 
 /// One part of a cluster. A pure function of its context: the same context gives the same plan.
@@ -88,9 +53,8 @@ pub trait Component: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The binaries it runs, by toolchain name or [`chosen_by`] a parameter, its own program first. Only these are in
-    /// [`Context::executable`], under the same name.
-    fn binaries(&self) -> Vec<String> {
+    /// The binaries it runs, its own program first. Only these are in [`Context::executable`].
+    fn binaries(&self) -> Vec<Binary> {
         Vec::new()
     }
 

@@ -1,7 +1,8 @@
 //! What a component may know.
 
-use crate::abi::{AbiCommand, AbiContext};
-use crate::{Command, Error, Result, Role, UnixSocket, facts, roles};
+use crate::abi::{AbiBinary, AbiCommand, AbiContext};
+use crate::parameter::words;
+use crate::{Binary, Command, Error, Result, Role, UnixSocket, facts, roles};
 use std::str::FromStr;
 
 /// The node that an instance belongs to.
@@ -63,14 +64,20 @@ impl Output {
     }
 }
 
-/// Methods that ask the host for a text by a name of its own; empty where it has none.
+/// Methods that ask the host for a text by a name of its own.
 macro_rules! texts {
     ($($(#[$doc:meta])* $method:ident = $of:ident $name:literal;)+) => {
-        $($(#[$doc])* pub fn $method(&self) -> String { self.inner.$of($name.into()).unwrap_or_default().into() })+
+        $($(#[$doc])*
+        ///
+        /// # Errors
+        /// The host has none, named by the error.
+        pub fn $method(&self) -> Result<String> { Ok(self.inner.$of($name.into()).into_result()?.into()) })+
     };
 }
 
 /// What a component may know of the cluster, its node and its host. A host object: later minor versions can say more.
+///
+/// A method whose value is missing returns an error that names it, and never an empty text.
 pub struct Context<'a> {
     inner: &'a (dyn AbiContext + 'a),
 }
@@ -82,14 +89,20 @@ impl<'a> Context<'a> {
     }
 
     /// The cluster's name, a DNS label. It may change while the cluster runs, see [`Context::cluster_id`].
-    pub fn cluster(&self) -> String {
-        self.inner.cluster().into()
+    ///
+    /// # Errors
+    /// The host failed.
+    pub fn cluster(&self) -> Result<String> {
+        Ok(self.inner.cluster().into_result()?.into())
     }
 
     /// The node of an instance of scope Node. Instances of other scopes get the first.
-    pub fn node(&self) -> Node {
-        let node = self.inner.node();
-        Node { name: node.name.into(), index: node.index, ip: node.ip.into(), pod_cidr: node.pod_cidr.into() }
+    ///
+    /// # Errors
+    /// The cluster has no nodes.
+    pub fn node(&self) -> Result<Node> {
+        let node = self.inner.node().into_result()?;
+        Ok(Node { name: node.name.into(), index: node.index, ip: node.ip.into(), pod_cidr: node.pod_cidr.into() })
     }
 
     texts! {
@@ -106,10 +119,10 @@ impl<'a> Context<'a> {
         /// The mask that each node's pod CIDR has, in bits.
         node_mask = address "node-mask";
 
-        /// The Service address that cluster DNS has, if any fills that slot.
+        /// The Service address that cluster DNS has, whether a component fills that slot or not.
         dns_ip = address "dns";
 
-        /// Where the cluster's own registry listens inside, if any fills that slot: `IP:PORT`.
+        /// Where the cluster's own registry listens inside: `IP:PORT`.
         registry_address = address "registry";
 
         /// How the host reaches the cluster's own registry, and so how its images are named: `127.0.0.1:PORT`.
@@ -126,15 +139,20 @@ impl<'a> Context<'a> {
         /// closing slash.
         shared_dir = directory "shared";
 
-        /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods' logs.
+        /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods' logs. Only instances of scope
+        /// Node have one.
         node_dir = directory "node";
     }
 
     /// The members of the control plane by name, each with the address at which it listens. Empty where there is one alone, which
     /// belongs to no node.
-    pub fn members(&self) -> Vec<(String, String)> {
-        let lines: String = self.inner.address("members".into()).unwrap_or_default().into();
-        lines.lines().filter_map(|line| line.split_once(' ')).map(|(name, ip)| (name.into(), ip.into())).collect()
+    ///
+    /// # Errors
+    /// The host doesn't know them.
+    pub fn members(&self) -> Result<Vec<(String, String)>> {
+        let lines: String = self.inner.address("members".into()).into_result()?.into();
+        let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+        Ok(pairs.map(|(name, ip)| (name.into(), ip.into())).collect())
     }
 
     /// Registries that others are asked for: what images' names begin with (`docker.io`, `127.0.0.1:5000`, `registry.example/team`),
@@ -171,12 +189,22 @@ impl<'a> Context<'a> {
         Ok(self.inner.host_file(name.into()).into_result()?.into())
     }
 
-    /// The absolute path of a binary that the component named in `binaries`. A host always has `kubernix`: itself.
+    /// The absolute path of a binary that the component named in `binaries`: `ctx.executable("etcd")`, or
+    /// `ctx.executable(Binary::from_parameter("runtime"))`. A host always has `kubernix`: itself.
     ///
     /// # Errors
     /// It wasn't named there.
-    pub fn executable(&self, name: &str) -> Result<String> {
-        Ok(self.inner.executable(name.into()).into_result()?.into())
+    pub fn executable(&self, binary: impl Into<Binary>) -> Result<String> {
+        Ok(self.inner.executable(AbiBinary::from(&binary.into())).into_result()?.into())
+    }
+
+    /// The version of a binary that the component named in `binaries`, as the host found it: `1.36.3`, `3.6.5`. Its form is
+    /// that of the program.
+    ///
+    /// # Errors
+    /// It wasn't named there, or the host doesn't know the version: a binary may be of any version by the user's wish.
+    pub fn version(&self, binary: impl Into<Binary>) -> Result<String> {
+        Ok(self.inner.version(AbiBinary::from(&binary.into())).into_result()?.into())
     }
 
     /// Where a role that the component requires answers.
@@ -220,12 +248,21 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A parameter that lists words separated by white space, such as further arguments of a program.
+    /// A parameter of the kind `flag`.
     ///
     /// # Errors
-    /// As [`Context::parameter`].
+    /// As [`Context::parameter_as`].
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        self.parameter_as(name)
+    }
+
+    /// A parameter that lists words separated by white space and quoted as in a POSIX shell, such as further arguments of a
+    /// program.
+    ///
+    /// # Errors
+    /// As [`Context::parameter`], or a quote isn't closed.
     pub fn words(&self, name: &str) -> Result<Vec<String>> {
-        Ok(self.parameter(name)?.split_whitespace().map(String::from).collect())
+        words(&self.parameter(name)?).map_err(|error| error.context(format!("parameter `{name}` can't be split")))
     }
 
     /// What the host knows of itself under this name, see [`facts`].
@@ -238,15 +275,29 @@ impl<'a> Context<'a> {
         self.fact(fact).as_deref() == Some("true")
     }
 
-    /// What tells the cluster from all others; its name where the host knows no ID. The name is a label that may change while the
-    /// cluster runs: a plan that depends on it is another one then, and what it is for is started anew with the next change.
-    pub fn cluster_id(&self) -> String {
-        self.fact(facts::CLUSTER_ID).unwrap_or_else(|| self.cluster())
+    /// What tells the cluster from all others, see [`facts::CLUSTER_ID`]. The name is a label that may change while the cluster
+    /// runs: a plan that depends on it changes as well, and its processes are restarted with the next change.
+    ///
+    /// # Errors
+    /// The host doesn't know it.
+    pub fn cluster_id(&self) -> Result<String> {
+        self.known(facts::CLUSTER_ID)
     }
 
     /// The cluster's cgroup below each hierarchy's root.
-    pub fn cgroup_root(&self) -> String {
-        self.fact(facts::CGROUP_ROOT).unwrap_or_default()
+    ///
+    /// # Errors
+    /// The host doesn't know it.
+    pub fn cgroup_root(&self) -> Result<String> {
+        self.known(facts::CGROUP_ROOT)
+    }
+
+    /// A fact that has to be known.
+    ///
+    /// # Errors
+    /// The host doesn't know it.
+    pub fn known(&self, fact: &str) -> Result<String> {
+        self.fact(fact).ok_or_else(|| Error::not_found(format!("the host doesn't know its `{fact}`")))
     }
 
     /// Runs a command inside the instance's sandbox and waits for its end, a minute at the most. Only hooks may.

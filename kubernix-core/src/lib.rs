@@ -22,8 +22,8 @@
 //!     fn provides(&self) -> Vec<Role> { vec![Role::new(roles::DATASTORE)] }
 //!     fn requires(&self) -> Vec<Requirement> { vec![Requirement::ready(roles::SANDBOX)] }
 //!     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-//!         let url = format!("http://{}:2379", ctx.control_plane_ip());
-//!         plan.process(Process::new("etcd", ctx.executable("etcd")?).arg(format!("--data-dir={}/data", ctx.dir())))?;
+//!         let url = format!("http://{}:2379", ctx.control_plane_ip()?);
+//!         plan.process(Process::new("etcd", ctx.executable("etcd")?).arg(format!("--data-dir={}/data", ctx.dir()?)))?;
 //!         plan.provide(roles::DATASTORE, &url, Probe::http(format!("{url}/readyz")))
 //!     }
 //! }
@@ -37,6 +37,7 @@ mod component;
 mod context;
 mod endpoint;
 mod error;
+mod parameter;
 mod plan;
 mod planner;
 mod probe;
@@ -45,14 +46,15 @@ mod text;
 mod types;
 
 pub use abi_stable;
-pub use component::{Component, Finding, Parameter, chooser, chosen_by};
+pub use component::{Component, Finding};
 pub use context::{Context, Identity, Node, Output};
 pub use endpoint::{MAX_SOCKET_PATH, UnixSocket};
 pub use error::{Error, ErrorKind, Result};
+pub use parameter::{Binary, Parameter, ParameterKind};
 pub use plan::{Directory, Endpoint, File, ImageBuild, Manifest, Plan};
 pub use planner::Planner;
 pub use probe::{Probe, ProbeKind};
-pub use process::{Command, Process, Restart};
+pub use process::{Command, Limit, Liveness, Process, Restart, Signal, UNLIMITED};
 pub use text::{is_name, quote, shell_quote};
 pub use types::{Phase, Requirement, Role, Scope, Wait, facts, roles};
 

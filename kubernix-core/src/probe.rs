@@ -3,6 +3,7 @@
 use crate::types::open_set;
 use abi_stable::StableAbi;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 open_set! {
     /// How a probe asks.
@@ -43,11 +44,18 @@ pub struct Probe {
     /// Arguments of a command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
+    /// Environment of a command beside `PATH` and `HOME`, which the host sets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Options of later versions of the contract, see [`Probe::option`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 impl Probe {
     fn new(kind: ProbeKind, target: impl Into<String>) -> Self {
-        Self { kind, target: target.into(), identity: String::new(), arguments: Vec::new() }
+        let (env, options) = (BTreeMap::new(), BTreeMap::new());
+        Self { kind, target: target.into(), identity: String::new(), arguments: Vec::new(), env, options }
     }
 
     /// Passes as soon as the component's processes run.
@@ -81,8 +89,9 @@ impl Probe {
     }
 
     /// This program exits with 0.
-    pub fn command(program: impl Into<String>, arguments: impl IntoIterator<Item = String>) -> Self {
-        Self { arguments: arguments.into_iter().collect(), ..Self::new(ProbeKind::COMMAND, program) }
+    pub fn command<A: Into<String>>(program: impl Into<String>, arguments: impl IntoIterator<Item = A>) -> Self {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        Self { arguments, ..Self::new(ProbeKind::COMMAND, program) }
     }
 
     /// The objects of the component's own manifests are there and work.
@@ -94,6 +103,20 @@ impl Probe {
     #[must_use]
     pub fn identity(mut self, user: impl Into<String>) -> Self {
         self.identity = user.into();
+        self
+    }
+
+    /// Sets an environment variable of a command.
+    #[must_use]
+    pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets an option of a later version of the contract. A host rejects the plan if it doesn't know the option.
+    #[must_use]
+    pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.insert(name.into(), value.into());
         self
     }
 }

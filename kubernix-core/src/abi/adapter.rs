@@ -1,9 +1,8 @@
 //! A component's side of the boundary: carries a plain [`Component`] over it, converts types, and lets no panic through.
 
 use super::guard::{guard, guard_or};
-use super::values::strings;
 use super::{
-    AbiCommand, AbiComponent, AbiContextRef, AbiFinding, AbiParameter, AbiPlannerMut, AbiRequirement, AbiResult,
+    AbiBinary, AbiCommand, AbiComponent, AbiContextRef, AbiFinding, AbiParameter, AbiPlannerMut, AbiRequirement, AbiResult,
     ComponentBox,
 };
 use crate::{Component, Context, Phase, Planner, Scope};
@@ -51,8 +50,8 @@ impl<C: Component> AbiComponent for Guarded<C> {
         guard("requires", || Ok(self.0.requires().iter().map(AbiRequirement::from).collect()))
     }
 
-    fn binaries(&self) -> AbiResult<RVec<RString>> {
-        guard("binaries", || Ok(strings(&self.0.binaries())))
+    fn binaries(&self) -> AbiResult<RVec<AbiBinary>> {
+        guard("binaries", || Ok(self.0.binaries().iter().map(AbiBinary::from).collect()))
     }
 
     fn parameters(&self) -> AbiResult<RVec<AbiParameter>> {

@@ -1,8 +1,11 @@
 //! A component as a host holds it: plain types in and out, wherever it comes from.
 
 use super::host_side::{with_context, with_planner};
+use super::options::check_parameter;
 use super::{AbiContext, AbiPlanner, ComponentBox, adapter};
-use crate::{Command, Component, Error, Finding, Parameter, Phase, Requirement, Result, Role, Scope, chooser, is_name};
+use crate::{
+    Binary, Command, Component, Error, Finding, Parameter, Phase, Requirement, Result, Role, Scope, is_name,
+};
 
 /// What a component says of itself, checked: see [`Component`] for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub struct Description {
     /// Roles that it needs.
     pub requires: Vec<Requirement>,
     /// Binaries that it runs, its own program first.
-    pub binaries: Vec<String>,
+    pub binaries: Vec<Binary>,
     /// Parameters that it reads.
     pub parameters: Vec<Parameter>,
 }
@@ -48,17 +51,20 @@ impl Handle {
     pub fn describe(&self) -> Result<Description> {
         let name = String::from(self.0.name().into_result()?);
         label("its name", &name)?;
+        let of = |error: Error| error.context(format!("component `{name}`"));
+        let binaries = self.0.binaries().into_result()?.into_iter().map(Binary::try_from);
+        let parameters = self.0.parameters().into_result()?.into_iter().map(Parameter::try_from);
         let description = Description {
             title: self.0.title().into_result()?.into(),
             phase: self.0.phase().into_result()?,
             scope: self.0.scope().into_result()?,
             provides: self.0.provides().into_result()?.into_iter().map(Role::new).collect(),
             requires: self.0.requires().into_result()?.into_iter().map(Requirement::from).collect(),
-            binaries: self.0.binaries().into_result()?.into_iter().map(String::from).collect(),
-            parameters: self.0.parameters().into_result()?.into_iter().map(Parameter::from).collect(),
-            name,
+            binaries: binaries.collect::<Result<_>>().map_err(of)?,
+            parameters: parameters.collect::<Result<_>>().map_err(of)?,
+            name: name.clone(),
         };
-        description.check().map_err(|error| error.context(format!("component `{}`", description.name)))?;
+        description.check().map_err(of)?;
         Ok(description)
     }
 
@@ -122,9 +128,14 @@ impl Description {
         let parameters = || self.parameters.iter().map(|p| p.name.as_str());
         parameters().try_for_each(|name| label("a parameter", name))?;
         once("parameter", parameters())?;
-        let unknown = |name: &&str| !parameters().any(|declared| declared == *name);
-        if let Some(name) = self.binaries.iter().filter_map(|binary| chooser(binary)).find(unknown) {
-            return Err(Error::invalid(format!("a binary is chosen by parameter `{name}`, which it doesn't declare")));
+        self.parameters.iter().try_for_each(check_parameter)?;
+        for binary in &self.binaries {
+            if let Binary::FromParameter(name) = binary
+                && !parameters().any(|declared| declared == name)
+            {
+                let why = format!("a binary is named by parameter `{name}`, which it doesn't declare");
+                return Err(Error::invalid(why));
+            }
         }
         let own = self.requires.iter().find(|required| self.provides.contains(&required.role));
         match own {

@@ -3,7 +3,7 @@
 
 use super::guard::{guard, guard_or};
 use super::{
-    AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiNode, AbiOutput, AbiPlanner, AbiPlannerMut, AbiProbe,
+    AbiBinary, AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiNode, AbiOutput, AbiPlanner, AbiPlannerMut, AbiProbe,
     AbiProcess, AbiResult,
 };
 use abi_stable::sabi_trait::TD_Opaque;
@@ -34,20 +34,20 @@ fn passed_on<T>(method: &str, f: impl FnOnce() -> AbiResult<T>) -> AbiResult<T> 
 }
 
 impl AbiContext for GuardedContext<'_> {
-    fn cluster(&self) -> RString {
-        guard_or("cluster", RString::new(), || self.0.cluster())
+    fn cluster(&self) -> AbiResult<RString> {
+        passed_on("cluster", || self.0.cluster())
     }
 
-    fn node(&self) -> AbiNode {
-        guard_or("node", AbiNode::default(), || self.0.node())
+    fn node(&self) -> AbiResult<AbiNode> {
+        passed_on("node", || self.0.node())
     }
 
-    fn address(&self, name: RStr<'_>) -> ROption<RString> {
-        guard_or("address", ROption::RNone, || self.0.address(name))
+    fn address(&self, name: RStr<'_>) -> AbiResult<RString> {
+        passed_on("address", || self.0.address(name))
     }
 
-    fn directory(&self, name: RStr<'_>) -> ROption<RString> {
-        guard_or("directory", ROption::RNone, || self.0.directory(name))
+    fn directory(&self, name: RStr<'_>) -> AbiResult<RString> {
+        passed_on("directory", || self.0.directory(name))
     }
 
     fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity> {
@@ -62,8 +62,12 @@ impl AbiContext for GuardedContext<'_> {
         passed_on("host_file", || self.0.host_file(name))
     }
 
-    fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
-        passed_on("executable", || self.0.executable(name))
+    fn executable(&self, binary: AbiBinary) -> AbiResult<RString> {
+        passed_on("executable", || self.0.executable(binary))
+    }
+
+    fn version(&self, binary: AbiBinary) -> AbiResult<RString> {
+        passed_on("version", || self.0.version(binary))
     }
 
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {

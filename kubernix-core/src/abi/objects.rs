@@ -2,7 +2,7 @@
 //! a minor version appends methods with default bodies after `#[sabi(last_prefix_field)]`, a mark that never moves.
 
 use super::{
-    AbiCommand, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess, AbiRequirement,
+    AbiBinary, AbiCommand, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess, AbiRequirement,
     AbiResult,
 };
 use crate::{Phase, Scope};
@@ -14,14 +14,14 @@ use abi_stable::std_types::{RBox, ROption, RStr, RString, RVec, Tuple2};
 #[sabi_trait]
 pub trait AbiContext: Send + Sync {
     /// The cluster's name.
-    fn cluster(&self) -> RString;
+    fn cluster(&self) -> AbiResult<RString>;
     /// The instance's node.
-    fn node(&self) -> AbiNode;
-    /// An address or range of the address plan: `control-plane`, `pods`, `services`, `node-mask`, `dns`, `registry`,
-    /// `registry-name`.
-    fn address(&self, name: RStr<'_>) -> ROption<RString>;
-    /// A directory: `state`, `volatile`, `node`.
-    fn directory(&self, name: RStr<'_>) -> ROption<RString>;
+    fn node(&self) -> AbiResult<AbiNode>;
+    /// An address or range of the address plan: `control-plane`, `members`, `pods`, `services`, `node-mask`, `dns`,
+    /// `registry`, `registry-name`.
+    fn address(&self, name: RStr<'_>) -> AbiResult<RString>;
+    /// A directory: `state`, `shared`, `volatile`, `node`.
+    fn directory(&self, name: RStr<'_>) -> AbiResult<RString>;
     /// An identity's files.
     fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity>;
     /// A user's kubeconfig.
@@ -29,7 +29,9 @@ pub trait AbiContext: Send + Sync {
     /// A file that the host made.
     fn host_file(&self, name: RStr<'_>) -> AbiResult<RString>;
     /// A binary's path.
-    fn executable(&self, name: RStr<'_>) -> AbiResult<RString>;
+    fn executable(&self, binary: AbiBinary) -> AbiResult<RString>;
+    /// A binary's version.
+    fn version(&self, binary: AbiBinary) -> AbiResult<RString>;
     /// A role's endpoint.
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString>;
     /// Who fills a role.
@@ -87,7 +89,7 @@ pub trait AbiComponent: Send + Sync {
     /// Roles that it needs.
     fn requires(&self) -> AbiResult<RVec<AbiRequirement>>;
     /// Binaries that it runs.
-    fn binaries(&self) -> AbiResult<RVec<RString>>;
+    fn binaries(&self) -> AbiResult<RVec<AbiBinary>>;
     /// Parameters that it reads.
     fn parameters(&self) -> AbiResult<RVec<AbiParameter>>;
     /// Its plan.

@@ -1,8 +1,9 @@
 //! A [`Plan`] takes what a component says: the planner that hosts and test kits start from.
 
-use super::{AbiPlanner, AbiProbe, AbiProcess, AbiResult};
-use crate::{Directory, Endpoint, Error, File, ImageBuild, Manifest, Plan, Role};
-use abi_stable::std_types::{RStr, RString, RVec, Tuple2};
+use super::options::{check_probe, check_process};
+use super::{AbiPairs, AbiPlanner, AbiProbe, AbiProcess, AbiResult};
+use crate::{Directory, Endpoint, Error, File, ImageBuild, Manifest, Plan, Probe, Process, Role};
+use abi_stable::std_types::{RStr, Tuple2};
 
 fn absolute(path: &str) -> Result<String, Error> {
     let climbs = path.split('/').any(|part| part == "..");
@@ -27,16 +28,18 @@ impl AbiPlanner for Plan {
     }
 
     fn process(&mut self, process: AbiProcess) -> AbiResult<()> {
-        let name = process.name.as_str();
-        let named = match crate::is_name(name) {
-            true => absolute(process.program.as_str()),
-            false => Err(Error::invalid(format!("process {name:?} is not named by a DNS label"))),
+        let process = Process::from(process);
+        let named = match crate::is_name(&process.name) {
+            true => absolute(&process.program),
+            false => Err(Error::invalid(format!("process {:?} is not named by a DNS label", process.name))),
         };
-        answer(named.and_then(|_| self.process(process.into())))
+        answer(named.and_then(|_| check_process(&process)).and_then(|()| self.process(process)))
     }
 
     fn provide(&mut self, role: RStr<'_>, url: RStr<'_>, probe: AbiProbe) -> AbiResult<()> {
-        answer(self.provide(Endpoint { role: Role::new(role.as_str()), url: url.into(), probe: probe.into() }))
+        let (role, probe) = (Role::new(role.as_str()), Probe::from(probe));
+        let checked = check_probe(&format!("the probe of role `{role}`"), &probe);
+        answer(checked.and_then(|()| self.provide(Endpoint { role, url: url.into(), probe })))
     }
 
     fn manifest(&mut self, name: RStr<'_>, yaml: RStr<'_>) -> AbiResult<()> {
@@ -49,7 +52,7 @@ impl AbiPlanner for Plan {
         answer(Ok(()))
     }
 
-    fn build(&mut self, reference: RStr<'_>, parts: RVec<Tuple2<RString, RString>>) -> AbiResult<()> {
+    fn build(&mut self, reference: RStr<'_>, parts: AbiPairs) -> AbiResult<()> {
         let parts = parts.into_iter().map(|Tuple2(part, value)| (part.into(), value.into())).collect();
         self.builds.push(ImageBuild { reference: reference.into(), parts });
         answer(Ok(()))
@@ -64,6 +67,8 @@ impl AbiPlanner for Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Limit, Liveness, Restart, Signal, UNLIMITED};
+    use std::time::Duration;
 
     #[test]
     fn paths_are_absolute_and_do_not_climb() {
@@ -73,5 +78,52 @@ mod tests {
         }
         assert!(AbiPlanner::file(&mut plan, "/a/b..c".into(), "x".into(), 0o600).is_ok());
         assert_eq!(plan.files.len(), 1);
+    }
+
+    fn rejected(process: Process) -> String {
+        let answer = AbiPlanner::process(&mut Plan::default(), (&process).into());
+        Error::from(answer.into_result().unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn an_unknown_option_is_rejected_by_name() {
+        let process = || Process::new("one", "/bin/one");
+        let error = rejected(process().option("sandbox-level", "3"));
+        assert!(error.starts_with("process `one` has the option `sandbox-level`, which this version"), "{error}");
+        let probe = Probe::tcp("127.0.0.1:1").option("source", "x");
+        let error = rejected(process().liveness(Liveness::new(probe.clone())));
+        assert!(error.starts_with("the liveness probe of process `one` has the option `source`"), "{error}");
+        let answer = AbiPlanner::provide(&mut Plan::default(), "dns".into(), "".into(), (&probe).into());
+        let error = Error::from(answer.into_result().unwrap_err()).to_string();
+        assert!(error.starts_with("the probe of role `dns` has the option `source`"), "{error}");
+    }
+
+    #[test]
+    fn a_process_crosses_the_boundary_with_all_that_it_says() {
+        let probe = Probe::command("/bin/ask", ["-x"]).env("A", "b");
+        let process = Process::new("one", "/bin/one")
+            .arg("--x")
+            .env("C", "d")
+            .directory("/run/kubernix/one")
+            .user("nobody:65534")
+            .limit(Limit::NOFILE, 64)
+            .limit(Limit::CORE, UNLIMITED)
+            .restart(Restart::NEVER)
+            .stop(Signal::INT, Duration::from_millis(1_500))
+            .liveness(Liveness::new(probe).every(Duration::from_secs(2)).failures(5));
+        let mut plan = Plan::default();
+        AbiPlanner::process(&mut plan, (&process).into()).into_result().unwrap();
+        assert_eq!(plan.processes, [process]);
+    }
+
+    #[test]
+    fn liveness_is_of_one_running_process() {
+        let with = |liveness| Process::new("one", "/bin/one").liveness(liveness);
+        let tcp = || Liveness::new(Probe::tcp("127.0.0.1:1"));
+        assert!(rejected(with(tcp()).one_shot()).contains("runs once"));
+        assert!(rejected(with(Liveness::new(Probe::manifests()))).contains("a liveness probe `manifests`: use one of http"));
+        assert!(rejected(with(tcp().failures(0))).contains("without failures"));
+        assert!(rejected(with(tcp().every(Duration::ZERO))).contains("between checks"));
+        assert!(rejected(Process::new("one", "/bin/one").directory("here")).contains("`here`, which is not absolute"));
     }
 }

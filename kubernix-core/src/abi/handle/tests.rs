@@ -1,7 +1,7 @@
 //! Tests of a component's way over the boundary and back.
 
 use super::*;
-use crate::abi::{AbiCommand, AbiIdentity, AbiNode, AbiOutput, AbiResult};
+use crate::abi::{AbiBinary, AbiCommand, AbiIdentity, AbiNode, AbiOutput, AbiResult};
 use crate::{Context, ErrorKind, Plan, Planner, Probe, Process};
 use abi_stable::std_types::{ROption, RStr, RString};
 
@@ -10,16 +10,17 @@ struct Says {
     name: &'static str,
     provides: Vec<&'static str>,
     requires: Vec<&'static str>,
-    parameters: Vec<&'static str>,
-    chosen_by: Vec<&'static str>,
+    parameters: Vec<Parameter>,
+    from_parameters: Vec<&'static str>,
     panics_in: &'static str,
 }
 
 impl Says {
     fn with(change: impl FnOnce(&mut Self)) -> Handle {
         let (requires, parameters) = (Vec::new(), Vec::new());
-        let chosen_by = Vec::new();
-        let mut says = Self { name: "fine", provides: vec!["dns"], requires, parameters, chosen_by, panics_in: "" };
+        let from_parameters = Vec::new();
+        let mut says =
+            Self { name: "fine", provides: vec!["dns"], requires, parameters, from_parameters, panics_in: "" };
         change(&mut says);
         component(says)
     }
@@ -49,16 +50,16 @@ impl Component for Says {
         self.requires.iter().copied().map(Requirement::ready).collect()
     }
 
-    fn binaries(&self) -> Vec<String> {
-        self.chosen_by.iter().map(|parameter| crate::chosen_by(parameter)).collect()
+    fn binaries(&self) -> Vec<Binary> {
+        self.from_parameters.iter().copied().map(Binary::from_parameter).collect()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        self.parameters.iter().map(|name| Parameter::new(*name, "", "")).collect()
+        self.parameters.clone()
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        plan.process(Process::new("one", format!("/bin/{}", ctx.cluster())))?;
+        plan.process(Process::new("one", format!("/bin/{}", ctx.cluster()?)))?;
         plan.provide("dns", ctx.parameter("zone")?, Probe::started())
     }
 }
@@ -67,6 +68,10 @@ impl Drop for Says {
     fn drop(&mut self) {
         self.maybe_panic("drop");
     }
+}
+
+fn parameter(name: &str) -> Parameter {
+    Parameter::new(name, "", "")
 }
 
 fn refusal(change: impl FnOnce(&mut Says)) -> String {
@@ -81,10 +86,31 @@ fn what_can_not_be_is_refused_and_named() {
     assert!(refusal(|c| c.provides = vec!["No Such"]).contains("a role is \"No Such\", which is no DNS label"));
     assert!(refusal(|c| c.provides = vec!["dns", "dns"]).ends_with("it names role `dns` twice"));
     assert!(refusal(|c| c.requires = vec!["cri", "cri"]).ends_with("it names requirement `cri` twice"));
-    assert!(refusal(|c| c.parameters = vec!["a", "a"]).ends_with("it names parameter `a` twice"));
-    assert!(refusal(|c| c.chosen_by = vec!["a"]).ends_with("chosen by parameter `a`, which it doesn't declare"));
+    assert!(refusal(|c| c.parameters = vec![parameter("a"), parameter("a")]).ends_with("it names parameter `a` twice"));
+    assert!(refusal(|c| c.from_parameters = vec!["a"]).ends_with("named by parameter `a`, which it doesn't declare"));
     assert!(refusal(|c| c.requires = vec!["dns"]).ends_with("it requires role `dns`, which it provides itself"));
     assert_eq!(Says::with(|_| ()).describe().unwrap().provides, [Role::new("dns")]);
+}
+
+#[test]
+fn a_parameter_with_a_wrong_default_or_an_unknown_option_is_rejected() {
+    let wrong = refusal(|c| c.parameters = vec![Parameter::new("level", "loud", "").choice(&["info", "debug"])]);
+    assert!(wrong.ends_with("a default doesn't fit: parameter `level` is `loud`: use one of info, debug"), "{wrong}");
+    let unknown = refusal(|c| c.parameters = vec![parameter("a").option("secret", "true")]);
+    assert!(unknown.contains("parameter `a` has the option `secret`, which this version"), "{unknown}");
+}
+
+#[test]
+fn parameters_cross_the_boundary_with_their_kinds() {
+    let all = vec![
+        Parameter::new("a", "x", "h"),
+        Parameter::new("b", "x", "h").choice(&["x", "y"]),
+        Parameter::new("c", "1", "h").number(-1..=2),
+        Parameter::new("d", "true", "h").flag(),
+        Parameter::new("e", "/x", "h").path(),
+        Parameter::new("f", "x", "h").words(),
+    ];
+    assert_eq!(Says::with(|c| c.parameters = all.clone()).describe().unwrap().parameters, all);
 }
 
 #[test]
@@ -103,18 +129,18 @@ struct Broken {
 }
 
 impl AbiContext for Broken {
-    fn cluster(&self) -> RString {
+    fn cluster(&self) -> AbiResult<RString> {
         assert!(!self.in_cluster, "on purpose");
-        "test".into()
+        AbiResult::ROk("test".into())
     }
-    fn node(&self) -> AbiNode {
-        AbiNode::default()
+    fn node(&self) -> AbiResult<AbiNode> {
+        unreachable!("nobody asks")
     }
-    fn address(&self, _: RStr<'_>) -> ROption<RString> {
-        ROption::RNone
+    fn address(&self, _: RStr<'_>) -> AbiResult<RString> {
+        unreachable!("nobody asks")
     }
-    fn directory(&self, _: RStr<'_>) -> ROption<RString> {
-        ROption::RNone
+    fn directory(&self, _: RStr<'_>) -> AbiResult<RString> {
+        unreachable!("nobody asks")
     }
     fn identity(&self, _: RStr<'_>) -> AbiResult<AbiIdentity> {
         unreachable!("nobody asks")
@@ -125,7 +151,10 @@ impl AbiContext for Broken {
     fn host_file(&self, _: RStr<'_>) -> AbiResult<RString> {
         unreachable!("nobody asks")
     }
-    fn executable(&self, _: RStr<'_>) -> AbiResult<RString> {
+    fn executable(&self, _: AbiBinary) -> AbiResult<RString> {
+        unreachable!("nobody asks")
+    }
+    fn version(&self, _: AbiBinary) -> AbiResult<RString> {
         unreachable!("nobody asks")
     }
     fn endpoint(&self, _: RStr<'_>) -> AbiResult<RString> {
@@ -153,6 +182,7 @@ fn a_defect_of_the_host_is_an_error_of_the_call_and_not_the_end() {
     assert_eq!(plan.processes[0].program, "/bin/test");
 
     let mut plan = Plan::default();
-    Says::with(|_| ()).plan(&Broken { in_cluster: true }, &mut plan).unwrap_err();
-    assert_eq!(plan.processes[0].program, "/bin/");
+    let error = Says::with(|_| ()).plan(&Broken { in_cluster: true }, &mut plan).unwrap_err();
+    assert_eq!(error.frames(), ["`cluster` panicked", "on purpose"]);
+    assert!(plan.processes.is_empty());
 }
