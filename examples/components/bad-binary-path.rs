@@ -8,7 +8,7 @@ pub struct Sample;
 impl Component for Sample {
     says!(name, phase, provides, plan);
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["sample".into(), "/usr/bin/sample".into()]
     }
 }

@@ -9,7 +9,7 @@ impl Component for Sample {
     says!(name, phase, provides, binaries);
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let ip = ctx.control_plane_ip();
+        let ip = ctx.control_plane_ip()?;
         plan.process(process(ctx)?)?;
         plan.provide("sample", format!("{ip}:8080"), Probe::http(format!("http://{ip}:8080/healthz")))
     }

@@ -10,7 +10,7 @@ impl Component for Sample {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         plan.process(process(ctx)?)?;
-        let socket = format!("{}/{}.sock", ctx.dir(), "s".repeat(100));
+        let socket = format!("{}/{}.sock", ctx.dir()?, "s".repeat(100));
         plan.provide("sample", format!("unix://{socket}"), Probe::unix(socket))
     }
 }

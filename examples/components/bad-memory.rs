@@ -13,7 +13,8 @@ impl Component for Sample {
     says!(name, phase, provides, binaries);
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let cluster = self.cluster.get_or_init(|| ctx.cluster());
+        let now = ctx.cluster()?;
+        let cluster = self.cluster.get_or_init(|| now);
         complete(ctx, plan, |process| process.arg(format!("--cluster={cluster}")))
     }
 }

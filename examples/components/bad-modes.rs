@@ -3,8 +3,8 @@
 //! `Planner` has no way to say so: it speaks to the host past it, as a component could that isn't made with kubernix-core.
 
 use kubernix_core::abi::{
-    AbiCommand, AbiComponent, AbiContextRef, AbiFinding, AbiParameter, AbiPlannerMut, AbiRequirement, AbiResult,
-    ComponentBox,
+    AbiBinary, AbiCommand, AbiComponent, AbiContextRef, AbiFinding, AbiParameter, AbiPlannerMut, AbiRequirement,
+    AbiResult, ComponentBox,
 };
 use kubernix_core::abi_stable::sabi_trait::TD_Opaque;
 use kubernix_core::abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
@@ -38,8 +38,8 @@ impl AbiComponent for Sample {
         RResult::ROk(RVec::new())
     }
 
-    fn binaries(&self) -> AbiResult<RVec<RString>> {
-        self.provides()
+    fn binaries(&self) -> AbiResult<RVec<AbiBinary>> {
+        RResult::ROk(vec![AbiBinary::from(&"sample".into())].into())
     }
 
     fn parameters(&self) -> AbiResult<RVec<AbiParameter>> {
@@ -47,8 +47,10 @@ impl AbiComponent for Sample {
     }
 
     fn plan(&self, ctx: &AbiContextRef<'_>, planner: &mut AbiPlannerMut<'_>) -> AbiResult<()> {
-        let config = format!("{}/sample.conf", Context::new(ctx).dir());
-        let written = planner.file(config.as_str().into(), "".into(), 0o666).into_result().map_err(Error::from);
+        let config = Context::new(ctx).dir().map(|dir| format!("{dir}/sample.conf"));
+        let written = config.and_then(|config| {
+            planner.file(config.as_str().into(), "".into(), 0o666).into_result().map_err(Error::from)
+        });
         let planned = written.and_then(|()| complete(&Context::new(ctx), &mut Planner::new(planner), |p| p));
         planned.map_err(Into::into).into()
     }

@@ -10,7 +10,7 @@ impl Component for Sample {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         plan.process(process(ctx)?)?;
-        plan.provide("sample", format!("http://{}:8080", ctx.control_plane_ip()), Probe::started())
+        plan.provide("sample", format!("http://{}:8080", ctx.control_plane_ip()?), Probe::started())
     }
 }
 

@@ -9,7 +9,7 @@ impl Component for Sample {
     says!(name, phase, provides, binaries);
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        plan.file(format!("{}/../other/sample.conf", ctx.dir()), "")?;
+        plan.file(format!("{}/../other/sample.conf", ctx.dir()?), "")?;
         complete(ctx, plan, |process| process)
     }
 }

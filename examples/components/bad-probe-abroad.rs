@@ -10,7 +10,7 @@ impl Component for Sample {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         plan.process(process(ctx)?)?;
-        let url = format!("http://{}:8080", ctx.control_plane_ip());
+        let url = format!("http://{}:8080", ctx.control_plane_ip()?);
         plan.provide("sample", &url, Probe::http("http://192.0.2.1:80/healthz"))
     }
 }

@@ -1,6 +1,7 @@
 //! Caught by `stop-bounded`: it wants an hour to end.
 
 use kubernix_samples::*;
+use std::time::Duration;
 
 /// The sample.
 pub struct Sample;
@@ -9,7 +10,7 @@ impl Component for Sample {
     says!(name, phase, provides, binaries);
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        complete(ctx, plan, |process| process.stop(15, 3_600_000))
+        complete(ctx, plan, |process| process.stop(Signal::TERM, Duration::from_secs(3_600)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Caught by `stop-bounded`: nothing ever ends by its stop signal.
 
 use kubernix_samples::*;
+use std::time::Duration;
 
 /// The sample.
 pub struct Sample;
@@ -9,7 +10,7 @@ impl Component for Sample {
     says!(name, phase, provides, binaries);
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        complete(ctx, plan, |process| process.stop(0, 5_000))
+        complete(ctx, plan, |process| process.stop(Signal(0), Duration::from_secs(5)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Caught by `nothing`: it is right in every way, and uses what the contract offers.
 
 use kubernix_samples::*;
+use std::time::Duration;
 
 /// The sample.
 pub struct Sample;
@@ -8,12 +9,12 @@ pub struct Sample;
 impl Component for Sample {
     says!(name, phase, provides);
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["sample".into(), "import".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("workers", "2", "how many threads it has, 0 to 255")]
+        vec![Parameter::new("workers", "2", "how many threads it has").number(0..=255)]
     }
 
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
@@ -26,9 +27,14 @@ impl Component for Sample {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let workers: u8 = ctx.parameter_as("workers")?;
-        let config = format!("{}/sample.conf", ctx.dir());
+        let config = format!("{}/sample.conf", ctx.dir()?);
         plan.file(&config, format!("workers = {workers}\n"))?;
-        complete(ctx, plan, |process| process.flags([("config", config)]))
+        let version = ctx.version("sample")?;
+        complete(ctx, plan, |process| {
+            let liveness = Liveness::new(Probe::tcp("127.0.0.1:8080")).every(Duration::from_secs(5)).failures(2);
+            let process = process.flags([("config", config)]).env("SAMPLE_VERSION", version).liveness(liveness);
+            process.user("nobody").limit(Limit::NOFILE, 1_024)
+        })
     }
 }
 

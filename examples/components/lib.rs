@@ -24,7 +24,7 @@ macro_rules! says {
         }
     };
     (binaries) => {
-        fn binaries(&self) -> Vec<String> {
+        fn binaries(&self) -> Vec<$crate::Binary> {
             vec!["sample".into()]
         }
     };
@@ -55,7 +55,7 @@ macro_rules! sample {
 /// # Errors
 /// The context has no such binary.
 pub fn process(ctx: &Context<'_>) -> Result<Process> {
-    Ok(Process::new("sample", ctx.executable("sample")?).arg(format!("--data={}/data", ctx.dir())))
+    Ok(Process::new("sample", ctx.executable("sample")?).arg(format!("--data={}/data", ctx.dir()?)))
 }
 
 /// Fills the sample's role, with a probe.
@@ -63,7 +63,7 @@ pub fn process(ctx: &Context<'_>) -> Result<Process> {
 /// # Errors
 /// What the planner says.
 pub fn provide(ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-    let url = format!("http://{}:8080", ctx.control_plane_ip());
+    let url = format!("http://{}:8080", ctx.control_plane_ip()?);
     plan.provide("sample", &url, Probe::http(format!("{url}/healthz")))
 }
 

@@ -13,6 +13,9 @@ pub struct FakeContext {
     pub(crate) root: String,
     pub(crate) volatile: String,
     pub(crate) binaries: String,
+    /// The version of what `versions` doesn't have.
+    pub(crate) version: String,
+    pub(crate) versions: BTreeMap<String, String>,
     pub(crate) node: Node,
     pub(crate) addresses: BTreeMap<String, String>,
     pub(crate) endpoints: BTreeMap<String, String>,
@@ -41,9 +44,12 @@ impl FakeContext {
             root: "/var/lib/kubernix/test".into(),
             volatile: "/run/kubernix".into(),
             binaries: "/opt/bin".into(),
+            version: "1.0.0".into(),
+            versions: BTreeMap::new(),
             node: Node::new("node-0", 0, "10.10.192.2", "10.10.0.0/24"),
             addresses: owned([
                 ("control-plane", "10.10.192.1"),
+                ("members", ""),
                 ("pods", "10.10.0.0/17"),
                 ("services", "10.10.128.0/18"),
                 ("node-mask", "24"),
@@ -102,6 +108,13 @@ impl FakeContext {
         self
     }
 
+    /// The version of a binary, by the name of the tool; `1.0.0` of all others.
+    #[must_use]
+    pub fn version(mut self, tool: &str, version: &str) -> Self {
+        self.versions.insert(tool.into(), version.into());
+        self
+    }
+
     /// Another node.
     #[must_use]
     pub fn node(mut self, node: Node) -> Self {
@@ -109,7 +122,7 @@ impl FakeContext {
         self
     }
 
-    /// Another address or range: `control-plane`, `pods`, `services`, `node-mask`, `dns`.
+    /// Another address or range: `control-plane`, `members`, `pods`, `services`, `node-mask`, `dns`.
     #[must_use]
     pub fn address(mut self, name: &str, value: &str) -> Self {
         self.addresses.insert(name.into(), value.into());
@@ -130,7 +143,7 @@ impl FakeContext {
         self
     }
 
-    /// A parameter that the config sets.
+    /// A parameter that the config sets. As with a host, a component gets an error for a value that doesn't fit its kind.
     #[must_use]
     pub fn parameter(mut self, name: &str, value: &str) -> Self {
         self.parameters.insert(name.into(), value.into());

@@ -6,13 +6,13 @@
 //!
 //! # Example
 //! ```
-//! # use kubernix_core::{Component, Context, Phase, Planner, Probe, Process, Result, Role, abi};
+//! # use kubernix_core::{Binary, Component, Context, Phase, Planner, Probe, Process, Result, Role, abi};
 //! # struct Etcd;
 //! # impl Component for Etcd {
 //! #     fn name(&self) -> &str { "etcd" }
 //! #     fn phase(&self) -> Phase { Phase::INFRASTRUCTURE }
 //! #     fn provides(&self) -> Vec<Role> { vec!["datastore".into()] }
-//! #     fn binaries(&self) -> Vec<String> { vec!["etcd".into()] }
+//! #     fn binaries(&self) -> Vec<Binary> { vec!["etcd".into()] }
 //! #     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
 //! #         plan.process(Process::new("etcd", ctx.executable("etcd")?))?;
 //! #         plan.provide("datastore", "https://10.10.192.1:2379", Probe::started())
@@ -107,7 +107,7 @@ pub fn import_image(component: &Handle, ctx: &FakeContext, archive: &str, name: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kubernix_core::{Component, Context, ErrorKind, Parameter, Phase, Planner, Probe, Process, abi};
+    use kubernix_core::{Binary, Component, Context, ErrorKind, Parameter, Phase, Planner, Probe, Process, abi};
 
     /// Declares a role, a parameter and a binary, and then does what its parameter says.
     struct Careless;
@@ -125,7 +125,7 @@ mod tests {
             vec!["dns".into()]
         }
 
-        fn binaries(&self) -> Vec<String> {
+        fn binaries(&self) -> Vec<Binary> {
             vec!["declared".into()]
         }
 

@@ -2,10 +2,10 @@
 
 use crate::FakeContext;
 use kubernix_core::Error;
-use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult, Description};
+use kubernix_core::abi::{AbiBinary, AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult, Description};
 use kubernix_core::abi_stable::std_types::{ROption, RResult, RStr, RString};
-use kubernix_core::{Command, Scope, chooser};
-use std::collections::{BTreeMap, BTreeSet};
+use kubernix_core::{Binary, Command, Parameter, Scope};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A [`FakeContext`] narrowed to what a component declared.
@@ -13,9 +13,9 @@ pub(crate) struct Scoped<'a> {
     fake: &'a FakeContext,
     name: String,
     scope: Scope,
-    binaries: BTreeSet<String>,
+    binaries: BTreeSet<Binary>,
     required: BTreeSet<String>,
-    parameters: BTreeMap<String, String>,
+    parameters: Vec<Parameter>,
 }
 
 impl<'a> Scoped<'a> {
@@ -26,14 +26,30 @@ impl<'a> Scoped<'a> {
             scope: said.scope,
             binaries: said.binaries.into_iter().collect(),
             required: said.requires.into_iter().map(|requirement| requirement.role.to_string()).collect(),
-            parameters: said.parameters.into_iter().map(|p| (p.name, p.default)).collect(),
+            parameters: said.parameters,
         }
     }
 
-    /// The value of a declared parameter.
-    fn value(&self, parameter: &str) -> Option<&str> {
-        let default = self.parameters.get(parameter)?;
-        Some(self.fake.parameters.get(parameter).unwrap_or(default))
+    /// The value of a declared parameter, checked as a host does.
+    fn value(&self, name: &str) -> AbiResult<String> {
+        let Some(parameter) = self.parameters.iter().find(|parameter| parameter.name == name) else {
+            return found(None, "parameter", name);
+        };
+        let text = self.fake.parameters.get(name).unwrap_or(&parameter.default);
+        parameter.check(text).map(|()| text.clone()).map_err(Into::into).into()
+    }
+
+    /// The tool that a declared binary is.
+    fn tool(&self, binary: AbiBinary) -> AbiResult<String> {
+        let binary = match Binary::try_from(binary) {
+            Ok(binary) if self.binaries.contains(&binary) => binary,
+            Ok(binary) => return found(None, "executable", &binary.to_string()),
+            Err(error) => return RResult::RErr(error.into()),
+        };
+        match binary {
+            Binary::Tool(name) => RResult::ROk(name),
+            Binary::FromParameter(parameter) => self.value(&parameter),
+        }
     }
 
     fn node_dir(&self) -> String {
@@ -54,28 +70,29 @@ fn text(value: Option<&String>) -> ROption<RString> {
 }
 
 impl AbiContext for Scoped<'_> {
-    fn cluster(&self) -> RString {
-        self.fake.cluster.as_str().into()
+    fn cluster(&self) -> AbiResult<RString> {
+        RResult::ROk(self.fake.cluster.as_str().into())
     }
 
-    fn node(&self) -> AbiNode {
-        self.fake.abi_node()
+    fn node(&self) -> AbiResult<AbiNode> {
+        RResult::ROk(self.fake.abi_node())
     }
 
-    fn address(&self, name: RStr<'_>) -> ROption<RString> {
-        text(self.fake.addresses.get(name.as_str()))
+    fn address(&self, name: RStr<'_>) -> AbiResult<RString> {
+        let address = self.fake.addresses.get(name.as_str());
+        found(address.map(|address| address.as_str().into()), "address", name.as_str())
     }
 
-    fn directory(&self, name: RStr<'_>) -> ROption<RString> {
+    fn directory(&self, name: RStr<'_>) -> AbiResult<RString> {
         let path = match name.as_str() {
             "state" if self.scope == Scope::NODE => format!("{}/{}", self.node_dir(), self.name),
             "state" => format!("{}/control/{}", self.fake.root, self.name),
             "shared" => format!("{}/shared/{}", self.fake.root, self.name),
             "volatile" => format!("{}/{}", self.fake.volatile, self.name),
-            "node" => self.node_dir(),
-            _ => return ROption::RNone,
+            "node" if self.scope == Scope::NODE => self.node_dir(),
+            other => return found(None, "directory", other),
         };
-        ROption::RSome(path.into())
+        RResult::ROk(path.into())
     }
 
     fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity> {
@@ -104,15 +121,19 @@ impl AbiContext for Scoped<'_> {
         found(known.contains(&name.as_str()).then(path), "file", name.as_str())
     }
 
-    fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
+    fn executable(&self, binary: AbiBinary) -> AbiResult<RString> {
         // An absolute path is joined as it is.
-        let path = |tool: &str| Path::new(&self.fake.binaries).join(tool).to_string_lossy().into_owned().into();
-        let tool = match chooser(name.as_str()) {
-            Some(parameter) => self.value(parameter),
-            None => Some(name.as_str()),
+        let path = |tool: String| Path::new(&self.fake.binaries).join(tool).to_string_lossy().into_owned().into();
+        self.tool(binary).map(path)
+    }
+
+    fn version(&self, binary: AbiBinary) -> AbiResult<RString> {
+        let tool = match self.tool(binary) {
+            RResult::ROk(tool) => tool,
+            RResult::RErr(error) => return RResult::RErr(error),
         };
-        let tool = tool.filter(|_| self.binaries.contains(name.as_str()));
-        found(tool.map(path), "executable", name.as_str())
+        let version = self.fake.versions.get(&tool).unwrap_or(&self.fake.version);
+        RResult::ROk(version.as_str().into())
     }
 
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {
@@ -125,7 +146,7 @@ impl AbiContext for Scoped<'_> {
     }
 
     fn parameter(&self, name: RStr<'_>) -> AbiResult<RString> {
-        found(self.value(name.as_str()).map(RString::from), "parameter", name.as_str())
+        self.value(name.as_str()).map(RString::from)
     }
 
     fn fact(&self, name: RStr<'_>) -> ROption<RString> {

@@ -12,7 +12,7 @@ pub(crate) fn flags(ctx: &Context<'_>) -> Result<Flags> {
     flags.extend(storage(ctx)?);
     flags.extend(authentication(ctx)?);
     flags.extend(kubelet_access(ctx)?);
-    flags.push(("v", ctx.parameter_as::<u8>("log-level")?.to_string()));
+    flags.push(("v", ctx.parameter("log-level")?));
     for name in ["feature-gates", "runtime-config"] {
         let value = ctx.parameter(name)?;
         if !value.is_empty() {
@@ -27,11 +27,11 @@ fn serving(ctx: &Context<'_>) -> Result<Flags> {
     Ok(vec![
         // Its network namespace belongs to the cluster; the host reaches it through a listener of its own.
         ("bind-address", "0.0.0.0".into()),
-        ("advertise-address", ctx.control_plane_ip()),
+        ("advertise-address", ctx.control_plane_ip()?),
         ("secure-port", PORT.to_string()),
         ("tls-cert-file", tls.cert),
         ("tls-private-key-file", tls.key),
-        ("service-cluster-ip-range", ctx.service_cidr()),
+        ("service-cluster-ip-range", ctx.service_cidr()?),
         ("allow-privileged", "true".into()),
         ("enable-admission-plugins", "NodeRestriction".into()),
         // The control plane has no kube-proxy: webhooks and aggregated APIs are reached by their endpoints.

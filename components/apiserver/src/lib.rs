@@ -7,8 +7,10 @@ mod flags;
 use flags::flags;
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, roles,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, Signal,
+    roles,
 };
+use std::time::Duration;
 
 /// Where the API is served, on every address of its network namespace.
 const PORT: u16 = 6443;
@@ -37,10 +39,6 @@ impl Component for ApiServer {
         "apiserver"
     }
 
-    fn title(&self) -> &str {
-        "kube-apiserver"
-    }
-
     fn phase(&self) -> Phase {
         Phase::CONTROL_PLANE
     }
@@ -58,26 +56,26 @@ impl Component for ApiServer {
         vec![Requirement::ready(roles::SANDBOX), Requirement::known(roles::DATASTORE)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["kube-apiserver".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
+            Parameter::new("log-level", "1", "verbosity of the log").number(0..=10),
             Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
             Parameter::new("runtime-config", "", "API groups to turn on or off: `api/alpha=true`"),
-            Parameter::new("extra-args", "", "further arguments of kube-apiserver, separated by white space"),
+            Parameter::new("extra-args", "", "further arguments of kube-apiserver, quoted as in a shell").words(),
         ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let url = format!("https://{}:{PORT}", ctx.control_plane_ip());
-        let process = Process::new("kube-apiserver", ctx.executable("kube-apiserver")?)
+        let url = format!("https://{}:{PORT}", ctx.control_plane_ip()?);
+        let process = Process::new(roles::APISERVER, ctx.executable("kube-apiserver")?)
             .flags(flags(ctx)?)
             .args(ctx.words("extra-args")?)
             // Everything of worth is in the store; open watches are no reason to wait.
-            .stop(15, 3_000);
+            .stop(Signal::TERM, Duration::from_secs(3));
         plan.process(process)?;
         // Not by TCP: it listens a second before it answers anybody. `/version` says 200 as soon as TLS is served.
         plan.provide(roles::APISERVER_PORT, &url, Probe::http(format!("{url}/version")).identity("admin"))?;

@@ -1,7 +1,7 @@
 //! The content of the configuration files. It must not know where they lie: [`Layout`] does.
 
 use crate::layout::Layout;
-use kubernix_core::{Context, Error, Result, chosen_by, facts, quote};
+use kubernix_core::{Binary, Context, Error, Result, facts, quote};
 use std::collections::BTreeSet;
 
 /// The namespace that containerd's CRI keeps its images and containers in.
@@ -13,17 +13,7 @@ pub(crate) const RUNTIME: &str = "runtime";
 /// What containerd calls for a pod's network.
 pub(crate) const CNI_PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"];
 /// Levels that containerd's log has.
-const LOG_LEVELS: [&str; 7] = ["trace", "debug", "info", "warn", "error", "fatal", "panic"];
-
-/// How much containerd logs.
-pub(crate) fn log_level(ctx: &Context<'_>) -> Result<String> {
-    let level = ctx.parameter("log-level")?;
-    if !LOG_LEVELS.contains(&level.as_str()) {
-        let levels = LOG_LEVELS.join(", ");
-        return Err(Error::invalid(format!("parameter `log-level` is `{level}`: use one of {levels}")));
-    }
-    Ok(level)
-}
+pub(crate) const LOG_LEVELS: [&str; 7] = ["trace", "debug", "info", "warn", "error", "fatal", "panic"];
 
 /// What makes containers' file systems out of images' layers: copies, where overlays can't be mounted.
 pub(crate) fn snapshotter(ctx: &Context<'_>) -> &'static str {
@@ -32,7 +22,7 @@ pub(crate) fn snapshotter(ctx: &Context<'_>) -> &'static str {
 
 /// The OCI runtime that the shim calls: its name, and the path.
 fn runtime(ctx: &Context<'_>) -> Result<(String, String)> {
-    let path = ctx.executable(&chosen_by(RUNTIME))?;
+    let path = ctx.executable(Binary::from_parameter(RUNTIME))?;
     let name = path.rsplit('/').next().unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || !name.chars().all(plain) {
@@ -142,8 +132,8 @@ fn plugin_directories(ctx: &Context<'_>) -> Result<String> {
 ///
 /// By nftables, since kernels without the legacy xt targets are in use. Leases go with the boot, as CNI's cache of results
 /// does: one without the other leaks addresses.
-pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> String {
-    format!(
+pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
+    Ok(format!(
         r#"{{
   "cniVersion": "1.0.0",
   "name": "kubernix",
@@ -166,8 +156,8 @@ pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> String {
 }}
 "#,
         leases = quote(&layout.volatile("ipam")),
-        subnet = quote(&ctx.node().pod_cidr),
-    )
+        subnet = quote(&ctx.node()?.pod_cidr),
+    ))
 }
 
 /// crictl.yaml: without it crictl would read the host's /etc/crictl.yaml.

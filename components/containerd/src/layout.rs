@@ -18,14 +18,14 @@ impl Layout {
     /// # Errors
     /// The socket's path is too long, or has a colon, which separates an archive's path from an image's name.
     pub(crate) fn new(ctx: &Context<'_>) -> Result<Self> {
-        let dir = ctx.dir();
+        let dir = ctx.dir()?;
         if dir.contains(':') {
             return Err(Error::invalid(format!(
                 "`{dir}` has a colon, which archives of images can't have: use another --root"
             )));
         }
         let socket = UnixSocket::new(format!("{dir}/containerd.sock"))?;
-        Ok(Self { dir, volatile: ctx.volatile_dir(), socket })
+        Ok(Self { dir, volatile: ctx.volatile_dir()?, socket })
     }
 
     pub(crate) fn config(&self) -> String {

@@ -11,8 +11,8 @@ mod scripts;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
-    Role, Scope, chosen_by, roles,
+    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
+    Role, Scope, roles,
 };
 use layout::Layout;
 
@@ -61,17 +61,18 @@ impl Component for Containerd {
     }
 
     // Its own program first: `--set NAME.binary=PATH` replaces that. The manifest has the same list.
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         let own = ["containerd", "containerd-shim-runc-v2", "ctr", "crictl", "skopeo"];
-        let all = own.into_iter().chain(config::CNI_PLUGINS).chain(["nft"]).map(String::from);
-        all.chain([chosen_by(config::RUNTIME)]).collect()
+        let all = own.into_iter().chain(config::CNI_PLUGINS).chain(["nft"]).map(Binary::from);
+        all.chain([Binary::from_parameter(config::RUNTIME)]).collect()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "info", "trace, debug, info, warn, error, fatal or panic"),
+            Parameter::new("log-level", "info", "how much containerd logs").choice(&config::LOG_LEVELS),
             Parameter::new(config::RUNTIME, "runc", "the OCI runtime: runc, crun, or an absolute path"),
-            Parameter::new("stop-timeout", "5", "seconds that containers have to end when the cluster stops, 1 to 50"),
+            // Hooks have a minute in all.
+            Parameter::new("stop-timeout", "5", "seconds that containers have to end when the cluster stops").number(1..=50),
         ]
     }
 
@@ -80,7 +81,7 @@ impl Component for Containerd {
 
         plan.directory(layout.content())?;
         plan.file(layout.config(), config::containerd(ctx, &layout)?)?;
-        plan.file(layout.conflist(), config::conflist(ctx, &layout))?;
+        plan.file(layout.conflist(), config::conflist(ctx, &layout)?)?;
         plan.file(layout.crictl_config(), config::crictl(&layout))?;
         plan.file(layout.policy(), scripts::POLICY)?;
         for (name, mirrors) in ctx.registries() {
@@ -91,7 +92,7 @@ impl Component for Containerd {
         plan.script(layout.stop_script(), scripts::stop(ctx, &layout)?)?;
 
         let process = Process::new("containerd", ctx.executable("containerd")?)
-            .flags([("config", layout.config()), ("log-level", config::log_level(ctx)?)]);
+            .flags([("config", layout.config()), ("log-level", ctx.parameter("log-level")?)]);
         plan.process(process)?;
         plan.image(config::PAUSE_IMAGE)?;
         // For ctr and nerdctl in users' shells; crictl has the host's own.

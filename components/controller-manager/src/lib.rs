@@ -4,9 +4,13 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, roles,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, Signal,
+    roles,
 };
+use std::time::Duration;
 
+/// The component's and the role's name.
+const NAME: &str = roles::CONTROLLER_MANAGER;
 /// Health and metrics, inside of the sandbox only.
 const PORT: u16 = 10257;
 
@@ -31,11 +35,7 @@ kubernix_core::export_component!(ControllerManager);
 
 impl Component for ControllerManager {
     fn name(&self) -> &str {
-        "controller-manager"
-    }
-
-    fn title(&self) -> &str {
-        "kube-controller-manager"
+        NAME
     }
 
     fn phase(&self) -> Phase {
@@ -47,7 +47,7 @@ impl Component for ControllerManager {
     }
 
     fn provides(&self) -> Vec<Role> {
-        vec![roles::CONTROLLER_MANAGER.into()]
+        vec![NAME.into()]
     }
 
     // Not the port: it asks whether all of the API is healthy, and if it isn't, again only a second later.
@@ -55,33 +55,33 @@ impl Component for ControllerManager {
         vec![Requirement::ready(roles::APISERVER)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["kube-controller-manager".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
+            Parameter::new("log-level", "1", "verbosity of the log").number(0..=10),
             Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
-            Parameter::new("extra-args", "", "further arguments of kube-controller-manager, separated by white space"),
+            Parameter::new("extra-args", "", "further arguments of kube-controller-manager, quoted as in a shell").words(),
         ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let process = Process::new("kube-controller-manager", ctx.executable("kube-controller-manager")?)
+        let process = Process::new(NAME, ctx.executable("kube-controller-manager")?)
             .flags(flags(ctx)?)
             .args(ctx.words("extra-args")?)
             // It keeps nothing of its own.
-            .stop(15, 1_000);
+            .stop(Signal::TERM, Duration::from_secs(1));
         plan.process(process)?;
         let url = format!("https://127.0.0.1:{PORT}");
-        plan.provide(roles::CONTROLLER_MANAGER, &url, Probe::http(format!("{url}/healthz")))
+        plan.provide(NAME, &url, Probe::http(format!("{url}/healthz")))
     }
 }
 
 /// Flags without their dashes, each with its value.
 fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
-    let (kubeconfig, tls) = (ctx.kubeconfig("controller-manager")?, ctx.identity("controller-manager")?);
+    let (kubeconfig, tls) = (ctx.kubeconfig(NAME)?, ctx.identity(NAME)?);
     let (ca, ca_key) = (ctx.host_file("ca.crt")?, ctx.host_file("ca.key")?);
     let mut flags = vec![
         ("kubeconfig", kubeconfig.clone()),
@@ -94,12 +94,12 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         // Without a certificate it makes itself an RSA one at each start, that nobody can check.
         ("tls-cert-file", tls.cert),
         ("tls-private-key-file", tls.key),
-        ("leader-elect", (ctx.members().len() > 1).to_string()),
-        ("cluster-name", ctx.cluster_id()),
+        ("leader-elect", (ctx.members()?.len() > 1).to_string()),
+        ("cluster-name", ctx.cluster_id()?),
         ("allocate-node-cidrs", "true".into()),
-        ("cluster-cidr", ctx.pods_cidr()),
-        ("node-cidr-mask-size", ctx.node_mask()),
-        ("service-cluster-ip-range", ctx.service_cidr()),
+        ("cluster-cidr", ctx.pods_cidr()?),
+        ("node-cidr-mask-size", ctx.node_mask()?),
+        ("service-cluster-ip-range", ctx.service_cidr()?),
         ("cluster-signing-cert-file", ca.clone()),
         ("cluster-signing-key-file", ca_key),
         ("root-ca-file", ca),
@@ -110,9 +110,9 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         ("kube-api-qps", "500".into()),
         ("kube-api-burst", "1000".into()),
         // The default is a directory of the host's.
-        ("flex-volume-plugin-dir", format!("{}/flex-volume", ctx.dir())),
+        ("flex-volume-plugin-dir", format!("{}/flex-volume", ctx.dir()?)),
         ("profiling", "false".into()),
-        ("v", ctx.parameter_as::<u8>("log-level")?.to_string()),
+        ("v", ctx.parameter("log-level")?),
     ];
     let gates = ctx.parameter("feature-gates")?;
     if !gates.is_empty() {

@@ -4,7 +4,7 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Error, Parameter, Phase, Planner, Probe, Requirement, Result, Role, facts, quote, roles,
+    Binary, Component, Context, Error, Parameter, Phase, Planner, Probe, Requirement, Result, Role, facts, quote, roles,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -54,14 +54,14 @@ impl Component for CoreDns {
         vec![Requirement::ready(roles::APISERVER)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["coredns".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("replicas", "1", "pods that answer"),
-            Parameter::new("cache", "30", "seconds that answers are kept"),
+            Parameter::new("replicas", "1", "pods that answer").number(0..=65_535),
+            Parameter::new("cache", "30", "seconds that answers are kept").number(0..=4_294_967_295),
             Parameter::new(
                 "upstream",
                 "auto",
@@ -73,7 +73,7 @@ impl Component for CoreDns {
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let binary = ctx.executable("coredns")?;
         plan.build(IMAGE, [("program /coredns", &*binary), ("entrypoint", "/coredns"), ("user", "65532:65532")])?;
-        let replicas: u16 = ctx.parameter_as("replicas")?;
+        let replicas = ctx.parameter("replicas")?;
         let api = ctx.endpoint(roles::APISERVER)?;
         let (host, port) = server(&api).ok_or_else(|| Error::invalid(format!("`{api}` is not https://IP:PORT")))?;
         let corefile = corefile(ctx)?.lines().map(|line| format!("    {line}\n")).collect::<String>();
@@ -81,10 +81,10 @@ impl Component for CoreDns {
             .replace("$COREFILE", corefile.trim())
             .replace("$IMAGE", IMAGE)
             .replace("$BINARY", &quote(&binary))
-            .replace("$REPLICAS", &replicas.to_string())
+            .replace("$REPLICAS", &replicas)
             .replace("$API_HOST", &quote(&host))
             .replace("$API_PORT", &quote(&port))
-            .replace("$DNS_IP", &quote(&ctx.dns_ip()));
+            .replace("$DNS_IP", &quote(&ctx.dns_ip()?));
         plan.manifest("coredns", yaml)?;
         plan.provide(roles::DNS, "", Probe::manifests())
     }
@@ -92,7 +92,7 @@ impl Component for CoreDns {
 
 /// Names of the cluster first; who knows others is asked for them, or nobody: then they don't exist, and no look-up waits.
 fn corefile(ctx: &Context<'_>) -> Result<String> {
-    let cache: u32 = ctx.parameter_as("cache")?;
+    let cache = ctx.parameter("cache")?;
     let upstream = ctx.parameter("upstream")?;
     let forward = match upstream.as_str() {
         // The pod has the node's resolv.conf, which names no server inside of the cluster: there is no loop.

@@ -25,8 +25,7 @@ impl Driver {
         match ctx.parameter("storage-driver")?.as_str() {
             "auto" if ctx.fact(facts::OVERLAY).as_deref() == Some("false") => Ok(Self::Vfs),
             "auto" | "overlay" => Ok(Self::Overlay),
-            "vfs" => Ok(Self::Vfs),
-            other => Err(Error::invalid(format!("parameter `storage-driver` is `{other}`: use auto, overlay or vfs"))),
+            _ => Ok(Self::Vfs),
         }
     }
 }
@@ -46,12 +45,12 @@ impl Layout {
     /// The layout in this context.
     ///
     /// # Errors
-    /// A path that can't be written in a reference to an image store, or an unknown storage driver.
+    /// A path that can't be written in a reference to an image store.
     pub(crate) fn new(ctx: &Context<'_>) -> Result<Self> {
         let layout = Self {
-            dir: ctx.dir(),
-            shared: ctx.shared_dir(),
-            volatile: ctx.volatile_dir(),
+            dir: ctx.dir()?,
+            shared: ctx.shared_dir()?,
+            volatile: ctx.volatile_dir()?,
             driver: Driver::choose(ctx)?,
         };
         for path in [&layout.dir, &layout.shared, &layout.volatile] {

@@ -10,8 +10,8 @@ mod runtime;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
-    Role, Scope, UnixSocket, chosen_by, roles,
+    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
+    Role, Scope, UnixSocket, roles,
 };
 use layout::Layout;
 
@@ -62,24 +62,25 @@ impl Component for Crio {
         vec![Requirement::ready(roles::SANDBOX)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         let names = ["crio", "conmon", "pinns", "crictl", "skopeo", "bridge", "host-local", "loopback", "kubernix"];
-        names.map(String::from).into_iter().chain([chosen_by(runtime::PARAMETER)]).collect()
+        names.map(Binary::from).into_iter().chain([Binary::from_parameter(runtime::PARAMETER)]).collect()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "info", "trace, debug, info, warn, error, fatal or panic"),
+            Parameter::new("log-level", "info", "how much CRI-O logs").choice(&config::LOG_LEVELS),
             Parameter::new(runtime::PARAMETER, "runc", "the OCI runtime: runc, crun, or an absolute path"),
-            Parameter::new("storage-driver", "auto", "overlay or vfs; auto: overlay where it can be mounted"),
-            Parameter::new("stop-timeout", "5", "seconds that pods have to end when the cluster stops, 1 to 50"),
+            Parameter::new("storage-driver", "auto", "how images are stored; auto: overlay where it can be mounted")
+                .choice(&["auto", "overlay", "vfs"]),
+            // Hooks have a minute in all.
+            Parameter::new("stop-timeout", "5", "seconds that pods have to end when the cluster stops").number(1..=50),
         ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let layout = Layout::new(ctx)?;
         let socket = layout.socket()?;
-        stop_timeout(ctx)?;
 
         for directory in layout.directories() {
             plan.directory(directory)?;
@@ -89,7 +90,7 @@ impl Component for Crio {
         plan.file(layout.registries_conf(), config::registries_conf(ctx))?;
         plan.file(layout.storage_conf(), config::storage_conf(&layout))?;
         plan.file(layout.crictl_conf(), config::crictl_conf(&socket))?;
-        plan.file(layout.cni_conflist(), network::conflist(ctx, &layout))?;
+        plan.file(layout.cni_conflist(), network::conflist(ctx, &layout)?)?;
         if let Some(script) = runtime::wrapper(ctx)? {
             plan.script(layout.runtime_wrapper(), script)?;
         }
@@ -102,8 +103,7 @@ impl Component for Crio {
                 ("registries-conf", &layout.registries_conf()),
                 ("registries-conf-dir", &layout.registries_conf_dir()),
             ])
-            .env("CONTAINERS_STORAGE_CONF", layout.storage_conf())
-            .stop(15, 5_000);
+            .env("CONTAINERS_STORAGE_CONF", layout.storage_conf());
         plan.process(process)?;
         plan.image(PAUSE_IMAGE)?;
         plan.provide(roles::CRI, socket.url(), Probe::cri(socket.path()))
@@ -113,7 +113,7 @@ impl Component for Crio {
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
         let layout = Layout::new(ctx)?;
         // CRI-O gives containers all whole seconds that remain of a call's time: one more is left for the clean-up.
-        let timeout = format!("--timeout={}s", stop_timeout(ctx)? + 1);
+        let timeout = format!("--timeout={}s", ctx.parameter_as::<u8>("stop-timeout")? + 1);
         let config = format!("--config={}", layout.crictl_conf());
         let command = Command::new(ctx.executable("crictl")?, [&*config, &*timeout, "rmp", "--all", "--force"]);
         // A pod that needed its whole time fails the first call, and has ended by the second.
@@ -154,15 +154,6 @@ impl Component for Crio {
         let arguments = [format!("--policy={}", layout.policy()), "delete".into(), image];
         Ok(Some(Command::new(ctx.executable("skopeo")?, arguments)))
     }
-}
-
-/// Seconds that pods have to end on a graceful stop. Hooks have a minute in all.
-fn stop_timeout(ctx: &Context<'_>) -> Result<u8> {
-    let seconds = ctx.parameter_as("stop-timeout")?;
-    if !(1..=50).contains(&seconds) {
-        return Err(Error::invalid(format!("parameter `stop-timeout` is {seconds}: use 1 to 50 seconds")));
-    }
-    Ok(seconds)
 }
 
 #[cfg(test)]

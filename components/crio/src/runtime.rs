@@ -1,7 +1,7 @@
 //! Which OCI runtime CRI-O calls, and through what. It must not know CRI-O's configuration.
 
 use crate::layout::Layout;
-use kubernix_core::{Context, Error, Result, chosen_by, facts, shell_quote};
+use kubernix_core::{Binary, Context, Error, Result, facts, shell_quote};
 
 /// The parameter that chooses it.
 pub(crate) const PARAMETER: &str = "runtime";
@@ -18,7 +18,7 @@ pub(crate) fn runtime(ctx: &Context<'_>, layout: &Layout) -> Result<(String, Str
 }
 
 fn program(ctx: &Context<'_>) -> Result<String> {
-    ctx.executable(&chosen_by(PARAMETER))
+    ctx.executable(Binary::from_parameter(PARAMETER))
 }
 
 /// Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods that ask for it (Guaranteed ones, system-critical

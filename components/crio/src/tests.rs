@@ -130,7 +130,7 @@ fn parameters_reach_the_configuration_and_wrong_ones_are_named() {
         ("log-level", "loud", "`log-level` is `loud`: use one of trace, debug"),
         ("storage-driver", "zfs", "`storage-driver` is `zfs`"),
         ("runtime", "/x/a b", "OCI runtime `/x/a b` has a file name"),
-        ("stop-timeout", "0", "`stop-timeout` is 0: use 1 to 50"),
+        ("stop-timeout", "0", "`stop-timeout` is `0`: use a number from 1 to 50"),
         ("stop-timeout", "soon", "`stop-timeout` is `soon`"),
     ] {
         assert_has(&refused(&FakeContext::new().parameter(name, value)), &[wanted]);

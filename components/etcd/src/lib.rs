@@ -4,8 +4,13 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, roles,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, Signal,
+    roles,
 };
+use std::time::Duration;
+
+/// Levels that etcd's log has.
+const LOG_LEVELS: [&str; 6] = ["debug", "info", "warn", "error", "panic", "fatal"];
 
 /// Clients, over TLS.
 const CLIENT_PORT: u16 = 2379;
@@ -54,24 +59,24 @@ impl Component for Etcd {
         vec![Requirement::ready(roles::SANDBOX)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["etcd".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "info", "debug, info, warn, error, panic or fatal"),
-            Parameter::new("extra-args", "", "further arguments of etcd, separated by white space"),
+            Parameter::new("log-level", "info", "how much etcd logs").choice(&LOG_LEVELS),
+            Parameter::new("extra-args", "", "further arguments of etcd, quoted as in a shell").words(),
         ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let (ip, dir) = (ctx.control_plane_ip(), ctx.dir());
+        let (ip, dir) = (ctx.control_plane_ip()?, ctx.dir()?);
         let tls = ctx.identity("etcd")?;
         let client_url = format!("https://{ip}:{CLIENT_PORT}");
         let peer_url = format!("https://{ip}:{PEER_PORT}");
         let metrics_url = format!("http://127.0.0.1:{METRICS_PORT}");
-        let members = ctx.members();
+        let members = ctx.members()?;
         let name = members.iter().find(|(_, address)| *address == ip).map_or("etcd", |(name, _)| name);
         let mut peers: Vec<String> =
             members.iter().map(|(name, ip)| format!("{name}=https://{ip}:{PEER_PORT}")).collect();
@@ -92,7 +97,7 @@ impl Component for Etcd {
                 ("listen-peer-urls", &peer_url),
                 ("initial-advertise-peer-urls", &peer_url),
                 ("initial-cluster", &peers.join(",")),
-                ("initial-cluster-token", &format!("kubernix-{}", ctx.cluster_id())),
+                ("initial-cluster-token", &format!("kubernix-{}", ctx.cluster_id()?)),
                 ("listen-metrics-urls", &metrics_url),
                 ("client-cert-auth", "true"),
                 ("trusted-ca-file", &tls.ca),
@@ -107,7 +112,7 @@ impl Component for Etcd {
             ])
             .args(ctx.words("extra-args")?)
             // Data is at stake: it flushes and closes its database.
-            .stop(15, 10_000);
+            .stop(Signal::TERM, Duration::from_secs(10));
         plan.process(process)?;
         plan.provide(roles::DATASTORE, client_url, Probe::http(format!("{metrics_url}/readyz")))
     }
@@ -167,7 +172,7 @@ mod tests {
     fn it_starts_with_the_sandbox_and_gets_time_to_flush() {
         assert_eq!(Etcd.requires(), [Requirement::ready(roles::SANDBOX)]);
         let plan = assert_pure(&Etcd::component(), &FakeContext::new());
-        assert_eq!((plan.processes[0].stop_signal, plan.processes[0].stop_grace_ms), (15, 10_000));
+        assert_eq!(plan.processes[0].stop_grace, Duration::from_secs(10));
     }
 
     #[test]

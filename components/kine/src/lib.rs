@@ -4,9 +4,10 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket,
+    Binary, Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, Signal, UnixSocket,
     roles,
 };
+use std::time::Duration;
 
 /// How the database is opened, as kine opens its own default: one process, a log beside the file that survives a crash, and
 /// writers that wait for each other.
@@ -53,24 +54,24 @@ impl Component for Kine {
         vec![Requirement::ready(roles::SANDBOX)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["kine".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
             Parameter::new("compact-interval", "5m", "how often old revisions are removed, such as 30s or 5m"),
-            Parameter::new("extra-args", "", "further arguments of kine, separated by white space"),
+            Parameter::new("extra-args", "", "further arguments of kine, quoted as in a shell").words(),
         ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        if ctx.members().len() > 1 {
+        if ctx.members()?.len() > 1 {
             let why =
                 "kine keeps its data in SQLite, which one member alone can write: use etcd with several control planes";
             return Err(Error::invalid(why));
         }
-        let data = format!("{}/data", ctx.dir());
+        let data = format!("{}/data", ctx.dir()?);
         // SQLite reads what follows as options.
         if let Some(c) = data.chars().find(|c| "?%#".contains(*c)) {
             return Err(Error::invalid(format!(
@@ -79,7 +80,7 @@ impl Component for Kine {
         }
         // kine asks no client for a certificate: over TCP, with or without TLS, whoever reached it could read and change all there
         // is. This socket it makes for its own user alone, and the kernel checks that.
-        let volatile = ctx.volatile_dir();
+        let volatile = ctx.volatile_dir()?;
         let socket = UnixSocket::new(format!("{volatile}/kine.sock"))?;
 
         plan.directory(&data)?;
@@ -94,7 +95,7 @@ impl Component for Kine {
             ])
             .args(ctx.words("extra-args")?)
             // Data is at stake: it ends its calls and closes its database.
-            .stop(15, 10_000);
+            .stop(Signal::TERM, Duration::from_secs(10));
         plan.process(process)?;
         plan.provide(roles::DATASTORE, socket.url(), Probe::unix(socket.path()))
     }
@@ -125,7 +126,7 @@ mod tests {
         }
         assert_eq!(plan.provides[0].url, "unix:///run/kubernix/kine/kine.sock");
         assert_eq!(plan.provides[0].probe, Probe::unix("/run/kubernix/kine/kine.sock"));
-        assert_eq!((plan.processes[0].stop_signal, plan.processes[0].stop_grace_ms), (15, 10_000));
+        assert_eq!(plan.processes[0].stop_grace, Duration::from_secs(10));
     }
 
     #[test]

@@ -33,7 +33,7 @@ authentication:
 authorization:
   mode: Webhook
 ",
-        ip = ctx.node().ip,
+        ip = ctx.node()?.ip,
         cert = quote(&tls.cert),
         key = quote(&tls.key),
         ca = quote(&ctx.host_file("ca.crt")?),
@@ -53,14 +53,14 @@ serializeImagePulls: false
 makeIPTablesUtilChains: false
 ",
         cri = quote(&ctx.cri_socket()?.url()),
-        max = ctx.parameter_as::<u32>("max-pods")?,
+        max = ctx.parameter("max-pods")?,
         // The default, /var/log/pods, is every kubelet's.
-        logs = quote(&format!("{}/pod-logs", ctx.node_dir())),
-        plugins = quote(&format!("{}/volume-plugins", ctx.dir())),
+        logs = quote(&format!("{}/pod-logs", ctx.node_dir()?)),
+        plugins = quote(&format!("{}/volume-plugins", ctx.dir()?)),
         resolv = quote(&ctx.host_file("resolv.conf")?),
     );
     if ctx.filled_by(&roles::DNS.into()).is_some() {
-        yaml.push_str(&format!("clusterDNS: [{}]\nclusterDomain: cluster.local\n", quote(&ctx.dns_ip())));
+        yaml.push_str(&format!("clusterDNS: [{}]\nclusterDomain: cluster.local\n", quote(&ctx.dns_ip()?)));
     }
     Ok(yaml)
 }
@@ -68,8 +68,7 @@ makeIPTablesUtilChains: false
 fn cgroups(ctx: &Context<'_>) -> String {
     let driver = ctx.fact(facts::CGROUP_DRIVER).unwrap_or_else(|| "cgroupfs".into());
     let mut yaml = format!("cgroupDriver: {}\nfailCgroupV1: false\n", quote(&driver));
-    let root = ctx.cgroup_root();
-    if !root.is_empty() {
+    if let Some(root) = ctx.fact(facts::CGROUP_ROOT) {
         yaml.push_str(&format!("cgroupRoot: {}\n", quote(&root)));
     }
     yaml

@@ -7,8 +7,10 @@ mod object;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, UnixSocket, roles,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope,
+    Signal, UnixSocket, roles,
 };
+use std::time::Duration;
 
 /// Health, on the node's address.
 const HEALTH_PORT: u16 = 10248;
@@ -54,24 +56,24 @@ impl Component for Kubelet {
         vec![Requirement::ready(roles::CRI), Requirement::known(roles::APISERVER_PORT)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["kubelet".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
-            Parameter::new("max-pods", "110", "pods that may run on a node"),
+            Parameter::new("log-level", "1", "verbosity of the log").number(0..=10),
+            Parameter::new("max-pods", "110", "pods that may run on a node").number(0..=2_147_483_647),
             Parameter::new("labels", "", "labels of the node: `disk=ssd,team=a`"),
             Parameter::new("taints", "", "taints of the node: `dedicated=db:NoSchedule,gpu:NoExecute`"),
-            Parameter::new("config-dir", "", "a directory of drop-ins for the kubelet's config file: *.conf"),
+            Parameter::new("config-dir", "", "a directory of drop-ins for the kubelet's config file: *.conf").path(),
             Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
-            Parameter::new("extra-args", "", "further arguments of the kubelet, separated by white space"),
+            Parameter::new("extra-args", "", "further arguments of the kubelet, quoted as in a shell").words(),
         ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let (dir, node) = (ctx.dir(), ctx.node());
+        let (dir, node) = (ctx.dir()?, ctx.node()?);
         // It serves this socket whether asked to or not, and exits where the path doesn't fit.
         UnixSocket::new(format!("{dir}/pod-resources/kubelet.sock"))?;
         let config = format!("{dir}/config.yaml");
@@ -84,7 +86,7 @@ impl Component for Kubelet {
             ("hostname-override", node.name.clone()),
             // Or it resolves its host name, which takes 10 to 20 s where no resolver answers.
             ("node-ip", node.ip.clone()),
-            ("v", ctx.parameter_as::<u8>("log-level")?.to_string()),
+            ("v", ctx.parameter("log-level")?),
         ];
         let gates = ctx.parameter("feature-gates")?;
         if !gates.is_empty() {
@@ -98,7 +100,7 @@ impl Component for Kubelet {
             .flags(flags)
             .args(ctx.words("extra-args")?)
             // Pods belong to the runtime: it has nothing to finish.
-            .stop(15, 1_000);
+            .stop(Signal::TERM, Duration::from_secs(1));
         plan.process(process)?;
         let url = format!("http://{}:{HEALTH_PORT}", node.ip);
         plan.provide(roles::KUBELET, &url, Probe::http(format!("{url}/healthz")))?;

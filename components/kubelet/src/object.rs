@@ -11,7 +11,7 @@ const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 /// The object as YAML: the range that the runtime gives pods addresses of (the controller manager hands ranges out in no order, and
 /// only to nodes that have none), labels and taints.
 pub(crate) fn node(ctx: &Context<'_>) -> Result<String> {
-    let node = ctx.node();
+    let node = ctx.node()?;
     let mut yaml = format!("apiVersion: v1\nkind: Node\nmetadata:\n  name: {}\n", quote(&node.name));
     let zone = ctx.fact(facts::TOPOLOGY_ZONE).map(|zone| (ZONE.to_owned(), zone));
     let labels: Vec<(String, String)> = zone.into_iter().chain(labels(&ctx.parameter("labels")?)?).collect();

@@ -3,7 +3,7 @@
 //! It knows local-path-provisioner's configuration. Its images hold nothing but programs that the host has.
 
 use kubernix_core::abi::Handle;
-use kubernix_core::{Component, Context, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles};
+use kubernix_core::{Binary, Component, Context, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles};
 
 /// Built here, never pulled.
 const IMAGE: &str = "kubernix.local/local-path-provisioner:local";
@@ -49,12 +49,12 @@ impl Component for LocalPath {
         vec![Requirement::ready(roles::APISERVER)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["local-path-provisioner".into(), "busybox".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("default", "true", "whether claims that name no class get this one")]
+        vec![Parameter::new("default", "true", "whether claims that name no class get this one").flag()]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
@@ -64,7 +64,7 @@ impl Component for LocalPath {
         let busybox = ctx.executable("busybox")?;
         let applets = ["link /bin/sh", "link /bin/mkdir", "link /bin/rm"].map(|link| (link, "busybox"));
         plan.build(HELPER, [("program /bin/busybox", &*busybox)].into_iter().chain(applets))?;
-        let default: bool = ctx.parameter_as("default")?;
+        let default = ctx.flag("default")?;
         let yaml = MANIFEST
             .replace("$IMAGE", IMAGE)
             .replace("$HELPER", HELPER)

@@ -4,7 +4,7 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Error, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles,
 };
 
 /// Built here, never pulled.
@@ -47,23 +47,20 @@ impl Component for MetricsServer {
         vec![Requirement::ready(roles::APISERVER)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["metrics-server".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("resolution", "10", "seconds between two looks at what pods use, at least 10")]
+        vec![// metrics-server takes no less.
+            Parameter::new("resolution", "10", "seconds between two looks at what pods use").number(10..=65_535)]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let binary = ctx.executable("metrics-server")?;
         let parts = [("program /metrics-server", &*binary), ("entrypoint", "/metrics-server"), ("user", "65532:65532")];
         plan.build(IMAGE, parts)?;
-        let resolution: u16 = ctx.parameter_as("resolution")?;
-        if resolution < 10 {
-            let why = format!("parameter `resolution` is {resolution}: metrics-server takes 10 seconds or more");
-            return Err(Error::invalid(why));
-        }
+        let resolution = ctx.parameter("resolution")?;
         let yaml = MANIFEST
             .replace("$IMAGE", IMAGE)
             .replace("$BINARY", &quote(&binary))

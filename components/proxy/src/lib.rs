@@ -4,10 +4,11 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
-    Role, Scope, quote, roles, shell_quote,
+    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
+    Role, Scope, Signal, quote, roles, shell_quote,
 };
 use std::fmt::Write;
+use std::time::Duration;
 
 /// Health, on the node's address.
 const HEALTH_PORT: u16 = 10256;
@@ -38,10 +39,6 @@ impl Component for Proxy {
         "proxy"
     }
 
-    fn title(&self) -> &str {
-        "kube-proxy"
-    }
-
     fn phase(&self) -> Phase {
         Phase::NODE_AGENT
     }
@@ -59,32 +56,32 @@ impl Component for Proxy {
         vec![Requirement::ready(roles::APISERVER_PORT)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["kube-proxy".into(), "nft".into()]
     }
 
     // No `extra-args`: beside a config file kube-proxy ignores its flags without a word.
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("mode", MODES[0], "how Services are routed: nftables, iptables or ipvs"),
-            Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
+            Parameter::new("mode", MODES[0], "how Services are routed").choice(&MODES),
+            Parameter::new("log-level", "1", "verbosity of the log").number(0..=10),
             Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
         ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let config = format!("{}/config.yaml", ctx.dir());
+        let config = format!("{}/config.yaml", ctx.dir()?);
         plan.file(&config, config_file(ctx)?)?;
-        let mut process = Process::new("kube-proxy", ctx.executable("kube-proxy")?).flags([("config", config)]);
+        let mut process = Process::new(roles::PROXY, ctx.executable("kube-proxy")?).flags([("config", config)]);
         if ctx.parameter("mode")? == MODES[0] {
             // Where it finds iptables it first takes back, by some 40 runs, what another mode may have left. None did: see
             // `before_stop`.
-            let (bin, nft) = (format!("{}/bin", ctx.dir()), shell_quote(&ctx.executable("nft")?));
+            let (bin, nft) = (format!("{}/bin", ctx.dir()?), shell_quote(&ctx.executable("nft")?));
             plan.script(format!("{bin}/nft"), format!("#!/bin/sh\nexec {nft} \"$@\"\n"))?;
             process = process.env("PATH", bin);
         }
-        plan.process(process.stop(15, 1_000))?;
-        let url = format!("http://{}:{HEALTH_PORT}", ctx.node().ip);
+        plan.process(process.stop(Signal::TERM, Duration::from_secs(1)))?;
+        let url = format!("http://{}:{HEALTH_PORT}", ctx.node()?.ip);
         plan.provide(roles::PROXY, &url, Probe::http(format!("{url}/healthz")))
     }
 
@@ -105,10 +102,7 @@ impl Component for Proxy {
 
 fn config_file(ctx: &Context<'_>) -> Result<String> {
     let mode = ctx.parameter("mode")?;
-    if !MODES.contains(&mode.as_str()) {
-        return Err(Error::invalid(format!("parameter `mode` is `{mode}`: use one of {}", MODES.join(", "))));
-    }
-    let node = ctx.node();
+    let node = ctx.node()?;
     let mut yaml = format!(
         "\
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
@@ -135,8 +129,8 @@ logging:
         kubeconfig = quote(&ctx.kubeconfig("proxy")?),
         name = quote(&node.name),
         ip = node.ip,
-        pods = quote(&ctx.pods_cidr()),
-        verbosity = ctx.parameter_as::<u8>("log-level")?,
+        pods = quote(&ctx.pods_cidr()?),
+        verbosity = ctx.parameter("log-level")?,
     );
     let gates = ctx.parameter("feature-gates")?;
     let gates = feature_gates(&gates)?;

@@ -5,9 +5,10 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, quote,
-    roles,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, Signal,
+    quote, roles,
 };
+use std::time::Duration;
 
 /// Levels that Distribution's log has.
 const LOG_LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
@@ -53,43 +54,39 @@ impl Component for Registry {
         vec![Requirement::ready(roles::SANDBOX)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["registry".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("log-level", "info", "debug, info, warn or error")]
+        vec![Parameter::new("log-level", "info", "how much it logs").choice(&LOG_LEVELS)]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let config = format!("{}/config.yml", ctx.dir());
-        plan.directory(data(ctx))?;
+        let config = format!("{}/config.yml", ctx.dir()?);
+        plan.directory(data(ctx)?)?;
         plan.file(&config, configuration(ctx)?)?;
         let process = Process::new("registry", ctx.executable("registry")?)
             .arg("serve")
             .arg(config)
             // Without this it looks for somebody on this host who collects traces.
             .env("OTEL_TRACES_EXPORTER", "none")
-            .stop(15, 10_000);
+            .stop(Signal::TERM, Duration::from_secs(10));
         plan.process(process)?;
-        plan.manifest("local registry", hosting(ctx))?;
-        let url = format!("http://{}", ctx.registry_address());
+        plan.manifest("local registry", hosting(ctx)?)?;
+        let url = format!("http://{}", ctx.registry_address()?);
         let probe = Probe::http(format!("{url}/v2/"));
         plan.provide(roles::REGISTRY, url, probe)
     }
 }
 
 /// Where images lie: with the cluster, so that they outlive a stop.
-fn data(ctx: &Context<'_>) -> String {
-    format!("{}/data", ctx.dir())
+fn data(ctx: &Context<'_>) -> Result<String> {
+    Ok(format!("{}/data", ctx.dir()?))
 }
 
 fn configuration(ctx: &Context<'_>) -> Result<String> {
     let level = ctx.parameter("log-level")?;
-    if !LOG_LEVELS.contains(&level.as_str()) {
-        let levels = LOG_LEVELS.join(", ");
-        return Err(Error::invalid(format!("parameter `log-level` is `{level}`: use one of {levels}")));
-    }
     Ok(format!(
         "\
 version: 0.1
@@ -112,15 +109,16 @@ http:
     X-Content-Type-Options: [nosniff]
 ",
         silent = level != "debug",
-        data = quote(&data(ctx)),
-        address = quote(&ctx.registry_address()),
+        data = quote(&data(ctx)?),
+        address = quote(&ctx.registry_address()?),
     ))
 }
 
 /// Tells tools that build images where to push them: KEP-1755.
-fn hosting(ctx: &Context<'_>) -> String {
-    let (name, address) = (quote(&ctx.registry_name()), quote(&ctx.registry_address()));
-    format!(
+fn hosting(ctx: &Context<'_>) -> Result<String> {
+    let (plain, address) = (ctx.registry_name()?, quote(&ctx.registry_address()?));
+    let name = quote(&plain);
+    Ok(format!(
         "\
 apiVersion: v1
 kind: ConfigMap
@@ -133,9 +131,8 @@ data:
     hostFromContainerRuntime: {name}
     hostFromClusterNetwork: {address}
     help: \"push to {plain}/NAME, and use that name in pods\"
-",
-        plain = ctx.registry_name(),
-    )
+"
+    ))
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, quote, roles,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, Signal,
+    quote, roles,
 };
+use std::time::Duration;
 
 /// Health and metrics, inside of the sandbox only.
 const PORT: u16 = 10259;
@@ -34,10 +36,6 @@ impl Component for Scheduler {
         "scheduler"
     }
 
-    fn title(&self) -> &str {
-        "kube-scheduler"
-    }
-
     fn phase(&self) -> Phase {
         Phase::CONTROLLER
     }
@@ -55,22 +53,22 @@ impl Component for Scheduler {
         vec![Requirement::ready(roles::APISERVER_PORT)]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["kube-scheduler".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "1", "verbosity of the log, 0 to 10"),
+            Parameter::new("log-level", "1", "verbosity of the log").number(0..=10),
             Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
-            Parameter::new("extra-args", "", "further arguments of kube-scheduler, separated by white space"),
+            Parameter::new("extra-args", "", "further arguments of kube-scheduler, quoted as in a shell").words(),
         ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let config = format!("{}/config.yaml", ctx.dir());
+        let config = format!("{}/config.yaml", ctx.dir()?);
         let (kubeconfig, tls) = (ctx.kubeconfig("scheduler")?, ctx.identity("scheduler")?);
-        plan.file(&config, config_file(&kubeconfig, ctx.members().len() > 1))?;
+        plan.file(&config, config_file(&kubeconfig, ctx.members()?.len() > 1))?;
 
         let mut flags = vec![
             ("config", config),
@@ -83,17 +81,17 @@ impl Component for Scheduler {
             // Without a certificate it makes itself an RSA one at each start, that nobody can check.
             ("tls-cert-file", tls.cert),
             ("tls-private-key-file", tls.key),
-            ("v", ctx.parameter_as::<u8>("log-level")?.to_string()),
+            ("v", ctx.parameter("log-level")?),
         ];
         let gates = ctx.parameter("feature-gates")?;
         if !gates.is_empty() {
             flags.push(("feature-gates", gates));
         }
-        let process = Process::new("kube-scheduler", ctx.executable("kube-scheduler")?)
+        let process = Process::new(roles::SCHEDULER, ctx.executable("kube-scheduler")?)
             .flags(flags)
             .args(ctx.words("extra-args")?)
             // It keeps nothing of its own.
-            .stop(15, 1_000);
+            .stop(Signal::TERM, Duration::from_secs(1));
         plan.process(process)?;
         let url = format!("https://127.0.0.1:{PORT}");
         plan.provide(roles::SCHEDULER, &url, Probe::http(format!("{url}/livez")))

@@ -74,7 +74,7 @@ fn report(file: &str, make: fn() -> Handle) -> Report {
     let mut subject = Subject::new(move || Ok(make())).limit(limit);
     if file.ends_with("bad-manifest.rs") {
         let list = |name: &str| vec![name.to_owned()];
-        let (provides, binaries) = (list("another"), list("sample"));
+        let (provides, binaries) = (list("another"), vec!["sample".into()]);
         let declared =
             Declared { name: "sample".into(), version: "2.0.0".into(), provides, requires: Vec::new(), binaries };
         subject = subject.declared(declared, "1.0.0");

@@ -3,6 +3,7 @@
 //! Pure: data in, findings out.
 
 use super::Manifest;
+use kubernix_core::Binary;
 use semver::{Version, VersionReq};
 use std::fmt;
 use std::path::PathBuf;
@@ -59,7 +60,7 @@ pub struct Said {
     /// The roles that it needs.
     pub requires: Vec<String>,
     /// The binaries that it runs.
-    pub binaries: Vec<String>,
+    pub binaries: Vec<Binary>,
     /// The version of the contract that it was built with.
     pub contract: String,
 }
@@ -133,7 +134,8 @@ impl Manifest {
         let name = (self.name != said.name).then(|| mismatch("name", quoted(&self.name), quoted(&said.name)));
         let provides = list("provides", &sorted(&self.provides), &sorted(&said.provides));
         let requires = list("requires", &sorted(&self.requires), &sorted(&said.requires));
-        let binaries = list("binaries", &self.binaries, &said.binaries);
+        let names = |binaries: &[Binary]| binaries.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let binaries = list("binaries", &names(&self.binaries), &names(&said.binaries));
         let built = Version::parse(&said.contract);
         let fits = built.is_ok_and(|v| self.contract.matches(&Version::new(v.major, v.minor, v.patch)));
         let contract = (!fits).then(|| mismatch("contract", quoted(&self.contract), quoted(&said.contract)));
@@ -195,7 +197,7 @@ mod tests {
             name: "x".into(),
             provides: strings(&["b", "a"]),
             requires: strings(&["c"]),
-            binaries: strings(&["d", "e"]),
+            binaries: vec!["d".into(), "e".into()],
             contract: "1.3.0".into(),
         };
         assert_eq!(manifest.compare(&said), []);

@@ -5,6 +5,7 @@
 
 use kubernix_toolchain::text::position;
 use kubernix_toolchain::{GoModule, Need, Section, Table, ToolSpec};
+use kubernix_core::Binary;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Deserializer, de};
 use std::fs::File;
@@ -40,8 +41,8 @@ pub struct Manifest {
     pub contract: VersionReq,
     /// The least KuberNix that it works with.
     pub host: Option<Version>,
-    /// The binaries that it runs, by toolchain name, its own program first.
-    pub binaries: Vec<String>,
+    /// The binaries that it runs, its own program first.
+    pub binaries: Vec<Binary>,
     /// How those that aren't in our own table are got.
     pub tools: Table,
     /// The directories of go.mod and go.sum that it names, below its own directory.
@@ -96,7 +97,7 @@ struct Written {
     #[serde(default, deserialize_with = "least")]
     host: Option<Version>,
     #[serde(default)]
-    binaries: Vec<String>,
+    binaries: Vec<Binary>,
     #[serde(default)]
     go: Section<GoModule>,
     #[serde(default)]
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!((manifest.name.as_str(), manifest.version), ("crun-cri", Version::new(0, 3, 1)));
         assert_eq!(manifest.host, Some(Version::new(1, 2, 0)));
         assert_eq!((manifest.provides, manifest.requires), (vec!["cri".to_owned()], vec!["sandbox".to_owned()]));
-        assert_eq!(manifest.binaries, ["kwok", "conmon"]);
+        assert_eq!(manifest.binaries, ["kwok", "conmon"].map(Binary::from));
         assert_eq!(manifest.pins, ["toolchain/kwok"]);
         assert!(manifest.tools.cache_name("kwok").unwrap().starts_with("kwok-0.8.0-"));
         assert!(matches!(Manifest::read(&dir.path().join("none.toml")), Err(ManifestError::Read { .. })));

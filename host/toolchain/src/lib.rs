@@ -67,6 +67,9 @@ pub struct Options {
     pub install: bool,
 }
 
+/// The version of a tool that can't be asked for one.
+pub const UNKNOWN_VERSION: &str = "unknown";
+
 /// A tool that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
@@ -108,6 +111,22 @@ pub struct Known {
     /// The manifest that added it; none for our own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<PathBuf>,
+}
+
+impl Known {
+    /// Whether a binary of this name is the tool, or one of its programs.
+    pub fn has(&self, binary: &str) -> bool {
+        self.name == binary || self.programs.iter().any(|program| program == binary)
+    }
+
+    /// The version that a dry run assumes: the one that is built, or the least that fits.
+    pub fn assumed_version(&self) -> Option<String> {
+        self.version.clone().or_else(|| {
+            let requires = semver::VersionReq::parse(self.requires.as_deref()?).ok()?;
+            let least = requires.comparators.first()?;
+            Some(format!("{}.{}.{}", least.major, least.minor.unwrap_or(0), least.patch.unwrap_or(0)))
+        })
+    }
 }
 
 /// All tools of a table, by name.

@@ -9,7 +9,7 @@ use super::interrupt;
 use super::overrides;
 use super::provider::{self, Found, Offer, Provider, Session, Wanted};
 use super::table::{Table, ToolSpec};
-use super::{Options, Request, Resolution, Tool};
+use super::{Options, Request, Resolution, Tool, UNKNOWN_VERSION};
 use super::{Reporter, ToolState};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,7 +209,7 @@ impl Resolver<'_> {
 
     /// Records a tool: a group under its own name and those of its programs.
     fn add(&self, resolution: &mut Resolution, wanted: Wanted<'_>, provider: &str, found: &Found) {
-        let version = found.version.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        let version = found.version.as_ref().map_or_else(|| UNKNOWN_VERSION.to_owned(), ToString::to_string);
         let tool = |name: &str, path| Tool {
             name: name.to_owned(),
             path,

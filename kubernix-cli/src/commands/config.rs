@@ -60,7 +60,13 @@ fn text(validation: &Validation<'_>) -> String {
 }
 
 fn table(rows: &[Row]) -> Table {
-    rows.iter().fold(Table::new(&["KEY", "VALUE", "FROM"]), |table, row| {
-        table.row([row.key.clone(), row.value.clone(), row.origin.to_string()])
+    // Which values fit is known of components' parameters alone.
+    if rows.iter().all(|row| row.fits.is_empty()) {
+        return rows.iter().fold(Table::new(&["KEY", "VALUE", "FROM"]), |table, row| {
+            table.row([row.key.clone(), row.value.clone(), row.origin.to_string()])
+        });
+    }
+    rows.iter().fold(Table::new(&["KEY", "VALUE", "FROM", "FITS"]), |table, row| {
+        table.row([row.key.clone(), row.value.clone(), row.origin.to_string(), row.fits.clone()])
     })
 }

@@ -5,6 +5,7 @@ use crate::cli::{BootArgs, Output, PluginDirectory, PluginSearch};
 use crate::exit::{Exit, Refusal};
 use crate::output::{self, Table};
 use anyhow::Result;
+use kubernix_core::Binary;
 use kubernix_host::plugins::{self, Installed, Manifest, Plugin, PluginState, Registry, Search};
 use kubernix_host::settings::nearest;
 use kubernix_host::toolchain;
@@ -31,7 +32,7 @@ struct Said {
     contract: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
-    binaries: Vec<String>,
+    binaries: Vec<Binary>,
     /// The tools that it brings a way to get for.
     tools: Vec<toolchain::Known>,
 }

@@ -8,7 +8,7 @@ use crate::pki::{self, Identity, Past, Pki, Renewal};
 use crate::root::{self, Allotment, AllottedNode, Batch, ClusterId, Root};
 use crate::sandbox::PROGRAM;
 use crate::settings::{self, NONE, Settings};
-use crate::toolchain::Resolution;
+use crate::toolchain::{self, Resolution};
 use kubernix_core::roles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -169,6 +169,7 @@ fn environment(settings: &Settings, id: ClusterId, addresses: AddressPlan, allot
         nodes,
         members,
         binaries: BTreeMap::new(),
+        versions: BTreeMap::new(),
         identities: BTreeMap::new(),
         kubeconfigs,
         image_cache: settings.cache_dir.join("images"),
@@ -189,10 +190,10 @@ pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Re
     let overrides = crate::settings::binary_overrides(settings, &host.catalogue())?;
     let last = BootFile::read(&root).ok().map(|boot| boot.environment);
     environment.registry_port = settings.registry_port.or(allotment.registry_port).unwrap_or(REGISTRY_PORT);
-    let (last, facts) = match last {
+    let (last, versions, facts) = match last {
         // One that another ID was last booted with, or none, has this one's.
-        Some(last) => (last.binaries, [last.facts, facts::of_id(&id)].into_iter().flatten().collect()),
-        None => (BTreeMap::new(), facts::assumed(&id)),
+        Some(last) => (last.binaries, last.versions, [last.facts, facts::of_id(&id)].into_iter().flatten().collect()),
+        None => (BTreeMap::new(), BTreeMap::new(), facts::assumed(&id)),
     };
     let path = |name: &String| {
         let known = overrides.get(name).or_else(|| last.get(name)).cloned();
@@ -200,11 +201,22 @@ pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Re
     };
     environment.binaries =
         binaries(host, settings, allotment)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
-    environment.binaries.insert(OWN.to_owned(), PROGRAM.into());
+    let assumed = toolchain::known(&host.registry.table);
+    let assumed = |name: &String| assumed.iter().find(|tool| tool.has(name)).and_then(toolchain::Known::assumed_version);
+    environment.versions = (environment.binaries.keys())
+        .filter_map(|name| Some((name.clone(), versions.get(name).cloned().or_else(|| assumed(name))?)))
+        .collect();
+    add_own(&mut environment);
     environment.facts = facts;
     add_registries(&mut environment, host, settings)?;
     add_pki(&mut environment);
     Ok(Arc::new(environment))
+}
+
+/// Our own program, which every host has.
+fn add_own(environment: &mut Environment) {
+    environment.binaries.insert(OWN.to_owned(), PROGRAM.into());
+    environment.versions.insert(OWN.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
 }
 
 fn add_registries(environment: &mut Environment, host: &Host, settings: &Settings) -> Result<(), HostError> {
@@ -239,7 +251,9 @@ pub(super) fn booted(
     let mut environment = environment(settings, id.clone(), AddressPlan::new(settings.cidr)?, allotment);
     let there = tools.tools.iter().map(|(name, tool)| (name.clone(), root.to_inside(&tool.path)));
     environment.binaries = there.collect();
-    environment.binaries.insert(OWN.to_owned(), PROGRAM.into());
+    let known = tools.tools.iter().filter(|(_, tool)| tool.version != toolchain::UNKNOWN_VERSION);
+    environment.versions = known.map(|(name, tool)| (name.clone(), tool.version.clone())).collect();
+    add_own(&mut environment);
     environment.facts = facts::detect(&id, &root.run(), outside);
     environment.registry_port = registry_port;
     add_registries(&mut environment, host, settings)?;

@@ -83,7 +83,7 @@ const TRANSIENT: [Errno; 6] =
 
 fn is_transient(source: &SpawnError) -> bool {
     let error = match source {
-        SpawnError::Missing(_) | SpawnError::NotExecutable(_) => return false,
+        SpawnError::Missing(_) | SpawnError::NotExecutable(_) | SpawnError::Privileges(_) => return false,
         SpawnError::File { source, .. } | SpawnError::Other { source, .. } => source,
     };
     error.raw_os_error().is_some_and(|errno| TRANSIENT.contains(&Errno::from_raw(errno)))

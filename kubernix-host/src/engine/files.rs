@@ -5,6 +5,7 @@ use super::planned::Planned;
 use super::reducer::{InstanceId, Time};
 use super::{Cluster, StartFailure};
 use crate::events::Event;
+use crate::process::{Account, PrivilegeError};
 use crate::root::{Written, write_managed};
 use kubernix_core::{Role, roles};
 use std::fs::{self, DirBuilder};
@@ -46,6 +47,23 @@ impl Cluster {
         Ok(())
     }
 
+    /// Working directories that the plan makes belong to the users of their processes.
+    fn give_directories(&self, planned: &Planned) -> Result<(), StartFailure> {
+        let plan = &planned.instance.plan;
+        let of_plan = |path: &str| plan.directories.iter().any(|directory| directory.path == path);
+        for process in plan.processes.iter().filter(|process| of_plan(&process.directory)) {
+            let unknown = |source: PrivilegeError| StartFailure::Spawn {
+                process: process.name.clone(),
+                source: source.into(),
+            };
+            let Some(account) = Account::of(process).map_err(unknown)? else { continue };
+            let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
+            std::os::unix::fs::chown(&process.directory, Some(uid), Some(gid))
+                .map_err(|error| StartFailure::File(format!("{}: {error}", process.directory)))?;
+        }
+        Ok(())
+    }
+
     fn write_files(&self, planned: &Planned) -> Result<(), StartFailure> {
         let failed =
             |path: &Path, error: &dyn std::error::Error| StartFailure::File(format!("{}: {error}", path.display()));
@@ -54,6 +72,7 @@ impl Cluster {
             let path = Path::new(&directory.path);
             make_directory(path, directory.mode).map_err(|error| failed(path, &error))?;
         }
+        self.give_directories(planned)?;
         for file in &planned.instance.plan.files {
             let path = Path::new(&file.path);
             if let Some(parent) = path.parent() {

@@ -93,12 +93,13 @@ impl Cluster {
     fn signal(&self, id: ProcessId, signal: StopSignal) {
         let running = self.running.borrow();
         let Some(running) = running.get(&id).filter(|running| running.exit().is_none()) else { return };
-        let own = Signal::try_from(running.process.stop_signal).unwrap_or(Signal::SIGTERM);
+        let own = i32::try_from(running.process.stop_signal.0).ok();
+        let own = own.and_then(|number| Signal::try_from(number).ok()).unwrap_or(Signal::SIGTERM);
         match signal {
             StopSignal::Stop => order_end(running, own),
             StopSignal::Kill => {
-                if running.process.stop_grace_ms > 0 {
-                    log::warn!("{} ignored {own} for {} ms", running.process.name, running.process.stop_grace_ms);
+                if !running.process.stop_grace.is_zero() {
+                    log::warn!("{} ignored {own} for {:?}", running.process.name, running.process.stop_grace);
                 }
                 order_end(running, Signal::SIGKILL);
             }

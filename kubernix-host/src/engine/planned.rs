@@ -6,7 +6,6 @@ use kubernix_core::{Endpoint, Phase};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// One planned instance.
 pub(super) struct Planned {
@@ -67,7 +66,9 @@ impl Planned {
         let process = |process: &kubernix_core::Process| ProcessSpec {
             name: process.name.clone(),
             restart: process.restart,
-            grace: Duration::from_millis(process.stop_grace_ms),
+            grace: process.stop_grace,
+            one_shot: process.one_shot,
+            liveness: process.liveness.as_ref().map(|liveness| (liveness.interval, liveness.failures)),
         };
         InstanceSpec {
             name: instance.instance.clone(),

@@ -2,7 +2,7 @@
 
 use super::failure::LogTail;
 use super::planned::Planned;
-use super::reducer::{Fault, InstanceId, Time};
+use super::reducer::{Fault, InstanceId, ProcessId, Time};
 use super::{Cluster, StartFailure};
 use crate::api::Api;
 use crate::graph::Environment;
@@ -96,6 +96,25 @@ impl Cluster {
             }
         });
         futures_util::future::try_join_all(asked).await.map(drop)
+    }
+
+    /// Asks the liveness probe of a process once.
+    pub(super) async fn check_process(self: &Rc<Self>, id: ProcessId) -> Result<(), Fault> {
+        let Some(planned) = self.instance(id.instance) else { return Ok(()) };
+        let process = planned.instance.plan.processes.get(id.slot);
+        let Some(liveness) = process.and_then(|process| process.liveness.as_ref()) else { return Ok(()) };
+        let prober = self.checker().map_err(Fault::new)?;
+        let question = Question {
+            node: planned.instance.node.as_deref(),
+            probe: &liveness.probe,
+            manifests: &[],
+            since: self.booted_at,
+            booted: self.booted_at,
+        };
+        match tokio::time::timeout(CHECK_LIMIT, prober.check(question)).await {
+            Ok(checked) => checked.map_err(|unready| Fault::new(unready.to_string())),
+            Err(_) => Err(Fault::new(format!("no answer within {CHECK_LIMIT:?}"))),
+        }
     }
 
     /// What asks ready instances. It is kept, with its connections, until the next change.

@@ -29,6 +29,7 @@ impl Cluster {
             Work::Prepare { instance, first, until } => outcome(self.prepare(instance, first, until).await),
             Work::Probe { instance, endpoint, until } => outcome(self.probe(instance, endpoint, until).await),
             Work::Check { instance } => outcome(self.check(instance).await),
+            Work::CheckProcess { process } => outcome(self.check_process(process).await),
             Work::BeforeStop { instance } => outcome(self.before_stop(instance).await),
             Work::LoadImages { instance } => match self.instance(instance) {
                 Some(planned) => outcome(self.load_builds(&planned).await),

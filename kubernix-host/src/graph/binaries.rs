@@ -5,7 +5,7 @@
 use super::GraphError;
 use crate::plugins::Registered;
 use crate::settings;
-use kubernix_core::{Error, chooser};
+use kubernix_core::{Binary, Error};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -23,7 +23,8 @@ pub(super) fn parameters(component: &Registered, node: Option<&str>, given: &Giv
     all
 }
 
-/// What the toolchain knows each binary of a component as, on a node: the name of a tool, or the absolute path that a parameter has.
+/// What the toolchain knows each binary of a component as, on a node: the name of a tool, or the absolute path that a
+/// parameter has.
 ///
 /// # Errors
 /// A parameter is neither.
@@ -31,15 +32,15 @@ pub fn binaries(
     component: &Registered,
     node: Option<&str>,
     given: &Given,
-) -> Result<BTreeMap<String, String>, GraphError> {
+) -> Result<BTreeMap<Binary, String>, GraphError> {
     let parameters = parameters(component, node, given);
     let mut meant = BTreeMap::new();
     for binary in &component.description.binaries {
-        let tool = match chooser(binary) {
-            None => binary.clone(),
-            Some(parameter) => {
+        let tool = match binary {
+            Binary::Tool(name) => name.clone(),
+            Binary::FromParameter(parameter) => {
                 // A component that doesn't declare it isn't registered.
-                let chosen = parameters.get(parameter).cloned().unwrap_or_default();
+                let chosen = parameters.get(parameter.as_str()).cloned().unwrap_or_default();
                 if chosen.is_empty() || (chosen.contains('/') && !Path::new(&chosen).is_absolute()) {
                     let why = "use the name of a tool, see `kubernix toolchain list`, or an absolute path";
                     let source = Error::invalid(format!("parameter `{parameter}` is `{chosen}`: {why}"));
@@ -56,7 +57,7 @@ pub fn binaries(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kubernix_core::{Component, Context, Parameter, Phase, Planner, Result, Role, abi, chosen_by};
+    use kubernix_core::{Component, Context, Parameter, Phase, Planner, Result, Role, abi};
 
     struct Chooses;
 
@@ -73,8 +74,8 @@ mod tests {
             vec!["chooses".into()]
         }
 
-        fn binaries(&self) -> Vec<String> {
-            vec!["own".into(), chosen_by("helper")]
+        fn binaries(&self) -> Vec<Binary> {
+            vec!["own".into(), Binary::from_parameter("helper")]
         }
 
         fn parameters(&self) -> Vec<Parameter> {
@@ -94,8 +95,8 @@ mod tests {
             GraphError::Component { source, .. } => source.to_string(),
             other => other.to_string(),
         })?;
-        assert_eq!(meant["own"], "own");
-        Ok(meant["{{parameter.helper}}"].clone())
+        assert_eq!(meant[&Binary::from("own")], "own");
+        Ok(meant[&Binary::from_parameter("helper")].clone())
     }
 
     #[test]

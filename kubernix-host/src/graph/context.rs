@@ -1,10 +1,10 @@
 //! What one instance may know: the host's side of the contract's context.
 
-use super::Environment;
+use super::{Environment, NodeSpec};
 use crate::pki::Identity;
-use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult};
+use kubernix_core::abi::{AbiBinary, AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult};
 use kubernix_core::abi_stable::std_types::{ROption, RStr, RString};
-use kubernix_core::{Command, Error, Output};
+use kubernix_core::{Binary, Command, Error, Output};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ pub struct InstanceContext {
     pub(super) component: String,
     pub(super) node: Option<String>,
     /// What the toolchain knows each declared binary as.
-    pub(super) binaries: BTreeMap<String, String>,
+    pub(super) binaries: BTreeMap<Binary, String>,
     /// Text of every declared parameter.
     pub(super) parameters: BTreeMap<String, String>,
     /// URLs of the roles that it requires.
@@ -43,6 +43,13 @@ impl InstanceContext {
         AbiResult::RErr(Error::not_found(format!("component `{}` has no {what} `{name}`", self.component)).into())
     }
 
+    /// What the toolchain knows a declared binary as.
+    fn tool(&self, binary: AbiBinary) -> Result<&str, Error> {
+        let binary = Binary::try_from(binary)?;
+        let tool = self.binaries.get(&binary).map(String::as_str);
+        tool.ok_or_else(|| Error::not_found(format!("component `{}` has no binary `{binary}`", self.component)))
+    }
+
     fn look_up(&self, what: &str, name: RStr<'_>, found: Option<impl AsRef<str>>) -> AbiResult<RString> {
         match found {
             Some(text) => AbiResult::ROk(text.as_ref().into()),
@@ -56,24 +63,30 @@ fn text(path: &Path) -> RString {
 }
 
 impl AbiContext for InstanceContext {
-    fn cluster(&self) -> RString {
-        self.environment.cluster.as_str().into()
+    fn cluster(&self) -> AbiResult<RString> {
+        AbiResult::ROk(self.environment.cluster.as_str().into())
     }
 
-    fn node(&self) -> AbiNode {
+    fn node(&self) -> AbiResult<AbiNode> {
         let nodes = &self.environment.nodes;
         let own = nodes.iter().find(|node| Some(&node.name) == self.node.as_ref()).or_else(|| nodes.first());
-        let (name, index) = own.map_or_else(Default::default, |node| (node.name.clone(), node.index));
+        let Some(NodeSpec { name, index, .. }) = own else {
+            let why = format!("component `{}` has no node: the cluster has none", self.component);
+            return AbiResult::RErr(Error::not_found(why).into());
+        };
         let addresses = &self.environment.addresses;
-        AbiNode {
-            name: name.into(),
-            index,
-            ip: addresses.node_ip(index).to_string().into(),
-            pod_cidr: addresses.pod_cidr(index).map(|cidr| cidr.to_string()).unwrap_or_default().into(),
-        }
+        let Ok(pod_cidr) = addresses.pod_cidr(*index) else {
+            return self.missing("pod CIDR of node", name.as_str().into());
+        };
+        AbiResult::ROk(AbiNode {
+            name: name.as_str().into(),
+            index: *index,
+            ip: addresses.node_ip(*index).to_string().into(),
+            pod_cidr: pod_cidr.to_string().into(),
+        })
     }
 
-    fn address(&self, name: RStr<'_>) -> ROption<RString> {
+    fn address(&self, name: RStr<'_>) -> AbiResult<RString> {
         let addresses = &self.environment.addresses;
         let found = match name.as_str() {
             "control-plane" => self.environment.control_plane_ip(self.node.as_deref()).to_string(),
@@ -84,12 +97,12 @@ impl AbiContext for InstanceContext {
             "dns" => addresses.dns_ip().to_string(),
             "registry" => addresses.registry().to_string(),
             "registry-name" => format!("127.0.0.1:{}", self.environment.registry_port),
-            _ => return ROption::RNone,
+            _ => return self.missing("address", name),
         };
-        ROption::RSome(found.into())
+        AbiResult::ROk(found.into())
     }
 
-    fn directory(&self, name: RStr<'_>) -> ROption<RString> {
+    fn directory(&self, name: RStr<'_>) -> AbiResult<RString> {
         let (component, node) = (&self.component, self.node.as_deref());
         let found = match name.as_str() {
             "state" => self.environment.state_dir(component, node),
@@ -97,11 +110,11 @@ impl AbiContext for InstanceContext {
             "volatile" => self.environment.volatile_dir(component, node),
             "node" => match node {
                 Some(node) => self.environment.node_dir(node),
-                None => return ROption::RNone,
+                None => return self.missing("directory", name),
             },
-            _ => return ROption::RNone,
+            _ => return self.missing("directory", name),
         };
-        ROption::RSome(text(&found))
+        AbiResult::ROk(text(&found))
     }
 
     fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity> {
@@ -121,10 +134,21 @@ impl AbiContext for InstanceContext {
         self.look_up("host file", name, found.map(|path| path.to_string_lossy()))
     }
 
-    fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
-        let tool = self.binaries.get(name.as_str());
-        let found = tool.and_then(|tool| self.environment.binaries.get(tool));
-        self.look_up("binary", name, found.map(|path| path.to_string_lossy()))
+    fn executable(&self, binary: AbiBinary) -> AbiResult<RString> {
+        let tool = match self.tool(binary) {
+            Ok(tool) => tool,
+            Err(error) => return AbiResult::RErr(error.into()),
+        };
+        let found = self.environment.binaries.get(tool);
+        self.look_up("binary", tool.into(), found.map(|path| path.to_string_lossy()))
+    }
+
+    fn version(&self, binary: AbiBinary) -> AbiResult<RString> {
+        let tool = match self.tool(binary) {
+            Ok(tool) => tool,
+            Err(error) => return AbiResult::RErr(error.into()),
+        };
+        self.look_up("known version of binary", tool.into(), self.environment.versions.get(tool))
     }
 
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {

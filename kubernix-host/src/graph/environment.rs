@@ -47,6 +47,9 @@ pub struct Environment {
     pub members: Vec<String>,
     /// Binaries by toolchain name.
     pub binaries: BTreeMap<String, PathBuf>,
+    /// Versions of binaries by toolchain name, as far as they are known.
+    #[serde(default)]
+    pub versions: BTreeMap<String, String>,
     /// Identities: `admin`, and `kubelet@node-0` for those of a node.
     pub identities: BTreeMap<String, Identity>,
     /// Kubeconfigs, named like identities.

@@ -1,7 +1,7 @@
 //! Why a set of components doesn't make a cluster.
 
 use crate::settings::nearest;
-use kubernix_core::Role;
+use kubernix_core::{Role, Scope};
 
 /// Why a set of components doesn't make a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,14 @@ pub enum GraphError {
     /// Two components of one name.
     #[error("two components are named `{0}`")]
     Duplicate(String),
+    /// A component has a scope that a later version of the contract added.
+    #[error("component `{component}` has the scope {scope}, which this version of KuberNix doesn't know: upgrade KuberNix")]
+    Scope {
+        /// The component.
+        component: String,
+        /// Its scope.
+        scope: Scope,
+    },
     /// Components wait for each other.
     #[error("these wait for each other: {}", .0.join(" -> "))]
     Circle(Vec<String>),

@@ -34,7 +34,8 @@ pub(super) fn expand(
             Scope::CONTROL_PLANE if !environment.members.is_empty() => {
                 environment.nodes.iter().filter(|node| environment.members.contains(&node.name)).map(Some).collect()
             }
-            _ => vec![None],
+            Scope::CLUSTER | Scope::CONTROL_PLANE => vec![None],
+            scope => return Err(GraphError::Scope { component: name.clone(), scope }),
         };
         for node in places {
             let instance = node.map_or_else(|| title.clone(), |node| format!("{title} (node {})", node.index));

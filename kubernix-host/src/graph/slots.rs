@@ -20,12 +20,11 @@ pub const DEFAULT_ADDONS: &[(&str, &str)] =
 pub fn catalogue(components: &Components, tools: Vec<String>) -> Catalogue {
     let entry = |component: &Arc<Registered>| {
         let said = &component.description;
-        let parameters = said.parameters.iter();
         Entry {
             name: said.name.clone(),
             provides: said.provides.iter().map(ToString::to_string).collect(),
             binaries: said.binaries.clone(),
-            parameters: parameters.map(|p| (p.name.clone(), p.help.clone(), p.default.clone())).collect(),
+            parameters: said.parameters.clone(),
         }
     };
     Catalogue { components: components.iter().map(entry).collect(), tools }

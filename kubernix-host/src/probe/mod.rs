@@ -237,7 +237,9 @@ impl Prober {
         let Some(run) = &self.run else {
             return Err(never(format!("there is no way to run {} here", probe.target)));
         };
-        match run(Command::new(&probe.target, probe.arguments.iter().cloned()), node).await {
+        let mut command = Command::new(&probe.target, probe.arguments.iter().cloned());
+        command.env = probe.env.clone();
+        match run(command, node).await {
             Ok(Output { code: 0, .. }) => Ok(()),
             Ok(output) => {
                 let said = [&output.stderr, &output.stdout].into_iter().find_map(|text| text.trim().lines().last());

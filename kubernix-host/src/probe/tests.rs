@@ -101,7 +101,7 @@ async fn what_cannot_pass_is_said_at_once() {
     assert!(text.contains("108 bytes"), "{text}");
     assert!(never_text(&prober, &Probe::cri("relative.sock")).await.contains("not absolute"));
     assert!(never_text(&prober, &Probe::node("node-0")).await.contains("no API server"));
-    assert!(never_text(&prober, &Probe::command("/bin/true", [])).await.contains("no way to run /bin/true"));
+    assert!(never_text(&prober, &Probe::command("/bin/true", [""; 0])).await.contains("no way to run /bin/true"));
     let mut unknown = Probe::started();
     unknown.kind = ProbeKind(99);
     assert_eq!(never_text(&prober, &unknown).await, "this version knows no probe of kind `ProbeKind(99)`");

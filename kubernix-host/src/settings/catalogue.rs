@@ -3,7 +3,7 @@
 
 use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, node_of, show};
 use crate::text::nearest::{nearest, words};
-use kubernix_core::chooser;
+use kubernix_core::{Binary, Parameter};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -34,10 +34,10 @@ pub struct Entry {
     pub name: String,
     /// The roles that it can fill.
     pub provides: Vec<String>,
-    /// Its parameters: name, what it does, default.
-    pub parameters: Vec<(String, String, String)>,
-    /// The binaries that it runs, by toolchain name, its own first.
-    pub binaries: Vec<String>,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+    /// The binaries that it runs, its own first.
+    pub binaries: Vec<Binary>,
 }
 
 impl Catalogue {
@@ -67,15 +67,21 @@ impl Catalogue {
     }
 
     pub(super) fn binaries(&self) -> impl Iterator<Item = &str> {
-        let named = self.components.iter().flat_map(|entry| entry.binaries.iter());
-        named.chain(&self.tools).map(String::as_str).filter(|binary| chooser(binary).is_none())
+        let named = self.components.iter().flat_map(|entry| entry.binaries.iter().filter_map(Binary::tool));
+        named.chain(self.tools.iter().map(String::as_str))
     }
 }
 
 impl Entry {
     /// The binary that `COMPONENT.binary` means: the one of the component's own name, else its first.
     fn own_binary(&self) -> Option<&str> {
-        self.binaries.iter().find(|binary| **binary == self.name).or(self.binaries.first()).map(String::as_str)
+        let mut tools = self.binaries.iter().filter_map(Binary::tool);
+        tools.clone().find(|tool| *tool == self.name).or_else(|| tools.next())
+    }
+
+    /// The parameter of this name.
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|parameter| parameter.name == name)
     }
 }
 
@@ -83,7 +89,7 @@ impl Entry {
 ///
 /// # Errors
 /// A component, role or parameter that there isn't, with the nearest that there is; a slot filled by a component that
-/// doesn't provide its role; one binary with two paths.
+/// doesn't provide its role; a parameter whose value doesn't fit; one binary with two paths.
 pub fn validate(settings: &Settings, catalogue: &Catalogue) -> Result<(), Error> {
     findings(settings, catalogue).into_iter().next().map_or(Ok(()), Err)
 }
@@ -91,10 +97,12 @@ pub fn validate(settings: &Settings, catalogue: &Catalogue) -> Result<(), Error>
 /// As [`validate`], with every error.
 pub(super) fn findings(settings: &Settings, catalogue: &Catalogue) -> Vec<Error> {
     let slots = settings.slots.iter().map(|(role, component)| slot(role, component, catalogue));
-    let parameters = settings
-        .components
-        .iter()
-        .flat_map(|(component, parameters)| parameters.keys().map(move |name| parameter(component, name, catalogue)));
+    let parameters = settings.components.iter().flat_map(|(component, parameters)| {
+        parameters.iter().map(move |(name, value)| {
+            parameter(component, name, catalogue)?;
+            value_of(component, name, value, catalogue)
+        })
+    });
     let binaries = binary_overrides(settings, catalogue).map(drop);
     slots.chain(parameters).chain([binaries]).filter_map(Result::err).collect()
 }
@@ -140,6 +148,16 @@ fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error>
     })
 }
 
+/// Checks the value of a parameter, given that there is such a parameter.
+fn value_of(component: &str, name: &str, value: &str, catalogue: &Catalogue) -> Result<(), Error> {
+    let entry = catalogue.get(node_of(component).map_or(component, |(_, component)| component));
+    let Some(Err(error)) = entry.and_then(|entry| entry.parameter(name)).map(|parameter| parameter.check(value)) else {
+        return Ok(());
+    };
+    let key = Key::Parameter(component.into(), name.into()).to_string();
+    Err(Error::Parameter { component: component.into(), reason: error.to_string(), key, origin: None })
+}
+
 fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), Error> {
     let key = Key::Parameter(component.into(), name.into());
     let of_node = node_of(component);
@@ -163,7 +181,7 @@ fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), E
     };
     let has_binary = is_binary || !entry.binaries.is_empty();
     let known =
-        entry.parameters.iter().map(|(name, ..)| name.as_str()).chain(OF_BINARIES.into_iter().filter(|_| has_binary));
+        entry.parameters.iter().map(|parameter| parameter.name.as_str()).chain(OF_BINARIES.into_iter().filter(|_| has_binary));
     if known.clone().any(|known| known == name) {
         return Ok(());
     }
@@ -202,12 +220,32 @@ pub fn of_any_version(settings: &Settings, catalogue: &Catalogue) -> BTreeSet<St
 pub fn show_all(resolved: &Resolved, catalogue: &Catalogue) -> Vec<Row> {
     let mut rows = show(resolved);
     for entry in &catalogue.components {
-        for (name, _, default) in &entry.parameters {
-            let key = Key::Parameter(entry.name.clone(), name.clone()).to_string();
-            if !rows.iter().any(|row| row.key == key) {
-                rows.push(Row { key, value: default.clone(), origin: Origin::Default });
+        for parameter in &entry.parameters {
+            let key = Key::Parameter(entry.name.clone(), parameter.name.clone()).to_string();
+            let fits = parameter.kind.to_string();
+            match rows.iter_mut().find(|row| row.key == key) {
+                Some(row) => row.fits = fits,
+                None => rows.push(Row { key, value: parameter.default.clone(), origin: Origin::Default, fits }),
             }
         }
     }
     rows
+}
+
+/// Forms of `--set` that can be listed: each component for its roles, and each parameter with the values that fit. A parameter
+/// whose values can't be listed is there without one.
+pub fn set_forms(catalogue: &Catalogue) -> Vec<String> {
+    let mut forms = Vec::new();
+    for entry in &catalogue.components {
+        forms.extend(entry.provides.iter().map(|role| format!("{role}={}", entry.name)));
+        for parameter in &entry.parameters {
+            let form = |value: &str| format!("{}.{}={value}", entry.name, parameter.name);
+            let values = parameter.kind.values();
+            if values.is_empty() {
+                forms.push(form(""));
+            }
+            forms.extend(values.into_iter().map(form));
+        }
+    }
+    forms
 }

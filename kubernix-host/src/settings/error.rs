@@ -95,6 +95,18 @@ pub enum Error {
         /// Where it was given, if known.
         origin: Option<Box<Origin>>,
     },
+    /// The value of a parameter doesn't fit.
+    #[error("{}component `{component}`: {reason}", At(origin))]
+    Parameter {
+        /// The component, or that of one node.
+        component: String,
+        /// Why, with the parameter, the value and what fits.
+        reason: String,
+        /// The key.
+        key: String,
+        /// Where it was given, if known.
+        origin: Option<Box<Origin>>,
+    },
     /// One binary got two paths by two names.
     #[error("{}`{binary}` gets two paths, `{first}` and `{second}`: give one of them", At(origin))]
     TwoBinaries {
@@ -151,7 +163,7 @@ impl Error {
     /// The key of the value that it is about, if it is one of a slot or a parameter.
     pub(super) fn key(&self) -> Option<String> {
         match self {
-            Self::Unknown { key, .. } | Self::TwoBinaries { key, .. } => Some(key.clone()),
+            Self::Unknown { key, .. } | Self::Parameter { key, .. } | Self::TwoBinaries { key, .. } => Some(key.clone()),
             Self::Unfit { role, .. } => Some(Key::Slot(role.clone()).to_string()),
             _ => None,
         }
@@ -160,7 +172,10 @@ impl Error {
     /// The same error with the origin of the key that it is about.
     pub(super) fn from(mut self, origins: &BTreeMap<String, Origin>) -> Self {
         let found = self.key().and_then(|key| origins.get(&key));
-        if let Self::Unknown { origin, .. } | Self::Unfit { origin, .. } | Self::TwoBinaries { origin, .. } = &mut self
+        if let Self::Unknown { origin, .. }
+        | Self::Unfit { origin, .. }
+        | Self::Parameter { origin, .. }
+        | Self::TwoBinaries { origin, .. } = &mut self
         {
             *origin = found.cloned().map(Box::new);
         }

@@ -31,7 +31,7 @@ mod value;
 pub use crate::text::nearest;
 pub use call::{Call, quoted};
 pub use carry::{Carried, carry};
-pub use catalogue::{Catalogue, Entry, NONE, binary_overrides, of_any_version, show_all, validate};
+pub use catalogue::{Catalogue, Entry, NONE, binary_overrides, of_any_version, set_forms, show_all, validate};
 pub use changes::Change;
 pub use check::CheckedFile;
 pub use defaults::Defaults;
@@ -94,6 +94,9 @@ pub struct Row {
     pub value: String,
     /// Where it came from.
     pub origin: Origin,
+    /// For a parameter of a component: which values fit.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fits: String,
 }
 
 /// Every setting with its value and where it came from: the general ones first, then slots, then
@@ -102,7 +105,7 @@ pub fn show(resolved: &Resolved) -> Vec<Row> {
     let row = |(key, value): (Key, String)| {
         let key = key.to_string();
         let origin = resolved.origins.get(&key).cloned().unwrap_or(Origin::Default);
-        Row { key, value, origin }
+        Row { key, value, origin, fits: String::new() }
     };
     resolved.settings.entries().into_iter().map(row).collect()
 }

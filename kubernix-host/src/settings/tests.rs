@@ -3,6 +3,7 @@
 use super::*;
 use crate::root::{self, Root};
 use ipnet::Ipv4Net;
+use kubernix_core::{Binary, Parameter};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -379,13 +380,13 @@ fn catalogue() -> Catalogue {
     let entry = |name: &str, provides: &[&str], parameters: &[&str], binaries: &[&str]| Entry {
         name: name.into(),
         provides: provides.iter().map(ToString::to_string).collect(),
-        parameters: parameters.iter().map(|name| (name.to_string(), "help".into(), "1".into())).collect(),
-        binaries: binaries.iter().map(ToString::to_string).collect(),
+        parameters: parameters.iter().map(|name| Parameter::new(*name, "1", "help")).collect(),
+        binaries: binaries.iter().map(|name| Binary::from(*name)).collect(),
     };
     Catalogue {
         components: vec![
             entry("etcd", &["datastore"], &["quota-mb"], &["etcd"]),
-            entry("crio", &["cri"], &["log-level"], &["crio", "conmon", "{{parameter.runtime}}"]),
+            entry("crio", &["cri"], &["log-level"], &["crio", "conmon"]),
             entry("containerd", &["cri"], &[], &["containerd", "runc"]),
             entry("apiserver", &["apiserver", "apiserver-port"], &[], &["kube-apiserver"]),
         ],
@@ -413,6 +414,36 @@ fn unknown_names_get_the_nearest_and_where_they_were_given() {
     );
     assert!(invalid(&["crio=containerd"]).ends_with("unknown role `crio`: that is a component, which can fill `cri`"));
     assert!(invalid(&["zzzzzzz=etcd"]).ends_with("there is `apiserver`, `apiserver-port`, `cri`, `datastore`"));
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_named_with_what_does() {
+    let mut catalogue = catalogue();
+    catalogue.components[1].parameters.push(Parameter::new("stop-timeout", "5", "").number(1..=50));
+    let bench = Bench::new();
+    let check = |forms: &[&str]| bench.resolve(sets(forms), &[]).unwrap().validate(&catalogue);
+    check(&["crio.stop-timeout=50", "crio@node-0.stop-timeout=1"]).unwrap();
+    assert_eq!(
+        check(&["crio.stop-timeout=51"]).unwrap_err().to_string(),
+        "--set crio.stop-timeout: component `crio`: parameter `stop-timeout` is `51`: use a number from 1 to 50"
+    );
+    assert!(check(&["crio@node-0.stop-timeout=x"]).unwrap_err().to_string().contains("`stop-timeout` is `x`"));
+    bench.write("kubernix.toml", "[components.crio]\nstop-timeout = 0");
+    let error = bench.resolve(Partial::default(), &[]).unwrap().validate(&catalogue).unwrap_err().to_string();
+    assert!(error.contains("kubernix.toml:2: component `crio`: parameter `stop-timeout` is `0`"), "{error}");
+}
+
+#[test]
+fn parameters_are_listed_with_the_values_that_fit() {
+    let mut catalogue = catalogue();
+    catalogue.components[1].parameters = vec![Parameter::new("log-level", "info", "").choice(&["info", "debug"])];
+    let rows = show_all(&Bench::new().resolve(Partial::default(), &[]).unwrap(), &catalogue);
+    let row = rows.iter().find(|row| row.key == "components.crio.log-level").unwrap();
+    assert_eq!(row.fits, "one of info, debug");
+    let forms = set_forms(&catalogue);
+    for form in ["cri=crio", "crio.log-level=info", "crio.log-level=debug", "etcd.quota-mb="] {
+        assert!(forms.iter().any(|one| one == form), "{form} is not in {forms:?}");
+    }
 }
 
 #[test]

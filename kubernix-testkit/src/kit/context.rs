@@ -4,7 +4,8 @@
 use super::turn::Turn;
 use crate::FakeContext;
 use crate::scoped::Scoped;
-use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult, Description};
+use kubernix_core::Binary;
+use kubernix_core::abi::{AbiBinary, AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult, Description};
 use kubernix_core::abi_stable::std_types::{ROption, RResult, RStr, RString};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,11 +93,11 @@ impl KitContext {
     }
 
     /// A call that gets nothing where it is refused.
-    fn maybe<T: Default>(&self, what: &str, answer: impl FnOnce(Scoped<'_>) -> T) -> T {
+    fn maybe(&self, what: &str, answer: impl FnOnce(Scoped<'_>) -> ROption<RString>) -> ROption<RString> {
         self.meet();
         match self.turn.ask(what, false) {
             Ok(()) => answer(self.scoped()),
-            Err(_) => T::default(),
+            Err(_) => ROption::RNone,
         }
     }
 
@@ -128,6 +129,10 @@ impl KitContext {
         })
     }
 
+    fn declares(&self, binary: &AbiBinary) -> bool {
+        Binary::try_from(binary.clone()).is_ok_and(|binary| self.said.binaries.contains(&binary))
+    }
+
     fn meet(&self) {
         if let Some(meeting) = self.meeting.as_ref().filter(|_| !self.met.swap(true, Ordering::Relaxed)) {
             meeting.arrive();
@@ -136,20 +141,20 @@ impl KitContext {
 }
 
 impl AbiContext for KitContext {
-    fn cluster(&self) -> RString {
-        self.maybe("cluster", |scoped| scoped.cluster())
+    fn cluster(&self) -> AbiResult<RString> {
+        self.surely("value", "cluster", |scoped| scoped.cluster())
     }
 
-    fn node(&self) -> AbiNode {
-        self.maybe("node", |scoped| scoped.node())
+    fn node(&self) -> AbiResult<AbiNode> {
+        self.surely("value", "node", |scoped| scoped.node())
     }
 
-    fn address(&self, name: RStr<'_>) -> ROption<RString> {
-        self.maybe("address", |scoped| scoped.address(name))
+    fn address(&self, name: RStr<'_>) -> AbiResult<RString> {
+        self.surely("address", name.as_str(), |scoped| scoped.address(name))
     }
 
-    fn directory(&self, name: RStr<'_>) -> ROption<RString> {
-        self.maybe("directory", |scoped| scoped.directory(name))
+    fn directory(&self, name: RStr<'_>) -> AbiResult<RString> {
+        self.surely("directory", name.as_str(), |scoped| scoped.directory(name))
     }
 
     fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity> {
@@ -164,19 +169,25 @@ impl AbiContext for KitContext {
         self.surely("host file", name.as_str(), |scoped| scoped.host_file(name))
     }
 
-    fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
-        let path = format!("{}/{name}", self.fake.binaries);
-        let has = self.said.binaries.iter().any(|binary| *binary == name.as_str());
+    fn executable(&self, binary: AbiBinary) -> AbiResult<RString> {
+        let path = format!("{}/{}", self.fake.binaries, binary.name);
+        let has = self.declares(&binary);
+        let name = binary.name.to_string();
         let answer = match name.as_str() {
             // A host always has itself.
             "kubernix" => self.surely("executable", "kubernix", |_| RResult::ROk(path.into())),
-            other => self.declared("executable", other, has, path, |scoped| scoped.executable(name)),
+            other => self.declared("executable", other, has, path, |scoped| scoped.executable(binary)),
         };
         if let RResult::ROk(path) = &answer {
             let program = path.rsplit('/').next().unwrap_or_default().to_owned();
             self.asked.lock().expect("no thread panics while it holds the lock").insert(program);
         }
         answer
+    }
+
+    fn version(&self, binary: AbiBinary) -> AbiResult<RString> {
+        let (has, name) = (self.declares(&binary), binary.name.to_string());
+        self.declared("version of", &name, has, "1.0.0".into(), |scoped| scoped.version(binary))
     }
 
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {

@@ -2,16 +2,16 @@
 //! does that a real one can't live with. Nothing is started and nothing written; it needs no root.
 //!
 //! ```
-//! # use kubernix_core::{Component, Context, Phase, Planner, Probe, Process, Result, Role, abi};
+//! # use kubernix_core::{Binary, Component, Context, Phase, Planner, Probe, Process, Result, Role, abi};
 //! # struct Mine;
 //! # impl Component for Mine {
 //! #     fn name(&self) -> &str { "mine" }
 //! #     fn phase(&self) -> Phase { Phase::ADDON }
 //! #     fn provides(&self) -> Vec<Role> { vec!["mine".into()] }
-//! #     fn binaries(&self) -> Vec<String> { vec!["mine".into()] }
+//! #     fn binaries(&self) -> Vec<Binary> { vec!["mine".into()] }
 //! #     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
 //! #         plan.process(Process::new("mine", ctx.executable("mine")?))?;
-//! #         let url = format!("http://{}:8080", ctx.control_plane_ip());
+//! #         let url = format!("http://{}:8080", ctx.control_plane_ip()?);
 //! #         plan.provide("mine", &url, Probe::http(format!("{url}/healthz")))
 //! #     }
 //! # }
@@ -38,8 +38,8 @@ pub use report::{CheckResult, Outcome, Report};
 pub use watch::observer;
 
 use bench::Bench;
-use kubernix_core::Result;
 use kubernix_core::abi::Handle;
+use kubernix_core::{Binary, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub struct Declared {
     /// The roles that it needs, in any order.
     pub requires: Vec<String>,
     /// The binaries that it runs, its own program first.
-    pub binaries: Vec<String>,
+    pub binaries: Vec<Binary>,
 }
 
 type Make = dyn Fn() -> Result<Handle> + Send + Sync;

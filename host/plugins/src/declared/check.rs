@@ -1,12 +1,12 @@
 //! What can be said of a component file before there is a context: names, roles, and every placeholder.
 
 use super::Error;
-use super::file::{Document, Need, ProbeEntry};
+use super::file::{Document, KindEntry, Need, ProbeEntry};
 use super::placeholder::Placeholder;
 use super::source::Source;
 use super::template::{Part, Template};
-use kubernix_core::{ProbeKind, Scope, is_name, roles};
 use kubernix_toolchain::text::nearest;
+use kubernix_core::{Binary, ProbeKind, Scope, is_name, roles};
 use semver::Version;
 use toml::Spanned;
 
@@ -81,6 +81,16 @@ impl<'a> Check<'a> {
             if seen.contains(&name) {
                 return wrong(format!("parameter `{name}` is declared twice"));
             }
+            let (choices, range) = (parameter.choices.as_ref(), parameter.min.is_some() || parameter.max.is_some());
+            if (parameter.kind == KindEntry::Choice) != choices.is_some_and(|choices| !choices.is_empty()) {
+                return wrong(format!("parameter `{name}`: `choices` and `kind = \"choice\"` need each other"));
+            }
+            if range && parameter.kind != KindEntry::Number {
+                return wrong(format!("parameter `{name}`: `min` and `max` need `kind = \"number\"`"));
+            }
+            if let Err(error) = parameter.parameter().check(&parameter.default) {
+                return wrong(format!("the default doesn't fit: {error}"));
+            }
             seen.push(name);
         }
         Ok(())
@@ -129,8 +139,9 @@ impl<'a> Check<'a> {
             let needs = if aims { "needs a `target`" } else { "has no `target`: it asks nobody" };
             return Err(self.source.error(at, format!("a probe of kind `{}` {needs}", entry.kind)));
         }
-        if !entry.arguments.is_empty() && entry.kind != ProbeKind::COMMAND {
-            let reason = format!("a probe of kind `{}` has no `arguments`: only a command has", entry.kind);
+        let unused = [("arguments", entry.arguments.is_empty()), ("env", entry.env.is_empty())];
+        if let Some((key, _)) = unused.iter().find(|(_, empty)| !empty && entry.kind != ProbeKind::COMMAND) {
+            let reason = format!("a probe of kind `{}` has no `{key}`: only a command has", entry.kind);
             return Err(self.source.error(at, reason));
         }
         Ok(())
@@ -146,6 +157,9 @@ impl<'a> Check<'a> {
                 let reason = format!("{} is no permission: write it in octal, as in 0o600", mode.get_ref());
                 return Err(self.source.error(mode.span().start, reason));
             }
+        }
+        for liveness in processes.iter().filter_map(|process| process.liveness.as_ref()) {
+            self.probe(&liveness.probe)?;
         }
         // What makes the copies of an entry differ.
         let names = (directories.iter().map(|d| (&d.repeat, &d.path)))
@@ -195,16 +209,16 @@ impl<'a> Check<'a> {
             put(&entry.repeat, [&entry.path].into_iter().chain((!entry.verbatim).then_some(&entry.content)).collect());
         }
         for entry in &document.processes {
-            let own = [&entry.name, &entry.program].into_iter();
-            put(&entry.repeat, own.chain(&entry.args).chain(entry.env.values()).collect());
+            let own = [&entry.name, &entry.program, &entry.directory, &entry.user].into_iter();
+            let own = own.chain(&entry.args).chain(entry.env.values());
+            let liveness = entry.liveness.iter().flat_map(|entry| of_probe(entry.probe.get_ref()));
+            put(&entry.repeat, own.chain(liveness).collect());
         }
         for entry in &document.manifests {
             put(&entry.repeat, [&entry.name].into_iter().chain((!entry.verbatim).then_some(&entry.yaml)).collect());
         }
         for entry in &document.provides {
-            let probe = entry.probe.get_ref();
-            let own = [&entry.url, &probe.target, &probe.identity].into_iter();
-            put(&None, own.chain(&probe.arguments).collect());
+            put(&None, [&entry.url].into_iter().chain(of_probe(entry.probe.get_ref())).collect());
         }
         put(&None, document.images.iter().collect());
         put(&None, document.preflight.iter().map(|entry| &entry.message).collect());
@@ -245,8 +259,11 @@ impl<'a> Check<'a> {
             Err(format!("{what} `{name}` is not in {key}{}", nearest(name, known)))
         };
         match placeholder {
-            Placeholder::Executable(name) | Placeholder::ExecutableDir(name) => {
-                declared("binary", name, "`binaries`", head.binaries.iter().map(String::as_str).collect())
+            Placeholder::Executable(name) | Placeholder::ExecutableDir(name) | Placeholder::Version(name) => {
+                let known = head.binaries.iter().map(|binary| match binary {
+                    Binary::Tool(name) | Binary::FromParameter(name) => name.as_str(),
+                });
+                declared("binary", name, "`binaries`", known.collect())
             }
             Placeholder::Parameter(name) => {
                 let known = self.document.parameters.iter().map(|p| p.name.get_ref().as_str()).collect();
@@ -269,6 +286,11 @@ impl<'a> Check<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// The templates of a probe.
+fn of_probe(probe: &ProbeEntry) -> impl Iterator<Item = &Template> {
+    [&probe.target, &probe.identity].into_iter().chain(&probe.arguments).chain(probe.env.values())
 }
 
 /// What [`is_name`] takes.

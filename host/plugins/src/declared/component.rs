@@ -1,13 +1,15 @@
 //! A declared component answers the contract as one in Rust does.
 
 use super::Declared;
-use super::file::{CommandEntry, ProbeEntry};
+use super::file::{CommandEntry, KindEntry, LivenessEntry, ParameterEntry, ProbeEntry, ProcessEntry};
+use super::placeholder::Placeholder;
 use super::render::Values;
-use super::template::Template;
+use super::template::{Part, Template};
 use kubernix_core::{
-    Command, Component, Context, Error, ErrorKind, Finding, Parameter, Phase, Planner, Probe, Process, Requirement,
+    Binary, Command, Component, Context, Error, ErrorKind, Finding, Liveness, Parameter, Phase, Planner, Probe, Process, Requirement,
     Result, Role, Scope,
 };
+use std::time::Duration;
 
 /// Permission bits of what says none.
 const FILE_MODE: u32 = 0o600;
@@ -38,17 +40,16 @@ impl Component for Declared {
         self.head().requires.iter().map(|need| need.get_ref().0.clone()).collect()
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         self.head().binaries.clone()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        let parameters = self.document.parameters.iter();
-        parameters.map(|p| Parameter::new(p.name.get_ref(), &p.default, &p.help)).collect()
+        self.document.parameters.iter().map(ParameterEntry::parameter).collect()
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let values = Values::new(ctx, &self.source);
+        let values = Values::new(ctx, &self.source, &self.head().binaries);
         self.files(values, plan)?;
         self.processes(values, plan)?;
         for entry in &self.document.provides {
@@ -69,7 +70,7 @@ impl Component for Declared {
     }
 
     fn preflight(&self, ctx: &Context<'_>) -> Result<Vec<Finding>> {
-        let values = Values::new(ctx, &self.source);
+        let values = Values::new(ctx, &self.source, &self.head().binaries);
         let mut findings = Vec::new();
         for entry in &self.document.preflight {
             // What the host doesn't know of itself can't be held against it.
@@ -84,7 +85,7 @@ impl Component for Declared {
 
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
         let Some(entry) = &self.document.before_stop else { return Ok(()) };
-        let command = command(Values::new(ctx, &self.source), entry)?;
+        let command = command(Values::new(ctx, &self.source, &self.head().binaries), entry)?;
         let output = ctx.run(&command)?;
         if output.code == 0 {
             return Ok(());
@@ -95,12 +96,12 @@ impl Component for Declared {
     }
 
     fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
-        let values = Values::new(ctx, &self.source).image(archive, name);
+        let values = Values::new(ctx, &self.source, &self.head().binaries).image(archive, name);
         self.document.import_image.as_ref().map(|entry| command(values, entry)).transpose()
     }
 
     fn remove_image(&self, ctx: &Context<'_>, name: &str) -> Result<Option<Command>> {
-        let values = Values::new(ctx, &self.source).image("", name);
+        let values = Values::new(ctx, &self.source, &self.head().binaries).image("", name);
         self.document.remove_image.as_ref().map(|entry| command(values, entry)).transpose()
     }
 }
@@ -126,18 +127,46 @@ impl Declared {
     fn processes(&self, values: Values<'_>, plan: &mut Planner<'_>) -> Result<()> {
         for entry in &self.document.processes {
             for values in values.copies(&entry.repeat)? {
-                let mut process = Process::new(values.render(&entry.name)?, values.render(&entry.program)?)
-                    .args(values.render_all(&entry.args)?);
-                for (key, value) in &entry.env {
-                    process = process.env(key, values.render(value)?);
-                }
-                process.restart = entry.restart.unwrap_or(process.restart);
-                process.stop_signal = entry.stop_signal.map_or(process.stop_signal, |signal| signal.0);
-                process.stop_grace_ms = entry.stop_grace_ms.unwrap_or(process.stop_grace_ms);
-                self.at(&entry.program, plan.process(process))?;
+                self.at(&entry.program, plan.process(self.process(values, entry)?))?;
             }
         }
         Ok(())
+    }
+
+    fn process(&self, values: Values<'_>, entry: &ProcessEntry) -> Result<Process> {
+        let mut process = Process::new(values.render(&entry.name)?, values.render(&entry.program)?)
+            .directory(values.render(&entry.directory)?)
+            .user(values.render(&entry.user)?);
+        for template in &entry.args {
+            process = match self.words_parameter(template) {
+                Some(name) => process.args(values.words(name)?),
+                None => process.arg(values.render(template)?),
+            };
+        }
+        for (key, value) in &entry.env {
+            process = process.env(key, values.render(value)?);
+        }
+        for (limit, value) in &entry.limits {
+            process = process.limit(*limit, value.0);
+        }
+        if entry.one_shot {
+            process = process.one_shot();
+        }
+        process.restart = entry.restart.unwrap_or(process.restart);
+        process.stop_signal = entry.stop_signal.map_or(process.stop_signal, |signal| signal.0);
+        process.stop_grace = entry.stop_grace_ms.map_or(process.stop_grace, Duration::from_millis);
+        process.liveness = entry.liveness.as_ref().map(|entry| liveness(values, entry)).transpose()?;
+        process.options = entry.options.clone();
+        Ok(process)
+    }
+
+    /// The parameter of kind `words` that a template is, whole: each word becomes an argument.
+    fn words_parameter<'t>(&self, template: &'t Template) -> Option<&'t str> {
+        let mut parts = template.parts();
+        let (Some(Part::Placeholder { name, .. }), None) = (parts.next(), parts.next()) else { return None };
+        let Ok(Placeholder::Parameter(name)) = Placeholder::parse(name) else { return None };
+        let of_words = |entry: &&ParameterEntry| entry.kind == KindEntry::Words && entry.name.get_ref() == name;
+        self.document.parameters.iter().find(of_words).map(|_| name)
     }
 
     /// A result with the place that it is about.
@@ -150,7 +179,18 @@ fn probe(values: Values<'_>, entry: &ProbeEntry) -> Result<Probe> {
     let mut probe = Probe::started().identity(values.render(&entry.identity)?);
     (probe.kind, probe.target) = (entry.kind, values.render(&entry.target)?);
     probe.arguments = values.render_all(&entry.arguments)?;
+    for (key, value) in &entry.env {
+        probe = probe.env(key, values.render(value)?);
+    }
+    probe.options = entry.options.clone();
     Ok(probe)
+}
+
+fn liveness(values: Values<'_>, entry: &LivenessEntry) -> Result<Liveness> {
+    let mut liveness = Liveness::new(probe(values, entry.probe.get_ref())?);
+    liveness.interval = entry.interval_ms.map_or(liveness.interval, Duration::from_millis);
+    liveness.failures = entry.failures.unwrap_or(liveness.failures);
+    Ok(liveness)
 }
 
 fn command(values: Values<'_>, entry: &CommandEntry) -> Result<Command> {

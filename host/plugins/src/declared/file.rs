@@ -3,9 +3,11 @@
 //! Where the contract has a word for something, its own type reads it, so that these files and `kubernix plan` speak the same.
 
 use super::template::Template;
-use kubernix_core::{Phase, ProbeKind, Requirement, Restart, Role, Scope, Wait};
-use kubernix_toolchain::{GoModule, Section, ToolSpec};
-use nix::sys::signal::Signal;
+use kubernix_toolchain::{self as toolchain, GoModule, Section, ToolSpec};
+use kubernix_core::{
+    Binary, Limit, Parameter, ParameterKind, Phase, ProbeKind, Requirement, Restart, Role, Scope, Signal, UNLIMITED, Wait,
+};
+use nix::sys::signal;
 use semver::{Version, VersionReq};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -80,9 +82,9 @@ pub struct Head {
     pub contract: Option<Spanned<VersionReq>>,
     /// The oldest host that will do.
     pub host: Option<Spanned<Version>>,
-    /// The binaries that it runs, by toolchain name, its own first.
+    /// The binaries that it runs, its own first.
     #[serde(default)]
-    pub binaries: Vec<String>,
+    pub binaries: Vec<Binary>,
 }
 
 /// A role that is needed: `"apiserver"`, or `{ role = "apiserver-port", wait = "known" }`.
@@ -96,6 +98,46 @@ pub(super) struct ParameterEntry {
     #[serde(default)]
     pub default: String,
     pub help: String,
+    #[serde(default)]
+    pub kind: KindEntry,
+    /// The words of a choice.
+    pub choices: Option<Vec<String>>,
+    /// The lowest number.
+    pub min: Option<i64>,
+    /// The highest number.
+    pub max: Option<i64>,
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+/// The kind of a parameter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum KindEntry {
+    #[default]
+    Text,
+    Choice,
+    Number,
+    Flag,
+    Path,
+    Words,
+}
+
+impl ParameterEntry {
+    /// The parameter, as the contract has it.
+    pub fn parameter(&self) -> Parameter {
+        let mut parameter = Parameter::new(self.name.get_ref(), &self.default, &self.help);
+        parameter.options = self.options.clone();
+        parameter.kind = match self.kind {
+            KindEntry::Text => ParameterKind::Text,
+            KindEntry::Choice => ParameterKind::Choice(self.choices.clone().unwrap_or_default()),
+            KindEntry::Number => ParameterKind::Number(self.min.unwrap_or(i64::MIN), self.max.unwrap_or(i64::MAX)),
+            KindEntry::Flag => ParameterKind::Flag,
+            KindEntry::Path => ParameterKind::Path,
+            KindEntry::Words => ParameterKind::Words,
+        };
+        parameter
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -126,11 +168,35 @@ pub(super) struct ProcessEntry {
     pub args: Vec<Template>,
     #[serde(default)]
     pub env: BTreeMap<String, Template>,
+    #[serde(default)]
+    pub directory: Template,
+    #[serde(default)]
+    pub user: Template,
+    #[serde(default)]
+    pub limits: BTreeMap<Limit, LimitValue>,
+    #[serde(default)]
+    pub one_shot: bool,
+    pub liveness: Option<LivenessEntry>,
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
     pub restart: Option<Restart>,
     pub stop_signal: Option<StopSignal>,
     pub stop_grace_ms: Option<u64>,
     pub repeat: Option<Template>,
 }
+
+/// Checks that restart a process.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct LivenessEntry {
+    pub probe: Spanned<ProbeEntry>,
+    pub interval_ms: Option<u64>,
+    pub failures: Option<u32>,
+}
+
+/// The value of a limit: a number, or `"unlimited"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LimitValue(pub u64);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +217,10 @@ pub(super) struct ProbeEntry {
     pub identity: Template,
     #[serde(default)]
     pub arguments: Vec<Template>,
+    #[serde(default)]
+    pub env: BTreeMap<String, Template>,
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,7 +253,7 @@ pub(super) struct CommandEntry {
 
 /// A signal by name or number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StopSignal(pub i32);
+pub(super) struct StopSignal(pub Signal);
 
 fn once() -> Scope {
     Scope::CLUSTER
@@ -240,17 +310,46 @@ impl<'de> Deserialize<'de> for StopSignal {
 
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<StopSignal, E> {
                 let whole = if name.starts_with("SIG") { name.to_owned() } else { format!("SIG{name}") };
-                let signal: Result<Signal, _> = whole.parse();
-                signal.map(|signal| StopSignal(signal as i32)).map_err(|_| E::custom(not_a_signal(name)))
+                let signal: Result<signal::Signal, _> = whole.parse();
+                let signal = signal.map_err(|_| E::custom(not_a_signal(name)))?;
+                self.visit_i64(i64::from(signal as i32))
             }
 
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<StopSignal, E> {
-                let signal = i32::try_from(number).ok().filter(|number| (1..=64).contains(number));
-                signal.map(StopSignal).ok_or_else(|| E::custom(not_a_signal(number)))
+                let signal = u32::try_from(number).ok().filter(|number| (1..=64).contains(number));
+                signal.map(|number| StopSignal(Signal(number))).ok_or_else(|| E::custom(not_a_signal(number)))
             }
 
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<StopSignal, E> {
                 self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl<'de> Deserialize<'de> for LimitValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl Visitor<'_> for Either {
+            type Value = LimitValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number from 0, or \"unlimited\"")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LimitValue, E> {
+                if text == "unlimited" {
+                    return Ok(LimitValue(UNLIMITED));
+                }
+                Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<LimitValue, E> {
+                let value = u64::try_from(number).map(LimitValue);
+                value.map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
             }
         }
 

@@ -23,6 +23,8 @@ pub(super) enum Placeholder<'a> {
     Kubeconfig(&'a str),
     HostFile(&'a str),
     Executable(&'a str),
+    /// The version of a binary.
+    Version(&'a str),
     /// The directory that a binary lies in.
     ExecutableDir(&'a str),
     Endpoint(&'a str),
@@ -65,6 +67,7 @@ const HEADS: &[(&str, &str)] = &[
     ("host-file", "NAME"),
     ("executable", "NAME"),
     ("executable-dir", "NAME"),
+    ("version", "NAME"),
     ("endpoint", "ROLE"),
     ("filled-by", "ROLE"),
     ("parameter", "NAME"),
@@ -128,6 +131,7 @@ impl<'a> Placeholder<'a> {
             "host-file" => Ok(Self::HostFile(rest)),
             "executable" => Ok(Self::Executable(rest)),
             "executable-dir" => Ok(Self::ExecutableDir(rest)),
+            "version" => Ok(Self::Version(rest)),
             "filled-by" => Ok(Self::FilledBy(rest)),
             "parameter" => Ok(Self::Parameter(rest)),
             _ => Ok(Self::Fact(rest)),

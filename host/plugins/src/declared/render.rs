@@ -3,7 +3,7 @@
 use super::placeholder::Placeholder;
 use super::source::Source;
 use super::template::{Part, Template};
-use kubernix_core::{Context, Error, Result, Role, UnixSocket};
+use kubernix_core::{Binary, Context, Error, Result, Role, UnixSocket};
 
 /// The most copies that `repeat` makes of an entry.
 const MOST_COPIES: u32 = 10_000;
@@ -13,13 +13,15 @@ const MOST_COPIES: u32 = 10_000;
 pub(super) struct Values<'a> {
     ctx: &'a Context<'a>,
     source: &'a Source,
+    /// The binaries that the component declares.
+    binaries: &'a [Binary],
     index: Option<u32>,
     image: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Values<'a> {
-    pub fn new(ctx: &'a Context<'a>, source: &'a Source) -> Self {
-        Self { ctx, source, index: None, image: None }
+    pub fn new(ctx: &'a Context<'a>, source: &'a Source, binaries: &'a [Binary]) -> Self {
+        Self { ctx, source, binaries, index: None, image: None }
     }
 
     /// As well the archive and name of an image to import.
@@ -64,6 +66,20 @@ impl<'a> Values<'a> {
         Ok(text)
     }
 
+    /// The words of a parameter.
+    ///
+    /// # Errors
+    /// As [`Context::words`].
+    pub fn words(self, parameter: &str) -> Result<Vec<String>> {
+        self.ctx.words(parameter)
+    }
+
+    /// The declared binary of this name: a tool, or what the parameter of this name chooses.
+    fn binary(self, name: &str) -> Binary {
+        let chosen = Binary::from_parameter(name);
+        if self.binaries.contains(&chosen) { chosen } else { name.into() }
+    }
+
     /// The texts of templates.
     ///
     /// # Errors
@@ -89,32 +105,34 @@ impl<'a> Values<'a> {
         let ctx = self.ctx;
         Ok(match placeholder {
             Placeholder::Braces => "{{".into(),
-            Placeholder::Cluster => ctx.cluster(),
-            Placeholder::NodeName => ctx.node().name,
-            Placeholder::NodeIndex => ctx.node().index.to_string(),
-            Placeholder::NodeIp => ctx.node().ip,
-            Placeholder::NodePodCidr => ctx.node().pod_cidr,
+            Placeholder::Cluster => ctx.cluster()?,
+            Placeholder::NodeName => ctx.node()?.name,
+            Placeholder::NodeIndex => ctx.node()?.index.to_string(),
+            Placeholder::NodeIp => ctx.node()?.ip,
+            Placeholder::NodePodCidr => ctx.node()?.pod_cidr,
             Placeholder::Address(name) => match name {
-                "control-plane" => ctx.control_plane_ip(),
-                "pods" => ctx.pods_cidr(),
-                "services" => ctx.service_cidr(),
-                "node-mask" => ctx.node_mask(),
-                "registry" => ctx.registry_address(),
-                "registry-name" => ctx.registry_name(),
-                _ => ctx.dns_ip(),
+                "control-plane" => ctx.control_plane_ip()?,
+                "pods" => ctx.pods_cidr()?,
+                "services" => ctx.service_cidr()?,
+                "node-mask" => ctx.node_mask()?,
+                "registry" => ctx.registry_address()?,
+                "registry-name" => ctx.registry_name()?,
+                _ => ctx.dns_ip()?,
             },
-            Placeholder::Dir => ctx.dir(),
-            Placeholder::VolatileDir => ctx.volatile_dir(),
-            Placeholder::NodeDir => ctx.node_dir(),
+            Placeholder::Dir => ctx.dir()?,
+            Placeholder::VolatileDir => ctx.volatile_dir()?,
+            Placeholder::NodeDir => ctx.node_dir()?,
             Placeholder::IdentityCert(user) => ctx.identity(user)?.cert,
             Placeholder::IdentityKey(user) => ctx.identity(user)?.key,
             Placeholder::IdentityCa(user) => ctx.identity(user)?.ca,
             Placeholder::Kubeconfig(user) => ctx.kubeconfig(user)?,
             Placeholder::HostFile(name) => ctx.host_file(name)?,
-            Placeholder::Executable(name) => ctx.executable(name)?,
+            Placeholder::Executable(name) => ctx.executable(self.binary(name))?,
+            Placeholder::Version(name) => ctx.version(self.binary(name))?,
             // Absolute, as the contract has it.
             Placeholder::ExecutableDir(name) => {
-                ctx.executable(name)?.rsplit_once('/').map_or_else(String::new, |(directory, _)| directory.into())
+                let path = ctx.executable(self.binary(name))?;
+                path.rsplit_once('/').map_or_else(String::new, |(directory, _)| directory.into())
             }
             Placeholder::Endpoint(role) => ctx.endpoint(role)?,
             Placeholder::EndpointPath(role) => UnixSocket::from_url(&ctx.endpoint(role)?)?.path().into(),
@@ -122,9 +140,7 @@ impl<'a> Values<'a> {
             // An empty slot is an answer.
             Placeholder::FilledBy(role) => ctx.filled_by(&Role::new(role)).unwrap_or_default(),
             Placeholder::Parameter(name) => ctx.parameter(name)?,
-            Placeholder::Fact(name) => {
-                ctx.fact(name).ok_or_else(|| Error::not_found(format!("the host doesn't know its `{name}`")))?
-            }
+            Placeholder::Fact(name) => ctx.known(name)?,
             Placeholder::Index => self.index.map(|index| index.to_string()).unwrap_or_default(),
             Placeholder::Archive => self.image.map_or("", |(archive, _)| archive).into(),
             Placeholder::Name => self.image.map_or("", |(_, name)| name).into(),

@@ -2,9 +2,12 @@
 
 use super::*;
 use kubernix_core::abi::{self, Handle};
-use kubernix_core::{Component, ErrorKind, Output, Phase, Probe, Requirement, Restart, Scope};
+use kubernix_core::{
+    Component, ErrorKind, Limit, Liveness, Output, Parameter, Phase, Probe, Requirement, Restart, Scope, Signal, UNLIMITED,
+};
 use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image, plan, preflight};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The least that is a component.
 const LEAST: &str = r#"[component]
@@ -137,11 +140,85 @@ mode = 0o700
 "#;
     let plan = assert_pure(&component(more), &FakeContext::new());
     let (fake, other) = (&plan.processes[0], &plan.processes[1]);
-    assert_eq!((fake.restart, fake.stop_signal, fake.stop_grace_ms), (Restart::NEVER, 2, 10));
+    assert_eq!((fake.restart, fake.stop_signal), (Restart::NEVER, Signal::INT));
+    assert_eq!(fake.stop_grace, Duration::from_millis(10));
     assert_eq!(fake.args, ["--dir=/var/lib/kubernix/test/control/fake"]);
     assert_eq!(fake.env["HOME"], "/var/lib/kubernix/test/control/fake");
-    assert_eq!((other.restart, other.stop_signal, other.stop_grace_ms), (Restart::ALWAYS, 10, 5_000));
+    assert_eq!((other.restart, other.stop_signal), (Restart::ALWAYS, Signal::USR1));
+    assert_eq!(other.stop_grace, Duration::from_secs(5));
     assert_eq!((plan.directories[0].mode, plan.files[0].mode), (0o755, 0o700));
+}
+
+#[test]
+fn processes_say_with_what_they_run() {
+    let more = r#"
+[[parameter]]
+name = "extra-args"
+kind = "words"
+help = "x"
+
+[[process]]
+name = "setup"
+program = "{{executable.fake}}"
+args = ["init", "{{version.fake}}"]
+one-shot = true
+
+[[process]]
+name = "fake"
+program = "{{executable.fake}}"
+args = ["--x", "{{parameter.extra-args}}", "a {{parameter.extra-args}}"]
+directory = "{{volatile-dir}}"
+user = "nobody:nogroup"
+limits = { nofile = 64, core = 0, memlock = "unlimited" }
+
+[process.liveness]
+probe = { kind = "command", target = "{{executable.fake}}", arguments = ["ping"], env = { A = "{{dir}}" } }
+interval-ms = 500
+failures = 2
+"#;
+    let ctx = FakeContext::new().parameter("extra-args", "--a '--b=c d'").version("fake", "1.2.3");
+    let plan = assert_pure(&component(more), &ctx);
+    let (setup, fake) = (&plan.processes[0], &plan.processes[1]);
+    assert!(setup.one_shot && !fake.one_shot);
+    assert_eq!(setup.args, ["init", "1.2.3"]);
+    assert_eq!(fake.args, ["--x", "--a", "--b=c d", "a --a '--b=c d'"]);
+    assert_eq!((&*fake.directory, &*fake.user), ("/run/kubernix/fake", "nobody:nogroup"));
+    let limits = [(Limit::CORE, 0), (Limit::NOFILE, 64), (Limit::MEMLOCK, UNLIMITED)];
+    assert_eq!(fake.limits, limits.into());
+    let probe = Probe::command("/opt/bin/fake", ["ping"]).env("A", "/var/lib/kubernix/test/control/fake");
+    assert_eq!(fake.liveness, Some(Liveness::new(probe).every(Duration::from_millis(500)).failures(2)));
+}
+
+#[test]
+fn parameters_have_kinds() {
+    let more = |keys: &str| format!("[[parameter]]\nname = \"x\"\nhelp = \"h\"\n{keys}");
+    let parameter = |keys: &str| declared(&format!("{LEAST}\n{}", more(keys))).parameters().remove(0);
+    let new = |default: &str| Parameter::new("x", default, "h");
+    assert_eq!(parameter(""), new(""));
+    let choice = "kind = \"choice\"\nchoices = [\"a\", \"b\"]\ndefault = \"a\"";
+    assert_eq!(parameter(choice), new("a").choice(&["a", "b"]));
+    assert_eq!(parameter("kind = \"number\"\nmin = 1\nmax = 3\ndefault = \"2\""), new("2").number(1..=3));
+    assert_eq!(parameter("kind = \"flag\"\ndefault = \"true\""), new("true").flag());
+    assert_eq!(parameter("kind = \"path\""), new("").path());
+    assert_eq!(parameter("kind = \"words\""), new("").words());
+    for (keys, wanted) in [
+        ("kind = \"choice\"", "parameter `x`: `choices` and `kind = \"choice\"` need each other"),
+        ("choices = [\"a\"]", "parameter `x`: `choices` and `kind = \"choice\"` need each other"),
+        ("min = 1", "parameter `x`: `min` and `max` need `kind = \"number\"`"),
+        ("kind = \"flag\"\ndefault = \"on\"", "the default doesn't fit: parameter `x` is `on`: use true or false"),
+    ] {
+        assert_eq!(refused_after(&more(keys)), format!("a.toml:16:8: {wanted}"));
+    }
+}
+
+#[test]
+fn unknown_options_are_rejected_by_name() {
+    let process = "[[process]]\nname = \"a\"\nprogram = \"/bin/a\"\noptions = { cgroup = \"x\" }";
+    let error = plan(&component(&format!("\n{process}")), &FakeContext::new()).unwrap_err().frames().join(": ");
+    assert!(error.contains("process `a` has the option `cgroup`, which this version"), "{error}");
+    let more = "\n[[parameter]]\nname = \"a\"\nhelp = \"h\"\noptions = { secret = \"true\" }";
+    let error = component(more).describe().unwrap_err().frames().join(": ");
+    assert!(error.contains("parameter `a` has the option `secret`"), "{error}");
 }
 
 #[test]

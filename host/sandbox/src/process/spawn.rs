@@ -1,10 +1,11 @@
 //! Starts processes, each in a process group of its own.
 
 use super::reaper::Registered;
-use super::{Exit, Place, Reaper, RunFile};
+use super::{Exit, Place, PrivilegeError, Privileges, Reaper, RunFile};
 use crate::proc_stat::pidfd;
 use crate::write::write_atomic;
 use kubernix_core::{Command, Output, Process};
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
@@ -36,6 +37,9 @@ pub enum SpawnError {
         /// Why.
         source: io::Error,
     },
+    /// This host can't give it its directory, user or limits.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
     /// Anything else.
     #[error("`{program}` can't be started")]
     Other {
@@ -117,13 +121,21 @@ impl Spawner {
     /// See [`SpawnError`].
     pub fn spawn(&self, launch: &Launch<'_>) -> Result<Running, SpawnError> {
         let process = launch.process;
+        let privileges = Privileges::of(process)?;
         let log = launch.directory.join(format!("{}.log", process.name));
         let output = OpenOptions::new().create(true).append(true).open(&log);
         let output = output.map_err(|source| SpawnError::File { path: log.clone(), source })?;
         let errors = output.try_clone().map_err(|source| SpawnError::File { path: log.clone(), source })?;
         let mut command = self.command(&process.program, &process.args);
         command.envs(&process.env).stdin(Stdio::null()).stdout(output).stderr(errors);
-        let child = self.place.spawn(command).map_err(|error| SpawnError::new(&process.program, error))?;
+        let is_plain = privileges.is_empty();
+        let child = self.place.spawn(command, privileges).map_err(|error| match error.raw_os_error() {
+            // Not about the program: this host doesn't allow its user or limits.
+            Some(libc_eperm) if libc_eperm == Errno::EPERM as i32 && !is_plain => {
+                SpawnError::Other { program: process.program.clone(), source: error }
+            }
+            _ => SpawnError::new(&process.program, error),
+        })?;
         let running = self.register(child.id(), process.clone(), log);
         let run = RunFile { process: process.clone(), path: self.path.clone(), pid: running.pid.as_raw() };
         let path = launch.directory.join(format!("{}.run.json", process.name));
@@ -160,7 +172,8 @@ impl Spawner {
         let fail = |error| SpawnError::new(&command.program, error);
         let mut built = self.command(&command.program, &command.args);
         built.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.place.spawn(built).map_err(fail)?;
+        built.envs(&command.env);
+        let mut child = self.place.spawn(built, Privileges::default()).map_err(fail)?;
         let process = Process::new("command", command.program.clone());
         let running = self.register(child.id(), process, PathBuf::new());
         let guard = KillOnDrop(&running);

@@ -86,6 +86,20 @@ pub(super) enum Slot {
     Finished,
 }
 
+/// The checks of one process, if its plan has any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Checks {
+    /// The check that is going on.
+    pub work: Option<WorkId>,
+    /// When the next one is due.
+    pub next: Time,
+    /// Checks that failed in a row.
+    pub failed: u32,
+    /// It failed too often: it was asked to end, and is killed at `kill_at`.
+    pub ends: bool,
+    pub kill_at: Option<Time>,
+}
+
 /// How far an instance's images and objects are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Furnish {
@@ -126,6 +140,8 @@ pub(super) struct Instance {
     pub slots: Vec<Slot>,
     /// How often each slot was started.
     pub runs: Vec<u32>,
+    /// The checks of each slot.
+    pub checks: Vec<Checks>,
     /// Probes that are being asked, by their work, with their endpoint.
     pub probing: BTreeMap<WorkId, usize>,
     /// The question whether it still responds.
@@ -155,6 +171,7 @@ impl Instance {
             state,
             slots: vec![Slot::Idle; count],
             runs: vec![0; count],
+            checks: vec![Checks::default(); count],
             probing: BTreeMap::new(),
             check: None,
             next_check: Time::default(),
@@ -176,6 +193,7 @@ impl Instance {
         match self.state {
             State::Off | State::Stopped => InstanceState::Stopped,
             _ if self.failures >= FAILURES && !self.is_ending() => InstanceState::Failed,
+            State::Preparing(_) if !self.was_started && self.slots.contains(&Slot::Running) => InstanceState::Starting,
             State::Waiting | State::Preparing(_) if !self.was_started => InstanceState::Waiting,
             State::Starting if !self.was_ready() && self.restarts == 0 => InstanceState::Starting,
             State::Ready => InstanceState::Ready,
@@ -200,6 +218,12 @@ impl Instance {
     /// Whether nothing of it runs and nothing is to run.
     pub(super) fn is_at_rest(&self) -> bool {
         matches!(self.state, State::Off | State::Stopped)
+    }
+
+    /// Whether a process runs once and hasn't ended with success yet.
+    pub(super) fn has_open_one_shot(&self) -> bool {
+        let mut slots = self.slots.iter().zip(&self.spec.processes);
+        slots.any(|(slot, process)| process.one_shot && *slot != Slot::Finished)
     }
 
     /// Doubles the pause; returns what it was.

@@ -170,6 +170,7 @@ impl Reducer {
                 State::Ready | State::Unresponsive if self.checks_liveness(instance) => times.push(instance.next_check),
                 _ => {}
             }
+            times.extend(self.next_process_check(instance));
             if let instance::Furnish::Again { at, .. } = instance.furnish
                 && is_ahead(at)
             {
@@ -342,6 +343,7 @@ impl Reducer {
             matches!(one.state, State::Preparing(id) | State::Stopping(instance::Stage::Hook(id)) if id == work)
                 || one.probing.contains_key(&work)
                 || one.check == Some(work)
+                || one.checks.iter().any(|checks| checks.work == Some(work))
                 || one.furnish.work() == Some(work)
         };
         self.instances.iter().find(|(_, one)| owns(one)).map(|(id, _)| *id)
@@ -351,6 +353,9 @@ impl Reducer {
         let Some(instance) = self.get(id) else { return };
         if instance.check == Some(work) {
             return self.checked(id, work, &outcome);
+        }
+        if instance.checks.iter().any(|checks| checks.work == Some(work)) {
+            return self.process_checked(id, work, &outcome);
         }
         if instance.furnish.work() == Some(work) {
             return self.furnished(id, outcome);
@@ -375,6 +380,7 @@ impl Reducer {
                 State::Ready | State::Unresponsive => self.check_if_due(id),
                 _ => {}
             }
+            self.check_processes_if_due(id);
         }
         self.bring_timed_out();
     }

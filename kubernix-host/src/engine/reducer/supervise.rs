@@ -17,7 +17,7 @@ impl Reducer {
         self.set_state(id, State::Preparing(work));
     }
 
-    /// Starts the processes of an instance that don't run.
+    /// Starts the processes of an instance that don't run, up to the first one-shot process that hasn't ended yet.
     pub(super) fn spawn_all(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let mut spawns = Vec::new();
@@ -27,8 +27,11 @@ impl Reducer {
                 instance.runs[slot] += 1;
                 spawns.push(ProcessId { instance: id, slot, run: instance.runs[slot] });
             }
+            if instance.spec.processes[slot].one_shot && *state != Slot::Finished {
+                break;
+            }
         }
-        if spawns.is_empty() && !instance.slots.contains(&Slot::Spawning) {
+        if spawns.is_empty() && !instance.slots.contains(&Slot::Spawning) && !instance.has_open_one_shot() {
             return self.started(id);
         }
         self.actions.extend(spawns.into_iter().map(Action::Spawn));
@@ -45,7 +48,8 @@ impl Reducer {
         let Some(slot) = self.slot_of(process) else { return };
         *slot = Slot::Running;
         let id = process.instance;
-        match self.get(id).map(|one| (one.state, one.slots.contains(&Slot::Spawning))) {
+        let is_open = |one: &Instance| one.slots.contains(&Slot::Spawning) || one.has_open_one_shot();
+        match self.get(id).map(|one| (one.state, is_open(one))) {
             // The answer may be one to an earlier start, while the files are being written.
             Some((State::Preparing(work), false)) if !self.works.contains(&work) => self.started(id),
             // Its end was ordered between the order to spawn and this answer.
@@ -116,6 +120,7 @@ impl Reducer {
         instance.reason = None;
         instance.missed = 0;
         instance.next_check = now + liveness;
+        instance.schedule_checks(now);
         if instance.failures >= FAILURES {
             // It was reported as failed; what is reported now is that it is back.
             instance.failures = 0;
@@ -137,6 +142,7 @@ impl Reducer {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let mut works: Vec<WorkId> = std::mem::take(&mut instance.probing).into_keys().collect();
         works.extend(instance.check.take());
+        works.extend(instance.checks.iter_mut().filter_map(|checks| checks.work.take()));
         for work in works {
             self.drop_work(work);
             self.report_without(work);
@@ -151,6 +157,7 @@ impl Reducer {
             return;
         }
         *slot = Slot::Idle;
+        let checks = self.end_checks(process);
         let Some(instance) = self.instances.get_mut(&id) else { return };
         if let State::Stopping(_) = instance.state {
             return self.advance_stop(id);
@@ -158,17 +165,22 @@ impl Reducer {
         let Some(spec) = instance.spec.processes.get(process.slot).cloned() else { return };
         let name = instance.spec.name.clone();
         let has_failed = instance.state == State::Failed;
-        let again = spec.restart == Restart::ALWAYS;
+        let again = spec.restart == Restart::ALWAYS && !spec.one_shot;
+        if spec.one_shot && success {
+            return self.one_shot_done(process);
+        }
         let was_up = matches!(instance.state, State::Ready | State::Unresponsive);
         if was_up {
             instance.forgive(self.now);
         }
         let restarting = again && !has_failed;
         let before = if instance.ready_at.is_none() { " before it was ready" } else { "" };
-        let summary = format!("process `{}` ended with {status}{before}", spec.name);
+        let reason = if checks.ends { instance.reason.clone().map(|reason| format!("{reason}; ")) } else { None };
+        let reason = reason.unwrap_or_default();
+        let summary = format!("{reason}process `{}` ended with {status}{before}", spec.name);
         let fault = Fault { detail: format!("{summary}; {log}"), ..Fault::new(summary) };
         self.emit(Event::Exited { instance: name.clone(), process: spec.name, status, restarting });
-        if !again && success {
+        if !again && success && !checks.ends {
             // It has done what it had to do.
             if let Some(slot) = self.slot_of(process) {
                 *slot = Slot::Finished;
@@ -190,6 +202,19 @@ impl Reducer {
         if self.is_waited_for(id) {
             // It won't be ready again.
             self.fail_bring(Some(name), fault);
+        }
+    }
+
+    /// A one-shot process did what it had to do: the next processes start.
+    fn one_shot_done(&mut self, process: ProcessId) {
+        if let Some(slot) = self.slot_of(process) {
+            *slot = Slot::Finished;
+        }
+        let id = process.instance;
+        match self.get(id).map(|one| one.state) {
+            Some(State::Preparing(work)) if !self.works.contains(&work) => self.spawn_all(id),
+            // Another process ended meanwhile: the next start goes on from here.
+            _ => {}
         }
     }
 
@@ -235,6 +260,14 @@ impl Reducer {
     pub(super) fn node_ended(&mut self, node: &str) {
         if self.nodes.get(node) == Some(&Node::Present) {
             self.nodes.remove(node);
+        }
+        // What one-shot processes did on the node is gone with it.
+        for instance in self.instances.values_mut().filter(|one| one.spec.own_node.as_deref() == Some(node)) {
+            for (slot, process) in instance.slots.iter_mut().zip(&instance.spec.processes) {
+                if process.one_shot && *slot == Slot::Finished {
+                    *slot = Slot::Idle;
+                }
+            }
         }
     }
 

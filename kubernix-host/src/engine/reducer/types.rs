@@ -85,6 +85,10 @@ pub struct ProcessSpec {
     pub restart: Restart,
     /// Between its stop signal and SIGKILL; zero kills at once.
     pub grace: Duration,
+    /// It has to end with success before the next processes start.
+    pub one_shot: bool,
+    /// Between two checks of a running process, and how many failed ones in a row restart it.
+    pub liveness: Option<(Duration, u32)>,
 }
 
 /// A planned instance, as far as the rules depend on it.
@@ -125,6 +129,8 @@ pub enum Work {
     Probe { instance: InstanceId, endpoint: usize, until: Option<Time> },
     /// Asks all probes of a ready instance once.
     Check { instance: InstanceId },
+    /// Asks the liveness probe of a process once.
+    CheckProcess { process: ProcessId },
     /// Runs the component's `before_stop`.
     BeforeStop { instance: InstanceId },
     /// Builds an instance's images and imports them where they are missing.

@@ -3,7 +3,7 @@
 use super::super::bench::{self, Bench, text};
 use super::super::report::{Stop, Verdict, demand, failed, skipped};
 use kubernix_core::abi::Handle;
-use kubernix_core::{ErrorKind, Result};
+use kubernix_core::{Binary, ErrorKind, Result};
 use std::collections::BTreeSet;
 
 /// How many threads ask at once.
@@ -46,10 +46,12 @@ pub(super) fn stable(bench: &mut Bench) -> Verdict {
 pub(super) fn binaries(bench: &mut Bench) -> Verdict {
     let said = bench.said()?;
     let mut seen = BTreeSet::new();
-    for name in &said.binaries {
-        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() && c != '/') && *name != "..";
+    for binary in &said.binaries {
+        demand(seen.insert(binary), || format!("it names binary `{binary}` twice"))?;
+        // A host checks what a parameter names.
+        let Some(name) = binary.tool() else { continue };
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() && c != '/') && name != "..";
         demand(plain, || format!("{name:?} can't name a binary"))?;
-        demand(seen.insert(name), || format!("it names binary `{name}` twice"))?;
     }
     Ok(())
 }
@@ -70,13 +72,14 @@ pub(super) fn manifest(bench: &mut Bench) -> Verdict {
     let sorted = |names: Vec<String>| names.into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
     let provides = said.provides.iter().map(ToString::to_string).collect();
     let requires = said.requires.iter().map(|required| required.role.to_string()).collect();
+    let names = |binaries: &[Binary]| binaries.iter().map(ToString::to_string).collect::<Vec<_>>();
     let version = bench.subject.version.clone().unwrap_or_default();
     let sides = [
         ("name", vec![declared.name], vec![said.name]),
         ("version", vec![declared.version], vec![version]),
         ("provides", sorted(declared.provides), sorted(provides)),
         ("requires", sorted(declared.requires), sorted(requires)),
-        ("binaries", declared.binaries, said.binaries),
+        ("binaries", names(&declared.binaries), names(&said.binaries)),
     ];
     sides.into_iter().try_for_each(|(key, manifest, own)| {
         let listed = |names: &[String]| names.join(", ");

@@ -51,7 +51,7 @@ pub fn checks() -> &'static [Check] {
         "modes-closed", "only the owner may write what it writes", "`File::mode`, `Directory::mode`", paths::modes;
         "processes-named", "processes are named by DNS labels, none twice, and say what happens when they end", "`Process::name`, `restart`", processes::named;
         "programs-known", "programs are absolute paths of declared binaries, or scripts that the plan writes", "`Process::program`", processes::programs;
-        "stop-bounded", "the stop signal is one that asks, and the grace a minute at the most", "`Process::stop_signal`, `stop_grace_ms`", processes::stop;
+        "stop-bounded", "the stop signal is one that asks, and the grace a minute at the most", "`Process::stop`", processes::stop;
         "secrets-hidden", "no key material in arguments or environment, which every user of the machine can read", "`Identity`: paths", processes::secrets;
         "roles-filled", "the plan fills every role that it declares, once, and no other", "`Component::provides`", endpoints::filled;
         "endpoints-valid", "an endpoint is empty, `unix://PATH` in its own directories, or `SCHEME://IP:PORT`; roles of ours have their own form", "`Endpoint::url`, `roles`", endpoints::valid;

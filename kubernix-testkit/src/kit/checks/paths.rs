@@ -15,7 +15,7 @@ const FORBIDDEN: u32 = !0o755;
 
 /// The directories that it may write into.
 pub(super) fn own(planned: &Planned, said: &Description) -> Vec<String> {
-    let directory = |name: &str| planned.context.directory(name.into()).into_option().map(String::from);
+    let directory = |name: &str| planned.context.directory(name.into()).into_result().ok().map(String::from);
     let mut own: Vec<String> = ["state", "shared", "volatile"].into_iter().filter_map(directory).collect();
     own.extend(directory("node").filter(|_| said.scope == Scope::NODE));
     own

@@ -5,15 +5,17 @@ use super::super::context::KitContext;
 use super::super::report::{Verdict, demand, failed};
 use super::super::taken::{Taken, said};
 use super::super::world::{ALPHA, World};
-use kubernix_core::{Restart, is_name};
+use kubernix_core::abi::AbiPlanner;
+use kubernix_core::{Error, Plan, Restart, Signal, is_name};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Signals that don't ask a process to end: none, SIGSTOP and what is no signal (signal(7)).
-const SIGNALS: std::ops::RangeInclusive<i32> = 1..=64;
-const SIGSTOP: i32 = 19;
-/// The longest time to end that a cluster waits for, in milliseconds: as long as a hook may take.
-const GRACE_MS: u64 = 60_000;
+const SIGNALS: std::ops::RangeInclusive<u32> = 1..=64;
+const SIGSTOP: Signal = Signal(19);
+/// The longest time to end that a cluster waits for: as long as a hook may take.
+const GRACE: Duration = Duration::from_secs(60);
 
 pub(super) fn named(bench: &mut Bench) -> Verdict {
     let mut seen = BTreeSet::new();
@@ -21,6 +23,11 @@ pub(super) fn named(bench: &mut Bench) -> Verdict {
         demand(is_name(&process.name), || format!("process {:?} is not named by a DNS label", process.name))?;
         let known = [Restart::ALWAYS, Restart::NEVER].contains(&process.restart);
         demand(known, || format!("process `{}` has {}, which no host knows", process.name, process.restart))?;
+        // The rules that a host's own planner has.
+        if is_name(&process.name) && process.program.starts_with('/') {
+            let answer = AbiPlanner::process(&mut Plan::default(), (&process).into()).into_result();
+            answer.or_else(|error| failed(Error::from(error).frames().join(": ")))?;
+        }
         demand(seen.insert(process.name.clone()), || format!("the plan names process `{}` twice", process.name))?;
     }
     Ok(())
@@ -48,11 +55,11 @@ pub(super) fn programs(bench: &mut Bench) -> Verdict {
 
 pub(super) fn stop(bench: &mut Bench) -> Verdict {
     for process in bench.alpha()?.plan.processes {
-        let (name, signal, grace) = (&process.name, process.stop_signal, process.stop_grace_ms);
-        let asks = SIGNALS.contains(&signal) && signal != SIGSTOP;
-        demand(asks, || format!("process `{name}` is stopped by signal {signal}, which ends nothing"))?;
-        demand(grace <= GRACE_MS, || {
-            format!("process `{name}` has {grace} ms to end: a minute ({GRACE_MS}) is the most")
+        let (name, signal, grace) = (&process.name, process.stop_signal, process.stop_grace);
+        let asks = SIGNALS.contains(&signal.0) && signal != SIGSTOP;
+        demand(asks, || format!("process `{name}` is stopped by {signal}, which ends nothing"))?;
+        demand(grace <= GRACE, || {
+            format!("process `{name}` has {grace:?} to end: a minute is the most")
         })?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::network::HostNet;
 use crate::own_thread;
-use crate::process::Place;
+use crate::process::{Place, Privileges};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 use std::fs::File;
@@ -58,7 +58,7 @@ impl Namespaces {
 }
 
 impl Place for Namespaces {
-    fn spawn(&self, mut command: Command) -> io::Result<Child> {
+    fn spawn(&self, mut command: Command, privileges: Privileges) -> io::Result<Child> {
         let (others, cgroups) = (self.others.clone(), self.cgroups.clone());
         let enter = move || {
             join(&cgroups)?;
@@ -70,6 +70,7 @@ impl Place for Namespaces {
         // SAFETY: between fork and exec only write(2) and setns(2) are called, on descriptors that the closure owns; nothing is
         // allocated.
         unsafe { command.pre_exec(enter) };
+        privileges.apply(&mut command);
         // A thread's children are born where it says, while it stays where it is: it is used for this one and no more.
         own_thread::run(|| {
             setns(self.pid.as_fd(), CloneFlags::CLONE_NEWPID)?;

@@ -7,7 +7,7 @@ use super::furnish::{Furniture, REPLACED};
 use super::namespaces::join;
 use super::start::{Starting, arguments};
 use crate::mountinfo;
-use crate::process::Place;
+use crate::process::{Place, Privileges};
 use crate::write::write_atomic;
 use kubernix_core::Command;
 use nix::unistd::Pid;
@@ -162,18 +162,20 @@ impl Run {
 }
 
 impl Place for Run {
-    fn spawn(&self, mut command: std::process::Command) -> io::Result<Child> {
+    fn spawn(&self, mut command: std::process::Command, privileges: Privileges) -> io::Result<Child> {
         let cgroups = self.cgroups.clone();
         self.container.configure(&mut command);
         // SAFETY: between fork and exec only write(2) is called, on descriptors that the closure owns; nothing is allocated.
         unsafe { command.pre_exec(move || join(&cgroups)) };
+        privileges.apply(&mut command);
         command.spawn()
     }
 }
 
 impl Place for Container {
-    fn spawn(&self, mut command: std::process::Command) -> io::Result<Child> {
+    fn spawn(&self, mut command: std::process::Command, privileges: Privileges) -> io::Result<Child> {
         self.configure(&mut command);
+        privileges.apply(&mut command);
         command.spawn()
     }
 }

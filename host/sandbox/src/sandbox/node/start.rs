@@ -3,7 +3,7 @@
 use super::furnish::{FURNISHED, Furniture, READY};
 use super::namespaces::join;
 use crate::own_thread;
-use crate::process::Place;
+use crate::process::{Place, Privileges};
 use crate::sandbox::cgroups::{self, Hierarchy};
 use crate::sandbox::names;
 use nix::sched::{CloneFlags, unshare};
@@ -96,7 +96,7 @@ pub fn remove_cgroups(cluster: &str, node: &str) {
 }
 
 impl Place for Start {
-    fn spawn(&self, mut command: Command) -> io::Result<Child> {
+    fn spawn(&self, mut command: Command, privileges: Privileges) -> io::Result<Child> {
         let cgroups = self.cgroups.clone();
         let others =
             CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
@@ -106,6 +106,7 @@ impl Place for Start {
         };
         // SAFETY: between fork and exec only write(2) and unshare(2) are called, and nothing is allocated.
         unsafe { command.pre_exec(enter) };
+        privileges.apply(&mut command);
         own_thread::run(|| {
             // Only children get it: the one that this thread starts becomes PID 1 of it.
             unshare(CloneFlags::CLONE_NEWPID)?;

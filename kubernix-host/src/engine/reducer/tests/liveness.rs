@@ -1,10 +1,11 @@
 //! Whether instances still respond.
 
-use super::spec::{plan, server, spec};
+use super::spec::{GRACE, checked, plan, server, spec};
 use super::world::World;
 use crate::control::Reply;
-use crate::engine::reducer::{Fault, Outcome, RequestKind};
+use crate::engine::reducer::{Fault, InstanceSpec, Outcome, RequestKind};
 use crate::engine::{ClusterState, InstanceState};
+use kubernix_core::Restart;
 
 fn hung() -> World {
     let mut world = World::booted(vec![server("a", &[]), server("b", &[])]);
@@ -186,4 +187,83 @@ fn instances_are_asked_during_a_change_as_well() {
     world.change(plan(&[], vec![(1, server("b", &[]))], &[0, 1]));
     world.wait_s(31);
     assert_eq!(world.count("begin check a"), 1);
+}
+
+/// An instance whose process has a liveness probe, beside another.
+fn checked_world(restart: Restart) -> World {
+    World::booted(vec![InstanceSpec { processes: vec![checked("a", restart)], ..server("a", &[]) }, server("b", &[])])
+}
+
+#[test]
+fn a_process_with_a_liveness_probe_is_checked_in_its_interval() {
+    let mut world = checked_world(Restart::ALWAYS);
+    world.wait_s(10);
+    assert_eq!(world.count("begin check process a/0"), 10);
+    assert!(!world.mentioned("check process b"));
+}
+
+#[test]
+fn failed_checks_in_a_row_restart_the_process() {
+    let mut world = checked_world(Restart::ALWAYS);
+    world.fail("check process a/0", Fault::new("no answer"));
+    world.wait_s(1);
+    assert!(!world.saw("stop a/0"), "one failure is not enough");
+    world.wait_s(1);
+    assert!(world.saw("unresponsive a") && world.saw("stop a/0"));
+    world.heal("check process a/0");
+    world.wait_s(1);
+    assert_eq!((world.count("spawn a/0"), world.instance(0)), (2, Some(InstanceState::Ready)));
+    world.wait_s(5);
+    assert_eq!(world.count("spawn a/0"), 2);
+}
+
+#[test]
+fn a_passed_check_forgets_failures() {
+    let mut world = checked_world(Restart::ALWAYS);
+    for _ in 0..3 {
+        world.fail("check process a/0", Fault::new("no answer"));
+        world.wait_s(1);
+        world.heal("check process a/0");
+        world.wait_s(1);
+    }
+    assert!(!world.saw("stop a/0"));
+}
+
+#[test]
+fn a_process_that_ignores_its_signal_is_killed_after_its_grace() {
+    let mut world = checked_world(Restart::ALWAYS);
+    world.ignore_stop("a/0");
+    world.fail("check process a/0", Fault::new("no answer"));
+    world.wait_s(2);
+    assert!(world.saw("stop a/0") && world.runs("a/0"));
+    world.wait_s(GRACE.as_secs() - 1);
+    assert!(!world.saw("kill a/0"));
+    world.heal("check process a/0");
+    world.wait_s(3);
+    assert!(world.saw("kill a/0"));
+    assert_eq!((world.count("spawn a/0"), world.instance(0)), (2, Some(InstanceState::Ready)));
+}
+
+#[test]
+fn a_process_that_is_not_restarted_fails_with_its_checks() {
+    let mut world = checked_world(Restart::NEVER);
+    world.fail("check process a/0", Fault::new("no answer"));
+    world.wait_s(5);
+    assert_eq!((world.count("spawn a/0"), world.instance(0)), (1, Some(InstanceState::Failed)));
+    let (_, reason) = world.reducer.problems().remove(0);
+    assert!(reason.starts_with("process `a` failed 2 liveness checks in a row: no answer; "), "{reason}");
+}
+
+#[test]
+fn processes_are_not_checked_while_they_are_copied_or_end() {
+    let mut world = checked_world(Restart::ALWAYS);
+    world.hold("perform 1");
+    world.request(RequestKind::Copy);
+    world.wait_s(10);
+    assert!(!world.mentioned("begin check process"));
+    world.finish_with("perform 1", Outcome::Answered(Box::new(Reply::Ended)));
+    world.hold("hook a").request(RequestKind::Stop);
+    let before = world.count("begin check process a/0");
+    world.wait_s(10);
+    assert_eq!(world.count("begin check process a/0"), before);
 }

@@ -4,6 +4,7 @@
 mod boot;
 mod change;
 mod liveness;
+mod one_shot;
 mod requests;
 mod simulation;
 mod spec;

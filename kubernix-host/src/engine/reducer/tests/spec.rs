@@ -20,7 +20,7 @@ fn roles(names: &[&str]) -> Vec<RoleAt> {
 }
 
 pub(super) fn process(name: &str, restart: Restart) -> ProcessSpec {
-    ProcessSpec { name: name.to_owned(), restart, grace: GRACE }
+    ProcessSpec { name: name.to_owned(), restart, grace: GRACE, one_shot: false, liveness: None }
 }
 
 /// An instance with one process and no endpoint.
@@ -60,6 +60,16 @@ pub(super) fn later(spec: InstanceSpec) -> InstanceSpec {
 pub(super) fn with_processes(spec: InstanceSpec, restarts: &[Restart]) -> InstanceSpec {
     let processes = restarts.iter().enumerate().map(|(slot, restart)| process(&format!("p{slot}"), *restart));
     InstanceSpec { processes: processes.collect(), ..spec }
+}
+
+/// A process that runs once.
+pub(super) fn one_shot(name: &str) -> ProcessSpec {
+    ProcessSpec { one_shot: true, ..process(name, Restart::NEVER) }
+}
+
+/// A process that is checked every second, and restarted after two failed checks.
+pub(super) fn checked(name: &str, restart: Restart) -> ProcessSpec {
+    ProcessSpec { liveness: Some((Duration::from_secs(1), 2)), ..process(name, restart) }
 }
 
 /// etcd, an API server that needs it, and a scheduler that needs the API server.

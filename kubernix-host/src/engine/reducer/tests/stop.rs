@@ -73,7 +73,7 @@ fn a_process_that_ignores_its_signal_is_killed_after_its_grace() {
 
 #[test]
 fn a_process_without_grace_is_killed_at_once() {
-    let processes = vec![ProcessSpec { name: "a".into(), restart: Restart::ALWAYS, grace: Duration::ZERO }];
+    let processes = vec![ProcessSpec { grace: Duration::ZERO, ..process("a", Restart::ALWAYS) }];
     let mut world = World::booted(vec![InstanceSpec { processes, ..spec("a") }]);
     world.feed(Input::Stop);
     assert!(world.saw("kill a/0") && !world.saw("stop a/0"));

@@ -340,6 +340,7 @@ impl World {
             Work::Prepare { instance, .. } => format!("prepare {}", self.name(*instance)),
             Work::Probe { instance, endpoint, .. } => format!("probe {}/{endpoint}", self.name(*instance)),
             Work::Check { instance } => format!("check {}", self.name(*instance)),
+            Work::CheckProcess { process } => format!("check process {}", self.process(*process)),
             Work::BeforeStop { instance } => format!("hook {}", self.name(*instance)),
             Work::LoadImages { instance } => format!("images {}", self.name(*instance)),
             Work::Apply { instance, .. } => format!("apply {}", self.name(*instance)),

@@ -1,6 +1,8 @@
 //! Random clusters, and random changes of them.
 
-use crate::engine::reducer::tests::spec::{later, on_node, process, server, spec, with_processes, with_roles};
+use crate::engine::reducer::tests::spec::{
+    checked, later, on_node, one_shot, process, server, spec, with_processes, with_roles,
+};
 use crate::engine::reducer::{ChangePlan, InstanceId, InstanceSpec};
 use fastrand::Rng;
 use kubernix_core::{Restart, roles};
@@ -36,7 +38,12 @@ fn of_node(rng: &mut Rng, node: &str) -> Vec<InstanceSpec> {
 fn addon_of(rng: &mut Rng, name: &str) -> InstanceSpec {
     let needs: &[&str] = if rng.bool() { &[roles::APISERVER] } else { &[] };
     let base = if rng.bool() { server(name, needs) } else { with_roles(name, &[], needs) };
-    let base = match rng.u8(..4) {
+    let base = match rng.u8(..6) {
+        4 => {
+            let processes = vec![process("first", Restart::ALWAYS), one_shot("once"), process("last", Restart::ALWAYS)];
+            InstanceSpec { processes, ..base }
+        }
+        5 => InstanceSpec { processes: vec![one_shot("once"), checked(name, Restart::ALWAYS)], ..base },
         0 => with_processes(base, &[Restart::ALWAYS, Restart::ALWAYS]),
         1 => with_processes(base, &[Restart::ALWAYS, Restart::NEVER]),
         2 => InstanceSpec { processes: Vec::new(), ..base },

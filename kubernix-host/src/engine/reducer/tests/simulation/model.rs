@@ -288,6 +288,9 @@ impl Model {
         }
         match &work {
             Work::Probe { .. } if !fails => self.after(delay, Coming::Ask(id)),
+            Work::CheckProcess { process } if self.hung.contains(process) => {
+                self.after(2_000, Coming::Done(id, Outcome::Failed(Fault::new("no answer"))));
+            }
             Work::Check { instance } if self.is_hung(*instance) => {
                 self.after(2_000, Coming::Done(id, Outcome::Failed(Fault::new("no answer"))));
             }
@@ -417,6 +420,11 @@ impl Model {
         match result {
             Ok(()) if is_possible => {
                 self.running.insert(process);
+                if self.is_one_shot(process) {
+                    let mut luck = self.luck(("one-shot", process.instance, process.slot));
+                    let (success, delay) = (!self.fails(&mut luck), self.delay(&mut luck));
+                    self.after(delay, Coming::End(process, success));
+                }
                 self.feed(Input::Spawned(process))
             }
             Ok(()) => self.feed(Input::SpawnFailed(process, Fault::new("the node is gone"))),
@@ -430,8 +438,15 @@ impl Model {
         self.signalled.remove(&process);
         let spec = self.specs.get(&process.instance).and_then(|spec| spec.processes.get(process.slot));
         // One that runs once never fails here: its instance would be failed for good.
-        let once = spec.is_some_and(|spec| spec.restart == Restart::NEVER);
+        let once = spec.is_some_and(|spec| spec.restart == Restart::NEVER && !spec.one_shot);
         self.feed(ended(process, success || once))
+    }
+}
+
+impl Model {
+    fn is_one_shot(&self, process: ProcessId) -> bool {
+        let spec = self.specs.get(&process.instance).and_then(|spec| spec.processes.get(process.slot));
+        spec.is_some_and(|spec| spec.one_shot)
     }
 }
 
@@ -444,6 +459,7 @@ fn instance_of(work: &Work) -> Option<InstanceId> {
         Work::Prepare { instance, .. }
         | Work::Probe { instance, .. }
         | Work::Check { instance }
+        | Work::CheckProcess { process: ProcessId { instance, .. } }
         | Work::BeforeStop { instance }
         | Work::LoadImages { instance }
         | Work::Apply { instance, .. } => Some(*instance),

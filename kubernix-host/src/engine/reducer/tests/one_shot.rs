@@ -1,0 +1,80 @@
+//! Processes that run once, before the next ones of their instance.
+
+use super::spec::{on_node, one_shot, process, server};
+use super::world::World;
+use crate::engine::InstanceState;
+use crate::engine::reducer::InstanceSpec;
+use kubernix_core::Restart;
+
+/// An instance with a process, one that runs once, and another process.
+fn instance() -> InstanceSpec {
+    let processes = vec![process("first", Restart::ALWAYS), one_shot("once"), process("last", Restart::ALWAYS)];
+    InstanceSpec { processes, ..server("a", &[]) }
+}
+
+#[test]
+fn the_next_processes_wait_for_its_success() {
+    let mut world = World::new(vec![instance()]);
+    world.go();
+    assert!(world.runs("a/0") && world.runs("a/1") && !world.saw("spawn a/2"));
+    assert!(!world.mentioned("begin probe a"), "the instance hasn't started");
+    assert_eq!(world.instance(0), Some(InstanceState::Starting));
+    world.end("a/1", true);
+    assert!(world.runs("a/2") && world.saw("boot ready"));
+    assert!(!world.mentioned("exited"), "it did what it had to do");
+}
+
+#[test]
+fn its_failure_fails_the_boot() {
+    let mut world = World::new(vec![instance()]);
+    world.go();
+    world.crash("a/1");
+    let exit = world.exit().map(str::to_owned).unwrap_or_default();
+    assert!(exit.contains("process `once` ended with exit status 1 before it was ready"), "{exit}");
+}
+
+#[test]
+fn it_is_tried_again_where_nothing_waits_for_it() {
+    let mut world = World::new(vec![super::spec::later(instance()), server("b", &[])]);
+    world.go();
+    world.crash("a/1");
+    world.wait_s(1);
+    assert_eq!((world.count("spawn a/0"), world.count("spawn a/1"), world.count("spawn a/2")), (1, 2, 0));
+    world.end("a/1", true);
+    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+}
+
+#[test]
+fn a_restart_of_another_process_does_not_run_it_again() {
+    let mut world = World::new(vec![instance()]);
+    world.go();
+    world.end("a/1", true);
+    world.crash("a/2");
+    world.wait_s(1);
+    assert_eq!((world.count("spawn a/1"), world.count("spawn a/2")), (1, 2));
+    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+}
+
+#[test]
+fn a_process_that_ends_beside_it_does_not_lose_its_success() {
+    let mut world = World::new(vec![super::spec::later(instance()), server("b", &[])]);
+    world.go();
+    world.crash("a/0");
+    world.end("a/1", true);
+    assert!(!world.saw("spawn a/2"), "the instance backs off");
+    world.wait_s(1);
+    assert_eq!((world.count("spawn a/0"), world.count("spawn a/1"), world.count("spawn a/2")), (2, 1, 1));
+    assert_eq!(world.instance(0), Some(InstanceState::Ready));
+}
+
+#[test]
+fn a_node_that_is_created_again_runs_it_again() {
+    let mut world = World::new(vec![on_node("n1", instance())]);
+    world.go();
+    world.end("a/1", true);
+    world.end_node("n1", &["a/0", "a/2"]);
+    world.wait_s(1);
+    assert_eq!((world.count("spawn a/1"), world.count("spawn a/2")), (2, 1));
+    world.end("a/1", true);
+    assert_eq!((world.count("spawn a/2"), world.instance(0)), (2, Some(InstanceState::Ready)));
+}
