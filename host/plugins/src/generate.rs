@@ -10,6 +10,7 @@ use super::manifest::{Manifest, ManifestError};
 use super::permissions::{Trust, Untrusted};
 use super::registry::{Registered, Source};
 use super::scan::{self, Kind, ScanError};
+use kubernix_core::Binary;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -151,12 +152,20 @@ fn text(library: &Path, head: &Head, kept: &Kept) -> String {
     line("requires", said.requires.clone().into());
     line("contract", minor(&said.contract).into());
     line("host", kept.host.as_deref().unwrap_or(minor(env!("CARGO_PKG_VERSION"))).into());
-    line("binaries", said.binaries.clone().into());
+    line("binaries", said.binaries.iter().map(form).collect::<Vec<_>>().into());
     if !kept.tables.is_empty() {
         text.push('\n');
         text.push_str(&kept.tables);
     }
     text
+}
+
+/// A binary as manifests write it.
+fn form(binary: &Binary) -> toml::Value {
+    match binary {
+        Binary::Tool(name) => name.as_str().into(),
+        Binary::FromParameter(parameter) => toml::Table::from_iter([("parameter".into(), parameter.as_str().into())]).into(),
+    }
 }
 
 /// `1.2` of `1.2.3`.
@@ -179,7 +188,7 @@ mod tests {
                 name: "my-cri".into(),
                 provides: vec!["cri".into()],
                 requires: vec!["sandbox".into()],
-                binaries: vec!["myd".into(), "runc".into()],
+                binaries: vec!["myd".into(), Binary::from_parameter("runtime")],
                 contract: "1.0.0".into(),
             },
         }

@@ -77,7 +77,7 @@ impl Pins {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::toolchain::Table;
+    use crate::Table;
     use std::collections::BTreeSet;
     use std::fs;
 

@@ -87,7 +87,7 @@ mod tests {
         let entry = |name: &str, role: &str| super::super::Entry {
             name: name.into(),
             provides: vec![role.into()],
-            parameters: vec![("log-level".into(), "help".into(), "info".into())],
+            parameters: vec![kubernix_core::Parameter::new("log-level", "info", "help")],
             binaries: vec![name.into()],
         };
         Catalogue { components: vec![entry("crio", "cri"), entry("coredns", "dns")], tools: Vec::new() }

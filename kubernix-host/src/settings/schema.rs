@@ -4,6 +4,7 @@
 use super::catalogue::{ANY_VERSION, BINARY};
 use super::document::{COMPONENTS, MIRRORS, NODE, REGISTRY, SLOTS};
 use super::{Catalogue, Entry, Id, NONE, Setting, Standard};
+use kubernix_core::{Parameter, ParameterKind};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -102,11 +103,11 @@ fn component(entry: &Entry, catalogue: &Catalogue) -> Value {
     if catalogue.binary_of(&entry.name).is_some() {
         properties.extend(binary_parameters());
     }
-    for (name, help, default) in &entry.parameters {
-        let mut schema = parameter_value();
-        schema["description"] = help.as_str().into();
-        schema["default"] = default.as_str().into();
-        properties.insert(name.clone(), schema);
+    for parameter in &entry.parameters {
+        let mut schema = parameter_values(parameter);
+        schema["description"] = parameter.help.as_str().into();
+        schema["default"] = parameter.default.as_str().into();
+        properties.insert(parameter.name.clone(), schema);
     }
     json!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
@@ -128,6 +129,22 @@ fn parameter_value() -> Value {
     json!({ "type": ["string", "number", "boolean"] })
 }
 
+/// The values that fit a parameter. Each may be written as a text, and an empty one fits an empty
+/// default.
+fn parameter_values(parameter: &Parameter) -> Value {
+    let mut schema = match &parameter.kind {
+        ParameterKind::Number(min, max) => json!({ "type": ["string", "integer"], "minimum": min, "maximum": max }),
+        ParameterKind::Path => json!({ "type": "string", "pattern": if parameter.default.is_empty() { "^(/|$)" } else { "^/" } }),
+        ParameterKind::Flag => json!({ "enum": [true, false, "true", "false"] }),
+        ParameterKind::Choice(words) => json!({ "enum": words }),
+        _ => parameter_value(),
+    };
+    if let (true, Some(values)) = (parameter.default.is_empty(), schema.get_mut("enum").and_then(Value::as_array_mut)) {
+        values.push("".into());
+    }
+    schema
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +153,10 @@ mod tests {
         let entry = Entry {
             name: "crio".into(),
             provides: vec!["cri".into()],
-            parameters: vec![("log-level".into(), "How much is logged".into(), "info".into())],
+            parameters: vec![
+                Parameter::new("log-level", "info", "How much is logged").choice(&["debug", "info"]),
+                Parameter::new("qps", "", "Requests a second").number(1..=9),
+            ],
             binaries: vec!["crio".into()],
         };
         Catalogue { components: vec![entry], tools: vec!["busybox".into()] }

@@ -1,6 +1,6 @@
 //! The end: order, hooks, grace, and what happens meanwhile.
 
-use super::spec::{GRACE, control_plane, on_node, server, spec, transient, with_processes};
+use super::spec::{GRACE, control_plane, on_node, process, server, spec, transient, with_processes};
 use super::world::{World, ended};
 use crate::engine::reducer::{Fault, Input, InstanceSpec, ProcessSpec, RequestKind};
 use crate::engine::{ClusterState, InstanceState};
