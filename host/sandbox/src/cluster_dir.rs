@@ -1,4 +1,5 @@
-//! A cluster's root directory, as far as the sandbox has to know it: its path, and the files that keeper and init share.
+//! A cluster's root directory, as far as the sandbox has to know it: its path, and the files that
+//! keeper and init share.
 //!
 //! Must not know what the files of a cluster say, nor how the directory is made and removed.
 
@@ -7,8 +8,9 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
-/// Where every sandbox sees its cluster's root directory. Short: sockets lie below it, whose paths have at most 107 bytes. Below
-/// `/var/lib`, which is an overlay of the sandbox's own, and which nodes see as their sandbox does.
+/// Where every sandbox sees its cluster's root directory. Short: sockets lie below it, whose paths
+/// have at most 107 bytes. Below `/var/lib`, which is an overlay of the sandbox's own, and which
+/// nodes see as their sandbox does.
 pub const INSIDE: &str = "/var/lib/kubernix-cluster";
 /// The file that makes a directory a cluster's.
 pub const STATE_FILE: &str = "state.json";
@@ -25,14 +27,15 @@ impl ClusterDir {
         Self(path.into())
     }
 
-    /// The directory that is open in this process as `directory`, whatever it is called by now. Only for as long as it is open.
+    /// The directory that is open in this process as `directory`, whatever it is called by now.
+    /// Only for as long as it is open.
     pub fn of_descriptor(directory: &impl AsFd) -> Self {
         // The dot behind it: the link itself is none of the directory's.
         Self(format!("/proc/self/fd/{}/.", directory.as_fd().as_raw_fd()).into())
     }
 
-    /// The directory that is open in this process as `directory`, by the path that it has on the host now: also where that path
-    /// leads elsewhere in the mount namespace of this process.
+    /// The directory that is open in this process as `directory`, by the path that it has on the
+    /// host now: also where that path leads elsewhere in the mount namespace of this process.
     ///
     /// # Errors
     /// There is no `/proc`.
@@ -60,12 +63,14 @@ impl ClusterDir {
         self.0.join("run")
     }
 
-    /// The unix socket at which a running cluster takes requests. The process that binds it checks its length.
+    /// The unix socket at which a running cluster takes requests. The process that binds it checks
+    /// its length.
     pub fn control_socket(&self) -> PathBuf {
         self.run().join("control.sock")
     }
 
-    /// Whether the cluster is gone, or its removal has begun: the directory is missing or empty, or has the mark of a removal.
+    /// Whether the cluster is gone, or its removal has begun: the directory is missing or empty, or
+    /// has the mark of a removal.
     pub fn is_removed(&self) -> bool {
         let has = |file| fs::symlink_metadata(self.0.join(file)).is_ok();
         // In this order: a removal that begins meanwhile is seen by the one name or the other.

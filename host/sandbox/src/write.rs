@@ -10,11 +10,12 @@ use std::path::Path;
 /// The names of temporary files begin with this; a later boot removes them.
 const TEMPORARY: &str = ".kubernix-tmp-";
 
-/// Writes a file by rename: a reader sees the old content or the new one. `mode` (as of chmod(2)) holds whatever the umask.
-/// Nothing is synced. The directory must exist.
+/// Writes a file by rename: a reader sees the old content or the new one. `mode` (as of chmod(2))
+/// holds whatever the umask. Nothing is synced. The directory must exist.
 ///
 /// # Errors
-/// The file can't be written; the message has the path and the cause. The old file is still there then.
+/// The file can't be written; the message has the path and the cause. The old file is still there
+/// then.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let written = || {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

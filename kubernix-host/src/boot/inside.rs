@@ -1,4 +1,5 @@
-//! The main functions of keeper and init, with what the sandbox doesn't know: the cluster's files, and the form of events.
+//! The main functions of keeper and init, with what the sandbox doesn't know: the cluster's files,
+//! and the form of events.
 
 use super::{Boot, BootFile};
 use crate::events::{Event, Sink, WriterSink};
@@ -62,13 +63,15 @@ fn furnishing(boot: &Boot) -> Furnishing {
     }
 }
 
-/// Tells the command why there is no cluster: what the engine can't say, because it doesn't run yet or not any more.
+/// Tells the command why there is no cluster: what the engine can't say, because it doesn't run yet
+/// or not any more.
 fn report_failure(channel: &ChannelEnd, error: String) {
     // A command that went away needs no word.
     WriterSink::new(channel).emit(Event::BootFailed { error, timed_out: false });
 }
 
-/// Fixed paths of the kubelet and CNI, which clusters and nodes would fight over, become the node's own.
+/// Fixed paths of the kubelet and CNI, which clusters and nodes would fight over, become the node's
+/// own.
 pub fn private_directories(environment: &Environment, node: &str) -> Vec<(PathBuf, PathBuf)> {
     let kept = environment.node_dir(node).join("host");
     // CNI's cache describes addresses whose leases are volatile: the two live and die together.

@@ -19,8 +19,8 @@ fn names(root: &Root) -> Vec<String> {
     }
 }
 
-/// The ID of a cluster whose `state.json` is damaged, by the state in force. The directory may be a copy of another cluster's, so `None`
-/// where a cluster of this ID runs.
+/// The ID of a cluster whose `state.json` is damaged, by the state in force. The directory may be a
+/// copy of another cluster's, so `None` where a cluster of this ID runs.
 fn lost_id(root: &Root) -> Option<String> {
     let state = ClusterFile::read(root).ok()??;
     let id: ClusterId = state.boot["environment"]["id"].as_str()?.parse().ok()?;

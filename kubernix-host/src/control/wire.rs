@@ -1,7 +1,7 @@
 //! What a running cluster says of itself on the control socket.
 //!
-//! These are the forms on the wire: names and fields stay as older commands and clusters know them. The engine has types
-//! of its own and converts them. Must not know how the engine decides.
+//! These are the forms on the wire: names and fields stay as older commands and clusters know them.
+//! The engine has types of its own and converts them. Must not know how the engine decides.
 
 use crate::plugins::Source;
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,8 @@ pub struct InstanceReport {
 pub struct Report {
     /// All instances, in boot order.
     pub instances: Vec<InstanceReport>,
-    /// Nodes with namespaces of their own that run, each with its first process as the init numbers it.
+    /// Nodes with namespaces of their own that run, each with its first process as the init numbers
+    /// it.
     #[serde(default)]
     pub nodes: BTreeMap<String, i32>,
     /// When the boot began: Unix time in milliseconds.

@@ -19,7 +19,8 @@ pub struct Import {
 /// What a crate's `lib.rs` gives other names to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    /// Items and modules by the path behind them: `HostLock` is `host_lock`, `toolchain` is `kubernix_toolchain`.
+    /// Items and modules by the path behind them: `HostLock` is `host_lock`, `toolchain` is
+    /// `kubernix_toolchain`.
     pub aliases: BTreeMap<String, String>,
 }
 
@@ -43,7 +44,8 @@ impl Names {
     }
 }
 
-/// The files that only tests have: those that a `#[cfg(test)] mod NAME;` names, as paths and folders below the repository.
+/// The files that only tests have: those that a `#[cfg(test)] mod NAME;` names, as paths and
+/// folders below the repository.
 pub fn of_tests(files: &[&File]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for file in files {
@@ -80,7 +82,8 @@ fn folder_of(path: &str) -> String {
     stem.unwrap_or_else(|| path.strip_suffix(".rs").unwrap_or(path)).to_owned()
 }
 
-/// The module that a file below a crate's `src/` is: `engine/reducer/mod.rs` is `engine`, `reducer`.
+/// The module that a file below a crate's `src/` is: `engine/reducer/mod.rs` is `engine`,
+/// `reducer`.
 pub fn module_of(below: &str) -> Vec<String> {
     let stem = below.strip_suffix("/mod.rs").or_else(|| below.strip_suffix(".rs")).unwrap_or(below);
     match stem {
@@ -89,8 +92,8 @@ pub fn module_of(below: &str) -> Vec<String> {
     }
 }
 
-/// What a file names of its own crate, outside of its unit tests: paths that begin with `crate`, and with enough of `super`.
-/// Also paths that begin with another crate of ours.
+/// What a file names of its own crate, outside of its unit tests: paths that begin with `crate`,
+/// and with enough of `super`. Also paths that begin with another crate of ours.
 pub fn read(module: &[String], content: &str) -> Vec<Import> {
     let mut text = String::new();
     // Where each line begins in the text, with its number.
@@ -146,8 +149,8 @@ fn follows_name(before: &str) -> bool {
     before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | ':'))
 }
 
-/// The paths that a use tree, or a path in an expression, has at the beginning of a text, each with the name that it gets.
-/// Ends at what is neither.
+/// The paths that a use tree, or a path in an expression, has at the beginning of a text, each with
+/// the name that it gets. Ends at what is neither.
 fn leaves(text: &str) -> Vec<(Vec<String>, String)> {
     let mut found = Vec::new();
     tree(text, &[], &mut found);

@@ -1,5 +1,5 @@
-//! The tables of modules in ARCHITECTURE.md: each module has an entry that names the modules which it may use, the code keeps
-//! to it, and no module uses itself by way of others.
+//! The tables of modules in ARCHITECTURE.md: each module has an entry that names the modules which
+//! it may use, the code keeps to it, and no module uses itself by way of others.
 
 use super::imports::{self, Names};
 use super::{File, Finding};
@@ -99,7 +99,8 @@ fn check_table(table: &Table, files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// Each module has an entry, each entry a module, and each name of the last column is one of them, or of another crate.
+/// Each module has an entry, each entry a module, and each name of the last column is one of them,
+/// or of another crate.
 fn entries(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Finding> {
     let mut findings = Vec::new();
     let exists = |name: &str| own.iter().any(|(module, _)| is_below(&module.join("/"), name));
@@ -159,7 +160,8 @@ fn arrows(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Fin
     findings
 }
 
-/// What the first part of a path stands for in the table: a module, or another crate by its name without the common prefix.
+/// What the first part of a path stands for in the table: a module, or another crate by its name
+/// without the common prefix.
 fn target<'a>(table: &Table, names: &'a Names, first: &'a str) -> &'a str {
     let crate_name = |name: &'a str| name.strip_prefix(imports::OURS).unwrap_or(name);
     match names.aliases.get(first) {

@@ -1,4 +1,5 @@
-//! The keeper against a host that only records what is asked of it: no root, no namespaces, no cgroups.
+//! The keeper against a host that only records what is asked of it: no root, no namespaces, no
+//! cgroups.
 
 use super::*;
 use crate::cluster_dir::STATE_FILE;
@@ -46,7 +47,8 @@ impl Privileged for Recorded {
     }
 }
 
-/// Carries a cluster whose init ends so. Returns the result, what was reported, and how the end was noted.
+/// Carries a cluster whose init ends so. Returns the result, what was reported, and how the end was
+/// noted.
 fn carried(host: &Recorded, end: Option<Ended>) -> (io::Result<()>, Vec<String>, Option<Ending>) {
     let base = tempfile::tempdir().unwrap();
     let root = ClusterDir::at(base.path().join("one"));

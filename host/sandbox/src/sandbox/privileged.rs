@@ -1,4 +1,5 @@
-//! What a keeper can do as root only: the one seam where a cluster without root does something else, and tests do nothing.
+//! What a keeper can do as root only: the one seam where a cluster without root does something
+//! else, and tests do nothing.
 //!
 //! Must not know in which order a keeper does it.
 
@@ -23,20 +24,22 @@ pub trait Privileged {
     /// The kernel refuses.
     fn create_cgroups(&self, id: &str) -> io::Result<()>;
 
-    /// The namespaces and locks of the host that the init reaches it by: its network, and the directory of its lock.
+    /// The namespaces and locks of the host that the init reaches it by: its network, and the
+    /// directory of its lock.
     ///
     /// # Errors
     /// The kernel refuses.
     fn ways_to_host(&self) -> io::Result<[OwnedFd; 2]>;
 
-    /// Starts the init as PID 1 of new namespaces, with these descriptors. `cluster` is the base of the root directory, and
-    /// the ID.
+    /// Starts the init as PID 1 of new namespaces, with these descriptors. `cluster` is the base of
+    /// the root directory, and the ID.
     ///
     /// # Errors
     /// The kernel refuses the namespaces, or the program can't be started.
     fn start_init(&self, cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Pid>;
 
-    /// Gives back what the cluster took of the host, when nothing of it runs any more. Goes on past errors, which are logged.
+    /// Gives back what the cluster took of the host, when nothing of it runs any more. Goes on past
+    /// errors, which are logged.
     fn give_back(&self, root: &ClusterDir, id: &str);
 }
 

@@ -5,7 +5,8 @@ use serde_json::Value;
 /// The objects of a manifest in YAML, in order; lists are taken apart.
 ///
 /// # Errors
-/// It isn't YAML, or a document isn't an object with `apiVersion`, `kind` and a name; the text says where.
+/// It isn't YAML, or a document isn't an object with `apiVersion`, `kind` and a name; the text says
+/// where.
 pub fn objects(yaml: &str) -> Result<Vec<Value>, String> {
     // Kubernetes reads YAML 1.1 here: a file mode of 0644 is octal.
     let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };

@@ -1,5 +1,5 @@
-//! Text that several crates of the host make alike: errors with their causes, names that were probably meant, places in files,
-//! digits, and manifests as values.
+//! Text that several crates of the host make alike: errors with their causes, names that were
+//! probably meant, places in files, digits, and manifests as values.
 //!
 //! Must not know what any of it is about.
 

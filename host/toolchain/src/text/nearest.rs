@@ -1,6 +1,8 @@
-//! Names that were probably meant, for messages about unknown ones. Must not know what the names are of.
+//! Names that were probably meant, for messages about unknown ones. Must not know what the names
+//! are of.
 
-/// The end of a message about an unknown name: the nearest of those that there are, or all of them if none is near.
+/// The end of a message about an unknown name: the nearest of those that there are, or all of them
+/// if none is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
@@ -17,7 +19,8 @@ pub fn nearest_of<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
     let near = known.iter().map(|other| (distance(other), *other)).min();
-    // A third of the letters may be wrong, two in short names; beyond that only a beginning or an end counts.
+    // A third of the letters may be wrong, two in short names; beyond that only a beginning or an
+    // end counts.
     near.filter(|(distance, other)| *distance <= (lower.len() / 3).max(2) && *distance < other.len())
         .map(|(_, other)| other)
         .or_else(|| {
