@@ -1,8 +1,8 @@
 //! The flags of settings, made of the host's table.
 
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueHint, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueHint};
 use kubernix_host::settings::{Flag, Form, Id, Partial, Setting, Takes};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -25,20 +25,19 @@ pub struct BootArgs {
 
 /// The flags of slots and parameters.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
-#[command(next_help_heading = HEADING)]
 pub struct Sets {
     /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE,
     /// crio.binary=PATH), with NODE/ before it on that node alone; can be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", help_heading = HEADING)]
     pub set: Vec<String>,
     /// The container runtime: short for --set cri=NAME
-    #[arg(long, value_name = "COMPONENT")]
+    #[arg(long, value_name = "COMPONENT", help_heading = HEADING)]
     pub cri: Option<String>,
     /// The datastore: short for --set datastore=NAME
-    #[arg(long, value_name = "COMPONENT")]
+    #[arg(long, value_name = "COMPONENT", help_heading = HEADING)]
     pub datastore: Option<String>,
     /// What routes Services: short for --set proxy=NAME
-    #[arg(long, value_name = "COMPONENT")]
+    #[arg(long, value_name = "COMPONENT", help_heading = HEADING)]
     pub proxy: Option<String>,
 }
 
@@ -58,8 +57,7 @@ impl Args for BootArgs {
     fn augment_args(mut command: Command) -> Command {
         for id in Id::ALL.iter().copied() {
             if id == AFTER_SETS {
-                let heading = command.get_next_help_heading().map(str::to_owned);
-                command = Sets::augment_args(command).next_help_heading(heading);
+                command = Sets::augment_args(command);
             }
             let arg = id.setting().flag().filter(|_| !id.setting().is_global()).map(|flag| arg(id.setting(), flag));
             command = command.args(arg.map(|arg| arg.help_heading(HEADING)));
@@ -138,12 +136,12 @@ impl TypedValueParser for Checked {
             let check = |text: &str| setting.check(text).map(|()| OsString::from(text));
             return TypedValueParser::parse_ref(&check, command, arg, value);
         }
-        value_parser!(OsString).parse_ref(command, arg, value)
+        OsStringValueParser::new().parse_ref(command, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         let words = self.0.form().words();
-        (!words.is_empty()).then(|| Box::new(words.into_iter().map(PossibleValue::new)) as Box<_>)
+        (!words.is_empty()).then(|| Box::new(words.iter().map(PossibleValue::new)) as Box<_>)
     }
 }
 

@@ -24,8 +24,8 @@ pub enum Form {
         /// The largest.
         max: u64,
     },
-    /// One of a few integers.
-    Numbers(&'static [u64]),
+    /// One of a few integers, as text.
+    Numbers(&'static [&'static str]),
     /// One of a few words.
     Choice(&'static [&'static str]),
     /// A list in a file. In variables it is one text.
@@ -49,12 +49,11 @@ pub(super) enum Read {
 
 impl Form {
     /// All values, as text, where they are few.
-    pub fn words(self) -> Vec<String> {
+    pub fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Bool => vec!["true".into(), "false".into()],
-            Self::Numbers(numbers) => numbers.iter().map(u64::to_string).collect(),
-            Self::Choice(words) => words.iter().map(ToString::to_string).collect(),
-            Self::Text { .. } | Self::Path | Self::Number { .. } | Self::List { .. } => Vec::new(),
+            Self::Bool => &["true", "false"],
+            Self::Numbers(words) | Self::Choice(words) => words,
+            Self::Text { .. } | Self::Path | Self::Number { .. } | Self::List { .. } => &[],
         }
     }
 
@@ -90,7 +89,10 @@ impl Form {
             Self::Path => json!({ "type": "string", "minLength": 1 }),
             Self::Bool => json!({ "type": "boolean" }),
             Self::Number { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
-            Self::Numbers(numbers) => json!({ "type": "integer", "enum": numbers }),
+            Self::Numbers(words) => {
+                let numbers: Vec<u64> = words.iter().filter_map(|word| word.parse().ok()).collect();
+                json!({ "type": "integer", "enum": numbers })
+            }
             Self::Choice(words) => json!({ "type": "string", "enum": words }),
             Self::List { pattern, .. } => {
                 let items = json!({ "type": "string", "pattern": pattern });

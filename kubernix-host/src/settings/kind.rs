@@ -210,7 +210,7 @@ pub struct Members;
 
 impl Kind for Members {
     type Value = u32;
-    const FORM: Form = Form::Numbers(&[1, 3, 5, 7]);
+    const FORM: Form = Form::Numbers(&["1", "3", "5", "7"]);
     const EXAMPLE: &'static str = "3";
 
     fn parse(text: &str) -> Result<u32, String> {

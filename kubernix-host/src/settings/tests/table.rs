@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 /// Values of a setting other than its default, as text.
 fn samples(setting: &Setting) -> Vec<String> {
-    let mut samples = setting.form().words();
-    samples.push(setting.example().to_owned());
+    let words = setting.form().words().iter().copied();
+    let mut samples: Vec<String> = words.chain([setting.example()]).map(str::to_owned).collect();
     samples.retain(|text| !matches!(setting.standard(), Standard::Value(standard) if standard == text));
     samples
 }
