@@ -208,7 +208,7 @@ mod tests {
     fn what_the_library_cannot_say_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("my-cri.toml");
-        let tables = "# how it is built\n[tool.myd]\nrequires = \"~1\"\napt = [\"myd\"]\n\n[need.x]\ncommand = \"x\"\napt = [\"x\"]\n";
+        let tables = "# how it is built\n[tool.myd]\napt = [\"myd\"]\n\n[need.x]\ncommand = \"x\"\napt = [\"x\"]\n";
         let head_of_old = "# a comment\nname = \"old\"\nversion = \"0.1.0\"\ncontract = \"1\"\nhost = \"1.0\"\nbinaries = \
                            [\n    \"a\",\n]\n\n";
         fs::write(&path, format!("{head_of_old}{tables}")).unwrap();
