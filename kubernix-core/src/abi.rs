@@ -22,6 +22,6 @@ pub use objects::{
 };
 pub use plugin::{About, Plugin, PluginRef, export};
 pub use values::{
-    AbiBinary, AbiCommand, AbiError, AbiFinding, AbiIdentity, AbiLiveness, AbiNode, AbiOutput, AbiParameter, AbiPairs,
+    AbiBinary, AbiCommand, AbiError, AbiFinding, AbiIdentity, AbiLiveness, AbiNode, AbiOutput, AbiPairs, AbiParameter,
     AbiProbe, AbiProcess, AbiRequirement, AbiResult, BinaryKind, ParameterKindNumber,
 };

@@ -259,7 +259,10 @@ mod tests {
 
     #[test]
     fn words_are_split_and_quoted_as_in_a_shell() {
-        assert_eq!(words(r#" --a=1  '--b=two words' "c \"d\"" e\ f "#).unwrap(), ["--a=1", "--b=two words", "c \"d\"", "e f"]);
+        assert_eq!(
+            words(r#" --a=1  '--b=two words' "c \"d\"" e\ f "#).unwrap(),
+            ["--a=1", "--b=two words", "c \"d\"", "e f"]
+        );
         assert!(words("'open").unwrap_err().to_string().contains("has no end"));
     }
 }

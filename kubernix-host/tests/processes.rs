@@ -1,7 +1,7 @@
 //! Processes are started, watched and ended. A program of its own with one test: the reaper waits for every child of its
 //! process, and would take those of other tests.
 
-use kubernix_core::{Command, Process};
+use kubernix_core::{Command, Process, Signal as StopSignal};
 use kubernix_host::process::{Exit, Here, Launch, Reaper, RunFile, Spawner, kill_group, order_end, tail};
 use nix::sys::signal::Signal;
 use std::io::Read;
@@ -34,7 +34,7 @@ async fn processes_are_started_watched_and_ended() {
         let dir = tempfile::tempdir().unwrap();
         let process =
             Process::new("sleeper", "/bin/sh").arg("-c").arg("echo hello; trap '' TERM; sleep 60 & wait; wait");
-        let process = process.stop(Signal::TERM, Duration::from_millis(100));
+        let process = process.stop(StopSignal::TERM, Duration::from_millis(100));
         let running = spawner.spawn(&Launch { process: &process, directory: dir.path() }).unwrap();
         while tail(&running.log, 1).is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -50,7 +50,8 @@ async fn processes_are_started_watched_and_ended() {
         let left = dir.path().join("left");
         let script =
             format!("trap 'exit 0' TERM; sleep 60 & echo $! > {0}.part; mv {0}.part {0}; wait", left.display());
-        let obeys = Process::new("obeys", "/bin/sh").arg("-c").arg(script).stop(Signal::TERM, Duration::from_secs(60));
+        let obeys =
+            Process::new("obeys", "/bin/sh").arg("-c").arg(script).stop(StopSignal::TERM, Duration::from_secs(60));
         let obeying = spawner.spawn(&Launch { process: &obeys, directory: dir.path() }).unwrap();
         let left: i32 = loop {
             match std::fs::read_to_string(&left) {

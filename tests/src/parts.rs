@@ -88,8 +88,8 @@ impl Parts {
 
     /// The names of the instances that such a cluster has.
     pub fn instances(self) -> Vec<String> {
-        let control = [self.datastore.name, "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-        let node = [self.runtime.title, "kubelet", "kube-proxy"].map(|title| format!("{title} (node 0)"));
+        let control = [self.datastore.name, "apiserver", "controller-manager", "scheduler"];
+        let node = [self.runtime.title, "kubelet", "proxy"].map(|title| format!("{title} (node 0)"));
         control.map(|title| self.of_control_plane(title)).into_iter().chain(node).collect()
     }
 }

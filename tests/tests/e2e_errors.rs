@@ -221,7 +221,7 @@ fn a_boot_that_takes_too_long_says_what_it_waits_for() {
     let place = Base::new();
     let text = "if [ \"$1\" = --version ]; then echo 'Kubernetes v1.36.3'; exit; fi; echo asleep; exec sleep 1000";
     let sleeps = format!("kubelet.binary={}", script(place.path(), "kubelet", text));
-    let parts = ["not ready after 15 s", "kubelet (node 0)", "kube-proxy (node 0)", "is not ready"];
+    let parts = ["not ready after 15 s", "kubelet (node 0)", "proxy (node 0)", "is not ready"];
     breaks_off(&["--set", &sleeps, "--boot-timeout", "15"], 7, &parts);
 }
 

@@ -159,7 +159,7 @@ const ON_THE_WAY: &[&str] = &[
     r#""event":"started","instance":"pause image""#,
     r#""role":"apiserver-port""#,
     r#""event":"started","instance":"bootstrap policy""#,
-    r#""event":"started","instance":"kube-proxy (node 0)""#,
+    r#""event":"started","instance":"proxy (node 0)""#,
     r#""role":"node""#,
     r#""role":"apiserver""#,
 ];

@@ -197,7 +197,7 @@ fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
         ["admin.crt", "admin.key"].map(|name| cluster.root().join("pki").join(name)).iter().collect::<Vec<_>>()
     );
     let components = cluster.running()["components"].to_string();
-    assert!(!components.contains("kube-proxy"), "{components}");
+    assert!(!components.contains("\"proxy, "{components}");
 }
 
 /// Gives a stopped cluster's admin a certificate that is good, but ends in ten days. Returns the day.
@@ -354,7 +354,7 @@ fn the_policy_that_is_made_for_the_api_server_is_its_own(_: Parts) {
     cluster.kubectl(&["delete", "roles,rolebindings", "--selector", OF_THE_POLICY, "--all-namespaces"]).ok();
     let status = cluster.running();
     let components = status["components"].as_array().expect("components");
-    let server = components.iter().find(|one| one["instance"] == "kube-apiserver").expect("an API server");
+    let server = components.iter().find(|one| one["instance"] == "apiserver").expect("an API server");
     let pid = server["pids"][0].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("its process");
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it runs");
     let own = until("the API server's own policy", LIMIT, || {

@@ -11,8 +11,8 @@ mod scripts;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
-    Role, Scope, roles,
+    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement,
+    Result, Role, Scope, roles,
 };
 use layout::Layout;
 
@@ -72,7 +72,8 @@ impl Component for Containerd {
             Parameter::new("log-level", "info", "how much containerd logs").choice(&config::LOG_LEVELS),
             Parameter::new(config::RUNTIME, "runc", "the OCI runtime: runc, crun, or an absolute path"),
             // Hooks have a minute in all.
-            Parameter::new("stop-timeout", "5", "seconds that containers have to end when the cluster stops").number(1..=50),
+            Parameter::new("stop-timeout", "5", "seconds that containers have to end when the cluster stops")
+                .number(1..=50),
         ]
     }
 

@@ -63,7 +63,8 @@ impl Component for ControllerManager {
         vec![
             Parameter::new("log-level", "1", "verbosity of the log").number(0..=10),
             Parameter::new("feature-gates", "", "feature gates: `NAME=true,OTHER=false`"),
-            Parameter::new("extra-args", "", "further arguments of kube-controller-manager, quoted as in a shell").words(),
+            Parameter::new("extra-args", "", "further arguments of kube-controller-manager, quoted as in a shell")
+                .words(),
         ]
     }
 

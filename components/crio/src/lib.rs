@@ -10,8 +10,8 @@ mod runtime;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
-    Role, Scope, UnixSocket, roles,
+    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement,
+    Result, Role, Scope, UnixSocket, roles,
 };
 use layout::Layout;
 

@@ -4,8 +4,8 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Binary, Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, Signal, UnixSocket,
-    roles,
+    Binary, Component, Context, Error, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope,
+    Signal, UnixSocket, roles,
 };
 use std::time::Duration;
 

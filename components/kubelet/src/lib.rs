@@ -7,8 +7,8 @@ mod object;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope,
-    Signal, UnixSocket, roles,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, Signal,
+    UnixSocket, roles,
 };
 use std::time::Duration;
 

@@ -3,7 +3,9 @@
 //! It knows local-path-provisioner's configuration. Its images hold nothing but programs that the host has.
 
 use kubernix_core::abi::Handle;
-use kubernix_core::{Binary, Component, Context, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles};
+use kubernix_core::{
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Requirement, Result, Role, quote, roles,
+};
 
 /// Built here, never pulled.
 const IMAGE: &str = "kubernix.local/local-path-provisioner:local";

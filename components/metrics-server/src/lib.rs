@@ -52,8 +52,10 @@ impl Component for MetricsServer {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![// metrics-server takes no less.
-            Parameter::new("resolution", "10", "seconds between two looks at what pods use").number(10..=65_535)]
+        vec![
+            // metrics-server takes no less.
+            Parameter::new("resolution", "10", "seconds between two looks at what pods use").number(10..=65_535),
+        ]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {

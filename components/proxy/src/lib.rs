@@ -4,8 +4,8 @@
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
-    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement, Result,
-    Role, Scope, Signal, quote, roles, shell_quote,
+    Binary, Command, Component, Context, Error, ErrorKind, Parameter, Phase, Planner, Probe, Process, Requirement,
+    Result, Role, Scope, Signal, quote, roles, shell_quote,
 };
 use std::fmt::Write;
 use std::time::Duration;

@@ -2,12 +2,31 @@
 
 use super::App;
 use crate::cli::Cli;
-use crate::{output, reference};
+use crate::{output, reference, registry};
 use anyhow::{Context, Result};
 use clap::CommandFactory;
+use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
+use kubernix_host::plugins::{Registry, Search};
+use kubernix_host::{graph, settings};
 use serde_json::json;
 use std::path::Path;
+
+/// The name of the option that fills slots and sets parameters.
+const SET: &str = "set";
+
+/// A command line whose option `--set`, in every command that has it, completes to these forms.
+fn with_set_forms(mut command: clap::Command, forms: &[String]) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |command| with_set_forms(command, forms));
+    }
+    if command.get_arguments().any(|argument| argument.get_id() == SET) {
+        let parser = PossibleValuesParser::new(forms.iter().cloned());
+        command = command.mut_arg(SET, |argument| argument.value_parser(parser));
+    }
+    command
+}
 
 impl App {
     pub(super) fn version(&self) -> Result<()> {
@@ -18,8 +37,11 @@ impl App {
     }
 
     pub(super) fn completions(&self, shell: Shell) -> Result<()> {
+        let registry = Registry::gather(registry::components()?, &Search::of_process(Vec::new(), None));
+        let tools = registry.table.tool.keys().cloned().collect();
+        let forms = settings::set_forms(&graph::catalogue(&registry.components, tools));
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "kubernix", &mut script);
+        clap_complete::generate(shell, &mut with_set_forms(Cli::command(), &forms), "kubernix", &mut script);
         output::print(String::from_utf8_lossy(&script))
     }
 
@@ -35,5 +57,19 @@ impl App {
         output::show(self.output(), &json!({ "directory": directory, "pages": pages }), |_| {
             format!("{} man pages written to {}", pages.len(), directory.display())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_and_their_values_are_completed_where_they_can_be_set() {
+        let mut script = Vec::new();
+        let mut command = with_set_forms(Cli::command(), &["crio.log-level=debug".to_owned()]);
+        clap_complete::generate(Shell::Bash, &mut command, "kubernix", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        assert!(script.matches("crio.log-level=debug").count() > 1, "{script}");
     }
 }

@@ -274,8 +274,8 @@ mod tests {
         assert_eq!(Exit::of(&error), Exit::Usage);
         assert!(choose(logs(), &["zzzzzz".to_owned()]).unwrap_err().to_string().ends_with("there is etcd, apiserver"));
         assert_eq!(choose(logs(), &["etcd".to_owned()]).unwrap().len(), 1);
-        let by_process = vec![("proxy".to_owned(), "/r/nodes/node-0/proxy/kube-proxy.log".into())];
-        assert_eq!(choose(by_process.clone(), &["kube-proxy".to_owned()]).unwrap(), by_process);
+        let by_process = vec![("proxy".to_owned(), "/r/nodes/node-0/proxy/setup.log".into())];
+        assert_eq!(choose(by_process.clone(), &["setup".to_owned()]).unwrap(), by_process);
         assert_eq!(choose(logs(), &[]).unwrap().len(), 2);
     }
 }

@@ -30,7 +30,7 @@ const CONTROL_PLANE: Frame = Frame {
     port: 0,
     scheme: "https",
 };
-const NODE: Frame = Frame { phase: "NODE_AGENT", scope: "NODE", ip: "node().ip", scheme: "http", ..CONTROL_PLANE };
+const NODE: Frame = Frame { phase: "NODE_AGENT", scope: "NODE", ip: "node()?.ip", scheme: "http", ..CONTROL_PLANE };
 
 /// What each role starts from. `cri` has a template of its own.
 const FRAMES: &[Frame] = &[
@@ -56,7 +56,7 @@ const FRAMES: &[Frame] = &[
     Frame {
         provides: &[
             (roles::KUBELET, "Probe::http(format!(\"{url}/healthz\"))"),
-            (roles::NODE, "Probe::node(ctx.node().name)"),
+            (roles::NODE, "Probe::node(ctx.node()?.name)"),
         ],
         requires: &[(roles::CRI, "ready"), (roles::APISERVER_PORT, "known")],
         port: 10248,

@@ -2,8 +2,8 @@
 
 use super::guard::{guard, guard_or};
 use super::{
-    AbiBinary, AbiCommand, AbiComponent, AbiContextRef, AbiFinding, AbiParameter, AbiPlannerMut, AbiRequirement, AbiResult,
-    ComponentBox,
+    AbiBinary, AbiCommand, AbiComponent, AbiContextRef, AbiFinding, AbiParameter, AbiPlannerMut, AbiRequirement,
+    AbiResult, ComponentBox,
 };
 use crate::{Component, Context, Phase, Planner, Scope};
 use abi_stable::sabi_trait::TD_Opaque;

@@ -3,9 +3,7 @@
 use super::host_side::{with_context, with_planner};
 use super::options::check_parameter;
 use super::{AbiContext, AbiPlanner, ComponentBox, adapter};
-use crate::{
-    Binary, Command, Component, Error, Finding, Parameter, Phase, Requirement, Result, Role, Scope, is_name,
-};
+use crate::{Binary, Command, Component, Error, Finding, Parameter, Phase, Requirement, Result, Role, Scope, is_name};
 
 /// What a component says of itself, checked: see [`Component`] for each.
 #[derive(Debug, Clone, PartialEq, Eq)]

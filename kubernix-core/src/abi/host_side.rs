@@ -3,8 +3,8 @@
 
 use super::guard::{guard, guard_or};
 use super::{
-    AbiBinary, AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiNode, AbiOutput, AbiPlanner, AbiPlannerMut, AbiProbe,
-    AbiProcess, AbiResult,
+    AbiBinary, AbiCommand, AbiContext, AbiContextRef, AbiIdentity, AbiNode, AbiOutput, AbiPlanner, AbiPlannerMut,
+    AbiProbe, AbiProcess, AbiResult,
 };
 use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::sabi_types::{RMut, RRef};

@@ -2,8 +2,8 @@
 //! a minor version appends methods with default bodies after `#[sabi(last_prefix_field)]`, a mark that never moves.
 
 use super::{
-    AbiBinary, AbiCommand, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess, AbiRequirement,
-    AbiResult,
+    AbiBinary, AbiCommand, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess,
+    AbiRequirement, AbiResult,
 };
 use crate::{Phase, Scope};
 use abi_stable::sabi_trait;

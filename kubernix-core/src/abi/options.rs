@@ -12,8 +12,7 @@ const OF_PROBES: &[&str] = &[];
 /// Options of a [`Parameter`] that this version knows.
 const OF_PARAMETERS: &[&str] = &[];
 /// What a check for liveness can ask. The other kinds aren't about one process.
-const LIVENESS: &[ProbeKind] =
-    &[ProbeKind::HTTP, ProbeKind::TCP, ProbeKind::UNIX, ProbeKind::CRI, ProbeKind::COMMAND];
+const LIVENESS: &[ProbeKind] = &[ProbeKind::HTTP, ProbeKind::TCP, ProbeKind::UNIX, ProbeKind::CRI, ProbeKind::COMMAND];
 /// The shortest time between two checks.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -45,7 +44,9 @@ pub(super) fn check_process(process: &Process) -> Result<()> {
         return Err(Error::invalid(format!("{what} has a liveness probe `{kind}`: use one of {}", kinds.join(", "))));
     }
     if liveness.failures == 0 || liveness.interval < SHORTEST_INTERVAL {
-        let why = format!("{what} has a liveness probe without failures, or with less than {SHORTEST_INTERVAL:?} between checks");
+        let why = format!(
+            "{what} has a liveness probe without failures, or with less than {SHORTEST_INTERVAL:?} between checks"
+        );
         return Err(Error::invalid(why));
     }
     Ok(())

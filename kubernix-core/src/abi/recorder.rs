@@ -121,7 +121,9 @@ mod tests {
         let with = |liveness| Process::new("one", "/bin/one").liveness(liveness);
         let tcp = || Liveness::new(Probe::tcp("127.0.0.1:1"));
         assert!(rejected(with(tcp()).one_shot()).contains("runs once"));
-        assert!(rejected(with(Liveness::new(Probe::manifests()))).contains("a liveness probe `manifests`: use one of http"));
+        assert!(
+            rejected(with(Liveness::new(Probe::manifests()))).contains("a liveness probe `manifests`: use one of http")
+        );
         assert!(rejected(with(tcp().failures(0))).contains("without failures"));
         assert!(rejected(with(tcp().every(Duration::ZERO))).contains("between checks"));
         assert!(rejected(Process::new("one", "/bin/one").directory("here")).contains("`here`, which is not absolute"));

@@ -202,7 +202,8 @@ pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Re
     environment.binaries =
         binaries(host, settings, allotment)?.into_iter().map(|name| (name.clone(), path(&name))).collect();
     let assumed = toolchain::known(&host.registry.table);
-    let assumed = |name: &String| assumed.iter().find(|tool| tool.has(name)).and_then(toolchain::Known::assumed_version);
+    let assumed =
+        |name: &String| assumed.iter().find(|tool| tool.has(name)).and_then(toolchain::Known::assumed_version);
     environment.versions = (environment.binaries.keys())
         .filter_map(|name| Some((name.clone(), versions.get(name).cloned().or_else(|| assumed(name))?)))
         .collect();

@@ -52,10 +52,8 @@ impl Cluster {
         let plan = &planned.instance.plan;
         let of_plan = |path: &str| plan.directories.iter().any(|directory| directory.path == path);
         for process in plan.processes.iter().filter(|process| of_plan(&process.directory)) {
-            let unknown = |source: PrivilegeError| StartFailure::Spawn {
-                process: process.name.clone(),
-                source: source.into(),
-            };
+            let unknown =
+                |source: PrivilegeError| StartFailure::Spawn { process: process.name.clone(), source: source.into() };
             let Some(account) = Account::of(process).map_err(unknown)? else { continue };
             let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
             std::os::unix::fs::chown(&process.directory, Some(uid), Some(gid))

@@ -69,7 +69,9 @@ pub enum GraphError {
     #[error("two components are named `{0}`")]
     Duplicate(String),
     /// A component has a scope that a later version of the contract added.
-    #[error("component `{component}` has the scope {scope}, which this version of KuberNix doesn't know: upgrade KuberNix")]
+    #[error(
+        "component `{component}` has the scope {scope}, which this version of KuberNix doesn't know: upgrade KuberNix"
+    )]
     Scope {
         /// The component.
         component: String,

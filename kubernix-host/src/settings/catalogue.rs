@@ -180,8 +180,11 @@ fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), E
         return Err(unknown(Unknown::Component, component, &key, hint));
     };
     let has_binary = is_binary || !entry.binaries.is_empty();
-    let known =
-        entry.parameters.iter().map(|parameter| parameter.name.as_str()).chain(OF_BINARIES.into_iter().filter(|_| has_binary));
+    let known = entry
+        .parameters
+        .iter()
+        .map(|parameter| parameter.name.as_str())
+        .chain(OF_BINARIES.into_iter().filter(|_| has_binary));
     if known.clone().any(|known| known == name) {
         return Ok(());
     }

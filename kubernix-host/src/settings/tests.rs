@@ -422,12 +422,12 @@ fn a_value_that_does_not_fit_is_named_with_what_does() {
     catalogue.components[1].parameters.push(Parameter::new("stop-timeout", "5", "").number(1..=50));
     let bench = Bench::new();
     let check = |forms: &[&str]| bench.resolve(sets(forms), &[]).unwrap().validate(&catalogue);
-    check(&["crio.stop-timeout=50", "crio@node-0.stop-timeout=1"]).unwrap();
+    check(&["crio.stop-timeout=50", "node-0/crio.stop-timeout=1"]).unwrap();
     assert_eq!(
         check(&["crio.stop-timeout=51"]).unwrap_err().to_string(),
         "--set crio.stop-timeout: component `crio`: parameter `stop-timeout` is `51`: use a number from 1 to 50"
     );
-    assert!(check(&["crio@node-0.stop-timeout=x"]).unwrap_err().to_string().contains("`stop-timeout` is `x`"));
+    assert!(check(&["node-0/crio.stop-timeout=x"]).unwrap_err().to_string().contains("`stop-timeout` is `x`"));
     bench.write("kubernix.toml", "[components.crio]\nstop-timeout = 0");
     let error = bench.resolve(Partial::default(), &[]).unwrap().validate(&catalogue).unwrap_err().to_string();
     assert!(error.contains("kubernix.toml:2: component `crio`: parameter `stop-timeout` is `0`"), "{error}");

@@ -4,7 +4,7 @@
 
 use crate::layouts;
 use crate::loader::{Loaded, load};
-use kubernix_core::abi::{AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult};
+use kubernix_core::abi::{AbiBinary, AbiCommand, AbiContext, AbiIdentity, AbiNode, AbiOutput, AbiResult};
 use kubernix_core::abi_stable::std_types::{RErr, RNone, ROk, ROption, RStr, RString};
 use kubernix_core::{Error, Plan, Result};
 use std::path::Path;
@@ -63,20 +63,20 @@ fn none<T>() -> AbiResult<T> {
 }
 
 impl AbiContext for Host {
-    fn cluster(&self) -> RString {
-        "sample".into()
+    fn cluster(&self) -> AbiResult<RString> {
+        ROk("sample".into())
     }
 
-    fn node(&self) -> AbiNode {
-        AbiNode { name: "node-0".into(), ..AbiNode::default() }
+    fn node(&self) -> AbiResult<AbiNode> {
+        ROk(AbiNode { name: "node-0".into(), ..AbiNode::default() })
     }
 
-    fn address(&self, _: RStr<'_>) -> ROption<RString> {
-        RNone
+    fn address(&self, _: RStr<'_>) -> AbiResult<RString> {
+        none()
     }
 
-    fn directory(&self, _: RStr<'_>) -> ROption<RString> {
-        RNone
+    fn directory(&self, _: RStr<'_>) -> AbiResult<RString> {
+        none()
     }
 
     fn identity(&self, _: RStr<'_>) -> AbiResult<AbiIdentity> {
@@ -91,8 +91,12 @@ impl AbiContext for Host {
         none()
     }
 
-    fn executable(&self, name: RStr<'_>) -> AbiResult<RString> {
-        ROk(format!("/bin/{name}").into())
+    fn executable(&self, binary: AbiBinary) -> AbiResult<RString> {
+        ROk(format!("/bin/{}", binary.name).into())
+    }
+
+    fn version(&self, _: AbiBinary) -> AbiResult<RString> {
+        none()
     }
 
     fn endpoint(&self, _: RStr<'_>) -> AbiResult<RString> {

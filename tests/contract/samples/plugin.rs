@@ -1,7 +1,7 @@
 //! The component of a plugin of any age of the contract: it uses all that its age has, and tells what came of it. What grown
 //! ages add is named `extra_N`, where feature `grownN` is on. It must not know what its host has.
 
-use kubernix_core::{Component, Context, Phase, Planner, Probe, Process, Result, Role};
+use kubernix_core::{Binary, Component, Context, Phase, Planner, Probe, Process, Result, Role};
 
 /// The component.
 pub struct Sample;
@@ -20,13 +20,13 @@ impl Component for Sample {
         vec!["sample".into()]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["sample".into()]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        log::info!(target: "sample", "planned for {}", ctx.cluster());
-        plan.process(Process::new("sample", ctx.executable("sample")?).arg(ctx.node().name))?;
+        log::info!(target: "sample", "planned for {}", ctx.cluster()?);
+        plan.process(Process::new("sample", ctx.executable("sample")?).arg(ctx.node()?.name))?;
         plan.provide("sample", "", Probe::started())?;
         #[cfg(feature = "grown1")]
         {

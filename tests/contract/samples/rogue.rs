@@ -2,7 +2,7 @@
 //! `log`. It remembers that, so that methods without a context can do wrong as well.
 
 use kubernix_core::{
-    Command, Component, Context, Error, Finding, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role,
+    Binary, Command, Component, Context, Error, Finding, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role,
     Scope,
 };
 use std::sync::{Mutex, PoisonError};
@@ -64,7 +64,7 @@ impl Component for Rogue {
         vec![Requirement::ready(if own { "dns" } else { "sandbox" })]
     }
 
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         self.may_panic("binaries");
         vec!["rogue".into()]
     }
@@ -82,12 +82,12 @@ impl Component for Rogue {
             "error" => return Err(Error::invalid("not a port: 70000").context("reading `port`").context("no plan")),
             "log" => {
                 log::error!(target: "rogue::loud", "an error");
-                log::info!(target: "rogue::usual", "for {}", ctx.cluster());
+                log::info!(target: "rogue::usual", "for {}", ctx.cluster()?);
                 log::trace!(target: "rogue::quiet", "a trace");
             }
             "garbage process" => plan.process(Process::new("two words", "/bin/true"))?,
             "garbage program" => plan.process(Process::new("rogue", "true"))?,
-            "garbage path" => plan.file(format!("{}/../../passwd", ctx.dir()), "x")?,
+            "garbage path" => plan.file(format!("{}/../../passwd", ctx.dir()?), "x")?,
             "garbage again" => {
                 plan.process(Process::new("rogue", "/bin/true"))?;
                 plan.process(Process::new("rogue", "/bin/false"))?;

@@ -6,8 +6,8 @@ use super::placeholder::Placeholder;
 use super::render::Values;
 use super::template::{Part, Template};
 use kubernix_core::{
-    Binary, Command, Component, Context, Error, ErrorKind, Finding, Liveness, Parameter, Phase, Planner, Probe, Process, Requirement,
-    Result, Role, Scope,
+    Binary, Command, Component, Context, Error, ErrorKind, Finding, Liveness, Parameter, Phase, Planner, Probe,
+    Process, Requirement, Result, Role, Scope,
 };
 use std::time::Duration;
 

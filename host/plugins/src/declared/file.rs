@@ -5,7 +5,8 @@
 use super::template::Template;
 use kubernix_toolchain::{GoModule, Section, ToolSpec};
 use kubernix_core::{
-    Binary, Limit, Parameter, ParameterKind, Phase, ProbeKind, Requirement, Restart, Role, Scope, Signal, UNLIMITED, Wait,
+    Binary, Limit, Parameter, ParameterKind, Phase, ProbeKind, Requirement, Restart, Role, Scope, Signal, UNLIMITED,
+    Wait,
 };
 use nix::sys::signal;
 use semver::{Version, VersionReq};

@@ -3,7 +3,8 @@
 use super::*;
 use kubernix_core::abi::{self, Handle};
 use kubernix_core::{
-    Component, ErrorKind, Limit, Liveness, Output, Parameter, Phase, Probe, Requirement, Restart, Scope, Signal, UNLIMITED,
+    Component, ErrorKind, Limit, Liveness, Output, Parameter, Phase, Probe, Requirement, Restart, Scope, Signal,
+    UNLIMITED,
 };
 use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image, plan, preflight};
 use std::path::PathBuf;

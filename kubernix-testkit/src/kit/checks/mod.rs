@@ -49,7 +49,7 @@ pub fn checks() -> &'static [Check] {
         "paths-inside", "files and directories lie in its own directories; paths are absolute, don't climb, none twice", "`Planner::file`, `directory`", paths::inside;
         "paths-from-context", "arguments and environment name no fixed path of a place where data lies", "`Context::dir`", paths::from_context;
         "modes-closed", "only the owner may write what it writes", "`File::mode`, `Directory::mode`", paths::modes;
-        "processes-named", "processes are named by DNS labels, none twice, and say what happens when they end", "`Process::name`, `restart`", processes::named;
+        "processes-named", "processes are named by DNS labels, none twice, and ask for nothing that a host rejects: unknown options, restart policies, liveness that can't be", "`Process`", processes::named;
         "programs-known", "programs are absolute paths of declared binaries, or scripts that the plan writes", "`Process::program`", processes::programs;
         "stop-bounded", "the stop signal is one that asks, and the grace a minute at the most", "`Process::stop`", processes::stop;
         "secrets-hidden", "no key material in arguments or environment, which every user of the machine can read", "`Identity`: paths", processes::secrets;

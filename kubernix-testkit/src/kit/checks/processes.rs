@@ -58,9 +58,7 @@ pub(super) fn stop(bench: &mut Bench) -> Verdict {
         let (name, signal, grace) = (&process.name, process.stop_signal, process.stop_grace);
         let asks = SIGNALS.contains(&signal.0) && signal != SIGSTOP;
         demand(asks, || format!("process `{name}` is stopped by {signal}, which ends nothing"))?;
-        demand(grace <= GRACE, || {
-            format!("process `{name}` has {grace:?} to end: a minute is the most")
-        })?;
+        demand(grace <= GRACE, || format!("process `{name}` has {grace:?} to end: a minute is the most"))?;
     }
     Ok(())
 }

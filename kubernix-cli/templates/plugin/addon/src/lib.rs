@@ -35,7 +35,7 @@ impl Component for __TYPE__ {
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
-        let greeting = format!("{} from {}", ctx.parameter("greeting")?, ctx.cluster());
+        let greeting = format!("{} from {}", ctx.parameter("greeting")?, ctx.cluster()?);
         plan.manifest("__NAME__", config_map(&greeting))?;
         // A program of its own would be named in `binaries`, here and in the manifest, and run like this:
         // plan.process(Process::new("__NAME__", ctx.executable("__NAME__")?).arg("--verbose"))?;

@@ -4,7 +4,8 @@
 //! out. It must not touch the machine itself.
 
 use kubernix_core::{
-    Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope, export_component,
+    Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope,
+    export_component,
 };
 
 /// The component.
@@ -34,20 +35,20 @@ impl Component for __TYPE__ {
     }
 
     // Its own program first: `--set __NAME__.binary=PATH` replaces that.
-    fn binaries(&self) -> Vec<String> {
+    fn binaries(&self) -> Vec<Binary> {
         vec!["__NAME__".into()]
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("extra-args", "", "further arguments of __NAME__, separated by white space")]
+        vec![Parameter::new("extra-args", "", "further arguments of __NAME__, quoted as in a shell").words()]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let address = format!("{}:__PORT__", ctx.__IP__);
         let url = format!("__SCHEME__://{address}");
-        // `ctx.dir()` outlives a stop, `ctx.volatile_dir()` doesn't; certificates are in `ctx.identity(USER)?`.
+        // `ctx.dir()?` outlives a stop, `ctx.volatile_dir()?` doesn't; certificates are in `ctx.identity(USER)?`.
         let process = Process::new("__NAME__", ctx.executable("__NAME__")?)
-            .flags([("listen-address", address.as_str()), ("data-dir", &ctx.dir())])
+            .flags([("listen-address", address.as_str()), ("data-dir", &ctx.dir()?)])
             .args(ctx.words("extra-args")?);
         plan.process(process)?;
 __PROVIDE__
