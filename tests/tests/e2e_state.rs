@@ -197,7 +197,7 @@ fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
         ["admin.crt", "admin.key"].map(|name| cluster.root().join("pki").join(name)).iter().collect::<Vec<_>>()
     );
     let components = cluster.running()["components"].to_string();
-    assert!(!components.contains("\"proxy, "{components}");
+    assert!(!components.contains("\"proxy\""), "{components}");
 }
 
 /// Gives a stopped cluster's admin a certificate that is good, but ends in ten days. Returns the day.
