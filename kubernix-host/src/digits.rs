@@ -1,17 +1,17 @@
-//! Random bytes, and bytes as digits. Knows nothing of what they name.
+//! Hexadecimal digits, hashes and random bytes. Must not know what they are used for.
 
 pub(crate) use crate::text::digits::{hex, sha256};
 
 use std::io;
 
-/// Random bytes that are fit for keys.
+/// Random bytes that are suitable for keys.
 ///
 /// # Errors
-/// The system has no random numbers.
+/// The system's random number generator failed.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     let source = rustls::crypto::ring::default_provider().secure_random;
-    source.fill(&mut bytes).map_err(|_| io::Error::other("the system's source of random numbers failed"))?;
+    source.fill(&mut bytes).map_err(|_| io::Error::other("the system's random number generator failed"))?;
     Ok(bytes)
 }
 

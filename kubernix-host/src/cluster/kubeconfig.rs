@@ -2,7 +2,7 @@
 
 use super::{Cluster, HostError};
 use crate::events::{Event, Sink};
-use crate::kubeconfig::{self, Access, Merged, Places};
+use crate::kubeconfig::{self, Access, ConfigPaths, Merged};
 use crate::root::Root;
 use crate::settings::Settings;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Refuses what would keep the context from being merged after the boot, where that is to be.
 pub(super) fn before_boot(root: &Root, settings: &Settings) -> Result<(), HostError> {
     if settings.merge_kubeconfig {
-        kubeconfig::check(&Access::of(root)?, &Places::of_process()?)?;
+        kubeconfig::check(&Access::of(root)?, &ConfigPaths::of_process()?)?;
     }
     Ok(())
 }
@@ -19,9 +19,9 @@ pub(super) fn before_boot(root: &Root, settings: &Settings) -> Result<(), HostEr
 /// fails is only a warning.
 pub(super) fn after_boot(root: &Root, settings: &Settings, sink: &dyn Sink) -> Option<Merged> {
     let result = present(root).and_then(|access| match settings.merge_kubeconfig {
-        true => kubeconfig::merge(&access, &Places::of_process()?).map(Some),
+        true => kubeconfig::merge(&access, &ConfigPaths::of_process()?).map(Some),
         false => {
-            let changed = kubeconfig::refresh(&access, &Places::of_process().unwrap_or_default())?;
+            let changed = kubeconfig::refresh(&access, &ConfigPaths::of_process().unwrap_or_default())?;
             for file in changed {
                 let message = format!("context `{}` in {} leads to this boot now", access.name, file.display());
                 sink.emit(Event::Note { message });
@@ -37,7 +37,7 @@ pub(super) fn after_boot(root: &Root, settings: &Settings, sink: &dyn Sink) -> O
 
 /// How a cluster is reached, once its entries have the name that it has now.
 fn present(root: &Root) -> Result<Access, kubeconfig::Error> {
-    kubeconfig::finish_rename(&Access::of(root)?, &Places::of_process().unwrap_or_default())?;
+    kubeconfig::finish_rename(&Access::of(root)?, &ConfigPaths::of_process().unwrap_or_default())?;
     Access::of(root)
 }
 
@@ -47,7 +47,7 @@ impl Cluster {
     /// # Errors
     /// As [`kubeconfig::merge`].
     pub fn merge_kubeconfig(&self) -> Result<Merged, HostError> {
-        Ok(kubeconfig::merge(&present(self.root())?, &Places::of_process()?)?)
+        Ok(kubeconfig::merge(&present(self.root())?, &ConfigPaths::of_process()?)?)
     }
 
     /// Takes its context out of the user's own kubeconfig, and out of all others that it was merged into. Returns the files that
@@ -56,7 +56,7 @@ impl Cluster {
     /// # Errors
     /// As [`kubeconfig::remove`].
     pub fn remove_kubeconfig(&self) -> Result<Vec<PathBuf>, HostError> {
-        Ok(kubeconfig::remove(&present(self.root())?, &Places::of_process().unwrap_or_default())?)
+        Ok(kubeconfig::remove(&present(self.root())?, &ConfigPaths::of_process().unwrap_or_default())?)
     }
 
     /// The same, for a cluster that goes: what fails is only a warning.

@@ -9,7 +9,7 @@ use crate::boot::{BootFile, write_views};
 use crate::chain::chain;
 use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
-use crate::kubeconfig::{self, Access, Places};
+use crate::kubeconfig::{self, Access, ConfigPaths};
 use crate::root::{self, ClusterFile, Root};
 use crate::sandbox::lock;
 use crate::settings;
@@ -57,7 +57,7 @@ impl Cluster {
         if stopped.is_none() {
             self.can_be_renamed()?;
         }
-        let places = Places::of_process().unwrap_or_default();
+        let places = ConfigPaths::of_process().unwrap_or_default();
         let taken = || HostError::NameTaken { call: call.clone(), from: self.name().to_owned() };
         if name != self.name() {
             if self.root().base().join(&name).symlink_metadata().is_ok() {
@@ -142,7 +142,7 @@ fn follow(root: &Root, name: &str, running: bool) -> (Vec<PathBuf>, Vec<String>)
     note(if running { tell_init_of_new_name(root, name) } else { save_name(root, name) });
     note(write_kubeconfig(root, name));
     let renamed = Access::of(root)
-        .and_then(|access| kubeconfig::finish_rename(&access, &Places::of_process().unwrap_or_default()));
+        .and_then(|access| kubeconfig::finish_rename(&access, &ConfigPaths::of_process().unwrap_or_default()));
     let merged = renamed.unwrap_or_else(|error| {
         note(Err(error.into()));
         Vec::new()

@@ -1,14 +1,14 @@
-//! What goes wrong with a kubeconfig that is the user's.
+//! Errors of reading and changing the user's kubeconfig.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What goes wrong with a kubeconfig that is the user's. Nothing was written then.
+/// Why the user's kubeconfig can't be read or changed. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It doesn't say what a kubeconfig says.
-    #[error("{}:{line}:{column}: this is no kubeconfig: {reason}", path.display())]
+    /// The file is not a kubeconfig.
+    #[error("{}:{line}:{column}: not a kubeconfig: {reason}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -19,9 +19,10 @@ pub enum Error {
         /// What is wrong there.
         reason: String,
     },
-    /// Somebody else's entry has the name of ours.
+    /// An entry with the cluster's name belongs to something else.
     #[error(
-        "{}: the {kind} `{name}` there is not of this cluster, and stays: rename or remove it (`kubectl config delete-{kind} {name}`), or choose another --name",
+        "{}: the {kind} `{name}` doesn't belong to this cluster, so it is not changed: rename or remove it \
+         (`kubectl config delete-{kind} {name}`), or choose another --name",
         path.display()
     )]
     Foreign {
@@ -32,15 +33,18 @@ pub enum Error {
         /// The entry's name.
         name: String,
     },
-    /// The edited text would say something else as well.
-    #[error("{}: it is written in a way that can't be edited without changing more of it; what is to come in is in {}", path.display(), own.display())]
+    /// An edit of the text would change other entries as well.
+    #[error(
+        "{}: the layout of this kubeconfig can't be edited without changing other entries; add the entries of {} by hand",
+        path.display(), own.display()
+    )]
     Uneditable {
         /// The file.
         path: PathBuf,
         /// The cluster's own kubeconfig.
         own: PathBuf,
     },
-    /// Another program changes it.
+    /// Another program holds the lock.
     #[error("{}: another program is changing this kubeconfig; if none is, remove {}", path.display(), lock.display())]
     Locked {
         /// The file.
@@ -48,14 +52,14 @@ pub enum Error {
         /// Its lock.
         lock: PathBuf,
     },
-    /// Something else lies there.
-    #[error("{}: this is not a file, and so no kubeconfig", path.display())]
+    /// The path is a directory or a special file.
+    #[error("{}: not a regular file, so it can't be a kubeconfig", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// There is no place for a kubeconfig.
-    #[error("no home directory is known to keep a kubeconfig in: set HOME or KUBECONFIG")]
+    /// Neither `KUBECONFIG` nor a home directory is set.
+    #[error("can't find a kubeconfig, because no home directory is known: set HOME or KUBECONFIG")]
     NoHome,
     /// The cluster has no kubeconfig of its own yet.
     #[error("{}: this cluster has no kubeconfig yet: it was never booted", path.display())]
@@ -64,19 +68,19 @@ pub enum Error {
         path: PathBuf,
     },
     /// The cluster's own kubeconfig is damaged.
-    #[error("{}: this kubeconfig is damaged: `stop` and `up` of the cluster write it anew", path.display())]
+    #[error("{}: this kubeconfig is damaged: `stop` and `up` of the cluster rewrite it", path.display())]
     OwnDamaged {
         /// The cluster's own kubeconfig.
         path: PathBuf,
     },
-    /// The file system says no.
+    /// A file operation failed.
     #[error("can't {action} the kubeconfig {}: {cause}", path.display())]
     Io {
-        /// What was tried: `read`, `write`, `lock`.
+        /// The operation: `read`, `write`, `lock`.
         action: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Why it failed.
         cause: io::Error,
     },
 }
@@ -87,7 +91,7 @@ impl Error {
         move |cause| Self::Io { action, path, cause }
     }
 
-    /// Whether what the user has there is the matter.
+    /// Whether the user's files or environment are the cause, and not the system.
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Io { .. } | Self::Locked { .. } | Self::OwnDamaged { .. })
     }

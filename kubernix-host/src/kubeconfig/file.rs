@@ -1,4 +1,4 @@
-//! Reading and replacing a file that is the user's: its links, its mode and its owner stay.
+//! Reads and replaces a user's file: its symbolic links, mode and owner stay the same.
 
 use super::Error;
 use nix::errno::Errno;
@@ -9,15 +9,15 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The mode of a new kubeconfig: it holds a key.
+/// The mode of a new kubeconfig, which holds a private key.
 const MODE: u32 = 0o600;
-/// How many links are followed.
-const MOST_LINKS: usize = 40;
+/// The largest number of symbolic links that are followed.
+const MAX_LINKS: usize = 40;
 
-/// The text of a kubeconfig; none where there is no file.
+/// The text of a kubeconfig; `None` if the file doesn't exist.
 pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
     let failed = Error::io("read", path);
-    // A user's file may become a FIFO at any moment, which must not block a command that isn't that user's.
+    // A user may replace the file by a FIFO, which must not block another user's command.
     let mut file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -31,24 +31,24 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Makes the directory that a kubeconfig lies in, 0700, and all above it.
+/// Creates the directory of a kubeconfig and all missing ones above it, with mode 0700.
 pub(super) fn make_directory(path: &Path) -> Result<(), Error> {
     let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|directory| !directory.exists()).collect();
     for directory in missing.into_iter().rev() {
-        let made = DirBuilder::new()
+        let created = DirBuilder::new()
             .mode(0o700)
             .create(directory)
             .and_then(|()| give_to_owner_of(directory.parent().unwrap_or(directory), &File::open(directory)?));
-        made.map_err(Error::io("make the directory of", path))?;
+        created.map_err(Error::io("create the directory of", path))?;
     }
     Ok(())
 }
 
-/// Replaces the text of a kubeconfig. An existing one keeps its mode and owner; a new one is 0600 and belongs to whom its
-/// directory does, if that can be. The directory must exist.
+/// Replaces the text of a kubeconfig. An existing file keeps its mode and owner. A new file gets
+/// mode 0600 and, as far as permitted, the owner of its directory. The directory must exist.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |cause| Error::io("write", path)(cause);
-    let target = behind_links(path).map_err(failed)?;
+    let target = resolve_links(path).map_err(failed)?;
     let directory = target.parent().unwrap_or(Path::new("/"));
     let old = match fs::metadata(&target) {
         Ok(found) if !found.is_file() => return Err(Error::NotAFile { path: path.to_owned() }),
@@ -56,47 +56,51 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(failed(error)),
     };
-    let replaced = (|| {
-        let mut file = tempfile::Builder::new().prefix(".kubernix-tmp-").tempfile_in(directory)?;
-        file.write_all(text.as_bytes())?;
-        match &old {
-            Some(old) => give(file.as_file(), old)?,
-            None => give_to_owner_of(directory, file.as_file())?,
-        }
-        let mode = old.as_ref().map_or(MODE, |old| old.mode() & 0o7777);
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        file.as_file().sync_all()?;
-        file.persist(&target)?;
-        File::open(directory)?.sync_all()
-    })();
-    replaced.map_err(failed)
+    replace(&target, directory, text, old.as_ref()).map_err(failed)
 }
 
-/// Gives a file the owner and group that another has.
+/// Writes a temporary file beside the target, and renames it to the target. `old`: the target's
+/// metadata, `None` if it doesn't exist.
+fn replace(target: &Path, directory: &Path, text: &str, old: Option<&Metadata>) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".kubernix-tmp-").tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    match old {
+        Some(old) => give(file.as_file(), old)?,
+        None => give_to_owner_of(directory, file.as_file())?,
+    }
+    let mode = old.map_or(MODE, |old| old.mode() & 0o7777);
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(target)?;
+    File::open(directory)?.sync_all()
+}
+
+/// Changes the owner and group of a file to those of another.
 fn give(file: &File, like: &Metadata) -> std::io::Result<()> {
     let own = file.metadata()?;
     if (own.uid(), own.gid()) == (like.uid(), like.gid()) {
         return Ok(());
     }
     match fchown(file, Some(Uid::from_raw(like.uid())), Some(Gid::from_raw(like.gid()))) {
-        // A group that its owner isn't in can't be kept.
+        // The owner may not give a file to a group without being a member of it.
         Err(Errno::EPERM) if own.uid() == like.uid() => Ok(()),
         given => Ok(given?),
     }
 }
 
-/// Gives what is new to whom its directory belongs, where this is root: in a user's home it is that user's.
+/// As root, gives a new file to the owner of its directory: a file in a user's home belongs to that
+/// user.
 fn give_to_owner_of(directory: &Path, file: &File) -> std::io::Result<()> {
     if Uid::effective().is_root() { give(file, &fs::metadata(directory)?) } else { Ok(()) }
 }
 
-/// Where the content of a path lies, or would lie: a link whose end is missing is followed as well.
-fn behind_links(path: &Path) -> std::io::Result<PathBuf> {
+/// Follows symbolic links to the file that they name, which may be missing.
+fn resolve_links(path: &Path) -> std::io::Result<PathBuf> {
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {
             Ok(next) => path = path.parent().unwrap_or(Path::new("/")).join(next),
-            // It is no link, or there is nothing.
+            // Not a link, or missing.
             Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => return Ok(path),
             Err(error) => return Err(error),
         }
@@ -110,7 +114,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_new_one_is_private_and_an_old_one_keeps_its_mode() {
+    fn a_new_file_is_private_and_an_existing_one_keeps_its_mode() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/er/config");
         assert_eq!(read(&path).unwrap(), None);
@@ -129,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_stays_and_a_new_ones_is_its_directorys() {
+    fn an_existing_file_keeps_its_owner_and_a_new_one_gets_its_directorys() {
         if !Uid::effective().is_root() {
             return;
         }
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_stays_one_whether_its_end_is_there_or_not() {
+    fn a_link_remains_a_link_whether_or_not_its_target_exists() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::create_dir(path("sub")).unwrap();
@@ -162,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_left_alone() {
+    fn directories_and_devices_are_rejected() {
         let directory = tempfile::tempdir().unwrap();
         assert!(matches!(read(directory.path()), Err(Error::NotAFile { .. })));
         assert!(matches!(read(Path::new("/dev/null")), Err(Error::NotAFile { .. })));

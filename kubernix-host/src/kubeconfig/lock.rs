@@ -1,5 +1,5 @@
-//! The lock that client-go takes before it changes a kubeconfig: a file beside it, made exclusively, so that neither kubectl nor
-//! we overwrite what the other wrote.
+//! The lock that client-go takes before it changes a kubeconfig: a file beside it, created
+//! exclusively. It keeps kubectl and KuberNix from overwriting each other's changes.
 
 use super::Error;
 use std::fs::{self, OpenOptions};
@@ -8,30 +8,32 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The time between two attempts to create the lock file.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Locks of files, given back when it is dropped.
+/// Locks on files. Dropping the value releases them.
 #[derive(Debug)]
 pub(super) struct Lock(Vec<PathBuf>);
 
 impl Lock {
-    /// Locks these files, which needn't exist; their directories must. Waits for `limit` for others, in all.
+    /// Locks these files. They needn't exist, but their directories must. Waits at most `limit` in
+    /// total while other programs hold the locks.
     pub(super) fn take<'p>(files: impl IntoIterator<Item = &'p PathBuf>, limit: Duration) -> Result<Self, Error> {
         let mut files: Vec<&PathBuf> = files.into_iter().collect();
-        // As client-go: in the same order, so that nobody waits for whoever waits for them.
+        // As in client-go, all programs take the locks in the same order, so that they can't
+        // deadlock.
         files.sort();
         files.dedup();
         let deadline = Instant::now() + limit;
         let mut taken = Self(Vec::new());
         for path in files {
-            taken.0.push(one(path, deadline)?);
+            taken.0.push(lock_file(path, deadline)?);
         }
         Ok(taken)
     }
 }
 
-fn one(path: &Path, deadline: Instant) -> Result<PathBuf, Error> {
+fn lock_file(path: &Path, deadline: Instant) -> Result<PathBuf, Error> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let lock = PathBuf::from(lock);
@@ -40,7 +42,7 @@ fn one(path: &Path, deadline: Instant) -> Result<PathBuf, Error> {
             Ok(_) => return Ok(lock),
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(Error::io("lock", path)(error)),
             Err(_) if Instant::now() >= deadline => return Err(Error::Locked { path: path.to_owned(), lock }),
-            Err(_) => std::thread::sleep(PAUSE),
+            Err(_) => std::thread::sleep(RETRY_INTERVAL),
         }
     }
 }
@@ -49,7 +51,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         for lock in &self.0 {
             if let Err(error) = fs::remove_file(lock) {
-                log::warn!("{} can't be removed: {error}", lock.display());
+                log::warn!("can't remove the lock {}: {error}", lock.display());
             }
         }
     }
@@ -60,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_it_keeps_others_out_until_the_end() {
+    fn a_lock_is_exclusive_until_it_is_dropped() {
         let directory = tempfile::tempdir().unwrap();
         let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
         let lock = Lock::take([&b, &a, &b], Duration::ZERO).unwrap();
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_can_not_be_had_gives_back_the_others() {
+    fn a_failed_lock_releases_those_taken_before_it() {
         let directory = tempfile::tempdir().unwrap();
         let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
         fs::write(directory.path().join("b.lock"), "").unwrap();

@@ -1,39 +1,39 @@
-//! A cluster's entries in the user's kubeconfig: put in, kept true, taken out.
+//! Adds, updates and removes a cluster's entries in the user's kubeconfig.
 
 use super::lock::Lock;
 use super::model::{Config, Fields, Kind};
 use super::text::{Edit, edited};
-use super::{Access, Error, Places, file};
+use super::{Access, ConfigPaths, Error, file};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long others may take that change the same files.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for other programs that hold the locks.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What there is of a cluster in the user's kubeconfig now.
+/// The result of a merge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Merged {
     /// The context's name.
     pub context: String,
     /// The file that has it.
     pub file: PathBuf,
-    /// Whether any file had to be changed.
+    /// Whether any file was changed.
     pub changed: bool,
-    /// The context that counted before, if another did.
+    /// The current context before the merge, if it was another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
 }
 
-/// The files of a kubeconfig as they are now.
+/// The files of a kubeconfig: path, content and text.
 pub(super) struct Files(pub(super) Vec<(PathBuf, Config, String)>);
 
-/// What is to be done to which file.
+/// The edits of each file.
 pub(super) type Plan = BTreeMap<PathBuf, Vec<Edit>>;
 
 impl Files {
-    /// Those that exist. Where a word is given, only what says it is looked at.
+    /// Reads the files that exist. With a `word`, only files that contain it are parsed.
     pub(super) fn read<'p>(paths: impl IntoIterator<Item = &'p PathBuf>, word: Option<&str>) -> Result<Self, Error> {
         let mut files: Vec<(PathBuf, Config, String)> = Vec::new();
         for path in paths {
@@ -49,23 +49,24 @@ impl Files {
         Ok(Self(files))
     }
 
-    /// The entry that counts: that of the first file which has it.
+    /// The entry that counts, and its file: the first file that has it.
     fn first(&self, kind: Kind, name: &str) -> Option<(&Path, Fields)> {
         self.0.iter().find_map(|(path, config, _)| Some((path.as_path(), config.fields(kind, name)?)))
     }
 
-    /// The context that counts.
+    /// The current context.
     fn current(&self) -> Option<&str> {
         self.0.iter().filter_map(|(_, config, _)| config.current_context.as_deref()).find(|name| !name.is_empty())
     }
 
-    /// Whether an entry is of this cluster. Clusters that were made of one snapshot have the same certificates: then the one is
-    /// meant that is reached so, or was merged into this file.
+    /// Whether an entry belongs to this cluster. Clusters that were restored from the same snapshot
+    /// have the same certificates. So the cluster must also have been merged into this file, or
+    /// have the server address of the entry.
     pub(super) fn is_ours(&self, access: &Access, path: &Path, kind: Kind, fields: &Fields) -> bool {
-        let server = access.says().ok().map(|says| &says.server);
-        let leads_here =
+        let server = access.credentials().ok().map(|credentials| &credentials.server);
+        let has_server =
             || self.first(Kind::Cluster, &access.name).is_none_or(|(_, cluster)| cluster.server.as_ref() == server);
-        access.is_ours(kind, fields) && (access.is_in(path) || leads_here())
+        access.is_ours(kind, fields) && (access.is_in(path) || has_server())
     }
 
     fn text(&self, path: &Path) -> &str {
@@ -73,16 +74,16 @@ impl Files {
     }
 }
 
-/// Looks whether a merge would be refused; writes nothing.
+/// Checks whether a merge would be rejected. Writes nothing.
 ///
 /// # Errors
 /// As [`merge`].
-pub fn check(access: &Access, places: &Places) -> Result<(), Error> {
-    foreign(access, &Files::read(places.files(), None)?)
+pub fn check(access: &Access, paths: &ConfigPaths) -> Result<(), Error> {
+    reject_foreign(access, &Files::read(paths.files(), None)?)
 }
 
-/// Whether somebody else's entry has one of our names.
-pub(super) fn foreign(access: &Access, files: &Files) -> Result<(), Error> {
+/// Returns an error if an entry with the cluster's name belongs to something else.
+pub(super) fn reject_foreign(access: &Access, files: &Files) -> Result<(), Error> {
     for kind in Kind::ALL {
         if let Some((path, fields)) = files.first(kind, &access.name)
             && !files.is_ours(access, path, kind, &fields)
@@ -93,25 +94,26 @@ pub(super) fn foreign(access: &Access, files: &Files) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts a cluster's context into the user's kubeconfig, where it isn't yet, and makes it the current one. As kubectl does it: an
-/// entry is changed in the file that has it, a new one comes into [`Places::default_file`].
+/// Adds a cluster's context to the user's kubeconfig, or updates it, and makes it the current one.
+/// As with kubectl, an existing entry is changed in the file that has it, and a new one is added to
+/// [`ConfigPaths::default_file`].
 ///
 /// # Errors
-/// A file isn't a kubeconfig, somebody else's entry has the name, or it can't be written. Nothing is changed then, unless the
-/// disk refuses the second of several files.
-pub fn merge(access: &Access, places: &Places) -> Result<Merged, Error> {
-    let default = places.default_file().to_owned();
+/// A file isn't a kubeconfig, an entry of the same name doesn't belong to the cluster, or a file
+/// can't be written. Nothing was changed, unless writing failed after the first of several files.
+pub fn merge(access: &Access, paths: &ConfigPaths) -> Result<Merged, Error> {
+    let default = paths.default_file().to_owned();
     file::make_directory(&default)?;
     let mut before = None;
     let plan = |files: &Files| {
-        foreign(access, files)?;
+        reject_foreign(access, files)?;
         before = files.current().filter(|name| *name != access.name).map(str::to_owned);
         let mut plan = Plan::new();
         for kind in Kind::ALL {
             let fields = access.fields(kind)?;
             let found = files.first(kind, &access.name);
             let (path, has) = found.map_or((default.as_path(), None), |(path, has)| (path, Some(has)));
-            if !has.is_some_and(|has| says(&has, &fields)) {
+            if !has.is_some_and(|has| has_fields(&has, &fields)) {
                 let name = access.name.clone();
                 plan.entry(path.to_owned()).or_default().push(Edit::Set { kind, name, fields });
             }
@@ -122,17 +124,17 @@ pub fn merge(access: &Access, places: &Places) -> Result<Merged, Error> {
         Ok(plan)
     };
     let has_context = |files: &Files| files.first(Kind::Context, &access.name).map(|(path, _)| path.to_owned());
-    let (files, changed) = change(access, places.files(), None, plan)?;
+    let (files, changed) = change(access, paths.files(), None, plan)?;
     let file = has_context(&files).unwrap_or(default);
     if changed.is_empty() {
-        // Also of what somebody else merged: it is to be found again.
-        access.note([file.clone()])?;
+        // Another program may have merged the entries: record the file, so that `remove` finds it.
+        access.record_files([file.clone()])?;
     }
     Ok(Merged { context: access.name.clone(), file, changed: !changed.is_empty(), before })
 }
 
 /// Whether an entry has these fields.
-fn says(has: &Fields, fields: &[(&'static str, String)]) -> bool {
+fn has_fields(has: &Fields, fields: &[(&'static str, String)]) -> bool {
     let of = |key: &str| match key {
         "server" => &has.server,
         "certificate-authority-data" => &has.certificate_authority_data,
@@ -145,17 +147,17 @@ fn says(has: &Fields, fields: &[(&'static str, String)]) -> bool {
     fields.iter().all(|(key, text)| of(key).as_ref() == Some(text))
 }
 
-/// Brings the entries that are there, wherever they are, to what is true now. Returns the files that had to be changed.
+/// Updates the cluster's entries in all files that have them. Adds none. Returns the changed files.
 ///
 /// # Errors
 /// As [`merge`].
-pub fn refresh(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> {
+pub fn refresh(access: &Access, paths: &ConfigPaths) -> Result<Vec<PathBuf>, Error> {
     let plan = |files: &Files| {
         let mut plan = Plan::new();
         for (path, config, _) in &files.0 {
             for kind in [Kind::Cluster, Kind::User] {
                 let (Some(has), fields) = (config.fields(kind, &access.name), access.fields(kind)?) else { continue };
-                if files.is_ours(access, path, kind, &has) && !says(&has, &fields) {
+                if files.is_ours(access, path, kind, &has) && !has_fields(&has, &fields) {
                     let name = access.name.clone();
                     plan.entry(path.clone()).or_default().push(Edit::Set { kind, name, fields });
                 }
@@ -163,32 +165,33 @@ pub fn refresh(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> 
         }
         Ok(plan)
     };
-    change(access, access.files().chain(places.files()), Some(&access.name), plan).map(|(_, changed)| changed)
+    change(access, access.files().chain(paths.files()), Some(&access.name), plan).map(|(_, changed)| changed)
 }
 
-/// Takes a cluster's entries out of the user's kubeconfig, and out of every other that it was merged into. No context is the
-/// current one then, if it was. Returns the files that had to be changed.
+/// Removes a cluster's entries from the user's kubeconfig and from all other files that they were
+/// merged into. If the cluster's context was the current one, no context is afterwards. Entries of
+/// the same name that don't belong to the cluster stay. Returns the changed files.
 ///
 /// # Errors
-/// As [`merge`]. What is somebody else's is none: it stays.
-pub fn remove(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> {
+/// A file isn't a kubeconfig, or can't be written.
+pub fn remove(access: &Access, paths: &ConfigPaths) -> Result<Vec<PathBuf>, Error> {
     let plan = |files: &Files| {
         let has = |config: &Config, kind| config.fields(kind, &access.name);
         let is_ours = |path: &Path, kind: Kind, fields: &Fields| files.is_ours(access, path, kind, fields);
         let foreign = |kind| {
             files.0.iter().any(|(path, config, _)| has(config, kind).is_some_and(|it| !is_ours(path, kind, &it)))
         };
-        // Of somebody else's cluster or user by our name the context is theirs as well.
-        let leaves_contexts = Kind::ALL.into_iter().any(foreign);
+        // If a cluster or user of our name belongs to something else, so does the context.
+        let keeps_contexts = Kind::ALL.into_iter().any(foreign);
         let mut plan = Plan::new();
         for (path, config, _) in &files.0 {
-            let goes = |kind: &Kind| {
+            let is_removed = |kind: &Kind| {
                 let ours = has(config, *kind).is_some_and(|fields| is_ours(path, *kind, &fields));
-                ours && !(leaves_contexts && *kind == Kind::Context)
+                ours && !(keeps_contexts && *kind == Kind::Context)
             };
             let remove = |kind| Edit::Remove { kind, name: access.name.clone() };
-            let mut edits: Vec<Edit> = Kind::ALL.into_iter().filter(goes).map(remove).collect();
-            if !leaves_contexts && config.current_context.as_ref() == Some(&access.name) {
+            let mut edits: Vec<Edit> = Kind::ALL.into_iter().filter(is_removed).map(remove).collect();
+            if !keeps_contexts && config.current_context.as_ref() == Some(&access.name) {
                 edits.push(Edit::Current(String::new()));
             }
             if !edits.is_empty() {
@@ -197,13 +200,14 @@ pub fn remove(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> {
         }
         Ok(plan)
     };
-    let (_, changed) = change(access, access.files().chain(places.files()), Some(&access.name), plan)?;
-    access.forget()?;
+    let (_, changed) = change(access, access.files().chain(paths.files()), Some(&access.name), plan)?;
+    access.forget_files()?;
     Ok(changed)
 }
 
-/// Carries out what a plan says of the files as they are, under their locks. A plan for nothing locks nothing. Returns the files
-/// as they were last, and which were changed.
+/// Reads the files, plans edits of them, and applies the edits under the files' locks. An empty
+/// plan takes no lock. Returns the files as they were before the edits, and the paths of the
+/// changed ones.
 pub(super) fn change<'p>(
     access: &Access,
     paths: impl IntoIterator<Item = &'p PathBuf>,
@@ -217,10 +221,10 @@ pub(super) fn change<'p>(
         let files = Files::read(paths.iter().copied(), word)?;
         let edits = plan(&files)?;
         if !edits.keys().all(|path| locked.contains(path)) {
-            // Somebody may have changed them since they were read.
+            // Read the files again under the lock: another program may have changed them meanwhile.
             drop(lock.take());
             locked = edits.keys().cloned().collect();
-            lock = Some(Lock::take(&locked, PATIENCE)?);
+            lock = Some(Lock::take(&locked, LOCK_TIMEOUT)?);
             continue;
         }
         let new: Vec<(PathBuf, String)> = edits
@@ -231,7 +235,7 @@ pub(super) fn change<'p>(
         let with_ours: Vec<PathBuf> =
             edits.iter().filter(|(_, edits)| adds(edits)).map(|(path, _)| path.clone()).collect();
         if !with_ours.is_empty() {
-            access.note(with_ours)?;
+            access.record_files(with_ours)?;
         }
         for (path, text) in &new {
             file::write(path, text)?;

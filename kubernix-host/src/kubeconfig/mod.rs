@@ -1,8 +1,9 @@
-//! The user's own kubeconfig: a cluster's context put into it, kept true, and taken out again.
+//! Merges a cluster's context into the user's own kubeconfig, keeps it up to date, and removes it.
 //!
-//! The file is the user's, and kubectl writes it as well. So it is edited as text, of which all that isn't the cluster's stays
-//! as it is, comments included; it is changed under the lock that client-go takes, and replaced by rename. What the text says
-//! afterwards is compared with what it should say before anything is written. Entries are the cluster's own if they hold its
+//! The file belongs to the user, and kubectl writes it as well. So it is edited as text: everything
+//! but the cluster's entries stays as it is, including comments. It is changed under the lock that
+//! client-go takes, and replaced by rename. Before the edited text is written, it is parsed and
+//! compared with the intended content. An entry belongs to the cluster if it holds the cluster's
 //! certificates: a name is no proof. Must not know how a cluster is booted.
 
 mod access;
@@ -11,7 +12,7 @@ mod file;
 mod lock;
 mod merge;
 mod model;
-mod places;
+mod paths;
 mod rename;
 #[cfg(test)]
 mod tests;
@@ -20,5 +21,5 @@ mod text;
 pub use access::Access;
 pub use error::Error;
 pub use merge::{Merged, check, merge, refresh, remove};
-pub use places::Places;
+pub use paths::ConfigPaths;
 pub use rename::{begin_rename, finish_rename};

@@ -1,4 +1,4 @@
-//! What a kubeconfig says, as far as it is looked at here.
+//! The parts of a kubeconfig that are read here.
 
 use super::Error;
 use serde::Deserialize;
@@ -35,10 +35,10 @@ impl Kind {
     }
 }
 
-/// The key that says which context counts.
+/// The key of the current context.
 pub(super) const CURRENT: &str = "current-context";
 
-/// What a kubeconfig says, as far as it is looked at here.
+/// A kubeconfig, as far as it is read here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Config {
@@ -48,7 +48,7 @@ pub(super) struct Config {
     pub current_context: Option<String>,
 }
 
-/// An entry of one of the lists; it has the field of that list.
+/// An entry of one of the lists. Of the three optional fields it has the one of its list.
 #[derive(Debug, Default, Clone, Deserialize)]
 pub(super) struct Entry {
     pub name: String,
@@ -57,7 +57,7 @@ pub(super) struct Entry {
     context: Option<Fields>,
 }
 
-/// The fields of all kinds of entries that matter here.
+/// The fields that are read, of all kinds of entries.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Fields {
@@ -70,7 +70,7 @@ pub(super) struct Fields {
 }
 
 impl Config {
-    /// Reads the text of a kubeconfig; an empty one says nothing.
+    /// Parses the text of a kubeconfig. An empty text is a kubeconfig without entries.
     pub fn of(path: &Path, text: &str) -> Result<Self, Error> {
         Ok(parse::<Option<Self>>(path, text)?.unwrap_or_default())
     }
@@ -89,12 +89,12 @@ impl Config {
         self.list(kind).iter().map(|entry| entry.name.as_str())
     }
 
-    /// Where the entry of this name stands in its list.
+    /// The index of the entry of this name in its list.
     pub fn position(&self, kind: Kind, name: &str) -> Option<usize> {
         self.list(kind).iter().position(|entry| entry.name == name)
     }
 
-    /// What an entry says.
+    /// The fields of an entry.
     pub fn fields(&self, kind: Kind, name: &str) -> Option<Fields> {
         let entry = self.list(kind).iter().find(|entry| entry.name == name)?;
         let fields = match kind {
@@ -106,7 +106,7 @@ impl Config {
     }
 }
 
-/// All that a text says, whatever that is.
+/// Parses a text without checking that it is a kubeconfig.
 pub(super) fn value(path: &Path, text: &str) -> Result<Value, Error> {
     parse(path, text)
 }
@@ -120,7 +120,7 @@ fn parse<T: for<'de> Deserialize<'de>>(path: &Path, text: &str) -> Result<T, Err
     })
 }
 
-/// The message of the parser without the place, which is told before it.
+/// The parser's message without its line and column: the error names them already.
 fn reason(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     let end = first.find(" at line ").unwrap_or(first.len());
@@ -135,12 +135,12 @@ mod tests {
         Config::of(Path::new("config"), text).unwrap()
     }
 
-    fn refused(text: &str) -> String {
+    fn rejected(text: &str) -> String {
         Config::of(Path::new("config"), text).unwrap_err().to_string()
     }
 
     #[test]
-    fn what_is_missing_or_null_is_empty() {
+    fn missing_and_null_lists_are_empty() {
         for text in ["", "# only words\n", "---\n", "{}", "clusters:\nusers: null\ncontexts: []\n", "kind: Config"] {
             let config = of(text);
             assert!(Kind::ALL.iter().all(|kind| config.list(*kind).is_empty()), "{text}");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_kubeconfig_is_said_with_its_line() {
+    fn a_malformed_kubeconfig_is_rejected_with_line_and_column() {
         for (text, place) in [
             ("kind: Config\nclusters: [\n", "config:2:11"),
             ("kind: Config\nclusters: {}\n", "config:2:11"),
@@ -165,8 +165,8 @@ mod tests {
             ("just words", "config:1:1"),
             ("users: []\nusers: []\n", "config:2:1"),
         ] {
-            let said = refused(text);
-            assert!(said.starts_with(place) && said.contains(": this is no kubeconfig: "), "{text}\n{said}");
+            let error = rejected(text);
+            assert!(error.starts_with(place) && error.contains(": not a kubeconfig: "), "{text}\n{error}");
         }
     }
 }

@@ -1,36 +1,38 @@
-//! A cluster's entries in the user's kubeconfig under the cluster's new name. What users added to them stays.
+//! Renames a cluster's entries in the user's kubeconfig. Fields that the user added stay.
 //!
-//! A rename is noted before it begins, so that one that breaks off is completed by the next command that looks at the entries.
+//! A rename is recorded before it begins. If it is interrupted, the next command that reads the
+//! entries completes it.
 
-use super::merge::{Files, Plan, change, foreign};
+use super::merge::{Files, Plan, change, reject_foreign};
 use super::model::Kind;
 use super::text::Edit;
-use super::{Access, Error, Places};
+use super::{Access, ConfigPaths, Error};
 use std::path::PathBuf;
 
-/// Notes that a cluster is about to get another name. Writes nothing else.
+/// Records that a cluster is about to get another name. Changes no kubeconfig.
 ///
 /// # Errors
-/// Where entries of the cluster are, others have that name already.
-pub fn begin_rename(access: &Access, cluster: &str, places: &Places) -> Result<(), Error> {
+/// A file that has entries of the cluster already has other entries of the new name.
+pub fn begin_rename(access: &Access, cluster: &str, paths: &ConfigPaths) -> Result<(), Error> {
     if access.files().next().is_none() {
         return Ok(());
     }
-    let renamed = access.named(Access::name_of(cluster));
-    foreign(&renamed, &Files::read(access.files().chain(places.files()), Some(&renamed.name))?)?;
-    access.note_name()
+    let renamed = access.with_name(Access::name_of(cluster));
+    reject_foreign(&renamed, &Files::read(access.files().chain(paths.files()), Some(&renamed.name))?)?;
+    access.record_earlier_name()
 }
 
-/// Gives entries that have an earlier name of the cluster its present one, wherever they are. Returns the files that were changed.
+/// Renames entries that still have an earlier name of the cluster, in all files. Returns the
+/// changed files.
 ///
 /// # Errors
 /// As [`merge`](super::merge()).
-pub fn finish_rename(access: &Access, places: &Places) -> Result<Vec<PathBuf>, Error> {
+pub fn finish_rename(access: &Access, paths: &ConfigPaths) -> Result<Vec<PathBuf>, Error> {
     let Some(old) = access.earlier_name().map(str::to_owned) else { return Ok(Vec::new()) };
-    let earlier = access.named(old.clone());
+    let earlier = access.with_name(old.clone());
     let new = &access.name;
     let plan = |files: &Files| {
-        foreign(access, files)?;
+        reject_foreign(access, files)?;
         let mut plan = Plan::new();
         for (path, config, _) in &files.0 {
             let is_ours = |kind: &Kind| {
@@ -39,7 +41,7 @@ pub fn finish_rename(access: &Access, places: &Places) -> Result<Vec<PathBuf>, E
             let ours: Vec<Kind> = Kind::ALL.into_iter().filter(is_ours).collect();
             let renamed = ours.iter().map(|kind| Edit::Rename { kind: *kind, name: old.clone(), to: new.clone() });
             let mut edits: Vec<Edit> = renamed.collect();
-            // Contexts that a user made of the cluster lead to it as well.
+            // The user's own contexts of this cluster refer to the renamed entries.
             for context in config.names(Kind::Context) {
                 let fields = config.fields(Kind::Context, context).unwrap_or_default();
                 let parts = [(Kind::Cluster, "cluster", fields.cluster), (Kind::User, "user", fields.user)];
@@ -63,11 +65,8 @@ pub fn finish_rename(access: &Access, places: &Places) -> Result<Vec<PathBuf>, E
         }
         Ok(plan)
     };
-    let changed = if old == *new {
-        Vec::new()
-    } else {
-        change(access, access.files().chain(places.files()), Some(&old), plan)?.1
-    };
+    let changed =
+        if old == *new { Vec::new() } else { change(access, access.files().chain(paths.files()), Some(&old), plan)?.1 };
     access.forget_earlier_name()?;
     Ok(changed)
 }

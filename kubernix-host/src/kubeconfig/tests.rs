@@ -1,4 +1,4 @@
-//! Kubeconfigs as users have them: what comes in, what goes, and that all else stays as it was.
+//! Merges into and removals from kubeconfigs as users have them: all other entries stay the same.
 
 use super::*;
 use crate::root::Root;
@@ -9,10 +9,10 @@ use tempfile::TempDir;
 
 /// As kubectl writes it.
 const KUBECTL: &str = "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: XX\n    server: https://192.0.2.1\n  name: prod\ncontexts:\n- context:\n    cluster: prod\n    namespace: mine\n    user: me\n  name: prod\ncurrent-context: prod\nkind: Config\npreferences: {}\nusers:\n- name: me\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: login\n      interactiveMode: Never\n";
-/// As somebody wrote it by hand.
+/// As a user may have written it by hand.
 const BY_HAND: &str = "# mine, and not to be lost\napiVersion: v1\nkind: Config\nclusters:\n  # the first\n  - name: prod # here\n    cluster: &prod\n      server: https://192.0.2.1\n      extensions:\n        - {name: x, extension: {deep: [1, 2.50, yes]}}\n\n  - name: \"two\"\n    cluster: *prod\n\nusers: []\ncontexts: null\nmy-own-key: 'kept'\n# the end\n";
 
-/// Clusters below one base, and a user.
+/// Clusters below one base directory, and a user's kubeconfigs.
 struct Bench {
     directory: TempDir,
 }
@@ -32,7 +32,7 @@ impl Bench {
         Root::new(self.path("clusters"), cluster)
     }
 
-    /// What a boot leaves.
+    /// Writes the kubeconfig that a boot would write.
     fn boot(&self, cluster: &str, port: u16, ca: &str) {
         let root = self.root(cluster);
         fs::create_dir_all(root.kubeconfigs()).unwrap();
@@ -56,25 +56,25 @@ impl Bench {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    fn places(&self, names: &[&str]) -> Places {
+    fn paths(&self, names: &[&str]) -> ConfigPaths {
         let list = env::join_paths(names.iter().map(|name| self.path(name))).unwrap();
-        Places::of(Some(&list), None).unwrap()
+        ConfigPaths::of(Some(&list), None).unwrap()
     }
 
     fn merge(&self, cluster: &str, names: &[&str]) -> Result<Merged, Error> {
-        merge(&self.access(cluster), &self.places(names))
+        merge(&self.access(cluster), &self.paths(names))
     }
 
     fn remove(&self, cluster: &str, names: &[&str]) -> Vec<PathBuf> {
-        remove(&self.access(cluster), &self.places(names)).unwrap()
+        remove(&self.access(cluster), &self.paths(names)).unwrap()
     }
 
-    /// What kubectl would take from these files: by kube-rs, which is another reader still.
+    /// The file's content by kube-rs, a parser that the code under test doesn't use.
     fn seen(&self, name: &str) -> kube::config::Kubeconfig {
         kube::config::Kubeconfig::from_yaml(&self.read(name)).unwrap()
     }
 
-    fn refused(&self, text: &str) -> String {
+    fn rejected(&self, text: &str) -> String {
         self.write("config", text);
         let error = self.merge("one", &["config"]).unwrap_err().to_string();
         assert_eq!(self.read("config"), text, "nothing is written");
@@ -83,7 +83,8 @@ impl Bench {
     }
 }
 
-/// Lines of `after` that aren't of `before`, in order; and whether each line of `before` is still there, in order.
+/// The lines that only `after` has, in order; and whether `after` has all lines of `before`, in
+/// order.
 fn new_lines(before: &str, after: &str) -> (Vec<String>, bool) {
     let mut old = before.lines().peekable();
     let mut new = Vec::new();
@@ -98,7 +99,7 @@ fn new_lines(before: &str, after: &str) -> (Vec<String>, bool) {
 }
 
 #[test]
-fn a_new_file_holds_the_cluster_and_goes_on_being_private() {
+fn a_new_file_has_the_clusters_entries_and_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let bench = Bench::new();
     let merged = bench.merge("one", &["home/.kube/config"]).unwrap();
@@ -115,7 +116,7 @@ fn a_new_file_holds_the_cluster_and_goes_on_being_private() {
 }
 
 #[test]
-fn what_was_there_stays_as_it_was_written() {
+fn other_entries_and_comments_stay_the_same() {
     let bench = Bench::new();
     for (what, text) in [("kubectl", KUBECTL), ("by hand", BY_HAND)] {
         bench.write("config", text);
@@ -129,7 +130,7 @@ fn what_was_there_stays_as_it_was_written() {
         assert_eq!(merged.before.as_deref(), (what == "kubectl").then_some("prod"));
         assert_eq!(bench.seen("config").current_context.as_deref(), Some("kubernix-one"));
 
-        // Once more changes nothing, nor does it write.
+        // A second merge doesn't write the file.
         let written = fs::metadata(bench.path("config")).unwrap().modified().unwrap();
         assert!(!bench.merge("one", &["config"]).unwrap().changed);
         assert_eq!(fs::metadata(bench.path("config")).unwrap().modified().unwrap(), written);
@@ -154,7 +155,7 @@ fn a_file_in_json_remains_json() {
     assert_eq!(json["clusters"][1]["cluster"]["server"], "https://127.0.0.1:6443");
     assert_eq!((&json["clusters"][0]["name"], &json["current-context"]), (&"prod".into(), &"kubernix-one".into()));
     bench.boot("one", 7000, "ca-1");
-    refresh(&bench.access("one"), &bench.places(&["config"])).unwrap();
+    refresh(&bench.access("one"), &bench.paths(&["config"])).unwrap();
     let json: serde_json::Value = serde_json::from_str(&bench.read("config")).unwrap();
     assert_eq!(json["clusters"][1]["cluster"]["server"], "https://127.0.0.1:7000");
     bench.remove("one", &["config"]);
@@ -163,7 +164,7 @@ fn a_file_in_json_remains_json() {
 }
 
 #[test]
-fn clusters_are_beside_each_other_and_go_one_by_one() {
+fn several_clusters_are_merged_and_removed_independently() {
     let bench = Bench::new();
     bench.boot("two", 6444, "ca-2");
     bench.write("config", KUBECTL);
@@ -179,48 +180,48 @@ fn clusters_are_beside_each_other_and_go_one_by_one() {
 }
 
 #[test]
-fn of_several_files_that_one_is_changed_which_kubectl_would() {
+fn with_several_files_the_same_one_is_changed_as_by_kubectl() {
     let bench = Bench::new();
     bench.write("first", KUBECTL);
     bench.write("second", "");
     assert_eq!(bench.merge("one", &["none", "first", "second"]).unwrap().file, bench.path("first"));
     bench.remove("one", &["first"]);
-    // An entry is changed where it is, and so is the current context where it is empty before.
+    // An entry is changed in its file, although another file comes first.
     bench.merge("one", &["second"]).unwrap();
     let before = bench.read("first");
     bench.boot("one", 7000, "ca-1");
     assert_eq!(bench.merge("one", &["first", "second"]).unwrap().file, bench.path("second"));
     assert!(bench.read("second").contains("https://127.0.0.1:7000"));
     assert_eq!(bench.read("first"), before);
-    // One that hides it gives way.
+    // A current context in an earlier file would take precedence, so it is replaced.
     bench.write("first", &before.replace("current-context: \"\"", "current-context: prod"));
     bench.merge("one", &["first", "second"]).unwrap();
     assert_eq!(bench.read("first"), before.replace("current-context: \"\"", "current-context: kubernix-one"));
-    // All of them are looked through for what goes.
+    // A removal searches all files.
     assert_eq!(bench.remove("one", &["second", "first"]).len(), 2);
     assert_eq!(bench.read("first"), before);
     assert!(!bench.read("second").contains("kubernix-one"));
 }
 
 #[test]
-fn what_was_merged_is_found_again_without_being_named() {
+fn files_of_earlier_merges_are_found_without_being_named() {
     let bench = Bench::new();
     bench.write("other", "");
     bench.merge("one", &["elsewhere/config"]).unwrap();
     bench.boot("one", 7000, "ca-1");
-    let changed = refresh(&bench.access("one"), &bench.places(&["other"])).unwrap();
+    let changed = refresh(&bench.access("one"), &bench.paths(&["other"])).unwrap();
     assert_eq!(changed, [bench.path("elsewhere/config")]);
     assert!(bench.read("elsewhere/config").contains("server: https://127.0.0.1:7000"));
-    assert!(refresh(&bench.access("one"), &bench.places(&["other"])).unwrap().is_empty());
+    assert!(refresh(&bench.access("one"), &bench.paths(&["other"])).unwrap().is_empty());
     assert_eq!(bench.remove("one", &["other"]), [bench.path("elsewhere/config")]);
-    // Also if it is gone by then.
+    // A file that was deleted meanwhile is no error.
     bench.merge("one", &["elsewhere/config"]).unwrap();
     fs::remove_dir_all(bench.path("elsewhere")).unwrap();
     assert!(bench.remove("one", &["other"]).is_empty());
 }
 
 #[test]
-fn certificates_tell_what_is_ours_also_when_they_were_made_anew() {
+fn entries_are_recognized_by_present_and_earlier_certificates() {
     let bench = Bench::new();
     bench.write("config", KUBECTL);
     bench.merge("one", &["config"]).unwrap();
@@ -230,28 +231,28 @@ fn certificates_tell_what_is_ours_also_when_they_were_made_anew() {
         .replace("    user: kubernix-one", "    namespace: mine\n    user: kubernix-one");
     bench.write("config", &extended);
     bench.boot("one", 6443, "ca-new");
-    refresh(&bench.access("one"), &bench.places(&["config"])).unwrap();
+    refresh(&bench.access("one"), &bench.paths(&["config"])).unwrap();
     let text = bench.read("config");
     assert!(text.contains("cert-of-ca-new") && !text.contains("ca-1"), "{text}");
     assert!(
         text.contains("proxy-url: http://proxy") && text.contains("namespace: mine"),
-        "what was added stays:\n{text}"
+        "fields that the user added stay:\n{text}"
     );
     // Another cluster of this name has other certificates.
     let other = Bench::new();
     other.boot("one", 6443, "ca-other");
     other.write("config", &text);
     let error = other.merge("one", &["config"]).unwrap_err().to_string();
-    assert!(error.contains("the cluster `kubernix-one` there is not of this cluster, and stays"), "{error}");
+    assert!(error.contains("the cluster `kubernix-one` doesn't belong to this cluster"), "{error}");
     assert!(error.contains("`kubectl config delete-cluster kubernix-one`"), "{error}");
     assert!(other.remove("one", &["config"]).is_empty());
-    assert!(refresh(&other.access("one"), &other.places(&["config"])).unwrap().is_empty());
+    assert!(refresh(&other.access("one"), &other.paths(&["config"])).unwrap().is_empty());
     assert_eq!(other.read("config"), text);
 }
 
 #[test]
-fn of_clusters_that_have_the_same_certificates_one_is_meant() {
-    // As of a snapshot, under the same name in another place.
+fn clusters_with_the_same_certificates_are_told_apart_by_record_and_server() {
+    // As restored from a snapshot under the same name in another directory.
     let bench = Bench::new();
     bench.merge("one", &["config"]).unwrap();
     let with = bench.read("config");
@@ -260,24 +261,24 @@ fn of_clusters_that_have_the_same_certificates_one_is_meant() {
     fs::create_dir_all(copy.kubeconfigs()).unwrap();
     let own = fs::read_to_string(bench.root("one").kubeconfig("admin")).unwrap();
     fs::write(copy.kubeconfig("admin"), own.replace(":6443", ":6444")).unwrap();
-    let (access, places) = (Access::of(&copy).unwrap(), bench.places(&["config"]));
-    assert!(matches!(merge(&access, &places), Err(Error::Foreign { kind: "cluster", .. })));
-    assert!(refresh(&access, &places).unwrap().is_empty() && remove(&access, &places).unwrap().is_empty());
+    let (access, paths) = (Access::of(&copy).unwrap(), bench.paths(&["config"]));
+    assert!(matches!(merge(&access, &paths), Err(Error::Foreign { kind: "cluster", .. })));
+    assert!(refresh(&access, &paths).unwrap().is_empty() && remove(&access, &paths).unwrap().is_empty());
     assert_eq!(bench.read("config"), with);
-    // Without a note, the one that is reached so is meant.
+    // Without a record, the server's address decides.
     fs::remove_file(bench.root("one").kubeconfigs().join("merged.json")).unwrap();
     assert_eq!(bench.remove("one", &["config"]).len(), 1);
 }
 
 #[test]
-fn a_fresh_start_keeps_what_was_merged_true() {
+fn entries_are_updated_after_the_root_directory_was_emptied() {
     let bench = Bench::new();
     bench.merge("one", &["config"]).unwrap();
     let before = bench.access("one");
     fs::remove_dir_all(bench.root("one").path()).unwrap();
     before.carry_over().unwrap();
     bench.boot("one", 6443, "ca-fresh");
-    assert_eq!(refresh(&bench.access("one"), &bench.places(&["other"])).unwrap(), [bench.path("config")]);
+    assert_eq!(refresh(&bench.access("one"), &bench.paths(&["other"])).unwrap(), [bench.path("config")]);
     assert!(bench.read("config").contains("cert-of-ca-fresh"));
     assert!(!bench.merge("one", &["config"]).unwrap().changed);
     bench.access("none").carry_over().unwrap();
@@ -285,17 +286,17 @@ fn a_fresh_start_keeps_what_was_merged_true() {
 }
 
 #[test]
-fn entries_of_others_by_our_names_are_left_alone() {
+fn foreign_entries_with_the_clusters_name_are_not_changed() {
     let bench = Bench::new();
     let user = "users:\n- name: kubernix-one\n  user:\n    token: theirs\n";
-    assert!(bench.refused(user).contains("the user `kubernix-one` there is not of this cluster"));
+    assert!(bench.rejected(user).contains("the user `kubernix-one` doesn't belong to this cluster"));
     let context = "contexts:\n- name: kubernix-one\n  context:\n    cluster: prod\n    user: me\n";
-    assert!(bench.refused(context).contains("the context `kubernix-one` there is not of this cluster"));
-    // One that only lost its cluster's entry, say, is taken for ours.
+    assert!(bench.rejected(context).contains("the context `kubernix-one` doesn't belong to this cluster"));
+    // A context of our cluster and user is ours, even if their entries are missing.
     let dangling = "contexts:\n- name: kubernix-one\n  context:\n    cluster: kubernix-one\n    user: kubernix-one\n";
     bench.write("config", dangling);
     bench.merge("one", &["config"]).unwrap();
-    // Theirs came afterwards: their user keeps their context.
+    // A foreign user of our name that was added later keeps its context.
     let text = bench.read("config").replace("client-certificate-data: cert-of-ca-1", "token: theirs");
     bench.write("config", &text);
     bench.remove("one", &["config"]);
@@ -305,24 +306,24 @@ fn entries_of_others_by_our_names_are_left_alone() {
 }
 
 #[test]
-fn what_is_no_kubeconfig_is_refused_with_its_line() {
+fn malformed_kubeconfigs_are_rejected_with_line_and_column() {
     let bench = Bench::new();
     let config = bench.path("config");
-    let error = bench.refused("apiVersion: v1\nclusters:\n- name: a\n  cluster: [\n");
-    assert!(error.starts_with(&format!("{}:4:12: this is no kubeconfig: ", config.display())), "{error}");
-    let error = bench.refused("clusters: nonsense\n");
+    let error = bench.rejected("apiVersion: v1\nclusters:\n- name: a\n  cluster: [\n");
+    assert!(error.starts_with(&format!("{}:4:12: not a kubeconfig: ", config.display())), "{error}");
+    let error = bench.rejected("clusters: nonsense\n");
     assert!(error.starts_with(&format!("{}:1:11: ", config.display())), "{error}");
-    bench.refused("kind: Config\n---\nkind: Config\n");
-    // Where it says nothing of ours it keeps nobody from taking a cluster down.
+    bench.rejected("kind: Config\n---\nkind: Config\n");
+    // Without the cluster's name in it, a malformed file doesn't make `down` fail.
     bench.write("config", "clusters: [\n");
     assert!(bench.remove("one", &["config"]).is_empty());
-    assert!(Access::of(&bench.root("none")).unwrap().says().is_err());
+    assert!(Access::of(&bench.root("none")).unwrap().credentials().is_err());
     let error = bench.merge("none", &["other"]).unwrap_err().to_string();
     assert!(error.ends_with("this cluster has no kubeconfig yet: it was never booted"), "{error}");
 }
 
 #[test]
-fn texts_of_other_forms_come_through() {
+fn other_layouts_can_be_edited() {
     let bench = Bench::new();
     for text in [
         "---\nkind: Config\nclusters: []\n",
@@ -349,7 +350,7 @@ fn texts_of_other_forms_come_through() {
 }
 
 #[test]
-fn kubectl_and_we_do_not_write_at_the_same_time() {
+fn concurrent_merges_keep_all_entries() {
     let bench = Bench::new();
     bench.boot("two", 6444, "ca-2");
     bench.write("config", KUBECTL);
@@ -364,7 +365,7 @@ fn kubectl_and_we_do_not_write_at_the_same_time() {
 }
 
 #[test]
-fn entries_get_a_clusters_new_name_and_keep_what_users_added() {
+fn renamed_entries_keep_fields_that_the_user_added() {
     let bench = Bench::new();
     bench.write("config", KUBECTL);
     bench.merge("one", &["config"]).unwrap();
@@ -375,38 +376,38 @@ fn entries_get_a_clusters_new_name_and_keep_what_users_added() {
         "    namespace: kept\n    user: kubernix-one\n  name: kubernix-one",
     );
     bench.write("config", &text);
-    let places = bench.places(&["config"]);
-    begin_rename(&bench.access("one"), "new", &places).unwrap();
+    let paths = bench.paths(&["config"]);
+    begin_rename(&bench.access("one"), "new", &paths).unwrap();
     assert_eq!(bench.read("config"), text, "nothing is changed before the cluster has the name");
     fs::rename(bench.root("one").path(), bench.root("new").path()).unwrap();
-    assert_eq!(finish_rename(&bench.access("new"), &places).unwrap(), [bench.path("config")]);
+    assert_eq!(finish_rename(&bench.access("new"), &paths).unwrap(), [bench.path("config")]);
     assert_eq!(bench.read("config"), text.replace("kubernix-one", "kubernix-new"));
-    assert!(finish_rename(&bench.access("new"), &places).unwrap().is_empty());
+    assert!(finish_rename(&bench.access("new"), &paths).unwrap().is_empty());
     assert_eq!(bench.remove("new", &["config"]), [bench.path("config")]);
 }
 
 #[test]
-fn a_rename_that_broke_off_before_the_cluster_had_the_name_changes_nothing() {
+fn a_rename_that_was_interrupted_before_the_cluster_had_the_name_changes_nothing() {
     let bench = Bench::new();
     bench.merge("one", &["config"]).unwrap();
-    let (text, places) = (bench.read("config"), bench.places(&["config"]));
-    begin_rename(&bench.access("one"), "new", &places).unwrap();
-    assert!(finish_rename(&bench.access("one"), &places).unwrap().is_empty());
+    let (text, paths) = (bench.read("config"), bench.paths(&["config"]));
+    begin_rename(&bench.access("one"), "new", &paths).unwrap();
+    assert!(finish_rename(&bench.access("one"), &paths).unwrap().is_empty());
     assert_eq!(bench.read("config"), text);
     assert_eq!(bench.access("one").earlier_name(), None);
 }
 
 #[test]
-fn a_new_name_that_others_have_is_refused_before_anything_changes() {
+fn a_new_name_of_foreign_entries_is_rejected_before_anything_changes() {
     let bench = Bench::new();
     bench.merge("one", &["config"]).unwrap();
     let theirs = "users:\n- name: kubernix-new\n  user:\n    token: theirs\n";
     bench.write("other", theirs);
-    let places = bench.places(&["config", "other"]);
-    let error = begin_rename(&bench.access("one"), "new", &places).unwrap_err().to_string();
-    assert!(error.contains("the user `kubernix-new` there is not of this cluster"), "{error}");
+    let paths = bench.paths(&["config", "other"]);
+    let error = begin_rename(&bench.access("one"), "new", &paths).unwrap_err().to_string();
+    assert!(error.contains("the user `kubernix-new` doesn't belong to this cluster"), "{error}");
     assert_eq!(bench.access("one").earlier_name(), None);
-    // A cluster that was merged nowhere has nothing to lose there.
+    // A cluster that was never merged has no entries to rename.
     bench.boot("two", 6444, "ca-2");
-    begin_rename(&bench.access("two"), "new", &places).unwrap();
+    begin_rename(&bench.access("two"), "new", &paths).unwrap();
 }

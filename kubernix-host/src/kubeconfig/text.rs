@@ -1,7 +1,7 @@
-//! Edits of a kubeconfig's text: all that they don't mean stays as it is, byte by byte.
+//! Edits a kubeconfig's text. Everything that isn't edited stays the same, byte by byte.
 //!
-//! `yaml-edit` keeps comments and layout. What a text says is read by another parser, so that each edit is checked: where the
-//! edited text doesn't say exactly what it should, it isn't used.
+//! `yaml-edit` keeps comments and layout. Each edit is checked with another parser: if the edited
+//! text has other content than intended, the edit is rejected.
 
 use super::Error;
 use super::model::{CURRENT, Config, Kind, value};
@@ -11,37 +11,38 @@ use std::path::Path;
 use std::str::FromStr;
 use yaml_edit::{AsYaml, Document, Mapping, Scalar, Sequence};
 
-/// What a new file begins with.
-const BEGIN: &str = "apiVersion: v1\nkind: Config\n";
+/// The first lines of a new file.
+const HEADER: &str = "apiVersion: v1\nkind: Config\n";
 
-/// A change of what a kubeconfig says.
+/// A change of a kubeconfig's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Edit {
-    /// An entry has these fields; others that it has stay. It is made at its list's end where there is none.
+    /// Sets fields of an entry and keeps its other fields. A missing entry is appended to its list.
     Set { kind: Kind, name: String, fields: Vec<(&'static str, String)> },
-    /// An entry that is there has another name.
+    /// Renames an existing entry.
     Rename { kind: Kind, name: String, to: String },
-    /// There is no such entry.
+    /// Removes an entry.
     Remove { kind: Kind, name: String },
-    /// This context counts.
+    /// Sets the current context.
     Current(String),
 }
 
-/// The text of a kubeconfig with these changes. `own` is named as the way out where it can't be edited.
+/// Applies edits to the text of a kubeconfig. `own`: the cluster's own kubeconfig, which the error
+/// names if the text can't be edited.
 pub(super) fn edited(path: &Path, own: &Path, text: &str, edits: &[Edit]) -> Result<String, Error> {
     let mut text = text.to_owned();
     if value(path, &text)?.is_null() {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text += BEGIN;
+        text += HEADER;
     }
     let uneditable = || Error::Uneditable { path: path.to_owned(), own: own.to_owned() };
     for edit in edits {
         let config = Config::of(path, &text)?;
         let mut wanted = value(path, &text)?;
-        say(&mut wanted, edit);
-        // A young library's panic would be the end of a `down` as well, each time that it is tried.
+        apply(&mut wanted, edit);
+        // A panic of the library must not make each `down` of the cluster fail.
         let new = catch_unwind(AssertUnwindSafe(|| rewrite(&text, &config, edit)));
         let new = new.ok().flatten().ok_or_else(uneditable)?;
         if value(path, &new).ok().as_ref() != Some(&wanted) {
@@ -52,8 +53,8 @@ pub(super) fn edited(path: &Path, own: &Path, text: &str, edits: &[Edit]) -> Res
     Ok(text)
 }
 
-/// The change of what is said.
-fn say(config: &mut Value, edit: &Edit) {
+/// Applies an edit to the parsed content.
+fn apply(config: &mut Value, edit: &Edit) {
     match edit {
         Edit::Current(name) => config[CURRENT] = json!(name),
         Edit::Rename { kind, name, to } => {
@@ -82,11 +83,11 @@ fn say(config: &mut Value, edit: &Edit) {
     }
 }
 
-/// The change of the text; `None` where it has a form that can't be changed.
+/// Applies an edit to the text; `None` if its layout can't be edited.
 fn rewrite(text: &str, config: &Config, edit: &Edit) -> Option<String> {
     let document = Document::from_str(text).ok()?;
     let root = document.as_mapping()?;
-    // What is JSON remains so.
+    // A file in JSON remains JSON.
     let is_json = serde_json::from_str::<Value>(text).is_ok();
     match edit {
         Edit::Current(name) => set(&root, CURRENT, name, is_json)?,
@@ -118,11 +119,13 @@ fn rewrite(text: &str, config: &Config, edit: &Edit) -> Option<String> {
 }
 
 fn set(mapping: &Mapping, key: &str, text: &str, is_json: bool) -> Option<()> {
-    match is_json {
-        true => mapping.set(&quoted(key)?, &quoted(text)?),
+    if is_json {
+        mapping.set(&quoted(key)?, &quoted(text)?);
+    } else if text.is_empty() {
         // As kubectl writes it.
-        false if text.is_empty() => mapping.set(key, &quoted(text)?),
-        false => mapping.set(key, text),
+        mapping.set(key, &quoted(text)?);
+    } else {
+        mapping.set(key, text);
     }
     Some(())
 }
@@ -138,7 +141,7 @@ fn entry(kind: Kind, name: &str, fields: &[(&str, String)], is_json: bool) -> Op
     let text = if is_json {
         json!({ kind.key(): content, "name": name }).to_string()
     } else {
-        // What stands here needs no quotes; if it did, the check would show it.
+        // These values need no quotes. If one did, the check after the edit would reject it.
         let lines: String = fields.iter().map(|(key, text)| format!("  {key}: {text}\n")).collect();
         format!("{}:\n{lines}name: {name}\n", kind.key())
     };

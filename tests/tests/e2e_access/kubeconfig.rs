@@ -60,10 +60,10 @@ pub fn contexts_come_and_go_and_all_else_stays_until_all_clusters_are_down(_: Pa
     fs::write(&foreign, &text).expect("a file");
     with(&foreign, &two, &["kubeconfig", "merge"])
         .exits(2)
-        .says(&["foreign: the user `kubernix-", "is not of this cluster"]);
+        .says(&["foreign: the user `kubernix-", "doesn't belong to this cluster"]);
     assert_eq!(read(&foreign), text);
     fs::write(&foreign, "contexts:\n  - name: [\n").expect("a file");
-    with(&foreign, &two, &["kubeconfig", "merge"]).exits(2).says(&["foreign:2:11: this is no kubeconfig"]);
+    with(&foreign, &two, &["kubeconfig", "merge"]).exits(2).says(&["foreign:2:11: not a kubeconfig"]);
 
     with(&link, &one, &["kubeconfig", "remove"]).ok();
     let text = read(&file);

@@ -1,9 +1,10 @@
-//! Errors in full: each with all that caused it. Must not know any error by name.
+//! Formats an error together with all its causes. Must not know any error by name.
 
 use std::error::Error;
 use std::io;
 
-/// An error and what caused it, outermost first. `io::Error` passes over the error that it wraps; this doesn't.
+/// An error and its causes, outermost first. `io::Error::source` skips the error that it wraps;
+/// this function includes it.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
@@ -11,12 +12,14 @@ pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a 
     })
 }
 
-/// The innermost message of an error, for errors whose outer ones say nothing but `transport error`.
+/// The innermost message of an error, for errors whose outer messages are as general as
+/// `transport error`.
 pub fn root_cause(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// All messages of an error, each said once.
+/// All messages of an error and its causes, joined by `: `. A message that an earlier one contains
+/// is left out.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     for message in causes(error).map(ToString::to_string) {
@@ -41,7 +44,7 @@ mod tests {
     struct Outer(#[source] io::Error);
 
     #[test]
-    fn each_message_is_said_once_and_io_errors_are_looked_into() {
+    fn each_message_appears_once_and_errors_inside_io_errors_are_included() {
         let inner = io::Error::other(Inner);
         assert_eq!(chain(&inner), "cannot decrypt peer's message");
         assert_eq!(chain(&Outer(inner)), "etcd failed to start: cannot decrypt peer's message");
