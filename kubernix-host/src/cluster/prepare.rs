@@ -4,7 +4,7 @@ use super::{Host, HostError, facts, port};
 use crate::boot::BootFile;
 use crate::graph::{self, Environment, Instance, NodeSpec};
 use crate::network::{AddressPlan, Outside};
-use crate::pki::{self, Identity, Past, Pki, Renewal};
+use crate::pki::{self, History, Identity, Pki, Renewal};
 use crate::root::{self, Allotment, AllottedNode, Batch, ClusterId, Root};
 use crate::sandbox::PROGRAM;
 use crate::settings::{self, NONE, Settings};
@@ -267,13 +267,13 @@ pub(super) fn booted(
 }
 
 /// What the cluster was before this boot.
-fn past(host: &Host, root: &Root) -> Result<Past, HostError> {
+fn past(host: &Host, root: &Root) -> Result<History, HostError> {
     // Any component that can fill the role: the settings may name another one than before.
     let mut has_data = false;
     for datastore in host.registry.components.iter().filter(|component| component.provides(roles::DATASTORE)) {
         has_data = has_data || root.has_data_of(datastore.name())?;
     }
-    Ok(Past { booted: root.was_booted(), has_data, nodes: root.node_names()? })
+    Ok(History { booted: root.was_booted(), has_data, nodes: root.node_names()? })
 }
 
 fn request(environment: &Environment) -> pki::Request {

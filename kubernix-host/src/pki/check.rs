@@ -1,4 +1,4 @@
-//! Whether a certificate that was found still fits. Decides only; it must not write.
+//! Checks whether an existing certificate still fits. Must not write files.
 
 use super::issue::Signer;
 use super::profile::Profile;
@@ -11,13 +11,14 @@ use x509_parser::prelude::{
     ASN1Time, FromDer, GeneralName, Pem, SubjectPublicKeyInfo, X509Certificate, X509Name, parse_x509_pem,
 };
 
-/// A certificate that ends sooner than this is replaced: a cluster may run for long between two boots.
+/// A certificate that expires sooner than this is replaced, because the time between two boots can
+/// be long.
 const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Why a certificate doesn't fit any more.
+/// Why a certificate must be replaced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Misfit {
-    /// Neither the certificate nor the key is there.
+    /// Neither the certificate nor the key exists.
     #[error("it is missing")]
     Absent,
     #[error("the {0} is missing")]
@@ -46,16 +47,16 @@ pub(super) enum Misfit {
     Purpose,
 }
 
-/// A CA that fits.
+/// An existing CA that fits.
 pub(super) struct FoundAuthority {
     pub key: KeyPair,
-    /// The certificate.
+    /// The certificate as DER.
     pub der: Vec<u8>,
-    /// When the certificate ends.
+    /// When the certificate expires.
     pub not_after: SystemTime,
 }
 
-/// Whether this is a CA of this name that can sign, with its key.
+/// Checks that this is a CA of this name that can sign, with its key.
 pub(super) fn authority(cert: &str, key: &str, common_name: &str, now: SystemTime) -> Result<FoundAuthority, Misfit> {
     let pem = pem(cert)?;
     let certificate = parse(&pem)?;
@@ -71,7 +72,8 @@ pub(super) fn authority(cert: &str, key: &str, common_name: &str, now: SystemTim
     Ok(FoundAuthority { key, not_after, der: pem.contents })
 }
 
-/// Whether a certificate is what its profile says, signed by this CA, and belongs to this key.
+/// Checks that a certificate has the content of its profile, is signed by this CA, and belongs to
+/// this key.
 pub(super) fn leaf(cert: &str, key: &str, profile: &Profile, signer: &Signer, now: SystemTime) -> Result<(), Misfit> {
     let pem = pem(cert)?;
     let certificate = parse(&pem)?;
@@ -102,7 +104,7 @@ fn parse(pem: &Pem) -> Result<X509Certificate<'_>, Misfit> {
     pem.parse_x509().map_err(|_| Misfit::Certificate)
 }
 
-/// Reads a private key; that its public half is consistent is checked on the way.
+/// Parses a private key, and checks that it belongs to the certificate.
 fn matching_key(certificate: &X509Certificate<'_>, key: &str) -> Result<KeyPair, Misfit> {
     let key = KeyPair::from_pkcs8_pem_and_sign_algo(key, &PKCS_ECDSA_P256_SHA256).map_err(|_| Misfit::Key)?;
     if key.subject_public_key_info() != certificate.public_key().raw {

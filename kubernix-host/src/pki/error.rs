@@ -1,18 +1,19 @@
-//! What goes wrong with certificates and keys.
+//! Errors of creating and checking certificates and keys.
 
 use super::Renewal;
+use super::secrets::Unusable;
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What goes wrong with certificates, keys and kubeconfigs. Each message holds its cause: there is no further chain.
+/// Why certificates, keys or kubeconfigs can't be created or used. Each message includes its cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or directory can't be read or made.
+    /// A file can't be read, or its mode can't be changed.
     #[error("can't {action} `{}`: {cause}", path.display())]
     Io {
-        /// What was tried: `read`, `create`.
+        /// The operation: `read`, `change the mode of`.
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -22,24 +23,24 @@ pub enum Error {
     /// A file can't be written.
     #[error("{cause}")]
     Write {
-        /// Names the file and why it failed.
+        /// The error, which names the file.
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A certificate can't be made, for instance of a name that isn't ASCII.
-    #[error("can't make the certificate of {name}: {cause}")]
+    /// A certificate can't be created, for instance because a name isn't ASCII.
+    #[error("can't create the certificate of {name}: {cause}")]
     Issue {
-        /// Whose certificate.
+        /// The owner of the certificate.
         name: String,
         /// Why it failed.
         cause: rcgen::Error,
     },
-    /// The system gives no random bytes.
-    #[error("can't make a random key: the system's random number generator failed")]
+    /// The system provides no random bytes.
+    #[error("can't create a random key: the system's random number generator failed")]
     Random,
     /// A key that existing data depends on is missing or can't be used.
     #[error(
         "`{}` can't be used: {reason}. The cluster's data depends on it: restore that file, for instance from a \
-         snapshot; or `up --renew {renewal}` makes a new one, and {}",
+         snapshot. Or create a new one with `up --renew {renewal}`: {}",
         path.display(), renewal.loss()
     )]
     Lost {
@@ -47,25 +48,27 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
-        /// What makes a new one.
+        /// The kind of key, for `--renew`.
         renewal: Renewal,
     },
-    /// The configuration of encryption at rest can't be used. It may be a user's own, so it is never replaced unasked.
+    /// The configuration of encryption at rest can't be used. The user may have written it, so it
+    /// is replaced only on demand.
     #[error(
-        "`{}` is not a usable EncryptionConfiguration: {reason}. Correct it, or restore the file; or \
-         `up --renew encryption` makes a new one, and {}",
+        "`{}` is not a usable EncryptionConfiguration: {reason}. Correct or restore the file. Or create a new one with \
+         `up --renew encryption`: {}",
         path.display(), Renewal::Encryption.loss()
     )]
     Encryption {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        reason: Unusable,
     },
-    /// The configuration of encryption at rest is usable, and holds more than a new key can be added to.
+    /// The configuration of encryption at rest is usable, but was edited, so a new key can't be
+    /// added.
     #[error(
-        "`{}` was edited, so `--renew encryption` can't add a key to it: put a new one first in its list of keys by \
-         hand, and leave the old ones below it",
+        "`{}` was edited, so `--renew encryption` can't add a key to it: insert a new key by hand at the top of its \
+         list of keys, and keep the old ones below it",
         path.display()
     )]
     Edited {
@@ -75,17 +78,17 @@ pub enum Error {
     /// A certificate isn't valid yet.
     #[error(
         "the clock of this host is behind: it is {now}, and `{}` is not valid before {start}. Set the clock; if it was \
-         ahead when that file was made, {way_out}",
+         ahead when that file was created, {way_out}",
         path.display()
     )]
     Clock {
         /// The certificate.
         path: PathBuf,
-        /// What the clock says.
+        /// The time of the host's clock.
         now: Timestamp,
         /// When the certificate begins to be valid.
         start: Timestamp,
-        /// What helps if the certificate is wrong, as the rest of a sentence.
+        /// What to do if the certificate is wrong, as the end of a sentence.
         way_out: String,
     },
 }

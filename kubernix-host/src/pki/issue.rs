@@ -1,4 +1,5 @@
-//! Makes certificates: the CAs and what they sign. Reuses what still fits, and says what doesn't.
+//! Creates CAs and the certificates that they sign. Reuses those that still fit, and reports the
+//! others.
 
 use super::check::{self, Misfit};
 use super::profile::{Authority, Profile};
@@ -14,9 +15,10 @@ use std::time::{Duration, SystemTime};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a new CA is valid.
 const AUTHORITY_VALIDITY: Duration = DAY.saturating_mul(3650);
-/// How long other new certificates are valid, unless their CA ends sooner.
+/// How long other new certificates are valid, unless their CA expires sooner.
 const LEAF_VALIDITY: Duration = DAY.saturating_mul(365);
-/// Certificates begin to be valid a little earlier, for clocks that are set back.
+/// Certificates are valid from this long before their creation, so that small clock changes don't
+/// matter.
 const BACKDATE: Duration = Duration::from_secs(60 * 60);
 
 /// A CA that can sign.
@@ -24,12 +26,13 @@ pub(super) struct Signer {
     issuer: Issuer<'static, KeyPair>,
     common_name: String,
     public_key: Vec<u8>,
-    /// The same as the certificate says.
+    /// When the CA's certificate expires.
     not_after: SystemTime,
 }
 
 impl Signer {
-    /// The CA's files if they fit, else a new CA where that loses nothing or was asked for.
+    /// Loads the CA if its files fit. Otherwise creates a new one, if no data depends on the old
+    /// one or if that was requested.
     pub fn ensure(work: &mut Work, authority: Authority, cluster: &str) -> Result<Self, Error> {
         let paths = PairPaths::new(work.dir, authority.stem());
         let common_name = authority.common_name(cluster);
@@ -68,8 +71,9 @@ impl Signer {
             vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let certificate = params.self_signed(&key).map_err(Error::issue(&common_name))?;
         if authority == Authority::Cluster && work.had(None) {
-            // Before the CA itself: of a commit that breaks off, too much is published and not too little.
-            let reason = "Pods have the CA from before ca.crt until the next boot gives them this one.\n";
+            // Before the CA itself: after an interrupted commit, the CA may be published once too
+            // often, but never too rarely.
+            let reason = "Pods have an older CA than ca.crt until the next boot publishes this one.\n";
             work.batch.add(super::unpublished(work.dir), reason, 0o600);
         }
         paths.add(&mut work.batch, &certificate.pem(), &key.serialize_pem());
@@ -77,17 +81,17 @@ impl Signer {
         Ok(Self { issuer: Issuer::new(params, key), common_name, public_key, not_after })
     }
 
-    /// Its name.
+    /// Its common name.
     pub fn common_name(&self) -> &str {
         &self.common_name
     }
 
-    /// Its public key: a SubjectPublicKeyInfo in DER.
+    /// Its public key: a SubjectPublicKeyInfo as DER.
     pub fn public_key(&self) -> &[u8] {
         &self.public_key
     }
 
-    /// Leaves a certificate alone that fits, else makes a new one, with a new key.
+    /// Keeps a certificate that fits. Otherwise creates a new one with a new key.
     pub fn ensure_leaf(&self, work: &mut Work, profile: &Profile) -> Result<(), Error> {
         let paths = profile.paths(work.dir);
         let misfit = match paths.read()? {
@@ -98,8 +102,8 @@ impl Signer {
             }
         };
         let Some(misfit) = misfit else { return Ok(()) };
-        work.believe_clock(&paths.cert, &misfit, None)?;
-        // A node that is new has none yet.
+        work.check_clock(&paths.cert, &misfit, None)?;
+        // A new node has no certificate yet, which isn't reported.
         if misfit != Misfit::Absent || work.had(profile.node.as_deref()) {
             work.report(&profile.title(), misfit);
         }

@@ -1,4 +1,4 @@
-//! Writes kubeconfigs with everything in them, so that they can be copied and work from anywhere.
+//! Writes self-contained kubeconfigs, which can be copied to other places.
 
 use super::{Error, Identity, store};
 use crate::root::Batch;
@@ -7,12 +7,13 @@ use base64::prelude::BASE64_STANDARD;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Adds `DIR/USER.kubeconfig` (0600) to what will be written, for an API server at `server_url` (`https://127.0.0.1:6443`), and
-/// returns its path. CA, certificate and key are inside as base64; its only context is `kubernix-CLUSTER`, as is its cluster, and
-/// the user of the admin's.
+/// Adds `DIR/USER.kubeconfig` (mode 0600) for an API server at `server_url`
+/// (`https://127.0.0.1:6443`) to the batch, and returns its path. CA, certificate and key are
+/// embedded as base64. Its only context and cluster are named `kubernix-CLUSTER`, and so is the
+/// user of the admin's kubeconfig.
 ///
 /// # Errors
-/// One of the identity's files can't be read, or the directory can't be made.
+/// One of the identity's files can't be read, or the directory can't be created.
 pub fn kubeconfig(
     batch: &mut Batch,
     dir: &Path,
@@ -24,7 +25,7 @@ pub fn kubeconfig(
     let data = |path: &Path| fs::read(path).map(|bytes| BASE64_STANDARD.encode(bytes)).map_err(Error::io("read", path));
     let (ca, cert, key) = (data(&identity.ca)?, data(&identity.cert)?, data(&identity.key)?);
     let name = format!("kubernix-{cluster_name}");
-    // Users of several clusters merge the admin's, where names must differ by cluster.
+    // The admin's kubeconfigs of several clusters may be merged, so names must differ by cluster.
     let user_name = if user == "admin" { name.clone() } else { format!("{name}-{user}") };
     let text = format!(
         "apiVersion: v1\n\

@@ -1,4 +1,4 @@
-//! Keys that are missing or damaged, with and without data that depends on them, and clocks that are wrong.
+//! Missing and damaged keys, with and without data that depends on them, and wrong clocks.
 
 use super::*;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ const DAMAGES: [(&str, Option<&str>); 4] =
 
 struct Bench {
     dir: TempDir,
-    past: Past,
+    history: History,
     renew: BTreeSet<Renewal>,
     now: SystemTime,
 }
@@ -33,9 +33,9 @@ impl Bench {
     /// A cluster that was booted, with or without data.
     fn booted(has_data: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut bench = Self { dir, past: Past::default(), renew: BTreeSet::new(), now: SystemTime::now() };
-        assert_eq!(bench.ensure().unwrap(), [""; 0], "a new cluster needs no words");
-        bench.past = Past { booted: true, has_data, nodes: BTreeSet::from(["node-0".to_owned()]) };
+        let mut bench = Self { dir, history: History::default(), renew: BTreeSet::new(), now: SystemTime::now() };
+        assert_eq!(bench.ensure().unwrap(), [""; 0], "a new cluster reports nothing");
+        bench.history = History { booted: true, has_data, nodes: BTreeSet::from(["node-0".to_owned()]) };
         bench
     }
 
@@ -47,7 +47,7 @@ impl Bench {
             control_plane_name: "node-0".into(),
             nodes: vec![("node-0".into(), "10.10.192.2".parse().unwrap())],
         };
-        let made = ensure_at(self.dir.path(), &request, &self.past, &self.renew, self.now);
+        let made = ensure_at(self.dir.path(), &request, &self.history, &self.renew, self.now);
         made.map(|pki| pki.reissued).map_err(|error| error.to_string())
     }
 
@@ -71,7 +71,7 @@ impl Bench {
     }
 }
 
-/// Every key that was lost, in every way, of a cluster that was booted.
+/// Calls `check` for each key and each kind of damage, with a cluster that was booted.
 fn for_each_loss(has_data: bool, check: impl Fn(Bench, &str, Renewal, &str)) {
     for (name, renewal) in KEYS {
         for (damage, content) in DAMAGES {
@@ -85,7 +85,7 @@ fn for_each_loss(has_data: bool, check: impl Fn(Bench, &str, Renewal, &str)) {
 #[test]
 fn a_lost_key_of_a_cluster_with_data_is_an_error_that_changes_nothing() {
     for_each_loss(true, |bench, name, renewal, damage| {
-        // A leaf that is to be made anew must not be either.
+        // A certificate that needs replacement isn't replaced either.
         bench.damage("admin.crt", None);
         let before = bench.files();
         let error = bench.ensure().unwrap_err();
@@ -104,11 +104,11 @@ fn a_lost_key_of_a_cluster_with_data_is_an_error_that_changes_nothing() {
 }
 
 #[test]
-fn a_lost_key_of_a_cluster_without_data_is_made_anew_and_reported() {
+fn a_lost_key_of_a_cluster_without_data_is_replaced_and_reported() {
     for_each_loss(false, |bench, name, renewal, damage| {
         let case = format!("{name} {damage}");
         if renewal == Renewal::Encryption && damage != "missing" {
-            // It may be a user's own, prepared for the first boot.
+            // The user may have written it for the first boot.
             assert!(bench.ensure().unwrap_err().contains("--renew encryption"), "{case}");
             return;
         }
@@ -120,7 +120,7 @@ fn a_lost_key_of_a_cluster_without_data_is_made_anew_and_reported() {
 }
 
 #[test]
-fn a_lost_key_is_made_on_demand() {
+fn a_lost_key_is_replaced_on_demand() {
     for_each_loss(true, |mut bench, name, renewal, damage| {
         // Another kind doesn't help.
         let other = if renewal == Renewal::Ca { Renewal::ServiceAccount } else { Renewal::Ca };
@@ -137,7 +137,7 @@ fn a_lost_key_is_made_on_demand() {
 }
 
 #[test]
-fn an_error_comes_before_all_that_would_have_been_reported() {
+fn an_error_is_returned_instead_of_a_report() {
     let bench = Bench::booted(true);
     fs::remove_dir_all(bench.dir.path().join("nodes")).unwrap();
     for name in bench.files().keys() {
@@ -154,8 +154,8 @@ fn every_missing_certificate_of_an_old_cluster_is_reported() {
         bench.damage(name, None);
     }
     assert_eq!(bench.ensure().unwrap(), ["admin: it is missing", "kubelet (node node-0): it is missing"]);
-    // A node that the cluster didn't have gets its first ones.
-    bench.past.nodes.clear();
+    // The first certificates of a new node aren't reported.
+    bench.history.nodes.clear();
     for name in ["nodes/node-0/kubelet.crt", "nodes/node-0/kubelet.key"] {
         bench.damage(name, None);
     }
@@ -176,28 +176,28 @@ fn usable_keys_are_renewed_on_demand() {
     let before = bench.files();
     bench.renew = BTreeSet::from([Renewal::Ca]);
     let reports = bench.ensure().unwrap();
-    assert_eq!(reports.len(), 3 + 9 + 2, "three CAs and all that they signed: {reports:?}");
+    assert_eq!(reports.len(), 3 + 9 + 2, "three CAs and all certificates that they signed: {reports:?}");
     let after = bench.files();
     let kept: Vec<_> = before.iter().filter(|(name, text)| after[*name] == **text).map(|(name, _)| &**name).collect();
     assert_eq!(kept, ["encryption.yaml", "service-account.key", "service-account.pub"]);
 }
 
 #[test]
-fn a_new_encryption_key_leaves_the_old_ones_to_read_with() {
+fn a_new_encryption_key_keeps_the_old_ones_for_decryption() {
     let mut bench = Bench::booted(true);
     let old = bench.read("encryption.yaml");
     let secret = |text: &str| text.lines().find(|line| line.contains("secret: ")).unwrap().to_owned();
     bench.renew = BTreeSet::from([Renewal::Encryption]);
     let reports = bench.ensure().unwrap();
     assert_eq!(reports.len(), 1);
-    assert!(reports[0].starts_with("encryption: ") && reports[0].contains("older keys still read"), "{reports:?}");
+    assert!(reports[0].starts_with("encryption: ") && reports[0].contains("older keys still decrypt"), "{reports:?}");
     let new = bench.read("encryption.yaml");
     let at = |text: &str| new.find(text).unwrap_or_else(|| panic!("{text}: {new}"));
     assert!(at("name: key-2") < at("name: key-1"), "the first one encrypts");
     assert!(at("name: key-1") < at(&secret(&old)) && secret(&new) != secret(&old));
     bench.ensure().unwrap();
     assert!(bench.read("encryption.yaml").contains("name: key-3"));
-    // One that was edited may hold what can't be written again.
+    // An edited file may have content that a new key would remove.
     let edited = bench.read("encryption.yaml").replace("- secrets", "- secrets\n      - configmaps");
     bench.damage("encryption.yaml", Some(&edited));
     let error = bench.ensure().unwrap_err();
@@ -208,7 +208,7 @@ fn a_new_encryption_key_leaves_the_old_ones_to_read_with() {
 }
 
 #[test]
-fn a_clock_that_is_behind_is_named_and_voids_nothing() {
+fn a_clock_that_is_behind_is_reported_and_invalidates_nothing() {
     for has_data in [true, false] {
         for behind in [2 * HOUR, 3 * DAY, 50 * 365 * DAY] {
             let mut bench = Bench::booted(has_data);
@@ -226,19 +226,22 @@ fn a_clock_that_is_behind_is_named_and_voids_nothing() {
 }
 
 #[test]
-fn a_clock_that_was_ahead_has_a_way_out() {
+fn certificates_of_a_clock_that_was_ahead_can_be_replaced() {
     let mut bench = Bench::booted(true);
-    // A certificate was made while the clock was ahead.
+    // A certificate was created while the clock was ahead.
     let now = bench.now;
     bench.now = now + 40 * DAY;
     bench.damage("admin.crt", None);
     assert_eq!(bench.ensure().unwrap(), ["admin: the certificate is missing"]);
     bench.now = now;
     let error = bench.ensure().unwrap_err();
-    assert!(error.contains("admin.crt` is not valid before") && error.contains("remove it, and `up` makes"), "{error}");
+    assert!(
+        error.contains("admin.crt` is not valid before") && error.contains("remove it, and `up` creates"),
+        "{error}"
+    );
     bench.damage("admin.crt", None);
     bench.ensure().unwrap();
-    // So were the CAs.
+    // The CAs as well.
     bench.now = now - 2 * HOUR;
     bench.renew = BTreeSet::from([Renewal::Ca]);
     assert_eq!(bench.ensure().unwrap().len(), 3 + 9 + 2);
@@ -247,7 +250,7 @@ fn a_clock_that_was_ahead_has_a_way_out() {
 }
 
 #[test]
-fn a_ca_that_ended_is_replaced_on_demand_and_one_that_is_about_to_end_at_once() {
+fn an_expired_ca_is_replaced_on_demand_and_an_expiring_one_at_once() {
     let mut bench = Bench::booted(true);
     let now = bench.now;
     bench.now = now + 3640 * DAY;
@@ -265,24 +268,24 @@ fn a_ca_that_ended_is_replaced_on_demand_and_one_that_is_about_to_end_at_once() 
 }
 
 #[test]
-fn kinds_are_read_by_their_words() {
+fn renewals_are_parsed() {
     for word in ["encryption", "service-account", "ca"] {
         assert_eq!(word.parse::<Renewal>().unwrap().to_string(), word);
     }
-    assert!("tokens".parse::<Renewal>().unwrap_err().contains("none of `encryption`"));
+    assert!("tokens".parse::<Renewal>().unwrap_err().to_string().contains("none of `encryption`"));
 }
 
 #[test]
-fn a_new_ca_is_noted_until_pods_have_it() {
+fn a_new_ca_is_marked_until_pods_have_it() {
     let mut bench = Bench::booted(true);
-    let is_noted = |bench: &Bench| unpublished(bench.dir.path()).exists();
+    let is_marked = |bench: &Bench| unpublished(bench.dir.path()).exists();
     bench.renew = BTreeSet::from([Renewal::Encryption, Renewal::ServiceAccount]);
     bench.ensure().unwrap();
-    assert!(!is_noted(&bench), "a new cluster's pods have no other, and other keys are no CA");
+    assert!(!is_marked(&bench), "pods of a new cluster have no older CA, and other keys don't matter");
     bench.renew = BTreeSet::from([Renewal::Ca]);
     bench.ensure().unwrap();
-    assert!(is_noted(&bench));
+    assert!(is_marked(&bench));
     bench.renew = BTreeSet::new();
     bench.ensure().unwrap();
-    assert!(is_noted(&bench), "a boot that breaks off leaves it to the next one");
+    assert!(is_marked(&bench), "the marker stays until the CA is published");
 }

@@ -1,14 +1,15 @@
-//! The cluster's certificates, keys and kubeconfigs, made in process.
+//! Creates and checks the cluster's certificates, keys and kubeconfigs.
 //!
-//! [`ensure`] is called at every boot: what is there and fits is reused, what doesn't fit is made anew and
-//! reported, so that a stale directory is never trusted without a look. What data depends on is made anew
-//! only on demand. It must not know of components or processes, and runs synchronously.
+//! [`ensure`] is called at every boot. It reuses certificates and keys that fit, and replaces and
+//! reports the others, so that a stale directory is never trusted without a check. A key that the
+//! cluster's data depends on is replaced only on demand. The module must not know of components or
+//! processes, and runs synchronously.
 //!
 //! ```text
 //! pki/ca.{crt,key}  etcd-ca.{crt,key}  front-proxy-ca.{crt,key}
 //!     USER.{crt,key}  nodes/NODE/{kubelet,kubelet-serving}.{crt,key}
 //!     service-account.{key,pub}  encryption.yaml
-//!     ca.unpublished: present from the making of a new `ca.crt` until pods are given it
+//!     ca.unpublished: exists from the creation of a new `ca.crt` until pods get it
 //! ```
 
 mod check;
@@ -27,7 +28,8 @@ mod work;
 
 pub use error::Error;
 pub use kubeconfig::kubeconfig;
-pub use renewal::{Past, Renewal};
+pub use renewal::{History, Renewal, UnknownRenewal};
+pub use secrets::Unusable;
 
 use issue::Signer;
 use profile::{Authority, Profile};
@@ -39,7 +41,7 @@ use std::time::SystemTime;
 use store::PairPaths;
 use work::Work;
 
-/// Files that others than the owner of an identity need, by name.
+/// The names of files that aren't part of one identity.
 const FILES: [&str; 7] = [
     "ca.crt",
     "ca.key",
@@ -50,27 +52,29 @@ const FILES: [&str; 7] = [
     "encryption.yaml",
 ];
 
-/// The file in the PKI directory that says that the namespaces of a cluster still hold the CA from before this one.
+/// The file in the PKI directory that marks a CA that the cluster's namespaces don't have yet.
 const UNPUBLISHED: &str = "ca.unpublished";
 
-/// The path of the file that is there for as long as the cluster's namespaces hold an older CA than `ca.crt`. [`ensure`]
-/// creates it with a new CA of a cluster that was booted before. Whoever has given them the new one removes it.
+/// The path of the file that exists while the cluster's namespaces have an older CA than `ca.crt`.
+/// [`ensure`] creates it together with a new CA, if the cluster was booted before. The caller
+/// removes it after publishing the new CA.
 pub fn unpublished(dir: &Path) -> PathBuf {
     dir.join(UNPUBLISHED)
 }
 
-/// What the certificates have to be valid for.
+/// The names and addresses that the certificates must be valid for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The cluster's name that the CAs carry. Another name makes another CA.
+    /// The cluster's name in the CAs' common names. CAs of another name are replaced.
     pub cluster: String,
-    /// The addresses that etcd and the API server listen at inside the sandbox, each member's own among them.
+    /// The addresses that etcd and the API server listen on inside the sandbox, including those of
+    /// every member.
     pub control_plane_ips: Vec<IpAddr>,
     /// The cluster IP of the Service `kubernetes`.
     pub api_service_ip: IpAddr,
     /// The control plane's host name.
     pub control_plane_name: String,
-    /// All nodes, by name and address.
+    /// All nodes: name and address.
     pub nodes: Vec<(String, IpAddr)>,
 }
 
@@ -81,7 +85,7 @@ pub struct Identity {
     pub cert: PathBuf,
     /// Its private key, PKCS #8.
     pub key: PathBuf,
-    /// The CA that signed it, with which both ends of its connections check each other.
+    /// The CA that signed it. Both ends of its connections check each other with it.
     pub ca: PathBuf,
 }
 
@@ -90,32 +94,34 @@ pub struct Identity {
 pub struct Pki {
     dir: PathBuf,
     profiles: Vec<Profile>,
-    /// What had to be made anew, with the reason: `apiserver: it was valid until 2026-05-01`. Empty for a
-    /// new cluster and for new nodes.
+    /// The certificates and keys that were replaced, with the reason:
+    /// `apiserver: it was valid until 2026-05-01`. Empty for a new cluster and for new nodes.
     pub reissued: Vec<String>,
 }
 
-/// Makes the directory hold all that a cluster needs, durably. CAs are valid for ten years, other
-/// certificates for one; whatever ends within 30 days is made anew. A new CA makes all that it signs anew.
+/// Completes the directory with all certificates and keys that a cluster needs, and syncs it to
+/// disk. CAs are valid for ten years, other certificates for one. Certificates that expire within
+/// 30 days are replaced, and with a CA all certificates that it signed.
 ///
-/// Where the cluster has data, a key that the data depends on is never replaced unless `renew` says so:
-/// the encryption key, the service accounts' key, and CAs, except one that is about to end.
+/// If the cluster has data, keys that the data depends on are replaced only if `renew` contains
+/// them: the encryption key, the service accounts' key, and CAs. A CA that is about to expire is an
+/// exception.
 ///
 /// # Errors
-/// Nothing was changed then: such a key is missing or damaged, a certificate isn't valid yet, or a file
-/// can't be read or written.
-pub fn ensure(dir: &Path, request: &Request, past: &Past, renew: &BTreeSet<Renewal>) -> Result<Pki, Error> {
-    ensure_at(dir, request, past, renew, SystemTime::now())
+/// Such a key is missing or damaged, a certificate isn't valid yet, or a file can't be read or
+/// written. Nothing was changed.
+pub fn ensure(dir: &Path, request: &Request, history: &History, renew: &BTreeSet<Renewal>) -> Result<Pki, Error> {
+    ensure_at(dir, request, history, renew, SystemTime::now())
 }
 
 fn ensure_at(
     dir: &Path,
     request: &Request,
-    past: &Past,
+    history: &History,
     renew: &BTreeSet<Renewal>,
     now: SystemTime,
 ) -> Result<Pki, Error> {
-    let mut work = Work::new(dir, past, renew, now);
+    let mut work = Work::new(dir, history, renew, now);
     store::directory(&mut work.batch, dir)?;
     if !request.nodes.is_empty() {
         store::directory(&mut work.batch, &dir.join("nodes"))?;
@@ -138,13 +144,14 @@ fn ensure_at(
 }
 
 impl Pki {
-    /// Where everything will lie, for a plan: nothing is read or made.
+    /// The paths of all files, for a plan. Reads and writes nothing.
     pub fn planned(dir: &Path, request: &Request) -> Self {
         Self { dir: dir.to_owned(), profiles: profile::all(request), reissued: Vec::new() }
     }
 
-    /// The files of a user: `admin`, `apiserver`, `apiserver-kubelet-client`, `etcd`, `apiserver-etcd-client`,
-    /// `controller-manager`, `scheduler`, `proxy`, `front-proxy-client`; with a node also `kubelet` and `kubelet-serving`.
+    /// The files of a user: `admin`, `apiserver`, `apiserver-kubelet-client`, `etcd`,
+    /// `apiserver-etcd-client`, `controller-manager`, `scheduler`, `proxy`, `front-proxy-client`;
+    /// with a node also `kubelet` and `kubelet-serving`.
     pub fn identity(&self, user: &str, node: Option<&str>) -> Option<Identity> {
         let found = self
             .profiles
@@ -155,8 +162,8 @@ impl Pki {
         Some(Identity { cert, key, ca })
     }
 
-    /// The path of a file that is no identity's: `ca.crt`, `ca.key`, `etcd-ca.crt`, `front-proxy-ca.crt`,
-    /// `service-account.key`, `service-account.pub`, `encryption.yaml`.
+    /// The path of a file that isn't part of an identity: `ca.crt`, `ca.key`, `etcd-ca.crt`,
+    /// `front-proxy-ca.crt`, `service-account.key`, `service-account.pub`, `encryption.yaml`.
     pub fn file(&self, name: &str) -> Option<PathBuf> {
         FILES.contains(&name).then(|| self.dir.join(name))
     }

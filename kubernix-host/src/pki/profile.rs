@@ -1,4 +1,5 @@
-//! Who gets a certificate: names, rights and signer of each identity. Data alone; it must not touch files.
+//! Lists the identities of a cluster: names, usages and signer of each certificate. Must not read
+//! or write files.
 
 use super::Request;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,16 +10,18 @@ use super::store::PairPaths;
 /// A certificate authority of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Authority {
-    /// Of the API server and its clients, kubelets included.
+    /// Signs for the API server and its clients, including kubelets.
     Cluster,
-    /// Of the datastore and its clients: no client certificate of the cluster opens etcd.
+    /// Signs for the datastore and its clients, so that etcd rejects the cluster's other
+    /// certificates.
     Etcd,
-    /// Of the API server as a proxy for aggregated APIs: who shows a certificate of it may claim to be any user.
+    /// Signs for the API server as a proxy of aggregated APIs. A client with such a certificate can
+    /// act as any user.
     FrontProxy,
 }
 
 impl Authority {
-    /// The name of its files without ending.
+    /// The name of its files without extension.
     pub fn stem(self) -> &'static str {
         match self {
             Self::Cluster => "ca",
@@ -27,22 +30,23 @@ impl Authority {
         }
     }
 
-    /// Its common name. With the cluster's name in it, so that two clusters' certificates can be told apart by eye.
+    /// Its common name. It contains the cluster's name, so that people can tell the certificates of
+    /// two clusters apart.
     pub fn common_name(self, cluster: &str) -> String {
         format!("kubernix-{cluster}-{}", self.stem())
     }
 }
 
-/// What a certificate has to say.
+/// The intended content of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Profile {
     /// The identity's user.
     pub user: &'static str,
-    /// The node that it belongs to, where there is one of each user for every node.
+    /// The node, for users that exist once per node.
     pub node: Option<String>,
     pub authority: Authority,
     pub common_name: String,
-    /// The group of the user that it makes its owner, for clients of the API server.
+    /// The user's group, for clients of the API server.
     pub organization: Option<&'static str>,
     pub server: bool,
     pub client: bool,
@@ -69,7 +73,7 @@ impl Profile {
         Self { server: true, client: false, ..Self::client(user, authority, common_name, None) }
     }
 
-    /// What people read: `kubelet (node node-0)`.
+    /// The name in messages: `kubelet (node node-0)`.
     pub fn title(&self) -> String {
         match &self.node {
             Some(node) => format!("{} (node {node})", self.user),
@@ -86,7 +90,7 @@ impl Profile {
     }
 }
 
-/// Where a node's certificates are.
+/// The directory of a node's certificates.
 pub(super) fn node_directory(dir: &Path, node: &str) -> std::path::PathBuf {
     dir.join("nodes").join(node)
 }
@@ -96,7 +100,7 @@ pub(super) fn all(request: &Request) -> Vec<Profile> {
     use Authority::{Cluster, Etcd, FrontProxy};
     const MASTERS: Option<&str> = Some("system:masters");
     let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    // They serve their health to this machine, with the certificate that they show to the API server.
+    // These components serve health checks on localhost with their client certificates.
     let local_server = |user, common_name| Profile {
         client: true,
         dns_names: vec!["localhost".to_owned()],
@@ -121,7 +125,7 @@ pub(super) fn all(request: &Request) -> Vec<Profile> {
         },
         Profile::client("apiserver-kubelet-client", Cluster, "kube-apiserver-kubelet-client", MASTERS),
         Profile {
-            // It is its own client too: its gateway connects to itself.
+            // etcd is also a client: its gateway connects to itself.
             client: true,
             dns_names: vec!["localhost".to_owned()],
             addresses: [&[localhost], &*request.control_plane_ips].concat(),

@@ -1,10 +1,11 @@
-//! Which keys can be lost with a cluster's data, and when a new one may be made.
+//! The kinds of keys that a cluster's data depends on, and the cluster's history, which decides
+//! whether a new key loses data.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// A kind of key that existing data depends on. `up --renew` makes a new one.
+/// A kind of key that existing data depends on. `up --renew` creates a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Renewal {
     /// The key in `encryption.yaml`, which encrypts Secrets in the datastore.
@@ -26,34 +27,39 @@ impl Renewal {
         }
     }
 
-    /// Why a key is made anew although data depends on it.
+    /// The reason for a new key that the user requested, for the report.
     pub(super) fn asked(self) -> String {
         let next = match self {
-            // The API server isn't ready before it can read all Secrets.
+            // The API server doesn't become ready before it can read all Secrets.
             Self::Encryption => {
-                "; Secrets of the old key keep the API server from starting, docs/state.md removes them"
+                "; the API server doesn't start while Secrets of the old key exist, docs/state.md tells how to remove them"
             }
             Self::ServiceAccount | Self::Ca => "",
         };
         format!("`--renew {self}` was given{next}")
     }
 
-    /// What a new key costs, as the rest of a sentence.
+    /// What is lost with a new key, as the end of a sentence.
     pub(super) fn loss(self) -> &'static str {
         match self {
-            Self::Encryption => "all Secrets that were stored with the old one are lost and have to be removed",
+            Self::Encryption => "all Secrets that were stored with the old key are lost and must be removed",
             Self::ServiceAccount => "all tokens of service accounts become invalid",
-            Self::Ca => "all kubeconfigs and certificates that were handed out become invalid",
+            Self::Ca => "all existing kubeconfigs and certificates become invalid",
         }
     }
 }
 
-impl FromStr for Renewal {
-    type Err = String;
+/// A text that isn't a kind of key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is none of `encryption`, `service-account` and `ca`")]
+pub struct UnknownRenewal(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Renewal {
+    type Err = UnknownRenewal;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRenewal> {
         let found = Self::ALL.into_iter().find(|renewal| renewal.word() == text);
-        found.ok_or_else(|| format!("`{text}` is none of `encryption`, `service-account` and `ca`"))
+        found.ok_or_else(|| UnknownRenewal(text.to_owned()))
     }
 }
 
@@ -63,13 +69,13 @@ impl fmt::Display for Renewal {
     }
 }
 
-/// What a cluster was before this boot. The default is a cluster that is made now.
+/// The state of a cluster before this boot. The default is a new cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Past {
-    /// It was booted before. Every key that is made is reported then.
+pub struct History {
+    /// It was booted before. Every new key is reported.
     pub booted: bool,
-    /// Its datastore has content, which a new key can't read or doesn't fit.
+    /// Its datastore has content that depends on the existing keys.
     pub has_data: bool,
-    /// The nodes that it had.
+    /// The names of its nodes.
     pub nodes: BTreeSet<String>,
 }

@@ -1,4 +1,5 @@
-//! Reads and writes the files of the PKI directory: 0600, in directories that are 0700. Knows no certificates.
+//! Reads and writes the files of the PKI directory: mode 0600, in directories of mode 0700. Must
+//! not parse certificates.
 
 use super::Error;
 use super::check::Misfit;
@@ -8,23 +9,23 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What all files are: their owner's alone.
+/// The mode of all files.
 const FILE_MODE: u32 = 0o600;
-/// What all directories are.
+/// The mode of all directories.
 const DIRECTORY_MODE: u32 = 0o700;
 
-/// Makes a directory and those above it, and takes other users' rights to it away.
+/// Creates a directory and its missing parents, and removes other users' permissions from it.
 pub(super) fn directory(batch: &mut Batch, path: &Path) -> Result<(), Error> {
     batch.make_directory(path, DIRECTORY_MODE).map_err(Error::write)
 }
 
-/// Adds a text that is a key or belongs to one to what will be written.
+/// Adds a file with a key or certificate to the batch.
 pub(super) fn add(batch: &mut Batch, path: &Path, text: &str) {
     batch.add(path, text, FILE_MODE);
 }
 
-/// The text of a file, `None` where there is none. One that isn't UTF-8 gives a text that is no PEM either. Takes other
-/// users' rights to it away.
+/// The text of a file; `None` if it doesn't exist. Bytes that aren't UTF-8 are replaced, so that
+/// the text fails to parse as PEM. Removes other users' permissions from the file.
 pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -61,13 +62,14 @@ impl PairPaths {
         }
     }
 
-    /// Adds both. The key first: where a crash leaves only that, it doesn't match, which is noticed.
+    /// Adds both files to the batch. The key comes first: if a crash leaves only the new key, the
+    /// next check finds that it doesn't match the certificate.
     pub fn add(&self, batch: &mut Batch, cert: &str, key: &str) {
         add(batch, &self.key, key);
         add(batch, &self.cert, cert);
     }
 
-    /// The file that a misfit is about.
+    /// The file with the defect.
     pub fn file_of(&self, misfit: &Misfit) -> &Path {
         match misfit {
             Misfit::Key | Misfit::Absent | Misfit::Missing("key") | Misfit::Empty("key") => &self.key,
@@ -76,7 +78,7 @@ impl PairPaths {
     }
 }
 
-/// What was found of a certificate and its key.
+/// The texts of a certificate and its key. One of them may be missing.
 pub(super) struct Pair {
     cert: Option<String>,
     key: Option<String>,
@@ -89,7 +91,7 @@ impl Pair {
     }
 }
 
-/// The text of a file that has to be there and has to have one.
+/// The text of a file that must exist and must not be empty.
 pub(super) fn text<'a>(found: Option<&'a str>, what: &'static str) -> Result<&'a str, Misfit> {
     match found {
         None => Err(Misfit::Missing(what)),

@@ -1,4 +1,5 @@
-//! Certificates as their peers see them: accepted by whom they are for, refused by the others, reused and made anew.
+//! Certificates in TLS handshakes: accepted by their peers and rejected by others; reuse and
+//! replacement.
 
 use super::*;
 use crate::root::Batch;
@@ -29,11 +30,11 @@ fn request() -> Request {
     }
 }
 
-/// A cluster without data, which had the nodes that have certificates.
-fn past(dir: &Path) -> Past {
+/// A cluster without data, with the nodes that have certificates.
+fn history(dir: &Path) -> History {
     let nodes = fs::read_dir(dir.join("nodes")).into_iter().flatten();
     let nodes: BTreeSet<_> = nodes.map(|node| node.unwrap().file_name().into_string().unwrap()).collect();
-    Past { booted: dir.join("ca.crt").exists(), has_data: false, nodes }
+    History { booted: dir.join("ca.crt").exists(), has_data: false, nodes }
 }
 
 fn ensure(dir: &Path, request: &Request) -> Result<Pki, Error> {
@@ -41,7 +42,7 @@ fn ensure(dir: &Path, request: &Request) -> Result<Pki, Error> {
 }
 
 fn ensure_at(dir: &Path, request: &Request, now: SystemTime) -> Result<Pki, Error> {
-    super::ensure_at(dir, request, &past(dir), &BTreeSet::new(), now)
+    super::ensure_at(dir, request, &history(dir), &BTreeSet::new(), now)
 }
 
 fn made() -> (TempDir, Pki) {
@@ -51,7 +52,7 @@ fn made() -> (TempDir, Pki) {
     (dir, pki)
 }
 
-/// Every file below a directory with what tells whether it was written again: inode, time of writing and content.
+/// Every file below a directory with inode, modification time and content, to notice each write.
 fn snapshot(dir: &Path) -> BTreeMap<PathBuf, (u64, i64, i64, Vec<u8>)> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
@@ -88,7 +89,8 @@ fn chain(identity: &Identity) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'s
     (vec![cert], PrivateKeyDer::from_pem_file(&identity.key).unwrap())
 }
 
-/// A whole TLS handshake, in memory, in which both ends show certificates: a client that expects the server to be `name`.
+/// A TLS handshake in memory with certificates of both ends. The client expects the server name
+/// `name`.
 fn handshake(server: &Identity, client: &Identity, name: &str) -> Result<(), rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let clients = WebPkiClientVerifier::builder_with_provider(roots(&server.ca), provider.clone()).build().unwrap();
@@ -148,19 +150,20 @@ fn servers_and_clients_accept_each_other() {
 }
 
 #[test]
-fn certificates_open_nothing_else() {
+fn certificates_are_rejected_by_other_servers() {
     let (_dir, pki) = made();
     let user = |name| pki.identity(name, None).unwrap();
     let trusting = |identity: Identity, ca: &str| Identity { ca: pki.file(ca).unwrap(), ..identity };
-    // No client of the cluster opens etcd, even one that trusts it.
+    // etcd rejects the cluster's clients, even those that trust its CA.
     for client in ["admin", "apiserver-kubelet-client", "front-proxy-client"] {
         handshake(&user("etcd"), &trusting(user(client), "etcd-ca.crt"), "localhost").unwrap_err();
     }
-    // And no certificate of etcd or the front proxy is a user of the API server.
+    // The API server rejects client certificates of etcd and the front proxy.
     for client in ["apiserver-etcd-client", "front-proxy-client"] {
         handshake(&user("apiserver"), &trusting(user(client), "ca.crt"), "localhost").unwrap_err();
     }
-    // A client's certificate can't serve, a serving one is no client, and names count.
+    // A client certificate can't serve, a serving certificate isn't a client, and names are
+    // checked.
     handshake(&user("admin"), &user("admin"), "localhost").unwrap_err();
     let serving = pki.identity("kubelet-serving", Some("node-0")).unwrap();
     handshake(&user("apiserver"), &serving, "localhost").unwrap_err();
@@ -168,7 +171,7 @@ fn certificates_open_nothing_else() {
 }
 
 #[test]
-fn subjects_are_those_that_kubernetes_knows() {
+fn subjects_are_those_that_kubernetes_expects() {
     let (_dir, pki) = made();
     let subject = |user, node| {
         let pem = fs::read(pki.identity(user, node).unwrap().cert).unwrap();
@@ -184,11 +187,11 @@ fn subjects_are_those_that_kubernetes_knows() {
 }
 
 #[test]
-fn only_known_names_are_answered() {
+fn unknown_identities_and_files_are_none() {
     let (_dir, pki) = made();
     assert_eq!(pki.identity("kubelet", None), None);
     assert_eq!(pki.identity("kubelet", Some("node-7")), None);
-    assert_eq!(pki.identity("nobody", None), None);
+    assert_eq!(pki.identity("unknown", None), None);
     assert_eq!(pki.file("../state.json"), None);
     assert_eq!(pki.identity("etcd", None).unwrap().ca, pki.file("etcd-ca.crt").unwrap());
     assert_eq!(pki.identity("apiserver-etcd-client", None).unwrap().ca, pki.file("etcd-ca.crt").unwrap());
@@ -197,7 +200,7 @@ fn only_known_names_are_answered() {
 }
 
 #[test]
-fn what_fits_is_not_written_again() {
+fn files_that_fit_are_not_rewritten() {
     let (_dir, pki) = made();
     let before = snapshot(&pki.dir);
     assert_eq!(before.len(), 2 * (3 + 9 + 4) + 3);
@@ -207,7 +210,7 @@ fn what_fits_is_not_written_again() {
 }
 
 #[test]
-fn only_the_owner_may_read() {
+fn files_and_directories_are_private() {
     let (_dir, pki) = made();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let key = pki.identity("admin", None).unwrap().key;
@@ -223,7 +226,7 @@ fn only_the_owner_may_read() {
 }
 
 #[test]
-fn another_address_of_a_node_concerns_its_serving_certificate_alone() {
+fn another_address_of_a_node_replaces_only_its_serving_certificate() {
     let (_dir, pki) = made();
     let before = snapshot(&pki.dir);
     let mut request = request();
@@ -237,7 +240,7 @@ fn another_address_of_a_node_concerns_its_serving_certificate_alone() {
 }
 
 #[test]
-fn a_new_node_is_no_reissue() {
+fn certificates_of_a_new_node_are_not_reported() {
     let (_dir, pki) = made();
     let before = snapshot(&pki.dir);
     let mut request = request();
@@ -248,7 +251,7 @@ fn a_new_node_is_no_reissue() {
 }
 
 #[test]
-fn certificates_that_end_soon_are_renewed_and_their_ca_stays() {
+fn certificates_that_expire_soon_are_replaced_and_their_ca_stays() {
     let dir = tempfile::tempdir().unwrap();
     let now = SystemTime::now();
     let pki = ensure_at(dir.path(), &request(), now - 334 * DAY).unwrap();
@@ -263,7 +266,7 @@ fn certificates_that_end_soon_are_renewed_and_their_ca_stays() {
 }
 
 #[test]
-fn an_expired_ca_takes_all_with_it() {
+fn an_expired_ca_is_replaced_with_all_its_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let pki = ensure_at(dir.path(), &request(), SystemTime::now() - 3651 * DAY).unwrap();
     let before = snapshot(&pki.dir);
@@ -274,17 +277,17 @@ fn an_expired_ca_takes_all_with_it() {
     let changed = changed(&pki, &before);
     let noted = unpublished(Path::new("")).to_string_lossy().into_owned();
     let (note, changed): (Vec<_>, Vec<_>) = changed.into_iter().partition(|name| *name == noted);
-    assert_eq!(note.len(), 1, "pods have the old CA still");
+    assert_eq!(note.len(), 1, "pods still have the old CA");
     assert_eq!(changed.len(), before.len() - 3, "all but the service account's keys and the encryption config");
     handshake(&pki.identity("apiserver", None).unwrap(), &pki.identity("admin", None).unwrap(), "localhost").unwrap();
 }
 
 #[test]
-fn leaves_end_with_their_ca_at_the_latest() {
+fn certificates_expire_with_their_ca_at_the_latest() {
     let dir = tempfile::tempdir().unwrap();
     ensure_at(dir.path(), &request(), SystemTime::now() - 3500 * DAY).unwrap();
     let pki = again(&ensure(dir.path(), &request()).unwrap());
-    assert_eq!(pki.reissued, [""; 0], "made by the first of both");
+    assert_eq!(pki.reissued, [""; 0], "created by the first call");
     let end = |path: &Path| {
         let (_, pem) = x509_parser::pem::parse_x509_pem(&fs::read(path).unwrap()).unwrap();
         pem.parse_x509().unwrap().validity().not_after.timestamp()
@@ -293,9 +296,9 @@ fn leaves_end_with_their_ca_at_the_latest() {
 }
 
 #[test]
-fn a_foreign_ca_does_not_lend_trust() {
+fn certificates_that_a_foreign_ca_did_not_sign_are_replaced() {
     let ((_dir, pki), (_other_dir, other)) = (made(), made());
-    // A whole CA of the same name: it could sign, but it didn't.
+    // A complete CA of the same name, which didn't sign the certificates.
     for name in ["ca.crt", "ca.key"] {
         fs::copy(other.file(name).unwrap(), pki.file(name).unwrap()).unwrap();
     }
@@ -315,7 +318,7 @@ fn a_foreign_ca_does_not_lend_trust() {
 }
 
 #[test]
-fn a_leaf_in_the_place_of_another_is_noticed() {
+fn a_certificate_under_another_ones_name_is_replaced() {
     let (_dir, pki) = made();
     let (admin, scheduler) = (pki.identity("admin", None).unwrap(), pki.identity("scheduler", None).unwrap());
     fs::copy(&admin.cert, &scheduler.cert).unwrap();
@@ -334,7 +337,7 @@ fn a_leaf_in_the_place_of_another_is_noticed() {
 }
 
 #[test]
-fn damaged_files_are_made_anew() {
+fn damaged_files_are_replaced() {
     let (_dir, pki) = made();
     let path = |user: &str, ending: &str| pki.dir.join(format!("{user}.{ending}"));
     fs::write(path("admin", "key"), "garbage").unwrap();
@@ -344,7 +347,7 @@ fn damaged_files_are_made_anew() {
     fs::remove_file(path("etcd", "key")).unwrap();
     let der = fs::read_to_string(path("controller-manager", "crt")).unwrap();
     fs::write(path("controller-manager", "crt"), der.replacen('A', "B", 1)).unwrap();
-    // A key in a certificate's place.
+    // A key instead of a certificate.
     fs::copy(path("front-proxy-client", "key"), path("front-proxy-client", "crt")).unwrap();
     let pki = again(&pki);
     let mut reissued = pki.reissued.clone();
@@ -375,7 +378,7 @@ fn the_service_accounts_key_is_kept_while_it_can_be_read() {
     );
     fs::write(&public, "garbage").unwrap();
     assert_eq!(again(&pki).reissued, [""; 0]);
-    assert_eq!(fs::read_to_string(&public).unwrap(), public_text, "made of the private one");
+    assert_eq!(fs::read_to_string(&public).unwrap(), public_text, "derived from the private key");
     assert_eq!(fs::read_to_string(&key).unwrap(), private);
     fs::write(&key, &private[..100]).unwrap();
     assert_eq!(again(&pki).reissued, ["service-account: the key can't be read"]);
@@ -383,12 +386,12 @@ fn the_service_accounts_key_is_kept_while_it_can_be_read() {
 }
 
 #[test]
-fn the_encryption_config_is_kept_or_complained_of() {
+fn the_encryption_config_is_kept_or_rejected() {
     let ((_dir, pki), (_other_dir, other)) = (made(), made());
     let path = pki.file("encryption.yaml").unwrap();
     let made = fs::read_to_string(&path).unwrap();
     assert_ne!(made, fs::read_to_string(other.file("encryption.yaml").unwrap()).unwrap(), "keys are random");
-    // Somebody's own, with a provider that is the API server's to know.
+    // A user's own configuration with a provider that KuberNix doesn't check.
     let own = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets, configmaps]\n  providers:\n  - kms: {apiVersion: v2, name: mine, endpoint: unix:///run/kms.sock}\n  - identity: {}\n";
     fs::write(&path, own).unwrap();
     again(&pki);
@@ -415,7 +418,7 @@ fn the_encryption_config_is_kept_or_complained_of() {
 }
 
 #[test]
-fn a_directory_that_can_not_be_made_is_named() {
+fn the_error_names_a_directory_that_can_not_be_created() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let error = ensure(&dir.path().join("file/pki"), &request()).unwrap_err().to_string();
@@ -423,7 +426,7 @@ fn a_directory_that_can_not_be_made_is_named() {
 }
 
 #[test]
-fn kubeconfigs_hold_everything() {
+fn kubeconfigs_embed_certificates_and_key() {
     let (dir, pki) = made();
     let admin = pki.identity("admin", None).unwrap();
     let write = |url| {
@@ -450,7 +453,7 @@ fn kubeconfigs_hold_everything() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-/// Shows how long it takes; asserts nothing of it, for machines differ.
+/// Prints how long `ensure` takes. Asserts no time, because machines differ.
 #[test]
 fn timing() {
     let dir = tempfile::tempdir().unwrap();

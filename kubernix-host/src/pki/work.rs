@@ -1,7 +1,8 @@
-//! The state of one [`ensure`](super::ensure): what it was told, what it will write, what it reports.
+//! The state of one call of [`ensure`](super::ensure): its arguments, the files to write, the
+//! report.
 
 use super::check::Misfit;
-use super::{Error, Past, Renewal};
+use super::{Error, History, Renewal};
 use crate::root::Batch;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -12,61 +13,64 @@ use std::time::SystemTime;
 pub(super) struct Work<'a> {
     pub dir: &'a Path,
     pub now: SystemTime,
-    past: &'a Past,
+    history: &'a History,
     renew: &'a BTreeSet<Renewal>,
-    /// Nothing is written before all is decided, so that an error changes nothing.
+    /// All files are written together at the end, so that an error changes nothing.
     pub batch: Batch,
     pub reissued: Vec<String>,
 }
 
 impl<'a> Work<'a> {
-    pub fn new(dir: &'a Path, past: &'a Past, renew: &'a BTreeSet<Renewal>, now: SystemTime) -> Self {
-        Self { dir, now, past, renew, batch: Batch::default(), reissued: Vec::new() }
+    pub fn new(dir: &'a Path, history: &'a History, renew: &'a BTreeSet<Renewal>, now: SystemTime) -> Self {
+        Self { dir, now, history, renew, batch: Batch::default(), reissued: Vec::new() }
     }
 
-    /// Whether a new key of this kind was asked for.
+    /// Whether a new key of this kind was requested.
     pub fn is_renewed(&self, renewal: Renewal) -> bool {
         self.renew.contains(&renewal)
     }
 
-    /// Whether a cluster that was booted before had this node, or any for `None`.
+    /// Whether the cluster was booted before, and had this node. `None`: whatever its nodes were.
     pub fn had(&self, node: Option<&str>) -> bool {
-        let past = self.past;
-        (past.booted || past.has_data) && node.is_none_or(|node| past.nodes.contains(node))
+        let history = self.history;
+        (history.booted || history.has_data) && node.is_none_or(|node| history.nodes.contains(node))
     }
 
-    /// Reports something that is made anew.
+    /// Reports a certificate or key that is replaced.
     pub fn report(&mut self, name: &str, reason: impl Display) {
         self.reissued.push(format!("{name}: {reason}"));
     }
 
-    /// Decides on a key that data may depend on, and is missing or doesn't fit: returns where a new one
-    /// may be made, which is reported then.
+    /// Permits and reports the replacement of a key that is missing or doesn't fit.
+    ///
+    /// # Errors
+    /// Data depends on the key, and no new one was requested.
     pub fn replace(&mut self, renewal: Renewal, path: &Path, name: &str, misfit: &Misfit) -> Result<(), Error> {
         if self.is_renewed(renewal) {
             self.report(name, format!("{misfit}, and {}", renewal.asked()));
             return Ok(());
         }
-        self.believe_clock(path, misfit, Some(renewal))?;
-        // A CA that ends soon is replaced while it is still valid: its end would come for sure.
-        if self.past.has_data && !matches!(misfit, Misfit::Expires(_)) {
+        self.check_clock(path, misfit, Some(renewal))?;
+        // A CA that expires soon is replaced while it is still valid: it would expire in any case.
+        if self.history.has_data && !matches!(misfit, Misfit::Expires(_)) {
             return Err(Error::Lost { path: path.to_owned(), reason: misfit.to_string(), renewal });
         }
-        // The first boot makes all of them. Only a file that was there already is news.
+        // The first boot creates all keys, which isn't reported. A file that existed already is.
         if self.had(None) || *misfit != Misfit::Absent {
             self.report(name, misfit);
         }
         Ok(())
     }
 
-    /// A certificate of the future says that the clock is wrong, and not that the certificate is.
-    pub fn believe_clock(&self, path: &Path, misfit: &Misfit, renewal: Option<Renewal>) -> Result<(), Error> {
+    /// Returns an error for a certificate that isn't valid yet: probably the clock is wrong, and
+    /// not the certificate.
+    pub fn check_clock(&self, path: &Path, misfit: &Misfit, renewal: Option<Renewal>) -> Result<(), Error> {
         let Misfit::NotYet(start) = misfit else { return Ok(()) };
         let way_out = match renewal {
-            Some(renewal) => format!("`up --renew {renewal}` makes a new one"),
-            None => "remove it, and `up` makes a new one".to_owned(),
+            Some(renewal) => format!("`up --renew {renewal}` creates a new one"),
+            None => "remove it, and `up` creates a new one".to_owned(),
         };
-        // Whole seconds, as in certificates.
+        // Certificates have whole seconds.
         let now = Timestamp::try_from(self.now).map(|now| now.as_second()).unwrap_or_default();
         let now = Timestamp::from_second(now).unwrap_or_default();
         Err(Error::Clock { path: path.to_owned(), now, start: *start, way_out })
