@@ -1,4 +1,4 @@
-//! Manifests, put in place by server-side apply.
+//! Applies manifests with server-side apply.
 
 use super::objects::{ObjectRef, objects};
 use super::{Api, Error, FIELD_MANAGER};
@@ -7,16 +7,19 @@ use kubernix_core::Manifest;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Pause before an object is tried again: its kind, its namespace or an admission webhook may come up only now.
-const RETRY: Duration = Duration::from_millis(100);
+/// The time before an object is applied again: its kind, its namespace or an admission webhook may
+/// not be available yet.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Api {
-    /// Applies all objects of a manifest in their order, as the field manager `kubernix`, overruling others. Objects without
-    /// a namespace go to `default`. What may come true later (a kind that a definition before it just introduced, a
-    /// namespace) is tried again until the deadline. Returns what was applied: `Deployment kube-system/coredns`.
+    /// Applies all objects of a manifest in order, as the field manager `kubernix`, and takes over
+    /// fields of other managers. Objects without a namespace are created in `default`. Failures
+    /// that may be temporary (a missing namespace, a kind whose definition was just applied) are
+    /// retried until the deadline. Returns the applied objects: `Deployment kube-system/coredns`.
     ///
     /// # Errors
-    /// The manifest can't be read, an object is refused, or the deadline passed. What was applied before stays.
+    /// The manifest is malformed, an object is rejected, or the deadline passed. Objects that were
+    /// applied before stay.
     pub async fn apply(&self, manifest: &Manifest, deadline: Instant) -> Result<Vec<String>, Error> {
         let mut applied = Vec::new();
         for object in objects(manifest)? {
@@ -24,12 +27,12 @@ impl Api {
             loop {
                 match self.apply_object(&object, &label).await {
                     Ok(()) => break,
-                    Err(error @ Error::Request { hopeless: true, .. }) => return Err(error),
-                    Err(error) if Instant::now() + RETRY > deadline => {
+                    Err(error @ Error::Request { permanent: true, .. }) => return Err(error),
+                    Err(error) if Instant::now() + RETRY_INTERVAL > deadline => {
                         let what = format!("{label} of manifest `{}`", manifest.name);
                         return Err(Error::TimedOut { what, last: error.to_string() });
                     }
-                    Err(_) => sleep(RETRY).await,
+                    Err(_) => sleep(RETRY_INTERVAL).await,
                 }
             }
             applied.push(label);
@@ -40,10 +43,10 @@ impl Api {
     async fn apply_object(&self, object: &DynamicObject, label: &str) -> Result<(), Error> {
         let doing = format!("apply {label}");
         let kind = ObjectRef::of(object);
-        let objects = self.place_of(&kind, &doing).await?.ok_or_else(|| Error::Request {
+        let objects = self.api_for(&kind, &doing).await?.ok_or_else(|| Error::Request {
             doing: doing.clone(),
             cause: format!("{} serves no {} of {}", self.server, kind.kind, kind.api_version),
-            hopeless: false,
+            permanent: false,
         })?;
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let params = PatchParams::apply(FIELD_MANAGER).force();
@@ -67,7 +70,7 @@ mod tests {
         {"name":"configmaps","singularName":"","namespaced":true,"kind":"ConfigMap","verbs":["patch"]}]}"#;
 
     #[tokio::test]
-    async fn objects_are_patched_in_order_and_tried_again_where_that_helps() {
+    async fn objects_are_applied_in_order_and_temporary_failures_are_retried() {
         let authority = Authority::new();
         let (socket, url) = Server::reserve();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -112,19 +115,19 @@ mod tests {
         let late = api.apply(&manifest("{apiVersion: v1, kind: Nothing, metadata: {name: x}}"), Instant::now()).await;
         let error = late.unwrap_err().to_string();
         assert!(
-            error.starts_with("Nothing x of manifest `test` is not there in time: cannot apply Nothing x"),
+            error.starts_with("timed out waiting for Nothing x of manifest `test`: cannot apply Nothing x"),
             "{error}"
         );
     }
 
     #[tokio::test]
-    async fn a_server_of_another_cluster_is_not_waited_for() {
+    async fn a_server_of_another_cluster_is_rejected_at_once() {
         let (socket, url) = Server::reserve();
         let _server = Server::start(socket, &Authority::new(), |_| answer(200, "{}"));
         let api = Api::connect(&url, &Authority::new().client("admin")).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         let nothing = manifest("{apiVersion: v1, kind: Namespace, metadata: {name: a}}");
         let error = api.apply(&nothing, deadline).await.unwrap_err().to_string();
-        assert!(error.contains("certificate is not trusted"), "{error}");
+        assert!(error.contains(&format!("the certificate of {url} is not trusted")), "{error}");
     }
 }

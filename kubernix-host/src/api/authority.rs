@@ -1,10 +1,11 @@
-//! The cluster's CA as pods get it: the ConfigMap `kube-root-ca.crt` of every namespace.
+//! Publishes the cluster's CA to pods: the ConfigMap `kube-root-ca.crt` of every namespace.
 //!
-//! kube-controller-manager keeps these ConfigMaps, but begins with it a second after kubelets have started pods. Most clients in
-//! pods read the CA once, when they start: with an older one they never reach the API.
+//! kube-controller-manager updates these ConfigMaps, but only a second after kubelets have started
+//! pods. Most clients in pods read the CA once at their start, and never reach the API with an
+//! outdated one.
 //!
-//! Source: `pkg/controller/certificates/rootcacertpublisher` of Kubernetes, and its documentation, 'Manual Rotation of CA
-//! Certificates'.
+//! Source: `pkg/controller/certificates/rootcacertpublisher` of Kubernetes, and its documentation,
+//! 'Manual Rotation of CA Certificates'.
 
 use super::{Api, Error};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -17,25 +18,25 @@ use tokio::time::{Instant, sleep};
 const NAME: &str = "kube-root-ca.crt";
 /// Its key.
 const KEY: &str = "ca.crt";
-/// The pause before another attempt: the API server may not take writes yet.
-const RETRY: Duration = Duration::from_millis(100);
+/// The time before another attempt: the API server may not accept writes yet.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Api {
-    /// Replaces the CA in every namespace that has another one. `ca`: PEM. Namespaces without one are left to
-    /// kube-controller-manager. Tries again until the deadline, whatever the server answers: while it starts, it refuses
-    /// writes for reasons that pass.
+    /// Replaces the CA in every namespace that has another one. `ca`: PEM. kube-controller-manager
+    /// creates the ConfigMap in namespaces without one. Retries after every error until the
+    /// deadline, because a starting API server rejects writes for temporary reasons.
     ///
     /// # Errors
-    /// The deadline passed; the error has the last answer.
+    /// The deadline passed. The error has the last response.
     pub async fn publish_authority(&self, ca: &str, deadline: Instant) -> Result<(), Error> {
         loop {
             match self.replace_authority(ca).await {
                 Ok(()) => return Ok(()),
-                Err(error) if Instant::now() + RETRY > deadline => {
+                Err(error) if Instant::now() + RETRY_INTERVAL > deadline => {
                     let what = format!("the cluster's CA in ConfigMap {NAME} of every namespace");
                     return Err(Error::TimedOut { what, last: error.to_string() });
                 }
-                Err(_) => sleep(RETRY).await,
+                Err(_) => sleep(RETRY_INTERVAL).await,
             }
         }
     }
@@ -71,7 +72,7 @@ mod tests {
         {"metadata":{"name":"kube-root-ca.crt","namespace":"new"},"data":{"ca.crt":"newer"}}]}"#;
 
     #[tokio::test]
-    async fn namespaces_with_another_ca_get_this_one_also_from_a_server_that_starts() {
+    async fn outdated_cas_are_replaced_and_rejected_writes_retried() {
         let authority = Authority::new();
         let (socket, url) = Server::reserve();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_refuses_is_named_when_the_time_is_over() {
+    async fn a_timeout_reports_the_last_response() {
         let authority = Authority::new();
         let (socket, url) = Server::reserve();
         let _server =

@@ -1,4 +1,5 @@
-//! TCP connections from where a server has to be asked: here, or in a node's network namespace, whose loopback is its own.
+//! Opens TCP connections from this process's network namespace or from a node's, which has its own
+//! loopback device.
 
 use crate::network::HostNet;
 use hyper::Uri;
@@ -14,24 +15,24 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// How long a TCP connection may take to come up: all servers are on this machine.
+/// How long connecting may take. All servers are on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Makes connections to the servers that URLs name by their addresses.
+/// Connects to the IP addresses of URLs.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    here: HttpConnector,
+    local: HttpConnector,
     from: Option<HostNet>,
 }
 
 impl Connector {
-    /// From the calling process's network namespace, or another.
+    /// Connects from the network namespace `from`. `None`: from that of this process.
     pub(super) fn new(from: Option<HostNet>) -> Self {
-        let mut here = HttpConnector::new();
-        here.enforce_http(false);
-        here.set_nodelay(true);
-        here.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        Self { here, from }
+        let mut local = HttpConnector::new();
+        local.enforce_http(false);
+        local.set_nodelay(true);
+        local.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        Self { local, from }
     }
 }
 
@@ -43,13 +44,13 @@ impl Service<Uri> for Connector {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failed>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        self.here.poll_ready(context).map_err(Into::into)
+        self.local.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         match self.from.clone() {
             None => {
-                let connecting = self.here.call(uri);
+                let connecting = self.local.call(uri);
                 Box::pin(async { connecting.await.map_err(Into::into) })
             }
             Some(net) => Box::pin(async move {
@@ -62,7 +63,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// No name is resolved: what a node would make of it is not known here.
+/// The address of a URL. Names aren't resolved, because a node may resolve them differently.
 fn address(uri: &Uri) -> io::Result<SocketAddr> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let ip = if host == "localhost" { "127.0.0.1" } else { host };
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_names_an_address() {
+    fn urls_must_have_ip_addresses() {
         let of = |url: &str| address(&url.parse().unwrap()).map(|address| address.to_string());
         assert_eq!(of("http://127.0.0.1:10257/healthz").unwrap(), "127.0.0.1:10257");
         assert_eq!(of("https://localhost/x").unwrap(), "127.0.0.1:443");

@@ -1,4 +1,4 @@
-//! Objects that nobody wants any more.
+//! Deletes objects.
 
 use super::objects::ObjectRef;
 use super::{Api, Error};
@@ -6,39 +6,40 @@ use kube::api::DeleteParams;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Between two looks whether an object is gone.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The time between two checks whether an object is deleted.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Api {
-    /// Deletes objects, the last first, and waits until they and what they own are gone. What isn't there is fine, as is a kind
-    /// that the server doesn't know any more: its definition was among them.
+    /// Deletes objects in reverse order, and waits until they and the objects that they own are
+    /// deleted. Missing objects are no error, nor are kinds that the server doesn't serve: the
+    /// kind's definition may have been among the objects.
     ///
     /// # Errors
-    /// One is refused, or isn't gone in time.
+    /// A deletion is rejected, or isn't complete at the deadline.
     pub async fn delete(&self, objects: &[ObjectRef], deadline: Instant) -> Result<(), Error> {
         for object in objects.iter().rev() {
             let doing = format!("delete {object}");
             loop {
                 let last = match self.delete_once(object, &doing).await {
                     Ok(true) => break,
-                    Ok(false) => "it is still there".to_owned(),
-                    Err(error @ Error::Request { hopeless: true, .. }) => return Err(error),
+                    Ok(false) => "it still exists".to_owned(),
+                    Err(error @ Error::Request { permanent: true, .. }) => return Err(error),
                     Err(error) => error.to_string(),
                 };
-                if Instant::now() + PAUSE > deadline {
-                    return Err(Error::TimedOut { what: format!("the end of {object}"), last });
+                if Instant::now() + POLL_INTERVAL > deadline {
+                    return Err(Error::TimedOut { what: format!("the deletion of {object}"), last });
                 }
-                sleep(PAUSE).await;
+                sleep(POLL_INTERVAL).await;
             }
         }
         Ok(())
     }
 
-    /// Whether it is gone.
+    /// Requests the deletion of an object; whether it doesn't exist any more.
     async fn delete_once(&self, object: &ObjectRef, doing: &str) -> Result<bool, Error> {
-        let Some(place) = self.place_of(object, doing).await? else { return Ok(true) };
+        let Some(objects) = self.api_for(object, doing).await? else { return Ok(true) };
         let delete = async {
-            match place.delete(&object.name, &DeleteParams::foreground()).await {
+            match objects.delete(&object.name, &DeleteParams::foreground()).await {
                 Err(kube::Error::Api(status)) if status.is_not_found() => Ok(true),
                 deleted => deleted.map(|_| false),
             }

@@ -1,5 +1,6 @@
-//! Nodes that are emptied, switched off and on again, as `kubectl drain` and the documentation of Kubernetes ("Node Shutdowns":
-//! non-graceful ones) have it.
+//! Cordons and drains nodes, and marks stopped ones as out of service.
+//!
+//! Sources: `kubectl drain`; 'Non-graceful node shutdown handling' in Kubernetes' documentation.
 
 use super::{Api, Error};
 use k8s_openapi::api::core::v1::{Node, Pod, Taint};
@@ -9,20 +10,20 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Between two looks whether a node's pods are gone.
-const PAUSE: Duration = Duration::from_millis(200);
-/// What says that nothing runs on a node any more.
+/// The time between two checks whether a node has no more pods.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The taint of a node on which nothing runs any more.
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
-/// Marks a node that was cordoned by us, and may be uncordoned by us.
+/// The annotation of a node that KuberNix cordoned, and may uncordon.
 const DRAINED: &str = "kubernix.io/drained";
-/// How often a node is read again that somebody else wrote at the same moment.
-const TRIES: usize = 5;
+/// How often a change of a node is attempted while other clients change it as well.
+const MAX_ATTEMPTS: usize = 5;
 
 impl Api {
-    /// Lets a node take no new pods, or take them again.
+    /// Cordons or uncordons a node. A missing node is no error.
     ///
     /// # Errors
-    /// The API server refuses. A node that isn't there needs nothing.
+    /// The request failed.
     pub async fn cordon(&self, node: &str, cordoned: bool) -> Result<(), Error> {
         let nodes = kube::Api::<Node>::all(self.client.clone());
         let mark = if cordoned { json!("true") } else { json!(null) };
@@ -31,33 +32,34 @@ impl Api {
             "spec": { "unschedulable": cordoned },
         }));
         let parameters = PatchParams::default();
-        let patched = async { absent_is_fine(nodes.patch(node, &parameters, &patch).await) };
+        let patched = async { ignore_not_found(nodes.patch(node, &parameters, &patch).await) };
         self.request(&format!("cordon node `{node}`"), patched).await
     }
 
-    /// Cordons a node and evicts its pods, which respects disruption budgets, until they are gone. Pods of DaemonSets and static
-    /// pods stay.
+    /// Cordons a node, evicts its pods with respect to disruption budgets, and waits until they are
+    /// deleted. Pods of DaemonSets and static pods stay.
     ///
     /// # Errors
-    /// A pod isn't gone in time: the last is named, with why.
+    /// A request failed, or a pod still exists at the deadline. The error names a pod and the
+    /// reason.
     pub async fn drain(&self, node: &str, deadline: Instant) -> Result<(), Error> {
         self.cordon(node, true).await?;
         let pods = kube::Api::<Pod>::all(self.client.clone());
         let on_node = ListParams::default().fields(&format!("spec.nodeName={node}"));
         loop {
             let found = self.request(&format!("list the pods of node `{node}`"), pods.list(&on_node)).await?;
-            let moving: Vec<Pod> = found.items.into_iter().filter(moves).collect();
-            let Some(first) = moving.first() else { return Ok(()) };
-            let mut last = format!("pod `{}` is still there", name(first));
-            for pod in moving.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
+            let remaining: Vec<Pod> = found.items.into_iter().filter(is_evictable).collect();
+            let Some(first) = remaining.first() else { return Ok(()) };
+            let mut last = format!("pod `{}` still exists", name(first));
+            for pod in remaining.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
                 if let Err(error) = self.evict(pod).await {
                     last = error.to_string();
                 }
             }
-            if Instant::now() + PAUSE > deadline {
+            if Instant::now() + POLL_INTERVAL > deadline {
                 return Err(Error::TimedOut { what: "a node without pods".into(), last });
             }
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -65,15 +67,16 @@ impl Api {
         let of = |text: &Option<String>| text.clone().unwrap_or_default();
         let pods = kube::Api::<Pod>::namespaced(self.client.clone(), &of(&pod.metadata.namespace));
         let (own, parameters) = (of(&pod.metadata.name), EvictParams::default());
-        let evicted = async { absent_is_fine(pods.evict(&own, &parameters).await) };
+        let evicted = async { ignore_not_found(pods.evict(&own, &parameters).await) };
         self.request(&format!("evict pod `{}`", name(pod)), evicted).await
     }
 
-    /// Says that nothing runs on a node any more: it is NotReady, and its pods are deleted and made elsewhere at once, where a
-    /// cluster that has to guess waits for minutes. Or takes that back.
+    /// Marks a stopped node as out of service: it becomes NotReady, and its pods are deleted and
+    /// recreated on other nodes at once instead of after minutes. `out: false` removes the mark. A
+    /// missing node is no error.
     ///
     /// # Errors
-    /// The API server refuses. A node that isn't there needs nothing.
+    /// A request failed.
     pub async fn set_out_of_service(&self, node: &str, out: bool) -> Result<(), Error> {
         let nodes = kube::Api::<Node>::all(self.client.clone());
         if out {
@@ -84,26 +87,28 @@ impl Api {
             });
             let patch = Patch::Strategic(json!({ "status": { "conditions": [ready] } }));
             let parameters = PatchParams::default();
-            let patched = async { absent_is_fine(nodes.patch_status(node, &parameters, &patch).await) };
-            self.request(&format!("say that node `{node}` is stopped"), patched).await?;
+            let patched = async { ignore_not_found(nodes.patch_status(node, &parameters, &patch).await) };
+            self.request(&format!("set node `{node}` to NotReady"), patched).await?;
         }
-        self.edit(node, |found| taint(found, out)).await.map(drop)
+        self.edit(node, |found| set_taint(found, out)).await.map(drop)
     }
 
-    /// Lets a node that runs take pods if it was us that kept it from that, in an earlier life of the cluster. Whether it had to
-    /// be done.
+    /// Makes a running node schedulable again, if KuberNix cordoned it or marked it as out of
+    /// service before the cluster was restarted. Returns whether the node was changed. A missing
+    /// node is no error.
     ///
     /// # Errors
-    /// The API server refuses. A node that isn't there needs nothing.
-    pub async fn settle(&self, node: &str) -> Result<bool, Error> {
-        self.edit(node, |found| taint(found, false) | uncordon(found)).await
+    /// A request failed.
+    pub async fn restore_scheduling(&self, node: &str) -> Result<bool, Error> {
+        self.edit(node, |found| set_taint(found, false) | uncordon(found)).await
     }
 
-    /// Changes a node as it is now. `change` says whether it changed anything, and so does the answer.
+    /// Reads, changes and replaces a node; retries after conflicts. `change` returns whether it
+    /// changed anything, and so does this function.
     async fn edit(&self, node: &str, change: impl Fn(&mut Node) -> bool) -> Result<bool, Error> {
         let nodes = kube::Api::<Node>::all(self.client.clone());
         let doing = format!("change node `{node}`");
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let Some(mut found) = self.request(&doing, nodes.get_opt(node)).await? else { return Ok(false) };
             if !change(&mut found) {
                 return Ok(false);
@@ -119,19 +124,20 @@ impl Api {
                 return Ok(true);
             }
         }
-        Err(Error::TimedOut { what: doing, last: "somebody else writes the node each time".into() })
+        let cause = format!("another client changed it during each of {MAX_ATTEMPTS} attempts");
+        Err(Error::Request { doing, cause, permanent: false })
     }
 }
 
-fn absent_is_fine<T>(result: kube::Result<T>) -> kube::Result<()> {
+fn ignore_not_found<T>(result: kube::Result<T>) -> kube::Result<()> {
     match result {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
         result => result.map(drop),
     }
 }
 
-/// Adds the taint, or takes it away. Whether that changes anything.
-fn taint(node: &mut Node, out: bool) -> bool {
+/// Adds or removes the taint; whether that changed the node.
+fn set_taint(node: &mut Node, out: bool) -> bool {
     let taints = node.spec.get_or_insert_default().taints.get_or_insert_default();
     let before = taints.len();
     let has = taints.iter().any(|taint| taint.key == OUT_OF_SERVICE);
@@ -148,7 +154,7 @@ fn taint(node: &mut Node, out: bool) -> bool {
     before != taints.len()
 }
 
-/// Lets a node take pods that was marked as cordoned by us. Whether that changes anything.
+/// Uncordons a node that KuberNix cordoned; whether that changed the node.
 fn uncordon(node: &mut Node) -> bool {
     let mark = node.metadata.annotations.as_mut().and_then(|annotations| annotations.remove(DRAINED));
     if mark.is_some() {
@@ -157,8 +163,8 @@ fn uncordon(node: &mut Node) -> bool {
     mark.is_some()
 }
 
-/// Whether a pod can be somewhere else.
-fn moves(pod: &Pod) -> bool {
+/// Whether a pod is evicted by a drain: it isn't bound to its node.
+fn is_evictable(pod: &Pod) -> bool {
     let annotations = pod.metadata.annotations.as_ref();
     let is_static = annotations.is_some_and(|annotations| annotations.contains_key("kubernetes.io/config.mirror"));
     let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
@@ -175,15 +181,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taint_comes_once_and_goes() {
+    fn the_taint_is_added_once_and_removed() {
         let mut node = Node::default();
-        assert!(taint(&mut node, true) && !taint(&mut node, true));
+        assert!(set_taint(&mut node, true) && !set_taint(&mut node, true));
         assert_eq!(node.spec.as_ref().unwrap().taints.as_ref().unwrap()[0].effect, "NoExecute");
-        assert!(taint(&mut node, false) && !taint(&mut node, false));
+        assert!(set_taint(&mut node, false) && !set_taint(&mut node, false));
     }
 
     #[test]
-    fn only_what_we_cordoned_is_uncordoned() {
+    fn nodes_that_the_user_cordoned_stay_cordoned() {
         let mut node: Node =
             serde_json::from_value(json!({ "metadata": {}, "spec": { "unschedulable": true } })).unwrap();
         assert!(!uncordon(&mut node));
@@ -193,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_node_stays_there() {
+    fn static_pods_and_pods_of_daemon_sets_are_not_evicted() {
         let pod = |metadata| serde_json::from_value::<Pod>(json!({ "metadata": metadata })).unwrap();
-        assert!(moves(&pod(json!({}))));
-        assert!(!moves(&pod(json!({ "annotations": { "kubernetes.io/config.mirror": "x" } }))));
+        assert!(is_evictable(&pod(json!({}))));
+        assert!(!is_evictable(&pod(json!({ "annotations": { "kubernetes.io/config.mirror": "x" } }))));
         let owner = |kind| json!({ "apiVersion": "apps/v1", "kind": kind, "name": "a", "uid": "b" });
-        assert!(!moves(&pod(json!({ "ownerReferences": [owner("DaemonSet")] }))));
-        assert!(moves(&pod(json!({ "ownerReferences": [owner("ReplicaSet")] }))));
+        assert!(!is_evictable(&pod(json!({ "ownerReferences": [owner("DaemonSet")] }))));
+        assert!(is_evictable(&pod(json!({ "ownerReferences": [owner("ReplicaSet")] }))));
     }
 }

@@ -1,9 +1,9 @@
-//! What can go wrong between us and an API server.
+//! Errors of the client of the Kubernetes API.
 
 use super::transport::{Failure, FailureKind};
 use std::path::PathBuf;
 
-/// Why the Kubernetes API could not be spoken to, or what it refused.
+/// Why a request to the Kubernetes API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A certificate or key can't be used.
@@ -13,34 +13,34 @@ pub enum Error {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Why it can't be used.
         cause: String,
     },
-    /// Not the URL of a server.
+    /// The URL is invalid.
     #[error("`{url}` is not the URL of an API server: expected https://IP:PORT")]
     Url {
-        /// What was given.
+        /// The text.
         url: String,
     },
-    /// A request failed or was refused.
+    /// A request failed or was rejected.
     #[error("cannot {doing}: {cause}")]
     Request {
-        /// What was wanted: `list nodes`.
+        /// The operation: `list nodes`.
         doing: String,
         /// Why it failed.
         cause: String,
-        /// To ask again won't help.
-        hopeless: bool,
+        /// A retry would fail as well.
+        permanent: bool,
     },
-    /// A condition didn't come true before its deadline.
-    #[error("{what} is not there in time: {last}")]
+    /// A condition wasn't met before its deadline.
+    #[error("timed out waiting for {what}: {last}")]
     TimedOut {
-        /// What was waited for.
+        /// The condition: `a Ready node`.
         what: String,
-        /// What was seen last.
+        /// The last observation.
         last: String,
     },
-    /// A manifest can't be understood.
+    /// A manifest is malformed.
     #[error("manifest `{name}`: {cause}")]
     Manifest {
         /// The manifest's name.
@@ -51,10 +51,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// A request that failed, in words.
+    /// The error of a failed request.
     pub(crate) fn request(doing: &str, server: &str, error: &kube::Error) -> Self {
         let failure = Failure::of_api(server, error);
-        let hopeless = failure.kind == FailureKind::Hopeless;
-        Self::Request { doing: doing.to_owned(), cause: failure.text, hopeless }
+        let permanent = failure.kind == FailureKind::Permanent;
+        Self::Request { doing: doing.to_owned(), cause: failure.text, permanent }
     }
 }

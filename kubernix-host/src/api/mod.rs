@@ -1,10 +1,10 @@
-//! The Kubernetes API, spoken as the cluster's administrator: what the host itself has to ask of it, and no more.
+//! A client of the Kubernetes API with the requests that the host needs, as the cluster's
+//! administrator.
 //!
-//! Waiting is done by watches: the API server says when something changed, nobody asks again and again. A client that is
-//! dropped closes its connections.
+//! Nodes are watched, not polled. A client that is dropped closes its connections.
 //!
-//! Must not know: components, kubeconfigs (neither the user's nor those it wrote), environment variables, how processes
-//! are started. It gets a URL and the paths of certificates.
+//! Must not know: components, kubeconfigs, environment variables, how processes are started. It
+//! gets a URL and the paths of certificates.
 
 mod apply;
 mod authority;
@@ -13,6 +13,7 @@ mod delete;
 mod drain;
 mod error;
 mod node;
+mod not_ready;
 mod objects;
 mod policy;
 mod summary;
@@ -23,6 +24,7 @@ mod watch;
 mod works;
 
 pub use error::Error;
+pub use not_ready::NotReady;
 pub use objects::{ObjectRef, objects_of};
 pub use summary::{NodeSummary, Summary};
 pub use transport::TlsFiles;
@@ -35,13 +37,14 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a single request may take. An API server that needs longer than this is not one to wait for silently.
+/// How long a single request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who we are to server-side apply: the owner of the fields that we set.
+/// The name of the field manager for server-side apply.
 const FIELD_MANAGER: &str = "kubernix";
 
-/// A client of one cluster's API. Cheap to clone; all clones share their connections, which close with the last of them.
+/// A client of one cluster's API. Cheap to clone: all clones share their connections, which close
+/// with the last clone.
 #[derive(Clone)]
 pub struct Api {
     client: kube::Client,
@@ -50,11 +53,12 @@ pub struct Api {
 }
 
 impl Api {
-    /// A client for the API server at `server` (`https://IP:PORT`) that shows this identity and trusts its CA alone.
-    /// Reads the files, connects to nothing yet. Has to be called inside of a tokio runtime.
+    /// A client for the API server at `server` (`https://IP:PORT`) that uses this identity and
+    /// trusts only its CA. Reads the files, but doesn't connect yet. Must be called inside a tokio
+    /// runtime.
     ///
     /// # Errors
-    /// The URL is none, or a file can't be used.
+    /// The URL is invalid, or a file can't be used.
     pub fn connect(server: &str, identity: &TlsFiles) -> Result<Self, Error> {
         let url = server.parse::<Uri>().ok().filter(|url| url.scheme().is_some() && url.authority().is_some());
         let url = url.ok_or_else(|| Error::Url { url: server.to_owned() })?;
@@ -63,20 +67,20 @@ impl Api {
         Ok(Self { client, server: server.to_owned(), kinds: objects::Kinds::default() })
     }
 
-    /// The URL that this client speaks to.
+    /// The URL of the API server.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// One request, with an end.
+    /// Sends one request, with a time limit.
     async fn request<T>(&self, doing: &str, request: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
         match timeout(REQUEST_TIMEOUT, request).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Error::request(doing, &self.server, &error)),
             Err(_) => Err(Error::Request {
                 doing: doing.to_owned(),
-                cause: format!("{} gave no answer within {} s", self.server, REQUEST_TIMEOUT.as_secs()),
-                hopeless: false,
+                cause: format!("{} did not respond within {} s", self.server, REQUEST_TIMEOUT.as_secs()),
+                permanent: false,
             }),
         }
     }
@@ -88,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_no_url_or_no_certificate_is_named() {
+    async fn errors_name_an_invalid_url_and_a_missing_key() {
         let authority = Authority::new();
         let error = Api::connect("10.0.0.1", &authority.client("admin")).err().unwrap().to_string();
         assert_eq!(error, "`10.0.0.1` is not the URL of an API server: expected https://IP:PORT");

@@ -1,39 +1,41 @@
-//! Nodes: whether one is Ready by a report of this boot.
+//! Checks whether a node is Ready, by a report of this boot.
 //!
-//! After a restart the API still holds what the last boot's kubelet said. A Ready condition counts if it was reported since
-//! this boot began. Reports carry whole seconds, so one of the very second in which the boot began may be of either boot.
-//! Then a node that was made since is of this boot, and else the kubelet's lease (in microseconds) decides. The lease decides
-//! nothing else: on a fresh datastore a kubelet may make it ten seconds after its node is Ready.
+//! After a restart the API still has the Ready condition of the previous boot, so a condition
+//! counts only if it was reported since this boot began. Reports have whole seconds: a report of
+//! the second in which the boot began may be of either boot. In this case it counts if the node was
+//! created since the boot began, or if the kubelet's lease, which has microseconds, was renewed
+//! since. The lease isn't used otherwise: on a new datastore the kubelet may create it ten seconds
+//! after the node is Ready.
 
-use super::{Api, Error, watch};
+use super::{Api, Error, NotReady, watch};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
 
-/// Where kubelets renew their leases, each under its node's name.
+/// The namespace of the kubelets' leases. A lease has the name of its node.
 const LEASES: &str = "kube-node-lease";
 
-/// What a node object says.
+/// The state of a node object.
 #[derive(Debug, PartialEq, Eq)]
 enum Report {
-    /// Ready, said since the boot began.
+    /// Ready, reported since the boot began.
     Ready,
-    /// Ready, said in the second in which the boot began.
+    /// Ready, reported in the second in which the boot began.
     PerhapsOld,
-    /// Not ready, or not by a report of this boot.
-    NotYet(String),
+    /// Not Ready, or reported before the boot began.
+    NotYet(NotReady),
 }
 
 impl Api {
-    /// Asks once whether the node is Ready, by a report that isn't older than `since`. `Ok(Err(text))` says what is missing.
+    /// Checks once whether the node is Ready, by a report that isn't older than `since`.
     ///
     /// # Errors
-    /// The API server couldn't be asked, or refused.
-    pub async fn node_ready(&self, name: &str, since: SystemTime) -> Result<Result<(), String>, Error> {
+    /// A request failed.
+    pub async fn node_ready(&self, name: &str, since: SystemTime) -> Result<Result<(), NotReady>, Error> {
         let nodes = kube::Api::<Node>::all(self.client.clone());
         let Some(node) = self.request(&format!("get node `{name}`"), nodes.get_opt(name)).await? else {
-            return Ok(Err(format!("`{name}` does not exist yet")));
+            return Ok(Err(NotReady::absent(name)));
         };
         match report(&node, since) {
             Report::Ready => Ok(Ok(())),
@@ -46,13 +48,14 @@ impl Api {
         }
     }
 
-    /// Waits until the node is Ready, by a report that isn't older than `since`. Neither the node nor the API server has to
-    /// be there yet.
+    /// Waits until the node is Ready, by a report that isn't older than `since`. The node needn't
+    /// exist yet, and the API server needn't run yet.
     ///
     /// # Errors
-    /// The deadline passed (the text says what was seen last), or the API server's certificate can't be trusted.
+    /// The deadline passed (the error has the last observation), or a request failed permanently,
+    /// for instance because the API server's certificate isn't trusted.
     pub async fn wait_node_ready(&self, name: &str, since: SystemTime, deadline: Instant) -> Result<(), Error> {
-        let mut last = String::from("the API server was not asked yet");
+        let mut last = String::from("no request was sent yet");
         match timeout_at(deadline, self.until_node_ready(name, since, &mut last)).await {
             Ok(done) => done,
             Err(_) => Err(Error::TimedOut { what: format!("a Ready node `{name}`"), last }),
@@ -62,17 +65,17 @@ impl Api {
     async fn until_node_ready(&self, name: &str, since: SystemTime, last: &mut String) -> Result<(), Error> {
         let nodes = kube::Api::<Node>::all(self.client.clone());
         let leases = kube::Api::<Lease>::namespaced(self.client.clone(), LEASES);
-        let sure = watch::until(&nodes, name, last, |node| match report(node, since) {
+        let is_certain = watch::until(&nodes, name, last, |node| match report(node, since) {
             Report::NotYet(missing) => Err(missing),
             Report::Ready => Ok(true),
             Report::PerhapsOld => Ok(false),
         });
-        if sure.await? {
+        if is_certain.await? {
             return Ok(());
         }
         let mut unused = String::new();
-        *last = stale(name);
-        // Whichever comes first: the kubelet renews its lease, or says anew that it is Ready.
+        *last = stale(name).to_string();
+        // Wait until the kubelet renews its lease or reports Ready again.
         tokio::select! {
             done = watch::until(&leases, name, &mut unused, |lease| renewed(lease, since)) => done,
             done = watch::until(&nodes, name, last, |node| match report(node, since) {
@@ -84,39 +87,40 @@ impl Api {
     }
 }
 
-/// What the node's Ready condition says, as seen from a boot that began at `since`.
+/// The state of a node for a boot that began at `since`.
 fn report(node: &Node, since: SystemTime) -> Report {
     let name = node.metadata.name.as_deref().unwrap_or_default();
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let Some(ready) = conditions.iter().find(|condition| condition.type_ == "Ready") else {
-        return Report::NotYet(format!("the kubelet of `{name}` has not reported yet"));
+        return Report::NotYet(NotReady::NodeUnreported(name.to_owned()));
     };
     if ready.status != "True" {
         let why = ready.message.as_deref().or(ready.reason.as_deref()).unwrap_or("no reason given");
-        return Report::NotYet(format!("`{name}` is not Ready: {why}"));
+        return Report::NotYet(NotReady::Node { name: name.to_owned(), why: why.to_owned() });
     }
     let boot_second = micros(since).div_euclid(1_000_000);
-    let said = ready.last_heartbeat_time.as_ref().map_or(i64::MIN, |time| time.0.as_second());
-    let made = node.metadata.creation_timestamp.as_ref().map_or(i64::MIN, |time| time.0.as_second());
-    match said.cmp(&boot_second) {
+    let reported = ready.last_heartbeat_time.as_ref().map_or(i64::MIN, |time| time.0.as_second());
+    let created = node.metadata.creation_timestamp.as_ref().map_or(i64::MIN, |time| time.0.as_second());
+    match reported.cmp(&boot_second) {
         std::cmp::Ordering::Greater => Report::Ready,
-        std::cmp::Ordering::Equal if made >= boot_second => Report::Ready,
+        std::cmp::Ordering::Equal if created >= boot_second => Report::Ready,
         std::cmp::Ordering::Equal => Report::PerhapsOld,
         std::cmp::Ordering::Less => Report::NotYet(stale(name)),
     }
 }
 
-/// Whether the kubelet renewed its lease since.
-fn renewed(lease: &Lease, since: SystemTime) -> Result<(), String> {
+/// Checks whether the kubelet renewed its lease since then.
+fn renewed(lease: &Lease, since: SystemTime) -> Result<(), NotReady> {
     let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
-    match renewed.is_some_and(|time| time.0.as_microsecond() >= micros(since)) {
-        true => Ok(()),
-        false => Err(stale(lease.metadata.name.as_deref().unwrap_or_default())),
+    if renewed.is_some_and(|time| time.0.as_microsecond() >= micros(since)) {
+        Ok(())
+    } else {
+        Err(stale(lease.metadata.name.as_deref().unwrap_or_default()))
     }
 }
 
-fn stale(name: &str) -> String {
-    format!("`{name}` was Ready before this boot, its kubelet has not reported since")
+fn stale(name: &str) -> NotReady {
+    NotReady::NodeStale(name.to_owned())
 }
 
 /// Microseconds since 1970.
@@ -159,9 +163,10 @@ mod tests {
         assert_eq!(reported("True", "2026-08-01T10:00:05Z", OLD), Report::PerhapsOld);
         assert_eq!(reported("True", "2026-08-01T10:00:04Z", OLD), Report::NotYet(stale("node-0")));
         let starting = reported("False", "2026-08-01T10:00:06Z", OLD);
-        assert_eq!(starting, Report::NotYet("`node-0` is not Ready: no CNI configuration".into()));
-        let unborn = serde_json::from_value(json!({ "metadata": { "name": "node-0" } })).unwrap();
-        assert_eq!(report(&unborn, boot()), Report::NotYet("the kubelet of `node-0` has not reported yet".into()));
+        let why = "no CNI configuration".into();
+        assert_eq!(starting, Report::NotYet(NotReady::Node { name: "node-0".into(), why }));
+        let unreported = serde_json::from_value(json!({ "metadata": { "name": "node-0" } })).unwrap();
+        assert_eq!(report(&unreported, boot()), Report::NotYet(NotReady::NodeUnreported("node-0".into())));
     }
 
     #[test]
@@ -220,6 +225,7 @@ mod tests {
         let later = boot() + Duration::from_secs(60);
         let error = api.wait_node_ready("node-0", later, Instant::now() + Duration::from_millis(100)).await;
         let error = error.unwrap_err().to_string();
-        assert!(error.starts_with("a Ready node `node-0` is not there in time: `node-0` was Ready before"), "{error}");
+        let expected = "timed out waiting for a Ready node `node-0`: `node-0` was Ready before";
+        assert!(error.starts_with(expected), "{error}");
     }
 }

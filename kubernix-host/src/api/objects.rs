@@ -1,4 +1,4 @@
-//! The objects of manifests: which there are, and where the server has them.
+//! Parses the objects of manifests, and finds the server's resources for their kinds.
 
 use super::{Api, Error};
 use kube::api::{ApiResource, DynamicObject};
@@ -11,7 +11,8 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// The kinds of each group version (`v1`, `apps/v1`) that was asked for; shared by all who ask, so that each is fetched once.
+/// The kinds of each requested group version (`v1`, `apps/v1`). Clones share it, so that each is
+/// fetched once.
 pub(super) type Kinds = Arc<Mutex<HashMap<String, Vec<(ApiResource, ApiCapabilities)>>>>;
 
 /// One object of the cluster. Prints as `Deployment kube-system/coredns`.
@@ -22,7 +23,7 @@ pub struct ObjectRef {
     pub api_version: String,
     /// `Deployment`.
     pub kind: String,
-    /// Its namespace, where it says one.
+    /// Its namespace, if it names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Its name.
@@ -50,18 +51,18 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// The objects that a manifest has, in order.
+/// The objects of a manifest, in order.
 ///
 /// # Errors
-/// It can't be read: what is wrong, and where.
+/// The manifest is malformed. The error has the reason and the position.
 pub fn objects_of(manifest: &Manifest) -> Result<Vec<ObjectRef>, Error> {
     Ok(objects(manifest)?.iter().map(ObjectRef::of).collect())
 }
 
 impl Api {
-    /// Where the server has objects of this one's kind and namespace; without one, in `default`. `None`: it doesn't serve that
-    /// kind (yet, or any more).
-    pub(super) async fn place_of(
+    /// A client for objects of this one's kind and namespace (`default` without one). `None`: the
+    /// server doesn't serve that kind at the moment.
+    pub(super) async fn api_for(
         &self,
         object: &ObjectRef,
         doing: &str,
@@ -76,12 +77,13 @@ impl Api {
         }))
     }
 
-    /// How the server serves objects of this one's kind. A group is asked for again when it lacks the kind.
+    /// The server's resource for objects of this one's kind. Fetches a group again if the kind is
+    /// missing.
     async fn kind_of(&self, object: &ObjectRef, doing: &str) -> Result<Option<(ApiResource, ApiCapabilities)>, Error> {
         let version: GroupVersion = object.api_version.parse().map_err(|_| Error::Request {
             doing: doing.to_owned(),
-            cause: format!("`{}` is no version of an API group", object.api_version),
-            hopeless: true,
+            cause: format!("`{}` is not a version of an API group", object.api_version),
+            permanent: true,
         })?;
         let mut kinds = self.kinds.lock().await;
         let find =
@@ -103,12 +105,12 @@ impl Api {
     }
 }
 
-/// The objects of a manifest, in order; lists are taken apart.
+/// The objects of a manifest, in order. Lists are replaced by their items.
 pub(super) fn objects(manifest: &Manifest) -> Result<Vec<DynamicObject>, Error> {
-    let wrong = |cause: String| Error::Manifest { name: manifest.name.clone(), cause };
-    let values = crate::text::manifest::objects(&manifest.yaml).map_err(wrong)?;
+    let malformed = |cause: String| Error::Manifest { name: manifest.name.clone(), cause };
+    let values = crate::text::manifest::objects(&manifest.yaml).map_err(malformed)?;
     let objects =
-        values.into_iter().map(|value| serde_json::from_value(value).map_err(|error| wrong(error.to_string())));
+        values.into_iter().map(|value| serde_json::from_value(value).map_err(|error| malformed(error.to_string())));
     objects.collect()
 }
 
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_lists_and_old_octals_are_read() {
+    fn documents_lists_and_yaml_1_1_octals_are_parsed() {
         let yaml = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nmode: 0644\n---\n# nothing\n---\n\
             apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: b}}\n\
             - {apiVersion: v1, kind: Secret, metadata: {name: c, namespace: b}}\n";
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_manifest_is_said_with_its_place() {
+    fn malformed_manifests_are_rejected_with_the_position() {
         let error = objects(&manifest("kind: A\n---\nb: [1\n")).unwrap_err().to_string();
         assert!(error.starts_with("manifest `test`: ") && error.contains("line 3"), "{error}");
         let error = objects(&manifest("apiVersion: v1\nkind: A\nmetadata: {}\n")).unwrap_err().to_string();

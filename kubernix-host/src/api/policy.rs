@@ -1,11 +1,13 @@
-//! RBAC's bootstrap policy: the roles that the API server gives to the cluster's own components, and who has them.
+//! Creates RBAC's bootstrap policy: the roles and bindings of the cluster's own components.
 //!
-//! A kube-apiserver begins with them a second after it serves, makes them one after the other, and is ready only then. Their text
-//! is known for the version that we pin (`toolchain/kubernetes/bootstrap-policy.jsonl`), so whoever boots makes them while the
-//! API server waits. It then finds them, and completes what may be missing, as at each of its starts; what both make at the
-//! same moment it looks at anew.
+//! kube-apiserver waits a second after it serves requests, creates these objects one after the
+//! other, and becomes ready only then. Their content is known for the pinned version
+//! (`toolchain/kubernetes/bootstrap-policy.jsonl`), so KuberNix creates them during that second.
+//! The API server then finds them, and adds missing ones, as at each of its starts. On a conflict
+//! it reads the object again.
 //!
-//! Source: `pkg/registry/rbac/rest/storage_rbac.go` of Kubernetes, its post-start hook `rbac/bootstrap-roles`.
+//! Source: `pkg/registry/rbac/rest/storage_rbac.go` of Kubernetes, its post-start hook
+//! `rbac/bootstrap-roles`.
 
 use super::Api;
 use futures_util::{StreamExt, stream};
@@ -19,81 +21,86 @@ use kube::core::GroupVersionKind;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// What the API server says of its own making of the policy. Source: 'Individual health checks' of Kubernetes' documentation.
+/// The health check of the API server's own creation of the policy. Source: 'Individual health
+/// checks' in Kubernetes' documentation.
 const CHECK: &str = "/readyz/poststarthook/rbac/bootstrap-roles";
 
-/// Who may do what, once the policy is in effect: user, verb, group, resource, subresource.
-const RIGHTS: [(&str, &str, &str, &str, &str); 2] = [
+/// Permissions that exist once the policy is in effect: user, verb, group, resource, subresource.
+const PERMISSIONS: [(&str, &str, &str, &str, &str); 2] = [
     ("system:kube-scheduler", "create", "", "pods", "binding"),
     ("system:kube-proxy", "watch", "discovery.k8s.io", "endpointslices", ""),
 ];
 
-/// How many objects are made at a time.
-const AT_ONCE: usize = 8;
+/// How many objects are created in parallel.
+const PARALLEL: usize = 8;
 
-/// For how long we go ahead: then the API server begins, and on a slow machine two would only be in each other's way.
-const AHEAD: Duration = Duration::from_secs(1);
+/// How long KuberNix creates objects. After that the API server creates them, and on a slow machine
+/// both would compete for the CPU.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The least pause before the API server is asked anew.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The shortest time between two checks of the API server.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The pause, in times of what the last answer took: a slow machine has better things to do.
-const PATIENCE: u32 = 4;
+/// The time between two checks, as a multiple of the duration of the last one. Keeps the load low
+/// on a slow machine.
+const POLL_FACTOR: u32 = 4;
 
-/// Who the API server itself is to its objects' fields.
+/// The API server's own field manager.
 const SERVER: &str = "kube-apiserver";
 
 /// The policy of one version: roles before bindings.
 struct Policy {
-    /// As `/version` says it.
+    /// The version in the form of `/version`.
     version: String,
-    /// JSON, read one by one: nobody holds all of it.
+    /// Each line is an object as JSON, parsed when it is created.
     objects: std::str::Lines<'static>,
 }
 
-/// How far the API server is.
+/// The progress of the API server's own creation of the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Making {
-    /// It will, or does.
+enum Creation {
+    /// It hasn't started or isn't complete.
     Pending,
-    /// All is there, or this server makes none.
-    Over,
-    /// It didn't say.
+    /// It is complete, or this server doesn't create the policy.
+    Complete,
+    /// The check got another response, or none.
     Unknown,
 }
 
 impl Api {
-    /// Returns once scheduler and proxies are let in, or the API server says that it has made all roles. Where it has none yet, is
-    /// of the version that we know, and `may_make`, we make them. Asks until then, so give it an end.
-    pub async fn hasten_bootstrap_policy(&self, mut may_make: bool) {
+    /// Waits until the scheduler and kube-proxy are authorized, or until the API server has created
+    /// the policy. With `may_create`, creates the policy itself if the server has none yet and is
+    /// of the pinned version. Has no time limit: the caller sets one.
+    pub async fn ensure_bootstrap_policy(&self, mut may_create: bool) {
         loop {
-            let asked = Instant::now();
-            let making = self.making().await;
-            if making == Making::Over || self.is_policy_in_effect().await {
+            let checked = Instant::now();
+            let creation = self.creation().await;
+            if creation == Creation::Complete || self.is_policy_in_effect().await {
                 return;
             }
-            if making == Making::Pending && std::mem::take(&mut may_make) && self.has_no_bindings().await {
-                // What isn't made in time is left to the server.
-                let _ = timeout(AHEAD, self.make_known()).await;
+            if creation == Creation::Pending && std::mem::take(&mut may_create) && self.has_no_bindings().await {
+                // After the timeout the API server creates the remaining objects.
+                let _ = timeout(CREATE_TIMEOUT, self.create_pinned()).await;
                 continue;
             }
-            sleep(PAUSE.max(asked.elapsed() * PATIENCE)).await;
+            sleep(POLL_INTERVAL.max(checked.elapsed() * POLL_FACTOR)).await;
         }
     }
 
-    async fn making(&self) -> Making {
-        let Ok(request) = Request::get(CHECK).body(Body::empty()) else { return Making::Unknown };
+    async fn creation(&self) -> Creation {
+        let Ok(request) = Request::get(CHECK).body(Body::empty()) else { return Creation::Unknown };
         match self.client.send(request).await.map(|answer| answer.status()) {
-            Ok(StatusCode::OK | StatusCode::NOT_FOUND) => Making::Over,
-            Ok(StatusCode::INTERNAL_SERVER_ERROR) => Making::Pending,
-            _ => Making::Unknown,
+            Ok(StatusCode::OK | StatusCode::NOT_FOUND) => Creation::Complete,
+            Ok(StatusCode::INTERNAL_SERVER_ERROR) => Creation::Pending,
+            _ => Creation::Unknown,
         }
     }
 
-    /// By the server's word: it looks at what its caches hold by now.
+    /// Whether the API server authorizes all of [`PERMISSIONS`], by the present content of its
+    /// caches.
     async fn is_policy_in_effect(&self) -> bool {
         let reviews = kube::Api::<SubjectAccessReview>::all(self.client.clone());
-        for (user, verb, group, resource, subresource) in RIGHTS {
+        for (user, verb, group, resource, subresource) in PERMISSIONS {
             let attributes = ResourceAttributes {
                 verb: Some(verb.into()),
                 group: Some(group.into()),
@@ -115,23 +122,24 @@ impl Api {
         true
     }
 
-    /// Whether nobody has begun: bindings are made after roles.
+    /// Whether there are no cluster role bindings, which the API server creates after the roles.
     async fn has_no_bindings(&self) -> bool {
         let bindings = kube::Api::<ClusterRoleBinding>::all(self.client.clone());
         let some = bindings.list_metadata(&ListParams::default().limit(1)).await;
         some.is_ok_and(|some| some.items.is_empty())
     }
 
-    /// Makes the policy, if this is the version that we know. What can't be made is left to the server.
-    async fn make_known(&self) {
+    /// Creates the policy, if the server is of the pinned version. Ignores errors: the API server
+    /// creates missing objects.
+    async fn create_pinned(&self) {
         let policy = embedded();
         if self.client.apiserver_version().await.is_ok_and(|version| version.git_version == policy.version) {
-            let making = policy.objects.map(|object| self.make_object(object));
-            stream::iter(making).buffer_unordered(AT_ONCE).collect::<()>().await;
+            let created = policy.objects.map(|object| self.create_object(object));
+            stream::iter(created).buffer_unordered(PARALLEL).collect::<()>().await;
         }
     }
 
-    async fn make_object(&self, object: &str) {
+    async fn create_object(&self, object: &str) {
         let Ok(object) = serde_json::from_str::<DynamicObject>(object) else { return };
         let Some(Ok(kind)) = object.types.as_ref().map(GroupVersionKind::try_from) else { return };
         let resource = ApiResource::from_gvk(&kind);
@@ -140,16 +148,16 @@ impl Api {
             None => kube::Api::<DynamicObject>::all_with(self.client.clone(), &resource),
         };
         let params = PostParams { field_manager: Some(SERVER.into()), ..PostParams::default() };
-        // Its namespace may be one that the server makes just now.
+        // The server may not have created the namespace yet.
         while let Err(kube::Error::Api(status)) = api.create(&params, &object).await
             && status.is_not_found()
         {
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }
 
-/// The one that this program carries: a line with its version, then a line for each object.
+/// The policy that is compiled in: a line with its version, then a line for each object.
 fn embedded() -> Policy {
     let mut lines = include_str!("../../../toolchain/kubernetes/bootstrap-policy.jsonl").lines();
     let version = lines.next().and_then(|line| serde_json::from_str::<Info>(line).ok()).unwrap_or_default();
@@ -169,13 +177,13 @@ mod tests {
     const SOME: &str = r#"{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadataList","metadata":{},
         "items":[{"metadata":{"name":"a"}}]}"#;
 
-    /// What a server of this version with these bindings is asked. `says` what it answers to a check (200) or a review
-    /// (allowed), from what it was asked until then.
-    async fn hastened(
+    /// The requests that a server of this version with these bindings gets. `responds` decides from
+    /// the requests so far whether a check succeeds or a review is allowed.
+    async fn requests(
         version: &str,
         bindings: &'static str,
-        may_make: bool,
-        says: fn(&str, &[String]) -> bool,
+        may_create: bool,
+        responds: fn(&str, &[String]) -> bool,
     ) -> Vec<String> {
         let authority = Authority::new();
         let (socket, url) = Server::reserve();
@@ -187,11 +195,11 @@ mod tests {
             let path = request.uri().path().to_owned();
             seen.push(format!("{} {path}", request.method()));
             match (request.method().as_str(), &*path) {
-                ("GET", CHECK) => answer(if says(CHECK, &seen) { 200 } else { 500 }, "reason withheld"),
+                ("GET", CHECK) => answer(if responds(CHECK, &seen) { 200 } else { 500 }, "reason withheld"),
                 ("GET", "/version") => answer(200, &version),
                 ("GET", BINDINGS) => answer(200, bindings),
                 ("POST", REVIEWS) => {
-                    let allowed = says(REVIEWS, &seen);
+                    let allowed = responds(REVIEWS, &seen);
                     answer(201, &format!(r#"{{"metadata":{{}},"spec":{{}},"status":{{"allowed":{allowed}}}}}"#))
                 }
                 ("POST", _) => {
@@ -209,52 +217,52 @@ mod tests {
             }
         });
         let api = Api::connect(&url, &authority.client("admin")).unwrap();
-        timeout(Duration::from_secs(20), api.hasten_bootstrap_policy(may_make)).await.unwrap();
+        timeout(Duration::from_secs(20), api.ensure_bootstrap_policy(may_create)).await.unwrap();
         seen.lock().unwrap().clone()
     }
 
-    fn asked(seen: &[String], line: &str) -> usize {
-        seen.iter().filter(|asked| *asked == line).count()
+    fn count(seen: &[String], line: &str) -> usize {
+        seen.iter().filter(|request| *request == line).count()
     }
 
-    fn made(seen: &[String]) -> bool {
+    fn is_created(seen: &[String]) -> bool {
         seen.iter().any(|line| line.starts_with("POST") && !line.ends_with(REVIEWS))
     }
 
     #[tokio::test]
-    async fn a_fresh_server_of_the_version_that_we_know_is_gone_ahead_of() {
+    async fn the_policy_is_created_on_a_new_server_of_the_pinned_version() {
         let policy = embedded();
-        let count = |start: &str| policy.objects.clone().filter(|object| object.contains(start)).count();
-        let roles = count(r#""kind":"ClusterRole","metadata""#);
-        let of_system = count(r#""kind":"Role","metadata""#) - count(r#""namespace":"kube-public"},"rules""#);
-        assert!(roles > 60 && of_system > 5, "the policy is not whole");
-        let is_made = |path: &str, seen: &[String]| path == REVIEWS && made(seen);
-        let seen = hastened(&policy.version, NONE, true, is_made).await;
-        assert_eq!(asked(&seen, &format!("POST {ROLES}")), roles);
-        assert_eq!(asked(&seen, &format!("POST {BINDINGS}")), count(r#""kind":"ClusterRoleBinding","metadata""#));
+        let objects = |start: &str| policy.objects.clone().filter(|object| object.contains(start)).count();
+        let roles = objects(r#""kind":"ClusterRole","metadata""#);
+        let of_system = objects(r#""kind":"Role","metadata""#) - objects(r#""namespace":"kube-public"},"rules""#);
+        assert!(roles > 60 && of_system > 5, "the policy is incomplete");
+        let allows = |path: &str, seen: &[String]| path == REVIEWS && is_created(seen);
+        let seen = requests(&policy.version, NONE, true, allows).await;
+        assert_eq!(count(&seen, &format!("POST {ROLES}")), roles);
+        assert_eq!(count(&seen, &format!("POST {BINDINGS}")), objects(r#""kind":"ClusterRoleBinding","metadata""#));
         let system = "POST /apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles";
-        // Each that was tried before the namespace was there, once more.
-        assert_eq!(asked(&seen, system), of_system + 1);
+        // The first one is retried, because its namespace doesn't exist at first.
+        assert_eq!(count(&seen, system), of_system + 1);
         let review = format!("POST {REVIEWS}");
         assert_eq!(seen.last_chunk(), Some(&[format!("GET {CHECK}"), review.clone(), review]));
     }
 
     #[tokio::test]
-    async fn a_server_that_is_not_the_one_we_know_is_waited_for() {
-        let is_over = |path: &str, seen: &[String]| path == CHECK && asked(seen, &format!("GET {CHECK}")) > 3;
-        for (version, may_make) in [("v1.35.9", true), (&*embedded().version, false)] {
-            let seen = hastened(version, NONE, may_make, is_over).await;
+    async fn a_server_of_another_version_creates_its_own_policy() {
+        let completes = |path: &str, seen: &[String]| path == CHECK && count(seen, &format!("GET {CHECK}")) > 3;
+        for (version, may_create) in [("v1.35.9", true), (&*embedded().version, false)] {
+            let seen = requests(version, NONE, may_create, completes).await;
             assert_eq!(seen.last(), Some(&format!("GET {CHECK}")));
-            assert!(!made(&seen), "{seen:?}");
+            assert!(!is_created(&seen), "{seen:?}");
         }
     }
 
     #[tokio::test]
-    async fn what_was_begun_is_left_to_the_server_until_it_lets_them_in() {
-        let lets_in = |path: &str, seen: &[String]| path == REVIEWS && asked(seen, &format!("POST {REVIEWS}")) > 3;
-        let seen = hastened(&embedded().version, SOME, true, lets_in).await;
-        assert!(!made(&seen), "{seen:?}");
-        assert_eq!(asked(&seen, &format!("GET {BINDINGS}")), 1);
-        assert_eq!(hastened("", NONE, true, |_, _| true).await, [format!("GET {CHECK}")]);
+    async fn an_existing_policy_is_left_to_the_server() {
+        let allows = |path: &str, seen: &[String]| path == REVIEWS && count(seen, &format!("POST {REVIEWS}")) > 3;
+        let seen = requests(&embedded().version, SOME, true, allows).await;
+        assert!(!is_created(&seen), "{seen:?}");
+        assert_eq!(count(&seen, &format!("GET {BINDINGS}")), 1);
+        assert_eq!(requests("", NONE, true, |_, _| true).await, [format!("GET {CHECK}")]);
     }
 }

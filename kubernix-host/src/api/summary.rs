@@ -1,4 +1,4 @@
-//! What `status` says of a cluster: its nodes, and its pods by phase.
+//! The API's part of `status`: a cluster's nodes, and its pods by phase.
 
 use super::{Api, Error};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -9,27 +9,27 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// How many objects one answer holds: bounds our memory, however large the cluster.
+/// The number of objects in one response. Limits the memory for large clusters.
 const PAGE: u32 = 250;
 
-/// A cluster at a glance.
+/// A summary of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Summary {
     /// All nodes, by name.
     pub nodes: Vec<NodeSummary>,
-    /// Number of pods by phase: `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`, and `Terminating` for those that are
-    /// being deleted.
+    /// Number of pods by phase: `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`, and
+    /// `Terminating` for those that are being deleted.
     pub pods: BTreeMap<String, usize>,
 }
 
-/// A node at a glance.
+/// A summary of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NodeSummary {
     /// The node's name.
     pub name: String,
     /// Its Ready condition is true.
     pub ready: bool,
-    /// What the Ready condition says where it isn't true; else empty.
+    /// The message of the Ready condition if it isn't true; else empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The kubelet's version: `v1.36.3`.
@@ -39,10 +39,10 @@ pub struct NodeSummary {
 }
 
 impl Api {
-    /// Asks for all nodes and pods.
+    /// Lists all nodes and pods.
     ///
     /// # Errors
-    /// The API server couldn't be asked, or refused.
+    /// A request failed.
     pub async fn summary(&self) -> Result<Summary, Error> {
         let mut summary = Summary::default();
         self.each("list nodes", |node: &Node| summary.nodes.push(node_summary(node))).await?;

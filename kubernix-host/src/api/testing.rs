@@ -1,4 +1,4 @@
-//! A real TLS server on loopback for the tests of clients: answers what a test tells it to, over HTTP/1.1.
+//! A TLS server on loopback for tests of clients: sends the responses of a test over HTTP/1.1.
 
 use super::TlsFiles;
 use futures_util::stream;
@@ -22,10 +22,10 @@ use tokio::net::TcpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-/// What a test's server answers.
+/// A response of the test server.
 pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// A CA and what it signed, in files.
+/// A CA and its certificates, in files.
 pub(crate) struct Authority {
     dir: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -62,7 +62,7 @@ impl Authority {
         let files = self.client("server");
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.ca()).unwrap()).unwrap();
-        // As API servers do: a certificate is asked for, and must be good if there is one.
+        // As API servers do: a client certificate is optional, but must be valid.
         let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
         ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -76,7 +76,7 @@ impl Authority {
     }
 }
 
-/// A running server; ends with the value.
+/// A running server. Dropping the value stops it.
 pub(crate) struct Server {
     task: AbortHandle,
     connections: Arc<AtomicUsize>,
@@ -89,7 +89,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// An address of our own that refuses connections until [`Server::start`].
+    /// Reserves an address that refuses connections until [`Server::start`].
     pub(crate) fn reserve() -> (TcpSocket, String) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -120,7 +120,7 @@ impl Server {
                         let answer = answer(request);
                         async move { Ok::<_, Infallible>(answer) }
                     });
-                    // A client that leaves in the middle of a watch is no failure.
+                    // A client may close its connection during a watch.
                     let _ =
                         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tls), service).await;
                 });
@@ -129,19 +129,20 @@ impl Server {
         Self { task: task.abort_handle(), connections }
     }
 
-    /// How many connections were made.
+    /// The number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
-/// An answer with a body.
+/// A response with a JSON body.
 pub(crate) fn answer(status: u16, body: &str) -> Answer {
     let body = Full::new(Bytes::from(body.to_owned())).boxed_unsync();
     Response::builder().status(status).header("content-type", "application/json").body(body).unwrap()
 }
 
-/// A watch: each event after a pause in milliseconds. Then it stays open, or ends.
+/// The response to a watch: each event after a pause in milliseconds. `stay`: keeps it open
+/// afterwards.
 pub(crate) fn events(events: Vec<(u64, String)>, stay: bool) -> Answer {
     let body = stream::unfold(events.into_iter(), move |mut rest| async move {
         match rest.next() {

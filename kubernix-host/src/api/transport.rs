@@ -1,6 +1,7 @@
-//! The one way to HTTP servers inside the cluster: a client per identity, and words for what went wrong.
+//! HTTP clients for servers inside the cluster, and the classification of failed requests.
 //!
-//! Trusts exactly one CA, never the machine's. Must not know what is asked for.
+//! A client trusts exactly one CA, never those of the machine. Must not know the content of
+//! requests.
 
 use super::Error;
 use super::connector::Connector;
@@ -18,10 +19,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Files of an identity, PEM: what a client shows, and whom it trusts.
+/// The files of an identity, as PEM: a client certificate with its key, and the trusted CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The client certificate, and what else belongs to its chain.
+    /// The client certificate with its chain.
     pub cert: PathBuf,
     /// Its private key: PKCS #8, SEC 1 or PKCS #1.
     pub key: PathBuf,
@@ -32,15 +33,15 @@ pub struct TlsFiles {
 /// An HTTP/1.1 client that reuses its connections.
 pub(crate) type HttpClient = Client<HttpsConnector<Connector>, kube::client::Body>;
 
-/// A client that trusts `ca` and shows `identity`, if any, and connects from another network namespace where it is given one.
-/// `http://` works as well.
+/// A client that trusts `ca` and authenticates as `identity`, if any. Connects from the network
+/// namespace `from`, if any. Supports `http://` as well.
 pub(crate) fn http_client(ca: &Path, identity: Option<&TlsFiles>, from: Option<HostNet>) -> Result<HttpClient, Error> {
     let https = HttpsConnectorBuilder::new()
         .with_tls_config(tls_config(ca, identity)?)
         .https_or_http()
         .enable_http1()
         .wrap_connector(Connector::new(from));
-    // Nobody needs more than a watch, a probe and a request at once.
+    // At most a watch, a probe and a request are active at the same time.
     Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(2).build(https))
 }
 
@@ -63,7 +64,7 @@ fn tls_config(ca: &Path, identity: Option<&TlsFiles>) -> Result<ClientConfig, Er
             config.map_err(|error| unusable("private key", &files.key, error))?
         }
     };
-    // The default keeps room for 256 servers; a client here speaks to one or two.
+    // The default reserves memory for 256 servers; these clients connect to one or two.
     config.resumption = Resumption::in_memory_sessions(2);
     Ok(config)
 }
@@ -71,7 +72,7 @@ fn tls_config(ca: &Path, identity: Option<&TlsFiles>) -> Result<ClientConfig, Er
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
-        Ok(found) if found.is_empty() => Err(unusable(what, path, "it holds no PEM certificate")),
+        Ok(found) if found.is_empty() => Err(unusable(what, path, "it has no PEM certificate")),
         Ok(found) => Ok(found),
         Err(error) => Err(unusable(what, path, error)),
     }
@@ -81,18 +82,18 @@ fn unusable(what: &'static str, path: &Path, cause: impl std::fmt::Display) -> E
     Error::File { what, path: path.to_owned(), cause: cause.to_string() }
 }
 
-/// What a failure means for somebody who waits.
+/// Whether and when to retry after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailureKind {
-    /// Nothing listens. Cheap to try again.
+    /// Nothing listens. A retry is cheap.
     Refused,
-    /// The server can't or won't answer now.
+    /// The server can't respond at the moment.
     Busy,
-    /// To try again changes nothing.
-    Hopeless,
+    /// A retry would fail as well.
+    Permanent,
 }
 
-/// A failed request, in words that a user can act on.
+/// A failed request, with a message for the user.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub kind: FailureKind,
@@ -100,20 +101,20 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A request to `server` that got no HTTP answer.
+    /// A request to `server` that got no HTTP response.
     pub(crate) fn of_transport(server: &str, error: &(dyn StdError + 'static)) -> Self {
         let busy = |text| Self { kind: FailureKind::Busy, text };
         for cause in causes(error) {
             if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
                 return match tls {
                     rustls::Error::InvalidCertificate(why) => Self {
-                        kind: FailureKind::Hopeless,
-                        text: format!("the certificate is not trusted that {server} shows: {why}"),
+                        kind: FailureKind::Permanent,
+                        text: format!("the certificate of {server} is not trusted: {why}"),
                     },
                     rustls::Error::AlertReceived(alert) => busy(format!(
-                        "{server} refuses the TLS connection ({alert:?}): is the client certificate of the right identity?"
+                        "{server} rejects the TLS connection ({alert:?}): check the identity of the client certificate"
                     )),
-                    other => busy(format!("{server} does not speak TLS as expected: {other}")),
+                    other => busy(format!("the TLS handshake with {server} failed: {other}")),
                 };
             }
             if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -127,18 +128,18 @@ impl Failure {
                 }
             }
         }
-        busy(format!("{server} gives no answer: {}", chain(error)))
+        busy(format!("{server} does not respond: {}", chain(error)))
     }
 
-    /// A request to the API server that failed, there or on the way.
+    /// A request to the API server that failed with or without a response.
     pub(crate) fn of_api(server: &str, error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => {
-                // What the server finds wrong with the request itself stays wrong. A field of a wrong type is such a fault,
-                // though API servers call it one of their own (500).
+                // A request that the server finds invalid stays invalid. A field of a wrong type is
+                // such a case, although API servers report it as an internal error (500).
                 let mistyped = status.message.starts_with("failed to create typed patch object");
-                let hopeless = mistyped || matches!(status.code, 400 | 405 | 406 | 413 | 415 | 422);
-                let kind = if hopeless { FailureKind::Hopeless } else { FailureKind::Busy };
+                let permanent = mistyped || matches!(status.code, 400 | 405 | 406 | 413 | 415 | 422);
+                let kind = if permanent { FailureKind::Permanent } else { FailureKind::Busy };
                 Self { kind, text: format!("{server} answers {}: {}", status.code, status.message.trim()) }
             }
             kube::Error::Service(cause) => Self::of_transport(server, cause.as_ref()),
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_failure_means_is_told_by_what_caused_it() {
+    fn failures_are_classified_by_their_cause() {
         let inner = io::Error::other(rustls::Error::DecryptError);
         assert_eq!(Failure::of_transport("https://a", &inner).kind, FailureKind::Busy);
         let refused = io::Error::other(io::Error::from_raw_os_error(111));
@@ -165,6 +166,6 @@ mod tests {
         let path = dir.path().join("ca.crt");
         std::fs::write(&path, "not PEM").unwrap();
         let error = http_client(&path, None, None).err().unwrap().to_string();
-        assert!(error.contains("ca.crt`: it holds no PEM certificate"), "{error}");
+        assert!(error.contains("ca.crt`: it has no PEM certificate"), "{error}");
     }
 }

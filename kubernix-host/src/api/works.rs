@@ -1,10 +1,11 @@
-//! Whether what was applied works: workloads have their replicas, definitions and aggregated APIs are served.
+//! Checks whether applied objects work: workloads have their replicas, custom resources and
+//! aggregated APIs are served.
 //!
-//! After a restart the API still holds what was true before. Pods count whose containers were started since this boot began,
-//! and an aggregated API is asked itself.
+//! After a restart the API still has the state of the previous boot. So only pods whose containers
+//! were started since this boot began count, and a request is sent to each aggregated API.
 
 use super::objects::{ObjectRef, objects_of};
-use super::{Api, Error};
+use super::{Api, Error, NotReady};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DynamicObject, ListParams};
 use kubernix_core::Manifest;
@@ -12,38 +13,39 @@ use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, sleep};
 
-/// Between two questions about one object.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The time between two checks of an object.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Api {
-    /// Waits until all objects of these manifests work, as far as their kinds can tell.
+    /// Waits until all objects of these manifests work, as far as their kinds have a state.
     ///
     /// # Errors
-    /// The deadline passed (with what was seen last), or one can't work any more: a job that failed.
+    /// The deadline passed (the error has the last observation), or an object failed permanently,
+    /// such as a failed job.
     pub async fn wait_works(&self, manifests: &[Manifest], since: SystemTime, deadline: Instant) -> Result<(), Error> {
-        for object in of_all(manifests)? {
+        for object in all_objects(manifests)? {
             loop {
                 let last = match self.works(&object, since).await {
                     Ok(Ok(())) => break,
-                    Ok(Err(missing)) => missing,
-                    Err(error @ Error::Request { hopeless: true, .. }) => return Err(error),
+                    Ok(Err(missing)) => missing.to_string(),
+                    Err(error @ Error::Request { permanent: true, .. }) => return Err(error),
                     Err(error) => error.to_string(),
                 };
-                if Instant::now() + PAUSE > deadline {
-                    return Err(Error::TimedOut { what: format!("{object} that works"), last });
+                if Instant::now() + POLL_INTERVAL > deadline {
+                    return Err(Error::TimedOut { what: object.to_string(), last });
                 }
-                sleep(PAUSE).await;
+                sleep(POLL_INTERVAL).await;
             }
         }
         Ok(())
     }
 
-    /// Asks once. `Ok(Err(text))` says what is missing.
+    /// Checks all objects of these manifests once.
     ///
     /// # Errors
-    /// The API server couldn't be asked, or one of the objects can't work any more.
-    pub async fn check_works(&self, manifests: &[Manifest], since: SystemTime) -> Result<Result<(), String>, Error> {
-        for object in of_all(manifests)? {
+    /// A request failed, or an object failed permanently.
+    pub async fn check_works(&self, manifests: &[Manifest], since: SystemTime) -> Result<Result<(), NotReady>, Error> {
+        for object in all_objects(manifests)? {
             if let Err(missing) = self.works(&object, since).await? {
                 return Ok(Err(missing));
             }
@@ -51,16 +53,15 @@ impl Api {
         Ok(Ok(()))
     }
 
-    async fn works(&self, object: &ObjectRef, since: SystemTime) -> Result<Result<(), String>, Error> {
+    async fn works(&self, object: &ObjectRef, since: SystemTime) -> Result<Result<(), NotReady>, Error> {
         let doing = format!("get {object}");
-        let Some(place) = self.place_of(object, &doing).await? else {
-            return Ok(Err(format!("{object}: its kind is not served yet")));
+        let Some(objects) = self.api_for(object, &doing).await? else {
+            return Ok(Err(NotReady::KindNotServed(object.clone())));
         };
-        let Some(found) = self.request(&doing, place.get_opt(&object.name)).await? else {
-            return Ok(Err(format!("{object} does not exist yet")));
+        let Some(found) = self.request(&doing, objects.get_opt(&object.name)).await? else {
+            return Ok(Err(NotReady::Absent(object.to_string())));
         };
-        let missing = |text: String| Ok(Err(format!("{object}: {text}")));
-        let told = match object.kind.as_str() {
+        let replicas = match object.kind.as_str() {
             "Deployment" => replicas(&found, "availableReplicas", "updatedReplicas"),
             "StatefulSet" => replicas(&found, "readyReplicas", "updatedReplicas"),
             "DaemonSet" => daemons(&found),
@@ -71,16 +72,14 @@ impl Api {
             _ => return Ok(Ok(())),
         };
         let pods = self.pods(&found).await?;
-        let why = || pods.iter().find_map(trouble).map(|why| format!("; {why}")).unwrap_or_default();
-        let wanted = match told {
-            Ok(wanted) => wanted,
-            Err(text) => return missing(text + &why()),
+        let started = pods.iter().filter(|pod| is_ready_since(pod, since)).count() as u64;
+        let reason = match replicas {
+            Ok(wanted) if started >= wanted => return Ok(Ok(())),
+            Ok(wanted) => NotReady::Pods { started, wanted },
+            Err(reason) => reason,
         };
-        let started = pods.iter().filter(|pod| is_ready_since(pod, since)).count();
-        if (started as u64) < wanted {
-            return missing(format!("{started} of {wanted} pods are ready since this boot{}", why()));
-        }
-        Ok(Ok(()))
+        let (object, pod) = (object.clone(), pods.iter().find_map(trouble));
+        Ok(Err(NotReady::Workload { object, reason: Box::new(reason), pod }))
     }
 
     /// The pods of a workload.
@@ -94,23 +93,23 @@ impl Api {
         Ok(self.request(&format!("list pods `{labels}`"), pods.list(&params)).await?.items)
     }
 
-    /// Whether the API behind an aggregated API's object answers.
-    async fn is_served(&self, object: &ObjectRef, found: &DynamicObject) -> Result<Result<(), String>, Error> {
+    /// Checks whether an aggregated API responds.
+    async fn is_served(&self, object: &ObjectRef, found: &DynamicObject) -> Result<Result<(), NotReady>, Error> {
         if let Err(missing) = condition(found, "Available") {
             return Ok(Err(missing));
         }
         let spec = &found.data["spec"];
         let [group, version] = ["group", "version"].map(|key| spec[key].as_str().unwrap_or_default());
-        let doing = format!("ask {object}");
+        let doing = format!("list the resources of {object}");
         let served = format!("{group}/{version}");
         match self.request(&doing, self.client.list_api_group_resources(&served)).await {
             Ok(_) => Ok(Ok(())),
-            Err(error) => Ok(Err(error.to_string())),
+            Err(error) => Ok(Err(NotReady::Request(error.to_string()))),
         }
     }
 }
 
-fn of_all(manifests: &[Manifest]) -> Result<Vec<ObjectRef>, Error> {
+fn all_objects(manifests: &[Manifest]) -> Result<Vec<ObjectRef>, Error> {
     let objects: Result<Vec<_>, _> = manifests.iter().map(objects_of).collect();
     Ok(objects?.concat())
 }
@@ -119,63 +118,65 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
-/// The controller has seen this generation.
-fn observed(object: &DynamicObject) -> Result<(), String> {
+/// Checks that the controller has observed the present generation.
+fn observed(object: &DynamicObject) -> Result<(), NotReady> {
     let generation = object.metadata.generation.unwrap_or_default();
     let seen = object.data["status"]["observedGeneration"].as_i64().unwrap_or_default();
-    if seen < generation { Err("its controller has not seen it yet".to_owned()) } else { Ok(()) }
+    if seen < generation { Err(NotReady::NotObserved) } else { Ok(()) }
 }
 
-/// How many replicas are wanted, if there are that many.
-fn replicas(object: &DynamicObject, working: &str, updated: &str) -> Result<u64, String> {
+/// Checks that a workload has all its replicas; returns their number. `available`, `updated`:
+/// fields of the status.
+fn replicas(object: &DynamicObject, available: &str, updated: &str) -> Result<u64, NotReady> {
     observed(object)?;
     let (spec, status) = (&object.data["spec"], &object.data["status"]);
     let wanted = spec["replicas"].as_u64().unwrap_or(1);
-    let (working, updated) = (number(&status[working]), number(&status[updated]));
-    if working.min(updated) < wanted {
-        return Err(format!("{working} of {wanted} replicas are available, {updated} are of its last version"));
+    let (available, updated) = (number(&status[available]), number(&status[updated]));
+    if available.min(updated) < wanted {
+        return Err(NotReady::Replicas { available, wanted, updated });
     }
     Ok(wanted)
 }
 
-fn daemons(object: &DynamicObject) -> Result<u64, String> {
+/// Checks that a DaemonSet is ready on all its nodes; returns their number.
+fn daemons(object: &DynamicObject) -> Result<u64, NotReady> {
     observed(object)?;
     let status = &object.data["status"];
     let [wanted, ready, updated] =
         ["desiredNumberScheduled", "numberReady", "updatedNumberScheduled"].map(|key| number(&status[key]));
     if ready.min(updated) < wanted {
-        return Err(format!("{ready} of {wanted} nodes have it ready, {updated} of its last version"));
+        return Err(NotReady::Daemons { ready, wanted, updated });
     }
     Ok(wanted)
 }
 
-fn condition(object: &DynamicObject, kind: &str) -> Result<(), String> {
+fn condition(object: &DynamicObject, kind: &'static str) -> Result<(), NotReady> {
     let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let found = conditions.iter().find(|condition| condition["type"] == kind);
     match found {
         Some(condition) if condition["status"] == "True" => Ok(()),
         Some(condition) => {
             let why = condition["message"].as_str().or(condition["reason"].as_str()).unwrap_or("no reason given");
-            Err(format!("not {kind}: {why}"))
+            Err(NotReady::Condition { kind, why: why.to_owned() })
         }
-        None => Err(format!("not {kind} yet")),
+        None => Err(NotReady::NoCondition(kind)),
     }
 }
 
-fn pod(object: &DynamicObject) -> Result<(), String> {
+fn pod(object: &DynamicObject) -> Result<(), NotReady> {
     if object.data["status"]["phase"] == "Succeeded" { Ok(()) } else { condition(object, "Ready") }
 }
 
-/// A job that failed for good is an error.
-fn job(object: &ObjectRef, found: &DynamicObject) -> Result<Result<(), String>, Error> {
+/// Checks that a job is complete. A failed job is an error.
+fn job(object: &ObjectRef, found: &DynamicObject) -> Result<Result<(), NotReady>, Error> {
     if condition(found, "Failed").is_ok() {
         let cause = "it has failed, see its pods' logs".to_owned();
-        return Err(Error::Request { doing: format!("wait for {object}"), cause, hopeless: true });
+        return Err(Error::Request { doing: format!("wait for {object}"), cause, permanent: true });
     }
     Ok(condition(found, "Complete"))
 }
 
-/// Why a container of a pod doesn't run, as its kubelet says it.
+/// Why a container of a pod doesn't run, as reported by the kubelet.
 fn trouble(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let states = status.container_statuses.iter().flatten().filter_map(|container| container.state.as_ref());
@@ -189,7 +190,8 @@ fn trouble(pod: &Pod) -> Option<String> {
     why.into_iter().find(|why| why != "ContainerCreating").map(|why| format!("pod {name}: {why}"))
 }
 
-/// Times of containers carry whole seconds.
+/// Whether a pod is Ready and all its containers were started since then. Start times have whole
+/// seconds.
 fn is_ready_since(pod: &Pod, since: SystemTime) -> bool {
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let Some(status) = pod.status.as_ref().filter(|_| pod.metadata.deletion_timestamp.is_none()) else { return false };
@@ -214,18 +216,30 @@ mod tests {
     }
 
     #[test]
-    fn replicas_count_when_their_controller_has_seen_the_last_change() {
+    fn replicas_count_once_the_controller_has_observed_the_last_change() {
         let deployment = |generation: i64, status: Value| {
             object(
                 json!({ "metadata": { "name": "a", "generation": generation }, "spec": { "replicas": 2 }, "status": status }),
             )
         };
         let status = json!({ "observedGeneration": 3, "availableReplicas": 2, "updatedReplicas": 2 });
-        let told = |it: &DynamicObject| replicas(it, "availableReplicas", "updatedReplicas");
-        assert_eq!(told(&deployment(3, status.clone())), Ok(2));
-        assert_eq!(told(&deployment(4, status)), Err("its controller has not seen it yet".into()));
+        let checked = |it: &DynamicObject| replicas(it, "availableReplicas", "updatedReplicas");
+        assert_eq!(checked(&deployment(3, status.clone())), Ok(2));
+        assert_eq!(checked(&deployment(4, status)), Err(NotReady::NotObserved));
         let half = json!({ "observedGeneration": 3, "availableReplicas": 2, "updatedReplicas": 1 });
-        assert_eq!(told(&deployment(3, half)), Err("2 of 2 replicas are available, 1 are of its last version".into()));
+        let error = checked(&deployment(3, half)).unwrap_err();
+        assert_eq!(error, NotReady::Replicas { available: 2, wanted: 2, updated: 1 });
+        let object = ObjectRef {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            namespace: Some("web".into()),
+            name: "a".into(),
+        };
+        let error = NotReady::Workload { object, reason: Box::new(error), pod: Some("pod a-1: ErrImagePull".into()) };
+        assert_eq!(
+            error.to_string(),
+            "Deployment web/a: 2 of 2 replicas are available, 1 of them of the latest version; pod a-1: ErrImagePull"
+        );
     }
 
     #[test]
@@ -246,13 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_condition_lacks_is_said() {
+    fn an_unmet_condition_is_reported_with_its_message() {
         let served = |status: &str| {
             object(json!({ "metadata": { "name": "a" }, "status": { "conditions": [
                 { "type": "Available", "status": status, "message": "no endpoints" } ] } }))
         };
         assert_eq!(condition(&served("True"), "Available"), Ok(()));
-        assert_eq!(condition(&served("False"), "Available"), Err("not Available: no endpoints".into()));
-        assert_eq!(condition(&served("True"), "Established"), Err("not Established yet".into()));
+        let unavailable = condition(&served("False"), "Available").unwrap_err();
+        assert_eq!(unavailable.to_string(), "not Available: no endpoints");
+        assert_eq!(condition(&served("True"), "Established"), Err(NotReady::NoCondition("Established")));
     }
 }

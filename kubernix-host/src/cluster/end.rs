@@ -81,7 +81,7 @@ impl Cluster {
             Ending::Down.note(root);
             if !carriers.iter().any(|carrier| carrier.part == Part::Init && carrier.is_stopped()) {
                 let asked = Client::connect(root, ASKED)
-                    .and_then(|client| client.order(&Request::Kill, ASKED).map(Iterator::count));
+                    .and_then(|client| client.request_events(&Request::Kill, ASKED).map(Iterator::count));
                 if let Err(error) = asked {
                     log::debug!("{}: {error}", self.name());
                 }

@@ -123,7 +123,7 @@ impl Cluster {
         let begun = Instant::now();
         match Client::connect(&self.root, ANSWER) {
             Ok(client) => {
-                for record in client.order(&Request::Stop, STOP)? {
+                for record in client.request_events(&Request::Stop, STOP)? {
                     sink.emit(record.event.seen_outside(&self.root));
                 }
             }

@@ -1,6 +1,6 @@
 //! Ctrl-C while a cluster boots or changes: once stops in order and cleans up, twice ends at once.
 
-use crate::control::{Changing, Client};
+use crate::control::{Client, PendingChange};
 use crate::root::Root;
 use crate::sandbox::{BootChannel, Keeper, Order};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -17,7 +17,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// What an interrupt is an order to.
 enum Target {
     Boot { channel: BootChannel, keeper: Keeper, root: Root },
-    Change(Changing),
+    Change(PendingChange),
 }
 
 impl Target {
@@ -96,7 +96,7 @@ impl Interrupts {
     }
 
     /// From now on they are about this change; one that came before is passed on.
-    pub(super) fn pass_to_change(&self, changing: Changing) {
+    pub(super) fn pass_to_change(&self, changing: PendingChange) {
         self.pass_to(Target::Change(changing));
     }
 

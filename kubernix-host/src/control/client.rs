@@ -8,23 +8,25 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// Why a running cluster didn't do what it was asked for.
+/// Why a request to a running cluster failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// It doesn't answer.
+    /// The cluster doesn't respond.
     #[error("the cluster doesn't answer: {0}")]
     Silent(#[from] io::Error),
-    /// It said no.
+    /// The cluster rejected the request, or failed to handle it.
     #[error("{0}")]
     Failed(String),
-    /// It was started by a version that doesn't know the request.
+    /// The cluster was started by a version that doesn't support the request.
     #[error(
-        "the cluster was started by KuberNix {0}, which can't do this: `stop` and then `up` start it with this version"
+        "the cluster was started by KuberNix {0}, which doesn't support this: `stop` and then `up` start it with this \
+         version"
     )]
     Unsupported(String),
-    /// The answer isn't one of this version.
+    /// The reply can't be parsed.
     #[error(
-        "unexpected reply from the cluster, which was started by another version of KuberNix: `stop` and then `up` start it with this one ({0})"
+        "unexpected reply from the cluster, which was started by another version of KuberNix: `stop` and then `up` \
+         start it with this one ({0})"
     )]
     Unexpected(String),
 }
@@ -35,28 +37,28 @@ pub struct Client {
     stream: BufReader<UnixStream>,
 }
 
-/// A change that a command asked for: a second handle of its connection.
-pub struct Changing(UnixStream);
+/// A requested change: a second handle of the connection.
+pub struct PendingChange(UnixStream);
 
-impl Changing {
-    /// Asks for the change to be undone. One that is over by now is no error.
+impl PendingChange {
+    /// Requests that the change is undone. A change that has ended already is no error.
     pub fn cancel(&self) {
         let _ = (&self.0).write_all(&line(Request::Cancel));
     }
 
-    /// Ends the wait for the change, which goes on.
+    /// Stops waiting for the change, which continues.
     pub fn leave(&self) {
         let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 
 fn line(request: Request) -> Vec<u8> {
-    // A request is a tree of texts and numbers, which is always JSON.
+    // A request has only strings and numbers, so it can always be written as JSON.
     json_line(&Envelope::new(request)).unwrap_or_default()
 }
 
 impl Client {
-    /// Connects to the cluster of a root directory. Answers have to come within `limit`.
+    /// Connects to the cluster of a root directory. `limit`: how long to wait for each reply.
     ///
     /// # Errors
     /// Nothing listens.
@@ -68,7 +70,7 @@ impl Client {
         Ok(Self { root: root.clone(), stream: BufReader::new(stream) })
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a request, and waits for the reply.
     ///
     /// # Errors
     /// See [`ControlError`].
@@ -80,7 +82,7 @@ impl Client {
         }
         match serde_json::from_str(&line) {
             Ok(Reply::Failed { why }) if why.starts_with("not a request") => {
-                // What versions before the protocol had a number say.
+                // The reply of versions that don't have protocol numbers yet.
                 Err(ControlError::Unsupported("1.0.0".into()))
             }
             Ok(Reply::Failed { why }) => Err(ControlError::Failed(self.root.text_to_outside(&why))),
@@ -90,7 +92,8 @@ impl Client {
         }
     }
 
-    /// Asks how the cluster is. `check`: its components are asked whether they respond, which is waited for.
+    /// Requests the states of all instances. `check`: runs their probes first, and waits for the
+    /// results.
     ///
     /// # Errors
     /// See [`ControlError`].
@@ -101,7 +104,8 @@ impl Client {
         }
     }
 
-    /// As [`Client::ask`], for what the cluster does after the changes that go on: the answer has to come within `limit`.
+    /// As [`Client::ask`], for requests that the cluster handles after pending changes. `limit`:
+    /// how long to wait for the reply.
     ///
     /// # Errors
     /// See [`ControlError`].
@@ -110,17 +114,23 @@ impl Client {
         self.ask(request)
     }
 
-    /// Orders the end; the events of it follow, until the connection ends or nothing is said for `limit`.
+    /// Sends a request that is followed by events: `Stop` or `Kill`. Returns the events until the
+    /// connection ends, or until no event arrives for `limit`.
     ///
     /// # Errors
-    /// The cluster doesn't take the order.
-    pub fn order(mut self, request: &Request, limit: Duration) -> Result<impl Iterator<Item = Record>, ControlError> {
+    /// The request can't be sent.
+    pub fn request_events(
+        mut self,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<impl Iterator<Item = Record>, ControlError> {
         self.send(request.clone())?;
         self.stream.get_ref().set_read_timeout(Some(limit))?;
         Ok(records(self.stream))
     }
 
-    /// Asks for a change; the events of it follow until the connection ends or nothing is said for `limit`.
+    /// Requests a change, and returns its events until the connection ends, or until no event
+    /// arrives for `limit`.
     ///
     /// # Errors
     /// The request can't be sent.
@@ -128,11 +138,11 @@ impl Client {
         mut self,
         change: ChangeRequest,
         limit: Duration,
-    ) -> Result<(Changing, impl Iterator<Item = Record>), ControlError> {
+    ) -> Result<(PendingChange, impl Iterator<Item = Record>), ControlError> {
         self.send(Request::Change(Box::new(change)))?;
         self.stream.get_ref().set_read_timeout(Some(limit))?;
-        let changing = Changing(self.stream.get_ref().try_clone()?);
-        Ok((changing, records(self.stream)))
+        let pending = PendingChange(self.stream.get_ref().try_clone()?);
+        Ok((pending, records(self.stream)))
     }
 
     fn send(&mut self, request: Request) -> Result<(), ControlError> {

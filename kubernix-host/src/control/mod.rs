@@ -1,14 +1,15 @@
-//! The line into a running cluster: a unix socket in its root directory, one JSON line asked, one answered.
+//! The control socket of a running cluster: a unix socket in its root directory. A request is one
+//! line of JSON, and so is a reply.
 //!
-//! A stop and a change are the exceptions: they are answered by events until they are over. This module must not know how
-//! the cluster does what it is asked for.
+//! A stop or a change is followed by events until it ends. This module must not know how the
+//! cluster handles a request.
 
 mod client;
 mod protocol;
 mod server;
 pub mod wire;
 
-pub use client::{Changing, Client, ControlError};
+pub use client::{Client, ControlError, PendingChange};
 pub use protocol::{ChangeOutcome, ChangeRequest, Copied, Envelope, NodeImages, OpenPort, PROTOCOL, Reply, Request};
 pub use server::{ControlServer, Message};
 pub use wire::{ClusterState, InstanceReport, InstanceState, Report};
@@ -19,8 +20,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-/// A path of the control socket that fits into an address however long the root directory's is, and the directory that has to
-/// stay open while it is used.
+/// A path of the control socket that fits into a socket address even if the path of the root
+/// directory is long. The returned directory must stay open while the path is used.
 fn short_path(root: &Root) -> io::Result<(PathBuf, File)> {
     let directory = File::open(root.run())?;
     let socket = root.control_socket();

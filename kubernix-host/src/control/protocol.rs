@@ -1,4 +1,4 @@
-//! What can be asked of a running cluster.
+//! The requests to a running cluster, and its replies.
 
 use super::Report;
 use crate::api::Summary;
@@ -9,28 +9,28 @@ use crate::root::{Allotment, ClusterFile};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// What can be asked.
+/// A request to a running cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
 pub enum Request {
-    /// The instances and their states.
+    /// Returns the instances and their states.
     Report {
-        /// Asks the probes of all instances first, which takes some seconds where one doesn't respond. Without it the
-        /// answer comes at once, whatever the cluster does.
+        /// Runs the probes of all instances first. This takes some seconds if an instance doesn't
+        /// respond. Without it the reply is sent at once, whatever the cluster does.
         #[serde(default)]
         check: bool,
     },
-    /// The state in force, whole.
+    /// Returns the whole committed state.
     State,
-    /// What the Kubernetes API says of nodes and pods.
+    /// Returns the nodes and pods of the Kubernetes API.
     Summary,
-    /// The images of every node.
+    /// Returns the images of every node.
     Images,
     /// Imports an image into the store of every node that lacks it.
     Import {
         /// `oci-archive:PATH`, `docker-archive:PATH` or `oci:PATH`.
         archive: String,
-        /// The image's name in it.
+        /// The image's name in the archive.
         name: String,
         /// Its ID: `sha256:...`.
         id: String,
@@ -40,49 +40,52 @@ pub enum Request {
         /// One of its names.
         name: String,
     },
-    /// The published ports.
+    /// Returns the published ports.
     Ports,
-    /// Publishes ports beside those that are, and saves them with the cluster: all or none.
+    /// Publishes further ports, and saves them with the cluster: all of them or none.
     Publish {
-        /// New ones.
+        /// The new ports.
         ports: Vec<Published>,
     },
-    /// Publishes ports no longer, and forgets them; connections through them end.
+    /// Removes published ports, and saves that. Their connections end.
     Unpublish {
-        /// Those.
+        /// The ports.
         ports: Vec<Published>,
     },
-    /// Copies the directories of all instances that fill a role into [`Root::staging`](crate::root::Root::staging), as they are
-    /// at one moment: their processes stand still meanwhile.
+    /// Copies the directories of all instances that fill a role into
+    /// [`Root::staging`](crate::root::Root::staging). The copies are of one moment: the instances'
+    /// processes are paused meanwhile.
     CopyState {
         /// The role.
         role: String,
     },
-    /// Goes over to another state. Events follow until `Changed` or `ChangeFailed`; meanwhile `Cancel` can be sent.
+    /// Applies another state. Events follow until `Changed` or `ChangeFailed`. Until then, `Cancel`
+    /// can be sent.
     Change(Box<ChangeRequest>),
-    /// Undoes the change that was asked for on the same connection, unless it is committed by now.
+    /// Undoes the change that was requested on the same connection, unless it is already committed.
     Cancel,
-    /// What became of a change, for a command that lost the line.
+    /// Returns the outcome of a change, for a command that lost its connection.
     Outcome {
         /// The change's ID.
         id: String,
     },
-    /// Gives the cluster another name.
+    /// Renames the cluster.
     Rename {
-        /// The name.
+        /// The new name.
         name: String,
     },
-    /// Ends everything in order. Events follow until the end.
+    /// Stops all instances in order. Events follow until the end.
     Stop,
-    /// Ends everything at once.
+    /// Kills all processes at once.
     Kill,
 }
 
-/// The version of what is spoken on the control socket. Raised when an older cluster or command would misunderstand a
-/// newer one; what is only new is noticed by its name.
+/// The version of the protocol on the control socket. Incremented if an older cluster or command
+/// would misinterpret messages of a newer one. A new kind of request needs no new version: an older
+/// cluster rejects its name.
 pub const PROTOCOL: u32 = 2;
 
-/// A request as it is sent: with the versions of its sender.
+/// A request as it is sent, with the versions of its sender.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Envelope {
     /// See [`PROTOCOL`].
@@ -101,67 +104,67 @@ impl Envelope {
     }
 }
 
-/// Another state of the cluster, whole.
+/// A request for another state of the cluster, with the whole state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ChangeRequest {
-    /// Made up by the command, to ask for the outcome later.
+    /// Chosen by the command, to request the outcome later.
     pub id: String,
-    /// The revision of the state that this one was made from.
+    /// The revision of the state that this one is based on.
     pub base: u64,
     /// The settings, in the form of `kubernix.toml`.
     pub settings: String,
     /// The nodes and ports.
     pub allotment: Allotment,
-    /// What the init would boot from.
+    /// The input of a boot with this state.
     pub boot: serde_json::Value,
-    /// A component whose instances are started anew even if their plans stay the same.
+    /// A component whose instances are restarted even if their plans stay the same.
     #[serde(default)]
     pub component: Option<String>,
-    /// Nodes that go for good: their pods move elsewhere first.
+    /// Nodes to drain before they are removed.
     #[serde(default)]
     pub removed: Vec<String>,
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum ChangeOutcome {
-    /// It waits, or goes on.
+    /// It is queued or in progress.
     Pending,
     /// It is committed.
     Changed,
-    /// It came to nothing.
+    /// It failed.
     Failed {
         /// Why.
         error: String,
-        /// What ran before runs again.
+        /// The state before the change was restored.
         restored: bool,
     },
-    /// It was not begun.
+    /// It was rejected before anything changed.
     Refused {
         /// Why.
         error: String,
     },
-    /// It was not begun: the state is another one than that which it was made from.
+    /// It was rejected, because the state has changed since the revision that it is based on.
     Stale,
-    /// The cluster knows of no such change.
+    /// There is no change of this ID.
     Unknown,
 }
 
-/// A port that is published.
+/// A published port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenPort {
-    /// Where the host answers.
+    /// The address on the host.
     pub host: SocketAddr,
-    /// Where that leads, inside.
+    /// The address inside the sandbox that connections are forwarded to.
     pub target: SocketAddr,
-    /// What is spoken.
+    /// The transport protocol.
     pub protocol: Protocol,
-    /// As it was written.
+    /// The port as the user specified it.
     pub spec: Published,
 }
 
-/// Images of one node.
+/// The images of one node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NodeImages {
     /// The node.
@@ -170,18 +173,18 @@ pub struct NodeImages {
     pub images: Vec<Image>,
 }
 
-/// A copy of a component's state.
+/// A copy of a component's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {
     /// The component.
     pub component: String,
     /// Its version.
     pub version: String,
-    /// For how long its processes stood still, in microseconds.
+    /// How long its processes were paused, in microseconds.
     pub paused_us: u64,
 }
 
-/// What is answered.
+/// A reply to a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
@@ -192,7 +195,7 @@ pub enum Reply {
     },
     /// To `Summary`.
     Summary {
-        /// What the API says.
+        /// Nodes and pods.
         summary: Summary,
     },
     /// To `Images`.
@@ -200,51 +203,51 @@ pub enum Reply {
         /// By node.
         nodes: Vec<NodeImages>,
     },
-    /// To `Import`: nodes that have it now and hadn't before.
+    /// To `Import`: nodes that didn't have the image before.
     Imported {
         /// By name.
         nodes: Vec<String>,
     },
-    /// To `RemoveImage`: nodes that had it.
+    /// To `RemoveImage`: nodes that had the image.
     Removed {
         /// By name.
         nodes: Vec<String>,
     },
-    /// To `Ports`, `Publish` and `Unpublish`: those that are published now.
+    /// To `Ports`, `Publish` and `Unpublish`: the published ports.
     Ports {
-        /// By place on the host.
+        /// By address on the host.
         ports: Vec<OpenPort>,
     },
     /// To `CopyState`.
     Copied {
-        /// What was copied.
+        /// The copied component.
         copied: Copied,
     },
     /// To `State`.
     State {
-        /// As it is in `cluster.json`.
+        /// The content of `cluster.json`.
         state: Box<ClusterFile>,
     },
     /// To `Outcome`.
     Outcome {
-        /// What became of it.
+        /// The outcome.
         outcome: ChangeOutcome,
     },
     /// To `Stop`: every instance has ended.
     Ended,
-    /// The cluster doesn't know this request: it was started by another version of KuberNix.
+    /// The cluster doesn't support this request: it was started by another version of KuberNix.
     Unsupported {
-        /// That version.
+        /// The version of KuberNix that started it.
         kubernix: String,
         /// See [`PROTOCOL`].
         protocol: u32,
     },
-    /// It has a new name.
+    /// To `Rename`.
     Renamed {
-        /// The name.
+        /// The new name.
         name: String,
     },
-    /// It didn't work.
+    /// The request was rejected or failed.
     Failed {
         /// Why.
         why: String,
@@ -257,7 +260,7 @@ mod tests {
     use crate::api::NodeSummary;
 
     #[test]
-    fn what_is_answered_can_be_read() {
+    fn replies_can_be_parsed() {
         let ready = NodeSummary {
             name: "node-0".into(),
             ready: true,

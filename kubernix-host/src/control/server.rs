@@ -1,28 +1,32 @@
-//! The init's end of the control socket.
+//! The server of the control socket, in the init.
 
 use super::{ChangeRequest, Envelope, PROTOCOL, Reply, Request, short_path};
 use crate::events::{Watcher, json_line};
 use crate::root::Root;
 use serde::Deserialize;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-/// What a command wants of the engine.
+/// A request for the engine.
 pub enum Message {
-    /// One answer.
+    /// A request with one reply.
     Ask(Request, oneshot::Sender<Reply>),
-    /// Another state; the watcher is told of what happens until then.
+    /// A change. Its events are sent to the watcher.
     Change(Box<ChangeRequest>, Watcher),
-    /// The end of a change, by its ID.
+    /// Cancels a change, by its ID.
     Cancel(String),
-    /// The end of everything, in order; the watcher is told of what happens until then.
+    /// Stops all instances in order. The events are sent to the watcher.
     Stop(Watcher),
-    /// The end of everything, at once.
+    /// Kills all processes at once.
     Kill,
 }
+
+/// The time after a failed accept, for instance with too many open files.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Listens on the control socket.
 pub struct ControlServer {
@@ -31,10 +35,10 @@ pub struct ControlServer {
 }
 
 impl ControlServer {
-    /// Opens the socket of a root directory, in place of one that an earlier life left.
+    /// Opens the socket of a root directory. Replaces a socket file of an earlier run.
     ///
     /// # Errors
-    /// The socket can't be made.
+    /// The socket can't be created.
     pub fn open(root: &Root, messages: mpsc::UnboundedSender<Message>) -> io::Result<Self> {
         let (path, _directory) = short_path(root)?;
         match std::fs::remove_file(&path) {
@@ -44,25 +48,25 @@ impl ControlServer {
         Ok(Self { listener: UnixListener::bind(&path)?, messages })
     }
 
-    /// Serves for as long as the task lives.
+    /// Accepts connections until the task is dropped.
     pub async fn serve(self) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::task::spawn_local(converse(stream, self.messages.clone()));
+                    tokio::task::spawn_local(serve_connection(stream, self.messages.clone()));
                 }
                 Err(error) => {
-                    log::warn!("a control connection can't be accepted: {error}");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    log::warn!("can't accept a control connection: {error}");
+                    tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 }
             }
         }
     }
 }
 
-/// A request, or what is answered to a line that is none.
+/// Parses a request; on an error returns the reply.
 fn parse(line: &str) -> Result<Request, Reply> {
-    /// What is known of any request.
+    /// The fields that requests of every version have.
     #[derive(Deserialize)]
     struct Head {
         #[serde(default)]
@@ -72,14 +76,15 @@ fn parse(line: &str) -> Result<Request, Reply> {
     let unsupported = || Reply::Unsupported { kubernix: env!("CARGO_PKG_VERSION").into(), protocol: PROTOCOL };
     match serde_json::from_str::<Envelope>(line) {
         Ok(envelope) if envelope.protocol <= PROTOCOL => Ok(envelope.request),
-        // What reads the state or ends the cluster means the same in every version.
+        // These requests have the same meaning in every version.
         Ok(Envelope { request: request @ (Request::Report { .. } | Request::Stop | Request::Kill), .. }) => Ok(request),
         Ok(_) => Err(unsupported()),
         Err(error) => match serde_json::from_str::<Head>(line) {
-            // A command that is older than the versions: these requests haven't changed.
+            // A command that sends no protocol version yet. Requests that still parse haven't
+            // changed.
             Ok(Head { protocol: 0, .. }) => serde_json::from_str(line).map_err(|_| unsupported()),
             Ok(Head { protocol, request }) => {
-                log::info!("request `{request}` of protocol {protocol} isn't known: {error}");
+                log::info!("request `{request}` of protocol {protocol} is not supported: {error}");
                 Err(unsupported())
             }
             Err(_) => Err(Reply::Failed { why: format!("not a request: {error}") }),
@@ -87,14 +92,14 @@ fn parse(line: &str) -> Result<Request, Reply> {
     }
 }
 
-async fn converse(stream: UnixStream, messages: mpsc::UnboundedSender<Message>) {
+async fn serve_connection(stream: UnixStream, messages: mpsc::UnboundedSender<Message>) {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     while let Some(line) = next(&mut reader).await {
         let reply = match parse(&line) {
             Err(reply) => reply,
             Ok(Request::Stop) => {
-                // From here on the connection is the watcher's.
+                // From now on the watcher owns the connection.
                 let _ = messages.send(Message::Stop(Watcher::new(writer)));
                 return;
             }
@@ -108,8 +113,8 @@ async fn converse(stream: UnixStream, messages: mpsc::UnboundedSender<Message>) 
                 let _ = messages.send(Message::Ask(request, sender));
                 tokio::select! {
                     reply = receiver => reply.unwrap_or(Reply::Failed { why: "the cluster is ending".into() }),
-                    // Its receiver goes with this, and so what waits isn't performed for nothing.
-                    () = gone(&mut reader) => return,
+                    // This drops the receiver, so that the engine can skip a queued request.
+                    () = closed(&mut reader) => return,
                 }
             }
         };
@@ -120,7 +125,7 @@ async fn converse(stream: UnixStream, messages: mpsc::UnboundedSender<Message>) 
     }
 }
 
-/// The connection of a command that waits for a change. Its end is no order: the change goes on.
+/// Serves a command that waits for a change. If the connection ends, the change continues.
 async fn follow(
     change: ChangeRequest,
     mut reader: BufReader<OwnedReadHalf>,
@@ -136,11 +141,11 @@ async fn follow(
     }
 }
 
-/// Waits until the command has closed its end.
-async fn gone(reader: &mut BufReader<OwnedReadHalf>) {
+/// Waits until the command has closed the connection.
+async fn closed(reader: &mut BufReader<OwnedReadHalf>) {
     match reader.fill_buf().await {
         Ok([]) | Err(_) => {}
-        // It has sent more, and so is there.
+        // The command has sent another request.
         Ok(_) => std::future::pending().await,
     }
 }
@@ -162,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_command_may_ask_for_what_every_version_knows() {
+    fn requests_of_every_version_are_accepted_from_newer_commands() {
         for request in ["report", "stop", "kill"] {
             assert!(parse(&line(PROTOCOL + 1, request)).is_ok(), "{request}");
         }
@@ -171,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_unknown_is_told_from_garbage() {
+    fn unknown_requests_are_unsupported_and_garbage_fails() {
         assert!(matches!(parse(&line(PROTOCOL, "fly")).unwrap_err(), Reply::Unsupported { .. }));
         assert!(matches!(parse("garbage").unwrap_err(), Reply::Failed { .. }));
         assert!(matches!(parse("{}").unwrap_err(), Reply::Failed { .. }));
     }
 
     #[test]
-    fn a_command_without_a_version_is_understood_where_nothing_changed() {
+    fn unchanged_requests_are_accepted_without_a_protocol_version() {
         for request in ["stop", "kill", "summary", "report"] {
             assert!(parse(&format!(r#"{{"request":"{request}"}}"#)).is_ok(), "{request}");
         }

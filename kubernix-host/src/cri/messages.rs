@@ -1,5 +1,6 @@
-//! The messages of CRI v1 that we exchange, by their tag numbers in `runtime/v1/api.proto` (k8s.io/cri-api v0.36). Fields that
-//! nobody here reads are left out: protobuf skips them on reading, and absent ones have their default on writing.
+//! The messages of CRI v1 that the client uses, with the tag numbers of `runtime/v1/api.proto`
+//! (k8s.io/cri-api v0.36). Unused fields are left out: protobuf skips unknown fields when reading,
+//! and missing fields have their default.
 
 use prost::Message;
 

@@ -1,4 +1,5 @@
-//! The Container Runtime Interface, as far as the host itself needs it: is the runtime ready, which images does it hold.
+//! A client of the Container Runtime Interface with the calls that the host needs: the runtime's
+//! state and its images.
 //!
 //! gRPC over the runtime's unix socket. Must not know which runtime it is.
 
@@ -22,47 +23,47 @@ use tonic_prost::ProstCodec;
 /// How long a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest answer in bytes: what kubelets allow.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// The largest response in bytes, the same as in the kubelet.
+const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 
-/// Why a container runtime could not be asked.
+/// Why a call of a container runtime failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The path can't be a unix socket's.
     #[error(transparent)]
     Socket(#[from] kubernix_core::Error),
-    /// Nothing answers at the socket.
-    #[error("no container runtime answers at {socket}: {cause}")]
+    /// Nothing responds at the socket.
+    #[error("no container runtime responds at {socket}: {cause}")]
     Connect {
         /// The socket's path.
         socket: String,
-        /// Why not.
+        /// Why connecting failed.
         cause: String,
     },
-    /// The runtime refused or failed.
+    /// The runtime rejected the call or failed.
     #[error("container runtime at {socket}: {call} failed: {cause}")]
     Call {
         /// The socket's path.
         socket: String,
         /// The CRI call: `ListImages`.
         call: &'static str,
-        /// What the runtime says.
+        /// The runtime's error message.
         cause: String,
     },
 }
 
-/// A condition that the runtime reports of itself: `RuntimeReady`, `NetworkReady`, or one of its own.
+/// A condition of the runtime: `RuntimeReady`, `NetworkReady`, or one of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// Which condition.
     pub kind: String,
-    /// Whether it holds.
+    /// Whether it is true.
     pub holds: bool,
-    /// Why it doesn't: a CamelCase word and a sentence, either may be empty.
+    /// Why it isn't true: a CamelCase word and a sentence. Either may be empty.
     pub reason: String,
 }
 
-/// An image that the runtime holds.
+/// An image in the runtime's store.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Image {
     /// The runtime's own identifier: a digest.
@@ -84,7 +85,7 @@ impl Client {
     /// Connects to the runtime's socket: a path, or `unix://PATH`.
     ///
     /// # Errors
-    /// The path can't be a unix socket's, or nothing answers there.
+    /// The path can't be a unix socket's, or nothing responds there.
     pub async fn connect(socket: &str) -> Result<Self, Error> {
         let socket = UnixSocket::new(socket.strip_prefix("unix://").unwrap_or(socket))?;
         let failed = |error: tonic::transport::Error| Error::Connect {
@@ -97,13 +98,13 @@ impl Client {
         Ok(Self { channel, socket: socket.path().to_owned() })
     }
 
-    /// What the runtime says of its state.
+    /// The runtime's conditions.
     ///
     /// # Errors
     /// The call failed.
     pub async fn status(&self) -> Result<Vec<Condition>, Error> {
-        let answer: StatusResponse = self.call("Status", RUNTIME_STATUS, StatusRequest {}).await?;
-        let conditions = answer.status.unwrap_or_default().conditions.into_iter();
+        let response: StatusResponse = self.call("Status", RUNTIME_STATUS, StatusRequest {}).await?;
+        let conditions = response.status.unwrap_or_default().conditions.into_iter();
         Ok(conditions
             .map(|condition| Condition {
                 kind: condition.r#type,
@@ -118,14 +119,14 @@ impl Client {
     /// # Errors
     /// The call failed.
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
-        let answer: ListImagesResponse = self.call("ListImages", LIST_IMAGES, ListImagesRequest {}).await?;
-        let mut images: Vec<Image> = answer.images.into_iter().map(Image::from).collect();
+        let response: ListImagesResponse = self.call("ListImages", LIST_IMAGES, ListImagesRequest {}).await?;
+        let mut images: Vec<Image> = response.images.into_iter().map(Image::from).collect();
         // Some runtimes list them in another order each time.
         images.sort_by(|one, other| (&one.names, &one.id).cmp(&(&other.names, &other.id)));
         Ok(images)
     }
 
-    /// Whether the runtime holds an image of this reference, found as a pod's would be.
+    /// Whether the runtime has an image of this reference. Resolves the reference as for a pod.
     ///
     /// # Errors
     /// The call failed.
@@ -133,32 +134,34 @@ impl Client {
         Ok(self.image_id(reference).await?.is_some())
     }
 
-    /// The ID of the image that a pod would get of this reference, without the name of its hash; `None` where there is none.
+    /// The ID of the image that a pod with this reference would use, without the prefix `sha256:`;
+    /// `None` if there is none.
     ///
     /// # Errors
     /// The call failed.
     pub async fn image_id(&self, reference: &str) -> Result<Option<String>, Error> {
         let request = ImageStatusRequest { image: Some(ImageSpec { image: reference.to_owned() }) };
-        let answer: ImageStatusResponse = self.call("ImageStatus", IMAGE_STATUS, request).await?;
-        Ok(answer.image.map(|image| image.id.trim_start_matches("sha256:").to_owned()))
+        let response: ImageStatusResponse = self.call("ImageStatus", IMAGE_STATUS, request).await?;
+        Ok(response.image.map(|image| image.id.trim_start_matches("sha256:").to_owned()))
     }
 
-    /// The name of a container that was made of the image of this ID and is still there, running or not.
+    /// The name of a container that uses the image of this ID, running or not.
     ///
     /// # Errors
     /// The call failed.
-    pub async fn user_of(&self, id: &str) -> Result<Option<String>, Error> {
-        let answer: ListContainersResponse =
+    pub async fn container_of(&self, id: &str) -> Result<Option<String>, Error> {
+        let response: ListContainersResponse =
             self.call("ListContainers", LIST_CONTAINERS, ListContainersRequest {}).await?;
-        // Runtimes say the image's ID in one of the two, with or without the hash's name in front.
-        let mut users = answer.containers.into_iter().filter(|container| {
+        // Runtimes have the image's ID in one of the two fields, with or without the prefix
+        // `sha256:`.
+        let mut containers = response.containers.into_iter().filter(|container| {
             let spec = container.image.as_ref().map_or("", |image| &image.image);
-            [spec, &container.image_ref].iter().any(|said| said.ends_with(id))
+            [spec, &container.image_ref].iter().any(|reference| reference.ends_with(id))
         });
-        Ok(users.next().map(|container| container.metadata.map_or(container.id, |metadata| metadata.name)))
+        Ok(containers.next().map(|container| container.metadata.map_or(container.id, |metadata| metadata.name)))
     }
 
-    /// Removes an image by one of its names, with its other names; nothing where there is none.
+    /// Removes an image with all its names. `reference`: one of them. A missing image is no error.
     ///
     /// # Errors
     /// The call failed.
@@ -173,12 +176,12 @@ impl Client {
         A: prost::Message + Default + 'static,
     {
         let failed = |cause: String| Error::Call { socket: self.socket.clone(), call, cause };
-        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER);
+        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_RESPONSE);
         grpc.ready().await.map_err(|error| failed(crate::chain::root_cause(&error)))?;
         let codec = ProstCodec::<Q, A>::default();
-        let answer = grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), codec).await;
-        match answer {
-            Ok(answer) => Ok(answer.into_inner()),
+        let response = grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), codec).await;
+        match response {
+            Ok(response) => Ok(response.into_inner()),
             Err(status) => Err(failed(format!("{} ({:?})", status.message(), status.code()))),
         }
     }

@@ -1,4 +1,5 @@
-//! The client against a gRPC server on a unix socket that answers with what CRI-O 1.36 said, byte by byte.
+//! Tests the client with a gRPC server on a unix socket that sends recorded responses of CRI-O
+//! 1.36.
 
 use super::*;
 use futures_util::stream;
@@ -11,7 +12,7 @@ use prost::Message;
 use std::convert::Infallible;
 use tokio::net::UnixListener;
 
-/// A `StatusResponse` of CRI-O, hexadecimal: it runs, and has no CNI configuration yet.
+/// A `StatusResponse` of CRI-O, hexadecimal: it is running, and has no CNI configuration yet.
 const STATUS: &str = "\
     0aab010a100a0c52756e74696d65526561647910010a96010a0c4e6574776f726b52656164791a154e6574776f726b506c7567696e4e\
     6f745265616479226f4e6574776f726b20706c7567696e2072657475726e73206572726f723a206e6f20434e4920636f6e6669677572\
@@ -31,7 +32,7 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-/// A gRPC answer: a message after its five bytes of header, and the status as a trailer.
+/// A gRPC response: a message after five bytes of header, and the status as a trailer.
 fn grpc(message: Option<Vec<u8>>, code: &str, text: &str) -> Response<impl Body<Data = Bytes, Error = Infallible>> {
     let framed = message.map(|message| {
         let mut framed = vec![0];
@@ -49,21 +50,21 @@ fn grpc(message: Option<Vec<u8>>, code: &str, text: &str) -> Response<impl Body<
 
 async fn answer(request: Request<Incoming>) -> Response<impl Body<Data = Bytes, Error = Infallible>> {
     let path = request.uri().path().to_owned();
-    let asked = request.into_body().collect().await.unwrap().to_bytes();
+    let body = request.into_body().collect().await.unwrap().to_bytes();
     match &*path {
         RUNTIME_STATUS => grpc(Some(bytes(STATUS)), "0", ""),
         LIST_IMAGES => grpc(Some(bytes(IMAGES)), "0", ""),
         // image.image = "a:1": tags 1 and 1, lengths 5 and 3.
-        IMAGE_STATUS if asked[5..] == *b"\x0a\x05\x0a\x03a:1" => {
+        IMAGE_STATUS if body[5..] == *b"\x0a\x05\x0a\x03a:1" => {
             let image = messages::Image { id: "1".into(), ..messages::Image::default() };
             grpc(Some(ImageStatusResponse { image: Some(image) }.encode_to_vec()), "0", "")
         }
-        IMAGE_STATUS if asked[5..] == *b"\x0a\x05\x0a\x03b:1" => grpc(Some(Vec::new()), "0", ""),
+        IMAGE_STATUS if body[5..] == *b"\x0a\x05\x0a\x03b:1" => grpc(Some(Vec::new()), "0", ""),
         _ => grpc(None, "12", "not implemented"),
     }
 }
 
-/// Serves until the runtime of the test ends.
+/// Serves until the test's tokio runtime ends.
 fn serve(listener: UnixListener) {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -75,7 +76,7 @@ fn serve(listener: UnixListener) {
 }
 
 #[tokio::test]
-async fn a_runtimes_state_and_images_are_read() {
+async fn conditions_and_images_of_a_runtime_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cri.sock");
     serve(UnixListener::bind(&path).unwrap());
@@ -103,7 +104,7 @@ async fn a_runtimes_state_and_images_are_read() {
 }
 
 #[tokio::test]
-async fn probes_wait_for_a_runtime_that_comes_late() {
+async fn probes_wait_until_the_runtime_listens() {
     use crate::probe::{Prober, Question, Unready};
     use kubernix_core::Probe;
     use std::path::Path;
@@ -116,7 +117,7 @@ async fn probes_wait_for_a_runtime_that_comes_late() {
     let probe = Probe::cri(path.to_str().unwrap());
     let error = prober.check(Question::new(&probe, SystemTime::now())).await.unwrap_err();
     let expected =
-        format!("no container runtime answers at {}: No such file or directory (os error 2)", path.display());
+        format!("no container runtime responds at {}: No such file or directory (os error 2)", path.display());
     assert_eq!(error, Unready::NotYet(expected));
     let deadline = Instant::now() + Duration::from_secs(10);
     let start = async {

@@ -116,7 +116,7 @@ impl Cluster {
             let client = connect(planned).await.map_err(failed)?;
             let cri = |error: cri::Error| failed(error.to_string());
             let Some(id) = client.image_id(name).await.map_err(cri)? else { continue };
-            if let Some(user) = client.user_of(&id).await.map_err(cri)? {
+            if let Some(user) = client.container_of(&id).await.map_err(cri)? {
                 return Err(failed(format!("container `{user}` uses it: delete its pod first")));
             }
             having.push((planned, client));

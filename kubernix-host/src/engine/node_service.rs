@@ -57,7 +57,7 @@ impl Cluster {
             boot.environment.nodes.iter().filter(|node| !node.stopped).map(|node| node.name.clone()).collect();
         let Ok(Some(api)) = self.api_for(&nodes) else { return };
         for node in nodes {
-            match api.settle(&node).await {
+            match api.restore_scheduling(&node).await {
                 Ok(false) => {}
                 Ok(true) => self.emit(Event::Note { message: format!("node {node}: it takes pods again") }),
                 Err(error) => self.emit(Event::Warning { message: format!("node {node}: {error}") }),

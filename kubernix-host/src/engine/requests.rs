@@ -166,7 +166,7 @@ impl Cluster {
         self.requests.remember(id, outcome);
         match watcher {
             // It was never begun: other commands needn't know of it.
-            Some(watcher) => watcher.tell(event),
+            Some(watcher) => watcher.send(event),
             None => self.emit(event),
         }
         self.sink.end(By::Request(request));

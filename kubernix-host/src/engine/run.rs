@@ -109,7 +109,7 @@ async fn set_up(
     let open = || inside.channel.try_clone().and_then(UnixStream::from_std);
     let (orders, events) = (open()?, open()?);
     // The last word, that a boot failed, is written when everything is cleaned up.
-    watched.add(By::Boot, Watcher::beside_others(events));
+    watched.add(By::Boot, Watcher::shared(events));
     let (sender, inputs) = mpsc::unbounded_channel();
     let life = inside.life.try_clone()?;
     life.set_nonblocking(true)?;

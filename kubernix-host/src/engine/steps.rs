@@ -37,7 +37,7 @@ impl Cluster {
         let own =
             self.reducer.borrow().instances().find(|(id, ..)| *id == planned.id).map(|(.., restarts, _)| restarts);
         let may_make = own.unwrap_or_default() == 0 && has_usual_roles(&planned.instance.plan);
-        let policy = timeout_at(deadline, api.hasten_bootstrap_policy(may_make));
+        let policy = timeout_at(deadline, api.ensure_bootstrap_policy(may_make));
         tokio::select! {
             done = policy => if done.is_err() { return },
             () = self.board.wait(&ready) => {}

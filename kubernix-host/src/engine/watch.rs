@@ -69,7 +69,7 @@ impl Sink for Watched {
     fn emit(&self, event: Event) {
         self.file.emit(event.clone());
         for (_, watcher) in self.watchers().iter() {
-            watcher.tell(event.clone());
+            watcher.send(event.clone());
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What happens to a cluster, as a stream of events: the one thing that a boot writes down (`events.jsonl`), that the command
-//! in front of it shows as progress, and that the timeline is made of.
+//! The events of a cluster. A boot records them in `events.jsonl`, the command shows them as
+//! progress, and the timeline is computed from them.
 //!
-//! This module must not know who emits events or how they are shown; it knows their form, where they go ([`Sink`]) and
-//! what can be read out of them afterwards ([`Timeline`]).
+//! This module defines their format, their destinations ([`Sink`]) and the evaluation of recorded
+//! events ([`Timeline`]). It must not know which code emits events or how they are shown.
 
 mod reader;
 mod record;

@@ -1,4 +1,4 @@
-//! Reads events back. Tolerant: a line torn by a crash, or written by a newer version, is skipped.
+//! Reads recorded events. Skips lines that a crash cut off or that a newer version wrote.
 
 use super::Record;
 use std::fs::File;
@@ -13,22 +13,23 @@ pub fn read(path: &Path) -> io::Result<Vec<Record>> {
     Ok(records(BufReader::new(File::open(path)?)).collect())
 }
 
-/// The events of a stream, as they come; ends with the stream or its first read error.
+/// The events of a stream, each as soon as it arrives. Ends with the stream or at its first read
+/// error.
 pub fn records(reader: impl BufRead) -> impl Iterator<Item = Record> {
-    // By bytes: a torn line may end inside a character.
+    // As bytes, because an incomplete line may end inside a character.
     reader.split(b'\n').map_while(Result::ok).filter_map(|line| {
         let record = serde_json::from_slice(&line);
         if let Err(error) = &record
             && !line.is_empty()
         {
-            log::debug!("skipping an event that can't be read: {error}");
+            log::debug!("skipping an event that can't be parsed: {error}");
         }
         record.ok()
     })
 }
 
-/// Whether the file's last line lacks its end.
-pub(super) fn is_torn(file: &mut File) -> io::Result<bool> {
+/// Whether the file's last line lacks its line end.
+pub(super) fn ends_incomplete(file: &mut File) -> io::Result<bool> {
     if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(false);
     }
@@ -44,7 +45,7 @@ mod tests {
     use crate::events::Event;
 
     #[test]
-    fn torn_and_unknown_lines_are_skipped() {
+    fn incomplete_and_unknown_lines_are_skipped() {
         let text = concat!(
             r#"{"at_us":1,"event":"boot-ready"}"#,
             "\n",

@@ -1,45 +1,46 @@
-//! The form of an event: one line of JSON. Growth: new kinds and new fields; a reader skips what it doesn't know.
+//! The format of an event: one line of JSON. New versions may add kinds and fields: readers skip
+//! unknown ones.
 
 use crate::root::Root;
 use crate::toolchain::ToolState;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// One line of `events.jsonl`, and of the pipe between a boot and the command that watches it.
+/// One line of `events.jsonl`, and of the pipe from a boot to its command.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Record {
-    /// When it happened: Unix time in microseconds.
+    /// The time of the event: Unix time in microseconds.
     pub at_us: u64,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
 
 impl Record {
-    /// This event, happening now.
+    /// A record of this event at the present time.
     pub fn now(event: Event) -> Self {
-        // A clock before 1970 gives 0: the order of the lines still says what came first.
+        // With a clock before 1970 the time is 0. The order of the lines stays correct.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { at_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX), event }
     }
 }
 
-/// A value as one line of JSON, with its end.
+/// Formats a value as one line of JSON, with line end.
 ///
 /// # Errors
-/// The value has no form in JSON.
+/// The value can't be represented in JSON.
 pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// What happened. An *instance* is what people read: `etcd`, `CRI-O (node 0)`; the host's own steps are instances as well:
-/// `sandbox`, `certificates`, `pause image`, `default service account`.
+/// An event. An *instance* is named as users see it: `etcd`, `CRI-O (node 0)`. The host's own steps
+/// are instances as well: `sandbox`, `certificates`, `pause image`, `default service account`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// A boot begins. Everything up to the next one of these belongs to it.
+    /// A boot began. All events until the next `BootStarted` belong to it.
     BootStarted {
         /// The cluster's name.
         cluster: String,
@@ -54,41 +55,41 @@ pub enum Event {
         component: String,
         /// The phase it belongs to: `Controller`.
         phase: String,
-        /// The roles that have to be filled before it starts.
+        /// The roles that must be ready before it starts.
         waits_for: Vec<String>,
     },
-    /// Its requirements are met and its processes run.
+    /// The instance's requirements are met and its processes are running.
     Started {
         /// The instance.
         instance: String,
     },
-    /// One of the roles that it fills answers.
+    /// One of the instance's roles is ready.
     RoleReady {
         /// The instance.
         instance: String,
         /// The role.
         role: String,
     },
-    /// All its probes passed.
+    /// All probes of the instance passed.
     Ready {
         /// The instance.
         instance: String,
     },
-    /// It didn't become ready, or went down for good.
+    /// The instance didn't become ready, or failed permanently.
     Failed {
         /// The instance.
         instance: String,
         /// Why.
         error: String,
     },
-    /// It was ready, and a probe of it doesn't pass any more.
+    /// The instance was ready, and one of its probes doesn't pass any more.
     Unresponsive {
         /// The instance.
         instance: String,
-        /// What the probe saw.
+        /// Why the probe doesn't pass.
         reason: String,
     },
-    /// One of its processes ended on its own.
+    /// One of the instance's processes exited without being stopped.
     Exited {
         /// The instance.
         instance: String,
@@ -96,67 +97,67 @@ pub enum Event {
         process: String,
         /// How it ended: `exit status 1`, `signal 9 (SIGKILL)`.
         status: String,
-        /// It will be started again.
+        /// Whether it will be restarted.
         restarting: bool,
     },
-    /// It is being asked to end.
+    /// The instance is being stopped.
     Stopping {
         /// The instance.
         instance: String,
     },
-    /// All its processes are gone.
+    /// All processes of the instance have exited.
     Stopped {
         /// The instance.
         instance: String,
     },
-    /// A step on the way to one binary of the toolchain.
+    /// The state of a binary of the toolchain.
     Tool {
-        /// The binary's toolchain name.
+        /// The binary's name in the toolchain.
         name: String,
-        /// How far it is.
+        /// The state.
         #[serde(flatten)]
         state: ToolState,
     },
-    /// Something worth saying.
+    /// Information for the user.
     Note {
         /// The text.
         message: String,
     },
-    /// Something that a user should look at.
+    /// A problem that the user should look at.
     Warning {
         /// The text.
         message: String,
     },
-    /// The cluster can be used: the node is ready and pods can be made.
+    /// The cluster is ready: its nodes are Ready and pods can be created.
     BootReady,
-    /// A change of a running cluster is over, and everything is ready.
+    /// A change of a running cluster is complete, and all instances are ready.
     Changed,
-    /// A change of a running cluster came to nothing.
+    /// A change of a running cluster failed.
     ChangeFailed {
         /// Why.
         error: String,
-        /// What ran before runs again.
+        /// The state before the change was restored.
         restored: bool,
     },
-    /// A change was not begun.
+    /// A change was rejected before anything changed.
     ChangeRefused {
         /// Why.
         error: String,
     },
-    /// A change was not begun: the state is another one than that which it was made from.
+    /// A change was rejected, because the state has changed since the revision that it is based on.
     ChangeStale,
-    /// The boot came to nothing; what it had started is cleaned up.
+    /// The boot failed, and everything that it had started is cleaned up.
     BootFailed {
         /// Why.
         error: String,
-        /// It took longer than it may.
+        /// Whether the boot exceeded its time limit.
         #[serde(default)]
         timed_out: bool,
     },
 }
 
 impl Event {
-    /// As it is shown outside of its sandbox: with the host's paths in its texts.
+    /// The event as shown outside the sandbox: paths in its texts are replaced by the host's paths.
     #[must_use]
     pub fn seen_outside(mut self, root: &Root) -> Self {
         match &mut self {
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn unit_events_and_tool_states_come_back_as_they_were() {
+    fn unit_events_and_tool_states_are_parsed_unchanged() {
         let building = ToolState::Building { detail: "k8s.io/api".into(), done: 3, total: 900 };
         for event in [Event::BootReady, Event::Tool { name: "crio".into(), state: building }] {
             let record = Record { at_us: u64::MAX, event };

@@ -1,4 +1,5 @@
-//! Where events go. A sink never fails its caller: a boot doesn't end because a disk is full or a watcher went away.
+//! Destinations of events. A sink never returns an error: a boot doesn't fail because the disk is
+//! full or a reader closed its connection.
 
 use super::{Event, Record, json_line};
 use std::fs::{File, OpenOptions};
@@ -7,9 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Takes events, from any thread. Stamps the time itself where it needs one.
+/// Receives events from any thread. Adds the time if it needs one.
 pub trait Sink: Send + Sync {
-    /// Takes an event.
+    /// Receives an event.
     fn emit(&self, event: Event);
 }
 
@@ -19,7 +20,7 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
     }
 }
 
-/// Drops everything.
+/// Drops all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Discard;
 
@@ -27,9 +28,11 @@ impl Sink for Discard {
     fn emit(&self, _event: Event) {}
 }
 
-/// Writes each event as one line of JSON, by one `write` call, so that a reader never sees parts of two lines mixed.
+/// Writes each event as one line of JSON with one `write` call, so that lines of several writers
+/// aren't mixed.
 ///
-/// The first failed write is logged and ends it: later events are dropped. A reader that went away (EPIPE) isn't worth a word.
+/// After the first failed write, later events are dropped. The failure is logged, unless the reader
+/// has closed the pipe (EPIPE).
 #[derive(Debug)]
 pub struct WriterSink<W> {
     /// `None` once a write failed.
@@ -50,27 +53,28 @@ impl<W: Write + Send> Sink for WriterSink<W> {
         let Some(open) = writer.as_mut() else { return };
         if let Err(error) = open.write_all(&line).and_then(|()| open.flush()) {
             if error.kind() != io::ErrorKind::BrokenPipe {
-                log::warn!("events are no longer recorded: {error}");
+                log::warn!("can't record an event, and will drop all later ones: {error}");
             }
             *writer = None;
         }
     }
 }
 
-/// Appends to a file of JSON lines. An event that can't be written is lost, for instance because the disk
-/// is full; the next one is tried again, and how many were lost is recorded before it.
+/// Appends to a file of JSON lines. An event that can't be written, for instance because the disk
+/// is full, is lost. Before the next event that can be written, the number of lost events is
+/// recorded.
 #[derive(Debug)]
 pub struct FileSink(Mutex<Lines<File>>);
 
 impl FileSink {
-    /// Opens the file for appending and makes it, mode 0600, where it isn't there. A last line that was torn by a crash is
-    /// ended, so that it doesn't swallow the next event.
+    /// Opens the file for appending. Creates it with mode 0600 if it is missing. If a crash cut off
+    /// the last line, ends that line, so that the next event is readable.
     ///
     /// # Errors
     /// The file can't be opened, read or written.
     pub fn append(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        if super::reader::is_torn(&mut file)? {
+        if super::reader::ends_incomplete(&mut file)? {
             file.write_all(b"\n")?;
         }
         Ok(Self(Mutex::new(Lines { writer: file, lost: None })))
@@ -83,18 +87,18 @@ impl Sink for FileSink {
     }
 }
 
-/// Lines of JSON that go on after failed writes.
+/// A writer of JSON lines that continues after failed writes.
 #[derive(Debug)]
 struct Lines<W> {
     writer: W,
     lost: Option<Lost>,
 }
 
-/// Events that couldn't be written since the last one that could.
+/// The events that couldn't be written since the last written one.
 #[derive(Debug)]
 struct Lost {
     count: u64,
-    /// Why the first of them couldn't.
+    /// Why writing the first of them failed.
     cause: String,
 }
 
@@ -102,7 +106,7 @@ impl<W: Write> Lines<W> {
     fn append(&mut self, event: Event) {
         let mut text = Vec::new();
         if let Some(Lost { count, cause }) = &self.lost {
-            // The failed write may have left a part of its line.
+            // The failed write may have written a part of its line.
             text.push(b'\n');
             let message = format!("{count} events before this one were lost: {cause}");
             text.extend(line_of(Event::Warning { message }).unwrap_or_default());
@@ -116,7 +120,7 @@ impl<W: Write> Lines<W> {
             }
             Err(error) => {
                 let lost = self.lost.get_or_insert_with(|| {
-                    log::warn!("events can't be recorded: {error}");
+                    log::warn!("can't record events: {error}");
                     Lost { count: 0, cause: error.to_string() }
                 });
                 lost.count += 1;
@@ -125,17 +129,18 @@ impl<W: Write> Lines<W> {
     }
 }
 
-/// The line of an event that happens now; `None` for one that has no form in JSON, which is logged.
+/// The line of an event at the present time. `None`: it can't be represented in JSON, which is
+/// logged.
 fn line_of(event: Event) -> Option<Vec<u8>> {
-    json_line(&Record::now(event)).inspect_err(|error| log::warn!("an event can't be written as JSON: {error}")).ok()
+    json_line(&Record::now(event)).inspect_err(|error| log::warn!("can't write an event as JSON: {error}")).ok()
 }
 
-/// Passes each event on to several sinks, in order.
+/// Forwards each event to several sinks, in order.
 #[derive(Clone, Default)]
 pub struct Tee(Vec<Arc<dyn Sink>>);
 
 impl Tee {
-    /// Passes events on to all of these.
+    /// Forwards events to all of these.
     pub fn new(sinks: Vec<Arc<dyn Sink>>) -> Self {
         Self(sinks)
     }
@@ -155,7 +160,7 @@ mod tests {
     use crate::events::read;
 
     #[test]
-    fn a_file_is_continued_even_after_a_torn_line() {
+    fn a_file_is_continued_after_an_incomplete_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
         FileSink::append(&path).unwrap().emit(Event::BootReady);
@@ -165,7 +170,7 @@ mod tests {
         assert_eq!(events, [Event::BootReady, Event::Note { message: "again".into() }]);
     }
 
-    /// A disk that has space for so many bytes.
+    /// A disk with limited space.
     #[derive(Default)]
     struct Disk {
         content: Vec<u8>,
@@ -194,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_was_full_costs_only_the_events_of_that_time() {
-        // A part of the first line that fails still fits.
+    fn only_events_that_did_not_fit_on_the_disk_are_lost() {
+        // The space for a part of the first failed line.
         for rest in [0, 1, 20] {
             let mut lines = Lines { writer: Disk { free: 1000, ..Disk::default() }, lost: None };
             lines.append(note(1));
@@ -212,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_count_of_lost_events_is_itself_tried_until_it_fits() {
+    fn the_count_of_lost_events_is_retried_until_it_fits() {
         let mut lines = Lines { writer: Disk::default(), lost: None };
         lines.append(note(1));
         // The warning fits, and the event after it doesn't.
@@ -226,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_without_space_ends_nothing() {
+    fn a_device_without_space_does_not_end_the_sink() {
         let sink = FileSink(Mutex::new(Lines {
             writer: OpenOptions::new().write(true).open("/dev/full").unwrap(),
             lost: None,
@@ -237,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_stops_nothing() {
+    fn a_closed_pipe_does_not_fail_the_caller() {
         let (reader, writer) = io::pipe().unwrap();
         let sink = WriterSink::new(writer);
         drop(reader);

@@ -1,5 +1,4 @@
-//! A command that watches what happens: its events are queued here, so that one that reads slowly or not at all never holds
-//! up what happens.
+//! Queues events for a connected command, so that a slow reader never blocks the engine.
 
 use super::{Event, Record, json_line};
 use std::collections::VecDeque;
@@ -7,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 
-/// So many events wait for a command at most. Of more, those are dropped that it doesn't wait for.
+/// The largest number of queued events. If the queue is full, events that the command doesn't wait
+/// for are dropped.
 const LIMIT: usize = 10_000;
 
 #[derive(Default)]
@@ -15,8 +15,8 @@ struct Queue {
     lines: VecDeque<Vec<u8>>,
     dropped: u64,
     closed: bool,
-    /// The connection broke, or all is written.
-    over: bool,
+    /// The connection failed, or all events are written.
+    ended: bool,
 }
 
 #[derive(Default)]
@@ -27,15 +27,15 @@ struct Shared {
 
 impl Shared {
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
-        // A panic elsewhere leaves the queue whole: every change is one call.
+        // A panic can't leave the queue inconsistent, because every change is one call.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A command that watches what happens. Dropped, it is told the rest.
+/// Sends events to a connected command. Queued events are still written after the value is dropped.
 pub struct Watcher(Arc<Shared>);
 
-/// Whether a command waits for this event: it is never dropped.
+/// Whether a command waits for this event. Such an event is never dropped.
 fn is_awaited(event: &Event) -> bool {
     matches!(
         event,
@@ -49,7 +49,8 @@ fn is_awaited(event: &Event) -> bool {
 }
 
 impl Watcher {
-    /// Writes events to this stream from a task of its own. When all is written its connection ends.
+    /// Writes events to this stream from a separate task. Closes the connection after the last
+    /// event.
     pub fn new(stream: impl AsyncWrite + Unpin + 'static) -> Self {
         let shared = Arc::<Shared>::default();
         let written = shared.clone();
@@ -61,20 +62,20 @@ impl Watcher {
         Self(shared)
     }
 
-    /// The same for a stream that others write to when all is written.
-    pub fn beside_others(mut stream: impl AsyncWrite + Unpin + 'static) -> Self {
+    /// As [`Watcher::new`] for a shared stream, which isn't closed after the last event.
+    pub fn shared(mut stream: impl AsyncWrite + Unpin + 'static) -> Self {
         let shared = Arc::<Shared>::default();
         let written = shared.clone();
         tokio::task::spawn_local(async move { write(&written, &mut stream).await });
         Self(shared)
     }
 
-    /// Tells it of an event.
-    pub fn tell(&self, event: Event) {
+    /// Queues an event.
+    pub fn send(&self, event: Event) {
         let is_awaited = is_awaited(&event);
         let Ok(line) = json_line(&Record::now(event)) else { return };
         let mut queue = self.0.queue();
-        if queue.over {
+        if queue.ended {
             return;
         }
         if queue.lines.len() >= LIMIT && !is_awaited {
@@ -86,19 +87,19 @@ impl Watcher {
         self.0.changed.notify_one();
     }
 
-    /// Tells it nothing more: its connection ends when it was told the rest.
+    /// Ends the queue. The connection is closed after the queued events are written.
     pub fn close(&mut self) {
         self.0.queue().closed = true;
         self.0.changed.notify_one();
     }
 
-    /// Whether all is written, or can't be.
+    /// Whether all events are written, or can't be written.
     pub fn is_flushed(&self) -> bool {
         let queue = self.0.queue();
-        queue.over || queue.lines.is_empty()
+        queue.ended || queue.lines.is_empty()
     }
 
-    /// Waits until all is written, or can't be.
+    /// Waits until all events are written, or can't be written.
     pub async fn flushed(&self) {
         while !self.is_flushed() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -126,13 +127,13 @@ async fn write(shared: &Shared, stream: &mut (impl AsyncWrite + Unpin)) {
         match line {
             Some(line) => {
                 if stream.write_all(&line).await.is_err() {
-                    shared.queue().over = true;
+                    shared.queue().ended = true;
                     return;
                 }
                 shared.queue().lines.pop_front();
             }
             None if closed => {
-                shared.queue().over = true;
+                shared.queue().ended = true;
                 return;
             }
             None => shared.changed.notified().await,
@@ -156,34 +157,34 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_reader_that_sleeps_gets_the_event_that_it_waits_for() {
+    async fn a_slow_reader_gets_the_event_that_it_waits_for() {
         let local = tokio::task::LocalSet::new();
-        let told = async {
+        let received = async {
             let (near, far) = UnixStream::pair().unwrap();
             let watcher = Watcher::new(near);
             for n in 0..3 * LIMIT {
-                watcher.tell(Event::Note { message: format!("{n:0200}") });
+                watcher.send(Event::Note { message: format!("{n:0200}") });
             }
-            watcher.tell(Event::BootReady);
+            watcher.send(Event::BootReady);
             drop(watcher);
             events(far).await
         };
-        let events = local.run_until(told).await;
+        let events = local.run_until(received).await;
         assert!(events.len() <= LIMIT + 2, "{}", events.len());
         assert!(events.iter().any(|event| event.contains("boot-ready")));
         assert!(events.iter().any(|event| event.contains("events were not shown")));
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_reader_that_went_away_holds_nothing_up() {
+    async fn a_closed_connection_does_not_block() {
         let local = tokio::task::LocalSet::new();
-        let told = async {
+        let flushed = async {
             let (near, far) = UnixStream::pair().unwrap();
             let watcher = Watcher::new(near);
             drop(far);
-            watcher.tell(Event::BootReady);
+            watcher.send(Event::BootReady);
             watcher.flushed().await;
         };
-        local.run_until(told).await;
+        local.run_until(flushed).await;
     }
 }

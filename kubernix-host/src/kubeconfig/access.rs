@@ -71,8 +71,8 @@ impl Access {
                 Ok(recorded) => (recorded, false),
                 Err(error) => {
                     log::warn!(
-                        "can't parse `{}`: {error}; merged contexts are found only in the files of KUBECONFIG until the \
-                         next merge replaces this record",
+                        "can't parse `{}`: {error}; until the next merge replaces this record, merged contexts are \
+                         found only in the files of KUBECONFIG",
                         record.display()
                     );
                     (Record::default(), true)

@@ -35,7 +35,8 @@ pub enum Error {
     },
     /// An edit of the text would change other entries as well.
     #[error(
-        "{}: the layout of this kubeconfig can't be edited without changing other entries; add the entries of {} by hand",
+        "{}: the layout of this kubeconfig can't be edited without changing other entries: add the entries of \
+         {} by hand",
         path.display(), own.display()
     )]
     Uneditable {

@@ -32,7 +32,7 @@ impl Renewal {
         let next = match self {
             // The API server doesn't become ready before it can read all Secrets.
             Self::Encryption => {
-                "; the API server doesn't start while Secrets of the old key exist, docs/state.md tells how to remove them"
+                "; the API server doesn't start while Secrets of the old key exist, docs/state.md has the steps"
             }
             Self::ServiceAccount | Self::Ca => "",
         };

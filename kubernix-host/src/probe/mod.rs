@@ -1,9 +1,10 @@
-//! Readiness, asked for: carries out the probes that components name in their plans.
+//! Runs the readiness probes of plans.
 //!
-//! Nothing here reads a log, and nothing asks again after the answer was yes. A [`Prober`] makes what it needs when it first
-//! needs it, reuses it, and gives it back when dropped: drop it once everything is ready.
+//! Probes don't read logs. A probe that passed isn't repeated. A [`Prober`] creates clients when it
+//! first needs them, reuses them, and closes them when it is dropped.
 //!
-//! Must not know: components, roles, the order of a boot, how commands are started (it is given a way to run them).
+//! Must not know: components, roles, the order of a boot, how commands are started (it gets a
+//! function for that).
 
 mod http;
 mod socket;
@@ -28,30 +29,31 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 /// Why a probe doesn't pass.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unready {
-    /// It may pass later; the text says what was seen.
+    /// It may pass later. The text is the last observation.
     #[error("{0}")]
     NotYet(String),
-    /// It can't pass, however long one waits: a bad target, an unusable certificate, a server that can't be trusted.
+    /// It can't pass: an invalid target, an unusable certificate, a server that isn't trusted.
     #[error("{0}")]
     Never(String),
 }
 
-/// A command under way.
+/// A running command.
 type Running = Pin<Box<dyn Future<Output = io::Result<Output>> + Send>>;
 
-/// How long one question may take before it counts as unanswered.
+/// How long one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pause after a question that costs the other side next to nothing: connections, plain HTTP, CRI, a closed port.
-const SHORT_PAUSE: Duration = Duration::from_millis(10);
+/// The time after an attempt that costs the server little: connections, plain HTTP, CRI, a closed
+/// port.
+const SHORT_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Pause after an answer over TLS: the API server's `/readyz` runs some fifty checks each time, while it boots.
-const TLS_PAUSE: Duration = Duration::from_millis(25);
+/// The time after a response over TLS: the API server's `/readyz` runs some fifty checks each time.
+const TLS_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Pause after a command.
-const COMMAND_PAUSE: Duration = Duration::from_millis(100);
+/// The time after a command.
+const COMMAND_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a failed attempt says, and how long to wait before the next.
+/// The result of an attempt: why it failed, and the time to wait before the next one.
 type Attempt = Result<(), (Unready, Duration)>;
 
 type Identities = Box<dyn Fn(&str) -> Option<TlsFiles> + Send + Sync>;
@@ -59,42 +61,43 @@ type Identities = Box<dyn Fn(&str) -> Option<TlsFiles> + Send + Sync>;
 type Networks = Box<dyn Fn(&str) -> Option<HostNet> + Send + Sync>;
 type Runner = Box<dyn Fn(Command, Option<&str>) -> Running + Send + Sync>;
 
-/// Something to ask, and what the answer depends on.
+/// A probe with its circumstances.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// How and whom.
+    /// The probe.
     pub probe: &'a Probe,
-    /// What the component applies: what a probe of its manifests is about.
+    /// The manifests of the component, for a probe of them.
     pub manifests: &'a [Manifest],
-    /// The node that it is on, where commands of probes run.
+    /// The node of the instance, on which commands of probes run.
     pub node: Option<&'a str>,
-    /// When the boot began, or the last change: what a node reported before doesn't count.
+    /// When the boot or the last change began. Older reports of nodes don't count.
     pub since: SystemTime,
-    /// When this boot began: pods from before don't count.
+    /// When this boot began. Older pods don't count.
     pub booted: SystemTime,
 }
 
 impl<'a> Question<'a> {
-    /// About something that applies nothing.
+    /// A probe of an instance without manifests and node.
     pub fn new(probe: &'a Probe, since: SystemTime) -> Self {
         Self { probe, manifests: &[], node: None, since, booted: since }
     }
 }
 
-/// Carries out probes.
+/// Runs probes.
 pub struct Prober {
     ca: PathBuf,
     identities: Identities,
     run: Option<Runner>,
     networks: Option<Networks>,
     api: Option<Api>,
-    /// By identity, and the node that it is used on; the empty name shows no certificate.
+    /// By identity and node. The empty identity has no client certificate.
     clients: Mutex<BTreeMap<(String, Option<String>), HttpClient>>,
 }
 
 impl Prober {
-    /// A prober for servers of the CA in this file (PEM), with the certificates of these identities by name. An identity's own
-    /// CA, where it differs, is the one that its server is checked against. Reads no file yet.
+    /// A prober for servers whose certificates are signed by the CA in the file `ca` (PEM).
+    /// `identities` returns the certificate files of an identity by name; for probes with an
+    /// identity, the server is checked against the CA among them. Reads no file yet.
     pub fn new(ca: &Path, identities: impl Fn(&str) -> Option<TlsFiles> + Send + Sync + 'static) -> Self {
         Self {
             ca: ca.to_owned(),
@@ -106,15 +109,15 @@ impl Prober {
         }
     }
 
-    /// Asks this API for nodes; without it, node probes never pass.
+    /// Uses this API for probes of nodes and manifests. Without it, they never pass.
     #[must_use]
     pub fn api(mut self, api: Api) -> Self {
         self.api = Some(api);
         self
     }
 
-    /// Runs commands this way, on the node of that name or beside the control plane; without it, command probes never pass. A future that is dropped before its end has to end the
-    /// command.
+    /// Runs commands with this function, on the named node or beside the control plane. Without it,
+    /// command probes never pass. Dropping the returned future must end the command.
     #[must_use]
     pub fn commands<F, R>(mut self, run: F) -> Self
     where
@@ -125,25 +128,26 @@ impl Prober {
         self
     }
 
-    /// Connects to servers from the network namespace that a node of this name has, where it has one of its own.
+    /// Connects from the network namespace that this function returns for a node, if it returns
+    /// one.
     #[must_use]
     pub fn networks(mut self, of: impl Fn(&str) -> Option<HostNet> + Send + Sync + 'static) -> Self {
         self.networks = Some(Box::new(of));
         self
     }
 
-    /// Asks once.
+    /// Runs a probe once.
     ///
     /// # Errors
-    /// What is missing.
+    /// The probe didn't pass.
     pub async fn check(&self, question: Question<'_>) -> Result<(), Unready> {
         self.attempt(question).await.map_err(|(unready, _)| unready)
     }
 
-    /// Asks until the answer is yes. Nodes are watched, everything else is asked again after a pause of 10 to 100 ms.
+    /// Waits until a probe passes. Nodes are watched. Other probes are repeated every 10 to 100 ms.
     ///
     /// # Errors
-    /// The probe can't pass, or the deadline came first: then what was seen last.
+    /// The probe can't pass, or the deadline passed: then the error has the last observation.
     pub async fn wait(&self, question: Question<'_>, deadline: Instant) -> Result<(), Unready> {
         let Question { probe, manifests, since, booted, .. } = question;
         if probe.kind == ProbeKind::NODE {
@@ -154,7 +158,7 @@ impl Prober {
             let api = self.api.as_ref().ok_or_else(|| no_api("manifests"))?;
             return api.wait_works(manifests, booted, deadline).await.map_err(unready);
         }
-        let mut last = Unready::NotYet(format!("{} gave no answer in time", probe.target));
+        let mut last = Unready::NotYet(format!("{} did not respond in time", probe.target));
         loop {
             let pause = match timeout_at(deadline, self.attempt(question)).await {
                 Ok(Ok(())) => return Ok(()),
@@ -185,12 +189,14 @@ impl Prober {
                 ProbeKind::NODE => self.node(target, since).await,
                 ProbeKind::MANIFESTS => self.manifests(manifests, booted).await,
                 ProbeKind::COMMAND => self.command(probe, node).await,
-                unknown => Err(never(format!("this version knows no probe of kind `{unknown}`"))),
+                unknown => Err(never(format!("this version doesn't support probes of kind `{unknown}`"))),
             }
         };
         match timeout(ATTEMPT_TIMEOUT, attempt).await {
             Ok(answer) => answer,
-            Err(_) => not_yet(format!("{target} gave no answer within {} s", ATTEMPT_TIMEOUT.as_secs()), SHORT_PAUSE),
+            Err(_) => {
+                not_yet(format!("{target} did not respond within {} s", ATTEMPT_TIMEOUT.as_secs()), SHORT_INTERVAL)
+            }
         }
     }
 
@@ -198,7 +204,7 @@ impl Prober {
         self.networks.as_ref()?(node?)
     }
 
-    /// The client of an identity on a node; made at its first use.
+    /// The client of an identity on a node. Created at its first use.
     fn client(&self, identity: &str, node: Option<&str>) -> Result<HttpClient, (Unready, Duration)> {
         let key = (identity.to_owned(), node.map(str::to_owned));
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,37 +222,37 @@ impl Prober {
     }
 
     async fn node(&self, name: &str, since: SystemTime) -> Attempt {
-        let api = self.api.as_ref().ok_or_else(|| (no_api(name), SHORT_PAUSE))?;
+        let api = self.api.as_ref().ok_or_else(|| (no_api(name), SHORT_INTERVAL))?;
         match api.node_ready(name, since).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(missing)) => not_yet(missing, TLS_PAUSE),
-            Err(error) => Err((unready(error), TLS_PAUSE)),
+            Ok(Err(missing)) => not_yet(missing.to_string(), TLS_INTERVAL),
+            Err(error) => Err((unready(error), TLS_INTERVAL)),
         }
     }
 
     async fn manifests(&self, manifests: &[Manifest], booted: SystemTime) -> Attempt {
-        let api = self.api.as_ref().ok_or_else(|| (no_api("manifests"), SHORT_PAUSE))?;
+        let api = self.api.as_ref().ok_or_else(|| (no_api("manifests"), SHORT_INTERVAL))?;
         match api.check_works(manifests, booted).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(missing)) => not_yet(missing, TLS_PAUSE),
-            Err(error) => Err((unready(error), TLS_PAUSE)),
+            Ok(Err(missing)) => not_yet(missing.to_string(), TLS_INTERVAL),
+            Err(error) => Err((unready(error), TLS_INTERVAL)),
         }
     }
 
     async fn command(&self, probe: &Probe, node: Option<&str>) -> Attempt {
         let Some(run) = &self.run else {
-            return Err(never(format!("there is no way to run {} here", probe.target)));
+            return Err(never(format!("can't run {}: this prober has no commands", probe.target)));
         };
         let mut command = Command::new(&probe.target, probe.arguments.iter().cloned());
         command.env = probe.env.clone();
         match run(command, node).await {
             Ok(Output { code: 0, .. }) => Ok(()),
             Ok(output) => {
-                let said = [&output.stderr, &output.stdout].into_iter().find_map(|text| text.trim().lines().last());
-                let said = said.map(|line| format!(": {line}")).unwrap_or_default();
-                not_yet(format!("{} exits with {}{said}", probe.target, output.code), COMMAND_PAUSE)
+                let line = [&output.stderr, &output.stdout].into_iter().find_map(|text| text.trim().lines().last());
+                let line = line.map(|line| format!(": {line}")).unwrap_or_default();
+                not_yet(format!("{} exited with status {}{line}", probe.target, output.code), COMMAND_INTERVAL)
             }
-            Err(error) => not_yet(format!("cannot run {}: {error}", probe.target), COMMAND_PAUSE),
+            Err(error) => not_yet(format!("cannot run {}: {error}", probe.target), COMMAND_INTERVAL),
         }
     }
 }
@@ -256,14 +262,16 @@ async fn runtime(socket: &str) -> Attempt {
     let conditions = match conditions {
         Ok(conditions) => conditions,
         Err(error @ cri::Error::Socket(_)) => return Err(never(error.to_string())),
-        Err(error) => return not_yet(error.to_string(), SHORT_PAUSE),
+        Err(error) => return not_yet(error.to_string(), SHORT_INTERVAL),
     };
     match conditions.iter().find(|condition| condition.kind == "RuntimeReady") {
         Some(ready) if ready.holds => Ok(()),
         Some(ready) => {
-            not_yet(format!("the container runtime at {socket} is not ready: {}", ready.reason), SHORT_PAUSE)
+            not_yet(format!("the container runtime at {socket} is not ready: {}", ready.reason), SHORT_INTERVAL)
         }
-        None => not_yet(format!("the container runtime at {socket} does not say whether it is ready"), SHORT_PAUSE),
+        None => {
+            not_yet(format!("the container runtime at {socket} does not report whether it is ready"), SHORT_INTERVAL)
+        }
     }
 }
 
@@ -276,13 +284,13 @@ fn never(text: String) -> (Unready, Duration) {
 }
 
 fn no_api(what: &str) -> Unready {
-    Unready::Never(format!("`{what}` can't be asked for: there is no API server here"))
+    Unready::Never(format!("can't probe `{what}`: there is no API server here"))
 }
 
 fn unready(error: api::Error) -> Unready {
     match error {
         api::Error::TimedOut { last, .. } => Unready::NotYet(last),
-        api::Error::Request { hopeless: false, .. } => Unready::NotYet(error.to_string()),
+        api::Error::Request { permanent: false, .. } => Unready::NotYet(error.to_string()),
         _ => Unready::Never(error.to_string()),
     }
 }

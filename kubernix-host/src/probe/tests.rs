@@ -1,4 +1,4 @@
-//! Probes against real servers on loopback.
+//! Probes of servers on loopback.
 
 use super::*;
 use crate::api::testing::{Authority, Server, answer};
@@ -24,7 +24,7 @@ async fn not_yet_text(prober: &Prober, probe: &Probe) -> String {
 }
 
 async fn never_text(prober: &Prober, probe: &Probe) -> String {
-    // With a deadline far away: what can't pass isn't waited for.
+    // With a late deadline, because a probe that can't pass must fail at once.
     match prober.wait(Question::new(probe, SystemTime::now()), in_ms(60_000)).await {
         Err(Unready::Never(text)) => text,
         other => panic!("expected a probe that can't pass, got {other:?}"),
@@ -32,7 +32,7 @@ async fn never_text(prober: &Prober, probe: &Probe) -> String {
 }
 
 #[tokio::test]
-async fn https_is_asked_over_one_connection_until_it_says_200() {
+async fn https_probes_reuse_one_connection_until_the_status_is_200() {
     let authority = Authority::new();
     let prober = prober(&authority);
     let (socket, url) = Server::reserve();
@@ -62,13 +62,13 @@ async fn https_is_asked_over_one_connection_until_it_says_200() {
     prober.wait(Question::new(&probe, SystemTime::now()), in_ms(10_000)).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     assert_eq!(server.connections(), 1);
-    // And what is ready isn't asked again.
+    // A probe that passed isn't repeated.
     sleep(Duration::from_millis(80)).await;
     assert_eq!(asked.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
-async fn servers_are_checked_against_the_ca_and_identities_against_the_server() {
+async fn servers_and_clients_with_certificates_of_other_cas_are_rejected() {
     let (authority, other) = (Authority::new(), Authority::new());
     let (socket, url) = Server::reserve();
     let _server = Server::start(socket, &authority, |_| answer(401, r#"{"kind":"Status","message":"Unauthorized"}"#));
@@ -76,35 +76,35 @@ async fn servers_are_checked_against_the_ca_and_identities_against_the_server() 
     assert_eq!(
         text,
         format!(
-            "{url} answers 401 Unauthorized: Unauthorized (it wants a client certificate of a CA that it knows; none was shown)"
+            "{url} responds 401 Unauthorized: Unauthorized (it requires a client certificate of a CA that it trusts; none was sent)"
         )
     );
     let text = never_text(&prober(&other), &Probe::http(&url)).await;
-    assert!(text.starts_with(&format!("the certificate is not trusted that {url} shows: ")), "{text}");
-    // The right CA to check the server with, and a certificate that this server's CA never signed.
+    assert!(text.starts_with(&format!("the certificate of {url} is not trusted: ")), "{text}");
+    // The server's CA is trusted, but it didn't sign the client certificate.
     let mut foreign = other.client("admin");
     foreign.ca = authority.ca();
     let stranger = Prober::new(&other.ca(), move |_| Some(foreign.clone()));
     let text = not_yet_text(&stranger, &Probe::http(&url).identity("admin")).await;
-    assert!(text.contains("is the client certificate of the right identity?"), "{text}");
+    assert!(text.contains("check the identity of the client certificate"), "{text}");
 }
 
 #[tokio::test]
-async fn what_cannot_pass_is_said_at_once() {
+async fn probes_that_can_not_pass_fail_at_once() {
     let authority = Authority::new();
     let prober = prober(&authority);
     assert_eq!(never_text(&prober, &Probe::http("ftp://a")).await, "`ftp://a` is not a http:// or https:// URL");
-    let probe = Probe::http("https://127.0.0.1:1").identity("nobody");
-    assert_eq!(never_text(&prober, &probe).await, "there is no identity `nobody`");
+    let probe = Probe::http("https://127.0.0.1:1").identity("unknown");
+    assert_eq!(never_text(&prober, &probe).await, "there is no identity `unknown`");
     assert_eq!(never_text(&prober, &Probe::tcp("localhost:1")).await, "`localhost:1` is not an IP:PORT address");
     let text = never_text(&prober, &Probe::unix(format!("/{}", "a".repeat(107)))).await;
     assert!(text.contains("108 bytes"), "{text}");
     assert!(never_text(&prober, &Probe::cri("relative.sock")).await.contains("not absolute"));
     assert!(never_text(&prober, &Probe::node("node-0")).await.contains("no API server"));
-    assert!(never_text(&prober, &Probe::command("/bin/true", [""; 0])).await.contains("no way to run /bin/true"));
+    assert!(never_text(&prober, &Probe::command("/bin/true", [""; 0])).await.contains("can't run /bin/true"));
     let mut unknown = Probe::started();
     unknown.kind = ProbeKind(99);
-    assert_eq!(never_text(&prober, &unknown).await, "this version knows no probe of kind `ProbeKind(99)`");
+    assert_eq!(never_text(&prober, &unknown).await, "this version doesn't support probes of kind `ProbeKind(99)`");
     let nowhere = Prober::new(Path::new("/nowhere/ca.crt"), |_| None);
     assert!(
         never_text(&nowhere, &Probe::http("https://127.0.0.1:1")).await.starts_with("cannot use the CA certificate")
@@ -112,7 +112,7 @@ async fn what_cannot_pass_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn sockets_that_come_late_are_waited_for() {
+async fn probes_wait_until_sockets_listen() {
     let authority = Authority::new();
     let prober = prober(&authority);
     let dir = tempfile::tempdir().unwrap();
@@ -122,7 +122,7 @@ async fn sockets_that_come_late_are_waited_for() {
     let unix = Probe::unix(path.to_str().unwrap());
     assert!(not_yet_text(&prober, &tcp).await.ends_with("refuses connections: nothing listens there yet"));
     assert!(not_yet_text(&prober, &unix).await.ends_with("a.sock does not exist yet"));
-    // A socket file that its owner left behind.
+    // A socket file without a listening process.
     drop(UnixListener::bind(&path).unwrap());
     assert!(not_yet_text(&prober, &unix).await.ends_with("a.sock refuses connections: nothing listens there yet"));
     std::fs::remove_file(&path).unwrap();
@@ -141,13 +141,13 @@ async fn sockets_that_come_late_are_waited_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_then_says_nothing_ends_with_the_deadline() {
+async fn a_server_that_does_not_respond_fails_the_probe_at_the_deadline() {
     let authority = Authority::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let probe = Probe::http(format!("http://{}/", listener.local_addr().unwrap()));
     let begun = Instant::now();
     let error = prober(&authority).wait(Question::new(&probe, SystemTime::now()), in_ms(60)).await.unwrap_err();
-    assert!(error.to_string().ends_with("gave no answer in time"), "{error}");
+    assert!(error.to_string().ends_with("did not respond in time"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
@@ -169,14 +169,14 @@ async fn commands_pass_by_exit_code_and_failures_show_their_last_line() {
     });
     let probe = Probe::command("/bin/check", ["--all".to_owned()]);
     assert!(not_yet_text(&prober, &probe).await.starts_with("cannot run /bin/check: No such file"));
-    assert_eq!(not_yet_text(&prober, &probe).await, "/bin/check exits with 3: no quorum");
+    assert_eq!(not_yet_text(&prober, &probe).await, "/bin/check exited with status 3: no quorum");
     prober.wait(Question::new(&probe, SystemTime::now()), in_ms(10_000)).await.unwrap();
     assert_eq!(prober.check(Question::new(&Probe::started(), SystemTime::now())).await, Ok(()));
 }
 
-/// An engine may spawn what waits.
+/// The engine spawns these futures.
 #[tokio::test]
-async fn waiting_is_send() {
+async fn futures_of_probes_are_send() {
     fn is_send<T: Send>(value: T) -> T {
         value
     }

@@ -1,5 +1,5 @@
-//! The timeline as a picture: a Gantt chart in SVG, with its own background, so that it can be read on light and dark pages
-//! alike, and with no font of its own.
+//! Draws the timeline as a Gantt chart in SVG. It has a background, so that it is readable on light
+//! and dark pages, and embeds no font.
 
 use super::{Row, Timeline, time};
 use svg::Document;
@@ -10,17 +10,17 @@ const MARGIN: f64 = 24.0;
 const TOP: f64 = 84.0;
 const ROW: f64 = 28.0;
 const BAR: f64 = 14.0;
-/// Room for the axis and the legend below the rows.
+/// Space for the axis and the legend below the rows.
 const BOTTOM: f64 = 72.0;
-/// Room right of the plot for the last row's time.
+/// Space right of the bars for the time labels.
 const RIGHT: f64 = 76.0;
-/// Estimated widths of a character, wide enough for the fonts that the style names.
+/// Estimated widths of a character, sufficient for the fonts of the style.
 const NAME_CHAR: f64 = 7.3;
 const SMALL_CHAR: f64 = 5.9;
-/// Longer names are cut.
+/// Longer names are shortened to this number of characters.
 const MAX_NAME: usize = 34;
 
-/// The phases that have a colour of their own, with their class in [`STYLE`].
+/// The phases with their own colour, and their classes in [`STYLE`].
 const PHASES: [(&str, &str); 5] = [
     ("Infrastructure", "infrastructure"),
     ("ControlPlane", "control-plane"),
@@ -28,7 +28,7 @@ const PHASES: [(&str, &str); 5] = [
     ("NodeAgent", "node-agent"),
     ("Addon", "addon"),
 ];
-/// The class of everything else: the host's own steps.
+/// The class of the host's own steps.
 const HOST: &str = "host";
 
 const STYLE: &str = "
@@ -69,7 +69,7 @@ text { fill: #e5e7eb }
 }
 ";
 
-/// Where a moment lies on the picture.
+/// Maps times to horizontal positions.
 struct Scale {
     left: f64,
     width: f64,
@@ -78,14 +78,15 @@ struct Scale {
 
 impl Scale {
     fn x(&self, ms: u64) -> f64 {
-        // Tenths of a pixel are enough and keep the file small.
+        // Tenths of a pixel are precise enough and keep the file small.
         ((self.left + ms as f64 / self.end * self.width) * 10.0).round() / 10.0
     }
 }
 
 impl Timeline {
-    /// A Gantt chart as an SVG document: waiting in a light tone, starting in a full one, a mark where it became ready; a
-    /// notch in a bar is a role that answered on the way.
+    /// A Gantt chart as an SVG document. The light part of a bar is waiting, the full part is
+    /// starting, and a dot marks the time when the instance was ready. A notch marks the time when
+    /// a role was ready.
     pub fn svg(&self, title: &str) -> String {
         let names = self.rows.iter().map(|row| shorten(&row.instance).chars().count()).max().unwrap_or(0);
         let left = MARGIN + (names as f64 * NAME_CHAR).max(80.0) + 14.0;
@@ -132,7 +133,7 @@ impl Timeline {
         let outcome = match (self.total_ms, &self.error) {
             (Some(total), _) => format!("ready after {}", time(total)),
             (None, Some(_)) => "the boot failed".to_owned(),
-            (None, None) => "the boot isn't over".to_owned(),
+            (None, None) => "the boot is still running".to_owned(),
         };
         format!("{outcome} · cluster {} · KuberNix {}", self.cluster, self.version)
     }
@@ -158,7 +159,7 @@ impl Timeline {
                 group = entry(group, class, phase);
             }
         }
-        let hint = "light: waiting · full: starting · dot: ready · notch: a role answers";
+        let hint = "light: waiting · full: starting · dot: ready · notch: a role is ready";
         group.add(text(hint, "muted", WIDTH - MARGIN, y).set("text-anchor", "end"))
     }
 }
@@ -176,7 +177,8 @@ fn axis(scale: &Scale, bottom: f64) -> Group {
     })
 }
 
-/// The distance of ticks in milliseconds: 1, 2 or 5 times a power of ten, at most ten of them.
+/// The distance of ticks in milliseconds: 1, 2 or 5 times a power of ten, so that there are at most
+/// ten.
 fn tick_step(end: u64) -> u64 {
     let powers = std::iter::successors(Some(1_u64), |power| power.checked_mul(10));
     powers
@@ -204,7 +206,7 @@ fn bar(row: &Row, scale: &Scale, total: Option<u64>, top: f64) -> Group {
         group = group.add(rectangle(&format!("{class} wait"), origin, started, y, BAR).set("rx", 3));
         let roles = row.waits_for.join(", ");
         let fits = |label: &String| label.chars().count() as f64 * SMALL_CHAR + 12.0 < started - origin;
-        // Where the bar is short the roles alone have to do.
+        // A short bar has the roles only.
         if !roles.is_empty()
             && let Some(label) = [format!("waits for {roles}"), roles].into_iter().find(fits)
         {
@@ -215,7 +217,7 @@ fn bar(row: &Row, scale: &Scale, total: Option<u64>, top: f64) -> Group {
         return group;
     }
     let ready = scale.x(row.ready_ms.unwrap_or(scale.end as u64));
-    // What starts and is ready at once still shows.
+    // A bar is visible even if the instance was ready at once.
     let until = ready.max(started + 2.0);
     group = group.add(rectangle(class, started, until, y, BAR).set("rx", 3));
     for role in row.roles.iter().filter(|role| row.ready_ms.is_none_or(|ready| role.ready_ms < ready)) {
@@ -229,7 +231,7 @@ fn bar(row: &Row, scale: &Scale, total: Option<u64>, top: f64) -> Group {
             let dot = Circle::new().set("class", format!("{class} mark")).set("cx", until);
             let label = time(ms);
             let mut at = until + 11.0;
-            // Not across the line that ends the boot, but behind it.
+            // A label that would cross the line at the end of the boot is placed behind it.
             let end = total.map_or(f64::INFINITY, |total| scale.x(total));
             if at < end + 6.0 && at + label.len() as f64 * SMALL_CHAR > end - 3.0 {
                 at = at.max(end + 8.0);
@@ -241,7 +243,7 @@ fn bar(row: &Row, scale: &Scale, total: Option<u64>, top: f64) -> Group {
     }
 }
 
-/// What a viewer that shows tool tips tells of a row.
+/// The tool tip of a row.
 fn details(row: &Row) -> String {
     let mut details = row.instance.clone();
     for (label, ms) in [("waited", row.waited_ms), ("starting", row.starting_ms), ("ready at", row.ready_ms)] {
@@ -250,7 +252,7 @@ fn details(row: &Row) -> String {
         }
     }
     for role in &row.roles {
-        details.push_str(&format!("\n{} answered at {}", role.role, time(role.ready_ms)));
+        details.push_str(&format!("\n{} ready at {}", role.role, time(role.ready_ms)));
     }
     details
 }
@@ -268,7 +270,8 @@ fn line(class: &str, x1: f64, y1: f64, x2: f64, y2: f64) -> Line {
     Line::new().set("class", class).set("x1", x1).set("y1", y1).set("x2", x2).set("y2", y2)
 }
 
-/// The `svg` crate escapes text, but not quotes in attributes: names go into text only, never into attributes.
+/// A text element. The `svg` crate escapes text, but not quotes in attributes, so names must not be
+/// used in attributes.
 fn text(content: &str, class: &str, x: f64, y: f64) -> Text {
     let text = Text::new(printable(content)).set("x", x).set("y", y);
     if class.is_empty() { text } else { text.set("class", class) }
@@ -281,7 +284,7 @@ fn shorten(name: &str) -> String {
     }
 }
 
-/// Without the control characters that XML can't carry, even escaped.
+/// Replaces control characters, which XML can't represent.
 fn printable(text: &str) -> String {
     let fits = |c: char| c == '\n' || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
     text.chars().map(|c| if fits(c) { c } else { '\u{fffd}' }).collect()

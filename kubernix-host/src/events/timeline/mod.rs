@@ -1,7 +1,8 @@
-//! Where the time of a boot went: per instance how long it waited, how long it took to start and when it was ready.
+//! The timeline of a boot: how long each instance waited, how long it took to start, and when it
+//! was ready.
 //!
-//! Made of events alone, so that it can be asked for at any time after a boot. Drawn as text (`Display`), as JSON
-//! (`Serialize`) and as a picture ([`Timeline::svg`]).
+//! It is computed from recorded events only, so it is available at any time after a boot. Output
+//! formats are text (`Display`), JSON (`Serialize`) and a chart ([`Timeline::svg`]).
 
 mod gantt;
 mod text;
@@ -11,50 +12,51 @@ use serde::Serialize;
 use std::io;
 use std::path::Path;
 
-/// The last boot that a stream of events tells of. All times are milliseconds since that boot began.
+/// The timeline of the last boot in a stream of events. All times are milliseconds since that boot
+/// began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Timeline {
     /// The cluster's name.
     pub cluster: String,
     /// The version of KuberNix that booted it.
     pub version: String,
-    /// How many boots the stream tells of; this is the last of them.
+    /// The number of boots in the stream.
     pub boots: usize,
-    /// When the cluster could be used; `None`: it can't yet, or the boot failed.
+    /// When the cluster was ready. `None`: it isn't ready yet, or the boot failed.
     pub total_ms: Option<u64>,
     /// Why the boot failed.
     pub error: Option<String>,
-    /// The instances in the order they started in; those that never did come last.
+    /// The instances in the order of their starts. Instances that didn't start come last.
     pub rows: Vec<Row>,
-    /// When the last of these events was.
+    /// The time of the last event.
     #[serde(skip)]
     end_ms: u64,
 }
 
-/// One instance's way through the boot.
+/// The times of one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// The name that people read.
+    /// The instance as users see it: `CRI-O (node 0)`.
     pub instance: String,
-    /// The component's name; empty for the host's own steps.
+    /// The component's name. Empty for the host's own steps.
     pub component: String,
     /// The phase it belongs to.
     pub phase: String,
-    /// The roles that had to be filled before it could start.
+    /// The roles that had to be ready before it started.
     pub waits_for: Vec<String>,
-    /// How long it waited, which is also when it started; `None`: it never did.
+    /// How long it waited, and so when it started. `None`: it didn't start.
     pub waited_ms: Option<u64>,
-    /// How long it took from there until it was ready.
+    /// The time from its start until it was ready.
     pub starting_ms: Option<u64>,
     /// When it was ready.
     pub ready_ms: Option<u64>,
-    /// When each role that it fills answered, in order.
+    /// When each of its roles was ready, in order.
     pub roles: Vec<RoleReady>,
     /// Why it failed during the boot.
     pub error: Option<String>,
 }
 
-/// The moment at which a role answered.
+/// The time at which a role was ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RoleReady {
     /// The role.
@@ -80,7 +82,7 @@ impl Row {
 }
 
 impl Timeline {
-    /// The last boot in a file of events; `None` where there is none.
+    /// The timeline of the last boot in a file of events; `None` if it has no boot.
     ///
     /// # Errors
     /// The file can't be read.
@@ -88,7 +90,7 @@ impl Timeline {
         Ok(Self::of(&super::read(path)?))
     }
 
-    /// The last boot that these events tell of.
+    /// The timeline of the last boot in these events; `None` if they have no boot.
     pub fn of(records: &[Record]) -> Option<Self> {
         let is_start = |record: &Record| matches!(record.event, Event::BootStarted { .. });
         let boots = records.iter().filter(|r| is_start(r)).count();
@@ -105,12 +107,12 @@ impl Timeline {
         };
         for record in &boot[1..] {
             timeline.apply(record.at_us.saturating_sub(boot[0].at_us) / 1000, &record.event);
-            // What comes later, restarts and the stop, is no part of the boot.
+            // Later events, such as restarts and the stop, aren't part of the boot.
             if matches!(record.event, Event::BootReady | Event::BootFailed { .. }) {
                 break;
             }
         }
-        // A stable sort: instances that started at the same moment stay in the order they were planned in.
+        // The sort is stable: instances that started at the same time stay in their planned order.
         timeline.rows.sort_by_key(|row| (row.waited_ms.unwrap_or(u64::MAX), row.ready_ms.unwrap_or(u64::MAX)));
         Some(timeline)
     }
@@ -124,7 +126,7 @@ impl Timeline {
                 row.phase.clone_from(phase);
                 row.waits_for.clone_from(waits_for);
             }
-            // The first time counts: an instance whose process is started again is still starting.
+            // Only the first start counts: an instance with a restarted process is still starting.
             Event::Started { instance } => {
                 self.row(instance).waited_ms.get_or_insert(at);
             }
@@ -156,17 +158,17 @@ impl Timeline {
         &mut self.rows[index]
     }
 
-    /// The last moment that anything is known of; at least 1, so that it can be divided by.
+    /// The time of the last event, at least 1: it is used as a divisor.
     fn end_ms(&self) -> u64 {
         self.end_ms.max(1)
     }
 }
 
-/// A time as people read it: `12 ms`, `1.23 s`.
+/// Formats a time for output: `12 ms`, `1.23 s`.
 fn time(ms: u64) -> String {
     match ms {
         0..1000 => format!("{ms} ms"),
-        // Whole hundredths, without a float's rounding: 1.999 s isn't 2 s.
+        // Truncated to hundredths, not rounded: 1.999 s isn't shown as 2 s.
         _ => format!("{}.{:02} s", ms / 1000, ms % 1000 / 10),
     }
 }
@@ -175,11 +177,11 @@ fn time(ms: u64) -> String {
 mod tests {
     use super::*;
 
-    /// A boot that failed, and one that did not, followed by a restart and a stop.
+    /// A failed boot, and a successful one with a restart and a stop.
     pub(super) const RECORDED: &str = include_str!("recorded.jsonl");
 
     #[test]
-    fn the_last_boot_counts_and_ends_when_the_cluster_is_ready() {
+    fn the_timeline_is_of_the_last_boot_until_the_cluster_is_ready() {
         let records: Vec<Record> = super::super::records(RECORDED.as_bytes()).collect();
         let timeline = Timeline::of(&records).unwrap();
         assert_eq!((timeline.boots, timeline.total_ms, &timeline.error), (2, Some(3180), &None));
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boot_that_failed_keeps_what_is_known() {
+    fn a_failed_boot_has_the_times_until_its_failure() {
         let first: Vec<&str> = RECORDED.lines().take_while(|line| !line.contains("boot-failed")).collect();
         let records: Vec<Record> = super::super::records(first.join("\n").as_bytes()).collect();
         let timeline = Timeline::of(&records).unwrap();
@@ -208,16 +210,16 @@ mod tests {
             (etcd.ready_ms, etcd.error.as_deref()),
             (None, Some("etcd exited with status 1 before it was ready"))
         );
-        assert_eq!(timeline.rows.last().unwrap().instance, "kube-apiserver", "what never started comes last");
+        assert_eq!(timeline.rows.last().unwrap().instance, "kube-apiserver", "instances that didn't start come last");
     }
 
     #[test]
-    fn no_boot_is_no_timeline() {
+    fn events_without_a_boot_have_no_timeline() {
         assert_eq!(Timeline::of(&[Record { at_us: 1, event: Event::BootReady }]), None);
     }
 
     #[test]
-    fn times_are_cut_not_rounded_up() {
+    fn times_are_truncated() {
         assert_eq!([time(0), time(999), time(1999), time(61_005)], ["0 ms", "999 ms", "1.99 s", "61.00 s"]);
     }
 }

@@ -1,9 +1,9 @@
-//! The timeline as a table, with a bar for each instance.
+//! Formats the timeline as a table with a bar for each instance.
 
 use super::{Row, Timeline, time};
 use std::fmt;
 
-/// Cells of a bar.
+/// The width of a bar, in characters.
 const BAR: u64 = 32;
 
 impl fmt::Display for Timeline {
@@ -34,12 +34,12 @@ impl fmt::Display for Timeline {
         match (self.total_ms, &self.error) {
             (Some(total), _) => writeln!(f, "ready after {}", time(total))?,
             (None, Some(error)) => writeln!(f, "the boot failed after {}: {}", time(end), first_line(error))?,
-            (None, None) => writeln!(f, "the boot isn't over")?,
+            (None, None) => writeln!(f, "the boot is still running")?,
         }
-        // Most often the boot failed because an instance did: that is said once.
-        let is_said = |error: &str| self.error.as_ref().is_some_and(|said| said.contains(first_line(error)));
+        // The error of the boot usually includes that of an instance, which isn't repeated.
+        let is_shown = |error: &str| self.error.as_ref().is_some_and(|shown| shown.contains(first_line(error)));
         for row in &self.rows {
-            if let Some(error) = row.error.as_ref().filter(|error| !is_said(error)) {
+            if let Some(error) = row.error.as_ref().filter(|error| !is_shown(error)) {
                 writeln!(f, "{} failed: {}", row.instance, first_line(error))?;
             }
         }
@@ -47,7 +47,8 @@ impl fmt::Display for Timeline {
     }
 }
 
-/// Errors of processes carry the end of their logs, which `kubernix logs` shows.
+/// The first line of an error. The others are the end of a process's log, which `kubernix logs`
+/// shows.
 fn first_line(error: &str) -> &str {
     error.lines().next().unwrap_or_default()
 }
@@ -56,7 +57,8 @@ fn cell(ms: Option<u64>) -> String {
     ms.map_or_else(|| "-".to_owned(), time)
 }
 
-/// Waiting is dotted, starting is solid, and whatever was started has at least one cell.
+/// A bar: dots while waiting, solid while starting. A started instance has at least one solid
+/// character.
 fn bar(row: &Row, end: u64) -> String {
     let cells = |ms: u64| (ms * BAR / end).min(BAR);
     let started = row.waited_ms.map_or(BAR, |ms| cells(ms).min(BAR - 1));
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boot_that_failed_says_why_once_and_without_logs() {
+    fn the_error_of_a_failed_boot_is_shown_once_and_without_logs() {
         let error = "etcd exited with status 1; the end of its log:\n  no space left";
         let mut records: Vec<Record> = records(RECORDED.as_bytes()).take(2).collect();
         let at_us = records[0].at_us + 95_000;
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_has_its_width_at_either_end() {
+    fn bars_have_the_same_width_at_both_ends_of_the_axis() {
         let mut row = Row::new("x");
         row.waited_ms = Some(100);
         row.ready_ms = Some(100);
