@@ -174,9 +174,9 @@ fn snapshots_that_are_no_good(file: &Path, one: &Cluster) {
         (bytes[..bytes.len() / 2].to_vec(), "is damaged"),
         (
             changed("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEX-----"),
-            "has another content than when it was saved",
+            "has a wrong hash",
         ),
-        (changed("\"format\": 1", "\"format\": 7"), "in format 7, this version knows 1"),
+        (changed("\"format\": 1", "\"format\": 7"), "in format 7, this version supports 1"),
         (b"not a snapshot".to_vec(), "is not a snapshot of a cluster"),
     ] {
         fs::write(&bad, bytes).expect("a file");
@@ -197,7 +197,7 @@ fn snapshots_that_are_no_good(file: &Path, one: &Cluster) {
     refused(&other, &["snapshot", "save"], 5, &["there is no cluster"]);
     // What is there and is none stays what it is.
     fs::write(&bad, "precious").expect("a file");
-    refused(one, &["snapshot", "save", &file], 2, &["is no snapshot, so it is left alone"]);
+    refused(one, &["snapshot", "save", &file], 2, &["is not a snapshot, so it is not replaced"]);
     assert_eq!(fs::read_to_string(&bad).expect("a file"), "precious");
     fs::remove_file(&bad).expect("it was there");
     let inside = format!("{nowhere}/x.tar.gz");
@@ -222,7 +222,7 @@ fn full_disks(one: &Cluster, other: &Cluster, good: &str) {
     let saved = on_it("64k", &one.name, one.base(), &["snapshot", "save", &format!("{small}/x.tar.gz")]);
     assert_eq!(saved.exits(1).says(&["No space left on device"]).stdout, "");
     let restored = on_it("1m", &other.name, &place, &["snapshot", "restore", good]);
-    assert_eq!(restored.exits(1).says(&["MiB left", "--root"]).stdout, "");
+    assert_eq!(restored.exits(1).says(&["MiB free", "--root"]).stdout, "");
     fs::remove_dir(place).expect("an empty directory");
 }
 

@@ -1,4 +1,4 @@
-//! Opens an archive of either kind, and what both have in common.
+//! Opens archives of all kinds, and has what the kinds have in common.
 
 use super::contents::{Contents, Entry};
 use super::{Error, Problem, docker, oci};
@@ -6,14 +6,14 @@ use oci_spec::image::Arch;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// How an archive is laid out.
+/// The layout of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An OCI layout in a tar file.
     Oci,
     /// An OCI layout in a directory.
     OciLayout,
-    /// What `docker save` writes.
+    /// An archive as written by `docker save`.
     Docker,
 }
 
@@ -28,48 +28,50 @@ impl Kind {
     }
 }
 
-/// An image of an archive that can be imported here.
+/// An image of an archive that can be imported on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// Its full name: `docker.io/library/busybox:1.37`.
     pub reference: String,
-    /// Its ID as runtimes have it: its config's digest, `sha256:...`.
+    /// Its ID in runtimes: the digest of its config, `sha256:...`.
     pub id: String,
-    /// Where it is, in the form of container tools: `oci-archive:/tmp/busybox.tar`, with a name behind another colon
-    /// where the archive has more than one image.
+    /// Its address for container tools: `oci-archive:/tmp/busybox.tar`. If the archive has more
+    /// than one image, a colon and the image's name follow.
     pub source: String,
 }
 
-/// An image archive in which everything was found to be there and whole.
+/// An image archive that was checked: it is complete and undamaged.
 #[derive(Debug, Clone)]
 pub struct Archive {
     /// The file, as an absolute path.
     pub path: PathBuf,
-    /// How it is laid out.
+    /// The layout.
     pub kind: Kind,
-    /// The images, in their order. An image of two names is two of these.
+    /// The images, in the archive's order. An image with two names appears twice.
     pub images: Vec<Image>,
 }
 
-/// An image as its archive's kind describes it.
+/// An image as found by the reader of a kind.
 pub(super) struct Found {
     pub reference: String,
     pub id: String,
-    /// What tells it from the archive's other images, where there are any.
+    /// Its selector, if the archive has other images.
     pub selector: Option<String>,
 }
 
 impl Archive {
-    /// Reads the whole file or directory, compressed by gzip or not, and checks every blob that its images need: there, with its size and
-    /// sha256, for this machine. Archives that are of both kinds, as recent versions of `docker save` write them, are
-    /// taken for docker's: only there each image has its full name.
+    /// Reads the whole file (with or without gzip compression) or directory, and checks every blob
+    /// that its images need: existence, size, sha256, platform. Recent versions of `docker save`
+    /// write archives that are OCI and docker archives at the same time: they are read as docker
+    /// archives, because only there each image has its full name.
     ///
     /// # Errors
-    /// What the file is instead, what is wrong with it, or with which of its images.
+    /// The file can't be read, is not an image archive, or is damaged, or one of its images can't
+    /// be used.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let path = path.canonicalize().map_err(Error::read(path))?;
         let Some(text) = path.to_str().filter(|text| !text.contains(':')) else {
-            let found = "its path has a colon or is not UTF-8, which container tools can't address, rename it";
+            let found = "its path has a colon or is not UTF-8, which container tools don't support, rename it";
             return Err(Error::NotAnArchive { found: found.to_owned(), path });
         };
         let contents = Contents::read(&path)?;
@@ -99,7 +101,7 @@ impl Archive {
     }
 }
 
-/// As much of an image's config as both kinds need.
+/// The fields of an image's config that are read.
 #[derive(Deserialize)]
 pub(super) struct ImageConfig {
     architecture: String,
@@ -114,7 +116,7 @@ pub(super) struct RootFs {
 }
 
 impl ImageConfig {
-    /// Reads a config, and checks that it is for this machine.
+    /// Parses a config, and checks that it is for this machine.
     pub fn parse(entry: &Entry) -> Result<Self, Problem> {
         let config: Self = json("its config", entry)?;
         let found = format!("{}/{}", config.os, config.architecture);
@@ -125,7 +127,7 @@ impl ImageConfig {
     }
 }
 
-/// What images have to be for: `linux/amd64`.
+/// The platform of this machine: `linux/amd64`.
 pub(super) fn platform() -> String {
     format!("linux/{}", Arch::default())
 }
@@ -137,7 +139,7 @@ pub(super) fn json<'a, T: Deserialize<'a>>(part: &str, entry: &'a Entry) -> Resu
     serde_json::from_slice(text).map_err(|cause| malformed(cause.to_string()))
 }
 
-/// `layer 2 of 3`, for an index that begins at 0.
+/// `layer 2 of 3`. `index` begins at 0.
 pub(super) fn layer_title(index: usize, count: usize) -> String {
     format!("layer {} of {count}", index + 1)
 }

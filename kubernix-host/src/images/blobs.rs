@@ -1,4 +1,5 @@
-//! The blobs of an OCI layout: files named by the hash of what is in them, written without being held in memory.
+//! Writes the blobs of an OCI layout: files named by the hash of their content. Blobs aren't kept
+//! in memory.
 
 use crate::digits::hex;
 use oci_spec::image::{Descriptor, MediaType, Sha256Digest};
@@ -9,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 const CHUNK: usize = 256 << 10;
-/// Where blobs lie in a layout.
+/// The directory of blobs in a layout.
 pub(super) const BELOW: &str = "blobs/sha256";
 
-/// The paths of a layout's blobs, from its own directory on.
+/// The paths of a layout's blobs, relative to the layout.
 pub(super) fn names(layout: &Path) -> io::Result<Vec<String>> {
     let entries = fs::read_dir(layout.join(BELOW))?;
     entries.map(|entry| Ok(format!("{BELOW}/{}", entry?.file_name().to_string_lossy()))).collect()
@@ -21,7 +22,7 @@ pub(super) fn names(layout: &Path) -> io::Result<Vec<String>> {
 /// The directory `blobs/sha256` of a layout.
 pub(super) struct Blobs(pub PathBuf);
 
-/// A blob whose end, and so its name, isn't known yet.
+/// A blob that is being written. Its name is known at its end.
 pub(super) struct Blob {
     file: BufWriter<File>,
     path: PathBuf,

@@ -1,7 +1,8 @@
-//! Builds images: one layer, uncompressed.
+//! Builds images with one uncompressed layer.
 //!
-//! Uncompressed because it is read once on the same machine, where compressing costs more than it saves. Times, owners and
-//! order are fixed, so that the same image has the same digest on every machine of an architecture.
+//! The layer is read once on the same machine, where compression would take longer than it saves.
+//! Times, owners and order are fixed, so that the same image has the same digest on all machines of
+//! an architecture.
 
 use super::blobs::{self, Blobs};
 use super::{Error, Problem, reference};
@@ -18,21 +19,21 @@ use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use tar::{EntryType, Header};
 
-/// When everything in an image was made, in the two forms that are needed.
+/// The creation time in configs: that of all images.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
-/// As [`EPOCH`].
+/// [`EPOCH`] as Unix time in seconds.
 const EPOCH_SECONDS: u64 = 0;
-/// Directories that nobody asked for but files lie in.
+/// The mode of parent directories that weren't added explicitly.
 const PARENT_MODE: u32 = 0o755;
 
-/// Where the bytes of a file come from.
+/// The source of a file's content.
 #[derive(Debug, Clone)]
 enum Content {
     Bytes(Cow<'static, [u8]>),
     File(PathBuf),
 }
 
-/// What an image's layer, or an archive, holds under a path.
+/// An entry of an image's layer or of an archive.
 #[derive(Debug, Clone)]
 enum Entry {
     Directory { mode: u32 },
@@ -40,11 +41,11 @@ enum Entry {
     Link { target: String },
 }
 
-/// An image for this machine's architecture, piece by piece.
+/// Builds an image for this machine's architecture.
 #[derive(Debug, Clone)]
 pub struct ImageBuilder {
     name: String,
-    /// By path as it was given, checked when the image is written.
+    /// By path. Paths are checked when the image is written.
     entries: BTreeMap<String, Entry>,
     entrypoint: Vec<String>,
     env: Vec<String>,
@@ -57,13 +58,14 @@ impl ImageBuilder {
         Self { name: name.into(), entries: BTreeMap::new(), entrypoint: Vec::new(), env: Vec::new(), user: None }
     }
 
-    /// Adds a file, owned by root. Directories that it needs are made 0755.
+    /// Adds a file, owned by root. Missing parent directories get mode 0755.
     #[must_use]
     pub fn file(self, path: impl Into<String>, bytes: impl Into<Cow<'static, [u8]>>, mode: u32) -> Self {
         self.entry(path, Entry::File { content: Content::Bytes(bytes.into()), mode })
     }
 
-    /// As [`ImageBuilder::file`], with the bytes of a file that is read when the image is written.
+    /// As [`ImageBuilder::file`], with the content of a file that is read when the image is
+    /// written.
     #[must_use]
     pub fn copy(self, path: impl Into<String>, source: impl Into<PathBuf>, mode: u32) -> Self {
         self.entry(path, Entry::File { content: Content::File(source.into()), mode })
@@ -86,7 +88,7 @@ impl ImageBuilder {
         self
     }
 
-    /// The program that containers run, with its first arguments.
+    /// Sets the program that containers run, with its first arguments.
     #[must_use]
     pub fn entrypoint<S: Into<String>>(mut self, command: impl IntoIterator<Item = S>) -> Self {
         self.entrypoint = command.into_iter().map(Into::into).collect();
@@ -100,50 +102,52 @@ impl ImageBuilder {
         self
     }
 
-    /// Who runs the program: `65535:65535`. Root, where it isn't said.
+    /// Sets the user that runs the program: `65535:65535`. The default is root.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
         self
     }
 
-    /// Writes an OCI archive: an OCI layout in a tar file, in which the image has its full name. `true` if the file changed;
-    /// its directory must exist. For small images: it is put together in memory.
+    /// Writes an OCI archive: an OCI layout in a tar file, in which the image has its full name.
+    /// Returns whether the file changed. Its directory must exist. Only for small images: the tar
+    /// file is built in memory.
     ///
     /// # Errors
-    /// The name is no image reference, a path leads out of the image, or a file can't be read or written.
+    /// The name is not an image reference, a path is outside the image, or a file can't be read or
+    /// written.
     pub fn write_archive(&self, path: &Path) -> Result<bool, Error> {
-        // What can't be an image is said before anything is made.
-        reference::full(&self.name).and_then(|_| self.layer()).map_err(|problem| self.refused(problem))?;
+        // Check the image before any file is written.
+        reference::full(&self.name).and_then(|_| self.layer()).map_err(|problem| self.build_error(problem))?;
         let directory = path.parent().unwrap_or(Path::new("."));
-        let layout = tempfile::Builder::new().prefix(".layout-").tempdir_in(directory).map_err(unwritten(path))?;
+        let layout = tempfile::Builder::new().prefix(".layout-").tempdir_in(directory).map_err(write_error(path))?;
         self.write_layout(layout.path())?;
         let mut entries = BTreeMap::new();
         for name in ["blobs", blobs::BELOW] {
             entries.insert(name.to_owned(), Entry::Directory { mode: PARENT_MODE });
         }
         let mut names = vec!["index.json".to_owned(), "oci-layout".to_owned()];
-        names.extend(blobs::names(layout.path()).map_err(unwritten(path))?);
+        names.extend(blobs::names(layout.path()).map_err(write_error(path))?);
         for name in names {
             let content = Content::File(layout.path().join(&name));
             entries.insert(name, Entry::File { content, mode: 0o644 });
         }
-        let bytes = pack(&entries, Vec::new()).map_err(|problem| self.refused(problem))?;
+        let bytes = pack(&entries, Vec::new()).map_err(|problem| self.build_error(problem))?;
         write_atomic(path, &bytes, 0o644).map_err(|cause| Error::Write { cause: cause.into() })
     }
 
-    /// Writes an OCI layout into an empty directory, in which the image has its full name. Returns the image's ID as runtimes
-    /// have it: the digest of its config, `sha256:...`.
+    /// Writes an OCI layout into an empty directory. The image has its full name there. Returns the
+    /// image's ID in runtimes: the digest of its config, `sha256:...`.
     ///
     /// # Errors
     /// As [`ImageBuilder::write_archive`].
     pub fn write_layout(&self, directory: &Path) -> Result<String, Error> {
-        let name = reference::full(&self.name).map_err(|problem| self.refused(problem))?;
-        let blobs = Blobs::new(directory).map_err(unwritten(directory))?;
+        let name = reference::full(&self.name).map_err(|problem| self.build_error(problem))?;
+        let blobs = Blobs::new(directory).map_err(write_error(directory))?;
         let layer = self.write_layer(&blobs)?;
-        let malformed = |cause: OciSpecError| self.refused(malformed(&cause));
+        let malformed = |cause: OciSpecError| self.build_error(malformed(&cause));
         let config = self.config(layer.digest().to_string()).to_string().map_err(malformed)?.into_bytes();
-        let config = blobs.add(MediaType::ImageConfig, &config).map_err(unwritten(directory))?;
+        let config = blobs.add(MediaType::ImageConfig, &config).map_err(write_error(directory))?;
         let id = config.digest().to_string();
         let manifest = ImageManifestBuilder::default()
             .schema_version(SCHEMA_VERSION)
@@ -151,10 +155,10 @@ impl ImageBuilder {
             .config(config)
             .layers(vec![layer]);
         let manifest = manifest.build().and_then(|manifest| manifest.to_string()).map_err(malformed)?.into_bytes();
-        let mut entry = blobs.add(MediaType::ImageManifest, &manifest).map_err(unwritten(directory))?;
+        let mut entry = blobs.add(MediaType::ImageManifest, &manifest).map_err(write_error(directory))?;
         let platform = PlatformBuilder::default().architecture(Arch::default()).os(Os::Linux);
         entry.set_platform(Some(platform.build().map_err(malformed)?));
-        // One alone: the order of more would differ from run to run.
+        // Only one annotation, because the order of several would be random.
         entry.set_annotations(Some(HashMap::from([(ANNOTATION_REF_NAME.to_owned(), name)])));
         let index = ImageIndexBuilder::default()
             .schema_version(SCHEMA_VERSION)
@@ -164,27 +168,27 @@ impl ImageBuilder {
         let layout = OciLayoutBuilder::default().image_layout_version("1.0.0");
         let layout = layout.build().and_then(|layout| layout.to_string()).map_err(malformed)?;
         for (name, text) in [("oci-layout", layout), ("index.json", index)] {
-            fs::write(directory.join(name), text).map_err(unwritten(&directory.join(name)))?;
+            fs::write(directory.join(name), text).map_err(write_error(&directory.join(name)))?;
         }
         Ok(id)
     }
 
-    fn refused(&self, problem: Problem) -> Error {
+    fn build_error(&self, problem: Problem) -> Error {
         Error::Build { image: self.name.clone(), problem }
     }
 
-    /// Writes the layer: the files with the directories that they need.
+    /// Writes the layer as a blob.
     fn write_layer(&self, blobs: &Blobs) -> Result<Descriptor, Error> {
-        let entries = self.layer().map_err(|problem| self.refused(problem))?;
-        let mut blob = blobs.begin().map_err(unwritten(&blobs.0))?;
-        pack(&entries, &mut blob).map_err(|problem| self.refused(problem))?;
-        blobs.end(MediaType::ImageLayer, blob).map_err(unwritten(&blobs.0))
+        let entries = self.layer().map_err(|problem| self.build_error(problem))?;
+        let mut blob = blobs.begin().map_err(write_error(&blobs.0))?;
+        pack(&entries, &mut blob).map_err(|problem| self.build_error(problem))?;
+        blobs.end(MediaType::ImageLayer, blob).map_err(write_error(&blobs.0))
     }
 
     fn layer(&self) -> Result<BTreeMap<String, Entry>, Problem> {
         let mut entries = BTreeMap::new();
         for (path, entry) in &self.entries {
-            let path = inside(path)?;
+            let path = tar_path(path)?;
             for (end, _) in path.match_indices('/') {
                 entries.entry(path[..end].to_owned()).or_insert(Entry::Directory { mode: PARENT_MODE });
             }
@@ -206,8 +210,8 @@ impl ImageBuilder {
     }
 }
 
-/// A path as tar files have it: without a slash at the ends.
-fn inside(path: &str) -> Result<String, Problem> {
+/// A path in the form of tar files: without leading and trailing slashes.
+fn tar_path(path: &str) -> Result<String, Problem> {
     let mut parts = Vec::new();
     for part in Path::new(path).components() {
         match part {
@@ -219,7 +223,8 @@ fn inside(path: &str) -> Result<String, Problem> {
     if parts.is_empty() { Err(Problem::Path(path.to_owned())) } else { Ok(parts.join("/")) }
 }
 
-/// Writes a tar file of these entries in the order of their paths, by which directories come before what is in them.
+/// Writes a tar file of these entries in the order of their paths, so that directories come before
+/// their content.
 fn pack<W: Write>(entries: &BTreeMap<String, Entry>, to: W) -> Result<W, Problem> {
     let mut tar = tar::Builder::new(to);
     for (path, entry) in entries {
@@ -261,6 +266,6 @@ fn malformed(cause: &dyn std::error::Error) -> Problem {
     Problem::Malformed { part: "its description".to_owned(), reason: cause.to_string() }
 }
 
-fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> Error {
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |cause| Error::Write { cause: format!("can't write `{}`: {cause}", path.display()).into() }
 }

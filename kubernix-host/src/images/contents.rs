@@ -1,5 +1,5 @@
-//! What is in a tar file, or in a directory that is laid out like one: one pass over it hashes every file and keeps the JSON ones.
-//! Knows tar, not images.
+//! Reads a tar file, or a directory with the same layout, in one pass: hashes every file and keeps
+//! JSON files. Must not know of images.
 
 use super::{Error, blobs};
 use crate::digits::hex;
@@ -12,13 +12,13 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Component, Path};
 use tar::EntryType;
 
-/// JSON files larger than this are none of an image's: as much as container tools accept of a manifest, twice.
+/// Larger JSON files aren't kept: twice the limit of container tools for a manifest, in bytes.
 const MAX_JSON: u64 = 8 << 20;
 const CHUNK: usize = 128 << 10;
-/// How a gzip file begins.
+/// The first bytes of a gzip file.
 pub(crate) const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// Compressions that archives may have but that aren't read here, by how they begin.
+/// Unsupported compressions of archives, with their first bytes.
 const COMPRESSIONS: [(&[u8], &str); 3] =
     [(&[0x28, 0xb5, 0x2f, 0xfd], "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2")];
 
@@ -28,13 +28,13 @@ pub(super) struct Entry {
     pub size: u64,
     /// Its hash, in hexadecimal.
     pub sha256: String,
-    /// The hash of what it is unpacked, where it is a gzip file.
+    /// The hash of its unpacked content, if it is a gzip file.
     pub unpacked_sha256: Option<String>,
-    /// Its content, where it looks like JSON.
+    /// Its content, if it looks like JSON.
     pub json: Option<Vec<u8>>,
 }
 
-/// A tar file's files, by path without `./`.
+/// The files of a tar file, by path without `./`.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     entries: HashMap<String, Entry>,
@@ -42,7 +42,7 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// Reads a tar file, compressed by gzip or not.
+    /// Reads a tar file (with or without gzip compression), or an OCI layout in a directory.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let not = |found: &str| Error::NotAnArchive { path: path.to_owned(), found: found.to_owned() };
         let file = File::open(path).map_err(Error::read(path))?;
@@ -62,17 +62,17 @@ impl Contents {
         let read = if start.starts_with(GZIP) { contents.scan(MultiGzDecoder::new(file)) } else { contents.scan(file) };
         match read {
             Ok(()) => Ok(contents),
-            Err(_) if contents.entries.is_empty() && contents.links.is_empty() => Err(not("it is no tar file")),
+            Err(_) if contents.entries.is_empty() && contents.links.is_empty() => Err(not("it is not a tar file")),
             Err(cause) => {
                 Err(Error::Damaged { path: path.to_owned(), reason: format!("{cause}, copy or save it again") })
             }
         }
     }
 
-    /// Reads an OCI layout that is a directory.
+    /// Reads an OCI layout in a directory.
     fn read_layout(path: &Path) -> Result<Self, Error> {
         if !path.join("index.json").is_file() {
-            let found = "it is a directory, and no OCI layout: it has no index.json".to_owned();
+            let found = "it is a directory without index.json, so not an OCI layout".to_owned();
             return Err(Error::NotAnArchive { path: path.to_owned(), found });
         }
         let mut contents = Self::default();
@@ -99,16 +99,14 @@ impl Contents {
                     let size = entry.size();
                     let found = digest(&mut entry, size, &mut buffer)?;
                     if found.size != size {
-                        return Err(io::Error::new(
-                            io::ErrorKind::UnexpectedEof,
-                            format!("it ends inside of `{path}`"),
-                        ));
+                        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it ends inside `{path}`")));
                     }
                     self.entries.insert(path, found);
                 }
                 kind @ (EntryType::Symlink | EntryType::Link) => {
                     if let Some(target) = entry.link_name()? {
-                        // Symbolic links begin at their own directory, hard links at the archive's root.
+                        // Symbolic links are relative to their directory, hard links to the
+                        // archive's root.
                         let from = if kind == EntryType::Link { Path::new("") } else { Path::new(&path) };
                         let target = normal(&from.parent().unwrap_or(from).join(target));
                         self.links.insert(path, target);
@@ -120,10 +118,10 @@ impl Contents {
         Ok(())
     }
 
-    /// The file of this path, through links.
+    /// The file of this path. Follows links.
     pub fn get(&self, path: &str) -> Option<&Entry> {
         let mut path = normal(Path::new(path));
-        // As many links in a row as there may be; more is a loop.
+        // A longer chain of links is taken for a loop.
         for _ in 0..8 {
             match self.links.get(&path) {
                 Some(target) => path = target.clone(),
@@ -134,7 +132,7 @@ impl Contents {
     }
 }
 
-/// Hashes a file, as it is and unpacked.
+/// Hashes a file and, for a gzip file, its unpacked content.
 fn digest(reader: &mut impl Read, size: u64, buffer: &mut [u8]) -> io::Result<Entry> {
     let (mut hash, mut found) = (Sha256::new(), Entry::default());
     let mut unpacked = None;
@@ -153,7 +151,8 @@ fn digest(reader: &mut impl Read, size: u64, buffer: &mut [u8]) -> io::Result<En
         if let Some(json) = &mut found.json {
             json.extend_from_slice(chunk);
         }
-        // A damaged gzip file has no hash of what is in it; whether that matters is for others to say.
+        // A damaged gzip file has no hash of its unpacked content. The caller decides whether it
+        // needs one.
         if unpacked.as_mut().is_some_and(|writer| writer.write_all(chunk).is_err()) {
             unpacked = None;
         }
@@ -164,7 +163,7 @@ fn digest(reader: &mut impl Read, size: u64, buffer: &mut [u8]) -> io::Result<En
     Ok(found)
 }
 
-/// Hashes all that is written to it.
+/// Hashes the bytes that are written to it.
 struct HashWriter(Sha256);
 
 impl Write for HashWriter {
@@ -178,7 +177,7 @@ impl Write for HashWriter {
     }
 }
 
-/// A path without `.`, `..` and slashes at the ends.
+/// A path without `.`, `..`, leading and trailing slashes.
 fn normal(path: &Path) -> String {
     let mut parts: Vec<String> = Vec::new();
     for part in path.components() {

@@ -1,4 +1,4 @@
-//! The images of a docker archive.
+//! Reads and checks the images of a docker archive.
 
 use super::archive::{Found, ImageConfig, json, layer_title};
 use super::contents::{Contents, Entry};
@@ -42,7 +42,7 @@ pub(super) fn images(path: &Path, manifest: &Entry, contents: &Contents) -> Resu
     Ok(images)
 }
 
-/// Checks an image; its ID.
+/// Checks an image; returns its ID.
 fn image(manifest: &Manifest, contents: &Contents) -> Result<String, Problem> {
     let entry = part("its config", &manifest.config, contents)?;
     let name = manifest.config.strip_suffix(".json").unwrap_or(&manifest.config);
@@ -58,7 +58,8 @@ fn image(manifest: &Manifest, contents: &Contents) -> Result<String, Problem> {
     for (index, (path, diff_id)) in manifest.layers.iter().zip(&config.rootfs.diff_ids).enumerate() {
         let title = layer_title(index, count);
         let entry = part(&title, path, contents)?;
-        // The config has the hash of the layer unpacked; that of the file may be its name.
+        // The config has the hash of the unpacked layer. The file's name may be the hash of the
+        // file.
         let unpacked = entry.unpacked_sha256.as_ref().unwrap_or(&entry.sha256);
         check(&title, path, unpacked, diff_id.strip_prefix("sha256:").unwrap_or(diff_id))?;
         if let Some(digest) = path.strip_prefix("blobs/sha256/") {
@@ -72,7 +73,7 @@ fn part<'a>(part: &str, path: &str, contents: &'a Contents) -> Result<&'a Entry,
     contents.get(path).ok_or_else(|| Problem::Missing { part: part.to_owned(), name: path.to_owned() })
 }
 
-/// The sha256 that a file is named by, if it is.
+/// The sha256 in a file's name, if it has one.
 fn digest_in(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next().unwrap_or(path);
     (name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(name)

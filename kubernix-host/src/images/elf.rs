@@ -1,4 +1,4 @@
-//! Whether a program needs an interpreter, and so shared libraries: elf(5). Knows nothing of images.
+//! Checks whether a program is linked dynamically, see elf(5). Must not know of images.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,7 +7,8 @@ use std::path::Path;
 /// `PT_INTERP`: the segment that names the dynamic linker.
 const INTERPRETER: u32 = 3;
 
-/// Whether a file is a 64-bit ELF program that asks for a dynamic linker. Other files, such as scripts, are not.
+/// Whether a file is a 64-bit ELF program that needs a dynamic linker. `false` for all other files,
+/// such as scripts.
 pub(super) fn is_dynamic(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
     let mut header = [0; 64];

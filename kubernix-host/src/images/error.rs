@@ -1,9 +1,9 @@
-//! What goes wrong with images and their archives.
+//! Errors of building images and of reading archives.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What goes wrong with images. Each message holds its cause: there is no further chain.
+/// Why an image can't be built or an archive can't be used. Each message includes its cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,19 +18,19 @@ pub enum Error {
     /// The file can't be written.
     #[error("{cause}")]
     Write {
-        /// Names the file and why it failed.
+        /// The error, which names the file.
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The file is something else.
+    /// The file isn't an image archive.
     #[error(
-        "`{}` is no image archive: {found}; what fits is an OCI or docker archive, such as `skopeo copy` or `docker save` \
-         write",
+        "`{}` is not an image archive: {found}; use an OCI or docker archive, for instance of `skopeo copy` or \
+         `docker save`",
         path.display()
     )]
     NotAnArchive {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// What it is instead.
         found: String,
     },
     /// The archive as a whole is damaged.
@@ -46,7 +46,7 @@ pub enum Error {
     Image {
         /// The archive.
         path: PathBuf,
-        /// The image: its name in backquotes, or its number where it has none.
+        /// The image: its name in backquotes, or its number if it has no name.
         image: String,
         /// What is wrong with it.
         problem: Problem,
@@ -71,7 +71,7 @@ impl Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// It has no name, or a tag alone.
+    /// It has no name, or only a tag.
     #[error("it has no name ({0}): save it by its name and tag")]
     Nameless(String),
     /// Its name is no image reference.
@@ -88,7 +88,7 @@ pub enum Problem {
         /// Its digest, or its path in the archive.
         name: String,
     },
-    /// A part has another size.
+    /// A part has a wrong size.
     #[error("{part} (`{name}`) is damaged: it has {found} bytes instead of {wanted}")]
     Size {
         /// As in [`Problem::Missing`].
@@ -97,21 +97,21 @@ pub enum Problem {
         name: String,
         /// Bytes in the archive.
         found: u64,
-        /// Bytes by its descriptor.
+        /// Bytes according to its descriptor.
         wanted: u64,
     },
-    /// A part has other content.
+    /// A part has a wrong hash.
     #[error("{part} (`{name}`) is damaged: its sha256 is {found}")]
     Digest {
         /// As in [`Problem::Missing`].
         part: String,
         /// As in [`Problem::Missing`].
         name: String,
-        /// The hash of what is in the archive.
+        /// The hash of the content in the archive.
         found: String,
     },
-    /// A part can't be understood.
-    #[error("{part} can't be understood: {reason}")]
+    /// A part is malformed.
+    #[error("{part} is malformed: {reason}")]
     Malformed {
         /// As in [`Problem::Missing`].
         part: String,
@@ -134,13 +134,13 @@ pub enum Problem {
         /// Why it failed.
         cause: String,
     },
-    /// A part of a new image can't be understood.
+    /// A part of a new image is malformed.
     #[error("{0}")]
     Part(String),
-    /// A program of a new image needs what isn't in there.
-    #[error("`{}` is linked dynamically, and nothing but itself is in the image: link it statically", .0.display())]
+    /// A program of a new image needs shared libraries.
+    #[error("`{}` is linked dynamically, but the image has no shared libraries: link it statically", .0.display())]
     Dynamic(PathBuf),
-    /// A path of a new image leads out of it.
+    /// A path of a new image is outside the image.
     #[error("`{0}` is not a path inside an image")]
     Path(String),
 }

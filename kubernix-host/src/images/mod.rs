@@ -1,8 +1,9 @@
-//! Images without a registry: builds small ones, and reads archives before they are imported.
+//! Builds images without a registry, and checks image archives before they are imported.
 //!
-//! [`ImageBuilder`] writes an image as an OCI layout in a tar file, always with the same bytes for the same image.
-//! [`Archive`] looks into OCI and docker archives, checks that all is there and whole, and says how `skopeo` addresses each
-//! image. It must not import anything: that is for the component that fills the role `cri`.
+//! [`ImageBuilder`] writes an image as an OCI layout in a tar file, always with the same bytes for
+//! the same image. [`Archive`] reads OCI and docker archives, checks that they are complete and
+//! undamaged, and returns the address of each image for `skopeo`. The module must not import
+//! images: the component that fills the role `cri` does that.
 
 mod archive;
 mod blobs;
@@ -28,7 +29,8 @@ use std::path::Path;
 /// The name of the image that holds a pod's namespaces.
 pub const PAUSE_IMAGE: &str = "kubernix.local/pause:1.0.0";
 
-/// Writes the archive of [`PAUSE_IMAGE`], about 1 MB. `true` if the file changed; its directory must exist.
+/// Writes the archive of [`PAUSE_IMAGE`], about 1 MB. `true` if the file changed; its directory
+/// must exist.
 ///
 /// # Errors
 /// The file can't be written.
@@ -36,15 +38,15 @@ pub fn write_pause_archive(path: &Path) -> Result<bool, Error> {
     ImageBuilder::new(PAUSE_IMAGE)
         .file("/pause", kubernix_pause::PAUSE, 0o755)
         .entrypoint(["/pause"])
-        // Nobody, as in the image that Kubernetes publishes.
+        // An unprivileged user, the same as in the image that Kubernetes publishes.
         .user("65535:65535")
         .write_archive(path)
 }
 
-/// A reference with all that may be left out filled in: `busybox` is `docker.io/library/busybox:latest`.
+/// Completes an image reference: `busybox` becomes `docker.io/library/busybox:latest`.
 ///
 /// # Errors
-/// It is no image reference.
+/// It is not an image reference.
 pub fn full_name(reference: &str) -> Result<String, Error> {
     reference::full(reference).map_err(|problem| Error::Build { image: reference.to_owned(), problem })
 }

@@ -1,4 +1,4 @@
-//! The images of an OCI layout.
+//! Reads and checks the images of an OCI layout.
 
 use super::archive::{Found, ImageConfig, json, layer_title, platform};
 use super::contents::{Contents, Entry};
@@ -7,9 +7,10 @@ use oci_spec::OciSpecError;
 use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, DigestAlgorithm, ImageIndex, ImageManifest};
 use std::path::Path;
 
-/// Where containerd's and docker's archives have the full name, whose other annotation is the tag alone.
+/// The annotation with the full name in archives of containerd and docker. Their other annotation
+/// is only the tag.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
-/// What docker marks statements about images with, which are no images.
+/// Docker's annotation of attestations, which are listed among the images.
 const ATTESTATION: &str = "vnd.docker.reference.type";
 
 /// The images of `index.json`.
@@ -41,8 +42,8 @@ pub(super) fn images(path: &Path, index: &Entry, contents: &Contents) -> Result<
     Ok(images)
 }
 
-/// The ID that runtimes give the only image of a layout in a directory: its config's digest. Reads what leads there, and checks
-/// nothing.
+/// The ID in runtimes of the only image of a layout in a directory: the digest of its config.
+/// Doesn't check the layout.
 pub(super) fn id(layout: &Path) -> Result<String, OciSpecError> {
     let index = ImageIndex::from_file(layout.join("index.json"))?;
     let only = index.manifests().first().ok_or_else(|| OciSpecError::Other("it names no image".to_owned()))?;
@@ -54,19 +55,19 @@ fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {
     entry.annotations().as_ref().and_then(|annotations| annotations.get(key)).map(String::as_str)
 }
 
-/// An image's full name, and what selects it in the archive.
+/// An image's full name, and its selector in the archive.
 fn name(entry: &Descriptor) -> Result<(String, Option<&str>), Problem> {
     let selector = annotation(entry, ANNOTATION_REF_NAME);
     let name = match (annotation(entry, CONTAINERD_NAME), selector) {
         (Some(name), _) => name,
         (None, Some(name)) if name.contains(['/', ':', '@']) => name,
         (None, Some(tag)) => return Err(Problem::Nameless(format!("only `{tag}`"))),
-        (None, None) => return Err(Problem::Nameless("no annotation says it".to_owned())),
+        (None, None) => return Err(Problem::Nameless("no annotation".to_owned())),
     };
     Ok((reference::full(name)?, selector))
 }
 
-/// Checks an image, or the one of a list of them that is for this machine; its ID.
+/// Checks an image, or the image of a list that is for this machine; returns its ID.
 fn image(descriptor: &Descriptor, contents: &Contents) -> Result<String, Problem> {
     let entry = blob("its manifest", descriptor, contents)?;
     let value: serde_json::Value = json("its manifest", entry)?;
@@ -87,7 +88,7 @@ fn image(descriptor: &Descriptor, contents: &Contents) -> Result<String, Problem
     Ok(manifest.config().digest().to_string())
 }
 
-/// The others of a list need not be in the archive.
+/// The image of a list that is for this machine. The others may be missing from the archive.
 fn for_this_machine(index: &ImageIndex) -> Result<&Descriptor, Problem> {
     let name = |entry: &Descriptor| {
         let platform = entry.platform().as_ref();
@@ -100,11 +101,11 @@ fn for_this_machine(index: &ImageIndex) -> Result<&Descriptor, Problem> {
     })
 }
 
-/// The blob of a descriptor, found to be what it says.
+/// The blob of a descriptor. Checks its size and hash.
 fn blob<'a>(part: &str, descriptor: &Descriptor, contents: &'a Contents) -> Result<&'a Entry, Problem> {
     let (part, name) = (part.to_owned(), descriptor.digest().to_string());
     if *descriptor.digest().algorithm() != DigestAlgorithm::Sha256 {
-        return Err(Problem::Malformed { part, reason: format!("its digest `{name}` is no sha256") });
+        return Err(Problem::Malformed { part, reason: format!("its digest `{name}` is not sha256") });
     }
     let digest = descriptor.digest().digest();
     let Some(entry) = contents.get(&format!("blobs/sha256/{digest}")) else {

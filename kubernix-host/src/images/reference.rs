@@ -1,23 +1,24 @@
-//! Names of images.
+//! Parses image references.
 //!
-//! By hand, though oci-spec has a parser: it compiles a regular expression that takes 70 ms, a boot's fortieth part.
+//! oci-spec has a parser, but it compiles a regular expression for 70 ms, which is a fortieth of a
+//! boot.
 
 use super::Problem;
 
-/// Where images are from whose name doesn't say it.
+/// The registry of images whose name has none.
 const DEFAULT_DOMAIN: &str = "docker.io";
-/// The longest name without tag and digest.
+/// The maximum length of a name without tag and digest.
 const MAX_NAME: usize = 255;
 const MAX_TAG: usize = 128;
 
-/// A reference with all that may be left out filled in: `busybox` is `docker.io/library/busybox:latest`.
+/// Completes a reference: `busybox` becomes `docker.io/library/busybox:latest`.
 pub(super) fn full(text: &str) -> Result<String, Problem> {
-    let wrong = |reason: &str| Problem::Reference(format!("{reason} in `{text}`"));
+    let malformed = |reason: &str| Problem::Reference(format!("{reason} in `{text}`"));
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (text, None),
     };
-    // A colon before the last slash is a port's.
+    // A colon before the last slash belongs to a port.
     let path_start = rest.rfind('/').map_or(0, |slash| slash + 1);
     let (name, tag) = match rest[path_start..].split_once(':') {
         Some((last, tag)) => (&rest[..path_start + last.len()], Some(tag)),
@@ -28,19 +29,19 @@ pub(super) fn full(text: &str) -> Result<String, Problem> {
         _ => (DEFAULT_DOMAIN, name),
     };
     if name.len() > MAX_NAME {
-        return Err(wrong("more than 255 characters"));
+        return Err(malformed("more than 255 characters"));
     }
     if !is_domain(domain) {
-        return Err(wrong("no host name"));
+        return Err(malformed("invalid host name"));
     }
     if !path.split('/').all(is_component) {
-        return Err(wrong("other than lower-case words"));
+        return Err(malformed("characters other than lower-case letters, digits and single separators"));
     }
     if tag.is_some_and(|tag| !is_tag(tag)) {
-        return Err(wrong("no tag behind the colon"));
+        return Err(malformed("invalid tag after the colon"));
     }
     if digest.is_some_and(|digest| !is_digest(digest)) {
-        return Err(wrong("no sha256 digest behind the @"));
+        return Err(malformed("invalid sha256 digest after the @"));
     }
     let library = if domain == DEFAULT_DOMAIN && !path.contains('/') { "library/" } else { "" };
     let tag = tag.or(if digest.is_none() { Some("latest") } else { None });
@@ -61,7 +62,8 @@ fn is_domain(text: &str) -> bool {
     host.split('.').all(label) && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A part of a path: words of lower-case letters and digits, joined by one dot, one or two underscores, or dashes.
+/// A component of a path: words of lower-case letters and digits, separated by one dot, one or two
+/// underscores, or dashes.
 fn is_component(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = |byte: Option<&u8>| byte.is_some_and(|byte| word(*byte));
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_is_filled_in() {
+    fn registry_and_tag_have_defaults() {
         let digest = format!("sha256:{:064}", 7);
         let cases = [
             ("busybox", "docker.io/library/busybox:latest"),
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn invalid_references_are_rejected() {
         let long = ["a/".repeat(127), "bc".to_owned()].concat();
         let tag = format!("a:{}", "t".repeat(129));
         let texts = [

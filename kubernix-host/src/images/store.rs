@@ -1,7 +1,8 @@
-//! Images that components have built of this machine's files: built once and kept in the cache for all clusters.
+//! Builds images of this machine's files for components, and caches them for all clusters.
 //!
-//! An image's directory is named by all that decides what is in it. A file counts as the same while its size, its time and its
-//! inode are, as make(1) has it: to hash 80 MB at each boot would take longer than to find that they are there.
+//! The name of an image's directory has a hash of everything that determines its content. For files
+//! these are size, modification time and inode: hashing 80 MB of content at each boot would take
+//! too long.
 
 use super::{Error, ImageBuilder, Problem, elf, oci, reference};
 use crate::digits::hex;
@@ -11,19 +12,19 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Files that nobody needs any more are removed after that many newer ones of the same image.
+/// How many builds of an image are kept. Older ones are removed.
 const KEPT: usize = 2;
 
-/// An image that lies in the cache.
+/// An image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// Its OCI layout.
     pub layout: PathBuf,
-    /// Its ID as runtimes have it: `sha256:...`.
+    /// Its ID in runtimes: `sha256:...`.
     pub id: String,
 }
 
-/// Builds an image below `directory`, which is made, unless it is there.
+/// Builds an image below `directory`, unless it is cached there. Creates the directory.
 ///
 /// # Errors
 /// A file can't be read, a program is linked dynamically, or the image can't be written.
@@ -33,25 +34,25 @@ pub fn ensure(directory: &Path, image: &ImageBuild) -> Result<Built, Error> {
     if let Ok(id) = oci::id(&layout) {
         return Ok(Built { layout, id });
     }
-    let unwritten =
+    let write_error =
         |cause: std::io::Error| Error::Write { cause: format!("can't write `{}`: {cause}", layout.display()).into() };
-    fs::create_dir_all(directory).map_err(unwritten)?;
-    let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(directory).map_err(unwritten)?;
+    fs::create_dir_all(directory).map_err(write_error)?;
+    let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(directory).map_err(write_error)?;
     let id = builder(image)?.write_layout(unfinished.path())?;
     match fs::rename(unfinished.path(), &layout) {
         Ok(()) => drop(unfinished.keep()),
-        // Somebody else was faster, with the same.
+        // Another process has built the same image meanwhile.
         Err(_) if oci::id(&layout).is_ok() => {}
-        Err(cause) => return Err(unwritten(cause)),
+        Err(cause) => return Err(write_error(cause)),
     }
     remove_old(directory, &prefix, &layout);
     Ok(Built { layout, id })
 }
 
-/// What the parts of an image say.
+/// The parsed parts of an image.
 #[derive(Default)]
 struct Parts<'p> {
-    /// Path in the image, file here.
+    /// Path in the image, file on this machine.
     programs: Vec<(&'p str, &'p Path)>,
     /// Path in the image, target.
     links: Vec<(&'p str, &'p str)>,
@@ -59,13 +60,13 @@ struct Parts<'p> {
     user: Option<&'p str>,
 }
 
-/// Reads the parts of an image, see [`Planner::build`](kubernix_core::Planner::build).
+/// Parses the parts of an image, see [`Planner::build`](kubernix_core::Planner::build).
 fn parts(image: &ImageBuild) -> Result<Parts<'_>, Problem> {
     let mut parts = Parts::default();
     for (part, value) in &image.parts {
         match part.split_once(' ').unwrap_or((part, "")) {
             ("program", path) if Path::new(value).is_absolute() => parts.programs.push((path, Path::new(value))),
-            ("program", _) => return Err(Problem::Part(format!("`{part}`: `{value}` is no absolute path"))),
+            ("program", _) => return Err(Problem::Part(format!("`{part}`: `{value}` is not an absolute path"))),
             ("link", path) => parts.links.push((path, value)),
             ("entrypoint", "") => parts.entrypoint.push(value),
             ("user", "") => parts.user = Some(value),
@@ -78,27 +79,27 @@ fn parts(image: &ImageBuild) -> Result<Parts<'_>, Problem> {
     }
     let paths = parts.programs.iter().map(|(path, _)| path).chain(parts.links.iter().map(|(path, _)| path));
     match paths.into_iter().find(|path| !path.starts_with('/')) {
-        Some(path) => Err(Problem::Part(format!("`{path}` is no absolute path in the image"))),
-        None if parts.programs.is_empty() => Err(Problem::Part("there is no program".to_owned())),
+        Some(path) => Err(Problem::Part(format!("`{path}` is not an absolute path in the image"))),
+        None if parts.programs.is_empty() => Err(Problem::Part("it has no program".to_owned())),
         None => Ok(parts),
     }
 }
 
-/// Checks what can be said of an image before its files are there.
+/// Checks the description of an image. Its files needn't exist yet.
 ///
 /// # Errors
-/// Its name is none, or a part can't be understood.
+/// Its name is not an image reference, or a part is malformed.
 pub fn check_build(image: &ImageBuild) -> Result<(), Error> {
     let checked = reference::full(&image.reference).and_then(|_| parts(image));
-    checked.map(drop).map_err(|problem| refused(image, problem))
+    checked.map(drop).map_err(|problem| build_error(image, problem))
 }
 
 fn builder(image: &ImageBuild) -> Result<ImageBuilder, Error> {
-    let parts = parts(image).map_err(|problem| refused(image, problem))?;
+    let parts = parts(image).map_err(|problem| build_error(image, problem))?;
     let mut builder = ImageBuilder::new(&image.reference).entrypoint(parts.entrypoint);
     for (path, source) in parts.programs {
         if elf::is_dynamic(source).unwrap_or(false) {
-            return Err(refused(image, Problem::Dynamic(source.to_owned())));
+            return Err(build_error(image, Problem::Dynamic(source.to_owned())));
         }
         builder = builder.copy(path, source, 0o755);
     }
@@ -109,13 +110,13 @@ fn builder(image: &ImageBuild) -> Result<ImageBuilder, Error> {
     })
 }
 
-/// Twelve digits that stand for all that decides what is in the image.
+/// A hash of everything that determines the image's content: twelve hexadecimal digits.
 fn key(image: &ImageBuild) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update(serde_json::to_vec(image).expect("texts are JSON"));
-    for (_, source) in parts(image).map_err(|problem| refused(image, problem))?.programs {
+    for (_, source) in parts(image).map_err(|problem| build_error(image, problem))?.programs {
         let unreadable = |cause: std::io::Error| {
-            refused(image, Problem::Source { path: source.to_owned(), cause: cause.to_string() })
+            build_error(image, Problem::Source { path: source.to_owned(), cause: cause.to_string() })
         };
         let found = fs::metadata(source).map_err(unreadable)?;
         hash.update(format!("{},{},{},{}", found.len(), found.mtime(), found.mtime_nsec(), found.ino()));
@@ -123,17 +124,17 @@ fn key(image: &ImageBuild) -> Result<String, Error> {
     Ok(hex(&hash.finalize()[..6]))
 }
 
-fn refused(image: &ImageBuild, problem: Problem) -> Error {
+fn build_error(image: &ImageBuild, problem: Problem) -> Error {
     Error::Build { image: image.reference.clone(), problem }
 }
 
-/// A reference as a file's name, without what container tools take for a separator.
+/// A file name for a reference, without characters that container tools use as separators.
 fn name_of(reference: &str) -> String {
     let name = reference.rsplit('/').next().unwrap_or(reference);
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '-' }).collect()
 }
 
-/// Removes what earlier files of the same image made; best effort.
+/// Removes surplus builds of the same image, the oldest first. Ignores errors.
 fn remove_old(directory: &Path, prefix: &str, newest: &Path) {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let same = entries.filter(|entry| {
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_built_once_and_anew_when_a_file_changes() {
+    fn an_image_is_built_once_and_again_when_a_file_changes() {
         let dir = tempfile::tempdir().unwrap();
         let (cache, program) = (dir.path().join("cache/images"), dir.path().join("program"));
         fs::write(&program, "one").unwrap();
@@ -170,9 +171,9 @@ mod tests {
         let first = ensure(&cache, &image).unwrap();
         assert!(first.layout.file_name().unwrap().to_str().unwrap().starts_with("app-1.0-"));
         let index = first.layout.join("index.json");
-        let made = fs::metadata(&index).unwrap().ino();
+        let inode = fs::metadata(&index).unwrap().ino();
         assert_eq!(ensure(&cache, &image).unwrap(), first);
-        assert_eq!(fs::metadata(&index).unwrap().ino(), made);
+        assert_eq!(fs::metadata(&index).unwrap().ino(), inode);
         let archive = super::super::Archive::open(&first.layout).unwrap();
         assert_eq!(archive.images[0].reference, "example.org/a/app:1.0");
         assert!(archive.images[0].source.starts_with("oci:/"));
@@ -182,33 +183,35 @@ mod tests {
             let next = ensure(&cache, &image).unwrap();
             assert!(next.id != first.id && next.layout != first.layout);
         }
-        assert_eq!(fs::read_dir(&cache).unwrap().count(), KEPT, "old ones go");
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), KEPT, "older builds are removed");
     }
 
     #[test]
-    fn what_can_not_be_in_an_image_is_named() {
+    fn invalid_parts_are_rejected() {
         let dir = tempfile::tempdir().unwrap();
-        let refused = |parts: &[(&str, &str)]| {
+        let rejected = |parts: &[(&str, &str)]| {
             let image = build("a/app:1", parts);
             ensure(dir.path(), &image).unwrap_err().to_string()
         };
         for (parts, wanted) in [
             (&[("programme /app", "/x")][..], "`programme /app` is none of program /PATH"),
-            (&[("program app", "/x")], "`app` is no absolute path"),
-            (&[("program /app", "x")], "`x` is no absolute path"),
-            (&[("user", "1")], "there is no program"),
+            (&[("program app", "/x")], "`app` is not an absolute path"),
+            (&[("program /app", "x")], "`x` is not an absolute path"),
+            (&[("user", "1")], "it has no program"),
         ] {
-            let error = refused(parts);
+            let error = rejected(parts);
             assert!(error.contains(wanted), "{error}");
             assert_eq!(check_build(&build("a/app:1", parts)).unwrap_err().to_string(), error);
         }
-        assert!(refused(&[("program /app", "/nonexistent/app")]).contains("its file `/nonexistent/app` can't be read"));
+        assert!(
+            rejected(&[("program /app", "/nonexistent/app")]).contains("its file `/nonexistent/app` can't be read")
+        );
         let own = std::env::current_exe().unwrap();
         let own = own.to_str().unwrap();
         assert_eq!(
-            refused(&[("program /app", own)]),
+            rejected(&[("program /app", own)]),
             format!(
-                "can't build the image `a/app:1`: `{own}` is linked dynamically, and nothing but itself is in the image: link it statically"
+                "can't build the image `a/app:1`: `{own}` is linked dynamically, but the image has no shared libraries: link it statically"
             )
         );
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");

@@ -1,4 +1,4 @@
-//! Archives of both kinds, good ones and ones that are wrong in one way each.
+//! Archives of both kinds: valid ones, and ones with one defect each.
 
 use super::*;
 use crate::digits::sha256 as hash;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use tempfile::TempDir;
 
-/// The files of a tar file. What a test changes, it packs again.
+/// The files of a tar file.
 type Files = BTreeMap<String, Vec<u8>>;
 
 struct Case {
@@ -54,7 +54,7 @@ impl Case {
         Archive::open(&self.path())
     }
 
-    /// The message, which has to name the file.
+    /// The message of the error, which must name the file.
     fn error(&self) -> String {
         let error = self.open().unwrap_err().to_string();
         assert!(error.contains(self.path().to_str().unwrap()) && !error.contains('\n'), "{error}");
@@ -67,7 +67,7 @@ impl Case {
         self.files.insert(name.into(), value.to_string().into_bytes());
     }
 
-    /// The path of the blob that a part of an OCI archive's only image is in.
+    /// The path of a blob of an OCI archive's only image.
     fn blob(&self, part: &str) -> String {
         let index: Value = serde_json::from_slice(&self.files["index.json"]).unwrap();
         let path = |digest: &Value| digest.as_str().unwrap().replace("sha256:", "blobs/sha256/");
@@ -80,7 +80,7 @@ impl Case {
         }
     }
 
-    /// Replaces a JSON blob of an OCI archive and adjusts all that names it.
+    /// Replaces a JSON blob of an OCI archive, and updates its descriptor.
     fn replace(&mut self, part: &str, edit: &dyn Fn(&mut Value)) {
         let old = self.blob(part);
         let mut value: Value = serde_json::from_slice(&self.files.remove(&old).unwrap()).unwrap();
@@ -141,7 +141,7 @@ fn pack(files: &Files) -> Vec<u8> {
 }
 
 #[test]
-fn the_pause_image_is_always_the_same_and_whole() {
+fn the_pause_image_is_reproducible_and_valid() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second) = (dir.path().join("first.tar"), dir.path().join("second.tar"));
     let start = Instant::now();
@@ -165,7 +165,7 @@ fn the_pause_image_is_always_the_same_and_whole() {
 }
 
 #[test]
-fn a_built_image_has_what_was_said() {
+fn a_built_image_has_the_given_files_and_config() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.tar");
     ImageBuilder::new("example.org/app:1")
@@ -203,7 +203,7 @@ fn a_built_image_has_what_was_said() {
 }
 
 #[test]
-fn what_can_not_be_built_is_said() {
+fn invalid_images_are_not_built() {
     let build = |builder: ImageBuilder| builder.write_archive(Path::new("/nonexistent/a.tar")).unwrap_err().to_string();
     assert_eq!(
         build(ImageBuilder::new("a/b:1").file("/a/../../b", &b""[..], 0o644)),
@@ -217,10 +217,10 @@ fn what_can_not_be_built_is_said() {
 }
 
 #[test]
-fn archives_are_read_in_every_form() {
+fn archives_of_every_kind_are_read() {
     let case = Case::oci();
     assert_eq!(case.open().unwrap().images[0].reference, "example.org/app:1");
-    // Compressed, and in another order of its parts.
+    // Compressed, and with another order of the files.
     fs::write(case.path(), gzip(&pack(&case.files))).unwrap();
     assert_eq!(Archive::open(&case.path()).unwrap().images.len(), 1);
     let dotted = case.files.iter().rev().map(|(path, bytes)| (format!("./{path}"), bytes.clone()));
@@ -235,13 +235,13 @@ fn archives_are_read_in_every_form() {
 }
 
 #[test]
-fn old_docker_archives_link_their_layers() {
+fn linked_layers_of_old_docker_archives_are_read() {
     let mut case = Case::docker();
     let layer = case.files.remove("1/layer.tar").unwrap();
     case.files.insert("3/layer.tar".into(), layer);
     assert!(case.error().contains("image `app:1` of "));
     let tar = pack(&case.files);
-    // Without the two empty blocks of its end.
+    // Without the two empty blocks at its end.
     let mut builder = tar::Builder::new(tar[..tar.len() - 1024].to_vec());
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Symlink);
@@ -252,7 +252,7 @@ fn old_docker_archives_link_their_layers() {
 }
 
 #[test]
-fn several_images_are_told_apart() {
+fn several_images_have_selectors() {
     let mut case = Case::oci();
     let second = |index: &mut Value, name: &str| {
         let mut entry = index["manifests"][0].clone();
@@ -289,7 +289,7 @@ fn several_images_are_told_apart() {
 }
 
 #[test]
-fn of_many_platforms_only_this_one_counts() {
+fn images_of_other_platforms_may_be_missing() {
     let mut case = Case::oci();
     let statement = json!({"mediaType": "x", "digest": format!("sha256:{:064}", 0), "size": 1,
         "annotations": {"vnd.docker.reference.type": "attestation-manifest"}});
@@ -298,7 +298,7 @@ fn of_many_platforms_only_this_one_counts() {
         index["manifests"] = json!([image, statement]);
     });
     assert_eq!(case.open().unwrap().images.len(), 1);
-    // A list in which another platform's image isn't in the archive.
+    // A list with an image of another platform that isn't in the archive.
     let index: Value = serde_json::from_slice(&case.files["index.json"]).unwrap();
     let mut absent = index["manifests"][0].clone();
     absent["digest"] = format!("sha256:{:064}", 0).into();
@@ -322,7 +322,7 @@ fn of_many_platforms_only_this_one_counts() {
 }
 
 #[test]
-fn images_of_other_machines_are_refused() {
+fn images_of_other_platforms_are_rejected() {
     let mut case = Case::oci();
     case.replace("config", &|config| config["architecture"] = "s390x".into());
     let wanted = oci_spec::image::Arch::default();
@@ -335,7 +335,7 @@ fn images_of_other_machines_are_refused() {
 }
 
 #[test]
-fn damaged_parts_are_named() {
+fn errors_name_damaged_parts() {
     for (part, title) in [("manifest", "its manifest"), ("config", "its config"), ("layer", "layer 1 of 1")] {
         let mut case = Case::oci();
         let path = case.blob(part);
@@ -365,25 +365,25 @@ fn damaged_parts_are_named() {
     assert!(case.error().contains("layer 2 of 2 (`2/layer.tar`) is missing"), "{}", case.error());
     case = Case::docker();
     let config = case.files.keys().find(|name| name.len() > 64).unwrap().clone();
-    case.edit(&config, |config| config["author"] = "somebody".into());
+    case.edit(&config, |config| config["author"] = "other".into());
     assert!(case.error().contains(&format!("its config (`{config}`) is damaged")), "{}", case.error());
 }
 
 #[test]
-fn layers_and_config_have_to_agree() {
+fn layers_must_match_the_config() {
     let mut case = Case::oci();
     case.replace("config", &|config| config["rootfs"]["diff_ids"] = json!([]));
-    assert!(case.error().ends_with("its config can't be understood: it names 0 layers, the manifest 1"));
+    assert!(case.error().ends_with("its config is malformed: it names 0 layers, the manifest 1"));
     case = Case::docker();
     case.edit("manifest.json", |manifest| manifest[0]["Layers"] = json!(["1/layer.tar"]));
-    assert!(case.error().ends_with("its config can't be understood: it names 2 layers, manifest.json 1"));
+    assert!(case.error().ends_with("its config is malformed: it names 2 layers, manifest.json 1"));
     case = Case::oci();
     case.replace("config", &|config| *config = json!({"a": "signature, not an image"}));
-    assert!(case.error().contains("its config can't be understood: missing field"), "{}", case.error());
+    assert!(case.error().contains("its config is malformed: missing field"), "{}", case.error());
 }
 
 #[test]
-fn nameless_images_are_refused() {
+fn images_without_names_are_rejected() {
     let mut case = Case::oci();
     case.edit("index.json", |index| {
         index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] = "1".into()
@@ -391,7 +391,7 @@ fn nameless_images_are_refused() {
     assert!(case.error().contains("image 1 of "), "{}", case.error());
     assert!(case.error().ends_with("it has no name (only `1`): save it by its name and tag"), "{}", case.error());
     case.edit("index.json", |index| index["manifests"][0]["annotations"] = json!({}));
-    assert!(case.error().ends_with("it has no name (no annotation says it): save it by its name and tag"));
+    assert!(case.error().ends_with("it has no name (no annotation): save it by its name and tag"));
     case.edit("index.json", |index| {
         index["manifests"][0]["annotations"] = json!({"org.opencontainers.image.ref.name": "a b:1"});
     });
@@ -404,25 +404,25 @@ fn nameless_images_are_refused() {
 }
 
 #[test]
-fn damaged_archives_are_refused() {
+fn damaged_archives_are_rejected() {
     let case = Case::oci();
     let whole = pack(&case.files);
-    let refused = |bytes: &[u8]| {
+    let rejected = |bytes: &[u8]| {
         fs::write(case.path(), bytes).unwrap();
         Archive::open(&case.path()).unwrap_err().to_string()
     };
-    // Wherever it is cut: inside of a file, of a header, between them.
+    // Cut inside a file, inside a header, and between them.
     for end in (1..whole.len() - 1024).step_by(97) {
-        let error = refused(&whole[..end]);
-        let known = ["is no image archive", "is damaged", "is missing from the archive"];
+        let error = rejected(&whole[..end]);
+        let known = ["is not an image archive", "is damaged", "is missing from the archive"];
         assert!(known.iter().any(|part| error.contains(part)), "{end}: {error}");
     }
-    assert!(refused(&whole[..2000]).contains("` is damaged: "), "{}", refused(&whole[..2000]));
+    assert!(rejected(&whole[..2000]).contains("` is damaged: "), "{}", rejected(&whole[..2000]));
     let packed = gzip(&whole);
     for end in (3..packed.len() - 8).step_by(31) {
-        refused(&packed[..end]);
+        rejected(&packed[..end]);
     }
-    assert!(refused(&packed[..packed.len() - 20]).contains("copy or save it again"));
+    assert!(rejected(&packed[..packed.len() - 20]).contains("copy or save it again"));
     for name in ["index.json", "manifest.json"] {
         for text in ["", "{", "[]", "{\"schemaVersion\": 2, \"manifests\": []}"] {
             let mut case = Case::oci();
@@ -433,22 +433,22 @@ fn damaged_archives_are_refused() {
 }
 
 #[test]
-fn other_files_are_no_archives() {
+fn other_files_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
-    let refused = |bytes: &[u8]| {
+    let rejected = |bytes: &[u8]| {
         let path = dir.path().join("file");
         fs::write(&path, bytes).unwrap();
         let error = Archive::open(&path).unwrap_err();
         assert!(matches!(error, Error::NotAnArchive { .. }), "{error}");
         error.to_string()
     };
-    assert!(refused(b"").contains("it is empty"));
-    assert!(refused(b"just text, and much too short").contains("it is no tar file"));
-    assert!(refused(&vec![b'x'; 5000]).contains("it is no tar file"));
-    assert!(refused(&gzip(b"text")).contains("it is no tar file"));
-    assert!(refused(b"\x28\xb5\x2f\xfdrest").contains("it is compressed by zstd, unpack it first"));
-    assert!(refused(&pack(&one_file("a", b"b"))).contains("it has neither index.json nor manifest.json"));
-    assert!(refused(&pack(&one_file("repositories", b"{}"))).contains("before Docker 1.10"));
+    assert!(rejected(b"").contains("it is empty"));
+    assert!(rejected(b"just text, and much too short").contains("it is no tar file"));
+    assert!(rejected(&vec![b'x'; 5000]).contains("it is no tar file"));
+    assert!(rejected(&gzip(b"text")).contains("it is no tar file"));
+    assert!(rejected(b"\x28\xb5\x2f\xfdrest").contains("it is compressed by zstd, unpack it first"));
+    assert!(rejected(&pack(&one_file("a", b"b"))).contains("it has neither index.json nor manifest.json"));
+    assert!(rejected(&pack(&one_file("repositories", b"{}"))).contains("before Docker 1.10"));
     let error = Archive::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("it is a directory"), "{error}");
     let error = Archive::open(&dir.path().join("absent")).unwrap_err().to_string();
@@ -457,9 +457,9 @@ fn other_files_are_no_archives() {
     assert!(Archive::open(&dir.path().join("a:b")).unwrap_err().to_string().contains("its path has a colon"));
 }
 
-/// The real thing takes what is built here, and what it makes of it is read back.
+/// skopeo reads built archives, and its copies are read.
 #[test]
-fn skopeo_agrees() {
+fn archives_are_compatible_with_skopeo() {
     if which::which("skopeo").is_err() {
         println!("skipped: skopeo is not installed");
         return;
@@ -469,8 +469,8 @@ fn skopeo_agrees() {
     let skopeo = |arguments: &[&str]| {
         #[allow(clippy::disallowed_methods, reason = "the test asks the program that will import the archives")]
         let output = std::process::Command::new("skopeo").args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {said}");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {error}");
         String::from_utf8(output.stdout).unwrap()
     };
     let pause = path.join("pause.tar");
@@ -481,7 +481,7 @@ fn skopeo_agrees() {
     let named = format!("{source}:{PAUSE_IMAGE}");
     let config: Value = serde_json::from_str(&skopeo(&["inspect", "--config", &named])).unwrap();
     assert_eq!(config["config"]["Entrypoint"], json!(["/pause"]));
-    // A directory of blobs: the digests are checked on the way.
+    // Copying to a directory of blobs checks the digests.
     skopeo(&["--insecure-policy", "copy", "--quiet", &source, &format!("dir:{}", path.join("dir").display())]);
     let forms = [("docker-archive", Kind::Docker), ("oci-archive", Kind::Oci)];
     for (transport, kind) in forms {

@@ -1,5 +1,5 @@
-//! Copies of files and directories that somebody else writes: fast, because that one stands still meanwhile. Holes stay holes,
-//! and a file system that can share blocks between files does.
+//! Copies files and directories of a paused process as fast as possible. Holes stay holes, and file
+//! systems that can share blocks between files do so.
 
 use nix::errno::Errno;
 use nix::fcntl::copy_file_range;
@@ -10,29 +10,29 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// What is copied between two looks at the clock, in bytes.
+/// How much is copied between two checks of the deadline, in bytes.
 const PIECE: u64 = 8 << 20;
 
-/// Why something isn't copied.
+/// Why a copy failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// It is neither a file nor a directory, and can't be in a snapshot.
+    /// It is neither a file nor a directory.
     #[error("`{}` is a {kind}: only files and directories can be in a snapshot", path.display())]
     Kind {
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// What it is.
+        /// Its kind: `symbolic link`, `special file`.
         kind: &'static str,
     },
-    /// It takes longer than it may.
+    /// The deadline passed.
     #[error("copying takes too long")]
     TooLong,
-    /// The file system says no.
+    /// A file operation failed.
     #[error("can't copy `{}`: {cause}", path.display())]
     Io {
-        /// What.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// Why it failed.
         cause: io::Error,
     },
 }
@@ -43,27 +43,27 @@ impl CopyError {
     }
 }
 
-/// Copies a directory with all that is in it but sockets and what `is_left_out` says of a path, into one that is made, 0700.
-/// Where the copy isn't done until `deadline`, it is given up.
+/// Copies a directory recursively. Leaves out sockets and paths for which `is_excluded` returns
+/// `true`. Creates the target with mode 0700.
 ///
 /// # Errors
-/// See [`CopyError`]; what was copied so far stays.
+/// See [`CopyError`]. Files that were copied already stay.
 pub fn directory(
     from: &Path,
     to: &Path,
-    is_left_out: &dyn Fn(&Path) -> bool,
+    is_excluded: &dyn Fn(&Path) -> bool,
     deadline: Option<Instant>,
 ) -> Result<(), CopyError> {
     DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(CopyError::io(to))?;
     for entry in fs::read_dir(from).map_err(CopyError::io(from))? {
         let entry = entry.map_err(CopyError::io(from))?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if is_left_out(&path) {
+        if is_excluded(&path) {
             continue;
         }
         let kind = entry.file_type().map_err(CopyError::io(&path))?;
         if kind.is_dir() {
-            directory(&path, &target, is_left_out, deadline)?;
+            directory(&path, &target, is_excluded, deadline)?;
         } else if kind.is_file() {
             file(&path, &target, deadline)?;
         } else if kind.is_symlink() {
@@ -75,7 +75,7 @@ pub fn directory(
     Ok(())
 }
 
-/// Copies a file into a new one of the same mode. `deadline` as of [`directory`].
+/// Copies a file into a new one of the same mode.
 ///
 /// # Errors
 /// See [`CopyError`].
@@ -92,9 +92,9 @@ pub fn file(from: &Path, to: &Path, deadline: Option<Instant>) -> Result<(), Cop
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(CopyError::TooLong);
             }
-            let copied = piece(&source, &target, at, PIECE.min(end - at)).map_err(failed())?;
+            let copied = copy_piece(&source, &target, at, PIECE.min(end - at)).map_err(failed())?;
             if copied == 0 {
-                // It became shorter meanwhile.
+                // The file was truncated meanwhile.
                 break;
             }
             at += copied;
@@ -104,7 +104,7 @@ pub fn file(from: &Path, to: &Path, deadline: Option<Instant>) -> Result<(), Cop
     target.set_len(found.size()).map_err(failed())
 }
 
-/// The next stretch of a file that is no hole, from `at` on.
+/// The next range of data in a file, from `at` on; `None` if only a hole follows.
 fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
     if at >= size {
         return Ok(None);
@@ -113,20 +113,20 @@ fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> 
     let begin = match seek(at, Whence::SeekData) {
         Ok(begin) => begin,
         Err(Errno::ENXIO) => return Ok(None),
-        // A file system that knows nothing of holes.
+        // The file system doesn't support holes.
         Err(_) => return Ok(Some((at, size))),
     };
     let end = seek(begin, Whence::SeekHole).unwrap_or(size);
     Ok((begin < size).then_some((begin, end.clamp(begin + 1, size))))
 }
 
-/// Copies at most `length` bytes to the same place of another file; how many it were.
-fn piece(from: &File, to: &File, at: u64, length: u64) -> io::Result<u64> {
+/// Copies at most `length` bytes to the same offset of another file; returns their number.
+fn copy_piece(from: &File, to: &File, at: u64, length: u64) -> io::Result<u64> {
     let (mut off_in, mut off_out) = (at.cast_signed(), at.cast_signed());
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     match copy_file_range(from, Some(&mut off_in), to, Some(&mut off_out), length) {
         Ok(copied) => Ok(copied as u64),
-        // Between two file systems, or on one that can't.
+        // The files are on different file systems, or the file system doesn't support the call.
         Err(Errno::EXDEV | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
             let mut buffer = vec![0; length.min(1 << 20)];
             let read = from.read_at(&mut buffer, at)?;
@@ -145,7 +145,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn content_modes_and_holes_stay_and_sockets_and_what_is_left_out_do_not_come() {
+    fn content_modes_and_holes_are_copied_and_sockets_and_excluded_files_are_not() {
         let place = tempfile::tempdir().unwrap();
         let (from, to) = (place.path().join("from"), place.path().join("to"));
         fs::create_dir_all(from.join("deep/er")).unwrap();
@@ -164,16 +164,16 @@ mod tests {
         assert_eq!((found.mode() & 0o7777, found.size()), (0o640, 64 << 20));
         assert!(found.blocks() <= sparse.metadata().unwrap().blocks(), "{} blocks", found.blocks());
         assert!(!to.join("s.sock").exists() && !to.join("deep/x.log").exists());
-        // As between two file systems.
+        // At an offset, without `copy_file_range` on some file systems.
         let (plain, source) = (place.path().join("plain"), File::open(from.join("deep/er/file")).unwrap());
         let target = File::create_new(&plain).unwrap();
         source.read_at(&mut [0], 0).unwrap();
-        assert_eq!(piece(&source, &target, 3, 100).unwrap(), 4);
+        assert_eq!(copy_piece(&source, &target, 3, 100).unwrap(), 4);
         assert_eq!(fs::read(&plain).unwrap(), b"\0\0\0tent");
     }
 
     #[test]
-    fn links_are_refused_and_an_end_in_time_is_kept() {
+    fn links_are_rejected_and_the_deadline_is_kept() {
         let place = tempfile::tempdir().unwrap();
         let (from, to) = (place.path().join("from"), place.path().join("to"));
         fs::create_dir(&from).unwrap();

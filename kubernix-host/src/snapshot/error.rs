@@ -1,23 +1,51 @@
-//! What is wrong with a snapshot, or with the place that it is written to.
+//! Errors of writing and reading snapshots.
 
 use super::CopyError;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// What is wrong with a snapshot.
+/// Why a snapshot can't be restored, although its content is undamaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The name of the cluster or of its CAs is invalid.
+    #[error("{0}")]
+    Name(String),
+    /// A path isn't one of a cluster's files.
+    #[error("`{0}` is not a file of a cluster")]
+    UnknownFile(String),
+    /// A path is listed twice.
+    #[error("`{0}` is listed twice")]
+    Duplicate(String),
+    /// A file that every snapshot has is missing.
+    #[error("it has no `{0}`")]
+    MissingFile(&'static str),
+    /// The data of the datastore is missing.
+    #[error("it has no data of the datastore `{0}`")]
+    NoData(String),
+    /// An entry is a link, directory or special file.
+    #[error("its entry `{0}` is not a regular file")]
+    NotAFile(String),
+    /// An entry isn't listed in the manifest.
+    #[error("it has more entries than its manifest lists")]
+    Unlisted,
+}
+
+/// Why a snapshot can't be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is something else.
+    /// The file isn't a snapshot.
     #[error("`{}` is not a snapshot of a cluster: {why}", path.display())]
     NotASnapshot {
         /// The file.
         path: PathBuf,
-        /// What tells.
+        /// The reason.
         why: String,
     },
-    /// A newer version wrote it.
+    /// A newer version wrote the snapshot.
     #[error(
-        "`{}` was saved by KuberNix {version} in format {format}, this version knows {known}: restore it with that version",
+        "`{}` was saved by KuberNix {version} in format {format}, this version supports {known}: restore it with that \
+         version",
         path.display()
     )]
     Newer {
@@ -25,54 +53,58 @@ pub enum Error {
         path: PathBuf,
         /// Its format.
         format: u32,
-        /// The newest that this version knows.
+        /// The newest format that this version supports.
         known: u32,
         /// The version that wrote it.
         version: String,
     },
-    /// It isn't as it was written.
-    #[error("the snapshot `{}` is damaged: {why}; take another, `snapshot list` says which are whole", path.display())]
+    /// The snapshot is damaged.
+    #[error(
+        "the snapshot `{}` is damaged: {why}; use another one, `snapshot list` shows which are undamaged",
+        path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What tells.
+        /// What is damaged.
         why: String,
     },
-    /// It holds what no snapshot holds.
-    #[error("the snapshot `{}` is not one to restore: {why}", path.display())]
+    /// The content isn't that of a cluster.
+    #[error("the snapshot `{}` can't be restored: {why}", path.display())]
     Hostile {
         /// The file.
         path: PathBuf,
-        /// What.
-        why: String,
+        /// The reason.
+        why: Rejection,
     },
-    /// There isn't enough space for what is in it.
-    #[error("the snapshot `{}` holds {} MiB, and {} has {} MiB left: free some space there or choose another --root",
+    /// There isn't enough free space for the content.
+    #[error("the snapshot `{}` has {} MiB of content, but {} has only {} MiB free: free some space there or choose \
+         another --root",
         path.display(), needed >> 20, place.display(), free >> 20)]
     NoSpace {
         /// The file.
         path: PathBuf,
-        /// Where it was to go.
+        /// The directory to restore into.
         place: PathBuf,
-        /// What it holds, in bytes.
+        /// The size of the content, in bytes.
         needed: u64,
-        /// What is left there, in bytes.
+        /// The free space, in bytes.
         free: u64,
     },
-    /// The file that is to be written is something else already.
-    #[error("`{}` is there and is no snapshot, so it is left alone: choose another name", .0.display())]
+    /// The target exists and isn't a snapshot.
+    #[error("`{}` exists and is not a snapshot, so it is not replaced: choose another name", .0.display())]
     Occupied(PathBuf),
-    /// Something can't be in a snapshot.
+    /// The data can't be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
-    /// The file system says no.
+    /// A file operation failed.
     #[error("can't {action} `{}`: {cause}{}", path.display(), advice(cause))]
     Io {
-        /// What was tried: `write`, `read`.
+        /// The operation: `write`, `read`.
         action: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Why it failed.
         cause: io::Error,
     },
 }
@@ -82,7 +114,7 @@ impl Error {
         move |cause| Self::Io { action, path: path.to_owned(), cause }
     }
 
-    /// Whether what was given is wrong, and not this machine.
+    /// Whether the user's input is the cause, and not the machine.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::NotASnapshot { .. } | Self::Newer { .. } | Self::Damaged { .. } | Self::Hostile { .. } => true,
@@ -96,7 +128,7 @@ impl Error {
 fn advice(cause: &io::Error) -> &'static str {
     match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ", free some space there",
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => ", choose a place that can be written",
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => ", choose a writable directory",
         _ => "",
     }
 }

@@ -1,4 +1,4 @@
-//! The snapshots in a directory, and which of them are whole.
+//! Lists the snapshots in a directory, and checks each of them.
 
 use super::{ENDING, Error, Head, manifest, verify};
 use serde::Serialize;
@@ -6,22 +6,22 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file that is a snapshot, or should be.
+/// A file that is a snapshot or has the name of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its size, in bytes.
     pub size: u64,
-    /// What it says of itself, where that can be read.
+    /// Its description, if that can be read.
     #[serde(flatten)]
     pub head: Option<Head>,
-    /// What is wrong with it; `None` where it is whole.
+    /// Why it can't be restored; `None` if it can.
     pub problem: Option<String>,
 }
 
-/// Reads all snapshots of a directory, by name; every one to its end. Files that are something else are left out, unless
-/// they are called like snapshots.
+/// Reads and checks all snapshots of a directory completely, sorted by path. Leaves out other
+/// files, unless they have the extension of snapshots.
 ///
 /// # Errors
 /// The directory can't be read.
@@ -30,17 +30,17 @@ pub fn list(directory: &Path) -> Result<Vec<Listed>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable())? {
         let path = entry.map_err(unreadable())?.path();
-        // Links are followed: a snapshot may lie on another disk.
+        // Links are followed: a snapshot may be on another disk.
         let Ok(about) = fs::metadata(&path) else { continue };
         if about.is_file() {
-            found.extend(look(path, about.size()));
+            found.extend(check(path, about.size()));
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
-fn look(path: PathBuf, size: u64) -> Option<Listed> {
+fn check(path: PathBuf, size: u64) -> Option<Listed> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if name.starts_with('.') {
         return None;

@@ -1,19 +1,20 @@
-//! What a snapshot says of itself, and what it may hold at all.
+//! The manifest of a snapshot, and the check of its paths.
 
+use super::Rejection;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-/// The version of the form. Raised when an older KuberNix would misread a newer snapshot.
+/// The version of the format. Incremented if an older KuberNix would misread a newer snapshot.
 pub const FORMAT: u32 = 1;
 /// The first entry's name.
 pub(super) const NAME: &str = "manifest.json";
-/// The folder of a snapshot in which the datastore's directories are.
+/// The folder of the datastore's directories in a snapshot.
 pub const DATASTORE: &str = "datastore";
 
-/// The component whose data a snapshot holds.
+/// The component whose data is in a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Datastore {
     /// Its name.
@@ -22,42 +23,42 @@ pub struct Datastore {
     pub version: String,
 }
 
-/// What is known of a cluster before its files are looked at.
+/// The description of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// The form's version, see [`FORMAT`].
+    /// The version of the format, see [`FORMAT`].
     pub format: u32,
     /// The version of KuberNix that saved it.
     pub kubernix: String,
     /// The cluster's name.
     pub cluster: String,
-    /// The cluster's name that its CAs carry.
+    /// The cluster's name in the common names of its CAs.
     pub authority: String,
     /// When it was saved.
     pub saved: Timestamp,
-    /// The range of all its addresses.
+    /// The CIDR of all its addresses.
     pub cidr: Ipv4Net,
-    /// What its objects are in.
+    /// Its datastore.
     pub datastore: Datastore,
 }
 
-/// One file.
+/// A file of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its path in the snapshot.
     pub path: String,
-    /// In bytes.
+    /// Its size, in bytes.
     pub size: u64,
-    /// As of chmod(2).
+    /// Its permissions, see chmod(2).
     pub mode: u32,
-    /// Of its content, hexadecimal.
+    /// The SHA-256 of its content, hexadecimal.
     pub sha256: String,
 }
 
 /// The first entry of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Of which cluster, when, by whom.
+    /// The description of the snapshot.
     #[serde(flatten)]
     pub head: Head,
     /// All other entries, in this order.
@@ -65,40 +66,41 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// What all files hold, in bytes.
+    /// The size of all files, in bytes.
     pub fn size(&self) -> u64 {
         self.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.size))
     }
 
-    /// Whether it names what a cluster needs, and nothing that has no place in one.
+    /// Checks that the manifest lists all files that a cluster needs, and only files of a cluster.
     ///
     /// # Errors
-    /// What it shouldn't name, or should.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// A file is missing, unknown or listed twice, or a name is invalid.
+    pub(super) fn check(&self) -> Result<(), Rejection> {
         for name in [&self.head.cluster, &self.head.authority] {
-            crate::settings::parse_name(name)?;
+            crate::settings::parse_name(name).map_err(|error| Rejection::Name(error.to_string()))?;
         }
         let mut seen = BTreeSet::new();
         for entry in &self.entries {
-            if !has_a_place(&entry.path, &self.head.datastore.component) {
-                return Err(format!("`{}` is no file of a cluster", entry.path));
+            if !is_of_cluster(&entry.path, &self.head.datastore.component) {
+                return Err(Rejection::UnknownFile(entry.path.clone()));
             }
             if !seen.insert(entry.path.as_str()) {
-                return Err(format!("`{}` is there twice", entry.path));
+                return Err(Rejection::Duplicate(entry.path.clone()));
             }
         }
         if !seen.contains(super::SETTINGS) {
-            return Err(format!("it has no `{}`", super::SETTINGS));
+            return Err(Rejection::MissingFile(super::SETTINGS));
         }
-        match seen.iter().any(|path| path.starts_with(DATASTORE)) {
-            true => Ok(()),
-            false => Err(format!("it has nothing of the datastore `{}`", self.head.datastore.component)),
+        if !seen.iter().any(|path| path.starts_with(DATASTORE)) {
+            return Err(Rejection::NoData(self.head.datastore.component.clone()));
         }
+        Ok(())
     }
 }
 
-/// Whether a file of this path belongs into a snapshot of a cluster whose datastore is this component.
-fn has_a_place(path: &str, datastore: &str) -> bool {
+/// Whether a snapshot may have a file of this path. `datastore`: the component of the cluster's
+/// datastore.
+fn is_of_cluster(path: &str, datastore: &str) -> bool {
     let parts: Option<Vec<&str>> = Path::new(path)
         .components()
         .map(|part| match part {
@@ -107,7 +109,7 @@ fn has_a_place(path: &str, datastore: &str) -> bool {
         })
         .collect();
     let parts = parts.unwrap_or_default();
-    // As it would be written back, so that no two names mean one file.
+    // Only normalized paths, so that no two paths are the same file.
     if parts.join("/") != path {
         return false;
     }
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_of_a_cluster_have_a_place() {
+    fn only_files_of_a_cluster_are_accepted() {
         for path in [
             "kubernix.toml",
             "applied.json",
@@ -134,7 +136,7 @@ mod tests {
             "datastore/control/store/data/x",
             "datastore/nodes/node-0/store/x",
         ] {
-            assert!(has_a_place(path, "store"), "{path}");
+            assert!(is_of_cluster(path, "store"), "{path}");
         }
         for path in [
             "",
@@ -160,8 +162,8 @@ mod tests {
             "nodes/node-0/store/x",
             "run/boot.json",
         ] {
-            assert!(!has_a_place(path, "store"), "{path}");
+            assert!(!is_of_cluster(path, "store"), "{path}");
         }
-        assert!(!has_a_place("datastore/control/../x", ".."));
+        assert!(!is_of_cluster("datastore/control/../x", ".."));
     }
 }

@@ -1,16 +1,17 @@
-//! Snapshots: what makes a cluster the same again, in one file that can be kept elsewhere.
+//! Writes and reads snapshots: one file with everything that is needed to restore a cluster.
 //!
-//! A `.tar.gz` whose first entry, `manifest.json`, says what else is in it, with hashes. What is read is held against that and
-//! against what a snapshot may hold at all, before anything of it counts. This module knows files and their names; it must
-//! not know any component by name, nor how a cluster is booted, or its processes are made to stand still.
+//! A snapshot is a `.tar.gz` whose first entry, `manifest.json`, lists all other entries with
+//! hashes. When a snapshot is read, its entries are checked against the manifest, and the manifest
+//! against the paths that a snapshot may have, before any content is used. This module must not
+//! know any component by name, nor how a cluster is booted or its processes are paused.
 //!
 //! ```text
 //! manifest.json
 //! kubernix.toml                          the settings as applied
-//! allotted.json                          the nodes that the cluster was given
-//! applied.json                           what was applied to the API for components
-//! pki/...                                all of it
-//! datastore/control/COMPONENT/...        the datastore's directories, as they lie below the root directory
+//! allotted.json                          the nodes and ports of the cluster
+//! applied.json                           the objects that were applied to the API for components
+//! pki/...                                all certificates and keys
+//! datastore/control/COMPONENT/...        the datastore's directories, with their paths below the root directory
 //! datastore/nodes/NODE/COMPONENT/...
 //! ```
 
@@ -26,7 +27,7 @@ mod tests;
 
 pub use copy::CopyError;
 use copy::{directory as copy_directory, file as copy_file};
-pub use error::Error;
+pub use error::{Error, Rejection};
 pub use list::{Listed, list};
 pub use manifest::{DATASTORE, Datastore, Entry, FORMAT, Head, Manifest};
 pub use pack::{Written, target, write};
@@ -35,7 +36,7 @@ pub use stage::{Staging, stage};
 
 /// The name of the settings' file.
 pub const SETTINGS: &str = "kubernix.toml";
-/// Records that a cluster keeps beside them, each where there is one.
+/// Further files of a cluster. Each of them may be missing.
 const RECORDS: [&str; 2] = ["allotted.json", "applied.json"];
-/// What file names end with where nobody chose another.
+/// The default extension of file names.
 pub const ENDING: &str = ".tar.gz";

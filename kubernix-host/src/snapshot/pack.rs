@@ -1,4 +1,4 @@
-//! Writes a snapshot: beside its place, and by rename once it is whole.
+//! Writes a snapshot to a temporary file, and renames it when it is complete.
 
 use super::manifest::NAME;
 use super::{ENDING, Entry, Error, Head, Manifest, read};
@@ -12,15 +12,16 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
-/// Where a snapshot is written to: that file; in that directory, if it is one, by the cluster's name and the time. One that is
-/// there already is replaced, anything else isn't.
+/// The path that a snapshot is written to. If `to` is a directory, the file name is the cluster's
+/// name with the time. An existing snapshot will be replaced.
 ///
 /// # Errors
-/// Something else is there, or can't be read.
+/// The file exists and isn't a snapshot, or can't be read.
 pub fn target(to: &Path, head: &Head) -> Result<PathBuf, Error> {
-    let path = match to.is_dir() {
-        true => to.join(format!("{}-{}{ENDING}", head.cluster, head.saved.strftime("%Y%m%dT%H%M%S%.3fZ"))),
-        false => to.to_owned(),
+    let path = if to.is_dir() {
+        to.join(format!("{}-{}{ENDING}", head.cluster, head.saved.strftime("%Y%m%dT%H%M%S%.3fZ")))
+    } else {
+        to.to_owned()
     };
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(path),
@@ -33,30 +34,30 @@ pub fn target(to: &Path, head: &Head) -> Result<PathBuf, Error> {
     }
 }
 
-/// What was written.
+/// The sizes of a written snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The file's size, in bytes.
     pub size: u64,
-    /// What is in it, in bytes.
+    /// The size of its content, in bytes.
     pub content: u64,
 }
 
-/// Packs all files below `from` into a snapshot, 0600, which is there whole or not at all. `goes_on` is asked now and then.
+/// Packs all files below `from` into a snapshot with mode 0600. The file is either complete or
+/// unchanged. Stops and returns `None` as soon as `should_continue` returns `false`.
 ///
 /// # Errors
-/// A file can't be read or has no place in a snapshot, or the snapshot can't be written; `None` where it was to go on no more.
-/// What was there before is still there then.
-pub fn write(from: &Path, head: Head, to: &Path, goes_on: &dyn Fn() -> bool) -> Result<Option<Written>, Error> {
+/// A file can't be read or isn't a file of a cluster, or the snapshot can't be written.
+pub fn write(from: &Path, head: Head, to: &Path, should_continue: &dyn Fn() -> bool) -> Result<Option<Written>, Error> {
     let mut paths = Vec::new();
     files(from, Path::new(""), &mut paths)?;
     paths.sort();
     let mut entries = Vec::new();
     for path in &paths {
-        if !goes_on() {
+        if !should_continue() {
             return Ok(None);
         }
-        entries.push(described(from, path)?);
+        entries.push(describe(from, path)?);
     }
     let manifest = Manifest { head, entries };
     manifest.check().map_err(|why| Error::Hostile { path: to.to_owned(), why })?;
@@ -67,26 +68,30 @@ pub fn write(from: &Path, head: Head, to: &Path, goes_on: &dyn Fn() -> bool) -> 
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(place)
         .map_err(unwritable())?;
-    if compress(from, &manifest, file.as_file(), goes_on).or_else(broken_off).map_err(unwritable())?.is_none() {
+    if compress(from, &manifest, file.as_file(), should_continue)
+        .or_else(none_if_cancelled)
+        .map_err(unwritable())?
+        .is_none()
+    {
         return Ok(None);
     }
     let size = file.as_file().metadata().map_err(unwritable())?.size();
     file.persist(to).map_err(|error| unwritable()(error.error))?;
-    // The name as well, before anybody relies on it.
+    // Sync the directory as well, so that the new name is durable.
     File::open(place).and_then(|place| place.sync_all()).map_err(unwritable())?;
     Ok(Some(Written { size, content: manifest.size() }))
 }
 
-/// A stream that ends with an error as soon as it is to go on no more.
-struct Watched<'a, W> {
+/// A stream whose writes fail with `BrokenPipe` as soon as `should_continue` returns `false`.
+struct Cancellable<'a, W> {
     stream: W,
-    goes_on: &'a dyn Fn() -> bool,
+    should_continue: &'a dyn Fn() -> bool,
 }
 
-impl<W: Write> Write for Watched<'_, W> {
+impl<W: Write> Write for Cancellable<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !(self.goes_on)() {
-            // Not `Interrupted`: that is tried again.
+        if !(self.should_continue)() {
+            // Not `Interrupted`, after which writes are retried.
             return Err(ErrorKind::BrokenPipe.into());
         }
         self.stream.write(bytes)
@@ -97,14 +102,19 @@ impl<W: Write> Write for Watched<'_, W> {
     }
 }
 
-/// `Ok(None)` for the end that [`Watched`] makes.
-fn broken_off<T>(error: io::Error) -> io::Result<Option<T>> {
+/// `Ok(None)` for the error of [`Cancellable`].
+fn none_if_cancelled<T>(error: io::Error) -> io::Result<Option<T>> {
     if error.kind() == ErrorKind::BrokenPipe { Ok(None) } else { Err(error) }
 }
 
-fn compress(from: &Path, manifest: &Manifest, file: &File, goes_on: &dyn Fn() -> bool) -> io::Result<Option<()>> {
+fn compress(
+    from: &Path,
+    manifest: &Manifest,
+    file: &File,
+    should_continue: &dyn Fn() -> bool,
+) -> io::Result<Option<()>> {
     let stream = GzEncoder::new(BufWriter::new(file), Compression::fast());
-    let buffer = pack(from, manifest, Watched { stream, goes_on })?.stream.finish()?;
+    let buffer = pack(from, manifest, Cancellable { stream, should_continue })?.stream.finish()?;
     buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all().map(Some)
 }
@@ -114,7 +124,7 @@ fn pack<W: Write>(from: &Path, manifest: &Manifest, stream: W) -> io::Result<W> 
     let text = serde_json::to_vec_pretty(manifest)?;
     let saved = manifest.head.saved.as_second().unsigned_abs();
     let mut append = |path: &str, size: u64, mode: u32, content: &mut dyn Read| {
-        // Without the extensions for longer names and links: whoever reads it needs to know none of them.
+        // Without the extensions for longer names and links, so that readers needn't support them.
         let mut header = Header::new_ustar();
         header.set_entry_type(EntryType::Regular);
         header.set_path(path)?;
@@ -137,15 +147,16 @@ fn files(from: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), Erro
     for entry in fs::read_dir(&directory).map_err(unreadable())? {
         let entry = entry.map_err(unreadable())?;
         let path = below.join(entry.file_name());
-        match entry.file_type().map_err(unreadable())?.is_dir() {
-            true => files(from, &path, found)?,
-            false => found.push(path),
+        if entry.file_type().map_err(unreadable())?.is_dir() {
+            files(from, &path, found)?;
+        } else {
+            found.push(path);
         }
     }
     Ok(())
 }
 
-fn described(from: &Path, path: &Path) -> Result<Entry, Error> {
+fn describe(from: &Path, path: &Path) -> Result<Entry, Error> {
     let whole = from.join(path);
     let unreadable = || Error::io("read", &whole);
     let mut file = File::open(&whole).map_err(unreadable())?;
@@ -156,12 +167,12 @@ fn described(from: &Path, path: &Path) -> Result<Entry, Error> {
     Ok(Entry { path, size, mode: found.mode() & 0o777, sha256: hash.hex() })
 }
 
-/// SHA-256 of what is written to it.
+/// Computes the SHA-256 of the bytes that are written to it.
 #[derive(Default)]
 pub(super) struct Hash(Sha256);
 
 impl Hash {
-    /// In hexadecimal.
+    /// The hash in hexadecimal.
     pub fn hex(self) -> String {
         digits::hex(&self.0.finalize())
     }

@@ -1,9 +1,9 @@
-//! Reads snapshots that somebody else may have made, or half of them: nothing counts before all of it is what the manifest
-//! says, and nothing leads out of the directory that it is unpacked into.
+//! Reads snapshots, which may be damaged or hostile: all content is checked against the manifest,
+//! and no file is written outside the target directory.
 
 use super::manifest::{DATASTORE, NAME};
 use super::pack::Hash;
-use super::{Entry, Error, FORMAT, Manifest};
+use super::{Entry, Error, FORMAT, Manifest, Rejection};
 use crate::root::free_bytes;
 use flate2::bufread::GzDecoder;
 use serde::Deserialize;
@@ -14,46 +14,53 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tar::{Archive, EntryType};
 
-/// A manifest of more bytes is none.
-const LARGEST_MANIFEST: u64 = 32 << 20;
-/// More bytes than this behind the last entry are no padding.
-const PADDING: u64 = 1 << 20;
-/// How much is read at a time, and left out where all of it is zero.
+/// The maximum size of a manifest, in bytes.
+const MAX_MANIFEST: u64 = 32 << 20;
+/// The maximum size of the padding after the last entry, in bytes.
+const MAX_PADDING: u64 = 1 << 20;
+/// The size of a read, in bytes. Blocks of zeros become holes.
 const BLOCK: usize = 64 << 10;
 
 type Stream = GzDecoder<BufReader<File>>;
 
-/// Reads what a snapshot says of itself, and no more of it.
+/// Reads only the manifest of a snapshot.
 ///
 /// # Errors
-/// It is none, of a newer version, or damaged in that part.
+/// The file isn't a snapshot, is of a newer version, or its manifest is damaged.
 pub fn manifest(path: &Path) -> Result<Manifest, Error> {
     let mut archive = open(path)?;
     let mut entries = archive.entries().map_err(damaged(path))?.raw(true);
     first(path, &mut entries)
 }
 
-/// Reads all of a snapshot, and says whether it is whole.
+/// Reads a snapshot completely and checks it.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The file isn't a snapshot, is of a newer version, is damaged, or can't be restored.
 pub fn verify(path: &Path) -> Result<Manifest, Error> {
     walk(path, |_| Ok(()), &mut |_, content| io::copy(content, &mut io::sink()).map(drop))
 }
 
-/// Unpacks a snapshot, whose manifest was read before, into a directory: files get the places that they have in a cluster's
-/// root directory. `goes_on` is asked now and then.
+/// Unpacks a snapshot into a directory, to the paths of a cluster's root directory. `expected`: its
+/// manifest, which was read before. Stops and returns `None` as soon as `should_continue` returns
+/// `false`.
 ///
 /// # Errors
-/// It isn't whole, there is no space, or it can't be written; what was unpacked so far stays. `None` where it was to go on no more.
-pub fn unpack(path: &Path, expected: &Manifest, into: &Path, goes_on: &dyn Fn() -> bool) -> Result<Option<()>, Error> {
-    let mut ended = false;
-    let mut unwritten = None;
-    // Of all that is unpacked: their entries must be as durable as the files.
+/// The snapshot is damaged or was changed, there isn't enough space, or a file can't be written.
+/// Files that were unpacked already stay.
+pub fn unpack(
+    path: &Path,
+    expected: &Manifest,
+    into: &Path,
+    should_continue: &dyn Fn() -> bool,
+) -> Result<Option<()>, Error> {
+    let mut cancelled = false;
+    let mut write_error = None;
+    // The directories of all unpacked files, to sync their entries as well.
     let mut directories = BTreeSet::from([into.to_owned()]);
     let begin = |manifest: &Manifest| {
         if manifest != expected {
-            return Err(Error::Damaged { path: path.to_owned(), why: "it was changed just now".into() });
+            return Err(Error::Damaged { path: path.to_owned(), why: "it was changed during the restore".into() });
         }
         match free_bytes(into) {
             Some(free) if free < manifest.size() => {
@@ -64,23 +71,23 @@ pub fn unpack(path: &Path, expected: &Manifest, into: &Path, goes_on: &dyn Fn() 
         }
     };
     let result = walk(path, begin, &mut |entry, content| {
-        if !goes_on() {
-            ended = true;
+        if !should_continue() {
+            cancelled = true;
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let inner = Path::new(&entry.path);
         let target = into.join(inner.strip_prefix(DATASTORE).unwrap_or(inner));
         let above = target.ancestors().skip(1).take_while(|above| *above != into);
         directories.extend(above.map(Path::to_owned));
-        let mut file = create(&target).map_err(|cause| noted(&mut unwritten, &target, cause))?;
-        copy(content, &mut file, |cause| noted(&mut unwritten, &target, cause))?;
+        let mut file = create(&target).map_err(|cause| record(&mut write_error, &target, cause))?;
+        copy(content, &mut file, |cause| record(&mut write_error, &target, cause))?;
         let finished = file
             .set_len(entry.size)
             .and_then(|()| file.set_permissions(Permissions::from_mode(entry.mode & 0o777)))
             .and_then(|()| file.sync_all());
-        finished.map_err(|cause| noted(&mut unwritten, &target, cause))
+        finished.map_err(|cause| record(&mut write_error, &target, cause))
     });
-    match (ended, unwritten) {
+    match (cancelled, write_error) {
         (true, _) => return Ok(None),
         (_, Some((target, cause))) => return Err(Error::Io { action: "write", path: target, cause }),
         _ => result?,
@@ -92,9 +99,9 @@ pub fn unpack(path: &Path, expected: &Manifest, into: &Path, goes_on: &dyn Fn() 
     Ok(Some(()))
 }
 
-/// Keeps why a file can't be written, and ends the reading.
-fn noted(unwritten: &mut Option<(PathBuf, io::Error)>, target: &Path, cause: io::Error) -> io::Error {
-    *unwritten = Some((target.to_owned(), cause));
+/// Stores why a file can't be written, and returns an error that ends the reading.
+fn record(write_error: &mut Option<(PathBuf, io::Error)>, target: &Path, cause: io::Error) -> io::Error {
+    *write_error = Some((target.to_owned(), cause));
     io::ErrorKind::BrokenPipe.into()
 }
 
@@ -105,7 +112,7 @@ fn create(target: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)
 }
 
-/// Copies to the end; blocks of zeros become holes.
+/// Copies all content. Blocks of zeros become holes.
 fn copy(from: &mut dyn Read, to: &mut File, mut failed: impl FnMut(io::Error) -> io::Error) -> io::Result<()> {
     let mut block = vec![0; BLOCK];
     loop {
@@ -131,22 +138,22 @@ fn damaged(path: &Path) -> impl Fn(io::Error) -> Error {
 
 fn open(path: &Path) -> Result<Archive<Stream>, Error> {
     let mut file = File::open(path).map_err(Error::io("read", path))?;
-    let nothing = |why: &str| Error::NotASnapshot { path: path.to_owned(), why: why.into() };
+    let not_a_snapshot = |why: &str| Error::NotASnapshot { path: path.to_owned(), why: why.into() };
     if !file.metadata().map_err(Error::io("read", path))?.is_file() {
-        return Err(nothing("it is no file"));
+        return Err(not_a_snapshot("it is not a regular file"));
     }
     let mut magic = Vec::new();
     (&mut file).take(2).read_to_end(&mut magic).map_err(Error::io("read", path))?;
     match magic[..] {
         [0x1f, 0x8b] => {}
-        [] => return Err(nothing("it is empty")),
-        _ => return Err(nothing("it is no .tar.gz")),
+        [] => return Err(not_a_snapshot("it is empty")),
+        _ => return Err(not_a_snapshot("it is not a .tar.gz file")),
     }
     file.rewind().map_err(Error::io("read", path))?;
     Ok(Archive::new(GzDecoder::new(BufReader::new(file))))
 }
 
-/// What can be read of any format.
+/// The fields of the manifest that every format has.
 #[derive(Deserialize)]
 struct Header {
     format: u32,
@@ -154,36 +161,37 @@ struct Header {
     kubernix: Option<String>,
 }
 
-/// The manifest, which is the first entry.
+/// Reads the manifest, which is the first entry.
 fn first(path: &Path, entries: &mut tar::Entries<'_, Stream>) -> Result<Manifest, Error> {
-    let nothing = |why: String| Error::NotASnapshot { path: path.to_owned(), why };
-    let Some(entry) = entries.next() else { return Err(nothing("nothing is in it".into())) };
+    let not_a_snapshot = |why: String| Error::NotASnapshot { path: path.to_owned(), why };
+    let Some(entry) = entries.next() else { return Err(not_a_snapshot("it has no entries".into())) };
     let entry = entry.map_err(damaged(path))?;
     let is_file = entry.header().entry_type() == EntryType::Regular;
     if !is_file || *entry.path_bytes() != *NAME.as_bytes() {
-        return Err(nothing(format!("its first entry is not `{NAME}`")));
+        return Err(not_a_snapshot(format!("its first entry is not `{NAME}`")));
     }
-    if entry.size() > LARGEST_MANIFEST {
-        return Err(nothing(format!("its `{NAME}` has {} bytes", entry.size())));
+    if entry.size() > MAX_MANIFEST {
+        return Err(not_a_snapshot(format!("its `{NAME}` is too large: {} bytes", entry.size())));
     }
     let mut text = Vec::new();
-    let whole = entry.size();
-    entry.take(LARGEST_MANIFEST).read_to_end(&mut text).map_err(damaged(path))?;
-    if text.len() as u64 != whole {
+    let size = entry.size();
+    entry.take(MAX_MANIFEST).read_to_end(&mut text).map_err(damaged(path))?;
+    if text.len() as u64 != size {
         return Err(damaged(path)(io::ErrorKind::UnexpectedEof.into()));
     }
-    let unreadable = |error: serde_json::Error| nothing(format!("its `{NAME}` can't be understood: {error}"));
-    let header: Header = serde_json::from_slice(&text).map_err(unreadable)?;
+    let malformed = |error: serde_json::Error| not_a_snapshot(format!("its `{NAME}` is malformed: {error}"));
+    let header: Header = serde_json::from_slice(&text).map_err(malformed)?;
     if header.format > FORMAT {
         let version = header.kubernix.unwrap_or_else(|| "of a newer version".into());
         return Err(Error::Newer { path: path.to_owned(), format: header.format, known: FORMAT, version });
     }
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(unreadable)?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(malformed)?;
     manifest.check().map_err(|why| Error::Hostile { path: path.to_owned(), why })?;
     Ok(manifest)
 }
 
-/// Reads a snapshot to its end. `begin` sees the manifest, `take` each file's content; each has to be what the manifest says.
+/// Reads a snapshot completely. Calls `begin` with the manifest and `take` with each file's
+/// content, and checks each file against the manifest.
 fn walk(
     path: &Path,
     begin: impl FnOnce(&Manifest) -> Result<(), Error>,
@@ -193,12 +201,12 @@ fn walk(
     let mut entries = archive.entries().map_err(damaged(path))?.raw(true);
     let manifest = first(path, &mut entries)?;
     begin(&manifest)?;
-    let hostile = |why: String| Error::Hostile { path: path.to_owned(), why };
+    let hostile = |why: Rejection| Error::Hostile { path: path.to_owned(), why };
     for entry in &manifest.entries {
         let broken = |why: &str| damaged(path)(io::Error::other(format!("its entry `{}` {why}", entry.path)));
         let found = entries.next().ok_or_else(|| broken("is missing"))?.map_err(damaged(path))?;
         if found.header().entry_type() != EntryType::Regular {
-            return Err(hostile(format!("its entry `{}` is no plain file", entry.path)));
+            return Err(hostile(Rejection::NotAFile(entry.path.clone())));
         }
         if *found.path_bytes() != *entry.path.as_bytes() || found.size() != entry.size {
             return Err(broken("is not the one that its manifest lists"));
@@ -206,31 +214,31 @@ fn walk(
         let mut content = Hashed { from: found.take(entry.size), hash: Hash::default(), size: 0 };
         take(entry, &mut content).map_err(damaged(path))?;
         if content.size != entry.size {
-            return Err(broken("is cut off"));
+            return Err(broken("is incomplete"));
         }
         if content.hash.hex() != entry.sha256 {
-            return Err(broken("has another content than when it was saved"));
+            return Err(broken("has a wrong hash"));
         }
     }
     if entries.next().transpose().map_err(damaged(path))?.is_some() {
-        return Err(hostile("it holds more than its manifest lists".into()));
+        return Err(hostile(Rejection::Unlisted));
     }
     end(archive.into_inner()).map_err(damaged(path))?;
     Ok(manifest)
 }
 
-/// Reads what is behind the last entry: padding, and the checksum of the whole.
+/// Reads the padding after the last entry and the checksum of the stream. Nothing else may follow.
 fn end(mut stream: Stream) -> io::Result<()> {
     let mut rest = Vec::new();
-    (&mut stream).take(PADDING).read_to_end(&mut rest)?;
+    (&mut stream).take(MAX_PADDING).read_to_end(&mut rest)?;
     let behind = stream.into_inner().read(&mut [0])?;
-    if rest.len() as u64 == PADDING || rest.iter().any(|byte| *byte != 0) || behind != 0 {
-        return Err(io::Error::other("something is behind its end"));
+    if rest.len() as u64 == MAX_PADDING || rest.iter().any(|byte| *byte != 0) || behind != 0 {
+        return Err(io::Error::other("there is data after its end"));
     }
     Ok(())
 }
 
-/// Hashes what is read through it.
+/// Hashes the bytes that are read through it.
 struct Hashed<R> {
     from: R,
     hash: Hash,

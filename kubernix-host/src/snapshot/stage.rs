@@ -1,5 +1,5 @@
-//! Where a snapshot is put together before it is packed: a directory of the cluster's own, so that copies cost little and go with
-//! the cluster whatever happens.
+//! Collects the files of a snapshot before they are packed, in a directory of the cluster: copies
+//! on the same file system are cheap, and they are removed with the cluster in any case.
 
 use super::{CopyError, DATASTORE, Error, RECORDS, SETTINGS, copy_directory, copy_file};
 use crate::root::Root;
@@ -9,18 +9,20 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// The right to put a snapshot of a cluster together: one command at a time. What was put together goes with it.
+/// The staging directory of a cluster. Only one command at a time has it. Dropping the value
+/// removes the directory.
 pub struct Staging<'a> {
     root: &'a Root,
-    /// Its lock is given back by the kernel, however this ends.
+    /// The kernel releases the lock in any case.
     _lock: File,
 }
 
 impl<'a> Staging<'a> {
-    /// Takes the right, and removes what somebody left who was killed.
+    /// Locks and creates the staging directory. Removes files of a killed command. `None`: another
+    /// command has the lock.
     ///
     /// # Errors
-    /// Somebody else has it (`None`), or the directory can't be made.
+    /// The directory can't be created.
     pub fn begin(root: &'a Root) -> Result<Option<Self>, Error> {
         let run = root.run();
         let failed = || Error::io("write", &run);
@@ -37,22 +39,22 @@ impl<'a> Staging<'a> {
         Ok(Some(staging))
     }
 
-    /// Where it is put together.
+    /// The path of the staging directory.
     pub fn path(&self) -> PathBuf {
         self.root.staging()
     }
 
-    /// Adds what belongs to a cluster beside its datastore: settings, certificates and keys, and its records.
+    /// Adds all files but those of the datastore: settings, certificates, keys and records.
     ///
     /// # Errors
-    /// It can't be read or copied.
+    /// A file can't be read or copied.
     pub fn add_own(&self) -> Result<(), Error> {
         let (root, path) = (self.root, self.path());
         copy_file(&root.spec_file(), &path.join(SETTINGS), None)?;
-        copy_directory(&root.pki(), &path.join("pki"), &|path| is_half_written(path), None)?;
+        copy_directory(&root.pki(), &path.join("pki"), &|path| is_temporary(path), None)?;
         for record in RECORDS {
             match copy_file(&root.path().join(record), &path.join(record), None) {
-                // Where nothing was ever noted.
+                // A cluster may not have this record.
                 Err(CopyError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => {}
                 copied => copied?,
             }
@@ -71,31 +73,31 @@ impl<'a> Staging<'a> {
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.clear() {
-            log::warn!("`{}` can't be removed: {error}", self.path().display());
+            log::warn!("can't remove `{}`: {error}", self.path().display());
         }
     }
 }
 
-/// Whether it is a file that somebody is about to put in its place.
-fn is_half_written(path: &Path) -> bool {
+/// Whether a file is a temporary one, which another process will rename.
+fn is_temporary(path: &Path) -> bool {
     path.file_name().is_some_and(crate::root::is_temporary)
 }
 
-/// Adds the directories of a datastore's instances, as they are: without the files that each boot writes anew. Nobody may write
-/// meanwhile. Where the copy isn't done until `deadline`, it is given up.
+/// Adds the directories of a datastore's instances, without the files that each boot rewrites. The
+/// instances' processes must be paused meanwhile.
 ///
 /// # Errors
-/// A directory can't be copied.
+/// A directory can't be copied, or copying isn't finished at the deadline.
 pub fn stage(root: &Root, directories: &[PathBuf], deadline: Option<Instant>) -> Result<(), Error> {
     for directory in directories {
-        let of_a_boot = root.of_a_boot(directory).map_err(|error| Error::Io {
+        let rewritten = root.of_a_boot(directory).map_err(|error| Error::Io {
             action: "read",
             path: directory.clone(),
             cause: std::io::Error::other(error.to_string()),
         })?;
         let below = directory.strip_prefix(root.path()).unwrap_or(directory);
-        let left_out = |path: &Path| of_a_boot.contains(path) || is_half_written(path);
-        copy_directory(directory, &root.staging().join(DATASTORE).join(below), &left_out, deadline)?;
+        let is_excluded = |path: &Path| rewritten.contains(path) || is_temporary(path);
+        copy_directory(directory, &root.staging().join(DATASTORE).join(below), &is_excluded, deadline)?;
     }
     Ok(())
 }
@@ -106,7 +108,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn one_at_a_time_puts_a_snapshot_together_and_leaves_nothing() {
+    fn staging_is_exclusive_and_removes_its_directory() {
         let base = tempfile::tempdir().unwrap();
         let root = Root::new(base.path(), "one");
         root.create().unwrap();
@@ -119,7 +121,7 @@ mod tests {
             (data.join("state"), "objects"),
             (root.control("store").join("store.run.json"), "{}"),
             (root.control("store").join("store.log"), "noise"),
-            // What somebody left who was killed.
+            // A file of a killed command.
             (root.staging().join("datastore/control/store/old"), "old"),
         ] {
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Snapshots as they are written, and as others may have made them.
+//! Written snapshots, damaged ones, and hostile ones.
 
 use super::*;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -23,7 +23,7 @@ fn head() -> Head {
     }
 }
 
-/// A directory with what a cluster has, and with a snapshot of it.
+/// A directory with the files of a cluster and a snapshot of it.
 fn saved() -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let from = place.path().join("from");
@@ -39,7 +39,7 @@ fn saved() -> (TempDir, PathBuf) {
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
-    // As a log whose place on the disk was taken in advance.
+    // A sparse file, such as a preallocated log.
     let log = fs::File::create(from.join("datastore/control/store/data/log")).unwrap();
     log.write_all_at(b"begin", 0).unwrap();
     log.set_len(1 << 20).unwrap();
@@ -67,7 +67,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     stream.finish().unwrap()
 }
 
-/// A snapshot of these entries, whatever they are: name, kind, what is in it or what it links to.
+/// A snapshot of any entries: name, kind, and content or link target.
 fn packed(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, kind, content) in entries {
@@ -86,7 +86,7 @@ fn packed(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
     gzip(&tar.into_inner().unwrap())
 }
 
-/// A manifest, and the two files that every snapshot has.
+/// The entries for a manifest and the two files that every snapshot has.
 fn plain_entries(text: &[u8]) -> [(&str, EntryType, &[u8]); 3] {
     [("manifest.json", text), ("kubernix.toml", b"x"), (STATE, b"x")].map(|(name, it)| (name, EntryType::Regular, it))
 }
@@ -107,7 +107,7 @@ fn unpacked(file: &Path, into: &Path) -> Result<Option<()>, Error> {
 }
 
 #[test]
-fn what_was_saved_comes_back_with_its_modes_and_holes_in_the_places_of_a_cluster() {
+fn files_are_restored_with_modes_and_holes_to_the_paths_of_a_cluster() {
     let (place, file) = saved();
     let about = fs::metadata(&file).unwrap();
     assert_eq!(about.mode() & 0o7777, 0o600);
@@ -127,12 +127,12 @@ fn what_was_saved_comes_back_with_its_modes_and_holes_in_the_places_of_a_cluster
     let log = fs::metadata(into.join("control/store/data/log")).unwrap();
     assert_eq!(fs::read(into.join("control/store/data/log")).unwrap()[..6], *b"begin\0");
     assert!(log.size() == 1 << 20 && log.blocks() * 512 < 1 << 18, "{} blocks", log.blocks());
-    // The manifest comes first: nothing else has to be read to tell what it is.
+    // The manifest is the first entry, so that it can be read without the others.
     assert_eq!(plain(&file)[..13], *b"manifest.json");
 }
 
 #[test]
-fn a_snapshot_goes_by_name_and_time_and_replaces_none_but_snapshots() {
+fn file_names_have_cluster_and_time_and_only_snapshots_are_replaced() {
     let (place, file) = saved();
     let by_name = target(place.path(), &head()).unwrap();
     assert_eq!(by_name, place.path().join("one-20261126T110000.500Z.tar.gz"));
@@ -141,23 +141,23 @@ fn a_snapshot_goes_by_name_and_time_and_replaces_none_but_snapshots() {
     let other = place.path().join("precious");
     fs::write(&other, "precious").unwrap();
     let error = target(&other, &head()).unwrap_err();
-    assert!(error.is_usage() && error.to_string().contains("is no snapshot, so it is left alone"), "{error}");
+    assert!(error.is_usage() && error.to_string().contains("is not a snapshot, so it is not replaced"), "{error}");
 }
 
 #[test]
-fn what_breaks_off_leaves_what_was_there() {
+fn a_cancelled_or_failed_write_keeps_the_existing_file() {
     let (place, file) = saved();
     let (before, from) = (fs::read(&file).unwrap(), place.path().join("from"));
     for limit in 0..12 {
         let count = std::cell::Cell::new(0);
-        let goes_on = || count.replace(count.get() + 1) < limit;
-        assert_eq!(write(&from, head(), &file, &goes_on).unwrap(), None, "{limit}");
+        let should_continue = || count.replace(count.get() + 1) < limit;
+        assert_eq!(write(&from, head(), &file, &should_continue).unwrap(), None, "{limit}");
     }
     let missing = place.path().join("nowhere/x.tar.gz");
     assert!(matches!(write(&from, head(), &missing, &|| true), Err(Error::Io { action: "write", .. })));
     fs::write(from.join("state.json"), "").unwrap();
     let error = write(&from, head(), &file, &|| true).unwrap_err().to_string();
-    assert!(error.contains("`state.json` is no file of a cluster"), "{error}");
+    assert!(error.contains("`state.json` is not a file of a cluster"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), before);
     assert_eq!(names(place.path()), ["from", "one.tar.gz"]);
     let manifest = manifest(&file).unwrap();
@@ -165,7 +165,7 @@ fn what_breaks_off_leaves_what_was_there() {
 }
 
 #[test]
-fn every_byte_that_is_missing_or_changed_is_noticed() {
+fn missing_and_changed_bytes_are_detected() {
     let (place, file) = saved();
     let (bytes, other) = (fs::read(&file).unwrap(), place.path().join("other.tar.gz"));
     for length in (0..bytes.len()).step_by(7).chain([bytes.len() - 1]) {
@@ -173,10 +173,10 @@ fn every_byte_that_is_missing_or_changed_is_noticed() {
         let error = verify(&other).unwrap_err();
         assert!(matches!(error, Error::Damaged { .. } | Error::NotASnapshot { .. }), "{length}: {error}");
     }
-    // What the compression's own checksum doesn't know of: a change before it.
+    // A change before the compression, which gzip's checksum doesn't detect.
     let inside = plain(&file);
     let at = inside.windows(7).position(|window| window == b"objects").unwrap();
-    for (content, part) in [("0bjects", STATE), ("object\0", "has another content than when it was saved")] {
+    for (content, part) in [("0bjects", STATE), ("object\0", "has a wrong hash")] {
         let mut changed = inside.clone();
         changed[at..at + 7].copy_from_slice(content.as_bytes());
         fs::write(&other, gzip(&changed)).unwrap();
@@ -184,11 +184,11 @@ fn every_byte_that_is_missing_or_changed_is_noticed() {
         assert!(error.contains(part) && error.contains("is damaged"), "{error}");
     }
     fs::write(&other, [&bytes[..], b"x"].concat()).unwrap();
-    assert!(verify(&other).unwrap_err().to_string().contains("behind its end"));
+    assert!(verify(&other).unwrap_err().to_string().contains("data after its end"));
 }
 
 #[test]
-fn snapshots_that_somebody_made_up_are_refused_by_what_is_wrong_with_them() {
+fn hostile_snapshots_are_rejected_with_the_reason() {
     const FILE: EntryType = EntryType::Regular;
     let own = || vec![entry("kubernix.toml", b"x"), entry(STATE, b"x")];
     let and = |entry| listing([own(), vec![entry]].concat());
@@ -204,27 +204,27 @@ fn snapshots_that_somebody_made_up_are_refused_by_what_is_wrong_with_them() {
     let with = |text: &[u8], entry| packed(&[&plain_entries(text)[..], &[entry]].concat());
     for (bytes, part) in [
         (Vec::new(), "not a snapshot of a cluster: it is empty"),
-        (b"PK\x03\x04".to_vec(), "it is no .tar.gz"),
-        (gzip(b""), "nothing is in it"),
+        (b"PK\x03\x04".to_vec(), "it is not a .tar.gz file"),
+        (gzip(b""), "it has no entries"),
         (packed(&[("kubernix.toml", FILE, b"x")]), "its first entry is not `manifest.json`"),
         (packed(&[("manifest.json", EntryType::Symlink, b"/etc/passwd")]), "its first entry is not"),
-        (packed(&[("manifest.json", FILE, b"{}")]), "its `manifest.json` can't be understood"),
-        (manifest(newer.as_bytes()), "was saved by KuberNix 9.8.7 in format 9, this version knows 1"),
+        (packed(&[("manifest.json", FILE, b"{}")]), "its `manifest.json` is malformed"),
+        (manifest(newer.as_bytes()), "was saved by KuberNix 9.8.7 in format 9, this version supports 1"),
         (manifest(named.as_bytes()), "../one"),
         (manifest(&bare), "it has no `kubernix.toml`"),
-        (manifest(&hollow), "it has nothing of the datastore `store`"),
-        (with(&up, ("pki/../../escaped", FILE, b"x")), "`pki/../../escaped` is no file of a cluster"),
-        (with(&root, ("/escaped", FILE, b"x")), "`/escaped` is no file of a cluster"),
-        (with(&twice, ("kubernix.toml", FILE, b"x")), "`kubernix.toml` is there twice"),
-        (with(&link, ("pki/ca.crt", EntryType::Symlink, b"/etc/passwd")), "`pki/ca.crt` is no plain file"),
-        (with(&link, ("pki/ca.crt", EntryType::Link, b"/etc/passwd")), "`pki/ca.crt` is no plain file"),
-        (with(&link, ("pki/ca.crt", EntryType::Fifo, b"")), "`pki/ca.crt` is no plain file"),
-        (with(&link, ("pki/ca.crt", EntryType::GNULongName, b"x")), "`pki/ca.crt` is no plain file"),
+        (manifest(&hollow), "it has no data of the datastore `store`"),
+        (with(&up, ("pki/../../escaped", FILE, b"x")), "`pki/../../escaped` is not a file of a cluster"),
+        (with(&root, ("/escaped", FILE, b"x")), "`/escaped` is not a file of a cluster"),
+        (with(&twice, ("kubernix.toml", FILE, b"x")), "`kubernix.toml` is listed twice"),
+        (with(&link, ("pki/ca.crt", EntryType::Symlink, b"/etc/passwd")), "`pki/ca.crt` is not a regular file"),
+        (with(&link, ("pki/ca.crt", EntryType::Link, b"/etc/passwd")), "`pki/ca.crt` is not a regular file"),
+        (with(&link, ("pki/ca.crt", EntryType::Fifo, b"")), "`pki/ca.crt` is not a regular file"),
+        (with(&link, ("pki/ca.crt", EntryType::GNULongName, b"x")), "`pki/ca.crt` is not a regular file"),
         (with(&link, ("pki/other", FILE, b"x")), "is not the one that its manifest lists"),
         (with(&link, ("pki/ca.crt", FILE, b"xx")), "is not the one that its manifest lists"),
         (manifest(&link), "its entry `pki/ca.crt` is missing"),
-        (with(&good, ("pki/ca.crt", FILE, b"x")), "it holds more than its manifest lists"),
-        (with(&huge, ("pki/ca.crt", FILE, b"x")), "holds 1099511627776 MiB, and"),
+        (with(&good, ("pki/ca.crt", FILE, b"x")), "it has more entries than its manifest lists"),
+        (with(&huge, ("pki/ca.crt", FILE, b"x")), "has 1099511627776 MiB of content, but"),
     ] {
         let outer = tempfile::tempdir().unwrap();
         let (file, into) = (outer.path().join("s"), outer.path().join("a/into"));
@@ -243,7 +243,7 @@ fn snapshots_that_somebody_made_up_are_refused_by_what_is_wrong_with_them() {
 }
 
 #[test]
-fn a_list_says_which_are_whole_and_leaves_out_what_is_none() {
+fn a_list_has_intact_and_damaged_snapshots_and_no_other_files() {
     let (place, file) = saved();
     let at = |name: &str| place.path().join(name);
     let bytes = fs::read(&file).unwrap();
@@ -253,7 +253,7 @@ fn a_list_says_which_are_whole_and_leaves_out_what_is_none() {
     fs::write(at(".kubernix-tmp-x"), &bytes).unwrap();
     fs::copy(&file, at("other-name")).unwrap();
     let found = list(place.path()).unwrap();
-    let told: Vec<_> = found
+    let listed: Vec<_> = found
         .iter()
         .map(|one| {
             let name = one.path.file_name().unwrap().to_string_lossy().into_owned();
@@ -262,6 +262,6 @@ fn a_list_says_which_are_whole_and_leaves_out_what_is_none() {
         .collect();
     let wanted = [("half.tar.gz", true, false), ("nothing.tar.gz", false, false), ("one.tar.gz", true, true)];
     let wanted = wanted.into_iter().chain([("other-name", true, true)]);
-    assert_eq!(told, wanted.map(|(name, head, whole)| (name.to_owned(), head, whole)).collect::<Vec<_>>());
+    assert_eq!(listed, wanted.map(|(name, head, whole)| (name.to_owned(), head, whole)).collect::<Vec<_>>());
     assert!(matches!(list(&at("nowhere")), Err(Error::Io { action: "read", .. })));
 }
