@@ -172,10 +172,7 @@ fn snapshots_that_are_no_good(file: &Path, one: &Cluster) {
     let file = bad.to_string_lossy();
     for (bytes, part) in [
         (bytes[..bytes.len() / 2].to_vec(), "is damaged"),
-        (
-            changed("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEX-----"),
-            "has a wrong hash",
-        ),
+        (changed("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEX-----"), "has a wrong hash"),
         (changed("\"format\": 1", "\"format\": 7"), "in format 7, this version supports 1"),
         (b"not a snapshot".to_vec(), "is not a snapshot of a cluster"),
     ] {

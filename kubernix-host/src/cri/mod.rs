@@ -88,13 +88,13 @@ impl Client {
     /// The path can't be a unix socket's, or nothing responds there.
     pub async fn connect(socket: &str) -> Result<Self, Error> {
         let socket = UnixSocket::new(socket.strip_prefix("unix://").unwrap_or(socket))?;
-        let failed = |error: tonic::transport::Error| Error::Connect {
+        let connect_error = |error: tonic::transport::Error| Error::Connect {
             socket: socket.path().to_owned(),
             cause: crate::chain::root_cause(&error),
         };
-        let endpoint = Endpoint::from_shared(socket.url()).map_err(failed)?;
+        let endpoint = Endpoint::from_shared(socket.url()).map_err(connect_error)?;
         let endpoint = endpoint.connect_timeout(CALL_TIMEOUT).timeout(CALL_TIMEOUT);
-        let channel = endpoint.connect().await.map_err(failed)?;
+        let channel = endpoint.connect().await.map_err(connect_error)?;
         Ok(Self { channel, socket: socket.path().to_owned() })
     }
 
@@ -175,14 +175,14 @@ impl Client {
         Q: prost::Message + 'static,
         A: prost::Message + Default + 'static,
     {
-        let failed = |cause: String| Error::Call { socket: self.socket.clone(), call, cause };
+        let call_error = |cause: String| Error::Call { socket: self.socket.clone(), call, cause };
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_RESPONSE);
-        grpc.ready().await.map_err(|error| failed(crate::chain::root_cause(&error)))?;
+        grpc.ready().await.map_err(|error| call_error(crate::chain::root_cause(&error)))?;
         let codec = ProstCodec::<Q, A>::default();
         let response = grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), codec).await;
         match response {
             Ok(response) => Ok(response.into_inner()),
-            Err(status) => Err(failed(format!("{} ({:?})", status.message(), status.code()))),
+            Err(status) => Err(call_error(format!("{} ({:?})", status.message(), status.code()))),
         }
     }
 }

@@ -228,7 +228,7 @@ fn tar_path(path: &str) -> Result<String, Problem> {
 fn pack<W: Write>(entries: &BTreeMap<String, Entry>, to: W) -> Result<W, Problem> {
     let mut tar = tar::Builder::new(to);
     for (path, entry) in entries {
-        let failed = |cause: io::Error| Problem::Malformed { part: format!("`{path}`"), reason: cause.to_string() };
+        let pack_error = |cause: io::Error| Problem::Malformed { part: format!("`{path}`"), reason: cause.to_string() };
         let mut header = Header::new_gnu();
         header.set_uid(0);
         header.set_gid(0);
@@ -245,9 +245,9 @@ fn pack<W: Write>(entries: &BTreeMap<String, Entry>, to: W) -> Result<W, Problem
                 add(EntryType::Regular, path, *mode, bytes.len() as u64, &mut &**bytes)
             }
             Entry::File { content: Content::File(source), mode } => {
-                let unreadable = |cause: io::Error| Problem::Source { path: source.clone(), cause: cause.to_string() };
-                let file = File::open(source).map_err(unreadable)?;
-                let size = file.metadata().map_err(unreadable)?.len();
+                let read_error = |cause: io::Error| Problem::Source { path: source.clone(), cause: cause.to_string() };
+                let file = File::open(source).map_err(read_error)?;
+                let size = file.metadata().map_err(read_error)?.len();
                 add(EntryType::Regular, path, *mode, size, &mut file.take(size))
             }
             Entry::Link { target } => {
@@ -257,7 +257,7 @@ fn pack<W: Write>(entries: &BTreeMap<String, Entry>, to: W) -> Result<W, Problem
                 tar.append_link(&mut header, path, target)
             }
         }
-        .map_err(failed)?;
+        .map_err(pack_error)?;
     }
     tar.into_inner().map_err(|cause| malformed(&cause))
 }

@@ -115,10 +115,10 @@ fn key(image: &ImageBuild) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update(serde_json::to_vec(image).expect("texts are JSON"));
     for (_, source) in parts(image).map_err(|problem| build_error(image, problem))?.programs {
-        let unreadable = |cause: std::io::Error| {
+        let read_error = |cause: std::io::Error| {
             build_error(image, Problem::Source { path: source.to_owned(), cause: cause.to_string() })
         };
-        let found = fs::metadata(source).map_err(unreadable)?;
+        let found = fs::metadata(source).map_err(read_error)?;
         hash.update(format!("{},{},{},{}", found.len(), found.mtime(), found.mtime_nsec(), found.ino()));
     }
     Ok(hex(&hash.finalize()[..6]))

@@ -443,9 +443,9 @@ fn other_files_are_rejected() {
         error.to_string()
     };
     assert!(rejected(b"").contains("it is empty"));
-    assert!(rejected(b"just text, and much too short").contains("it is no tar file"));
-    assert!(rejected(&vec![b'x'; 5000]).contains("it is no tar file"));
-    assert!(rejected(&gzip(b"text")).contains("it is no tar file"));
+    assert!(rejected(b"just text, and much too short").contains("it is not a tar file"));
+    assert!(rejected(&vec![b'x'; 5000]).contains("it is not a tar file"));
+    assert!(rejected(&gzip(b"text")).contains("it is not a tar file"));
     assert!(rejected(b"\x28\xb5\x2f\xfdrest").contains("it is compressed by zstd, unpack it first"));
     assert!(rejected(&pack(&one_file("a", b"b"))).contains("it has neither index.json nor manifest.json"));
     assert!(rejected(&pack(&one_file("repositories", b"{}"))).contains("before Docker 1.10"));

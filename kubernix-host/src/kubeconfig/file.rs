@@ -16,18 +16,18 @@ const MAX_LINKS: usize = 40;
 
 /// The text of a kubeconfig; `None` if the file doesn't exist.
 pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
-    let failed = Error::io("read", path);
+    let read_error = Error::io("read", path);
     // A user may replace the file by a FIFO, which must not block another user's command.
     let mut file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(read_error(error)),
     };
     let mut text = String::new();
     match file.metadata() {
         Ok(found) if !found.is_file() => Err(Error::NotAFile { path: path.to_owned() }),
-        Ok(_) => file.read_to_string(&mut text).map(|_| Some(text)).map_err(failed),
-        Err(error) => Err(failed(error)),
+        Ok(_) => file.read_to_string(&mut text).map(|_| Some(text)).map_err(read_error),
+        Err(error) => Err(read_error(error)),
     }
 }
 
@@ -47,16 +47,16 @@ pub(super) fn make_directory(path: &Path) -> Result<(), Error> {
 /// Replaces the text of a kubeconfig. An existing file keeps its mode and owner. A new file gets
 /// mode 0600 and, as far as permitted, the owner of its directory. The directory must exist.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |cause| Error::io("write", path)(cause);
-    let target = resolve_links(path).map_err(failed)?;
+    let write_error = |cause| Error::io("write", path)(cause);
+    let target = resolve_links(path).map_err(write_error)?;
     let directory = target.parent().unwrap_or(Path::new("/"));
     let old = match fs::metadata(&target) {
         Ok(found) if !found.is_file() => return Err(Error::NotAFile { path: path.to_owned() }),
         Ok(found) => Some(found),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(write_error(error)),
     };
-    replace(&target, directory, text, old.as_ref()).map_err(failed)
+    replace(&target, directory, text, old.as_ref()).map_err(write_error)
 }
 
 /// Writes a temporary file beside the target, and renames it to the target. `old`: the target's

@@ -80,19 +80,19 @@ pub fn directory(
 /// # Errors
 /// See [`CopyError`].
 pub fn file(from: &Path, to: &Path, deadline: Option<Instant>) -> Result<(), CopyError> {
-    let failed = || CopyError::io(from);
-    let source = File::open(from).map_err(failed())?;
-    let found = source.metadata().map_err(failed())?;
+    let copy_error = || CopyError::io(from);
+    let source = File::open(from).map_err(copy_error())?;
+    let found = source.metadata().map_err(copy_error())?;
     let target = OpenOptions::new().write(true).create_new(true).mode(found.mode() & 0o7777).open(to);
     let target = target.map_err(CopyError::io(to))?;
     let mut at = 0;
-    while let Some((begin, end)) = next_data(&source, at, found.size()).map_err(failed())? {
+    while let Some((begin, end)) = next_data(&source, at, found.size()).map_err(copy_error())? {
         at = begin;
         while at < end {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(CopyError::TooLong);
             }
-            let copied = copy_piece(&source, &target, at, PIECE.min(end - at)).map_err(failed())?;
+            let copied = copy_piece(&source, &target, at, PIECE.min(end - at)).map_err(copy_error())?;
             if copied == 0 {
                 // The file was truncated meanwhile.
                 break;
@@ -101,7 +101,7 @@ pub fn file(from: &Path, to: &Path, deadline: Option<Instant>) -> Result<(), Cop
         }
         at = at.max(end);
     }
-    target.set_len(found.size()).map_err(failed())
+    target.set_len(found.size()).map_err(copy_error())
 }
 
 /// The next range of data in a file, from `at` on; `None` if only a hole follows.

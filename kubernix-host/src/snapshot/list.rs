@@ -26,10 +26,10 @@ pub struct Listed {
 /// # Errors
 /// The directory can't be read.
 pub fn list(directory: &Path) -> Result<Vec<Listed>, Error> {
-    let unreadable = || Error::io("read", directory);
+    let read_error = || Error::io("read", directory);
     let mut found = Vec::new();
-    for entry in fs::read_dir(directory).map_err(unreadable())? {
-        let path = entry.map_err(unreadable())?.path();
+    for entry in fs::read_dir(directory).map_err(read_error())? {
+        let path = entry.map_err(read_error())?.path();
         // Links are followed: a snapshot may be on another disk.
         let Ok(about) = fs::metadata(&path) else { continue };
         if about.is_file() {

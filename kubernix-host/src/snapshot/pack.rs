@@ -62,23 +62,23 @@ pub fn write(from: &Path, head: Head, to: &Path, should_continue: &dyn Fn() -> b
     let manifest = Manifest { head, entries };
     manifest.check().map_err(|why| Error::Hostile { path: to.to_owned(), why })?;
     let place = to.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let unwritable = || Error::io("write", to);
+    let write_error = || Error::io("write", to);
     let file = tempfile::Builder::new()
         .prefix(".kubernix-tmp-")
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(place)
-        .map_err(unwritable())?;
+        .map_err(write_error())?;
     if compress(from, &manifest, file.as_file(), should_continue)
         .or_else(none_if_cancelled)
-        .map_err(unwritable())?
+        .map_err(write_error())?
         .is_none()
     {
         return Ok(None);
     }
-    let size = file.as_file().metadata().map_err(unwritable())?.size();
-    file.persist(to).map_err(|error| unwritable()(error.error))?;
+    let size = file.as_file().metadata().map_err(write_error())?.size();
+    file.persist(to).map_err(|error| write_error()(error.error))?;
     // Sync the directory as well, so that the new name is durable.
-    File::open(place).and_then(|place| place.sync_all()).map_err(unwritable())?;
+    File::open(place).and_then(|place| place.sync_all()).map_err(write_error())?;
     Ok(Some(Written { size, content: manifest.size() }))
 }
 
@@ -143,11 +143,11 @@ fn pack<W: Write>(from: &Path, manifest: &Manifest, stream: W) -> io::Result<W> 
 
 fn files(from: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     let directory = from.join(below);
-    let unreadable = || Error::io("read", &directory);
-    for entry in fs::read_dir(&directory).map_err(unreadable())? {
-        let entry = entry.map_err(unreadable())?;
+    let read_error = || Error::io("read", &directory);
+    for entry in fs::read_dir(&directory).map_err(read_error())? {
+        let entry = entry.map_err(read_error())?;
         let path = below.join(entry.file_name());
-        if entry.file_type().map_err(unreadable())?.is_dir() {
+        if entry.file_type().map_err(read_error())?.is_dir() {
             files(from, &path, found)?;
         } else {
             found.push(path);
@@ -158,11 +158,11 @@ fn files(from: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), Erro
 
 fn describe(from: &Path, path: &Path) -> Result<Entry, Error> {
     let whole = from.join(path);
-    let unreadable = || Error::io("read", &whole);
-    let mut file = File::open(&whole).map_err(unreadable())?;
-    let found = file.metadata().map_err(unreadable())?;
+    let read_error = || Error::io("read", &whole);
+    let mut file = File::open(&whole).map_err(read_error())?;
+    let found = file.metadata().map_err(read_error())?;
     let mut hash = Hash::default();
-    let size = io::copy(&mut file, &mut hash).map_err(unreadable())?;
+    let size = io::copy(&mut file, &mut hash).map_err(read_error())?;
     let path = path.to_string_lossy().into_owned();
     Ok(Entry { path, size, mode: found.mode() & 0o777, sha256: hash.hex() })
 }

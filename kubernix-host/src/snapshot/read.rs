@@ -113,7 +113,7 @@ fn create(target: &Path) -> io::Result<File> {
 }
 
 /// Copies all content. Blocks of zeros become holes.
-fn copy(from: &mut dyn Read, to: &mut File, mut failed: impl FnMut(io::Error) -> io::Error) -> io::Result<()> {
+fn copy(from: &mut dyn Read, to: &mut File, mut write_error: impl FnMut(io::Error) -> io::Error) -> io::Result<()> {
     let mut block = vec![0; BLOCK];
     loop {
         let mut length = 0;
@@ -128,7 +128,7 @@ fn copy(from: &mut dyn Read, to: &mut File, mut failed: impl FnMut(io::Error) ->
             zeros if zeros.iter().all(|byte| *byte == 0) => to.seek(SeekFrom::Current(length as i64)).map(drop),
             bytes => to.write_all(bytes),
         };
-        written.map_err(&mut failed)?;
+        written.map_err(&mut write_error)?;
     }
 }
 

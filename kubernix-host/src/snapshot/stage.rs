@@ -25,13 +25,13 @@ impl<'a> Staging<'a> {
     /// The directory can't be created.
     pub fn begin(root: &'a Root) -> Result<Option<Self>, Error> {
         let run = root.run();
-        let failed = || Error::io("write", &run);
-        DirBuilder::new().recursive(true).mode(0o700).create(&run).map_err(failed())?;
-        let lock = File::open(&run).map_err(failed())?;
+        let write_error = || Error::io("write", &run);
+        DirBuilder::new().recursive(true).mode(0o700).create(&run).map_err(write_error())?;
+        let lock = File::open(&run).map_err(write_error())?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(cause)) => return Err(failed()(cause)),
+            Err(TryLockError::Error(cause)) => return Err(write_error()(cause)),
         }
         let staging = Self { root, _lock: lock };
         staging.clear().map_err(Error::io("remove", staging.path().as_path()))?;
