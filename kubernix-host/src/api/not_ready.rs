@@ -16,7 +16,7 @@ pub enum NotReady {
     #[error("{object}: {reason}{}", pod.as_ref().map(|pod| format!("; {pod}")).unwrap_or_default())]
     Workload {
         /// The workload.
-        object: ObjectRef,
+        object: Box<ObjectRef>,
         /// What it lacks.
         reason: Box<NotReady>,
         /// A pod that doesn't run, with the reason.

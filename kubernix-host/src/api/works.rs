@@ -78,7 +78,7 @@ impl Api {
             Ok(wanted) => NotReady::Pods { started, wanted },
             Err(reason) => reason,
         };
-        let (object, pod) = (object.clone(), pods.iter().find_map(trouble));
+        let (object, pod) = (Box::new(object.clone()), pods.iter().find_map(trouble));
         Ok(Err(NotReady::Workload { object, reason: Box::new(reason), pod }))
     }
 
@@ -229,12 +229,12 @@ mod tests {
         let half = json!({ "observedGeneration": 3, "availableReplicas": 2, "updatedReplicas": 1 });
         let error = checked(&deployment(3, half)).unwrap_err();
         assert_eq!(error, NotReady::Replicas { available: 2, wanted: 2, updated: 1 });
-        let object = ObjectRef {
+        let object = Box::new(ObjectRef {
             api_version: "apps/v1".into(),
             kind: "Deployment".into(),
             namespace: Some("web".into()),
             name: "a".into(),
-        };
+        });
         let error = NotReady::Workload { object, reason: Box::new(error), pod: Some("pod a-1: ErrImagePull".into()) };
         assert_eq!(
             error.to_string(),
