@@ -29,8 +29,10 @@ pub mod kit;
 #[cfg(feature = "live")]
 pub mod live;
 mod scoped;
+mod skip;
 
 pub use context::FakeContext;
+pub use skip::report_skip;
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{Command, Error, Finding, Plan, Result, Role};

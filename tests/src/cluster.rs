@@ -1,6 +1,7 @@
 //! Clusters that end with the test that booted them, however that ends.
 
 use crate::command::{Outcome, finish, kubernix, run, run_for};
+use crate::host::Snapshot;
 use crate::parts::Parts;
 use crate::wait::until;
 use nix::sys::signal::{Signal, kill};
@@ -49,6 +50,9 @@ pub struct Cluster {
     _base: Base,
 }
 
+/// For `up`: no addons, not even cluster DNS.
+pub const NO_ADDONS: [&str; 2] = ["--addons", "none"];
+
 /// The exit code of `status` for a cluster that runs with a part that isn't as it should be.
 const DEGRADED: i32 = 9;
 
@@ -76,23 +80,32 @@ impl Cluster {
         cluster
     }
 
-    /// A running one.
+    /// A running one without addons: most tests need no DNS, and it takes a third of the boot.
     ///
     /// # Panics
     /// It doesn't come up.
     #[track_caller]
     pub fn boot(tag: &str) -> Self {
-        let cluster = Self::new(tag);
-        cluster.up(&[]).ok();
-        cluster
+        Self::boot_of(tag, Parts::default())
     }
 
-    /// A running one of these parts.
+    /// A running one of these parts, without addons.
     ///
     /// # Panics
     /// It doesn't come up.
     #[track_caller]
     pub fn boot_of(tag: &str, parts: Parts) -> Self {
+        let cluster = Self::new(tag);
+        cluster.up(&[&NO_ADDONS[..], &parts.settings()].concat()).ok();
+        cluster
+    }
+
+    /// A running one of these parts, with the addons that users get.
+    ///
+    /// # Panics
+    /// It doesn't come up.
+    #[track_caller]
+    pub fn boot_with_addons(tag: &str, parts: Parts) -> Self {
         let cluster = Self::new(tag);
         cluster.up(&parts.settings()).ok();
         cluster
@@ -106,6 +119,25 @@ impl Cluster {
     /// Its root directory.
     pub fn root(&self) -> PathBuf {
         self.base().join(&self.name)
+    }
+
+    /// Its ID, from its state file. Its cgroups are named after it.
+    ///
+    /// # Panics
+    /// It has no state file yet.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        let text = fs::read(self.root().join("state.json")).expect("a state.json");
+        let state: Value = serde_json::from_slice(&text).expect("JSON");
+        state["id"].as_str().expect("an ID").to_owned()
+    }
+
+    /// How the host differs from an earlier look, without the cgroups of other clusters: these come and go meanwhile.
+    pub fn changes_since(&self, before: &Snapshot, id: &str) -> Vec<String> {
+        let own = format!("/kubernix/{id}");
+        let mut changes = before.changes(&Snapshot::take(&self.name, self.base()));
+        changes.retain(|change| !change.contains(": cgroup ") || change.contains(&own));
+        changes
     }
 
     /// A command of `kubernix` on it.
@@ -170,7 +202,9 @@ impl Cluster {
     /// It is refused.
     #[track_caller]
     pub fn apply(&self, manifest: &Value) {
-        let file = self.base().join("manifest.json");
+        // Tests that share a cluster apply manifests at the same time.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let file = self.base().join(format!("manifest-{}.json", COUNT.fetch_add(1, Ordering::Relaxed)));
         fs::write(&file, manifest.to_string()).expect("the base can be written");
         self.kubectl(&["apply", "--filename", &file.to_string_lossy()]).ok();
     }

@@ -36,7 +36,7 @@ pub fn program(path: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The `kubernix` under test: `KUBERNIX_BIN`, else the workspace's release build.
+/// The `kubernix` under test: `KUBERNIX_BIN`, else the workspace's build of the dev profile.
 ///
 /// # Panics
 /// There is none.
@@ -45,14 +45,10 @@ pub fn binary() -> &'static Path {
     PATH.get_or_init(|| {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-        let built = target.join("release/kubernix");
+        let built = target.join("debug/kubernix");
         let path = std::env::var_os("KUBERNIX_BIN").map_or(built, PathBuf::from);
         let path = std::path::absolute(&path).unwrap_or(path);
-        assert!(
-            path.is_file(),
-            "there is no {}: build it (cargo build --release), or set KUBERNIX_BIN",
-            path.display()
-        );
+        assert!(path.is_file(), "there is no {}: build it (cargo build), or set KUBERNIX_BIN", path.display());
         path
     })
 }

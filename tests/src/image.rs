@@ -4,6 +4,7 @@ use crate::command::{kubernix, program, run, run_for};
 use kubernix_host::images::ImageBuilder;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The image's name.
@@ -31,17 +32,28 @@ pub fn busybox() -> PathBuf {
     tool("busybox")
 }
 
-/// Writes the image as an OCI archive into this directory.
+/// Writes the image as an OCI archive into this directory. Tests that share the directory get the same file.
 ///
 /// # Panics
 /// It can't be written.
 pub fn oci_archive(directory: &Path) -> PathBuf {
-    let bytes = fs::read(busybox()).expect("busybox can be read");
-    let image = ImageBuilder::new(IMAGE).directory("tmp", 0o1777).entrypoint(["/bin/sh", "-c"]);
-    // Whole copies: a layer of links would need nothing else, but one that a user has looks like this.
-    let image = APPLETS.iter().fold(image, |image, applet| image.file(format!("bin/{applet}"), bytes.clone(), 0o755));
+    // Packing takes longer than any test needs it for: once for all of them.
+    static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
+    let bytes = ARCHIVE.get_or_init(|| {
+        let busybox = fs::read(busybox()).expect("busybox can be read");
+        let image = ImageBuilder::new(IMAGE).directory("tmp", 0o1777).entrypoint(["/bin/sh", "-c"]);
+        // Whole copies: a layer of links would need nothing else, but one that a user has looks like this.
+        let add = |image: ImageBuilder, applet: &&str| image.file(format!("bin/{applet}"), busybox.clone(), 0o755);
+        let image = APPLETS.iter().fold(image, add);
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let archive = place.path().join("busybox-oci.tar");
+        image.write_archive(&archive).expect("an image");
+        fs::read(archive).expect("the archive")
+    });
     let archive = directory.join("busybox-oci.tar");
-    image.write_archive(&archive).expect("an image");
+    let new = tempfile::NamedTempFile::new_in(directory).expect("a temporary file");
+    fs::write(new.path(), bytes).expect("the archive can be written");
+    new.persist(&archive).expect("the archive can be renamed");
     archive
 }
 

@@ -70,6 +70,11 @@ impl Parts {
         all.map(one).chain(Self::other_placements()).collect()
     }
 
+    /// The parts of the cluster that is booted with every component a plugin: none is the default.
+    pub fn as_plugins() -> Self {
+        Self { runtime: any(RUNTIMES, 1), datastore: any(DATASTORES, 1), ..Self::default() }
+    }
+
     /// What tells them apart in names of tests.
     pub fn label(self) -> String {
         let label = format!("{}-{}", self.runtime.name, self.datastore.name);

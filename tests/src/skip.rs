@@ -1,4 +1,4 @@
-//! Whether this machine can run a test at all. One that can't says so and ends; it never passes in silence.
+//! Whether this machine can run a test at all. One that can't is reported by [`kubernix_testkit::report_skip`].
 
 use crate::command::{program, run};
 use std::sync::OnceLock;
@@ -24,17 +24,4 @@ pub fn unfit_for_mounts() -> Option<&'static str> {
         (made.code != 0).then(|| format!("no tmpfs can be mounted: {}", made.stderr.trim()))
     };
     unfit().or_else(|| WHY.get_or_init(look).as_deref())
-}
-
-/// Ends the test that it is called in, with `SKIPPED: TEST: WHY` on standard error, where there is a why.
-#[macro_export]
-macro_rules! skip_if {
-    ($why:expr) => {
-        if let Some(why) = $why {
-            // The closure's type is named after the function that it stands in.
-            let here = std::any::type_name_of_val(&|| ());
-            eprintln!("SKIPPED: {}: {why}", here.trim_end_matches("::{{closure}}"));
-            return;
-        }
-    };
 }

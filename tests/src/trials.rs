@@ -1,39 +1,132 @@
-//! One test for each of several clusters, by a name that says which: `a_deleted_pod_is_gone::containerd-etcd`.
+//! End-to-end tests: functions with a name, a lane and the parts of the cluster that they run against.
 
+use crate::lanes::{Lane, Lanes};
+use crate::network::{OUTSIDE, World};
 use crate::parts::Parts;
 use crate::skip::unfit;
+use kubernix_testkit::report_skip;
 use libtest_mimic::{Arguments, Conclusion, Trial};
+use std::sync::Arc;
+use std::time::Instant;
 
 /// A test of a cluster of these parts.
 pub type Check = fn(Parts);
 
-/// Functions with their names, for [`each`].
+/// Set by `cargo xtask test --all`: the long cases run as well.
+const ALL: &str = "KUBERNIX_TEST_ALL";
+
+/// An end-to-end test.
+#[derive(Debug, Clone)]
+pub struct Test {
+    /// `state::stop_and_up_keep_objects::crio-etcd`: module, function and parts.
+    pub name: String,
+    /// What may run beside it.
+    pub lane: Lane,
+    /// The parts of its cluster.
+    pub parts: Parts,
+    check: Check,
+}
+
+/// Functions with their full paths, for [`each`] and [`once`].
 #[macro_export]
 macro_rules! checks {
     ($($(#[$meta:meta])* $check:path),+ $(,)?) => {
-        [$((stringify!($check), $check as $crate::Check)),+]
+        [$((concat!(module_path!(), "::", stringify!($check)), $check as _)),+]
     };
 }
 
-/// Each of these tests for each of these clusters; all tests of one cluster come together.
-pub fn each(parts: &[Parts], checks: &[(&str, Check)]) -> Vec<Trial> {
-    let trials = parts.iter().flat_map(|parts| checks.iter().map(|(path, check)| trial(path, *parts, *check)));
-    trials.collect()
+/// Each of these tests for each of these parts.
+pub fn each(lane: Lane, parts: &[Parts], checks: &[(&str, Check)]) -> Vec<Test> {
+    let test = |parts: Parts, path: &str, check: Check| Test {
+        name: format!("{}::{}", name_of(path), parts.label()),
+        lane,
+        parts,
+        check,
+    };
+    parts.iter().flat_map(|parts| checks.iter().map(|(path, check)| test(*parts, path, *check))).collect()
 }
 
-fn trial(path: &str, parts: Parts, check: Check) -> Trial {
-    let function = path.rsplit("::").next().unwrap_or(path).trim();
-    let name = format!("{function}::{}", parts.label());
-    Trial::test(name.clone(), move || {
-        match unfit() {
-            Some(why) => eprintln!("SKIPPED: {name}: {why}"),
-            None => check(parts),
-        }
-        Ok(())
-    })
+/// These tests, each for the default parts.
+pub fn once(lane: Lane, checks: &[(&str, Check)]) -> Vec<Test> {
+    let test =
+        |(path, check): &(&str, Check)| Test { name: name_of(path), lane, parts: Parts::default(), check: *check };
+    checks.iter().map(test).collect()
 }
 
-/// Runs them one after the other: two cores are few.
+/// A path without the name of the test binary, and without the blanks of `stringify!`.
+fn name_of(path: &str) -> String {
+    let path = path.replace(' ', "");
+    path.split_once("::").map_or(path.as_str(), |(_, rest)| rest).to_owned()
+}
+
+/// Whether the long cases were asked for, which `cargo xtask test` leaves out.
+pub fn runs_all() -> bool {
+    std::env::var_os(ALL).is_some_and(|value| !value.is_empty())
+}
+
+/// Runs tests in this order, a few at once, as their lanes allow. `remove_fixture` removes the fixture cluster of these parts
+/// after the last test that reads it.
+pub fn run_tests(tests: Vec<Test>, remove_fixture: fn(Parts)) -> Conclusion {
+    let mut arguments = Arguments::from_args();
+    let selected: Vec<&Test> = tests.iter().filter(|test| is_selected(&arguments, &test.name)).collect();
+    let lanes = Arc::new(Lanes::new(&selected));
+    let slots = arguments.test_threads.unwrap_or_else(|| lanes.slots());
+    arguments.test_threads = Some(slots);
+    if !arguments.list {
+        println!("{slots} tests at once; inotify instances for {} clusters", lanes.room());
+    }
+    let trial = |test: Test| {
+        let lanes = Arc::clone(&lanes);
+        Trial::test(test.name.clone(), move || {
+            run_test(&test, &lanes, remove_fixture);
+            Ok(())
+        })
+    };
+    libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect())
+}
+
+/// Whether a test runs with these arguments, by the rules of libtest.
+fn is_selected(arguments: &Arguments, name: &str) -> bool {
+    let matches = |pattern: &String| if arguments.exact { name == pattern } else { name.contains(pattern) };
+    arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
+}
+
+fn run_test(test: &Test, lanes: &Lanes, remove_fixture: fn(Parts)) {
+    if let Some(why) = unfit() {
+        return report_skip(&test.name, why);
+    }
+    let queued = Instant::now();
+    let mut pass = lanes.enter(test);
+    let waited = queued.elapsed();
+    let result = timed(&format!("{} (queued {:.0} s)", test.name, waited.as_secs_f64()), || {
+        std::panic::catch_unwind(|| match test.lane {
+            Lane::Isolated { .. } => isolated(|| (test.check)(test.parts)),
+            _ => (test.check)(test.parts),
+        })
+    });
+    if pass.is_last_reader() {
+        remove_fixture(test.parts);
+    }
+    drop(pass);
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Runs a test in a network of its own, with a default route.
+fn isolated(test: impl FnOnce() + Send) {
+    World::new(&format!("nameserver {OUTSIDE}\n"), true).in_host(test);
+}
+
+/// Runs something and prints `TIME: NAME: SECONDS`, which `cargo xtask test` collects.
+pub fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = work();
+    println!("TIME: {name}: {:.1}", started.elapsed().as_secs_f64());
+    result
+}
+
+/// Runs trials one after the other, in this order.
 pub fn run_in_order(trials: Vec<Trial>) -> Conclusion {
     libtest_mimic::run(&Arguments { test_threads: Some(1), ..Arguments::from_args() }, trials)
 }

@@ -461,7 +461,7 @@ fn other_files_are_rejected() {
 #[test]
 fn archives_are_compatible_with_skopeo() {
     if which::which("skopeo").is_err() {
-        println!("skipped: skopeo is not installed");
+        kubernix_testkit::report_skip("images::skopeo_agrees", "skopeo is not installed");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -20,9 +20,10 @@ pub(super) fn mode(path: &Path) -> u32 {
 
 /// Runs a test in a mount namespace of its own thread; says why where the machine doesn't allow that.
 fn with_own_mounts(test: impl FnOnce() + Send + 'static) {
+    let name = std::thread::current().name().unwrap_or("root").to_owned();
     let run = move || {
         if let Err(errno) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS) {
-            eprintln!("skipped: no mount namespace can be made here: {errno}");
+            kubernix_testkit::report_skip(&name, format!("no mount namespace can be made here: {errno}"));
             return;
         }
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();

@@ -3,8 +3,7 @@
 use super::law::{GONE, Law};
 use super::remains::remains;
 use super::suite::{Cases, Options};
-use kubernix_tests::{Cluster, Outcome, Snapshot, for_none, run_for};
-use std::fs;
+use kubernix_tests::{Cluster, Outcome, Snapshot, for_none, room_for_clusters, run_for};
 use std::thread;
 use std::time::Duration;
 
@@ -12,20 +11,8 @@ use std::time::Duration;
 pub const PART: &str = "crowd";
 /// How many clusters there are at most.
 const MOST: usize = 10;
-/// How many inotify instances a cluster of one node holds: its control plane has more of them than its node.
-const OF_A_CLUSTER: usize = 28;
 /// How long a boot among ten may take on two cores.
 const BOOT: Duration = Duration::from_secs(300);
-
-/// How many clusters of one node the host has inotify instances for.
-fn room() -> usize {
-    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap_or_default();
-    let limit: usize = limit.trim().parse().unwrap_or(128);
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let files = processes.flat_map(|process| fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten());
-    let used = files.filter(|file| fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == "anon_inode:inotify"));
-    limit.saturating_sub(used.count()) / OF_A_CLUSTER
-}
 
 /// Runs a command on all of these at once.
 fn at_once(clusters: &[&Cluster], command: &[&str]) -> Vec<Outcome> {
@@ -42,7 +29,7 @@ fn at_once(clusters: &[&Cluster], command: &[&str]) -> Vec<Outcome> {
 /// Ten `up` and `down` at once, or as many as there is room for.
 pub fn ups_and_downs_at_once() -> Result<(), String> {
     let long = Options::get().long;
-    let count = room().min(if long { MOST } else { 3 });
+    let count = room_for_clusters().min(if long { MOST } else { 3 });
     let mut all = Cases::new(PART);
     let up = ["up", "--addons", "none", "--boot-timeout", "240"];
     all.case(0, format!("{count} `up` and `down` of other names at once"), || {

@@ -13,8 +13,9 @@ mod remains;
 mod state_files;
 mod suite;
 
+use kubernix_testkit::report_skip;
 use kubernix_tests::network::World;
-use kubernix_tests::{run_in_order, unfit};
+use kubernix_tests::{run_in_order, timed, unfit};
 use libtest_mimic::Trial;
 use suite::Options;
 
@@ -50,8 +51,8 @@ fn trial((part, name, play): Part) -> Trial {
     let skipped = !Options::get().wants_part(part);
     Trial::test(name, move || {
         match unfit() {
-            Some(why) => eprintln!("SKIPPED: {name}: {why}"),
-            None => play()?,
+            Some(why) => report_skip(name, why),
+            None => timed(name, play)?,
         }
         Ok(())
     })

@@ -131,7 +131,10 @@ mod tests {
         let clusters = top.path().join("clusters");
         note(&clusters, &set(&["pids"]));
         if noted(&clusters).is_empty() {
-            eprintln!("skipped: no extended attributes here");
+            kubernix_testkit::report_skip(
+                "sandbox::controllers::only_what_was_missing_is_noted_and_what_was_noted_before_stays",
+                "no extended attributes here",
+            );
             return;
         }
         enable_for(&clusters, top.path()).unwrap();
@@ -158,7 +161,10 @@ mod tests {
         let clusters = top.path().join("clusters");
         note(&clusters, &set(&["cpu", "cpuset", "io", "memory", "pids"]));
         if noted(&clusters).is_empty() {
-            eprintln!("skipped: no extended attributes here");
+            kubernix_testkit::report_skip(
+                "sandbox::controllers::what_others_hand_on_or_set_is_left_alone",
+                "no extended attributes here",
+            );
             return;
         }
         assert_eq!(unused(top.path(), &clusters), set(&["cpuset", "io", "pids"]));

@@ -1,8 +1,8 @@
 //! What stays of a cluster when it stops, or is killed, and starts again; and what doesn't when it is destroyed.
 
 use kubernix_tests::{
-    Cluster, IMAGE, Outcome, Parts, alive, checks, each, golden, oci_archive, processes_of, run, run_in_order, token,
-    until,
+    Cluster, IMAGE, Outcome, Parts, SHARED, Test, alive, checks, each, golden, oci_archive, once, processes_of, run,
+    token, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -21,7 +21,7 @@ const STORAGE: [&str; 2] = ["--addons", "coredns,local-path"];
 /// What is of RBAC's bootstrap policy.
 const OF_THE_POLICY: &str = "kubernetes.io/bootstrapping=rbac-defaults";
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let each_kept = checks![
         stop_and_up_keep_objects_images_and_certificates,
         up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes,
@@ -30,13 +30,11 @@ fn main() {
     let of_any = checks![
         settings_of_a_cluster_stay_and_contradictions_are_said,
         lost_keys_are_named_and_made_anew_on_demand,
-        down_removes_all_of_it_running_or_not,
         a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own,
         the_policy_that_is_made_for_the_api_server_is_its_own,
     ];
-    let trials =
-        [each(&Parts::all(), &each_kept), each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    [each(SHARED, &Parts::all(), &each_kept), each(SHARED, &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)]
+        .concat()
 }
 
 /// Whose the tokens are.
@@ -175,15 +173,14 @@ fn an_edited_file_is_kept_and_said(parts: Parts) {
 
 fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
     let cluster = Cluster::new("settings");
-    cluster.up(&["--cidr", "10.77.0.0/16", "--proxy", "proxy"]).ok();
+    cluster.up(&["--cidr", "10.77.0.0/16", "--proxy", "proxy", "--addons", "none"]).ok();
     cluster.up(&[]).exits(4).says(&["runs already", &cluster.name]);
     let pod_cidr = cluster.get(&["node", "node-0"])["spec"]["podCIDR"].clone();
     assert_eq!(pod_cidr, "10.77.0.0/24");
     cluster.run(&["stop"]).ok();
     cluster.up(&["--cidr", "10.78.0.0/16"]).exits(2).says(&["10.77.0.0/16", "10.78.0.0/16", "--cidr"]);
     let said = ["slots.proxy: `none` (--set proxy) replaces `proxy`", "kubernix.toml"];
-    // Without a proxy no pod reaches the API by its Service, and so DNS would never be ready.
-    cluster.up(&["--set", "proxy=none", "--addons", "none"]).ok().says(&said);
+    cluster.up(&["--set", "proxy=none"]).ok().says(&said);
     assert_eq!(cluster.get(&["node", "node-0"])["spec"]["podCIDR"], pod_cidr);
     // What was asked for once stays so.
     cluster.run(&["stop"]).ok();
@@ -275,22 +272,6 @@ fn certificates(cluster: &Cluster) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     read_all(&cluster.root().join("pki"), &mut files);
     files
-}
-
-fn down_removes_all_of_it_running_or_not(_: Parts) {
-    let cluster = Cluster::boot("down");
-    let (keeper, init) = cluster.carriers();
-    let all = processes_of(keeper.as_raw(), init.as_raw());
-    cluster.run(&["down"]).ok();
-    assert!(!cluster.root().exists());
-    let left: Vec<_> = all.iter().filter(|process| process.pid != keeper.as_raw() && process.is_alive()).collect();
-    assert!(left.is_empty(), "{left:?}");
-    cluster.run(&["down"]).exits(5).says(&["there is no cluster", &cluster.name]);
-    cluster.up(&[]).ok();
-    cluster.run(&["stop"]).ok();
-    cluster.run(&["down"]).ok();
-    assert!(!cluster.root().exists());
-    assert!(kill(Pid::from_raw(init.as_raw()), None).is_err(), "the first init is still there");
 }
 
 fn a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own(_: Parts) {

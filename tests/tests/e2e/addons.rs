@@ -1,13 +1,13 @@
 //! What runs in the cluster: names, metrics, volumes, and manifests of one's own; added, kept over a stop, and taken away again.
 
-use kubernix_tests::{Cluster, IMAGE, Parts, checks, each, oci_archive, run_in_order, until};
+use kubernix_tests::{Cluster, IMAGE, Parts, SHARED, Test, checks, each, oci_archive, once, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_runtimes = checks![
         pods_resolve_services_headless_ones_and_pods_by_name,
         volumes_and_metrics_come_with_their_addons_and_go_with_them,
@@ -16,8 +16,7 @@ fn main() {
         manifests_of_ones_own_are_waited_for_listed_and_removed,
         who_waits_for_the_node_alone_gets_the_addons_later,
     ];
-    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    [each(SHARED, &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)].concat()
 }
 
 /// A pod of the tests' image that runs this; more of its spec in `extra`.
@@ -52,7 +51,7 @@ fn state(cluster: &Cluster, addon: &str) -> String {
 }
 
 fn pods_resolve_services_headless_ones_and_pods_by_name(parts: Parts) {
-    let cluster = Cluster::boot_of("dns", parts);
+    let cluster = Cluster::boot_with_addons("dns", parts);
     assert_eq!(state(&cluster, "coredns"), "ready");
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
     let labels = json!({ "app": "a" });

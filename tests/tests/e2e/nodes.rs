@@ -1,7 +1,8 @@
 //! Many nodes: they reach each other, come, go, stop and start, break and are there again.
 
 use kubernix_tests::{
-    Background, Cluster, Parts, RUNTIMES, Snapshot, checks, each, kubernix, oci_archive, pod, run, run_in_order, until,
+    Background, Cluster, Lane, Parts, RUNTIMES, SHARED, Snapshot, Test, checks, each, kubernix, oci_archive, once, pod,
+    run, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,16 +17,18 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// The node whose runtime is another one.
 const OTHER: &str = "node-2";
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_nodes = checks![nodes_work_together_come_and_go];
     let of_placements = checks![any_member_of_the_control_plane_can_be_lost];
-    let of_any = checks![one_change_at_a_time_begins_with_what_the_last_one_left, what_nodes_cannot_be_is_said];
-    let trials = [
-        each(&Parts::of_nodes(), &of_nodes),
-        each(&Parts::placements(), &of_placements),
-        each(&[Parts::default()], &of_any),
-    ];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    let of_turns = checks![one_change_at_a_time_begins_with_what_the_last_one_left];
+    let of_any = checks![what_nodes_cannot_be_is_said];
+    [
+        each(Lane::Isolated { clusters: 4 }, &Parts::placements(), &of_placements),
+        each(Lane::Isolated { clusters: 3 }, &Parts::of_nodes(), &of_nodes),
+        once(Lane::Shared { clusters: 2 }, &of_turns),
+        once(SHARED, &of_any),
+    ]
+    .concat()
 }
 
 /// A pod on a node that serves its own name at port 8080.
@@ -80,8 +83,9 @@ fn nodes_work_together_come_and_go(parts: Parts) {
     one_that_broke_is_there_again(&cluster);
     they_are_the_same_after_a_stop(&cluster);
 
+    let id = cluster.id();
     cluster.run(&["down"]).ok();
-    let left = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+    let left = cluster.changes_since(&before, &id);
     assert!(left.is_empty(), "{left:#?}");
 }
 
@@ -293,8 +297,9 @@ fn any_member_of_the_control_plane_can_be_lost(parts: Parts) {
     cluster.run(&["node", "remove", "node-3"]).ok();
     cluster.run(&["stop"]).ok();
     cluster.up(&["--control-planes", "1"]).exits(2).says(&["was made with 3 control planes"]);
+    let id = cluster.id();
     cluster.run(&["down"]).ok();
-    let left = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+    let left = cluster.changes_since(&before, &id);
     assert!(left.is_empty(), "{left:#?}");
 }
 

@@ -1,18 +1,19 @@
 //! The local registry: what the host pushes to 127.0.0.1:PORT runs under that name, and is there again after a stop.
 
 use kubernix_tests::network::push;
-use kubernix_tests::{Cluster, Parts, checks, each, for_none, oci_archive, processes_of, pulled_pod, run_in_order};
+use kubernix_tests::{
+    Cluster, Lane, Parts, SHARED, Test, checks, each, for_none, oci_archive, once, processes_of, pulled_pod,
+};
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
 
 /// How long what has to vanish may take.
 const GONE: Duration = Duration::from_secs(10);
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_runtimes = checks![what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop];
     let of_any = checks![a_cluster_that_wants_no_registry_has_none];
-    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    [each(Lane::Shared { clusters: 2 }, &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)].concat()
 }
 
 fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Parts) {

@@ -1,9 +1,8 @@
 //! `down` works, whatever is damaged, missing, stopped or locked by other users; `stop`, `status` and `list` say what is wrong.
 
-use kubernix_tests::network::{OUTSIDE, World};
 use kubernix_tests::{
-    Cluster, Parts, Process, Snapshot, checks, each, for_none, kubernix, processes_of, program, run, run_in_order,
-    unfit, until,
+    Cluster, ISOLATED, Parts, Process, Snapshot, Test, checks, for_none, kubernix, once, processes_of, program, run,
+    until,
 };
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -23,7 +22,7 @@ const READY: Duration = Duration::from_secs(30);
 /// The user that has no rights anywhere.
 const OTHER_USER: u32 = 65534;
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_any = checks![
         down_needs_no_state_file,
         down_needs_nothing_in_the_directory_of_a_stopped_cluster_but_a_sign_that_it_is_one,
@@ -37,13 +36,8 @@ fn main() {
         commands_of_other_users_do_not_look_like_clusters,
         stop_needs_no_socket,
     ];
-    let run = || run_in_order(each(&[Parts::default()], &of_any));
-    // A network of the tests' own, with a way out that clusters take and have to give back.
-    let conclusion = match unfit() {
-        None => World::new(&format!("nameserver {OUTSIDE}\n"), true).in_host(run),
-        Some(_) => run(),
-    };
-    conclusion.exit();
+    // In a network of their own, with a default route: clusters use it and have to leave it as it was.
+    once(ISOLATED, &of_any)
 }
 
 /// A cluster that runs, with a look at the host from before.
@@ -51,15 +45,14 @@ struct Victim {
     cluster: Cluster,
     before: Snapshot,
     processes: Vec<Process>,
-    /// The name of its cgroups: others on this host are not the test's business.
-    group: String,
+    id: String,
 }
 
 impl Victim {
     fn new(tag: &str, parts: Parts) -> Self {
         let cluster = Cluster::new(tag);
         let before = Snapshot::take(&cluster.name, cluster.base());
-        let mut victim = Self { cluster, before, processes: Vec::new(), group: String::new() };
+        let mut victim = Self { cluster, before, processes: Vec::new(), id: String::new() };
         victim.up(parts);
         victim
     }
@@ -69,11 +62,9 @@ impl Victim {
         let (keeper, init) = self.cluster.carriers();
         self.processes = processes_of(keeper.as_raw(), init.as_raw());
         assert!(self.processes.len() > 6, "{:?}", self.processes);
-        let groups = fs::read_to_string(format!("/proc/{init}/cgroup")).expect("the init's cgroups");
-        let group = groups.lines().find_map(|line| line.split("/kubernix/").nth(1)?.split('/').next());
-        self.group = group.expect("a cgroup of the cluster's own").to_owned();
+        self.id = self.cluster.id();
         let during = self.before.changes(&Snapshot::take(&self.cluster.name, self.cluster.base()));
-        for wanted in [&*format!("/kubernix/{}", self.group), "new: link", "new: rule", "forwarding = 1"] {
+        for wanted in [&*format!("/kubernix/{}", self.id), "new: link", "new: rule", "forwarding = 1"] {
             assert!(during.iter().any(|change| change.contains(wanted)), "no {wanted} in {during:#?}");
         }
     }
@@ -105,26 +96,11 @@ impl Victim {
         for_none("end of all that a cluster was", GONE, || {
             let alive = self.processes.iter().filter(|process| process.is_alive());
             let alive = alive.map(|process| format!("alive: {} {}", process.pid, process.command));
-            alive.chain(changes(&self.before, &self.cluster, &self.group)).collect()
+            alive.chain(self.cluster.changes_since(&self.before, &self.id)).collect()
         });
         let list = self.cluster.json(&["list"]);
         assert_eq!(list, serde_json::json!([]));
     }
-}
-
-/// How the host differs from an earlier look, without the cgroups of other clusters, which come and go meanwhile. `group`: the name of
-/// the cluster's own.
-fn changes(before: &Snapshot, cluster: &Cluster, group: &str) -> Vec<String> {
-    let own = format!("/kubernix/{group}");
-    let changes = before.changes(&Snapshot::take(&cluster.name, cluster.base())).into_iter();
-    changes.filter(|change| !change.contains(": cgroup ") || change.contains(&own)).collect()
-}
-
-/// The ID of a cluster that may not be up yet, which its cgroups are named by.
-fn id_of(cluster: &Cluster) -> String {
-    let text = fs::read(cluster.root().join("state.json")).expect("a state.json");
-    let state: Value = serde_json::from_slice(&text).expect("JSON");
-    state["id"].as_str().expect("an ID").to_owned()
 }
 
 /// Ends with the test.
@@ -281,7 +257,7 @@ fn a_keeper_that_is_stopped_shows_also_without_its_init(parts: Parts) {
 
 fn down_ends_what_is_frozen_in_a_cgroup(parts: Parts) {
     let victim = Victim::new("ice", parts);
-    let group = |mount: &str| Path::new(mount).join("kubernix").join(&victim.group);
+    let group = |mount: &str| Path::new(mount).join("kubernix").join(&victim.id);
     let v1 = group("/sys/fs/cgroup/freezer").join("freezer.state");
     let (file, word) = if v1.exists() { (v1, "FROZEN") } else { (group("/sys/fs/cgroup").join("cgroup.freeze"), "1") };
     fs::write(file, word).expect("the group can be frozen");
@@ -294,7 +270,7 @@ fn down_ends_a_boot_whose_command_is_stopped(parts: Parts) {
         let before = Snapshot::take(&cluster.name, cluster.base());
         let boot = cluster.booting(&[&["--addons", "none"][..], &parts.settings()].concat());
         boot.reaches(event);
-        let id = id_of(&cluster);
+        let id = cluster.id();
         boot.signal(Signal::SIGSTOP);
         cluster.run(&["down"]).ok();
         assert!(!cluster.root().exists(), "stopped at {event}");
@@ -302,7 +278,7 @@ fn down_ends_a_boot_whose_command_is_stopped(parts: Parts) {
         boot.signal(Signal::SIGCONT);
         let end = boot.end();
         assert!([5, 128 + Signal::SIGKILL as i32].contains(&end.code), "stopped at {event}: {end:?}");
-        for_none("end of all that a cluster was", GONE, || changes(&before, &cluster, &id));
+        for_none("end of all that a cluster was", GONE, || cluster.changes_since(&before, &id));
     }
 }
 

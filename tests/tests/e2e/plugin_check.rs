@@ -2,8 +2,7 @@
 //!
 //! Where the tests run on plugins, these are checked one by one, and what fills `cri` or `datastore` is booted alone.
 
-use kubernix_tests::{Base, Outcome, kubernix, run, unfit};
-use libtest_mimic::{Arguments, Trial};
+use kubernix_tests::{Base, Outcome, Parts, SHARED, Test, checks, kubernix, once, run};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -38,24 +37,14 @@ url = ""
 probe = { kind = "http", target = "{{endpoint.apiserver}}/api/v1/namespaces/default/configmaps/note", identity = "admin" }
 "#;
 
-fn main() {
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let mut trials = vec![
-        trial("a_directory_is_checked_file_by_file", a_directory_is_checked_file_by_file),
-        trial("the_example_conforms", the_example_conforms),
-        trial("what_cannot_be_checked_is_said", what_cannot_be_checked_is_said),
-    ];
-    if let Some(folder) = std::env::var_os("KUBERNIX_TEST_PLUGINS") {
-        trials.push(trial("our_own_plugins_conform_and_leave_nothing", move || ours(Path::new(&folder))));
-    }
-    libtest_mimic::run(&arguments, trials).exit();
+pub fn tests() -> Vec<Test> {
+    let checks = checks![a_directory_is_checked_file_by_file, the_example_conforms, what_cannot_be_checked_is_said];
+    once(SHARED, &checks)
 }
 
-fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, || {
-        test();
-        Ok(())
-    })
+/// Of these plugins, in a directory.
+pub fn tests_of_plugins() -> Vec<Test> {
+    once(SHARED, &checks![our_own_plugins_conform_and_leave_nothing])
 }
 
 fn check(args: &[&str]) -> Outcome {
@@ -69,7 +58,7 @@ fn write(base: &Base, name: &str, text: &str) -> PathBuf {
     path
 }
 
-fn a_directory_is_checked_file_by_file() {
+fn a_directory_is_checked_file_by_file(_: Parts) {
     let base = Base::new();
     write(&base, "good.toml", NOTE);
     // A process is running long before what it serves answers.
@@ -91,13 +80,13 @@ fn a_directory_is_checked_file_by_file() {
     assert_eq!(failed("libbroken"), ["file-loads"]);
 }
 
-fn the_example_conforms() {
+fn the_example_conforms(_: Parts) {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
     let outcome = check(&[&workspace.join("examples/components/kwok.toml").to_string_lossy()]).ok();
     outcome.prints(&["0 failed", "it conforms"]);
 }
 
-fn what_cannot_be_checked_is_said() {
+fn what_cannot_be_checked_is_said(_: Parts) {
     let base = Base::new();
     check(&[&base.path().to_string_lossy()])
         .exits(2)
@@ -105,14 +94,16 @@ fn what_cannot_be_checked_is_said() {
     check(&[&base.path().join("none.so").to_string_lossy()]).exits(1).prints(&["file-loads  FAILED", "none.so"]);
 }
 
-fn ours(folder: &Path) {
-    let files = fs::read_dir(folder).expect("a directory").flatten().map(|entry| entry.path());
+fn our_own_plugins_conform_and_leave_nothing(_: Parts) {
+    let folder = PathBuf::from(std::env::var_os("KUBERNIX_TEST_PLUGINS").expect("a directory of plugins"));
+    let files = fs::read_dir(&folder).expect("a directory").flatten().map(|entry| entry.path());
     let libraries = files.filter(|path| path.extension().is_some_and(|end| end == "so")).count();
-    if let Some(why) = unfit() {
-        return eprintln!("SKIPPED: our_own_plugins_conform_and_leave_nothing: {why}");
-    }
+    // Other tests check plugins as well.
+    let temporary = Base::new();
     let folder = folder.to_string_lossy();
-    let outcome = check(&["--live", "--output", "json", &folder]).ok();
+    let mut check = kubernix();
+    check.args(["plugin", "check", "--live", "--output", "json", &folder]).env("TMPDIR", temporary.path());
+    let outcome = run(&mut check).ok();
     let all = outcome.json();
     let all = all.as_array().expect("reports");
     assert_eq!(all.len(), libraries, "{outcome:?}");
@@ -130,7 +121,6 @@ fn ours(folder: &Path) {
     let stopped = all.iter().filter(|one| one["checks"].to_string().contains("live-stops")).count();
     assert_eq!(stopped, all.len(), "{outcome:?}");
     // What was booted is gone with the directory that it was in.
-    let left = fs::read_dir(std::env::temp_dir()).expect("a directory").flatten();
-    let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("kubernix-check")).collect();
+    let left: Vec<_> = fs::read_dir(temporary.path()).expect("a directory").flatten().collect();
     assert!(left.is_empty(), "{left:?}");
 }

@@ -3,8 +3,8 @@
 
 use kubernix_tests::network::{NAME, OUTSIDE, World};
 use kubernix_tests::{
-    Cluster, Parts, Process, Snapshot, checks, each, for_none, oci_archive, processes_of, program, pulled_pod, run,
-    run_in_order, until,
+    Cluster, Lane, NO_ADDONS, Parts, Process, SHARED, Snapshot, Test, checks, each, for_none, oci_archive, once,
+    processes_of, program, pulled_pod, run, until,
 };
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
@@ -14,15 +14,14 @@ const GONE: Duration = Duration::from_secs(10);
 /// How long the kubelet may take to say what became of a pull.
 const SAID: Duration = Duration::from_secs(60);
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_runtimes = checks![
         images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains,
         without_a_network_a_pull_fails_at_once_and_says_so,
         what_listens_on_the_hosts_loopback_is_carried_in,
     ];
     let of_any = checks![two_clusters_share_a_host_and_the_last_one_gives_forwarding_back];
-    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    [each(SHARED, &Parts::runtimes(), &of_runtimes), once(Lane::Shared { clusters: 2 }, &of_any)].concat()
 }
 
 /// What `up` needs to know to pull from a registry without TLS.
@@ -32,10 +31,10 @@ fn plain_registry() -> String {
 
 /// Waits until the host is as it was and these processes are gone.
 #[track_caller]
-fn nothing_remains(cluster: &Cluster, before: &Snapshot, processes: &[Process]) {
+fn nothing_remains(cluster: &Cluster, id: &str, before: &Snapshot, processes: &[Process]) {
     for_none("end of all that a cluster was", GONE, || {
         let alive = processes.iter().filter(|process| process.is_alive()).map(|process| process.command.clone());
-        alive.chain(before.changes(&Snapshot::take(&cluster.name, cluster.base()))).collect()
+        alive.chain(cluster.changes_since(before, id)).collect()
     });
 }
 
@@ -69,26 +68,26 @@ fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains(parts:
         // What cluster DNS forwards to, and pods see that go without it.
         let found = cluster.run(&["enter", "--", "cat", "/etc/resolv.conf"]).ok();
         assert!(found.stdout.contains(&format!("nameserver {OUTSIDE}")), "{found:?}");
-        let during = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+        let id = cluster.id();
+        let during = cluster.changes_since(&before, &id);
         for wanted in ["new: link kubernix-0", "masquerade", "new: sysctl net/ipv4/conf/eth0/forwarding = 1"] {
             assert!(during.iter().any(|change| change.contains(wanted)), "no {wanted} in {during:#?}");
         }
-        let unchanged = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
-        assert!(!unchanged.iter().any(|change| change.contains("net/ipv4/ip_forward")), "{unchanged:#?}");
+        assert!(!during.iter().any(|change| change.contains("net/ipv4/ip_forward")), "{during:#?}");
 
         for carrier in [0, 1] {
             let (keeper, init) = cluster.carriers();
             let all = processes_of(keeper.as_raw(), init.as_raw());
             kill([keeper, init][carrier], Signal::SIGKILL).expect("it is there");
-            nothing_remains(&cluster, &before, &all);
+            nothing_remains(&cluster, &id, &before, &all);
             cluster.up(&[]).ok();
         }
         // In order: the command returns when nothing is left.
         cluster.run(&["stop"]).ok();
-        assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new());
+        assert_eq!(cluster.changes_since(&before, &id), Vec::<String>::new());
         cluster.up(&[]).ok();
         cluster.run(&["down"]).ok();
-        assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new());
+        assert_eq!(cluster.changes_since(&before, &id), Vec::<String>::new());
     });
 }
 
@@ -108,9 +107,10 @@ fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back(_: Parts) {
         run(program("nft").args(["add", "table", "ip", "filter"])).ok();
         let closed = "{ type filter hook forward priority 0; policy drop; }";
         run(program("nft").args(["add", "chain", "ip", "filter", "FORWARD", closed])).ok();
-        one.up(&[]).ok().says(&["firewall drops", "FORWARD of table filter", "DOCKER-USER -i kubernix-0"]);
+        one.up(&NO_ADDONS).ok().says(&["firewall drops", "FORWARD of table filter", "DOCKER-USER -i kubernix-0"]);
         run(program("nft").args(["delete", "table", "ip", "filter"])).ok();
-        other.up(&[]).ok();
+        other.up(&NO_ADDONS).ok();
+        let id = other.id();
         reaches(&one);
         reaches(&other);
         one.run(&["down"]).ok();
@@ -124,7 +124,7 @@ fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back(_: Parts) {
             kill(pid, Signal::SIGKILL).expect("it is there");
         }
         other.run(&["down"]).ok();
-        for_none("end of all that clusters were", GONE, || before.changes(&Snapshot::take(&one.name, one.base())));
+        for_none("end of all that clusters were", GONE, || other.changes_since(&before, &id));
     });
 }
 
@@ -133,10 +133,10 @@ fn without_a_network_a_pull_fails_at_once_and_says_so(parts: Parts) {
     let cluster = Cluster::new("alone");
     world.in_host(|| {
         let before = Snapshot::take(&cluster.name, cluster.base());
-        cluster.up(&parts.settings()).ok();
+        cluster.up(&[&NO_ADDONS[..], &parts.settings()].concat()).ok();
         let said = failed_pull(&cluster, "nginx:1.27");
         assert!(said.contains("this cluster has no network: load the image with `kubernix image load`"), "{said}");
-        let during = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+        let during = cluster.changes_since(&before, &cluster.id());
         assert!(!during.iter().any(|change| change.contains("link ") || change.contains("rule ")), "{during:#?}");
     });
 }
@@ -151,7 +151,7 @@ fn what_listens_on_the_hosts_loopback_is_carried_in(parts: Parts) {
     world.push(&oci_archive(cluster.base()), &format!("{OUTSIDE}:5000/team/busybox:1"));
     world.in_host(|| {
         let mirror = plain_registry();
-        let mut up = cluster.command(&[&["up", "--set", &mirror][..], &parts.settings()].concat());
+        let mut up = cluster.command(&[&["up", "--addons", "none", "--set", &mirror][..], &parts.settings()].concat());
         up.env("https_proxy", format!("http://me:secret@127.0.0.1:{proxy}")).env("NO_PROXY", NAME);
         run(&mut up).ok();
         let said = failed_pull(&cluster, "quay.example/nginx:1.27");

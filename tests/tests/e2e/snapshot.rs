@@ -3,7 +3,8 @@
 use flate2::read::GzDecoder;
 use flate2::{Compression, write::GzEncoder};
 use kubernix_tests::{
-    Cluster, Parts, alive, checks, each, kubernix, oci_archive, pod, program, run, run_in_order, token, until,
+    Cluster, Lane, NO_ADDONS, Parts, SHARED, Test, alive, checks, each, kubernix, oci_archive, once, pod, program, run,
+    token, until,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -16,11 +17,10 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_datastores = checks![a_snapshot_of_a_running_cluster_becomes_another_one_beside_it];
     let of_any = checks![a_running_cluster_changes_with_its_flags_and_a_fresh_one_starts_over];
-    let trials = [each(&Parts::datastores(), &of_datastores), each(&[Parts::default()], &of_any)];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    [each(Lane::Shared { clusters: 3 }, &Parts::datastores(), &of_datastores), once(SHARED, &of_any)].concat()
 }
 
 fn names(directory: &Path) -> Vec<PathBuf> {
@@ -77,7 +77,7 @@ fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
     let [one, two] = ["saved", "copy"].map(Cluster::new);
     // What is known of nodes goes along as well: two of them, where that isn't one more boot of the default.
     let nodes = if parts == Parts::default() { "1" } else { "2" };
-    one.up(&[&["--nodes", nodes][..], &parts.settings()].concat()).ok();
+    one.up(&[&NO_ADDONS[..], &["--nodes", nodes], &parts.settings()].concat()).ok();
     let image = oci_archive(one.base());
     one.run(&["image", "load", &image.to_string_lossy()]).ok();
     one.kubectl(&["create", "configmap", "kept", "--from-literal=answer=42"]).ok();

@@ -4,7 +4,8 @@
 //! minute.
 
 use kubernix_tests::{
-    Base, Cluster, IMAGE, Outcome, alive, kubernix, oci_archive, pod, program, run_for, skip_if, unfit, until,
+    Base, Cluster, IMAGE, Outcome, Parts, SHARED, Test, alive, checks, kubernix, oci_archive, once, pod, program,
+    run_for, until,
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,17 @@ const BUILD: Duration = Duration::from_secs(900);
 /// For a runtime that is built from source: containerd takes minutes.
 const FIRST_BOOT: Duration = Duration::from_secs(1200);
 const LIMIT: Duration = Duration::from_secs(60);
+
+pub fn tests() -> Vec<Test> {
+    let checks = checks![
+        a_new_runtime_builds_and_runs_pods_across_a_restart,
+        a_new_runtime_passes_the_live_checks,
+        a_new_component_builds_and_boots,
+        every_other_role_has_a_frame_that_builds_and_plans,
+        a_name_that_cannot_be_is_refused_and_leaves_nothing,
+    ];
+    once(SHARED, &checks)
+}
 
 /// Where the crates' builds go: below the workspace's own, so that they are there the next time.
 fn target() -> PathBuf {
@@ -70,26 +82,22 @@ fn check(args: &[&str]) -> Outcome {
     run_for(kubernix().args(["plugin", "check"]).args(args), LIMIT)
 }
 
-#[test]
-fn a_new_component_builds_and_boots() {
-    skip_if!(unfit());
+fn a_new_component_builds_and_boots(_: Parts) {
     let base = Base::new();
     let library = Crate::new(&base, "hello-new", &[]);
     let cluster = Cluster::new("new");
-    cluster.up(&["--plugin", library.build(), "--set", "hello-new.greeting=good day"]).ok();
+    cluster.up(&["--plugin", library.build(), "--set", "hello-new.greeting=good day", "--addons", "none"]).ok();
     let greeting = cluster.get(&["configmap", "hello-new"])["data"]["greeting"].clone();
     assert_eq!(greeting, format!("good day from {}", cluster.name));
     assert!(cluster.running()["components"].to_string().contains("hello-new"));
 }
 
-#[test]
-fn a_new_runtime_builds_and_runs_pods_across_a_restart() {
-    skip_if!(unfit());
+fn a_new_runtime_builds_and_runs_pods_across_a_restart(_: Parts) {
     let base = Base::new();
     let library = Crate::new(&base, "new-cri", &["--role", "cri"]);
     let cluster = Cluster::new("cri");
     let library = library.build();
-    let up = ["up", "--plugin", library, "--cri", "new-cri"];
+    let up = ["up", "--plugin", library, "--cri", "new-cri", "--addons", "none"];
     run_for(&mut cluster.command(&up), FIRST_BOOT).ok();
     let node = cluster.get(&["node", "node-0"]);
     let runtime = node["status"]["nodeInfo"]["containerRuntimeVersion"].as_str().unwrap_or_default();
@@ -116,9 +124,7 @@ fn a_new_runtime_builds_and_runs_pods_across_a_restart() {
     }
 }
 
-#[test]
-fn a_new_runtime_passes_the_live_checks() {
-    skip_if!(unfit());
+fn a_new_runtime_passes_the_live_checks(_: Parts) {
     let base = Base::new();
     let library = Crate::new(&base, "live-cri", &["--role", "cri"]);
     let mut check = kubernix();
@@ -126,8 +132,7 @@ fn a_new_runtime_passes_the_live_checks() {
     run_for(&mut check, FIRST_BOOT).ok().prints(&["cri-nothing-left", " passed, 0 failed", "it conforms"]);
 }
 
-#[test]
-fn every_other_role_has_a_frame_that_builds_and_plans() {
+fn every_other_role_has_a_frame_that_builds_and_plans(_: Parts) {
     let base = Base::new();
     let library = Crate::new(&base, "new-proxy", &["--role", "proxy"]);
     let library = library.build();
@@ -137,8 +142,7 @@ fn every_other_role_has_a_frame_that_builds_and_plans() {
     assert!(plan.stdout.contains("new-proxy"), "{}", plan.stdout);
 }
 
-#[test]
-fn a_name_that_cannot_be_is_refused_and_leaves_nothing() {
+fn a_name_that_cannot_be_is_refused_and_leaves_nothing(_: Parts) {
     let base = Base::new();
     let refuse = |args: &[&str], why: &str| {
         let mut new = kubernix();

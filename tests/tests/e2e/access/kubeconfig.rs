@@ -29,7 +29,7 @@ pub fn contexts_come_and_go_and_all_else_stays_until_all_clusters_are_down(_: Pa
     let [file, link] = ["file", "link"].map(|name| one.base().join(name));
     down_all(&link, one.base(), &[]).ok().says(&["no clusters in"]);
     for cluster in [&one, &two] {
-        cluster.up(&["--uplink", "none"]).ok();
+        cluster.up(&["--uplink", "none", "--addons", "none"]).ok();
     }
 
     // A link to a file of others' mode stays both.

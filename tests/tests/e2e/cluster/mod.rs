@@ -1,14 +1,14 @@
-//! What a running cluster can do, whatever its slots are filled with: one cluster of each kind, many checks, each with a name of
-//! its own.
+//! What a running cluster can do, whatever its slots are filled with: one fixture cluster of each kind, many tests that
+//! read it.
 
 mod access;
-mod fixture;
+pub mod fixture;
 mod pods;
 
-use kubernix_tests::{Parts, each, run_in_order};
+use kubernix_tests::{FIXTURE, Parts, Test, checks, each};
 
-fn main() {
-    let checks = kubernix_tests::checks![
+pub fn tests() -> Vec<Test> {
+    let checks = checks![
         access::the_node_is_ready_in_the_version_that_is_pinned,
         access::the_default_namespace_is_as_the_controller_manager_makes_any,
         access::nobody_lets_others_go_first_any_more,
@@ -30,7 +30,5 @@ fn main() {
         pods::a_guaranteed_pod_runs,
         pods::a_deleted_pod_is_gone,
     ];
-    let conclusion = run_in_order(each(&Parts::all(), &checks));
-    fixture::destroy();
-    conclusion.exit();
+    each(FIXTURE, &Parts::all(), &checks)
 }

@@ -1,8 +1,8 @@
 //! A cluster is what its ID says: its name changes while it runs, others have the same one, and our own program may be replaced.
 
 use kubernix_tests::{
-    Base, Cluster, Outcome, Parts, Snapshot, alive, checks, copy_environment, each, for_none, kubernix, oci_archive,
-    pod, processes_of, run, run_in_order, until,
+    Base, Cluster, Lane, NO_ADDONS, Outcome, Parts, SHARED, Snapshot, Test, alive, checks, copy_environment, each,
+    for_none, kubernix, oci_archive, once, pod, processes_of, run, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -15,18 +15,20 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_all = checks![a_running_cluster_is_renamed_and_goes_on];
     let of_nodes = checks![a_cluster_goes_on_when_our_program_is_replaced_and_removed];
     let of_any = checks![
         a_stopped_cluster_is_renamed_with_its_entries_in_kubeconfigs,
         a_rename_that_broke_off_is_completed_by_the_next_command,
         what_cannot_be_renamed_stays_as_it_is,
-        clusters_of_one_name_run_beside_each_other,
     ];
-    let trials =
-        [each(&Parts::all(), &of_all), each(&Parts::of_nodes(), &of_nodes), each(&[Parts::default()], &of_any)];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    [
+        each(Lane::Shared { clusters: 2 }, &Parts::of_nodes(), &of_nodes),
+        each(Lane::Shared { clusters: 2 }, &Parts::all(), &of_all),
+        once(SHARED, &of_any),
+    ]
+    .concat()
 }
 
 /// Renames a cluster, which has the new name from then on.
@@ -79,7 +81,7 @@ fn nothing_remains(cluster: &Cluster, id: &str) {
 
 fn a_running_cluster_is_renamed_and_goes_on(parts: Parts) {
     let mut cluster = Cluster::new("rename");
-    let booted = run(cluster.command(&["up", "--output", "json"]).args(parts.settings())).ok().json();
+    let booted = run(cluster.command(&["up", "--output", "json"]).args(NO_ADDONS).args(parts.settings())).ok().json();
     with_pod(&cluster, "main");
     let (old, new) = (cluster.name.clone(), format!("{}-new", cluster.name));
     let (status, container) = (cluster.running(), identity(&cluster.ready_pod("main")));
@@ -106,7 +108,7 @@ fn a_running_cluster_is_renamed_and_goes_on(parts: Parts) {
     // Its old name is free.
     let mut other = cluster.beside("other");
     other.name.clone_from(&old);
-    other.up(&parts.settings()).ok();
+    other.up(&[&NO_ADDONS[..], &parts.settings()].concat()).ok();
     assert_ne!(other.json(&["status"])["id"], json!(id));
     assert_eq!(pids(&cluster.running()), pids(&status));
     other.run(&["down"]).ok();
@@ -143,7 +145,7 @@ fn with_kubeconfig(mut command: Command, file: &Path) -> Outcome {
 fn a_stopped_cluster_is_renamed_with_its_entries_in_kubeconfigs(_: Parts) {
     let mut cluster = Cluster::new("stopped");
     let (own, old) = (cluster.base().join("config"), cluster.name.clone());
-    with_kubeconfig(cluster.command(&["up", "--merge-kubeconfig"]), &own).ok();
+    with_kubeconfig(cluster.command(&["up", "--merge-kubeconfig", "--addons", "none"]), &own).ok();
     cluster.kubectl(&["create", "configmap", "kept"]).ok();
     cluster.run(&["stop"]).ok();
     let merged = fs::read_to_string(&own).expect("a kubeconfig");
@@ -196,7 +198,7 @@ fn what_cannot_be_renamed_stays_as_it_is(_: Parts) {
         try_rename(&cluster, from, to).exits(code).says(parts);
     };
     refused("nowhere", "new", 5, &["there is no cluster `nowhere`"]);
-    let boot = cluster.booting(&[]);
+    let boot = cluster.booting(&NO_ADDONS);
     boot.reaches(r#""role":"cri""#);
     refused(&name, "new", 4, &["`kubernix up` is at work", &name]);
     boot.end().ok();
@@ -210,21 +212,6 @@ fn what_cannot_be_renamed_stays_as_it_is(_: Parts) {
     cluster.running();
 }
 
-fn clusters_of_one_name_run_beside_each_other(_: Parts) {
-    let one = Cluster::boot("same");
-    let mut two = Cluster::new("same");
-    two.name.clone_from(&one.name);
-    two.up(&[]).ok();
-    let ids = [&one, &two].map(|cluster| cluster.running()["id"].clone());
-    assert_ne!(ids[0], ids[1]);
-    let listed: Value = one.json(&["list"]);
-    assert_eq!(listed[0]["id"], ids[0]);
-    let pids_of_one = pids(&one.running());
-    two.run(&["down"]).ok();
-    nothing_remains(&two, ids[1].as_str().expect("an ID"));
-    assert_eq!(pids(&one.running()), pids_of_one);
-}
-
 /// A copy of the program under test, for a cluster to be booted by.
 fn copy_of_our_program(place: &Base) -> PathBuf {
     let copy = place.path().join("kubernix");
@@ -235,7 +222,7 @@ fn copy_of_our_program(place: &Base) -> PathBuf {
 fn a_cluster_goes_on_when_our_program_is_replaced_and_removed(parts: Parts) {
     let (cluster, place) = (Cluster::new("program"), Base::new());
     let copy = copy_of_our_program(&place);
-    let own = cluster.command(&["up", "--nodes", "2"]);
+    let own = cluster.command(&["up", "--nodes", "2", "--addons", "none"]);
     let mut up = kubernix_tests::program(&copy);
     up.args(own.get_args()).args(parts.settings());
     copy_environment(&own, &mut up);

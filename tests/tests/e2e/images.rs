@@ -2,7 +2,7 @@
 
 use kubernix_host::images::ImageBuilder;
 use kubernix_tests::{
-    Base, Cluster, IMAGE, Parts, alive, busybox, checks, each, kubernix, oci_archive, pod, program, run, run_in_order,
+    Base, Cluster, IMAGE, Parts, SHARED, Test, alive, busybox, checks, each, kubernix, oci_archive, pod, program, run,
     until,
 };
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_runtimes =
-        checks![images_come_where_they_are_missing_and_go_again, a_disk_that_is_full_leaves_the_store_as_it_was,];
-    run_in_order(each(&Parts::runtimes(), &of_runtimes)).exit();
+        checks![images_come_where_they_are_missing_and_go_again, a_disk_that_is_full_leaves_the_store_as_it_was];
+    each(SHARED, &Parts::runtimes(), &of_runtimes)
 }
 
 /// The names of a node's images.

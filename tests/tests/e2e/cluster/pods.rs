@@ -1,6 +1,6 @@
 //! Images and pods.
 
-use crate::fixture::{cluster, with_pods};
+use super::fixture::{cluster, with_pods};
 use kubernix_tests::{
     Background, Cluster, IMAGE, Parts, docker_archive, for_none, oci_archive, pod, program, run, until,
 };

@@ -1,12 +1,12 @@
 //! The sandbox's promises: nothing remains, nothing outside is touched, clusters don't meet, and a boot can be broken off.
 
 use kubernix_tests::{
-    Background, Booting, Cluster, Listing, Outcome, Parts, Process, Snapshot, alive, checks, each, for_none,
-    main_process, oci_archive, pod, processes_of, run_in_order, until,
+    Background, Booting, Cluster, EXCLUSIVE, ISOLATED, Lane, Listing, NO_ADDONS, Outcome, Parts, Process, SHARED,
+    Snapshot, Test, alive, checks, each, for_none, main_process, oci_archive, once, pod, processes_of, runs_all, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long what has to vanish may take.
@@ -14,36 +14,43 @@ const GONE: Duration = Duration::from_secs(10);
 /// How long a part that is started again may take.
 const BACK: Duration = Duration::from_secs(60);
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_all = checks![
         nothing_remains_when_the_keeper_is_killed,
         nothing_remains_when_the_init_is_killed,
-        nothing_remains_after_down,
-        a_component_that_is_killed_is_started_again,
-        the_host_is_as_it_was_while_a_cluster_runs,
         an_interrupt_stops_a_boot_and_cleans_up,
-        an_interrupt_of_a_boot_that_continues_keeps_the_data,
     ];
     // What happens to the sandbox, whatever is in it.
     let of_any = checks![
         nothing_remains_when_up_is_killed_in_mid_boot,
-        two_clusters_need_no_more_than_two_names,
         a_second_interrupt_ends_a_boot_at_once,
         a_second_interrupt_ends_a_boot_whose_init_hangs,
         a_boot_that_another_command_ends_says_so,
-        a_cluster_that_is_being_stopped_says_so,
     ];
-    let trials = [each(&Parts::all(), &of_all), each(&[Parts::default()], &of_any)];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    let of_data =
+        checks![a_component_that_is_killed_is_started_again, an_interrupt_of_a_boot_that_continues_keeps_the_data];
+    [
+        each(ISOLATED, &Parts::all(), &of_all),
+        once(ISOLATED, &of_any),
+        each(SHARED, &Parts::all(), &of_data),
+        once(Lane::Shared { clusters: 2 }, &checks![clusters_of_one_name_share_nothing]),
+        once(SHARED, &checks![a_cluster_that_is_being_stopped_says_so]),
+    ]
+    .concat()
+}
+
+/// Those that need the whole host for themselves.
+pub fn exclusive_tests() -> Vec<Test> {
+    each(EXCLUSIVE, &Parts::all(), &checks![the_host_is_as_it_was_while_a_cluster_runs_and_afterwards])
 }
 
 /// Waits until the host is as it was, but for the cluster's root directory, and all of these processes are gone.
 #[track_caller]
-fn nothing_remains(cluster: &Cluster, before: &Snapshot, processes: &[Process]) {
+fn nothing_remains(cluster: &Cluster, id: &str, before: &Snapshot, processes: &[Process]) {
     for_none("end of all that a cluster was", GONE, || {
         let alive = processes.iter().filter(|process| process.is_alive());
         let alive = alive.map(|process| format!("alive: {} {}", process.pid, process.command));
-        alive.chain(before.changes(&Snapshot::take(&cluster.name, cluster.base()))).collect()
+        alive.chain(cluster.changes_since(before, id)).collect()
     });
 }
 
@@ -51,18 +58,19 @@ fn nothing_remains(cluster: &Cluster, before: &Snapshot, processes: &[Process]) 
 fn killing_a_carrier(tag: &str, parts: Parts, choose: fn((Pid, Pid)) -> Pid) {
     let cluster = Cluster::new(tag);
     let before = Snapshot::take(&cluster.name, cluster.base());
-    cluster.up(&parts.settings()).ok();
+    cluster.up(&[&NO_ADDONS[..], &parts.settings()].concat()).ok();
+    let id = cluster.id();
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
     cluster.apply(&pod("main", "sleep 3600", &json!({})));
     alive(&cluster, "main");
     let carriers = cluster.carriers();
     let all = processes_of(carriers.0.as_raw(), carriers.1.as_raw());
     assert!(all.len() > 8, "{all:?}");
-    let during = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+    let during = cluster.changes_since(&before, &id);
     assert!(during.iter().any(|change| change.starts_with("new: process")), "{during:?}");
     assert!(during.iter().any(|change| change.starts_with("new: cgroup")), "{during:?}");
     kill(choose(carriers), Signal::SIGKILL).expect("it is there");
-    nothing_remains(&cluster, &before, &all);
+    nothing_remains(&cluster, &id, &before, &all);
     assert_eq!(cluster.status()["state"], "stopped");
 }
 
@@ -80,27 +88,17 @@ fn nothing_remains_when_up_is_killed_in_mid_boot(parts: Parts) {
         let before = Snapshot::take(&cluster.name, cluster.base());
         let boot = cluster.booting(&parts.settings());
         boot.reaches(event);
+        let id = cluster.id();
         boot.signal(Signal::SIGKILL);
         boot.end().exits(137);
-        nothing_remains(&cluster, &before, &[]);
+        nothing_remains(&cluster, &id, &before, &[]);
     }
-}
-
-fn nothing_remains_after_down(parts: Parts) {
-    let cluster = Cluster::new("gone");
-    let before = Snapshot::take(&cluster.name, cluster.base());
-    cluster.up(&parts.settings()).ok();
-    let (keeper, init) = cluster.carriers();
-    let all = processes_of(keeper.as_raw(), init.as_raw());
-    cluster.run(&["down"]).ok();
-    nothing_remains(&cluster, &before, &all);
-    assert!(!cluster.root().exists());
 }
 
 fn a_component_that_is_killed_is_started_again(parts: Parts) {
     let cluster = Cluster::boot_of("restart", parts);
     for component in ["scheduler", parts.datastore.name, parts.runtime.name] {
-        let find = |status: &serde_json::Value| {
+        let find = |status: &Value| {
             let components = status["components"].as_array().cloned().unwrap_or_default();
             components.into_iter().find(|one| one["component"] == component).expect(component)
         };
@@ -116,35 +114,66 @@ fn a_component_that_is_killed_is_started_again(parts: Parts) {
     cluster.kubectl(&["create", "configmap", "after"]).ok();
 }
 
-fn the_host_is_as_it_was_while_a_cluster_runs(parts: Parts) {
-    let (before, names) = (Snapshot::outside(), Listing::take());
-    let cluster = Cluster::boot_of("apart", parts);
-    let changes = [before.changes(&Snapshot::outside()), names.changes(&Listing::take())].concat();
-    assert!(changes.is_empty(), "{changes:#?}");
+fn the_host_is_as_it_was_while_a_cluster_runs_and_afterwards(parts: Parts) {
+    let cluster = Cluster::new("apart");
+    let (before, outside, names) =
+        (Snapshot::take(&cluster.name, cluster.base()), Snapshot::outside(), Listing::take());
+    let unchanged = |when: &str| {
+        let changes = [outside.changes(&Snapshot::outside()), names.changes(&Listing::take())].concat();
+        assert!(changes.is_empty(), "{when}: {changes:#?}");
+    };
+    // With DNS, as users have it.
+    cluster.up(&parts.settings()).ok();
+    unchanged("while it runs");
     cluster.run(&["stop"]).ok();
-    let changes = [before.changes(&Snapshot::outside()), names.changes(&Listing::take())].concat();
-    assert!(changes.is_empty(), "after a stop: {changes:#?}");
+    unchanged("after a stop");
+    cluster.up(&[]).ok();
+    let (keeper, init) = cluster.carriers();
+    let all = processes_of(keeper.as_raw(), init.as_raw());
+    cluster.run(&["down"]).ok();
+    unchanged("after its removal");
+    assert!(!cluster.root().exists());
+    // The whole host, with the cgroups of any cluster.
+    for_none("end of all that a cluster was", GONE, || {
+        let alive = all.iter().filter(|process| process.is_alive());
+        let alive = alive.map(|process| format!("alive: {} {}", process.pid, process.command));
+        alive.chain(before.changes(&Snapshot::take(&cluster.name, cluster.base()))).collect()
+    });
+    cluster.run(&["down"]).exits(5).says(&["there is no cluster", &cluster.name]);
 }
 
-fn two_clusters_need_no_more_than_two_names(parts: Parts) {
-    let [one, other] = ["one", "other"].map(|tag| Cluster::boot_of(tag, parts));
-    let apis = [&one, &other].map(|cluster| cluster.status()["api"].clone());
-    assert_ne!(apis[0], apis[1]);
-    for cluster in [&one, &other] {
-        cluster.kubectl(&["create", "configmap", &cluster.name]).ok();
-        cluster.kubectl(&["get", "configmap", &cluster.name]).ok();
+/// The same name, in two directories.
+fn clusters_of_one_name_share_nothing(_: Parts) {
+    let one = Cluster::boot("same");
+    let mut other = Cluster::new("same");
+    other.name.clone_from(&one.name);
+    other.up(&NO_ADDONS).ok();
+    let [of_one, of_other] = [&one, &other].map(Cluster::running);
+    assert_ne!(of_one["api"], of_other["api"]);
+    assert_ne!(of_one["id"], of_other["id"]);
+    assert_eq!(one.json(&["list"])[0]["id"], of_one["id"]);
+    for (cluster, map) in [(&one, "one"), (&other, "other")] {
+        cluster.kubectl(&["create", "configmap", map]).ok();
+        cluster.kubectl(&["get", "configmap", map]).ok();
     }
-    other.kubectl(&["get", "configmap", &one.name]).exits(1).says(&["not found"]);
+    other.kubectl(&["get", "configmap", "one"]).exits(1).says(&["not found"]);
     let (keeper, init) = one.carriers();
     let all = processes_of(keeper.as_raw(), init.as_raw());
     kill(init, Signal::SIGKILL).expect("it is there");
     for_none("end of one cluster", GONE, || {
         all.iter().filter(|process| process.is_alive()).map(|process| process.command.clone()).collect()
     });
-    other.running();
-    other.kubectl(&["get", "configmap", &other.name]).ok();
+    assert_eq!(pids(&other.running()), pids(&of_other));
+    other.kubectl(&["get", "configmap", "other"]).ok();
     one.run(&["down"]).ok();
     other.kubectl(&["create", "configmap", "still-there"]).ok();
+    assert_eq!(pids(&other.running()), pids(&of_other));
+}
+
+/// All processes of the components, as the host numbers them.
+fn pids(status: &Value) -> Vec<Value> {
+    let components = status["components"].as_array().expect("components");
+    components.iter().flat_map(|one| one["pids"].as_array().expect("pids")).cloned().collect()
 }
 
 /// What a boot of the default parts says on its way, from the first thing to the last but one.
@@ -164,6 +193,11 @@ const ON_THE_WAY: &[&str] = &[
     r#""role":"apiserver""#,
 ];
 
+/// All of it, or the selection of a quick run: one event of each phase.
+fn on_the_way() -> Vec<&'static str> {
+    ON_THE_WAY.iter().copied().step_by(if runs_all() { 1 } else { 3 }).collect()
+}
+
 /// Where a boot of other parts is another one.
 const OF_THE_PARTS: &[&str] = &[r#""role":"datastore""#, r#""role":"cri""#];
 
@@ -174,16 +208,17 @@ fn interrupted(parts: Parts, event: &str, interrupt: impl FnOnce(&Cluster, Booti
     let before = Snapshot::take(&cluster.name, cluster.base());
     let boot = cluster.booting(&parts.settings());
     boot.reaches(event);
+    let id = cluster.id();
     interrupt(&cluster, boot).exits(130).says(&["interrupted"]);
     // The command returns when nothing is left: no wait here.
-    let left = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+    let left = cluster.changes_since(&before, &id);
     assert!(left.is_empty(), "interrupted at {event}: {left:#?}");
     let above = cluster.base().parent().expect("a directory above");
     assert!(!above.exists(), "interrupted at {event}: {} is still there", above.display());
 }
 
 fn an_interrupt_stops_a_boot_and_cleans_up(parts: Parts) {
-    for event in if parts == Parts::default() { ON_THE_WAY } else { OF_THE_PARTS } {
+    for event in if parts == Parts::default() { on_the_way() } else { OF_THE_PARTS.to_vec() } {
         interrupted(parts, event, |_, boot| {
             boot.signal(Signal::SIGINT);
             boot.end()
@@ -192,7 +227,7 @@ fn an_interrupt_stops_a_boot_and_cleans_up(parts: Parts) {
 }
 
 fn a_second_interrupt_ends_a_boot_at_once(parts: Parts) {
-    for event in ON_THE_WAY.iter().step_by(3) {
+    for event in on_the_way().into_iter().step_by(if runs_all() { 3 } else { 2 }) {
         interrupted(parts, event, |_, boot| boot.interrupt_until_it_ends());
     }
 }
@@ -214,10 +249,11 @@ fn a_boot_that_another_command_ends_says_so(parts: Parts) {
         let before = Snapshot::take(&cluster.name, cluster.base());
         let boot = cluster.booting(&parts.settings());
         boot.reaches(event);
+        let id = cluster.id();
         cluster.run(&[command]).ok();
         let advice = format!("up --name {} --root {}", cluster.name, cluster.base().display());
         boot.end().exits(5).says(&[&format!("by another `kubernix {command}`"), &advice]);
-        let left = before.changes(&Snapshot::take(&cluster.name, cluster.base()));
+        let left = cluster.changes_since(&before, &id);
         assert!(left.is_empty(), "{command} at {event}: {left:#?}");
         assert_eq!(cluster.root().exists(), remains, "{command} at {event}");
     }

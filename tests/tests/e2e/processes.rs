@@ -1,7 +1,7 @@
 //! What processes of a component can ask for: a one-shot process, a user, a working directory, limits, environment, and a
 //! liveness probe.
 
-use kubernix_tests::{Cluster, Parts, checks, each, run_in_order, until};
+use kubernix_tests::{Cluster, NO_ADDONS, Parts, SHARED, Test, checks, once, until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -65,9 +65,8 @@ role = "settings"
 probe = { kind = "command", target = "/bin/sh", arguments = ["-c", "test -e \"$FILE\""], env = { FILE = "{{dir}}/work/alive" } }
 "#;
 
-fn main() {
-    let of_any = checks![a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_checks];
-    run_in_order(each(&[Parts::default()], &of_any)).exit();
+pub fn tests() -> Vec<Test> {
+    once(SHARED, &checks![a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_checks])
 }
 
 fn a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_checks(_: Parts) {
@@ -76,7 +75,7 @@ fn a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_chec
     fs::write(&plugin, COMPONENT).expect("a component");
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o644)).expect("a file of our own");
     let plugin = plugin.to_string_lossy().into_owned();
-    let up = |more: &[&str]| cluster.up(&[&["--addons", "none", "--plugin", &plugin], more].concat());
+    let up = |more: &[&str]| cluster.up(&[&[NO_ADDONS[0], NO_ADDONS[1], "--plugin", &plugin], more].concat());
 
     let refused = up(&["--set", "settings.level=middle"]);
     assert_eq!(refused.code, 2, "{refused:?}");

@@ -1,6 +1,6 @@
 //! What the command tells of a cluster, and the ways into it.
 
-use crate::fixture::cluster;
+use super::fixture::cluster;
 use kubernix_tests::{Background, Parts, kubernix, run, until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

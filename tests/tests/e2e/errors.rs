@@ -1,7 +1,9 @@
 //! Bad input: a clear error with its exit code, and nothing left behind.
 
+use kubernix_testkit::report_skip;
 use kubernix_tests::{
-    Base, Cluster, Outcome, Snapshot, copy_environment, kubernix, program, run, skip_if, unfit, unfit_for_mounts, until,
+    Base, Cluster, ISOLATED, Outcome, Parts, SHARED, Snapshot, Test, checks, copy_environment, kubernix, once, program,
+    run, unfit_for_mounts, until,
 };
 use nix::sys::signal::Signal;
 use std::fs;
@@ -11,14 +13,40 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+pub fn tests() -> Vec<Test> {
+    // They compare the network and the mounts before and after.
+    let of_host = checks![
+        whoever_is_not_root_is_told_so,
+        a_cidr_that_no_plan_can_be_cut_from,
+        an_unknown_name_gets_the_nearest,
+        a_configuration_that_is_no_toml_is_shown_by_line_and_column,
+        a_root_directory_may_have_a_path_that_is_too_long_for_sockets,
+        a_place_that_every_sandbox_replaces_whatever_it_is_called,
+        a_port_that_is_taken,
+        a_binary_that_is_not_what_it_should_be,
+        a_process_that_dies_at_start,
+        a_boot_that_takes_too_long_says_what_it_waits_for,
+        a_root_that_is_read_only,
+        a_disk_that_is_full,
+        the_name_of_no_cluster,
+        a_root_directory_of_a_newer_version_or_of_somebody_else,
+    ];
+    let of_build = checks![an_interrupted_build_of_the_toolchain_leaves_nothing_unfinished];
+    [once(SHARED, &of_build), once(ISOLATED, &of_host)].concat()
+}
+
+/// What changed on the host, but for cgroups: those of other clusters come and go meanwhile, and no cluster has any here.
+fn changes(before: &Snapshot, cluster: &Cluster) -> Vec<String> {
+    cluster.changes_since(before, "no-id")
+}
+
 /// Runs something that has to fail, and looks at what it left: nothing, not even a directory.
 #[track_caller]
 fn refused(cluster: &Cluster, command: &mut Command, code: i32, parts: &[&str]) -> Outcome {
     let before = (Snapshot::take(&cluster.name, cluster.base()), names(cluster.base()));
     let outcome = run(command).exits(code).says(parts);
-    let after = (Snapshot::take(&cluster.name, cluster.base()), names(cluster.base()));
-    assert_eq!(before.0.changes(&after.0), Vec::<String>::new(), "{outcome:?}");
-    assert_eq!(before.1, after.1, "{outcome:?}");
+    assert_eq!(changes(&before.0, cluster), Vec::<String>::new(), "{outcome:?}");
+    assert_eq!(before.1, names(cluster.base()), "{outcome:?}");
     outcome
 }
 
@@ -51,9 +79,7 @@ fn etcd(directory: &Path, text: &str) -> String {
     format!("etcd.binary={}", script(directory, "etcd", &text))
 }
 
-#[test]
-fn an_interrupted_build_of_the_toolchain_leaves_nothing_unfinished() {
-    skip_if!(unfit());
+fn an_interrupted_build_of_the_toolchain_leaves_nothing_unfinished(_: Parts) {
     let (cluster, cache) = (Cluster::new("build"), Base::new());
     let boot = cluster.booting(&["--cache-dir", &cache.path().to_string_lossy()]);
     let unfinished = || {
@@ -67,9 +93,7 @@ fn an_interrupted_build_of_the_toolchain_leaves_nothing_unfinished() {
     assert!(!cluster.root().exists());
 }
 
-#[test]
-fn whoever_is_not_root_is_told_so() {
-    skip_if!(unfit());
+fn whoever_is_not_root_is_told_so(_: Parts) {
     let (cluster, place) = (Cluster::new("nobody"), Base::new());
     // Where everybody can read it.
     let binary = place.path().join("kubernix");
@@ -81,9 +105,7 @@ fn whoever_is_not_root_is_told_so() {
     refused(&cluster, up.current_dir("/"), 8, &["`up` needs root", "sudo"]);
 }
 
-#[test]
-fn a_cidr_that_no_plan_can_be_cut_from() {
-    skip_if!(unfit());
+fn a_cidr_that_no_plan_can_be_cut_from(_: Parts) {
     up_is_refused(&["--cidr", "10.10.0.0"], 2, &["`10.10.0.0` is not an IPv4 CIDR", "10.10.0.0/16"]);
     up_is_refused(&["--cidr", "fd00::/64"], 2, &["`fd00::/64` is not an IPv4 CIDR"]);
     up_is_refused(&["--cidr", "10.10.0.0/28"], 2, &["`10.10.0.0/28` is too small", "/24"]);
@@ -91,9 +113,7 @@ fn a_cidr_that_no_plan_can_be_cut_from() {
     up_is_refused(&["--cidr", "10.10.1.0/16"], 2, &["host bits", "10.10.0.0/16"]);
 }
 
-#[test]
-fn an_unknown_name_gets_the_nearest() {
-    skip_if!(unfit());
+fn an_unknown_name_gets_the_nearest(_: Parts) {
     up_is_refused(&["--set", "cri=cryo"], 2, &["unknown component `cryo`", "did you mean `crio`?"]);
     up_is_refused(&["--cri", "cryo"], 2, &["--cri", "unknown component `cryo`", "did you mean `crio`?"]);
     up_is_refused(&["--set", "datastor=etcd"], 2, &["unknown role `datastor`", "did you mean `datastore`?"]);
@@ -108,9 +128,7 @@ fn an_unknown_name_gets_the_nearest() {
     refused(&cluster, kubernix().args(["up", "--name", "Not_A_Label"]), 2, &["Not_A_Label"]);
 }
 
-#[test]
-fn a_configuration_that_is_no_toml_is_shown_by_line_and_column() {
-    skip_if!(unfit());
+fn a_configuration_that_is_no_toml_is_shown_by_line_and_column(_: Parts) {
     let place = Base::new();
     let file = place.path().join("kubernix.toml");
     let path = file.to_string_lossy();
@@ -126,9 +144,7 @@ fn a_configuration_that_is_no_toml_is_shown_by_line_and_column() {
     up_is_refused(&["--config", "/nonexistent.toml"], 2, &["/nonexistent.toml"]);
 }
 
-#[test]
-fn a_root_directory_may_have_a_path_that_is_too_long_for_sockets() {
-    skip_if!(unfit());
+fn a_root_directory_may_have_a_path_that_is_too_long_for_sockets(_: Parts) {
     let cluster = Cluster::new("long");
     let long = cluster.base().join("l".repeat(110));
     let of = |command: &[&str]| {
@@ -142,9 +158,7 @@ fn a_root_directory_may_have_a_path_that_is_too_long_for_sockets() {
     assert!(!long.join(&cluster.name).exists());
 }
 
-#[test]
-fn a_place_that_every_sandbox_replaces_whatever_it_is_called() {
-    skip_if!(unfit());
+fn a_place_that_every_sandbox_replaces_whatever_it_is_called(_: Parts) {
     let cluster = Cluster::new("replaced");
     let link = cluster.base().join("link");
     std::os::unix::fs::symlink("/run", &link).expect("a link");
@@ -155,18 +169,14 @@ fn a_place_that_every_sandbox_replaces_whatever_it_is_called() {
     }
 }
 
-#[test]
-fn a_port_that_is_taken() {
-    skip_if!(unfit());
+fn a_port_that_is_taken(_: Parts) {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = taken.local_addr().expect("its address").port().to_string();
     let who = format!("(process {}) has it", std::process::id());
     up_is_refused(&["--port", &port], 1, &[&format!("port {port} of 127.0.0.1 can't be used"), &who, "--port"]);
 }
 
-#[test]
-fn a_binary_that_is_not_what_it_should_be() {
-    skip_if!(unfit());
+fn a_binary_that_is_not_what_it_should_be(_: Parts) {
     let place = Base::new();
     up_is_refused(&["--set", "etcd.binary=/nonexistent/etcd"], 3, &["/nonexistent/etcd doesn't exist"]);
     let plain = place.path().join("plain");
@@ -192,16 +202,15 @@ fn breaks_off(settings: &[&str], code: i32, parts: &[&str]) -> Outcome {
     let cluster = Cluster::new("broken");
     let before = Snapshot::take(&cluster.name, cluster.base());
     let outcome = cluster.up(settings).exits(code).says(parts);
-    assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new());
+    let id = cluster.id();
+    assert_eq!(cluster.changes_since(&before, &id), Vec::<String>::new());
     outcome.clone().says(&["kubernix down", &cluster.root().to_string_lossy()]);
     cluster.run(&["down"]).ok();
     assert_eq!(names(cluster.base()), Vec::<PathBuf>::new());
     outcome
 }
 
-#[test]
-fn a_process_that_dies_at_start() {
-    skip_if!(unfit());
+fn a_process_that_dies_at_start(_: Parts) {
     let place = Base::new();
     let exits = etcd(place.path(), "for n in $(seq -w 1 30); do echo \"complaint $n\"; done; exit 3");
     let parts = ["etcd failed to start", "exit status 3", "etcd.log", "complaint 11", "complaint 30"];
@@ -215,9 +224,7 @@ fn a_process_that_dies_at_start() {
     breaks_off(&settings, 6, &["etcd failed to start", "exit status 0", "etcd Version: 3.4.30"]);
 }
 
-#[test]
-fn a_boot_that_takes_too_long_says_what_it_waits_for() {
-    skip_if!(unfit());
+fn a_boot_that_takes_too_long_says_what_it_waits_for(_: Parts) {
     let place = Base::new();
     let text = "if [ \"$1\" = --version ]; then echo 'Kubernetes v1.36.3'; exit; fi; echo asleep; exec sleep 1000";
     let sleeps = format!("kubelet.binary={}", script(place.path(), "kubelet", text));
@@ -237,21 +244,23 @@ fn on_a_file_system(cluster: &Cluster, options: &str, settings: &[&str]) -> Outc
     copy_environment(&up, &mut command);
     let before = Snapshot::take(&cluster.name, cluster.base());
     let outcome = run(command.current_dir("/"));
-    assert_eq!(before.changes(&Snapshot::take(&cluster.name, cluster.base())), Vec::<String>::new(), "{outcome:?}");
+    assert_eq!(changes(&before, cluster), Vec::<String>::new(), "{outcome:?}");
     outcome
 }
 
-#[test]
-fn a_root_that_is_read_only() {
-    skip_if!(unfit_for_mounts());
+fn a_root_that_is_read_only(_: Parts) {
+    if let Some(why) = unfit_for_mounts() {
+        return report_skip("errors::a_root_that_is_read_only", why);
+    }
     let cluster = Cluster::new("read-only");
     let outcome = on_a_file_system(&cluster, "ro", &[]).exits(1).says(&["Read-only file system", &cluster.name]);
     assert_eq!(outcome.stdout, "");
 }
 
-#[test]
-fn a_disk_that_is_full() {
-    skip_if!(unfit_for_mounts());
+fn a_disk_that_is_full(_: Parts) {
+    if let Some(why) = unfit_for_mounts() {
+        return report_skip("errors::a_disk_that_is_full", why);
+    }
     let (cluster, place) = (Cluster::new("full"), Base::new());
     let outcome = on_a_file_system(&cluster, "size=64k", &[]).exits(1).says(&["No space left on device"]);
     assert_eq!(outcome.stdout, "", "{outcome:?}");
@@ -265,9 +274,7 @@ fn a_disk_that_is_full() {
     assert_eq!(outcome.stdout.trim(), cluster.name, "the logs of a boot that broke off are kept");
 }
 
-#[test]
-fn the_name_of_no_cluster() {
-    skip_if!(unfit());
+fn the_name_of_no_cluster(_: Parts) {
     let cluster = Cluster::new("none");
     for command in ["status", "stop", "down", "shell", "enter", "kubectl", "timeline", "logs"] {
         refused(&cluster, &mut cluster.command(&[command]), 5, &["there is no cluster", &cluster.name]);
@@ -276,9 +283,7 @@ fn the_name_of_no_cluster() {
     refused(&cluster, &mut cluster.command(&["image", "load", "/dev/null"]), 5, &["there is no cluster"]);
 }
 
-#[test]
-fn a_root_directory_of_a_newer_version_or_of_somebody_else() {
-    skip_if!(unfit());
+fn a_root_directory_of_a_newer_version_or_of_somebody_else(_: Parts) {
     let cluster = Cluster::new("newer");
     fs::create_dir(cluster.root()).expect("a directory");
     let state = cluster.root().join("state.json");

@@ -1,6 +1,8 @@
 //! Components of a cluster that runs are replaced: by another build, by another component, and not by one that doesn't work.
 
-use kubernix_tests::{Cluster, Parts, alive, checks, each, main_process, oci_archive, pod, run, run_in_order, until};
+use kubernix_tests::{
+    Cluster, Parts, SHARED, Test, alive, checks, each, main_process, oci_archive, once, pod, run, until,
+};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::fs;
@@ -10,15 +12,14 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn main() {
+pub fn tests() -> Vec<Test> {
     let of_runtimes = checks![a_runtime_is_started_anew, another_oci_runtime_is_chosen];
     let of_any = checks![
         one_binary_is_swapped_alone_and_a_broken_one_is_taken_back,
         a_component_without_rust_joins_a_cluster_that_runs,
         a_runtime_takes_anothers_place,
     ];
-    let trials = [each(&Parts::runtimes(), &of_runtimes), each(&[Parts::default()], &of_any)];
-    run_in_order(trials.into_iter().flatten().collect()).exit();
+    [each(SHARED, &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)].concat()
 }
 
 /// The main process of a component, as the host numbers it.
@@ -142,7 +143,7 @@ fn another_oci_runtime_is_chosen(parts: Parts) {
     let path = format!("{}:{path}", cluster.base().display());
     let set = |value: &str| format!("{name}.runtime={value}");
     let by_name = set("crun");
-    let up = [&["up", "--set", &by_name][..], &parts.settings()].concat();
+    let up = [&["up", "--addons", "none", "--set", &by_name][..], &parts.settings()].concat();
     run(cluster.command(&up).env("PATH", &path)).ok();
     load(&cluster);
     cluster.apply(&pod("main", "sleep 3600", &json!({})));

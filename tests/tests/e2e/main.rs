@@ -1,0 +1,64 @@
+//! End-to-end tests: they boot real clusters with the built `kubernix`, as a user does. `cargo xtask test e2e` runs them.
+//!
+//! Each test has a lane, which says what may run beside it.
+
+mod access;
+mod addons;
+mod changes;
+mod cluster;
+mod component;
+mod down;
+mod errors;
+mod images;
+mod nodes;
+mod plugin_check;
+mod plugin_new;
+mod processes;
+mod promises;
+mod registry;
+mod rename;
+mod snapshot;
+mod state;
+mod uplink;
+
+use kubernix_tests::{Parts, Test, run_tests};
+
+fn main() {
+    let tests = if std::env::var_os("KUBERNIX_TEST_PLUGINS").is_some() { tests_of_plugins() } else { all_tests() };
+    run_tests(tests, cluster::fixture::remove).exit();
+}
+
+/// All tests, in the order in which they start. Long ones come first and short ones last, so that no core is idle while the
+/// last one runs; those that compile run beside those that wait. Exclusive ones end the run.
+fn all_tests() -> Vec<Test> {
+    [
+        nodes::tests(),
+        plugin_new::tests(),
+        changes::tests(),
+        snapshot::tests(),
+        rename::tests(),
+        component::tests(),
+        state::tests(),
+        processes::tests(),
+        registry::tests(),
+        access::tests(),
+        addons::tests(),
+        uplink::tests(),
+        down::tests(),
+        promises::tests(),
+        images::tests(),
+        cluster::tests(),
+        errors::tests(),
+        plugin_check::tests(),
+        promises::exclusive_tests(),
+    ]
+    .concat()
+}
+
+/// What runs again with every component a plugin: one cluster whose parts aren't the default, what it can do and what it keeps,
+/// and the check of the plugins themselves.
+fn tests_of_plugins() -> Vec<Test> {
+    let parts = Parts::as_plugins();
+    let of_parts = [state::tests(), cluster::tests()].concat().into_iter().filter(|test| test.parts == parts);
+    plugin_check::tests_of_plugins().into_iter().chain(of_parts).collect()
+}
