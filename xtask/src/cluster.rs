@@ -1,6 +1,6 @@
 //! `cargo xtask cluster ...`: the `kubernix` of this checkout, as if it were installed.
 
-use crate::workspace::{Workspace, library_path};
+use crate::workspace::{Profile, Workspace, library_path};
 use crate::{plugin, run};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -23,10 +23,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let (mut args, plugins) = split(&args.args)?;
     let kubernix = match plugins {
-        None => workspace.build()?,
+        None => workspace.build(Profile::Quick)?,
         Some(names) => {
-            let kubernix = workspace.build_without(&names)?;
-            let libraries = plugin::build(&workspace, &kubernix, &names)?;
+            let kubernix = workspace.build_without(Profile::Quick, &names)?;
+            let libraries = plugin::build(&workspace, Profile::Quick, &kubernix, &names)?;
             args.extend(libraries.into_iter().flat_map(|path| [OsString::from("--plugin"), path.into()]));
             kubernix
         }

@@ -1,6 +1,6 @@
 //! `cargo xtask plugin`: components of this checkout as shared libraries, each with its manifest beside it.
 
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 use crate::{components, run};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -9,8 +9,16 @@ use std::process::ExitCode;
 
 /// The feature with which a component exports itself.
 const FEATURE: &str = "plugin";
-/// The profile that plugins are built in: cargo names a folder after it.
-const PROFILE: &str = "plugin";
+
+/// The profile of plugins for a `kubernix` of this profile, and cargo's folder for it.
+fn profile_of(kubernix: Profile) -> (&'static str, &'static str) {
+    match kubernix {
+        // The optimizations of plugins that are shipped take minutes.
+        Profile::Dev => ("dev", "debug"),
+        Profile::Quick => ("quick", "quick"),
+        Profile::Release => ("plugin", "plugin"),
+    }
+}
 
 /// What to do with plugins.
 #[derive(clap::Args)]
@@ -32,7 +40,7 @@ enum Action {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let Action::Build { names } = &args.action;
     let workspace = Workspace::load()?;
-    for library in build(&workspace, &workspace.build()?, names)? {
+    for library in build(&workspace, Profile::Release, &workspace.build(Profile::Quick)?, names)? {
         println!("{}", library.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -40,7 +48,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// Builds these components (none named: all) as shared libraries. `kubernix` writes the manifest of each beside it. Returns
 /// the paths of the libraries.
-pub fn build(workspace: &Workspace, kubernix: &Path, wanted: &[String]) -> Result<Vec<PathBuf>> {
+pub fn build(workspace: &Workspace, profile: Profile, kubernix: &Path, wanted: &[String]) -> Result<Vec<PathBuf>> {
     let known = components::names(workspace);
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no component `{unknown}`, there is {}", known.join(", "));
@@ -48,17 +56,24 @@ pub fn build(workspace: &Workspace, kubernix: &Path, wanted: &[String]) -> Resul
     let chosen = known.into_iter().filter(|name| wanted.is_empty() || wanted.iter().any(|w| w == name));
     let folder = workspace.target.join("plugins");
     fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
-    chosen.map(|name| library(workspace, kubernix, name, &folder)).collect()
+    chosen.map(|name| library(workspace, profile, kubernix, name, &folder)).collect()
 }
 
-fn library(workspace: &Workspace, kubernix: &Path, name: &str, folder: &Path) -> Result<PathBuf> {
+fn library(
+    workspace: &Workspace,
+    profile: Profile,
+    kubernix: &Path,
+    name: &str,
+    folder: &Path,
+) -> Result<PathBuf> {
+    let (profile, subfolder) = profile_of(profile);
     let package = components::package(name);
     let mut cargo = run::cargo();
-    cargo.args(["rustc", "--lib", "--crate-type=cdylib", "--features", FEATURE, "--profile", PROFILE]);
+    cargo.args(["rustc", "--lib", "--crate-type=cdylib", "--features", FEATURE, "--profile", profile]);
     run::checked(cargo.arg(format!("--package={package}")).current_dir(&workspace.root))?;
     // As cargo names it: a crate has no dashes.
     let file = |name: &str| format!("lib{}.so", name.replace('-', "_"));
-    let built = workspace.target.join(PROFILE).join(file(&package));
+    let built = workspace.target.join(subfolder).join(file(&package));
     let library = folder.join(file(name));
     // By rename: a cluster may have the old library loaded.
     let new = library.with_extension("so.new");

@@ -19,8 +19,39 @@ pub struct Package {
     pub folder: String,
     /// What it depends on, by name; true for dependencies that only its tests have.
     pub dependencies: Vec<(String, bool)>,
-    /// The names of its integration tests.
+    /// The names of its integration tests, but for those that need a feature.
     pub tests: Vec<String>,
+}
+
+/// A profile of the root manifest that `kubernix` is built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// What the tests boot clusters with: the same build as that of the tests.
+    Dev,
+    /// What `cargo xtask cluster` runs: compiles in half the CPU time of `release`.
+    Quick,
+    /// Optimized: what is measured, and what is shipped.
+    Release,
+}
+
+impl Profile {
+    /// Its name in the manifest.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Quick => "quick",
+            Self::Release => "release",
+        }
+    }
+
+    /// The packages that cargo resolves features for. With the whole workspace, `kubernix` shares its dependencies with the
+    /// tests.
+    fn packages(self) -> &'static str {
+        match self {
+            Self::Dev => "--workspace",
+            Self::Quick | Self::Release => "--package=kubernix-cli",
+        }
+    }
 }
 
 /// The checkout.
@@ -64,26 +95,26 @@ impl Workspace {
         self.packages.iter().find(|p| p.name == name).with_context(|| format!("the workspace has no package `{name}`"))
     }
 
-    /// The command that builds `kubernix` for use. Its standard output is cargo's JSON.
-    pub fn build_command(&self) -> Command {
+    /// The command that builds `kubernix`. Its standard output is cargo's JSON.
+    pub fn build_command(&self, profile: Profile) -> Command {
         let mut build = run::cargo();
-        build.args(["build", "--release", "--package=kubernix-cli", "--bin=kubernix"]);
+        build.args(["build", "--profile", profile.name(), profile.packages(), "--bin=kubernix"]);
         build.arg("--message-format=json-render-diagnostics").current_dir(&self.root);
         build
     }
 
-    /// Builds `kubernix` and returns its path: without a word where it is fresh, with cargo's progress where not.
-    pub fn build(&self) -> Result<PathBuf> {
-        self.build_with(self.build_command())
+    /// Builds `kubernix` and returns its path. Prints cargo's progress, unless the binary is fresh.
+    pub fn build(&self, profile: Profile) -> Result<PathBuf> {
+        self.build_with(self.build_command(profile))
     }
 
     /// Builds `kubernix` without these components (none named: without any), beside the usual one, and returns its path.
-    pub fn build_without(&self, components: &[String]) -> Result<PathBuf> {
+    pub fn build_without(&self, profile: Profile, components: &[String]) -> Result<PathBuf> {
         let kept = crate::components::names(self)
             .into_iter()
             .filter(|name| !components.is_empty() && !components.iter().any(|without| without == name));
         let kept = kept.collect::<Vec<_>>();
-        let mut build = self.build_command();
+        let mut build = self.build_command(profile);
         build.args(["--no-default-features", "--features", &kept.join(",")]);
         let built = self.build_with(build)?;
         // The usual one is put back into this place by the next build.
@@ -120,7 +151,9 @@ impl Package {
         let manifest = PathBuf::from(text(package, "manifest_path")?);
         let folder = manifest.parent().and_then(|folder| folder.strip_prefix(root).ok());
         let dependency = |d: &Value| Ok((text(d, "name")?.to_owned(), d["kind"] == "dev"));
-        let is_test = |target: &&Value| list(target, "kind").any(|kind| kind == "test");
+        let is_test = |target: &&Value| {
+            list(target, "kind").any(|kind| kind == "test") && list(target, "required-features").next().is_none()
+        };
         Ok(Self {
             name: text(package, "name")?.to_owned(),
             version: text(package, "version")?.to_owned(),

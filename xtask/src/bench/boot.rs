@@ -5,7 +5,7 @@ use super::cluster::Cluster;
 use super::floor::Floor;
 use super::images;
 use super::report::{Machine, OnRuntime, Report, Run};
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 use crate::{exit_code, run};
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -21,7 +21,7 @@ pub fn run(args: &Boot) -> Result<ExitCode> {
         bail!("booting clusters needs root");
     }
     let workspace = Workspace::load()?;
-    let kubernix = workspace.build()?;
+    let kubernix = workspace.build(Profile::Release)?;
     run::checked(run::command(&kubernix).args(["toolchain", "ensure", "--quiet"]))?;
     let directory = super::temporary(args.root.as_deref())?;
     say(&format!("clusters `bench` and `bench-floor` with --root {}", directory.path().display()));

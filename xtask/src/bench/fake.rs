@@ -6,7 +6,7 @@ use super::processes::{Memory, busy};
 use super::report::{Machine, Row, Sheet};
 use crate::exit_code;
 use crate::run;
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::fs;
@@ -33,7 +33,7 @@ struct Measured {
 /// Measures and prints.
 pub fn run(args: &Fake) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    let (kubernix, kwok) = (workspace.build()?, workspace.root.join("examples/components/kwok.toml"));
+    let (kubernix, kwok) = (workspace.build(Profile::Release)?, workspace.root.join("examples/components/kwok.toml"));
     let directory = super::temporary(args.root.as_deref())?;
     let cluster = Cluster::new(&kubernix, directory.path(), "bench");
     let measured = measure(&cluster, &kwok, args);

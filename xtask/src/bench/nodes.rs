@@ -5,7 +5,7 @@ use super::cluster::{Cluster, Up};
 use super::processes::{Memory, busy};
 use super::report::{Machine, Row, Sheet};
 use crate::exit_code;
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 use anyhow::{Context, Result};
 use std::fs;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ struct Measured {
 
 /// Measures and prints.
 pub fn run(args: &Nodes) -> Result<ExitCode> {
-    let kubernix = Workspace::load()?.build()?;
+    let kubernix = Workspace::load()?.build(Profile::Release)?;
     let directory = super::temporary(args.root.as_deref())?;
     let cluster = Cluster::new(&kubernix, directory.path(), "bench");
     let measure = |nodes: u32| {

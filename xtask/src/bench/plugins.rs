@@ -3,7 +3,7 @@
 use super::Plugins;
 use super::cluster::Cluster;
 use super::report::{Machine, Row, Sheet};
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 use crate::{exit_code, plugin, run};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ const LOAD: &str = "__load-plugins";
 /// Measures and prints.
 pub fn run(args: &Plugins) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    let without = workspace.build_without(&[])?;
-    let libraries = plugin::build(&workspace, &without, &[])?;
-    let with = workspace.build()?;
+    let without = workspace.build_without(Profile::Release, &[])?;
+    let libraries = plugin::build(&workspace, Profile::Release, &without, &[])?;
+    let with = workspace.build(Profile::Release)?;
     let mut rows = Vec::new();
     for library in &libraries {
         let name = library.file_stem().unwrap_or_default().to_string_lossy().trim_start_matches("lib").to_owned();

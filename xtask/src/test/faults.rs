@@ -1,7 +1,7 @@
 //! `cargo xtask test faults`: the fault suite against real clusters, whole, for hours, or single faults of an earlier run.
 
 use super::steps;
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 use crate::{exit_code, run};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+/// The test binary that breaks clusters on purpose.
+const FAULTS: &str = "faults";
 
 /// Which faults, and how the result is printed.
 #[derive(clap::Args)]
@@ -58,7 +61,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         if report.exists() {
             std::fs::remove_file(&report).with_context(|| format!("can't remove {}", report.display()))?;
         }
-        let mut test = test(&workspace)?;
+        let mut test = test(&workspace, Profile::Dev)?;
         test.env("KUBERNIX_FAULTS_SEED", seed.to_string()).env("KUBERNIX_FAULTS_REPORT", &report);
         if !args.short {
             test.env("KUBERNIX_FAULTS_LONG", "1");
@@ -83,12 +86,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// The command that plays them, without options. `kubernix` and the preloaded library, which the tests find in their own target directory,
 /// are built before.
-pub fn test(workspace: &Workspace) -> Result<Command> {
+pub fn test(workspace: &Workspace, profile: Profile) -> Result<Command> {
     let mut build = run::cargo();
     build.args(["build", "--locked", "--package", "kubernix-preload", "--quiet"]).current_dir(&workspace.root);
     run::checked(&mut build)?;
-    let mut test = steps::cargo_test(workspace, &["--package", steps::TESTS, "--test", steps::FAULTS]);
-    test.env("KUBERNIX_BIN", workspace.build()?);
+    let mut test = steps::cargo_test(workspace, &["--workspace", "--test", FAULTS]);
+    test.env("KUBERNIX_BIN", workspace.build(profile)?);
     Ok(test)
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A step's output goes to a log file; here appear one line a step, what failed, what was skipped and why, and the sum.
 
+mod audit;
+mod clusters;
 mod faults;
 mod steps;
 mod summary;
@@ -10,10 +12,11 @@ use crate::workspace::Workspace;
 use crate::{exit_code, run, vm};
 use anyhow::{Result, bail};
 use clap::Subcommand;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use steps::{Outcome, STEPS, Step};
-use summary::Counts;
+use steps::{Job, Outcome, STEPS, Step};
+use summary::Summary;
 
 /// How much of a failed step's log is shown.
 const TAIL: usize = 100;
@@ -30,6 +33,13 @@ pub struct Args {
     /// List the steps.
     #[arg(long)]
     list: bool,
+    /// Run the long cases as well: all ages of the contract, all moments of interrupts, all faults (hours), with `kubernix` and
+    /// plugins as they are shipped.
+    #[arg(long)]
+    all: bool,
+    /// Write results and times as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -39,6 +49,8 @@ enum Other {
     /// Kill, stop, damage and fill up what real clusters need, and hold them to one law: docs/faults.md (more than an hour; the
     /// rest has a selection of it).
     Faults(faults::Args),
+    /// Run end-to-end tests: the step `e2e`, or a part of it.
+    E2e(clusters::Args),
 }
 
 /// Runs the steps that were asked for.
@@ -46,6 +58,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.other {
         Some(Other::Vm(args)) => return vm::run(args),
         Some(Other::Faults(args)) => return faults::run(args),
+        Some(Other::E2e(args)) => return clusters::run(args),
         None => {}
     }
     let steps = selected(&args.only)?;
@@ -56,51 +69,43 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
     let started = Instant::now();
-    let mut sum = Counts::default();
-    let mut failed = Vec::new();
+    let mut summary = Summary::default();
     for step in steps {
-        let Some(outcome) = step_outcome(step, &workspace, &failed) else {
-            println!("{:<10} not run: `{}` failed", step.name, step.needs.unwrap_or_default());
-            failed.push(step.name);
+        if let Some(needed) = step.needs.filter(|needed| summary.failed.iter().any(|failed| failed == needed)) {
+            println!("{:<10} not run: `{needed}` failed", step.name);
+            summary.add_not_run(step.name);
             continue;
-        };
-        if !outcome.good {
-            failed.push(step.name);
         }
-        sum.add(outcome.counts, outcome.good);
+        let started = Instant::now();
+        let outcome = step_outcome(step, &workspace, args.all);
+        summary.add(step.name, started.elapsed(), outcome);
     }
-    println!();
-    for (test, why) in &sum.skips {
-        println!("skipped: {test}: {why}");
-    }
-    if !failed.is_empty() {
-        println!("failed: {}", failed.join(", "));
-    }
-    let skipped_in_ci = strict && sum.skipped() > 0;
+    summary.print();
+    println!("all in {}", run::duration(started.elapsed()));
+    let skipped_in_ci = strict && summary.counts.skipped() > 0;
     if skipped_in_ci {
         println!("failed: tests were skipped, and CI is set: there every test has to run");
     }
-    println!("all in {}", run::duration(started.elapsed()));
-    println!("{sum}");
-    exit_code(failed.is_empty() && !skipped_in_ci)
+    if let Some(report) = &args.report {
+        summary.write(report)?;
+    }
+    exit_code(summary.failed.is_empty() && !skipped_in_ci)
 }
 
-/// Runs a step and tells of it; `None` where what it needs failed.
-fn step_outcome(step: &Step, workspace: &Workspace, failed: &[&str]) -> Option<Outcome> {
-    if step.needs.is_some_and(|needed| failed.contains(&needed)) {
-        return None;
-    }
+/// Runs a step and prints its result.
+fn step_outcome(step: &Step, workspace: &Workspace, all: bool) -> Outcome {
     println!("{:<10} {}", step.name, step.about);
     let started = Instant::now();
     let log = match workspace.scratch("logs") {
         Ok(folder) => folder.join(format!("{}.log", step.name)),
-        Err(error) => return Some(Outcome::broken(&error)),
+        Err(error) => return Outcome::broken(&error),
     };
     // A log of an earlier run would be taken for this one's.
     if let Err(error) = std::fs::write(&log, "") {
-        return Some(Outcome::broken(&error.into()));
+        return Outcome::broken(&error.into());
     }
-    let mut outcome = (step.run)(workspace, &log).unwrap_or_else(|error| Outcome::broken(&error));
+    let job = Job { workspace, log: &log, all };
+    let mut outcome = (step.run)(&job).unwrap_or_else(|error| Outcome::broken(&error));
     if outcome.good && step.tests && outcome.counts.ran() == 0 {
         outcome.good = false;
         outcome.say = "no test ran".to_owned();
@@ -114,7 +119,7 @@ fn step_outcome(step: &Step, workspace: &Workspace, failed: &[&str]) -> Option<O
     let verdict = if outcome.good { "ok" } else { "FAILED" };
     let say = if outcome.say.is_empty() { String::new() } else { format!(": {}", outcome.say) };
     println!("{:<10} {verdict} in {}{say}", step.name, run::duration(started.elapsed()));
-    Some(outcome)
+    outcome
 }
 
 /// The steps of these names, in their own order; all where none is named.

@@ -7,7 +7,7 @@ mod disk;
 mod guest;
 mod host;
 
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 use crate::{exit_code, run};
 use anyhow::{Result, bail};
 use guest::Heard;
@@ -29,7 +29,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
     let workspace = Workspace::load()?;
     host::prepare()?;
-    let kubernix = workspace.build()?;
+    let kubernix = workspace.build(Profile::Release)?;
     println!("the cluster's binaries");
     run::checked(run::command(&kubernix).args(["toolchain", "ensure"]))?;
     let folder = workspace.scratch("vm")?;
