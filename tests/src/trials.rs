@@ -98,10 +98,15 @@ fn run_test(test: &Test, lanes: &Lanes, remove_fixture: fn(Parts)) {
     let queued = Instant::now();
     let mut pass = lanes.enter(test);
     let waited = queued.elapsed();
+    let check = || match test.lane {
+        Lane::Isolated { .. } => isolated(|| (test.check)(test.parts)),
+        _ => (test.check)(test.parts),
+    };
     let result = timed(&format!("{} (queued {:.0} s)", test.name, waited.as_secs_f64()), || {
-        std::panic::catch_unwind(|| match test.lane {
-            Lane::Isolated { .. } => isolated(|| (test.check)(test.parts)),
-            _ => (test.check)(test.parts),
+        // On a thread of this name: a panic says which test it is of.
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name(test.name.clone()).spawn_scoped(scope, check);
+            thread.expect("a thread").join()
         })
     });
     if pass.is_last_reader() {
