@@ -135,3 +135,31 @@ pub fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
 pub fn run_in_order(trials: Vec<Trial>) -> Conclusion {
     libtest_mimic::run(&Arguments { test_threads: Some(1), ..Arguments::from_args() }, trials)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing(_: Parts) {}
+
+    #[test]
+    fn tests_are_named_after_module_function_and_parts() {
+        let checks: [(&str, Check); 1] = [("e2e::cluster::access :: one", nothing)];
+        let names = |tests: Vec<Test>| tests.into_iter().map(|test| test.name).collect::<Vec<_>>();
+        assert_eq!(names(once(Lane::Fixture, &checks)), ["cluster::access::one"]);
+        let other = Parts::as_plugins();
+        assert_eq!(names(each(Lane::Fixture, &[other], &checks)), [format!("cluster::access::one::{}", other.label())]);
+    }
+
+    #[test]
+    fn tests_are_selected_as_by_libtest() {
+        let selected =
+            |args: &[&str], name: &str| is_selected(&Arguments::from_iter([&["e2e"][..], args].concat()), name);
+        assert!(selected(&[], "state::stop"));
+        assert!(selected(&["state"], "state::stop") && !selected(&["state"], "down::stop"));
+        assert!(
+            selected(&["state::stop", "--exact"], "state::stop") && !selected(&["state", "--exact"], "state::stop")
+        );
+        assert!(!selected(&["--skip", "stop"], "state::stop"));
+    }
+}

@@ -15,11 +15,8 @@ const GONE: Duration = Duration::from_secs(10);
 const BACK: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
-    let of_all = checks![
-        nothing_remains_when_the_keeper_is_killed,
-        nothing_remains_when_the_init_is_killed,
-        an_interrupt_stops_a_boot_and_cleans_up,
-    ];
+    let of_all =
+        checks![nothing_remains_when_the_keeper_or_the_init_is_killed, an_interrupt_stops_a_boot_and_cleans_up];
     // What happens to the sandbox, whatever is in it.
     let of_any = checks![
         nothing_remains_when_up_is_killed_in_mid_boot,
@@ -54,32 +51,32 @@ fn nothing_remains(cluster: &Cluster, id: &str, before: &Snapshot, processes: &[
     });
 }
 
-/// Kills one of the two processes that carry a cluster with a pod.
-fn killing_a_carrier(tag: &str, parts: Parts, choose: fn((Pid, Pid)) -> Pid) {
-    let cluster = Cluster::new(tag);
+/// Kills one after the other of the two processes that carry a cluster, which has a pod and a way out.
+fn nothing_remains_when_the_keeper_or_the_init_is_killed(parts: Parts) {
+    let cluster = Cluster::new("carrier");
     let before = Snapshot::take(&cluster.name, cluster.base());
     cluster.up(&[&NO_ADDONS[..], &parts.settings()].concat()).ok();
     let id = cluster.id();
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
     cluster.apply(&pod("main", "sleep 3600", &json!({})));
-    alive(&cluster, "main");
-    let carriers = cluster.carriers();
-    let all = processes_of(carriers.0.as_raw(), carriers.1.as_raw());
-    assert!(all.len() > 8, "{all:?}");
-    let during = cluster.changes_since(&before, &id);
-    assert!(during.iter().any(|change| change.starts_with("new: process")), "{during:?}");
-    assert!(during.iter().any(|change| change.starts_with("new: cgroup")), "{during:?}");
-    kill(choose(carriers), Signal::SIGKILL).expect("it is there");
-    nothing_remains(&cluster, &id, &before, &all);
-    assert_eq!(cluster.status()["state"], "stopped");
-}
-
-fn nothing_remains_when_the_keeper_is_killed(parts: Parts) {
-    killing_a_carrier("keeper", parts, |(keeper, _)| keeper);
-}
-
-fn nothing_remains_when_the_init_is_killed(parts: Parts) {
-    killing_a_carrier("init", parts, |(_, init)| init);
+    let choices: [fn((Pid, Pid)) -> Pid; 2] = [|(keeper, _)| keeper, |(_, init)| init];
+    for (number, choose) in choices.into_iter().enumerate() {
+        if number > 0 {
+            cluster.up(&[]).ok();
+        }
+        alive(&cluster, "main");
+        let carriers = cluster.carriers();
+        let all = processes_of(carriers.0.as_raw(), carriers.1.as_raw());
+        assert!(all.len() > 8, "{all:?}");
+        let during = cluster.changes_since(&before, &id);
+        let own = ["new: process", "new: cgroup", "new: link kubernix-0", "masquerade", "forwarding = 1"];
+        for wanted in own {
+            assert!(during.iter().any(|change| change.contains(wanted)), "no {wanted} in {during:#?}");
+        }
+        kill(choose(carriers), Signal::SIGKILL).expect("it is there");
+        nothing_remains(&cluster, &id, &before, &all);
+        assert_eq!(cluster.status()["state"], "stopped");
+    }
 }
 
 fn nothing_remains_when_up_is_killed_in_mid_boot(parts: Parts) {

@@ -3,8 +3,8 @@
 
 use kubernix_tests::network::{NAME, OUTSIDE, World};
 use kubernix_tests::{
-    Cluster, Lane, NO_ADDONS, Parts, Process, SHARED, Snapshot, Test, checks, each, for_none, oci_archive, once,
-    processes_of, program, pulled_pod, run, until,
+    Cluster, Lane, NO_ADDONS, Parts, SHARED, Snapshot, Test, checks, each, for_none, oci_archive, once, program,
+    pulled_pod, run, until,
 };
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
@@ -27,15 +27,6 @@ pub fn tests() -> Vec<Test> {
 /// What `up` needs to know to pull from a registry without TLS.
 fn plain_registry() -> String {
     format!("registry.mirrors.{NAME}:5000=http://{NAME}:5000")
-}
-
-/// Waits until the host is as it was and these processes are gone.
-#[track_caller]
-fn nothing_remains(cluster: &Cluster, id: &str, before: &Snapshot, processes: &[Process]) {
-    for_none("end of all that a cluster was", GONE, || {
-        let alive = processes.iter().filter(|process| process.is_alive()).map(|process| process.command.clone());
-        alive.chain(cluster.changes_since(before, id)).collect()
-    });
 }
 
 /// What the kubelet said of a pod's pull that failed.
@@ -74,14 +65,6 @@ fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains(parts:
             assert!(during.iter().any(|change| change.contains(wanted)), "no {wanted} in {during:#?}");
         }
         assert!(!during.iter().any(|change| change.contains("net/ipv4/ip_forward")), "{during:#?}");
-
-        for carrier in [0, 1] {
-            let (keeper, init) = cluster.carriers();
-            let all = processes_of(keeper.as_raw(), init.as_raw());
-            kill([keeper, init][carrier], Signal::SIGKILL).expect("it is there");
-            nothing_remains(&cluster, &id, &before, &all);
-            cluster.up(&[]).ok();
-        }
         // In order: the command returns when nothing is left.
         cluster.run(&["stop"]).ok();
         assert_eq!(cluster.changes_since(&before, &id), Vec::<String>::new());
