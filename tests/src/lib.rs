@@ -31,5 +31,5 @@ pub use network::free_port;
 pub use parts::Parts;
 pub use pods::{alive, pod, pulled_pod};
 pub use skip::{unfit, unfit_for_mounts};
-pub use trials::{Check, Test, each, once, run_in_order, run_tests, runs_all, timed};
+pub use trials::{Check, Test, each, isolated, once, run_tests, runs_all};
 pub use wait::{for_none, until};

@@ -119,21 +119,19 @@ fn run_test(test: &Test, lanes: &Lanes, remove_fixture: fn(Parts)) {
 }
 
 /// Runs a test in a network of its own, with a default route.
-fn isolated(test: impl FnOnce() + Send) {
-    World::new(&format!("nameserver {OUTSIDE}\n"), true).in_host(test);
+///
+/// # Panics
+/// It can't be made, or the test panics.
+pub fn isolated<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    World::new(&format!("nameserver {OUTSIDE}\n"), true).in_host(test)
 }
 
 /// Runs something and prints `TIME: NAME: SECONDS`, which `cargo xtask test` collects.
-pub fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
+fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let result = work();
     println!("TIME: {name}: {:.1}", started.elapsed().as_secs_f64());
     result
-}
-
-/// Runs trials one after the other, in this order.
-pub fn run_in_order(trials: Vec<Trial>) -> Conclusion {
-    libtest_mimic::run(&Arguments { test_threads: Some(1), ..Arguments::from_args() }, trials)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Faults in real clusters, held against one law: `down` works, nothing remains, and nothing is lost without a word.
 //!
-//! All of it happens in a network namespace of its own, which stands for the host's. docs/faults.md says what is injected, how a run is played again, and how its report reads.
+//! Each part runs in a network namespace of its own, which stands for the host's, and beside others. docs/faults.md says what is injected, how a run is played again, and how its report reads.
 
 mod clock;
 mod command;
@@ -13,48 +13,61 @@ mod remains;
 mod state_files;
 mod suite;
 
-use kubernix_testkit::report_skip;
-use kubernix_tests::network::World;
-use kubernix_tests::{run_in_order, timed, unfit};
-use libtest_mimic::Trial;
+use kubernix_tests::{Check, EXCLUSIVE, ISOLATED, Lane, Parts, Test, isolated, once, run_tests};
 use suite::Options;
 
-/// A part and the function that plays it.
-type Part = (&'static str, &'static str, fn() -> Result<(), String>);
+/// Functions that fail where a part does.
+macro_rules! tests {
+    ($($name:ident: $play:path),+ $(,)?) => {
+        $(fn $name(_: Parts) {
+            $play().unwrap_or_else(|error| panic!("{error}"));
+        })+
+    };
+}
+
+/// A test with its path.
+macro_rules! test {
+    ($name:ident) => {
+        (concat!("faults::", stringify!($name)), $name as Check)
+    };
+}
+
+tests! {
+    processes_are_killed_stopped_and_starved: process::at_every_moment,
+    commands_are_interrupted_and_killed: command::interrupted_and_killed,
+    state_files_of_a_stopped_cluster_are_damaged: state_files::of_a_stopped_cluster,
+    state_files_of_a_running_cluster_are_damaged: state_files::of_a_running_cluster,
+    binaries_go_and_come: injected::binaries_go_and_come,
+    calls_fail: injected::calls_fail,
+    a_disk_is_full: injected::a_disk_is_full,
+    a_neighbour_is_in_the_way: neighbour_in_its_network,
+    the_clock_is_moved: clock::the_clock_is_moved,
+    many_commands_at_once: crowd::ups_and_downs_at_once,
+}
+
+fn neighbour_in_its_network() -> Result<(), String> {
+    isolated(neighbour::holds_every_lock_and_floods_every_port)
+}
 
 fn main() {
     neighbour::take_over();
-    let parts: &[Part] = &[
-        (process::PART, "processes_are_killed_stopped_and_starved", process::at_every_moment),
-        (command::PART, "commands_are_interrupted_and_killed", command::interrupted_and_killed),
-        (state_files::STOPPED, "state_files_of_a_stopped_cluster_are_damaged", state_files::of_a_stopped_cluster),
-        (state_files::RUNNING, "state_files_of_a_running_cluster_are_damaged", state_files::of_a_running_cluster),
-        (injected::BINARIES, "binaries_go_and_come", injected::binaries_go_and_come),
-        (injected::CALLS, "calls_fail", injected::calls_fail),
-        (injected::DISK, "a_disk_is_full", injected::a_disk_is_full),
-        (neighbour::PART, "a_neighbour_is_in_the_way", neighbour::holds_every_lock_and_floods_every_port),
-        (clock::PART, "the_clock_is_moved", clock::the_clock_is_moved),
-        (crowd::PART, "many_commands_at_once", crowd::ups_and_downs_at_once),
+    // In the order in which they start: the long ones first. The neighbour's locks and floods would delay the other parts, whose
+    // boots would delay its own commands.
+    let parts: &[(&str, Lane, (&str, Check))] = &[
+        (process::PART, Lane::Isolated { clusters: 2 }, test!(processes_are_killed_stopped_and_starved)),
+        (command::PART, Lane::Isolated { clusters: 2 }, test!(commands_are_interrupted_and_killed)),
+        (state_files::STOPPED, ISOLATED, test!(state_files_of_a_stopped_cluster_are_damaged)),
+        (state_files::RUNNING, ISOLATED, test!(state_files_of_a_running_cluster_are_damaged)),
+        (injected::BINARIES, ISOLATED, test!(binaries_go_and_come)),
+        (injected::CALLS, ISOLATED, test!(calls_fail)),
+        (injected::DISK, ISOLATED, test!(a_disk_is_full)),
+        (clock::PART, ISOLATED, test!(the_clock_is_moved)),
+        (crowd::PART, Lane::Isolated { clusters: 4 }, test!(many_commands_at_once)),
+        (neighbour::PART, EXCLUSIVE, test!(a_neighbour_is_in_the_way)),
     ];
-    let trials: Vec<Trial> = parts.iter().map(|part| trial(*part)).collect();
-    let conclusion = if unfit().is_some() {
-        run_in_order(trials)
-    } else {
-        // With a way out, so that there is an uplink whose end can be looked at. Nothing uses it.
-        World::new("", true).in_host(|| run_in_order(trials))
-    };
+    let wanted = parts.iter().filter(|(part, ..)| Options::get().wants_part(part));
+    let tests: Vec<Test> = wanted.flat_map(|(_, lane, test)| once(*lane, &[*test])).collect();
+    let conclusion = run_tests(tests, |_| ());
     suite::close();
     conclusion.exit();
-}
-
-fn trial((part, name, play): Part) -> Trial {
-    let skipped = !Options::get().wants_part(part);
-    Trial::test(name, move || {
-        match unfit() {
-            Some(why) => report_skip(name, why),
-            None => timed(name, play)?,
-        }
-        Ok(())
-    })
-    .with_ignored_flag(skipped)
 }
