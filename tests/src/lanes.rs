@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::fs;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// inotify instances of a cluster with one node.
-const PER_CLUSTER: usize = 28;
+/// inotify instances of a member of the control plane.
+const PER_MEMBER: usize = 18;
+/// inotify instances of a node: of its kubelet, runtime and proxy.
+const PER_NODE: usize = 10;
 /// At most so many tests run at once: more would only make each of them slower than its time limits allow.
 const MOST_SLOTS: usize = 6;
 
@@ -18,34 +20,48 @@ const MOST_SLOTS: usize = 6;
 pub enum Lane {
     /// It only reads the fixture, a cluster that all tests of the same parts share.
     Fixture,
-    /// It boots clusters of its own, beside other tests. `clusters`: how many clusters of one node hold as many inotify
-    /// instances as it needs.
+    /// It boots clusters of its own, beside other tests.
     Shared {
-        /// In clusters of one node.
-        clusters: usize,
+        /// inotify instances of these clusters.
+        instances: usize,
     },
     /// As `Shared`, in a network and mount namespace of its own that stands for the host's: it compares these before and after,
     /// or needs ports that no other test takes.
     Isolated {
-        /// In clusters of one node.
-        clusters: usize,
+        /// inotify instances of these clusters.
+        instances: usize,
     },
     /// It compares the whole host before and after: no other test runs meanwhile.
     Exclusive,
 }
 
+impl Lane {
+    /// [`Lane::Shared`], of clusters that have at most so many members of control planes and nodes together.
+    pub const fn shared(members: usize, nodes: usize) -> Self {
+        Self::Shared { instances: members * PER_MEMBER + nodes * PER_NODE }
+    }
+
+    /// [`Lane::Isolated`], likewise.
+    pub const fn isolated(members: usize, nodes: usize) -> Self {
+        Self::Isolated { instances: members * PER_MEMBER + nodes * PER_NODE }
+    }
+}
+
+/// inotify instances of a cluster with one node.
+const SMALL: usize = PER_MEMBER + PER_NODE;
+
 /// [`Lane::Fixture`].
 pub const FIXTURE: Lane = Lane::Fixture;
 /// [`Lane::Shared`] of one small cluster.
-pub const SHARED: Lane = Lane::Shared { clusters: 1 };
+pub const SHARED: Lane = Lane::shared(1, 1);
 /// [`Lane::Isolated`] of one small cluster.
-pub const ISOLATED: Lane = Lane::Isolated { clusters: 1 };
+pub const ISOLATED: Lane = Lane::isolated(1, 1);
 /// [`Lane::Exclusive`].
 pub const EXCLUSIVE: Lane = Lane::Exclusive;
 
 /// Admits tests.
 pub struct Lanes {
-    /// How many clusters of one node there is room for.
+    /// inotify instances that tests may use.
     room: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -57,8 +73,8 @@ struct State {
     running: usize,
     /// The one that runs is exclusive.
     exclusive: bool,
-    /// Clusters that these tests and the fixtures hold.
-    clusters: usize,
+    /// inotify instances of these tests and the fixtures.
+    instances: usize,
     /// The fixtures that run.
     fixtures: Vec<Parts>,
     /// Tests that haven't read a fixture to the end, one entry each.
@@ -71,22 +87,22 @@ struct State {
 impl Lanes {
     /// The lanes of these tests, on this machine.
     pub fn new(tests: &[&Test]) -> Self {
-        Self::with_room(tests, free_instances() / PER_CLUSTER)
+        Self::with_room(tests, free_instances())
     }
 
     fn with_room(tests: &[&Test], room: usize) -> Self {
         let readers = tests.iter().filter(|test| test.lane == Lane::Fixture).map(|test| test.parts).collect();
         let state = Mutex::new(State { readers, ..State::default() });
-        Self { room: room.max(1), state, changed: Condvar::new() }
+        Self { room: room.max(SMALL), state, changed: Condvar::new() }
     }
 
     /// How many tests are started at once on this machine. Tests wait more than they compute: one more than there are cores.
     pub fn slots(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        (cores + 1).min(MOST_SLOTS).min(self.room)
+        (cores + 1).min(MOST_SLOTS).min(self.room / SMALL)
     }
 
-    /// How many clusters of one node there is room for.
+    /// inotify instances that tests may use.
     pub fn room(&self) -> usize {
         self.room
     }
@@ -102,7 +118,7 @@ impl Lanes {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting.retain(|waiting| *waiting != ticket);
-        state.clusters += self.needed(&state, test);
+        state.instances += self.needed(&state, test);
         state.running += 1;
         state.exclusive = test.lane == Lane::Exclusive;
         if test.lane == Lane::Fixture && !state.fixtures.contains(&test.parts) {
@@ -119,17 +135,18 @@ impl Lanes {
         let is_next = reads || state.waiting.front() == Some(&ticket);
         let fits = match test.lane {
             Lane::Exclusive => state.running == 0 && state.fixtures.is_empty(),
-            _ => !state.exclusive && state.clusters + self.needed(state, test) <= self.room,
+            _ => !state.exclusive && state.instances + self.needed(state, test) <= self.room,
         };
         is_next && fits
     }
 
-    /// How many clusters a test adds.
+    /// How many inotify instances a test adds.
     fn needed(&self, state: &State, test: &Test) -> usize {
         match test.lane {
             Lane::Exclusive => 0,
-            Lane::Fixture => usize::from(!state.fixtures.contains(&test.parts)),
-            Lane::Shared { clusters } | Lane::Isolated { clusters } => clusters.min(self.room),
+            Lane::Fixture if state.fixtures.contains(&test.parts) => 0,
+            Lane::Fixture => SMALL,
+            Lane::Shared { instances } | Lane::Isolated { instances } => instances.min(self.room),
         }
     }
 
@@ -165,12 +182,12 @@ impl Drop for Pass<'_> {
         let mut state = self.lanes.lock();
         state.running -= 1;
         state.exclusive = false;
-        if let Lane::Shared { clusters } | Lane::Isolated { clusters } = self.lane {
-            state.clusters -= clusters.min(self.lanes.room);
+        if let Lane::Shared { instances } | Lane::Isolated { instances } = self.lane {
+            state.instances -= instances.min(self.lanes.room);
         }
         if self.ends_fixture {
             state.fixtures.retain(|parts| *parts != self.parts);
-            state.clusters -= 1;
+            state.instances -= SMALL;
         }
         drop(state);
         self.lanes.changed.notify_all();
@@ -189,7 +206,7 @@ fn free_instances() -> usize {
 
 /// How many clusters of one node the host has inotify instances for.
 pub fn room_for_clusters() -> usize {
-    free_instances() / PER_CLUSTER
+    free_instances() / SMALL
 }
 
 #[cfg(test)]
@@ -231,10 +248,10 @@ mod tests {
 
     #[test]
     fn shared_tests_run_together_as_far_as_there_is_room() {
-        let lanes = Lanes::with_room(&[], 3);
+        let lanes = Lanes::with_room(&[], 3 * SMALL);
         std::thread::scope(|scope| {
             let (one, two) = (lanes.enter(&test(SHARED)), lanes.enter(&test(ISOLATED)));
-            let large = enter(scope, &lanes, test(Lane::Shared { clusters: 9 }));
+            let large = enter(scope, &lanes, test(Lane::shared(9, 9)));
             let small = enter(scope, &lanes, test(SHARED));
             assert!(is_waiting(&large) && is_waiting(&small), "a large test isn't overtaken");
             drop((one, two));
@@ -245,7 +262,7 @@ mod tests {
 
     #[test]
     fn an_exclusive_test_runs_alone() {
-        let lanes = Lanes::with_room(&[], 3);
+        let lanes = Lanes::with_room(&[], 3 * SMALL);
         std::thread::scope(|scope| {
             let one = lanes.enter(&test(SHARED));
             let exclusive = enter(scope, &lanes, test(EXCLUSIVE));
@@ -262,7 +279,7 @@ mod tests {
     #[test]
     fn a_fixture_is_removed_after_its_last_reader_and_before_an_exclusive_test() {
         let readers = each(FIXTURE, &[Parts::default()], &[("e2e::one", nothing), ("e2e::two", nothing)]);
-        let lanes = Lanes::with_room(&readers.iter().collect::<Vec<_>>(), 1);
+        let lanes = Lanes::with_room(&readers.iter().collect::<Vec<_>>(), SMALL);
         std::thread::scope(|scope| {
             let mut one = lanes.enter(&readers[0]);
             assert!(!one.is_last_reader());

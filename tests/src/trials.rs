@@ -73,7 +73,7 @@ pub fn run_tests(tests: Vec<Test>, remove_fixture: fn(Parts)) -> Conclusion {
     let slots = arguments.test_threads.unwrap_or_else(|| lanes.slots());
     arguments.test_threads = Some(slots);
     if !arguments.list {
-        println!("{slots} tests at once; inotify instances for {} clusters", lanes.room());
+        println!("{slots} tests at once; {} inotify instances", lanes.room());
     }
     let trial = |test: Test| {
         let lanes = Arc::clone(&lanes);

@@ -27,12 +27,8 @@ pub fn tests() -> Vec<Test> {
     ];
     let of_nodes = checks![an_interrupted_change_is_made_or_undone_and_the_next_command_works];
     let of_control_planes = checks![ports_follow_the_nodes_and_survive_other_changes];
-    [
-        once(Lane::Isolated { clusters: 4 }, &of_control_planes),
-        once(Lane::Shared { clusters: 2 }, &of_nodes),
-        once(SHARED, &of_any),
-    ]
-    .concat()
+    [once(Lane::isolated(3, 4), &of_control_planes), once(Lane::shared(1, 3), &of_nodes), once(SHARED, &of_any)]
+        .concat()
 }
 
 fn boot(tag: &str, settings: &[&str]) -> Cluster {

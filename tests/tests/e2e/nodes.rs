@@ -23,9 +23,9 @@ pub fn tests() -> Vec<Test> {
     let of_turns = checks![one_change_at_a_time_begins_with_what_the_last_one_left];
     let of_any = checks![what_nodes_cannot_be_is_said];
     [
-        each(Lane::Isolated { clusters: 4 }, &Parts::placements(), &of_placements),
-        each(Lane::Isolated { clusters: 3 }, &Parts::of_nodes(), &of_nodes),
-        once(Lane::Shared { clusters: 2 }, &of_turns),
+        each(Lane::isolated(3, 4), &Parts::placements(), &of_placements),
+        each(Lane::isolated(1, 4), &Parts::of_nodes(), &of_nodes),
+        once(Lane::shared(1, 3), &of_turns),
         once(SHARED, &of_any),
     ]
     .concat()

@@ -30,7 +30,7 @@ pub fn tests() -> Vec<Test> {
         each(ISOLATED, &Parts::all(), &of_all),
         once(ISOLATED, &of_any),
         each(SHARED, &Parts::all(), &of_data),
-        once(Lane::Shared { clusters: 2 }, &checks![clusters_of_one_name_share_nothing]),
+        once(Lane::shared(2, 2), &checks![clusters_of_one_name_share_nothing]),
         once(SHARED, &checks![a_cluster_that_is_being_stopped_says_so]),
     ]
     .concat()

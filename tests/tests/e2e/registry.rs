@@ -13,7 +13,7 @@ const GONE: Duration = Duration::from_secs(10);
 pub fn tests() -> Vec<Test> {
     let of_runtimes = checks![what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop];
     let of_any = checks![a_cluster_that_wants_no_registry_has_none];
-    [each(Lane::Shared { clusters: 2 }, &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)].concat()
+    [each(Lane::shared(2, 2), &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)].concat()
 }
 
 fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Parts) {

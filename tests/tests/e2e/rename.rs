@@ -24,8 +24,8 @@ pub fn tests() -> Vec<Test> {
         what_cannot_be_renamed_stays_as_it_is,
     ];
     [
-        each(Lane::Shared { clusters: 2 }, &Parts::of_nodes(), &of_nodes),
-        each(Lane::Shared { clusters: 2 }, &Parts::all(), &of_all),
+        each(Lane::shared(1, 4), &Parts::of_nodes(), &of_nodes),
+        each(Lane::shared(2, 3), &Parts::all(), &of_all),
         once(SHARED, &of_any),
     ]
     .concat()

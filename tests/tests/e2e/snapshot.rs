@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub fn tests() -> Vec<Test> {
     let of_datastores = checks![a_snapshot_of_a_running_cluster_becomes_another_one_beside_it];
     let of_any = checks![a_running_cluster_changes_with_its_flags_and_a_fresh_one_starts_over];
-    [each(Lane::Shared { clusters: 3 }, &Parts::datastores(), &of_datastores), once(SHARED, &of_any)].concat()
+    [each(Lane::shared(2, 4), &Parts::datastores(), &of_datastores), once(SHARED, &of_any)].concat()
 }
 
 fn names(directory: &Path) -> Vec<PathBuf> {

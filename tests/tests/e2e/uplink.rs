@@ -21,7 +21,7 @@ pub fn tests() -> Vec<Test> {
         what_listens_on_the_hosts_loopback_is_carried_in,
     ];
     let of_any = checks![two_clusters_share_a_host_and_the_last_one_gives_forwarding_back];
-    [each(SHARED, &Parts::runtimes(), &of_runtimes), once(Lane::Shared { clusters: 2 }, &of_any)].concat()
+    [each(SHARED, &Parts::runtimes(), &of_runtimes), once(Lane::shared(2, 2), &of_any)].concat()
 }
 
 /// What `up` needs to know to pull from a registry without TLS.

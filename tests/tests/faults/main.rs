@@ -54,15 +54,15 @@ fn main() {
     // In the order in which they start: the long ones first. The neighbour's locks and floods would delay the other parts, whose
     // boots would delay its own commands.
     let parts: &[(&str, Lane, (&str, Check))] = &[
-        (process::PART, Lane::Isolated { clusters: 2 }, test!(processes_are_killed_stopped_and_starved)),
-        (command::PART, Lane::Isolated { clusters: 2 }, test!(commands_are_interrupted_and_killed)),
+        (process::PART, Lane::isolated(1, 2), test!(processes_are_killed_stopped_and_starved)),
+        (command::PART, Lane::isolated(1, 2), test!(commands_are_interrupted_and_killed)),
         (state_files::STOPPED, ISOLATED, test!(state_files_of_a_stopped_cluster_are_damaged)),
         (state_files::RUNNING, ISOLATED, test!(state_files_of_a_running_cluster_are_damaged)),
         (injected::BINARIES, ISOLATED, test!(binaries_go_and_come)),
         (injected::CALLS, ISOLATED, test!(calls_fail)),
         (injected::DISK, ISOLATED, test!(a_disk_is_full)),
         (clock::PART, ISOLATED, test!(the_clock_is_moved)),
-        (crowd::PART, Lane::Isolated { clusters: 4 }, test!(many_commands_at_once)),
+        (crowd::PART, Lane::isolated(4, 4), test!(many_commands_at_once)),
         (neighbour::PART, EXCLUSIVE, test!(a_neighbour_is_in_the_way)),
     ];
     let wanted = parts.iter().filter(|(part, ..)| Options::get().wants_part(part));
