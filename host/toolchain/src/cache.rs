@@ -18,6 +18,10 @@ impl Provider for Cache {
         "cache"
     }
 
+    fn only_finds(&self) -> bool {
+        true
+    }
+
     fn offer(&self, wanted: Wanted<'_>, session: &Session<'_>) -> Offer {
         match wanted.spec {
             Some(spec) if spec.go.is_some() => match look_up(wanted.name, spec, session) {

@@ -27,6 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The first Go that fetches the release that a go.mod asks for by itself.
 const FIRST_TO_SWITCH: Version = Version::new(1, 21, 0);
 
+/// How much the heap of a compiler may grow between two garbage collections, in percent. Go's default of 100 spends a fifth
+/// of the CPU time on collections; a compiler needs up to 2 GiB with this.
+const GOGC: &str = "400";
+
 /// Packages that have to be compiled, one a line.
 const STALE: &str =
     r#"{{if and .Stale (ne .StaleReason "not installed but available in build cache")}}{{.ImportPath}}{{end}}"#;
@@ -120,6 +124,9 @@ impl Compiler {
         command.env("GOFLAGS", "-mod=readonly -trimpath -buildvcs=false").env("GOWORK", "off").env("GO111MODULE", "on");
         // What it leaves goes with all else that is built here.
         command.env("GOTMPDIR", dir);
+        if std::env::var_os("GOGC").is_none() {
+            command.env("GOGC", GOGC);
+        }
         command.env("CGO_ENABLED", if module.cgo { "1" } else { "0" }).env_remove("GOOS").env_remove("GOARCH");
         if self.version >= *needed {
             command.env("GOTOOLCHAIN", "local");
@@ -193,6 +200,7 @@ impl Build<'_> {
     fn write_pins(&self, pins: &Pins) -> Result<(), String> {
         let write = |name, text: &str| fs::write(self.dir.join(name), text);
         let written = write("go.mod", &pins.go_mod).and_then(|()| write("go.sum", &pins.go_sum));
+        let written = written.and_then(|()| pins.main_go.map_or(Ok(()), |text| write("main.go", text)));
         written.and_then(|()| fs::create_dir(self.dir.join("out"))).map_err(|e| self.unwritable(&e))
     }
 
@@ -218,9 +226,9 @@ impl Build<'_> {
         let packages: Vec<&str> = mains.iter().map(|(package, _)| package.as_str()).collect();
         let mut progress = Progress::new(self.session, label);
         progress.begin(0, "reading the sources");
-        let tags = format!("-tags={}", self.module.tags.join(","));
+        let flags = self.module.flags();
         let mut list = self.go();
-        list.args(["list", "-deps", "-f", STALE, &tags]).args(&packages);
+        list.args(["list", "-deps", "-f", STALE]).args(&flags).args(&packages);
         let mut stale = 0;
         command::stream(list, |line| match progress::read(line) {
             Line::Downloading(module) => {
@@ -239,7 +247,7 @@ impl Build<'_> {
         let linking = || format!("linking {}", mains.iter().map(|(_, p)| p.as_str()).collect::<Vec<_>>().join(", "));
         progress.begin(stale + mains.len() as u64, &if stale == 0 { linking() } else { "compiling".to_owned() });
         let mut build = self.go();
-        build.args(["build", "-v", &tags, "-ldflags", &self.module.ldflags(), "-o"]);
+        build.args(["build", "-v"]).args(&flags).arg("-o");
         // A single program is named; several get the last element of their packages' paths.
         build.arg(match &mains[..] {
             [(_, program)] => self.out(program),

@@ -52,6 +52,8 @@ pub struct Request {
     /// doesn't have is looked for on PATH, in any version. An absolute path is held against the tool that its last part
     /// names, where the table has that.
     pub names: Vec<String>,
+    /// Tools that are only taken where they are there already. They are neither built nor installed, and left out if missing.
+    pub optional: Vec<String>,
     /// The user's own binaries by tool name; a directory for a group. Tools that aren't asked for are left out.
     pub overrides: BTreeMap<String, PathBuf>,
     /// Tools whose override may have any version.

@@ -12,6 +12,10 @@ impl Provider for OnPath {
         "path"
     }
 
+    fn only_finds(&self) -> bool {
+        true
+    }
+
     fn offer(&self, wanted: Wanted<'_>, session: &Session<'_>) -> Offer {
         let Some(spec) = wanted.spec else {
             return match session.find(wanted.name) {

@@ -1,5 +1,5 @@
-//! Pins: the go.mod and go.sum that decide what a Go module's tools are built from. Ours are compiled in; a manifest's lie
-//! beside it.
+//! Pins: the go.mod and go.sum that decide what a Go module's tools are built from, and the program of a module that has one.
+//! Ours are compiled in; a manifest's lie beside it.
 //!
 //! This module must not know what is built from them.
 
@@ -23,14 +23,16 @@ pub struct Pins {
     pub go_mod: Cow<'static, str>,
     /// The text of go.sum.
     pub go_sum: Cow<'static, str>,
+    /// The text of main.go, if the module is a program of its own. Modules of manifests have none.
+    pub main_go: Option<&'static str>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/pins.rs"));
 
 /// The pin module of this name that this program carries.
 pub fn embedded(name: &str) -> Option<Pins> {
-    let (_, go_mod, go_sum, _) = EMBEDDED.iter().find(|(module, ..)| *module == name)?;
-    Some(Pins { go_mod: (*go_mod).into(), go_sum: (*go_sum).into() })
+    let (_, go_mod, go_sum, main_go) = EMBEDDED.iter().find(|(module, ..)| *module == name)?;
+    Some(Pins { go_mod: (*go_mod).into(), go_sum: (*go_sum).into(), main_go: *main_go })
 }
 
 impl Pins {
@@ -64,7 +66,7 @@ impl Pins {
                 _ => Err(format!("`{}` is larger than {} MiB", path.display(), MAX_SIZE >> 20)),
             }
         };
-        Ok(Self { go_mod: text("go.mod")?.into(), go_sum: text("go.sum")?.into() })
+        Ok(Self { go_mod: text("go.mod")?.into(), go_sum: text("go.sum")?.into(), main_go: None })
     }
 
     /// The Go release that the pin module asks for.

@@ -68,6 +68,11 @@ pub trait Provider {
     /// What it is called in events, errors and records.
     fn name(&self) -> &'static str;
 
+    /// Whether it only finds tools that are there, and never supplies one.
+    fn only_finds(&self) -> bool {
+        false
+    }
+
     /// Looks whether it has a tool or could supply it. Fast, changes nothing.
     fn offer(&self, wanted: Wanted<'_>, session: &Session<'_>) -> Offer;
 

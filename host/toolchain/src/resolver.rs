@@ -85,12 +85,18 @@ impl Resolver<'_> {
         }
         let mut resolution = Resolution::default();
         let mut unfit = Vec::new();
-        let asked = |name: &str| wanted.contains_key(table.find(name).map_or(name, |(tool, _)| tool));
+        let optional: Vec<&str> = request.optional.iter().map(String::as_str).collect();
+        let mut optional: Vec<_> = optional.into_iter().filter(|name| !wanted.contains_key(name)).collect();
+        let asked = |name: &str| {
+            let tool = table.find(name).map_or(name, |(tool, _)| tool);
+            wanted.contains_key(tool) || optional.contains(&tool)
+        };
         let overrides: Vec<_> = request.overrides.iter().filter(|(name, _)| asked(name)).collect();
         for (name, path) in overrides {
             match overrides::check(name, path, request.any_version.contains(name), self.session) {
                 Ok(found) => {
                     let spec = wanted.remove(name.as_str()).flatten();
+                    optional.retain(|optional| optional != name);
                     self.add(&mut resolution, Wanted { name, spec }, "override", &found);
                 }
                 Err(error) => unfit.push(error),
@@ -105,6 +111,17 @@ impl Resolver<'_> {
         }
         if !unfit.is_empty() {
             return Err(Error::Overrides(unfit));
+        }
+        for name in optional {
+            let wanted = Wanted { name, spec: table.tool.get(name) };
+            let finders = self.providers.iter().filter(|provider| provider.only_finds());
+            let found = finders.filter_map(|provider| match provider.offer(wanted, self.session) {
+                Offer::Has(found) => Some((provider.name(), found)),
+                _ => None,
+            });
+            if let Some((provider, found)) = found.into_iter().next() {
+                self.add(&mut resolution, wanted, provider, &found);
+            }
         }
         let mut pending: Vec<Pending<'_>> = wanted
             .into_iter()

@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{LazyLock, OnceLock};
 
+/// Build tags of every module: modules with cgo then use the same packages `net` and `os/user` as those without, and share all
+/// that imports them.
+const SHARED_TAGS: [&str; 2] = ["netgo", "osusergo"];
+
 /// Tools and how each is got. See `toolchain/tools.toml`, which explains every field.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,11 +181,12 @@ impl Table {
         // A pin module's part is the largest by far, and the same for all of its tools.
         let shared = module.digest.get_or_init(|| {
             let cgo = if module.cgo { "cgo" } else { "" };
-            let flags = [&module.ldflags(), &module.tags.join(","), cgo, std::env::consts::ARCH].join(";");
+            let flags = [&module.flags().join(","), cgo, std::env::consts::ARCH].join(";");
             Sha256::new()
                 .chain_update(flags)
                 .chain_update(pins.go_mod.as_bytes())
                 .chain_update(pins.go_sum.as_bytes())
+                .chain_update(pins.main_go.unwrap_or_default().as_bytes())
                 .finalize()
                 .into()
         });
@@ -194,14 +199,23 @@ impl Table {
 }
 
 impl GoModule {
-    /// The value of `-ldflags`: stripped, and stamped with the version.
-    pub fn ldflags(&self) -> String {
+    /// The flags of `go build`. All modules have the same ones, but for their own tags and stamps: packages that several
+    /// of them use are compiled once.
+    pub fn flags(&self) -> [String; 3] {
+        let own = self.tags.iter().map(String::as_str);
+        let tags: Vec<&str> = SHARED_TAGS.into_iter().chain(own).collect();
+        // Without DWARF, which the linker would strip.
+        [format!("-tags={}", tags.join(",")), "-gcflags=all=-dwarf=false".to_owned(), self.ldflags()]
+    }
+
+    /// `-ldflags`: stripped, and stamped with the version.
+    fn ldflags(&self) -> String {
         let fill = |text: &String| {
             let text = text.replace("{version}", &self.version.to_string());
             text.replace("{major}", &self.version.major.to_string()).replace("{minor}", &self.version.minor.to_string())
         };
         let stamps = self.stamp.iter().map(|stamp| format!(" -X {}", fill(stamp)));
-        format!("-s -w{}", stamps.collect::<String>())
+        format!("-ldflags=-s -w{}", stamps.collect::<String>())
     }
 }
 
@@ -214,6 +228,10 @@ pub(super) fn last_element(package: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Modules that a cluster doesn't need by default, or that share little with the others: they keep the versions that
+    /// their upstream tests.
+    const OWN_VERSIONS: [&str; 5] = ["containerd", "kine", "local-path", "registry", "runc"];
 
     #[test]
     fn the_table_is_sound() {
@@ -247,9 +265,14 @@ mod tests {
             let packages = spec.main_packages(name);
             let paths = packages.iter().map(|(package, _)| package.as_str()).chain(spec.c_module.as_deref());
             for path in paths {
+                // The package of a module with its own main.go has the module's path, upstream's ends in the same name.
+                let own = path.strip_prefix(&format!("kubernix.dev/toolchain/{module_name}"));
                 let pinned = |line: &str| {
                     let mut words = line.split_whitespace();
-                    let prefix = words.next().is_some_and(|m| path == m || path.starts_with(&format!("{m}/")));
+                    let prefix = words.next().is_some_and(|m| match own {
+                        Some(_) => m.ends_with(&format!("/{module_name}")),
+                        None => path == m || path.starts_with(&format!("{m}/")),
+                    });
                     prefix && words.next() == Some(&format!("v{}", module.version))
                 };
                 assert!(
@@ -259,6 +282,33 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// The versions of a go.mod's dependencies, after its replacements.
+    fn dependencies(go_mod: &str) -> BTreeMap<&str, &str> {
+        let mut versions = BTreeMap::new();
+        for line in go_mod.lines() {
+            let words: Vec<&str> = line.trim_start_matches("replace").split_whitespace().collect();
+            match words[..] {
+                [path, version, ..] if version.starts_with('v') => versions.insert(path, version),
+                [path, "=>", _, version] => versions.insert(path, version),
+                _ => None,
+            };
+        }
+        versions
+    }
+
+    #[test]
+    fn pin_modules_share_one_version_of_a_dependency() {
+        let mut versions: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+        for (module, spec) in Table::embedded().go.iter().filter(|(name, _)| !OWN_VERSIONS.contains(&name.as_str())) {
+            for (path, version) in dependencies(&spec.pins.as_ref().unwrap().go_mod) {
+                versions.entry(path).or_default().insert(module, version);
+            }
+        }
+        let differ = |users: &BTreeMap<&str, &str>| users.values().any(|version| Some(version) != users.values().next());
+        let unlike: BTreeMap<_, _> = versions.into_iter().filter(|(_, users)| differ(users)).collect();
+        assert!(unlike.is_empty(), "what several modules use would be compiled several times: {unlike:#?}");
     }
 
     #[test]
@@ -275,7 +325,7 @@ mod tests {
     #[test]
     fn the_stamp_is_filled_in() {
         let flags = Table::embedded().go["kubernetes"].ldflags();
-        assert!(flags.starts_with("-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 "), "{flags}");
+        assert!(flags.starts_with("-ldflags=-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 "), "{flags}");
         assert!(flags.contains("client-go/pkg/version.gitMinor=36"), "{flags}");
     }
 

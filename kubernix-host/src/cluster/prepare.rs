@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Binaries that a user of the cluster works with, beside those that components run.
-const FOR_USERS: &[&str] = &["kubectl", "crictl"];
+const FOR_USERS: &[&str] = &["kubectl"];
+/// Further ones that no boot waits for: a user gets them with `kubernix toolchain ensure`.
+pub(super) const FOR_USERS_IF_THERE: [&str; 1] = ["crictl"];
 /// Variables by which clients of a CRI runtime, such as crictl, find it.
 const CRI_CLIENTS: [&str; 2] = ["CONTAINER_RUNTIME_ENDPOINT", "IMAGE_SERVICE_ENDPOINT"];
 /// The toolchain's name of our own binary: it carries the OCI runtime shim.

@@ -204,6 +204,7 @@ impl Host {
     ) -> Result<toolchain::Resolution, HostError> {
         let needed = prepare::binaries(self, settings, allotment)?;
         let request = toolchain::Request {
+            optional: prepare::FOR_USERS_IF_THERE.map(str::to_owned).to_vec(),
             names: needed.iter().chain(more.iter().filter(|name| !needed.contains(name))).cloned().collect(),
             overrides: binary_overrides(settings, &self.catalogue())?,
             any_version: of_any_version(settings, &self.catalogue()),
