@@ -1,7 +1,7 @@
 //! The commands that only KuberNix itself calls: the same binary carries a cluster's keeper and init, and stands in front of
 //! the OCI runtime. They are told apart before any flags are read, because what they are given is no user's business.
 
-use crate::{check, logging, registry, wait};
+use crate::{check, cri_client, logging, registry, wait};
 use kubernix_host::plugins;
 use kubernix_host::process::oom_shim;
 use kubernix_host::{boot, engine, sandbox};
@@ -12,6 +12,9 @@ use std::process::ExitCode;
 
 /// The runtime wrapper's name, as CRI-O's script calls it.
 const OCI_RUNTIME_SHIM: &str = "oci-runtime-shim";
+
+/// Asks the container runtime of a node, as the scripts and hooks of its component call it.
+const CRI_CLIENT: &str = "cri-client";
 
 /// Asks a URL until it answers 200, with the probes of a boot: what the boot benchmark's floor is measured by.
 const WAIT_HTTP: &str = "__wait-http";
@@ -33,6 +36,7 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
         // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.
         LOAD_PLUGINS => carry(|| load_plugins(args)),
         check::inside::COMMAND => carry(|| check::inside::run(args)),
+        CRI_CLIENT => carry(|| cri_client::run(args)),
         WAIT_HTTP => carry(|| wait::http(args)),
         OCI_RUNTIME_SHIM => return Some(failed(&oom_shim::run(args.to_vec()))),
         _ => return None,

@@ -6,6 +6,7 @@
 mod check;
 pub mod cli;
 mod commands;
+mod cri_client;
 pub mod exit;
 mod hidden;
 mod logging;

@@ -159,9 +159,3 @@ pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
         subnet = quote(&ctx.node()?.pod_cidr),
     ))
 }
-
-/// crictl.yaml: without it crictl would read the host's /etc/crictl.yaml.
-pub(crate) fn crictl(layout: &Layout) -> String {
-    let url = quote(&layout.socket.url());
-    format!("runtime-endpoint: {url}\nimage-endpoint: {url}\n")
-}

@@ -36,10 +36,6 @@ impl Layout {
         format!("{}/10-kubernix.conflist", self.cni())
     }
 
-    pub(crate) fn crictl_config(&self) -> String {
-        format!("{}/crictl.yaml", self.dir)
-    }
-
     pub(crate) fn policy(&self) -> String {
         format!("{}/policy.json", self.dir)
     }

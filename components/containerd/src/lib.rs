@@ -62,7 +62,7 @@ impl Component for Containerd {
 
     // Its own program first: `--set NAME.binary=PATH` replaces that. The manifest has the same list.
     fn binaries(&self) -> Vec<Binary> {
-        let own = ["containerd", "containerd-shim-runc-v2", "ctr", "crictl", "skopeo"];
+        let own = ["containerd", "containerd-shim-runc-v2", "ctr", "skopeo", "kubernix"];
         let all = own.into_iter().chain(config::CNI_PLUGINS).chain(["nft"]).map(Binary::from);
         all.chain([Binary::from_parameter(config::RUNTIME)]).collect()
     }
@@ -83,7 +83,6 @@ impl Component for Containerd {
         plan.directory(layout.content())?;
         plan.file(layout.config(), config::containerd(ctx, &layout)?)?;
         plan.file(layout.conflist(), config::conflist(ctx, &layout)?)?;
-        plan.file(layout.crictl_config(), config::crictl(&layout))?;
         plan.file(layout.policy(), scripts::POLICY)?;
         for (name, mirrors) in ctx.registries() {
             let hosts = registries::hosts(&name, &mirrors)?;
@@ -113,7 +112,7 @@ impl Component for Containerd {
     }
 
     fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
-        // An option, for crictl.
+        // An option, for ctr.
         if name.starts_with('-') {
             return Err(Error::invalid(format!("`{name}` is no name of an image")));
         }

@@ -33,7 +33,7 @@ if [ -z \"$(ctr list --quiet \"name==$2\")\" ]; then
 fi
 # The CRI hears of it a moment later.
 tries=50
-until {crictl} --config={config} inspecti --quiet \"$2\" >/dev/null 2>&1; do
+until {kubernix} cri-client {socket} has-image \"$2\" >/dev/null 2>&1; do
     tries=$((tries - 1))
     if [ $tries -eq 0 ]; then echo \"containerd has $2, but its CRI doesn't\" >&2; exit 1; fi
     sleep 0.1
@@ -46,8 +46,7 @@ done
         socket = shell_quote(layout.socket.path()),
         snapshotter = snapshotter(ctx),
         namespace = NAMESPACE,
-        crictl = tool("crictl")?,
-        config = shell_quote(&layout.crictl_config()),
+        kubernix = tool("kubernix")?,
     ))
 }
 
@@ -58,14 +57,11 @@ pub(crate) fn stop(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     Ok(format!(
         "\
 #!/bin/sh
-crictl() {{ {crictl} --config={config} \"$@\"; }}
-for container in $(crictl ps --quiet); do
-    crictl stop --timeout={timeout} \"$container\" &
-done
-wait
-crictl rmp --all --force
+cri() {{ {kubernix} cri-client {socket} \"$@\"; }}
+cri stop-containers {timeout}
+cri remove-pods 10
 ",
-        crictl = shell_quote(&ctx.executable("crictl")?),
-        config = shell_quote(&layout.crictl_config()),
+        kubernix = shell_quote(&ctx.executable("kubernix")?),
+        socket = shell_quote(layout.socket.path()),
     ))
 }

@@ -96,7 +96,7 @@ fn parameters_that_cannot_be_are_refused() {
 fn a_graceful_stop_ends_containers_and_then_removes_all_pods() {
     let ctx = FakeContext::new().parameter("stop-timeout", "9");
     let plan = assert_pure(&component(), &ctx);
-    assert_has(file(&plan, "/stop-pods"), &["crictl stop --timeout=9 ", "wait\ncrictl rmp --all --force\n"]);
+    assert_has(file(&plan, "/stop-pods"), &["cri stop-containers 9\ncri remove-pods 10\n"]);
     before_stop(&component(), &ctx).unwrap();
     assert_eq!(ctx.commands()[0].program, dir() + "/stop-pods");
 

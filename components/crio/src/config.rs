@@ -2,7 +2,7 @@
 
 use crate::layout::{Driver, Layout};
 use crate::{PAUSE_IMAGE, runtime};
-use kubernix_core::{Context, Result, UnixSocket, facts, quote};
+use kubernix_core::{Context, Result, facts, quote};
 use std::collections::BTreeSet;
 
 /// Images come from local archives and from where users say: none has to be signed.
@@ -52,12 +52,6 @@ runroot = {run}
         root = quote(&layout.storage()),
         run = quote(&layout.volatile("run")),
     )
-}
-
-/// crictl.yaml: without it crictl would read the host's /etc/crictl.yaml.
-pub(crate) fn crictl_conf(socket: &UnixSocket) -> String {
-    let url = quote(&socket.url());
-    format!("runtime-endpoint: {url}\nimage-endpoint: {url}\n")
 }
 
 /// crio.conf: every path that has a default on the host is set here.

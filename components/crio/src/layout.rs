@@ -89,10 +89,6 @@ impl Layout {
         format!("{}/storage.conf", self.dir)
     }
 
-    pub(crate) fn crictl_conf(&self) -> String {
-        format!("{}/crictl.yaml", self.dir)
-    }
-
     pub(crate) fn cni_dir(&self) -> String {
         format!("{}/cni", self.dir)
     }

@@ -63,7 +63,7 @@ impl Component for Crio {
     }
 
     fn binaries(&self) -> Vec<Binary> {
-        let names = ["crio", "conmon", "pinns", "crictl", "skopeo", "bridge", "host-local", "loopback", "kubernix"];
+        let names = ["crio", "conmon", "pinns", "skopeo", "bridge", "host-local", "loopback", "kubernix"];
         names.map(Binary::from).into_iter().chain([Binary::from_parameter(runtime::PARAMETER)]).collect()
     }
 
@@ -89,7 +89,6 @@ impl Component for Crio {
         plan.file(layout.policy(), config::POLICY)?;
         plan.file(layout.registries_conf(), config::registries_conf(ctx))?;
         plan.file(layout.storage_conf(), config::storage_conf(&layout))?;
-        plan.file(layout.crictl_conf(), config::crictl_conf(&socket))?;
         plan.file(layout.cni_conflist(), network::conflist(ctx, &layout)?)?;
         if let Some(script) = runtime::wrapper(ctx)? {
             plan.script(layout.runtime_wrapper(), script)?;
@@ -113,19 +112,14 @@ impl Component for Crio {
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
         let layout = Layout::new(ctx)?;
         // CRI-O gives containers all whole seconds that remain of a call's time: one more is left for the clean-up.
-        let timeout = format!("--timeout={}s", ctx.parameter_as::<u8>("stop-timeout")? + 1);
-        let config = format!("--config={}", layout.crictl_conf());
-        let command = Command::new(ctx.executable("crictl")?, [&*config, &*timeout, "rmp", "--all", "--force"]);
-        // A pod that needed its whole time fails the first call, and has ended by the second.
-        let mut output = ctx.run(&command)?;
-        if output.code != 0 {
-            output = ctx.run(&command)?;
-        }
+        let seconds = (ctx.parameter_as::<u8>("stop-timeout")? + 1).to_string();
+        let arguments = ["cri-client", layout.socket()?.path(), "remove-pods", &seconds].map(String::from);
+        let output = ctx.run(&Command::new(ctx.executable("kubernix")?, arguments))?;
         if output.code == 0 {
             return Ok(());
         }
         let said = output.stderr.trim();
-        Err(Error::new(ErrorKind::COMMAND, format!("crictl rmp --all --force exited with {}: {said}", output.code)))
+        Err(Error::new(ErrorKind::COMMAND, format!("removing all pods exited with {}: {said}", output.code)))
     }
 
     fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {

@@ -141,18 +141,17 @@ fn parameters_reach_the_configuration_and_wrong_ones_are_named() {
 fn a_graceful_stop_removes_all_pods_first() {
     let ctx = FakeContext::new().parameter("stop-timeout", "9");
     before_stop(&Crio::component(), &ctx).unwrap();
-    let config = "--config=/var/lib/kubernix/test/nodes/node-0/crio/crictl.yaml";
-    let wanted = Command::new("/opt/bin/crictl", [config, "--timeout=10s", "rmp", "--all", "--force"]);
+    let socket = "/var/lib/kubernix/test/nodes/node-0/crio/crio.sock";
+    let wanted = Command::new("/opt/bin/kubernix", ["cri-client", socket, "remove-pods", "10"]);
     assert_eq!(ctx.commands(), [wanted]);
 }
 
 #[test]
-fn pods_that_cannot_be_removed_are_tried_twice_and_reported() {
+fn pods_that_cannot_be_removed_are_reported() {
     let ctx = FakeContext::new().output(Output::new(1, "", "no such socket\n"));
     let error = before_stop(&Crio::component(), &ctx).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::COMMAND);
-    assert_eq!(error.to_string(), "crictl rmp --all --force exited with 1: no such socket");
-    assert_eq!(ctx.commands().len(), 2);
+    assert_eq!(error.to_string(), "removing all pods exited with 1: no such socket");
 }
 
 #[test]

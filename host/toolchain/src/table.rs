@@ -306,7 +306,8 @@ mod tests {
                 versions.entry(path).or_default().insert(module, version);
             }
         }
-        let differ = |users: &BTreeMap<&str, &str>| users.values().any(|version| Some(version) != users.values().next());
+        let differ =
+            |users: &BTreeMap<&str, &str>| users.values().any(|version| Some(version) != users.values().next());
         let unlike: BTreeMap<_, _> = versions.into_iter().filter(|(_, users)| differ(users)).collect();
         assert!(unlike.is_empty(), "what several modules use would be compiled several times: {unlike:#?}");
     }

@@ -89,6 +89,19 @@ fn a_program_on_path_is_used_only_if_its_version_fits() {
 }
 
 #[test]
+fn an_optional_tool_is_taken_if_it_is_there_and_left_out_otherwise() {
+    let machine = Machine::new();
+    let asked = Request { optional: vec!["crictl".to_owned()], ..request(&[]) };
+    assert!(machine.resolve(&asked).unwrap().tools.is_empty());
+    script(&machine.bin("crictl"), "echo crictl version 1.36.1", 0o755);
+    assert_eq!(machine.resolve(&asked).unwrap().path("crictl"), Some(&*machine.bin("crictl")));
+    let own = machine.dir.path().join("own");
+    script(&own, "echo crictl version 1.36.2", 0o755);
+    let asked = Request { overrides: [("crictl".to_owned(), own.clone())].into(), ..asked };
+    assert_eq!(machine.resolve(&asked).unwrap().path("crictl"), Some(&*own));
+}
+
+#[test]
 fn all_that_is_missing_is_one_error() {
     let machine = Machine::new();
     let error = machine.resolve(&request(&["kubelet", "kube-proxy", "conmon", "pinns", "kubctl"])).unwrap_err();

@@ -77,7 +77,39 @@ pub(super) struct RemoveImageRequest {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct RemoveImageResponse {}
+pub(super) struct ListPodSandboxRequest {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListPodSandboxResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub items: Vec<PodSandbox>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandbox {
+    #[prost(string, tag = "1")]
+    pub id: String,
+}
+
+/// `StopPodSandboxRequest` and `RemovePodSandboxRequest`, which are alike.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxRequest {
+    #[prost(string, tag = "1")]
+    pub pod_sandbox_id: String,
+}
+
+/// An answer without fields that we read.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Done {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StopContainerRequest {
+    #[prost(string, tag = "1")]
+    pub container_id: String,
+    /// Seconds.
+    #[prost(int64, tag = "2")]
+    pub timeout: i64,
+}
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ListContainersRequest {}
@@ -98,7 +130,13 @@ pub(super) struct Container {
     pub image: Option<ImageSpec>,
     #[prost(string, tag = "5")]
     pub image_ref: String,
+    /// 1: running.
+    #[prost(int32, tag = "6")]
+    pub state: i32,
 }
+
+/// `CONTAINER_RUNNING` of `ContainerState`.
+pub(super) const RUNNING: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ContainerMetadata {

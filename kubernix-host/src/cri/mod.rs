@@ -1,19 +1,19 @@
 //! A client of the Container Runtime Interface with the calls that the host needs: the runtime's
-//! state and its images.
+//! state, its images, and the end of all pods when a cluster stops.
 //!
 //! gRPC over the runtime's unix socket. Must not know which runtime it is.
 
 mod messages;
+mod pods;
 #[cfg(test)]
 mod tests;
 
 use http::uri::PathAndQuery;
 use kubernix_core::UnixSocket;
-use messages::{ImageSpec, ImageStatusRequest, ImageStatusResponse, ListImagesRequest, ListImagesResponse};
 use messages::{
-    ListContainersRequest, ListContainersResponse, RemoveImageRequest, RemoveImageResponse, StatusRequest,
-    StatusResponse,
+    Done, ListContainersRequest, ListContainersResponse, RemoveImageRequest, StatusRequest, StatusResponse,
 };
+use messages::{ImageSpec, ImageStatusRequest, ImageStatusResponse, ListImagesRequest, ListImagesResponse};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tonic::client::Grpc;
@@ -79,6 +79,7 @@ pub struct Image {
 pub struct Client {
     channel: Channel,
     socket: String,
+    call_timeout: Duration,
 }
 
 impl Client {
@@ -87,15 +88,24 @@ impl Client {
     /// # Errors
     /// The path can't be a unix socket's, or nothing responds there.
     pub async fn connect(socket: &str) -> Result<Self, Error> {
+        Self::connect_for(socket, CALL_TIMEOUT).await
+    }
+
+    /// As [`Client::connect`], with the time that each call may take. The runtime is told: some give containers what is left
+    /// of it to end.
+    ///
+    /// # Errors
+    /// The path can't be a unix socket's, or nothing answers there.
+    pub async fn connect_for(socket: &str, call_timeout: Duration) -> Result<Self, Error> {
         let socket = UnixSocket::new(socket.strip_prefix("unix://").unwrap_or(socket))?;
         let connect_error = |error: tonic::transport::Error| Error::Connect {
             socket: socket.path().to_owned(),
             cause: crate::chain::root_cause(&error),
         };
         let endpoint = Endpoint::from_shared(socket.url()).map_err(connect_error)?;
-        let endpoint = endpoint.connect_timeout(CALL_TIMEOUT).timeout(CALL_TIMEOUT);
+        let endpoint = endpoint.connect_timeout(CALL_TIMEOUT).timeout(call_timeout);
         let channel = endpoint.connect().await.map_err(connect_error)?;
-        Ok(Self { channel, socket: socket.path().to_owned() })
+        Ok(Self { channel, socket: socket.path().to_owned(), call_timeout })
     }
 
     /// The runtime's conditions.
@@ -167,7 +177,7 @@ impl Client {
     /// The call failed.
     pub async fn remove_image(&self, reference: &str) -> Result<(), Error> {
         let request = RemoveImageRequest { image: Some(ImageSpec { image: reference.to_owned() }) };
-        self.call::<_, RemoveImageResponse>("RemoveImage", REMOVE_IMAGE, request).await.map(drop)
+        self.call::<_, Done>("RemoveImage", REMOVE_IMAGE, request).await.map(drop)
     }
 
     async fn call<Q, A>(&self, call: &'static str, path: &'static str, request: Q) -> Result<A, Error>
@@ -179,7 +189,9 @@ impl Client {
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_RESPONSE);
         grpc.ready().await.map_err(|error| call_error(crate::chain::root_cause(&error)))?;
         let codec = ProstCodec::<Q, A>::default();
-        let response = grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), codec).await;
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(self.call_timeout);
+        let response = grpc.unary(request, PathAndQuery::from_static(path), codec).await;
         match response {
             Ok(response) => Ok(response.into_inner()),
             Err(status) => Err(call_error(format!("{} ({:?})", status.message(), status.code()))),

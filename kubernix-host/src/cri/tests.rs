@@ -60,6 +60,15 @@ async fn answer(request: Request<Incoming>) -> Response<impl Body<Data = Bytes, 
             grpc(Some(ImageStatusResponse { image: Some(image) }.encode_to_vec()), "0", "")
         }
         IMAGE_STATUS if body[5..] == *b"\x0a\x05\x0a\x03b:1" => grpc(Some(Vec::new()), "0", ""),
+        // items[0].id = "p1", items[1].id = "p2".
+        pods::LIST_PODS => grpc(Some(b"\x0a\x04\x0a\x02p1\x0a\x04\x0a\x02p2".to_vec()), "0", ""),
+        // containers[0].id = "c1" with state 1 (running), containers[1].id = "c2" with state 2 (exited).
+        LIST_CONTAINERS => grpc(Some(b"\x0a\x06\x0a\x02c1\x30\x01\x0a\x06\x0a\x02c2\x30\x02".to_vec()), "0", ""),
+        // container_id = "c1", timeout = 9.
+        pods::STOP_CONTAINER if body[5..] == *b"\x0a\x02c1\x10\x09" => grpc(Some(Vec::new()), "0", ""),
+        pods::STOP_POD => grpc(Some(Vec::new()), "0", ""),
+        pods::REMOVE_POD if body[5..] == *b"\x0a\x02p2" => grpc(Some(Vec::new()), "0", ""),
+        pods::REMOVE_POD => grpc(None, "4", "not in time"),
         _ => grpc(None, "12", "not implemented"),
     }
 }
@@ -101,6 +110,18 @@ async fn conditions_and_images_of_a_runtime_are_read() {
     let expected =
         format!("container runtime at {}: ImageStatus failed: not implemented (Unimplemented)", path.display());
     assert_eq!(error, expected);
+}
+
+#[tokio::test]
+async fn all_containers_and_pods_are_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cri.sock");
+    serve(UnixListener::bind(&path).unwrap());
+    let client = Client::connect_for(path.to_str().unwrap(), Duration::from_secs(3)).await.unwrap();
+    // The exited one isn't stopped: the server would refuse.
+    client.stop_containers(9).await.unwrap();
+    let error = client.remove_pods().await.unwrap_err().to_string();
+    assert!(error.ends_with("RemovePodSandbox failed: not in time (DeadlineExceeded)"), "{error}");
 }
 
 #[tokio::test]
