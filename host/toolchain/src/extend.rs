@@ -39,7 +39,8 @@ fn by(other: &Option<PathBuf>) -> String {
 
 impl PartialEq for GoModule {
     fn eq(&self, other: &Self) -> bool {
-        let parts = |m: &Self| (m.version.clone(), m.cgo, m.tags.clone(), m.stamp.clone(), m.needs.clone());
+        let parts =
+            |m: &Self| (m.version.clone(), m.cgo, m.c_flags.clone(), m.tags.clone(), m.stamp.clone(), m.needs.clone());
         // Where pins lie doesn't matter, what they say does.
         self.pins == other.pins && parts(self) == parts(other)
     }

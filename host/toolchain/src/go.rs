@@ -124,6 +124,9 @@ impl Compiler {
         command.env("GOFLAGS", "-mod=readonly -trimpath -buildvcs=false").env("GOWORK", "off").env("GO111MODULE", "on");
         // What it leaves goes with all else that is built here.
         command.env("GOTMPDIR", dir);
+        if let Some(flags) = &module.c_flags {
+            command.env("CGO_CFLAGS", flags);
+        }
         if std::env::var_os("GOGC").is_none() {
             command.env("GOGC", GOGC);
         }

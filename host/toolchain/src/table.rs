@@ -44,6 +44,9 @@ pub struct GoModule {
     /// Build tags.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// Flags of the C compiler, in place of Go's `-g -O2`.
+    #[serde(default, rename = "c-flags")]
+    pub c_flags: Option<String>,
     /// `VARIABLE=VALUE` for the linker.
     #[serde(default)]
     pub stamp: Vec<String>,
@@ -180,7 +183,7 @@ impl Table {
         let pins = module.pins.as_ref()?;
         // A pin module's part is the largest by far, and the same for all of its tools.
         let shared = module.digest.get_or_init(|| {
-            let cgo = if module.cgo { "cgo" } else { "" };
+            let cgo = if module.cgo { module.c_flags.as_deref().unwrap_or("cgo") } else { "" };
             let flags = [&module.flags().join(","), cgo, std::env::consts::ARCH].join(";");
             Sha256::new()
                 .chain_update(flags)
