@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::LocalSet;
 
 async fn with<T>(test: impl AsyncFnOnce(Spawner) -> T) -> T {

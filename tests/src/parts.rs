@@ -72,7 +72,7 @@ impl Parts {
 
     /// The parts of the cluster that is booted with every component a plugin: none is the default.
     pub fn as_plugins() -> Self {
-        Self { runtime: any(RUNTIMES, 1), datastore: any(DATASTORES, 1), ..Self::default() }
+        Self { runtime: any(&RUNTIMES, 1), datastore: any(&DATASTORES, 1), ..Self::default() }
     }
 
     /// What tells them apart in names of tests.

@@ -110,7 +110,7 @@ pub(super) fn ensure_encryption(work: &mut Work) -> Result<(), Error> {
 /// The configuration with these keys: the first encrypts, all of them decrypt.
 fn render(keys: &[Key]) -> String {
     let mut text = format!(
-        "# Keep this file: without its keys the Secrets in etcd can't be read.\n\
+        "# Made once: without this key the Secrets in etcd can't be read.\n\
          apiVersion: {API_VERSION}\n\
          kind: {KIND}\n\
          resources:\n\

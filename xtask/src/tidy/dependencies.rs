@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("images/*", &[], &[]),
     ("kubernix-testkit", &["kubernix-core"], &[]),
     ("host/toolchain", &[], &[]),
-    ("host/sandbox", &["kubernix-core", "images/*"], &[]),
+    ("host/sandbox", &["kubernix-core", "images/*"], &["kubernix-testkit"]),
     ("host/plugins", &["kubernix-core", "host/toolchain"], &["kubernix-testkit"]),
     ("kubernix-host", &["kubernix-core", "host/*", "images/*"], &["kubernix-testkit"]),
     ("kubernix-cli", &["kubernix-core", "kubernix-host", "kubernix-testkit", "components/*"], &[]),
