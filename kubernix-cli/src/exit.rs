@@ -1,4 +1,5 @@
-//! The exit codes, published: scripts rely on them. A code never changes its meaning; new ones may come.
+//! The published exit codes, on which scripts rely. The meaning of a code never changes. New codes
+//! may be added.
 
 use kubernix_host::cluster::HostError;
 use kubernix_host::plugins::InstallError;
@@ -6,31 +7,32 @@ use kubernix_host::{settings, toolchain};
 use std::fmt;
 use std::process::ExitCode;
 
-/// What the exit code of `kubernix` says. `kubernix kubectl`, `shell` and `enter` pass on the code of what they ran instead.
+/// The exit codes of `kubernix`. `kubernix kubectl`, `shell` and `enter` return the code of the
+/// program that they run instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
-    /// It worked.
+    /// The command succeeded.
     Ok = 0,
-    /// It failed in a way that has no code of its own.
+    /// The command failed with an error that has no code of its own.
     Failure = 1,
     /// Usage, a setting or another input is wrong; nothing was changed.
     Usage = 2,
-    /// A tool is missing, or what is there doesn't fit.
+    /// A tool is missing, or its version doesn't fit.
     Tool = 3,
     /// The cluster runs already, or another command is at work on it.
     AlreadyRunning = 4,
-    /// There is no such cluster, or it isn't running.
+    /// The cluster doesn't exist, or isn't running.
     NotRunning = 5,
     /// A component failed to start.
     Component = 6,
-    /// The boot, or a step of it, took too long.
+    /// The command exceeded a time limit.
     Timeout = 7,
-    /// This user may not do it: not root.
+    /// The command needs root.
     NotPermitted = 8,
     /// The cluster is running, but a part of it is degraded.
     Degraded = 9,
-    /// Interrupted by Ctrl-C; what was begun is cleaned up.
+    /// Interrupted by Ctrl-C, and cleaned up.
     Interrupted = 130,
 }
 
@@ -55,7 +57,7 @@ impl Exit {
         self as u8
     }
 
-    /// What it means, in a few words.
+    /// The meaning, as in docs/exit-codes.md.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "it worked",
@@ -72,12 +74,12 @@ impl Exit {
         }
     }
 
-    /// The exit of this number; a number that isn't published is a [`Exit::Failure`].
+    /// The exit with this code; [`Exit::Failure`] for a code that isn't published.
     pub fn from_code(code: u8) -> Self {
         Self::ALL.into_iter().find(|exit| exit.code() == code).unwrap_or(Self::Failure)
     }
 
-    /// The exit for an error, by what it or the nearest of its causes is.
+    /// The exit for an error: that of the first known type in its chain of causes.
     pub fn of(error: &anyhow::Error) -> Self {
         let known = error.chain().find_map(|cause| {
             if let Some(refusal) = cause.downcast_ref::<Refusal>() {
@@ -103,17 +105,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What the command line refuses by itself.
+/// An error of the command line itself, with its exit code.
 #[derive(Debug)]
 pub struct Refusal {
-    /// How the command ends.
+    /// The exit of the command.
     pub exit: Exit,
-    /// What is wrong and what to do about it.
+    /// The cause, and the way out.
     pub message: String,
 }
 
 impl Refusal {
-    /// A refusal as an error.
+    /// Creates a refusal as an error.
     pub fn error(exit: Exit, message: impl Into<String>) -> anyhow::Error {
         Self { exit, message: message.into() }.into()
     }
@@ -131,11 +133,11 @@ impl std::error::Error for Refusal {}
 mod tests {
     use super::*;
     use anyhow::Context;
-    use kubernix_host::cluster::Call;
+    use kubernix_host::cluster::{BootError, Call, ClusterError, InUseError, PortError};
     use kubernix_host::snapshot;
 
     #[test]
-    fn codes_are_those_that_are_published() {
+    fn codes_are_the_published_ones() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
         for code in 0..=u8::MAX {
@@ -154,38 +156,39 @@ mod tests {
     }
 
     #[test]
-    fn failures_of_the_host_have_the_codes_that_are_published() {
+    fn host_errors_have_the_published_codes() {
         let name = || "a".to_owned();
         let call = || Call::new("kubernix", "a", "/r");
-        let boot = |timed_out| HostError::Boot { call: call(), why: name(), root: "/r".into(), timed_out };
-        for (error, exit) in [
-            (HostError::Running(call()), Exit::AlreadyRunning),
-            (HostError::OfBoot { call: call(), changes: vec![name()] }, Exit::AlreadyRunning),
-            (HostError::Busy { call: call(), with: "up" }, Exit::AlreadyRunning),
-            (HostError::Exists(call()), Exit::Usage),
-            (HostError::OtherDatastore { saved: name(), found: name() }, Exit::Usage),
+        let boot = |timed_out| BootError::Failed { call: call(), why: name(), root: "/r".into(), timed_out };
+        let errors: [(HostError, Exit); 16] = [
+            (InUseError::Running(call()).into(), Exit::AlreadyRunning),
+            (InUseError::NeedsBoot { call: call(), changes: vec![name()] }.into(), Exit::AlreadyRunning),
+            (InUseError::Busy { call: call(), with: "up" }.into(), Exit::AlreadyRunning),
+            (ClusterError::AlreadyExists(call()).into(), Exit::Usage),
+            (ClusterError::OtherDatastore { saved: name(), selected: name() }.into(), Exit::Usage),
             (snapshot::Error::Occupied("/x".into()).into(), Exit::Usage),
             (
                 snapshot::Error::NoSpace { path: "/x".into(), place: "/r".into(), needed: 1, free: 0 }.into(),
                 Exit::Failure,
             ),
-            (HostError::NeverBooted(call()), Exit::NotRunning),
-            (HostError::NoSuchCluster { call: call(), hint: name() }, Exit::NotRunning),
-            (HostError::Stopped(call()), Exit::NotRunning),
-            (HostError::Revoked { call: call(), by: "down" }, Exit::NotRunning),
-            (boot(false), Exit::Component),
-            (boot(true), Exit::Timeout),
+            (ClusterError::NeverBooted(call()).into(), Exit::NotRunning),
+            (ClusterError::NotFound { call: call(), hint: name() }.into(), Exit::NotRunning),
+            (ClusterError::Stopped(call()).into(), Exit::NotRunning),
+            (BootError::Revoked { call: call(), by: "down" }.into(), Exit::NotRunning),
+            (boot(false).into(), Exit::Component),
+            (boot(true).into(), Exit::Timeout),
             (HostError::NotRoot("up"), Exit::NotPermitted),
             (HostError::Interrupted, Exit::Interrupted),
-            (HostError::NoPort { first: 1, last: 2, flag: "--port" }, Exit::Failure),
-        ] {
+            (PortError::NoneFree { first: 1, last: 2, flag: "--port" }.into(), Exit::Failure),
+        ];
+        for (error, exit) in errors {
             let text = error.to_string();
             assert_eq!(Exit::of(&error.into()), exit, "{text}");
         }
     }
 
     #[test]
-    fn the_cause_that_is_known_decides() {
+    fn the_first_known_cause_selects_the_exit() {
         let refused = Err::<(), _>(Refusal::error(Exit::NotRunning, "it is stopped")).context("opening a shell");
         assert_eq!(Exit::of(&refused.unwrap_err()), Exit::NotRunning);
         let missing = toolchain::Error::Missing { tools: Vec::new(), packages: None };

@@ -1,4 +1,4 @@
-//! What goes to standard error: log records, as text or as JSON, without tearing the progress display.
+//! Writes log records to standard error as text or JSON, above the progress display.
 
 use crate::cli::{Global, LogFormat};
 use crate::progress;
@@ -23,22 +23,23 @@ pub fn set_up(flags: &Global) -> Result<()> {
             LogFormat::Json => out.finish(format_args!("{}", json(message, record))),
         })
         .chain(Output::call(|record| progress::print(record.args())))
-        // What a plugin says of a panic that no call returns.
+        // Collects messages about panics in plugins that no call returns.
         .chain(Output::from(kubernix_testkit::kit::observer()))
         .apply()
         .context("can't set up logging")
 }
 
-/// Sets the logger up for a process whose standard error is a log file: plain lines with their time.
+/// Sets the logger up for a process whose standard error is a log file: plain lines with
+/// timestamps.
 pub fn set_up_plain() -> Result<()> {
     Dispatch::new()
         .level(LevelFilter::Info)
         .format(|out, message, record| {
-            // Milliseconds are enough to lay the lines beside those of components.
+            // Milliseconds are precise enough to compare with the logs of components.
             out.finish(format_args!("{:.3} {}", jiff::Timestamp::now(), text(message, record)));
         })
-        // Not fern's own output: it panics where standard error can't be written, as on a full disk, and a panic of the first
-        // process of a sandbox ends the cluster.
+        // Not fern's own output: it panics if standard error can't be written, for instance on a
+        // full disk. A panic of the sandbox's init would end the cluster.
         .chain(Output::call(|record| {
             let _ = writeln!(std::io::stderr(), "{}", record.args());
         }))
@@ -46,7 +47,7 @@ pub fn set_up_plain() -> Result<()> {
         .context("can't set up logging")
 }
 
-/// The levels of our own records and of those of libraries.
+/// The levels of KuberNix' own records, and of those of libraries.
 fn levels(flags: &Global) -> (LevelFilter, LevelFilter) {
     match (flags.quiet, flags.verbose) {
         (true, _) => (LevelFilter::Warn, LevelFilter::Error),
@@ -81,7 +82,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn json_lines_are_whole_whatever_the_message_holds() {
+    fn a_json_record_is_one_line() {
         let record = Record::builder().level(Level::Warn).target("kubernix_host").build();
         let line = json(&format_args!("two\nlines and \"quotes\""), &record);
         assert!(!line.contains('\n'));
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn text_marks_what_is_wrong_and_leaves_the_rest_plain() {
+    fn text_marks_errors_and_warnings() {
         let at = |level| text(&format_args!("x"), &Record::builder().level(level).target("t").build());
         assert_eq!(
             [at(Level::Error), at(Level::Warn), at(Level::Info), at(Level::Debug)],

@@ -1,4 +1,4 @@
-//! Results on standard output: tables and outlines for people, JSON for programs.
+//! Results on standard output: tables and outlines as text, or JSON.
 
 use crate::cli::Output;
 use anyhow::Result;
@@ -7,7 +7,8 @@ use serde_json::Value;
 use std::fmt::{self, Display};
 use std::io::Write;
 
-/// Prints a result in the wanted format. The JSON is the value, indented; the text is made only where it is wanted.
+/// Prints a result in the selected format: the value as indented JSON, or the text that `text`
+/// returns for it.
 ///
 /// # Errors
 /// Standard output can't be written.
@@ -18,7 +19,7 @@ pub fn show<T: Serialize, D: Display>(output: Output, value: &T, text: impl FnOn
     }
 }
 
-/// Prints a text, with a line's end if it lacks one.
+/// Prints a text, and a line break if it has none at its end.
 ///
 /// # Errors
 /// Standard output can't be written.
@@ -35,7 +36,7 @@ pub fn print(text: impl Display) -> Result<()> {
 /// A table with aligned columns.
 #[derive(Debug)]
 pub struct Table {
-    /// Headers; those that begin with `>` belong to columns that are aligned to the right.
+    /// The headers. Columns whose header begins with `>` are aligned to the right.
     headers: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
@@ -73,8 +74,8 @@ impl Display for Table {
     }
 }
 
-/// Any value as an indented outline, for people: keys, dashes for lists, texts of several lines as they are. What is empty
-/// is left out.
+/// Formats a value as an indented outline: keys, dashes for lists, texts of several lines as
+/// blocks. Omits empty values.
 pub fn outline(value: &Value) -> String {
     let mut text = String::new();
     write_outline(&mut text, value, 0);
@@ -85,7 +86,7 @@ fn write_outline(text: &mut String, value: &Value, depth: usize) {
     let pad = "  ".repeat(depth);
     match value {
         Value::Object(fields) => {
-            // Short things first, or what an object is would come after all that it has.
+            // Scalars first, because they often name the object.
             let (short, long): (Vec<_>, Vec<_>) =
                 fields.iter().filter(|(_, value)| !is_empty(value)).partition(|(_, value)| is_short(value));
             for (key, value) in short.into_iter().chain(long) {
@@ -95,7 +96,7 @@ fn write_outline(text: &mut String, value: &Value, depth: usize) {
         }
         Value::Array(items) => {
             for item in items {
-                // A list's item begins on the line of its dash.
+                // The first line of an item is on the line of its dash.
                 let mut inner = String::new();
                 match item {
                     Value::Object(_) | Value::Array(_) => write_outline(&mut inner, item, depth + 1),
@@ -147,7 +148,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A size as people read it: `64.0 MiB`.
+/// Formats a size in bytes: `64.0 MiB`.
 pub fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
@@ -164,7 +165,7 @@ pub fn size(bytes: u64) -> String {
     format!("{size:.1} {unit}")
 }
 
-/// A span of time as people read it: `42 s`, `3 m 12 s`, `5 h 2 m`, `2 d 4 h`.
+/// Formats a span of time: `42 s`, `3 m 12 s`, `5 h 2 m`, `2 d 4 h`.
 pub fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outline_shows_what_is_there_and_leaves_out_what_is_empty() {
+    fn an_outline_omits_empty_values() {
         let value =
             json!([{"name": "etcd", "args": ["-a", "b"], "none": [], "file": {"content": "x\n  y\n", "mode": 384}}]);
         assert_eq!(
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_read_well() {
+    fn sizes_and_spans_are_formatted() {
         assert_eq!(
             [0, 1023, 1024, 64 << 20, u64::MAX].map(size),
             ["0 B", "1023 B", "1.0 KiB", "64.0 MiB", "16777216.0 TiB"]

@@ -1,4 +1,4 @@
-//! Waits for one URL from the command line, with the same probes as a boot.
+//! A hidden command that waits for one URL, with the same probes as a boot.
 
 use clap::Parser;
 use kubernix_core::Probe;

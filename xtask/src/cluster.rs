@@ -7,18 +7,20 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
-/// What goes to `kubernix`.
+/// The arguments for `kubernix`.
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Args {
-    /// A command of `kubernix` and its arguments: up, status, kubectl, shell, enter, logs, stop, down, list, ...
+    /// A command of `kubernix` and its arguments: up, status, kubectl, shell, enter, logs, stop,
+    /// down, list, ...
     ///
-    /// `--plugins all` (or names, separated by commas) takes these components out of `kubernix` and loads them as plugins.
+    /// `--plugins all` (or names, separated by commas) builds `kubernix` without these components,
+    /// and loads them as plugins.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<OsString>,
 }
 
-/// Builds `kubernix` and becomes it: signals, terminal and exit code are its own.
+/// Builds `kubernix` and replaces this process by it.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let (mut args, plugins) = split(&args.args)?;
@@ -33,8 +35,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let mut command = run::command(&kubernix);
     command.args(&args);
-    // What `cargo run` sets for xtask is nobody's business in a cluster, or in its shell.
-    run::forget_cargo(&mut command);
+    // Clusters and shells must not get the variables that `cargo run` sets.
+    run::remove_cargo_variables(&mut command);
     if let Ok(value) = std::env::var("LD_LIBRARY_PATH") {
         match library_path(&value, &workspace.target) {
             Some(own) => command.env("LD_LIBRARY_PATH", own),
@@ -45,7 +47,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Err(error).with_context(|| format!("can't run {}", kubernix.display()))
 }
 
-/// What goes to `kubernix`, and the components that are to be plugins: none named means all.
+/// Splits the arguments into those for `kubernix`, and the names of components to load as plugins.
+/// An empty list means all.
 fn split(args: &[OsString]) -> Result<(Vec<OsString>, Option<Vec<String>>)> {
     const FLAG: &str = "--plugins";
     let own = args
@@ -76,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn plugins_are_for_xtask_and_the_rest_is_not() {
+    fn only_the_plugins_flag_is_removed() {
         let split = |words: &[&str]| split(&words.iter().map(OsString::from).collect::<Vec<_>>());
         let words = |rest: Vec<OsString>| rest.iter().map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>();
         let (rest, names) = split(&["up", "--plugins", "crio,etcd", "--name", "a"]).unwrap();
@@ -89,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_goes_through() {
+    fn all_other_arguments_are_passed_on() {
         let words = [
             &["up", "--name", "a"][..],
             &["--help"],

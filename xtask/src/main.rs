@@ -1,8 +1,8 @@
 //! `cargo xtask`: drives builds, tests, benchmarks and clusters of a checkout.
 //!
-//! Everything here can be typed by hand; this crate only saves the typing. It must not know what a cluster is made of: all that
-//! it does to clusters goes through the `kubernix` command that it builds, and what it knows of them comes out of that
-//! command's JSON.
+//! Every task can also be done by hand. Must not know the parts of a cluster: it uses clusters only
+//! through the `kubernix` command that it builds, and learns about them from that command's JSON
+//! output.
 
 mod bench;
 mod cluster;
@@ -29,24 +29,25 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build `kubernix` and run it with these arguments: `cluster up`, `cluster kubectl -- get pods`.
+    /// Build `kubernix` and run it with these arguments: `cluster up`, `cluster kubectl -- get
+    /// pods`.
     Cluster(cluster::Args),
     /// Build components of this checkout as plugins: `plugin build crio`.
     Plugin(plugin::Args),
     /// Write the list of the components of this checkout into the manifest of the command.
     Components,
-    /// Keep what was released of the contract between hosts and plugins.
+    /// Record releases of the contract between hosts and plugins.
     Contract(contract::Args),
-    /// Run everything that has to hold before a change lands.
+    /// Run all tests that must pass before a change lands.
     Test(test::Args),
-    /// Check the invariants that ARCHITECTURE.md promises and no compiler knows.
+    /// Check the invariants of ARCHITECTURE.md that the compiler doesn't check.
     Tidy,
     /// Measure this checkout on this machine.
     Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
-    let done = match Args::parse().task {
+    let result = match Args::parse().task {
         Task::Cluster(args) => cluster::run(&args),
         Task::Plugin(args) => plugin::run(&args),
         Task::Components => components::run(),
@@ -55,13 +56,13 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(args) => bench::run(&args),
     };
-    done.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
 }
 
-/// 0 or 1.
-fn exit_code(good: bool) -> Result<ExitCode> {
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// Exit code 0 for success, 1 otherwise.
+fn exit_code(success: bool) -> Result<ExitCode> {
+    Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -59,13 +59,7 @@ pub fn build(workspace: &Workspace, profile: Profile, kubernix: &Path, wanted: &
     chosen.map(|name| library(workspace, profile, kubernix, name, &folder)).collect()
 }
 
-fn library(
-    workspace: &Workspace,
-    profile: Profile,
-    kubernix: &Path,
-    name: &str,
-    folder: &Path,
-) -> Result<PathBuf> {
+fn library(workspace: &Workspace, profile: Profile, kubernix: &Path, name: &str, folder: &Path) -> Result<PathBuf> {
     let (profile, subfolder) = profile_of(profile);
     let package = components::package(name);
     let mut cargo = run::cargo();

@@ -1,4 +1,4 @@
-//! Starts programs. The only module of this crate that does.
+//! Spawns programs. The only module of this crate that does.
 
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a step may say nothing before it says that it is still running.
-const QUIET: Duration = Duration::from_secs(60);
+/// The time without output after which a step prints that it is still running.
+const QUIET_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A program to start. Not under supervision: what xtask starts ends before xtask does.
+/// A program to spawn. It isn't supervised: it ends before xtask does.
 #[allow(
     clippy::disallowed_methods,
     reason = "nothing of a cluster is started here: cargo, git, apt, qemu and `kubernix` are"
@@ -20,16 +20,16 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     Command::new(program)
 }
 
-/// The cargo that started xtask, as if it was typed: build scripts that look at what `cargo run` sets (ring's does) would else
-/// be run anew whenever the two take turns.
+/// The cargo that started xtask, without the variables that `cargo run` sets. Build scripts that
+/// depend on them (ring's does) would otherwise run again after each cargo command of the user.
 pub fn cargo() -> Command {
     let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    forget_cargo(&mut cargo);
+    remove_cargo_variables(&mut cargo);
     cargo
 }
 
-/// Keeps what `cargo run` sets for xtask from a program.
-pub fn forget_cargo(command: &mut Command) {
+/// Removes the variables that `cargo run` sets from a program's environment.
+pub fn remove_cargo_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text == "CARGO" || text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -38,7 +38,7 @@ pub fn forget_cargo(command: &mut Command) {
     }
 }
 
-/// What a command looks like to somebody who would type it.
+/// A command as a user would type it.
 pub fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
@@ -53,10 +53,10 @@ pub fn output(command: &mut Command) -> Result<String> {
         let stderr = String::from_utf8_lossy(&output.stderr);
         bail!("`{name}` failed ({}): {}", output.status, stderr.trim());
     }
-    String::from_utf8(output.stdout).with_context(|| format!("`{name}` printed something that isn't text"))
+    String::from_utf8(output.stdout).with_context(|| format!("the output of `{name}` isn't UTF-8"))
 }
 
-/// Runs a command to its end; its output goes where ours goes.
+/// Runs a command to its end, with the standard output and error of xtask.
 pub fn checked(command: &mut Command) -> Result<()> {
     let name = shown(command);
     let status = command.stdin(Stdio::null()).status().with_context(|| format!("can't start `{name}`"))?;
@@ -66,8 +66,8 @@ pub fn checked(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end, writes what it prints to a log file and hands each line to `line`. A line now and then says that
-/// it still runs. True where it ended well.
+/// Runs a command to its end, writes its output to a log file, and calls `line` for each line. If
+/// there is no output for a while, prints that it still runs. Returns `true` if it succeeded.
 pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> Result<bool> {
     let name = shown(command);
     let mut file = File::options().create(true).append(true).open(log)?;
@@ -96,9 +96,9 @@ pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> 
             stdout.map(|stream| scope.spawn(|| copy(Box::new(stream)))),
             stderr.map(|stream| scope.spawn(|| copy(Box::new(stream)))),
         ];
-        let status = wait_saying(&mut child, started, || {
+        let status = wait_with_progress(&mut child, started, || {
             let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-            let quiet = sink.1.elapsed() >= QUIET;
+            let quiet = sink.1.elapsed() >= QUIET_INTERVAL;
             if quiet {
                 sink.1 = Instant::now();
             }
@@ -112,8 +112,8 @@ pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> 
     Ok(status.success())
 }
 
-/// Waits for a child; says that it still runs where `quiet` finds that nothing was heard of it.
-fn wait_saying(
+/// Waits for a child. Prints that it still runs whenever `quiet` returns true.
+fn wait_with_progress(
     child: &mut Child,
     started: Instant,
     mut quiet: impl FnMut() -> bool,
@@ -129,7 +129,7 @@ fn wait_saying(
     }
 }
 
-/// A duration as people read it: `0.4 s`, `3 min 20 s`.
+/// Formats a duration: `0.4 s`, `3 min 20 s`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 60 {
@@ -151,13 +151,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_readable() {
+    fn durations_are_formatted() {
         assert_eq!(duration(Duration::from_millis(449)), "0.4 s");
         assert_eq!(duration(Duration::from_secs(200)), "3 min 20 s");
     }
 
     #[test]
-    fn both_streams_reach_the_log_and_the_exit_status_counts() {
+    fn both_streams_are_logged_and_the_exit_status_is_returned() {
         let log = std::env::temp_dir().join(format!("kubernix-xtask-{}.log", std::process::id()));
         let seen = Mutex::new(Vec::new());
         let mut sh = command("sh");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_command_says_what_it_said() {
+    fn the_error_of_a_failed_command_has_its_output() {
         let error = output(command("sh").args(["-c", "echo because >&2; exit 7"])).unwrap_err().to_string();
         assert!(error.contains("because") && error.contains("7"), "{error}");
     }

@@ -164,7 +164,9 @@ fn text(library: &Path, head: &Head, kept: &Kept) -> String {
 fn form(binary: &Binary) -> toml::Value {
     match binary {
         Binary::Tool(name) => name.as_str().into(),
-        Binary::FromParameter(parameter) => toml::Table::from_iter([("parameter".into(), parameter.as_str().into())]).into(),
+        Binary::FromParameter(parameter) => {
+            toml::Table::from_iter([("parameter".into(), parameter.as_str().into())]).into()
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 //! It only reads: whether a manifest fits this host, and what its library says, is compared elsewhere. This module must not
 //! load anything, nor know where manifests are looked for.
 
+use kubernix_core::Binary;
 use kubernix_toolchain::text::position;
 use kubernix_toolchain::{GoModule, Need, Section, Table, ToolSpec};
-use kubernix_core::Binary;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Deserializer, de};
 use std::fs::File;

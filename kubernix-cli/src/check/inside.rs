@@ -1,4 +1,5 @@
-//! Asks a role from inside of its cluster, in a process of its own, and hands the results on as JSON in a file.
+//! Runs the checks of a role inside its cluster, in a separate process that writes the results as
+//! JSON into a file.
 
 use clap::Parser;
 use kubernix_testkit::kit::{CheckResult, Outcome};
@@ -12,10 +13,10 @@ use std::path::{Path, PathBuf};
 /// The hidden command.
 pub const COMMAND: &str = "__check-role";
 
-/// What is asked, of whom.
+/// The arguments of the hidden command.
 #[derive(Parser)]
 #[command(no_binary_name = true)]
-struct Ask {
+struct Arguments {
     role: String,
     url: String,
     /// The cluster's certificates.
@@ -23,36 +24,38 @@ struct Ask {
     pki: PathBuf,
     #[arg(long)]
     image: String,
-    /// Where the results go.
+    /// The file for the results.
     #[arg(long)]
     output: PathBuf,
 }
 
-/// The arguments that ask a role at its URL; results go to `output`.
+/// The command line that checks a role at its URL and writes the results to `output`.
 pub fn arguments(role: &str, url: &str, pki: &Path, image: &str, output: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = [COMMAND, role, url, "--image", image, "--pki"].map(Into::into).into();
     arguments.extend([pki.as_os_str().to_owned(), "--output".into(), output.as_os_str().to_owned()]);
     arguments
 }
 
-/// Asks: see [`arguments`].
+/// Runs the checks, see [`arguments`].
 ///
 /// # Errors
-/// A certificate can't be read, or the results can't be written. What the role does wrong is a result.
+/// A certificate can't be read, or the results can't be written. A failed check is a result, not an
+/// error.
 pub fn run(args: &[OsString]) -> io::Result<()> {
-    let ask = Ask::try_parse_from(args).map_err(io::Error::other)?;
-    // Who uses a datastore does so as the API server.
-    let read = |name: &str| fs::read_to_string(ask.pki.join(name));
+    let arguments = Arguments::try_parse_from(args).map_err(io::Error::other)?;
+    // The checks of a datastore use the API server's client certificate.
+    let read = |name: &str| fs::read_to_string(arguments.pki.join(name));
     let (ca, cert, key) =
         (read("etcd-ca.crt")?, read("apiserver-etcd-client.crt")?, read("apiserver-etcd-client.key")?);
-    let results = live::check(&ask.role, &Target { url: ask.url, ca, cert, key, image: ask.image });
-    fs::write(&ask.output, serde_json::to_vec(&results)?)
+    let target = Target { url: arguments.url, ca, cert, key, image: arguments.image };
+    let results = live::check(&arguments.role, &target);
+    fs::write(&arguments.output, serde_json::to_vec(&results)?)
 }
 
 /// Reads what [`run`] wrote.
 ///
 /// # Errors
-/// It wrote nothing.
+/// The file doesn't exist or isn't valid.
 pub fn read(role: &str, output: &Path) -> io::Result<Vec<CheckResult>> {
     #[derive(Deserialize)]
     struct Line {
@@ -79,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_arrive_as_they_were_found() {
+    fn results_are_written_and_read_back() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["etcd-ca.crt", "apiserver-etcd-client.crt", "apiserver-etcd-client.key"] {
             fs::write(dir.path().join(name), "").unwrap();

@@ -1,5 +1,5 @@
-//! The live part: a cluster of nothing but what is checked, and of what that requires, in which the checks of its roles talk to
-//! it. This module knows how such a cluster is put together, and not what is asked of it.
+//! Live checks: a cluster with only the checked component and its requirements, in which the checks
+//! of its roles run. This module selects the components of that cluster. Must not know the checks.
 
 use kubernix_core::Requirement;
 use kubernix_host::cluster::Host;
@@ -8,26 +8,26 @@ use kubernix_testkit::live;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A host makes a plan of it, with the context that components really get.
+/// The check that the component's plan is valid, with the context of a real host.
 pub const PLANS: &str = "host-plans";
-/// It boots, and its probes pass.
+/// The check that the component boots, and its probes pass.
 pub const BOOTS: &str = "live-boots";
-/// Its cluster stops in order.
+/// The check that its cluster stops in order.
 pub const STOPS: &str = "live-stops";
-/// What stands for all live checks where there are none.
+/// Stands for all live checks if they are skipped.
 const LIVE: &str = "live";
 
-/// The roles of a component that are asked something once they run.
+/// The roles of a component that have live checks.
 pub fn roles(provides: &[String]) -> Vec<&str> {
     provides.iter().map(String::as_str).filter(|role| !live::checks(role).is_empty()).collect()
 }
 
-/// The report's line where nothing is booted.
+/// The result if nothing is booted.
 pub fn skipped(why: impl Into<String>) -> CheckResult {
     CheckResult { id: LIVE, outcome: Outcome::Skipped { why: why.into() } }
 }
 
-/// The report's line for what worked, or didn't.
+/// The result of one check.
 pub fn result(id: &'static str, result: Result<(), String>) -> CheckResult {
     let outcome = match result {
         Ok(()) => Outcome::Passed,
@@ -43,8 +43,8 @@ pub fn own_slots(host: &Host, name: &str) -> Vec<String> {
     roles.map(|role| format!("{role}={name}")).collect()
 }
 
-/// The slots of a cluster in which only this component runs, and whatever it requires: `ROLE=COMPONENT`, `ROLE=none`.
-/// `filled`: what fills each role of a whole cluster.
+/// The slots of a cluster in which only this component and its requirements run: `ROLE=COMPONENT`,
+/// `ROLE=none`. `filled`: the component of each role in a complete cluster.
 pub fn slots(host: &Host, filled: &BTreeMap<String, String>, name: &str) -> Vec<String> {
     let components = &host.registry.components;
     let find = |name: &str| components.iter().find(|component| component.name() == name);
@@ -63,7 +63,7 @@ pub fn slots(host: &Host, filled: &BTreeMap<String, String>, name: &str) -> Vec<
     own_slots(host, name).into_iter().chain(empty).collect()
 }
 
-/// Where a component's plan says that a role answers.
+/// The URL of a role by a component's plan.
 pub fn url<'a>(plan: &'a Value, component: &str, role: &str) -> Option<&'a str> {
     let instances = plan["instances"].as_array()?.iter().filter(|instance| instance["component"] == component);
     let provided = instances.filter_map(|instance| instance["plan"]["provides"].as_array()).flatten();

@@ -1,7 +1,7 @@
-//! `kubernix plugin check`: what a plugin does that no host can live with, by name. The checks are the conformance kit's; here
-//! is how plugins get to it from their files.
+//! `kubernix plugin check`: loads plugins from files and runs the checks of the conformance kit on
+//! them.
 //!
-//! It must not know any component.
+//! Must not know any component.
 
 pub mod inside;
 pub mod live;
@@ -14,29 +14,30 @@ use kubernix_testkit::kit::{self, CheckResult, Declared, Outcome, Report, Subjec
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// The first check: a host takes the file, its manifest and its layout.
+/// The first check: a host accepts the file, its manifest and its layout.
 const LOADS: &str = "file-loads";
 
-/// What was found out about the plugin of one file.
+/// The results for the plugin of one file.
 #[derive(Debug, Serialize)]
 pub struct Checked {
     /// The file.
     pub file: PathBuf,
-    /// The roles that it fills, as far as it loads.
+    /// The roles that it fills. Empty if it doesn't load.
     pub roles: Vec<String>,
-    /// The checks.
+    /// The results of the checks.
     #[serde(flatten)]
     pub report: Report,
 }
 
 impl Checked {
-    /// Whether there is more to be said of it than why a host doesn't take it.
+    /// Whether it loads, so that further checks are possible.
     pub fn loads(&self) -> bool {
         !self.report.failed().contains(&LOADS)
     }
 }
 
-/// Checks the plugin of a file, or all of a directory. Nothing is started, nothing written.
+/// Checks the plugin of a file, or all plugins of a directory. Starts no process and writes no
+/// file.
 pub fn plugins(path: &Path) -> Vec<Checked> {
     let search = Search { given: vec![path.to_owned()], ..Search::default() };
     let Discovery { found, problems } = search.run(&Trust::of_process());
@@ -62,7 +63,7 @@ fn refused(file: PathBuf, component: String, why: String) -> Checked {
     Checked { file, roles: Vec::new(), report: Report { component, checks: vec![failed] } }
 }
 
-/// The component as the kit takes it, with what its file has to say of it.
+/// The component and its manifest, in the form that the kit expects. The error is the reason of the failed check.
 fn subject(found: &Found) -> std::result::Result<Subject, String> {
     let path = found.path.clone();
     match (found.kind, &found.manifest) {
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_checked_file_by_file_and_what_does_not_load_is_a_failed_check() {
+    fn every_file_of_a_directory_is_checked_and_a_load_error_is_a_failed_check() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
         std::fs::set_permissions(&base, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

@@ -1,4 +1,5 @@
-//! `kubectl`, `shell`, `enter`: ways into a running cluster. Their exit code is that of what they ran.
+//! `kubectl`, `shell` and `enter`: run a program for or in a running cluster. Their exit code is
+//! that of the program.
 
 use super::App;
 use crate::cli::EnterArgs;
@@ -13,12 +14,12 @@ use std::process::ExitCode;
 impl App {
     pub(super) fn kubectl(&self, args: &[OsString]) -> Result<ExitCode> {
         let (_, cluster) = self.running()?;
-        Err(Program::new(cluster.tool("kubectl")?, args, cluster.environment()?).become_it())
+        Err(Program::new(cluster.tool("kubectl")?, args, cluster.environment()?).exec_program())
     }
 
     pub(super) fn shell(&self) -> Result<ExitCode> {
         let (place, cluster) = self.running()?;
-        Err(Program::new(program::shell(), &[], environment(&place, &cluster)?).become_it())
+        Err(Program::new(program::shell(), &[], environment(&place, &cluster)?).exec_program())
     }
 
     pub(super) fn enter(&self, args: &EnterArgs) -> Result<ExitCode> {
@@ -30,20 +31,21 @@ impl App {
     }
 }
 
-/// What a shell in front of a cluster gets: the way to reach it, its name for the prompt, and that `kubernix` in it is this one
-/// and means the same cluster.
+/// The environment variables of a shell for a cluster: its kubeconfig and binaries, its name for
+/// the prompt, and variables by which `kubernix` in the shell selects this cluster.
 pub(super) fn environment(place: &Place, cluster: &Cluster) -> Result<Vec<(String, String)>> {
     let mut variables = cluster.environment()?;
     if let Some((_, path)) = variables.iter_mut().find(|(name, _)| name == "PATH") {
-        *path = reaching_us(path, std::env::current_exe().ok().as_deref());
+        *path = with_own_directory(path, std::env::current_exe().ok().as_deref());
     }
     variables.push(("KUBERNIX_NAME".to_owned(), place.name.clone()));
     variables.push(("KUBERNIX_ROOT".to_owned(), place.root.to_string_lossy().into_owned()));
     Ok(variables)
 }
 
-/// The path with our own directory at its end, so that nothing else that lies in it hides anything.
-fn reaching_us(path: &str, own: Option<&Path>) -> String {
+/// Appends the directory of this program to a `PATH`. At its end, the directory's other programs
+/// hide no others.
+fn with_own_directory(path: &str, own: Option<&Path>) -> String {
     let own = own.and_then(Path::parent).map(Path::to_owned);
     let entries: Vec<PathBuf> = std::env::split_paths(path).collect();
     let missing = own.filter(|own| !entries.contains(own));
@@ -56,11 +58,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_directory_comes_last_and_once() {
+    fn the_own_directory_is_appended_once() {
         let own = Some(Path::new("/opt/own/kubernix"));
-        assert_eq!(reaching_us("/a:/b", own), "/a:/b:/opt/own");
-        assert_eq!(reaching_us("/opt/own:/b", own), "/opt/own:/b");
-        assert_eq!(reaching_us("/a", Some(Path::new("/odd:dir/kubernix"))), "/a");
-        assert_eq!(reaching_us("/a", None), "/a");
+        assert_eq!(with_own_directory("/a:/b", own), "/a:/b:/opt/own");
+        assert_eq!(with_own_directory("/opt/own:/b", own), "/opt/own:/b");
+        assert_eq!(with_own_directory("/a", Some(Path::new("/odd:dir/kubernix"))), "/a");
+        assert_eq!(with_own_directory("/a", None), "/a");
     }
 }

@@ -1,4 +1,4 @@
-//! `addon list`, `add` and `remove`: what runs in the cluster, changed while it does.
+//! `addon list`, `add` and `remove`: the addons of a cluster, which change while it runs.
 
 use super::App;
 use crate::cli::{AddonArgs, BootArgs};
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, Serialize)]
 struct Row {
     addon: String,
-    /// As of a component, or `available`.
+    /// The state of its instance, or `available`.
     state: String,
     roles: Vec<String>,
     source: Source,
@@ -56,7 +56,7 @@ impl App {
             let mut names = chosen(&host, resolved)?;
             for addon in &args.addons {
                 match addons(&host).find(|known| known.name() == addon) {
-                    Some(known) => names.extend(open(known, resolved)),
+                    Some(known) => names.extend(clear_slots(known, resolved)),
                     None if PathBuf::from(addon).exists() => {
                         let path = std::path::absolute(addon)?;
                         if !resolved.settings.addon_files.contains(&path) {
@@ -88,7 +88,7 @@ impl App {
                     let known = nearest(name, used.iter().map(|one| one.name()));
                     return Err(Refusal::error(Exit::Usage, format!("the cluster has no addon `{name}`{known}")));
                 };
-                close(known, resolved);
+                deselect(known, resolved);
                 names.retain(|one| one != known.name());
             }
             resolved.settings.addons = Some(names);
@@ -117,36 +117,38 @@ fn addons(host: &Host) -> impl Iterator<Item = &Registered> {
     host.registry.components.iter().map(|it| &**it).filter(|it| it.description.phase == Phase::ADDON)
 }
 
-/// The addons of the tree that these settings choose, by name.
+/// The built-in addons that these settings select, by name.
 fn chosen(host: &Host, resolved: &Resolved) -> Result<Vec<String>> {
     let filled = host.filled(&resolved.settings)?;
     let names = DEFAULT_ADDONS.iter().filter_map(|(role, _)| filled.get(*role));
     Ok(names.filter(|name| *name != NONE).cloned().collect())
 }
 
-/// Forgets what slots say of an addon's roles. Its name, where it is one to be listed.
-fn open(addon: &Registered, resolved: &mut Resolved) -> Option<String> {
+/// Removes the settings of the slots of an addon's roles. Returns its name, if the setting `addons`
+/// must list it.
+fn clear_slots(addon: &Registered, resolved: &mut Resolved) -> Option<String> {
     for role in &addon.description.provides {
         resolved.settings.slots.remove(role.as_str());
     }
     is_listed(addon).then(|| addon.name().to_owned())
 }
 
-/// Sees that nothing chooses an addon any more.
-fn close(addon: &Registered, resolved: &mut Resolved) {
+/// Changes the settings so that they don't select an addon any more.
+fn deselect(addon: &Registered, resolved: &mut Resolved) {
     if let Source::Manifests { path } = &addon.source {
         resolved.settings.addon_files.retain(|file| file != path);
         return;
     }
     for role in &addon.description.provides {
-        match is_listed(addon) {
-            true => resolved.settings.slots.remove(role.as_str()),
-            false => resolved.settings.slots.insert(role.to_string(), NONE.to_owned()),
-        };
+        if is_listed(addon) {
+            resolved.settings.slots.remove(role.as_str());
+        } else {
+            resolved.settings.slots.insert(role.to_string(), NONE.to_owned());
+        }
     }
 }
 
-/// Whether it is one of those that a list chooses, and not chosen by being there.
+/// Whether the setting `addons` selects this addon. Other addons are selected if they are found.
 fn is_listed(addon: &Registered) -> bool {
     DEFAULT_ADDONS.iter().any(|(role, _)| addon.provides(role))
 }

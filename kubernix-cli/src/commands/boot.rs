@@ -1,4 +1,5 @@
-//! `up`, `plan`, and the boot without a command: boot, shell, destroy.
+//! `up`, `plan`, and `kubernix` without a command, which boots, opens a shell, and destroys the
+//! cluster.
 
 use super::App;
 use crate::cli::{BootArgs, UpArgs};
@@ -7,7 +8,7 @@ use crate::program::{self, Program};
 use crate::progress::Progress;
 use crate::settings;
 use anyhow::{Context, Result};
-use kubernix_host::cluster::{Cluster, Existing, UpReport};
+use kubernix_host::cluster::{Cluster, IfExists, UpReport};
 use kubernix_host::pki::Renewal;
 use kubernix_host::settings::{Place, Resolved, Settings};
 use std::collections::BTreeSet;
@@ -17,10 +18,10 @@ impl App {
     pub(super) fn up(&self, args: &UpArgs) -> Result<()> {
         let renew: BTreeSet<Renewal> = args.renew.iter().copied().collect();
         let (place, report) = if args.fresh {
-            self.bring_up(&settings::resolve_fresh(&self.flags, &args.boot)?, Existing::StartsOver, renew)?
+            self.bring_up(&settings::resolve_fresh(&self.flags, &args.boot)?, IfExists::Recreate, renew)?
         } else {
             self.until_current(|| {
-                self.bring_up(&settings::resolve(&self.flags, &args.boot)?, Existing::GoesOn, renew.clone())
+                self.bring_up(&settings::resolve(&self.flags, &args.boot)?, IfExists::Update, renew.clone())
             })?
         };
         output::show(self.output(), &report, |report| match &report.changed {
@@ -29,22 +30,22 @@ impl App {
         })
     }
 
-    /// Boots, opens a shell, and destroys the cluster when the shell ends, however it ends. One that was there before is stopped
-    /// instead: it isn't this command's to destroy.
+    /// Boots a cluster, opens a shell, and destroys the cluster after the shell's end. A cluster
+    /// that existed before is stopped instead, to keep its data.
     pub(super) fn session(&self, args: &BootArgs) -> Result<ExitCode> {
         let resolved = settings::resolve(&self.flags, args)?;
         let Settings { name, root, .. } = &resolved.settings;
-        let was_there = Cluster::find(self.named(&Place { name: name.clone(), root: root.clone() })).is_ok();
-        let (end, ended) = if was_there { ("stop", "stopped") } else { ("destroy", "destroyed") };
-        let (place, report) = self.bring_up(&resolved, Existing::IsLeft, BTreeSet::new())?;
+        let existed = Cluster::find(self.named(&Place { name: name.clone(), root: root.clone() })).is_ok();
+        let (end, ended) = if existed { ("stop", "stopped") } else { ("destroy", "destroyed") };
+        let (place, report) = self.bring_up(&resolved, IfExists::Refuse, BTreeSet::new())?;
         let cluster = Cluster::find(self.named(&place))?;
         log::info!("cluster `{}` is ready after {:.2} s; leave this shell to {end} it", report.name, report.seconds);
         let shell = super::access::environment(&place, &cluster)
             .and_then(|environment| Program::new(program::shell(), &[], environment).run());
         let progress = Progress::new(&self.flags);
-        let down = if was_there { cluster.stop(&*progress) } else { cluster.down(&*progress) };
+        let down = if existed { cluster.stop(&*progress) } else { cluster.down(&*progress) };
         progress.finish();
-        // Both can fail; what the user saw first comes first.
+        // If both fail, the shell's error is returned: the user saw it first.
         let status = match (shell, down) {
             (Ok(status), down) => down
                 .map(|()| status)
@@ -66,27 +67,27 @@ impl App {
         output::show(self.output(), &plan, outline)
     }
 
-    /// Boots a cluster that doesn't run yet: what comes afterwards is for one of one's own.
+    /// Boots a cluster that doesn't run yet.
     pub(super) fn boot(&self, args: &BootArgs) -> Result<(Place, UpReport)> {
-        self.bring_up(&settings::resolve(&self.flags, args)?, Existing::IsLeft, BTreeSet::new())
+        self.bring_up(&settings::resolve(&self.flags, args)?, IfExists::Refuse, BTreeSet::new())
     }
 
-    /// What there is to be said about the settings, the host says.
+    /// Boots or changes a cluster, and shows the progress. The host reports notes on the settings.
     pub(super) fn bring_up(
         &self,
         resolved: &Resolved,
-        existing: Existing,
+        if_exists: IfExists,
         renew: BTreeSet<Renewal>,
     ) -> Result<(Place, UpReport)> {
         let host = self.host(&resolved.settings)?;
         let place = Place { name: resolved.settings.name.clone(), root: resolved.settings.root.clone() };
         let progress = Progress::new(&self.flags);
-        let report = host.up(resolved, existing, renew, progress.clone());
+        let report = host.up(resolved, if_exists, renew, progress.clone());
         progress.finish();
         Ok((place, report?))
     }
 
-    /// The settings; what there is to be said about them is said.
+    /// The settings. Logs the notes on them as warnings.
     pub(super) fn resolve(&self, args: &BootArgs) -> Result<Resolved> {
         let resolved = settings::resolve(&self.flags, args)?;
         for said in &resolved.said {
@@ -99,9 +100,9 @@ impl App {
         let UpReport { name, kubeconfig, api, merged, seconds, .. } = report;
         let steps = [
             (self.call("kubectl", place) + " -- get nodes", "kubectl on this cluster"),
-            (self.call("shell", place), "a shell that reaches it"),
-            (self.call("status", place), "how its components are"),
-            (self.call("timeline", place), "where the time went"),
+            (self.call("shell", place), "a shell for this cluster"),
+            (self.call("status", place), "the state of its components"),
+            (self.call("timeline", place), "the time that each step took"),
             (self.call("stop", place), "stop it and keep its data"),
             (self.call("down", place), "destroy it"),
         ];
@@ -110,22 +111,24 @@ impl App {
         let kubeconfig = kubeconfig.display();
         let merged = merged.as_ref().map(|it| format!("{}\n", super::kubeconfig::merged(it))).unwrap_or_default();
         format!(
-            "cluster `{name}` is ready after {seconds:.2} s\n\nAPI         {api}\nkubeconfig  {kubeconfig}\n{merged}\nnext:\n{}\n",
+            "cluster `{name}` is ready after {seconds:.2} s\n\n\
+             API         {api}\nkubeconfig  {kubeconfig}\n{merged}\nnext:\n{}\n",
             steps.join("\n")
         )
     }
 }
 
-/// What is said of a cluster that ran already.
+/// The text for a cluster that ran already, and was changed.
 fn changed(report: &UpReport, started: &[String]) -> String {
     let UpReport { name, kubeconfig, api, merged, seconds, .. } = report;
     let started = match started {
-        [] => "nothing had to be started".to_owned(),
+        [] => "no component was restarted".to_owned(),
         names => format!("started: {}", names.join(", ")),
     };
     let kubeconfig = kubeconfig.display();
     let merged = merged.as_ref().map(|it| format!("{}\n", super::kubeconfig::merged(it))).unwrap_or_default();
     format!(
-        "cluster `{name}` is changed after {seconds:.2} s; {started}\n\nAPI         {api}\nkubeconfig  {kubeconfig}\n{merged}"
+        "cluster `{name}` is changed after {seconds:.2} s; {started}\n\n\
+         API         {api}\nkubeconfig  {kubeconfig}\n{merged}"
     )
 }

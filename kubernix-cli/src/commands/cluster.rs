@@ -1,4 +1,4 @@
-//! `status`, `list`, `stop`: clusters as a whole.
+//! `status`, `list`, `rename` and `stop`.
 
 use super::App;
 use crate::exit::{Exit, Refusal};
@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 impl App {
-    /// The exit code says whether all is well: one that runs with a part that isn't as it should be has its own.
+    /// The exit code is 9 for a running cluster with a component that isn't ready, and 1 for one
+    /// that can only be ended.
     pub(super) fn status(&self) -> Result<ExitCode> {
         let (place, cluster) = self.any_cluster()?;
         let found = cluster.status()?;
@@ -42,10 +43,10 @@ impl App {
         let renamed = Cluster::find(self.named(&place))?.rename(to, &*progress);
         progress.finish();
         output::show(self.output(), &renamed?, |renamed| {
-            let goes_on = if renamed.running { ", and goes on running" } else { "" };
-            let head = format!("cluster `{from}` is called `{}` now{goes_on}", renamed.name);
+            let running = if renamed.running { ", and continues to run" } else { "" };
+            let head = format!("cluster `{from}` is renamed to `{}`{running}", renamed.name);
             let merged = renamed.merged.iter().map(|file| {
-                format!("\ncontext `kubernix-{from}` in {} is called `kubernix-{}` now", file.display(), renamed.name)
+                format!("\ncontext `kubernix-{from}` in {} is renamed to `kubernix-{}`", file.display(), renamed.name)
             });
             std::iter::once(head).chain(merged).collect::<String>()
         })
@@ -60,7 +61,7 @@ impl App {
         let seconds = begun.elapsed().as_secs_f64();
         let up = self.call("up", &place);
         output::show(self.output(), &json!({ "name": place.name, "state": "stopped", "seconds": seconds }), |_| {
-            format!("cluster `{}` is stopped after {seconds:.2} s; `{up}` continues it", place.name)
+            format!("cluster `{}` is stopped after {seconds:.2} s; `{up}` starts it again", place.name)
         })
     }
 }
@@ -112,7 +113,7 @@ fn status(status: &Status) -> String {
     text
 }
 
-/// A time to the second; what isn't one stays as it is.
+/// A time without fractions of a second. A text that isn't a time is returned as it is.
 pub(super) fn created(time: &str) -> String {
     time.parse::<jiff::Timestamp>().map_or_else(|_| or_dash(time), |time| format!("{time:.0}"))
 }
@@ -153,7 +154,7 @@ fn list(entries: &[ListEntry], down: impl Fn(&str) -> String) -> String {
     for entry in entries.iter().filter(|entry| !entry.problems.is_empty()) {
         text.push_str(&format!("\n{}: {}", entry.name, entry.problems.join("; ")));
         if matches!(entry.state, State::Damaged | State::Orphaned) {
-            text.push_str(&format!("; `{}` ends what runs of it and removes what is left", down(&entry.name)));
+            text.push_str(&format!("; `{}` ends its processes and removes its files", down(&entry.name)));
         }
         text.push('\n');
     }
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_running_cluster_reads_as_a_head_and_a_table() {
+    fn the_status_of_a_running_cluster_is_a_head_and_a_table() {
         let text = status(
             &serde_json::from_value(json!({
                 "name": "a", "state": "running", "root": "/r/a", "api": "https://127.0.0.1:6443",
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_below_the_table() {
+    fn problems_are_shown_below_the_table() {
         let entry = |name: &str, state: &str, problems: &[&str]| {
             let entry = json!({
                 "name": name, "state": state, "problems": problems, "root": "/r", "api": "", "created": "", "nodes": 0,
@@ -205,11 +206,11 @@ mod tests {
             entry("frozen", "running", &["its keeper is stopped"]),
         ];
         let text = list(&entries, |name| format!("kubernix down --name {name}"));
-        let said: Vec<&str> = text.lines().skip(4).filter(|line| !line.is_empty()).collect();
+        let shown: Vec<&str> = text.lines().skip(4).filter(|line| !line.is_empty()).collect();
         assert_eq!(
-            said,
+            shown,
             [
-                "gone: its root directory was removed; `kubernix down --name gone` ends what runs of it and removes what is left",
+                "gone: its root directory was removed; `kubernix down --name gone` ends its processes and removes its files",
                 "frozen: its keeper is stopped"
             ],
             "{text}"

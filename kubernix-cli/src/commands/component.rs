@@ -1,4 +1,5 @@
-//! `component list` and `component replace`: who fills which role, and somebody else in that place while the cluster runs.
+//! `component list` and `component replace`: shows the components of roles, and replaces them while
+//! the cluster runs.
 
 use super::App;
 use crate::cli::{BootArgs, ReplaceArgs};
@@ -17,7 +18,8 @@ struct Row {
     component: String,
     version: String,
     source: Source,
-    /// `available` where another fills the role, or nothing runs; `filling` it after the next `up`.
+    /// The state of the running instance; `chosen` if the next `up` starts it; otherwise
+    /// `available`.
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<String>,
@@ -56,7 +58,7 @@ impl App {
     }
 }
 
-/// Roles by name, each with who fills it first.
+/// All roles by name, each with the component that fills it first.
 fn rows(host: &Host, running: &[ComponentStatus], fills: impl Fn(&str, &str) -> bool) -> Vec<Row> {
     let components = &host.registry.components;
     let own = components.iter().flat_map(|c| c.description.provides.iter().map(ToString::to_string));

@@ -1,5 +1,5 @@
-//! `config`: every setting and where its value came from; the schema of a configuration file, and
-//! what is wrong in one.
+//! `config show`, `schema` and `validate`: every setting with the origin of its value, the schema of a
+//! configuration file, and the errors in one.
 
 use super::App;
 use crate::cli::BootArgs;
@@ -12,7 +12,7 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What `config validate` found.
+/// The output of `config validate`.
 #[derive(Serialize)]
 struct Validation<'a> {
     file: &'a Path,
@@ -38,7 +38,7 @@ impl App {
     }
 
     pub(super) fn config_validate(&self, file: &Path) -> Result<ExitCode> {
-        let cwd = env::current_dir().context("can't tell the working directory")?;
+        let cwd = env::current_dir().context("can't find the working directory")?;
         let checked = CheckedFile::read(file)?;
         let settings = checked.settings(Partial::from_env(env::vars_os())?, &cwd)?;
         let findings = checked.findings(&self.host(&settings)?.catalogue());
@@ -60,7 +60,7 @@ fn text(validation: &Validation<'_>) -> String {
 }
 
 fn table(rows: &[Row]) -> Table {
-    // Which values fit is known of components' parameters alone.
+    // Only parameters of components have a description of valid values.
     if rows.iter().all(|row| row.fits.is_empty()) {
         return rows.iter().fold(Table::new(&["KEY", "VALUE", "FROM"]), |table, row| {
             table.row([row.key.clone(), row.value.clone(), row.origin.to_string()])

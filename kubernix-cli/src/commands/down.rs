@@ -1,4 +1,4 @@
-//! `down`: the end of one cluster, or of all.
+//! `down`: destroys one cluster, or all.
 
 use super::App;
 use crate::exit::{Exit, Refusal};
@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde_json::json;
 use std::time::Instant;
 
-/// How the end of one of several clusters went.
+/// The result for one of several clusters.
 #[derive(Debug, Serialize)]
-struct End {
+struct DownResult {
     name: String,
     /// `destroyed` or `failed`.
     state: &'static str,
@@ -27,16 +27,16 @@ impl App {
     pub(super) fn down(&self) -> Result<()> {
         let (place, cluster) = self.any_cluster()?;
         let (begun, progress) = (Instant::now(), Progress::new(&self.flags));
-        let gone = cluster.down(&*progress);
+        let down = cluster.down(&*progress);
         progress.finish();
-        gone?;
+        down?;
         let seconds = begun.elapsed().as_secs_f64();
         output::show(self.output(), &json!({ "name": place.name, "state": "destroyed", "seconds": seconds }), |_| {
             format!("cluster `{}` is destroyed after {seconds:.2} s", place.name)
         })
     }
 
-    /// Destroys all clusters of a place, and says in the end which are left.
+    /// Destroys all clusters of a base directory. The error lists those that couldn't be destroyed.
     pub(super) fn down_all(&self) -> Result<()> {
         if self.flags.settings.0.name.is_some() {
             return Err(Refusal::error(Exit::Usage, "`down` takes --all or --name, not both"));
@@ -47,39 +47,39 @@ impl App {
             log::info!("no clusters in {}", base.display());
         }
         let progress = Progress::new(&self.flags);
-        let end = |name: String| {
+        let destroy = |name: String| {
             let (begun, place) = (Instant::now(), Place { name, root: base.clone() });
-            let gone = match Cluster::find_any(self.named(&place)) {
+            let down = match Cluster::find_any(self.named(&place)) {
                 Ok(cluster) => cluster.down(&*progress),
                 Err(error) => Err(error),
             };
-            let error = gone.err().map(|error| message(&error.into()));
+            let error = down.err().map(|error| message(&error.into()));
             let state = if error.is_none() { "destroyed" } else { "failed" };
-            End { name: place.name, state, seconds: begun.elapsed().as_secs_f64(), error }
+            DownResult { name: place.name, state, seconds: begun.elapsed().as_secs_f64(), error }
         };
-        let ends: Vec<End> = clusters.into_iter().map(|cluster| end(cluster.name)).collect();
+        let results: Vec<DownResult> = clusters.into_iter().map(|cluster| destroy(cluster.name)).collect();
         progress.finish();
-        output::show(self.output(), &ends, |ends| ends.iter().map(told).collect::<String>())?;
-        let failed: Vec<String> = ends.iter().filter_map(left).collect();
+        output::show(self.output(), &results, |results| results.iter().map(success_line).collect::<String>())?;
+        let failed: Vec<String> = results.iter().filter_map(failure_line).collect();
         match failed.len() {
             0 => Ok(()),
             count => Err(Refusal::error(
                 Exit::Failure,
-                format!("{count} of {} clusters can't be destroyed:{}", ends.len(), failed.concat()),
+                format!("{count} of {} clusters can't be destroyed:{}", results.len(), failed.concat()),
             )),
         }
     }
 }
 
-/// What there is to be said of a cluster that is gone.
-fn told(end: &End) -> String {
-    match end.error {
-        None => format!("cluster `{}` is destroyed after {:.2} s\n", end.name, end.seconds),
+/// The line for a destroyed cluster. Empty for one that couldn't be destroyed.
+fn success_line(result: &DownResult) -> String {
+    match result.error {
+        None => format!("cluster `{}` is destroyed after {:.2} s\n", result.name, result.seconds),
         Some(_) => String::new(),
     }
 }
 
-/// What there is to be said of one that isn't.
-fn left(end: &End) -> Option<String> {
-    Some(format!("\n  {}: {}", end.name, end.error.as_ref()?))
+/// The line for a cluster that couldn't be destroyed.
+fn failure_line(result: &DownResult) -> Option<String> {
+    Some(format!("\n  {}: {}", result.name, result.error.as_ref()?))
 }

@@ -15,7 +15,7 @@ impl App {
         let progress = Progress::new(&self.flags);
         let loaded = cluster.load_images(files, &*progress);
         progress.finish();
-        output::show(self.output(), &loaded?, |images| images.iter().map(told).collect::<String>())
+        output::show(self.output(), &loaded?, |images| images.iter().map(loaded_line).collect::<String>())
     }
 
     pub(super) fn image_build_from(&self, program: &Path, name: &str, command: &[String]) -> Result<()> {
@@ -23,7 +23,7 @@ impl App {
         let progress = Progress::new(&self.flags);
         let loaded = cluster.build_image(program, name, command, &*progress);
         progress.finish();
-        output::show(self.output(), &loaded?, told)
+        output::show(self.output(), &loaded?, loaded_line)
     }
 
     pub(super) fn image_remove(&self, names: &[String]) -> Result<()> {
@@ -41,9 +41,9 @@ impl App {
     }
 }
 
-fn told(image: &LoadedImage) -> String {
+fn loaded_line(image: &LoadedImage) -> String {
     match image.nodes.as_slice() {
-        [] => format!("{} was there already\n", image.name),
+        [] => format!("every node has {} already\n", image.name),
         nodes => format!("loaded {} on {}\n", image.name, nodes.join(", ")),
     }
 }
@@ -53,7 +53,7 @@ fn list(nodes: &[NodeImages]) -> Table {
     let images = nodes.iter().flat_map(|node| node.images.iter().map(|image| (&node.node, image)));
     images.fold(Table::new(&["NAME", "ID", ">SIZE", "NODE"]), |table, (node, image)| {
         let short: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
-        // Names with a digest say nothing new beside one with a tag.
+        // Names with a digest are redundant beside a name with a tag.
         let (digests, tags): (Vec<&String>, Vec<&String>) = image.names.iter().partition(|name| name.contains('@'));
         let names = if tags.is_empty() { digests } else { tags };
         let unnamed = "<none>".to_owned();
@@ -70,7 +70,7 @@ mod tests {
     use kubernix_host::cri::Image;
 
     #[test]
-    fn each_name_is_a_line_and_digests_show_only_alone() {
+    fn each_name_is_a_line_and_digests_are_shown_only_without_tags() {
         let image = |id: &str, names: &[&str]| Image {
             id: id.into(),
             names: names.iter().map(ToString::to_string).collect(),

@@ -21,7 +21,7 @@ impl App {
         }
         let context = format!("kubernix-{}", place.name);
         output::show(self.output(), &json!({ "context": context, "files": files }), |_| {
-            let line = |file: &std::path::PathBuf| format!("context `{context}` is taken out of {}\n", file.display());
+            let line = |file: &std::path::PathBuf| format!("removed context `{context}` from {}\n", file.display());
             files.iter().map(line).collect::<String>()
         })
     }
@@ -38,7 +38,7 @@ impl App {
     }
 }
 
-/// What there is to be said of a merge.
+/// The text for a merge.
 pub(super) fn merged(merged: &Merged) -> String {
     let before = merged.before.as_ref().map(|before| format!(", in place of `{before}`")).unwrap_or_default();
     format!("context `{}` is in {} and the current one{before}", merged.context, merged.file.display())

@@ -1,4 +1,4 @@
-//! `logs`: what components wrote, of one or of several, up to now or from now on.
+//! `logs`: shows or follows the logs of components.
 
 use super::App;
 use crate::cli::LogsArgs;
@@ -10,9 +10,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often a followed log is looked at.
-const POLL: Duration = Duration::from_millis(200);
-/// How much is read at once.
+/// The interval at which followed logs are read.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The number of bytes that are read at once.
 const CHUNK: u64 = 64 * 1024;
 
 impl App {
@@ -40,12 +40,12 @@ impl App {
             return Ok(());
         }
         loop {
-            std::thread::sleep(POLL);
+            std::thread::sleep(POLL_INTERVAL);
             for log in &mut logs {
                 log.copy(&mut out)?;
             }
             out.flush()?;
-            // `down` removes the cluster's directory: there is nothing to wait for any more.
+            // `down` has removed the cluster's directory.
             if !cluster.root().path().exists() {
                 return Ok(());
             }
@@ -53,7 +53,7 @@ impl App {
     }
 }
 
-/// The logs of these components or processes, or all.
+/// The logs of the components or processes in `names`, or all logs if it is empty.
 fn choose(logs: Vec<(String, PathBuf)>, names: &[String]) -> Result<Vec<(String, PathBuf)>> {
     let is_of = |name: &str, (component, path): &(String, PathBuf)| {
         component == name || path.file_stem().is_some_and(|process| process == name)
@@ -65,11 +65,12 @@ fn choose(logs: Vec<(String, PathBuf)>, names: &[String]) -> Result<Vec<(String,
             return Err(Refusal::error(Exit::Usage, unknown(name, &known)));
         }
     }
-    let is_meant = |log: &_| names.is_empty() || names.iter().any(|name| is_of(name, log));
-    Ok(logs.into_iter().filter(is_meant).collect())
+    let is_selected = |log: &_| names.is_empty() || names.iter().any(|name| is_of(name, log));
+    Ok(logs.into_iter().filter(is_selected).collect())
 }
 
-/// The logs with a name for each: the component's, or the path where a component has several.
+/// The logs with a label for each: the component's name, or the path if a component has several
+/// logs.
 fn labelled(logs: Vec<(String, PathBuf)>, root: &Path) -> Vec<(String, PathBuf)> {
     let label = |(name, path): &(String, PathBuf)| {
         let is_alone = logs.iter().filter(|(other, _)| other == name).count() == 1;
@@ -85,18 +86,18 @@ fn unknown(name: &str, known: &[&str]) -> String {
     match near {
         Some(near) => format!("no component `{name}` has a log, did you mean `{near}`?"),
         None if known.is_empty() => "no component has a log yet".to_owned(),
-        None => format!("no component `{name}` has a log; there is {}", known.join(", ")),
+        None => format!("no component `{name}` has a log; components with logs: {}", known.join(", ")),
     }
 }
 
-/// A log that is being read.
+/// A log, and how far it was read.
 struct Log {
     path: PathBuf,
-    /// Goes before each line.
+    /// Written before each line.
     prefix: String,
-    /// The file, by inode, and how far it was read.
+    /// Inode, open file, and offset of the next byte to read.
     file: Option<(u64, File, u64)>,
-    /// A line that hasn't ended yet; only kept where lines have prefixes.
+    /// An incomplete line. Only used with a prefix.
     pending: Vec<u8>,
 }
 
@@ -105,7 +106,7 @@ impl Log {
         Self { path, prefix, file: None, pending: Vec::new() }
     }
 
-    /// Writes what is new in the file. A file that isn't there (yet) has nothing new.
+    /// Writes the new part of the file. A missing file has none.
     fn copy(&mut self, out: &mut impl Write) -> Result<()> {
         let Some(end) = self.open()? else { return Ok(()) };
         let Some((_, file, at)) = &mut self.file else { return Ok(()) };
@@ -132,7 +133,7 @@ impl Log {
         Ok(())
     }
 
-    /// Writes a last line that has no end.
+    /// Writes a last line without a line break.
     fn end(&mut self, out: &mut impl Write) -> Result<()> {
         if !self.pending.is_empty() {
             out.write_all(self.prefix.as_bytes())?;
@@ -143,7 +144,8 @@ impl Log {
         Ok(())
     }
 
-    /// Makes sure that the file at the path is the one being read, from its start if it is another or was cut; its length.
+    /// Opens the file at the path. Begins at its start if it was replaced or truncated. Returns its
+    /// length; `None` if it doesn't exist.
     fn open(&mut self) -> Result<Option<u64>> {
         let metadata = match std::fs::metadata(&self.path) {
             Ok(metadata) => metadata,
@@ -164,7 +166,7 @@ impl Log {
         Ok(Some(metadata.len()))
     }
 
-    /// Goes to where the last so many lines begin.
+    /// Skips all but the last `lines` lines.
     fn skip_to_tail(&mut self, lines: usize) -> Result<()> {
         let Some(end) = self.open()? else { return Ok(()) };
         let Some((_, file, at)) = &mut self.file else { return Ok(()) };
@@ -177,7 +179,7 @@ impl Log {
     }
 }
 
-/// Where the last `lines` lines of a file begin, read from its end backwards.
+/// The offset at which the last `lines` lines of a file begin. Reads backwards from its end.
 fn tail(file: &mut File, end: u64, lines: usize) -> io::Result<u64> {
     let (mut at, mut found) = (end, 0);
     let mut chunk = Vec::new();
@@ -188,7 +190,7 @@ fn tail(file: &mut File, end: u64, lines: usize) -> io::Result<u64> {
         file.read_exact(&mut chunk)?;
         for (index, _) in chunk.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
             let after = from + index as u64 + 1;
-            // The end of the last line begins no other.
+            // No line begins after the last line break.
             if after == end {
                 continue;
             }
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixed_lines_are_never_torn() {
+    fn prefixed_lines_are_written_completely() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("etcd.log");
         let mut log = Log::new(path.clone(), "etcd | ".into());
@@ -244,10 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_has_as_many_lines_as_asked_for() {
+    fn the_tail_has_the_requested_number_of_lines() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("etcd.log");
-        // More than a chunk, so that the way backwards crosses one's border.
+        // Larger than a chunk, so that reading crosses a border.
         let lines: Vec<String> = (0..20_000).map(|n| format!("line {n}\n")).collect();
         fs::write(&path, lines.concat()).unwrap();
         for wanted in [0, 1, 3, 15_000, 20_000, 50_000] {
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn several_logs_of_a_component_are_told_apart() {
+    fn several_logs_of_a_component_are_labelled_by_path() {
         let logs =
             ["/r/nodes/a/crio/crio.log", "/r/nodes/b/crio/crio.log"].map(|path| ("crio".to_owned(), path.into()));
         let logs = logs.into_iter().chain([("etcd".to_owned(), "/r/control/etcd/etcd.log".into())]).collect();
@@ -267,12 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_component_gets_the_nearest() {
+    fn an_unknown_component_is_rejected_with_the_most_similar_name() {
         let logs = || vec![("etcd".to_owned(), "/a".into()), ("apiserver".to_owned(), "/b".into())];
         let error = choose(logs(), &["apisever".to_owned()]).unwrap_err();
         assert_eq!(error.to_string(), "no component `apisever` has a log, did you mean `apiserver`?");
         assert_eq!(Exit::of(&error), Exit::Usage);
-        assert!(choose(logs(), &["zzzzzz".to_owned()]).unwrap_err().to_string().ends_with("there is etcd, apiserver"));
+        assert!(
+            choose(logs(), &["zzzzzz".to_owned()]).unwrap_err().to_string().ends_with("with logs: etcd, apiserver")
+        );
         assert_eq!(choose(logs(), &["etcd".to_owned()]).unwrap().len(), 1);
         let by_process = vec![("proxy".to_owned(), "/r/nodes/node-0/proxy/setup.log".into())];
         assert_eq!(choose(by_process.clone(), &["setup".to_owned()]).unwrap(), by_process);

@@ -1,4 +1,5 @@
-//! The commands, one file per group. Each asks the host and shows what comes back; none knows how it is done.
+//! The commands, one file per group. Each calls the host and shows the result. Must not know how
+//! the host does it.
 
 mod about;
 mod access;
@@ -28,35 +29,32 @@ use crate::exit::{Exit, Refusal};
 use crate::progress::Progress;
 use crate::{registry, settings};
 use anyhow::{Context, Result};
-use kubernix_host::cluster::{Call, Cluster, Host, HostError, State, Status};
+use kubernix_host::cluster::{Call, Cluster, Host, HostError, InUseError, State, Status};
 use kubernix_host::plugins::Registry;
 use kubernix_host::settings::{Place, Resolved, Settings};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// How often a change is made again where others change the cluster at the same time.
+/// How often a change is tried while other commands change the cluster.
 const ATTEMPTS: usize = 5;
 
-/// What every command has at hand.
+/// The context of every command.
 struct App {
     flags: Global,
-    /// What a user types to call this program.
+    /// The command by which the user called this program, for advice in messages.
     program: String,
 }
 
 /// Runs a command.
 ///
 /// # Errors
-/// Whatever went wrong; [`Exit::of`] gives its exit code.
+/// The command failed. [`Exit::of`] gives the exit code.
 pub fn run(cli: Cli, program: String) -> Result<ExitCode> {
     let Cli { global: flags, boot, command } = cli;
     let app = App { flags, program };
     if command.is_some() && boot != BootArgs::default() {
-        return Err(Refusal::error(
-            Exit::Usage,
-            "settings of a boot belong behind the command that they are for: kubernix up --cidr ...",
-        ));
+        return Err(Refusal::error(Exit::Usage, "settings of a boot belong after the command: kubernix up --cidr ..."));
     }
     match command {
         None => return app.session(&boot),
@@ -120,39 +118,37 @@ impl App {
         self.flags.output
     }
 
-    /// The host with everything that is compiled in, and the plugins that these settings find.
+    /// The host with the compiled-in components, and the plugins that these settings select.
     fn host(&self, settings: &Settings) -> Result<Host> {
-        let executable = std::env::current_exe().context("can't tell the path of kubernix itself")?;
+        let executable = std::env::current_exe().context("can't find the path of kubernix itself")?;
         let mut registry = Registry::gather(registry::components()?, &settings.plugin_search());
         registry.add_manifests(&settings.addon_files).map_err(|why| Refusal::error(Exit::Usage, why))?;
         Ok(Host { registry, executable, program: self.program.clone() })
     }
 
-    /// The same, where nobody else says which plugins are not used, and why.
+    /// As [`App::host`], for commands in which the host doesn't report unused plugins itself.
     fn host_with_warnings(&self, settings: &Settings) -> Result<Host> {
         let host = self.host(settings)?;
         host.registry.problems().for_each(|problem| log::warn!("{problem}; this plugin is not used"));
         Ok(host)
     }
 
-    /// Tries a change again where another command has changed the cluster since its settings were read.
+    /// Repeats a change if another command has changed the cluster since its settings were read.
     fn until_current<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         for _ in 0..ATTEMPTS {
             match attempt() {
-                Err(error) if matches!(error.downcast_ref(), Some(HostError::Changing(_))) => {
-                    log::info!(
-                        "another command has changed the cluster meanwhile: the change is made again from there"
-                    );
+                Err(error) if matches!(error.downcast_ref(), Some(HostError::InUse(InUseError::Changing(_)))) => {
+                    log::info!("another command has changed the cluster meanwhile: trying again with its new settings");
                 }
-                done => return done,
+                result => return result,
             }
         }
         attempt()
     }
 
-    /// Changes the cluster that is meant, which has to run, and does so again where another command has changed it meanwhile.
-    /// `attempt` gets the settings as they are by then; notes on them are shown once. Returns what it came to, and how long all of
-    /// it took, in seconds.
+    /// Changes the selected cluster, which must run. Repeats `attempt` with new settings if another
+    /// command has changed the cluster meanwhile. Shows each note on the settings once. Returns the
+    /// result of `attempt`, and the total time in seconds.
     fn change<T>(
         &self,
         args: &BootArgs,
@@ -163,46 +159,47 @@ impl App {
         let mut shown = BTreeSet::new();
         let value = self.until_current(|| {
             let mut resolved = settings::resolve(&self.flags, args)?;
-            // Taken from the settings, so that the host doesn't show them as well; first, because they may explain an error.
+            // Removed from the settings, so that the host doesn't show them too. Shown first,
+            // because they may explain an error.
             for note in std::mem::take(&mut resolved.said) {
                 if shown.insert(note.clone()) {
                     log::info!("{note}");
                 }
             }
             let progress = Progress::new(&self.flags);
-            let done = attempt(&mut resolved, &progress);
+            let result = attempt(&mut resolved, &progress);
             progress.finish();
-            done
+            result
         })?;
         Ok((place, value, begun.elapsed().as_secs_f64()))
     }
 
-    /// The cluster that is meant, in whatever state it is.
+    /// The selected cluster, running or stopped.
     fn cluster(&self) -> Result<(Place, Cluster)> {
         let place = settings::locate(&self.flags)?;
         let cluster = Cluster::find(self.named(&place))?;
         Ok((place, cluster))
     }
 
-    /// The cluster that is meant, also where it can only be looked at and ended.
+    /// The selected cluster in any condition, even if it can only be inspected and ended.
     fn any_cluster(&self) -> Result<(Place, Cluster)> {
         let place = settings::locate(&self.flags)?;
         let cluster = Cluster::find_any(self.named(&place))?;
         Ok((place, cluster))
     }
 
-    /// The cluster that is meant, which has to run.
+    /// The selected cluster, which must run.
     fn running(&self) -> Result<(Place, Cluster)> {
         let (place, cluster) = self.cluster()?;
         let up = self.call("up", &place);
-        let status = cluster.glance()?;
+        let status = cluster.quick_status()?;
         let refused = match status.state {
-            // Also where a part of it is being started again: the rest answers.
+            // Including a cluster with a restarting component: the others answer.
             State::Running | State::Degraded | State::Changing | State::Starting => return Ok((place, cluster)),
             State::Stopping => format!("cluster `{}` is being stopped: `{up}` starts it again afterwards", place.name),
             State::Stopped => format!("cluster `{}` is stopped: start it with `{up}`", place.name),
             State::Broken => format!(
-                "cluster `{}` runs, but didn't answer in time: `{}` says what is wrong",
+                "cluster `{}` runs, but didn't answer in time: `{}` shows the cause",
                 place.name,
                 self.call("status", &place)
             ),
@@ -211,10 +208,10 @@ impl App {
         Err(Refusal::error(Exit::NotRunning, refused))
     }
 
-    /// What is said of a cluster that can only be ended.
+    /// The message for a cluster that can only be ended.
     fn only_down(&self, place: &Place, status: &Status) -> String {
         format!(
-            "cluster `{}` is {}: {}; `{}` ends what runs of it and removes what is left",
+            "cluster `{}` is {}: {}; `{}` ends its processes and removes its files",
             place.name,
             status.state,
             status.problems.join("; "),
@@ -222,17 +219,17 @@ impl App {
         )
     }
 
-    /// What a user types to run a command on this cluster.
+    /// The command line of a command on this cluster.
     fn call(&self, command: &str, place: &Place) -> String {
         self.named(place).to(command)
     }
 
-    /// The cluster that these settings are of.
+    /// The cluster with these settings, for advice in messages.
     fn named_by(&self, resolved: &Resolved) -> Call {
         Call::new(&self.program, &resolved.settings.name, &resolved.settings.root)
     }
 
-    /// The cluster as a user names it.
+    /// The cluster of a place, for advice in messages.
     fn named(&self, place: &Place) -> Call {
         Call::new(&self.program, &place.name, &place.root)
     }
@@ -244,14 +241,14 @@ mod tests {
     use clap::Parser;
 
     #[test]
-    fn settings_in_front_of_a_command_are_refused_not_dropped() {
+    fn settings_before_a_command_are_rejected() {
         let cli = Cli::try_parse_from(["kubernix", "--cidr", "10.1.0.0/16", "up"]).unwrap();
         let error = run(cli, "kubernix".into()).unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage);
     }
 
     #[test]
-    fn all_clusters_have_no_name() {
+    fn down_all_rejects_a_name() {
         let base = tempfile::tempdir().unwrap();
         let root = base.path().to_str().unwrap();
         let down = |args: &[&str]| {
@@ -259,15 +256,15 @@ mod tests {
             run(Cli::try_parse_from(args).unwrap(), "kubernix".into())
         };
         assert_eq!(Exit::of(&down(&["--name", "a"]).unwrap_err()), Exit::Usage);
-        assert!(down(&[]).is_ok(), "there is none, and that is fine");
+        assert!(down(&[]).is_ok(), "no clusters are no error");
     }
 
     #[test]
-    fn a_cluster_that_there_is_none_of_has_its_code() {
+    fn a_missing_cluster_has_its_exit_code() {
         let base = tempfile::tempdir().unwrap();
         let root = base.path().to_str().unwrap();
         for command in ["status", "stop", "down", "shell", "timeline"] {
-            let cli = Cli::try_parse_from(["kubernix", command, "--root", root, "--name", "nobody"]).unwrap();
+            let cli = Cli::try_parse_from(["kubernix", command, "--root", root, "--name", "missing"]).unwrap();
             let error = run(cli, "kubernix".into()).unwrap_err();
             assert_eq!(Exit::of(&error), Exit::NotRunning, "{command}: {error:#}");
         }

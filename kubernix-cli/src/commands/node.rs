@@ -21,11 +21,11 @@ impl App {
                 Ok(vec![node.clone()])
             }),
             NodeCommand::Stop { node } => self.change_nodes("stopped", |host, resolved, progress| {
-                host.switch_node(resolved, node, false, progress)?;
+                host.set_node_running(resolved, node, false, progress)?;
                 Ok(vec![node.clone()])
             }),
             NodeCommand::Start { node } => self.change_nodes("started", |host, resolved, progress| {
-                host.switch_node(resolved, node, true, progress)?;
+                host.set_node_running(resolved, node, true, progress)?;
                 Ok(vec![node.clone()])
             }),
         }

@@ -1,4 +1,4 @@
-//! `plugin`: components that others ship, as files.
+//! `plugin list`, `info`, `install` and `remove`: components as files.
 
 use super::App;
 use crate::cli::{BootArgs, Output, PluginDirectory, PluginSearch};
@@ -12,18 +12,18 @@ use kubernix_host::toolchain;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// All that is known of a plugin.
+/// The output of `plugin info`.
 #[derive(Debug, Serialize)]
 struct Info<'a> {
     #[serde(flatten)]
     plugin: &'a Plugin,
     #[serde(flatten)]
-    manifest: Option<Said>,
+    manifest: Option<ManifestInfo>,
 }
 
-/// What a manifest says, beside what a list has.
+/// The fields of a manifest that `plugin list` doesn't show.
 #[derive(Debug, Serialize)]
-struct Said {
+struct ManifestInfo {
     description: String,
     authors: Vec<String>,
     license: String,
@@ -33,7 +33,7 @@ struct Said {
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     binaries: Vec<Binary>,
-    /// The tools that it brings a way to get for.
+    /// The tools for which the manifest has a source.
     tools: Vec<toolchain::Known>,
 }
 
@@ -56,7 +56,7 @@ impl App {
             let hint = nearest(name, plugins.iter().map(|plugin| plugin.name.as_str()));
             return Err(Refusal::error(Exit::Usage, format!("no plugin `{name}` is found{hint}")));
         };
-        let info = Info { plugin, manifest: plugin.manifest.as_ref().map(said) };
+        let info = Info { plugin, manifest: plugin.manifest.as_ref().map(manifest_info) };
         match self.output() {
             Output::Text => output::print(output::outline(&serde_json::to_value(&info)?)),
             Output::Json => output::show(Output::Json, &info, |_| ""),
@@ -76,7 +76,7 @@ impl App {
 
     pub(super) fn plugin_install(&self, source: &str, to: &PluginDirectory) -> Result<()> {
         let installed = plugins::install(source, &directory(to)?, &plugins::check_headers)?;
-        output::show(self.output(), &installed, |all| all.iter().map(told).collect::<String>())
+        output::show(self.output(), &installed, |all| all.iter().map(installed_line).collect::<String>())
     }
 
     pub(super) fn plugin_remove(&self, name: &str, from: &PluginDirectory) -> Result<()> {
@@ -88,7 +88,7 @@ impl App {
         })
     }
 
-    /// All components, with the plugins that a boot would find and those named here.
+    /// All components: compiled in, plugins that a boot would find, and those in `search`.
     pub(super) fn gather(&self, search: &PluginSearch) -> Result<Registry> {
         let resolved = self.resolve(&BootArgs::of_plugins(search.plugins.clone()))?;
         Ok(self.host(&resolved.settings)?.registry)
@@ -96,9 +96,9 @@ impl App {
 }
 
 /// The directory to install into, or to remove from.
-fn directory(named: &PluginDirectory) -> Result<PathBuf> {
+fn directory(flags: &PluginDirectory) -> Result<PathBuf> {
     let search = Search::of_process(Vec::new(), None);
-    let chosen = match (&named.dir, named.system) {
+    let chosen = match (&flags.dir, flags.system) {
         (Some(dir), _) => Some(dir.clone()),
         (None, true) => search.system.into_iter().next(),
         (None, false) => search.user,
@@ -108,8 +108,8 @@ fn directory(named: &PluginDirectory) -> Result<PathBuf> {
     })
 }
 
-fn said(manifest: &Manifest) -> Said {
-    Said {
+fn manifest_info(manifest: &Manifest) -> ManifestInfo {
+    ManifestInfo {
         description: manifest.description.clone(),
         authors: manifest.authors.clone(),
         license: manifest.license.clone(),
@@ -122,7 +122,8 @@ fn said(manifest: &Manifest) -> Said {
     }
 }
 
-/// The table, and below it what is shadowed or refused: both are too long for a column.
+/// The table, and below it the shadowed and rejected plugins with the reason, which is too long for
+/// a column.
 fn listed(plugins: &[Plugin]) -> String {
     let columns = ["NAME", "VERSION", "ROLES", "SOURCE", "STATE", "FILE"];
     let table = plugins.iter().fold(Table::new(&columns), |table, plugin| {
@@ -157,7 +158,7 @@ fn listed(plugins: &[Plugin]) -> String {
     text
 }
 
-fn told(installed: &Installed) -> String {
+fn installed_line(installed: &Installed) -> String {
     let Installed { name, version, path, replaced } = installed;
     let instead = match replaced {
         Some(old) if old == version => " again".to_owned(),
@@ -168,7 +169,7 @@ fn told(installed: &Installed) -> String {
     format!("installed {}{instead}: {}\n", named(name, version), path.display())
 }
 
-/// A plugin with its version, where it has one.
+/// A plugin's name, with its version if it has one.
 fn named(name: &str, version: &str) -> String {
     format!("{name} {version}").trim_end().to_owned()
 }
@@ -179,10 +180,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_list_tells_what_wins_what_loses_and_what_is_wrong() {
+    fn a_list_shows_shadowed_and_rejected_plugins_with_the_reason() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
-        // Whatever the umask.
+        // Independent of the umask.
         let mode =
             |path: &PathBuf, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         for name in ["one", "two"] {
@@ -207,13 +208,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_installed_is_told_in_a_line() {
-        let told = |replaced: Option<&str>| {
+    fn an_installation_is_described_in_a_line() {
+        let line = |replaced: Option<&str>| {
             let replaced = replaced.map(Into::into);
-            super::told(&Installed { name: "x".into(), version: "2.0.0".into(), path: "/p/libx.so".into(), replaced })
+            installed_line(&Installed {
+                name: "x".into(),
+                version: "2.0.0".into(),
+                path: "/p/libx.so".into(),
+                replaced,
+            })
         };
-        assert_eq!(told(None), "installed x 2.0.0: /p/libx.so\n");
-        assert_eq!(told(Some("2.0.0")), "installed x 2.0.0 again: /p/libx.so\n");
-        assert_eq!(told(Some("1.0.0")), "installed x 2.0.0 in place of 1.0.0: /p/libx.so\n");
+        assert_eq!(line(None), "installed x 2.0.0: /p/libx.so\n");
+        assert_eq!(line(Some("2.0.0")), "installed x 2.0.0 again: /p/libx.so\n");
+        assert_eq!(line(Some("1.0.0")), "installed x 2.0.0 in place of 1.0.0: /p/libx.so\n");
     }
 }

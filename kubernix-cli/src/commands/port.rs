@@ -1,4 +1,4 @@
-//! `port add`, `remove` and `list`: what the host answers at for a cluster's nodes, changed while it runs.
+//! `port add`, `remove` and `list`: host ports forwarded to node ports.
 
 use super::App;
 use crate::output::{self, Table};
@@ -14,7 +14,7 @@ struct Row {
     host: String,
     target: String,
     protocol: String,
-    /// What `port add` and `port remove` take.
+    /// The argument of `port add` and `port remove`.
     spec: String,
 }
 
@@ -34,15 +34,15 @@ impl App {
         let (place, cluster) = self.running()?;
         let new = cluster.publish(ports)?;
         if new.is_empty() {
-            log::info!("cluster `{}` publishes that already", place.name);
+            log::info!("cluster `{}` publishes these ports already", place.name);
         }
-        self.show_ports(new, |row| format!("{} leads to {} ({})\n", row.host, row.target, row.protocol))
+        self.show_ports(new, |row| format!("{} forwards to {} ({})\n", row.host, row.target, row.protocol))
     }
 
     pub(super) fn port_remove(&self, ports: &[Which]) -> Result<()> {
         let (_, cluster) = self.running()?;
-        let gone = cluster.unpublish(ports)?;
-        self.show_ports(gone, |row| format!("{} ({}) is no longer published\n", row.host, row.protocol))
+        let removed = cluster.unpublish(ports)?;
+        self.show_ports(removed, |row| format!("{} ({}) is no longer published\n", row.host, row.protocol))
     }
 
     pub(super) fn port_list(&self) -> Result<()> {
@@ -51,7 +51,11 @@ impl App {
         match (ports.is_empty(), cluster.is_running()) {
             (true, _) => log::info!("cluster `{}` publishes no ports", place.name),
             (false, false) => {
-                log::info!("cluster `{}` is stopped: `{}` brings these back", place.name, self.call("up", &place));
+                log::info!(
+                    "cluster `{}` is stopped: `{}` publishes these ports again",
+                    place.name,
+                    self.call("up", &place)
+                );
             }
             (false, true) => {}
         }
@@ -59,9 +63,9 @@ impl App {
         output::show(self.output(), &rows, |rows| if rows.is_empty() { String::new() } else { table(rows).to_string() })
     }
 
-    fn show_ports(&self, ports: Vec<OpenPort>, told: fn(&Row) -> String) -> Result<()> {
+    fn show_ports(&self, ports: Vec<OpenPort>, line: fn(&Row) -> String) -> Result<()> {
         let rows: Vec<Row> = ports.into_iter().map(Row::from).collect();
-        output::show(self.output(), &rows, |rows| rows.iter().map(told).collect::<String>())
+        output::show(self.output(), &rows, |rows| rows.iter().map(line).collect::<String>())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `snapshot save`, `restore` and `list`: a cluster in one file.
+//! `snapshot save`, `restore` and `list`: clusters as files.
 
 use super::App;
 use crate::cli::BootArgs;
@@ -7,7 +7,7 @@ use crate::output::{self, Table, size};
 use crate::progress::Progress;
 use crate::settings;
 use anyhow::Result;
-use kubernix_host::cluster::{self, Existing, HostError, Restored, Saved, UpReport};
+use kubernix_host::cluster::{self, HostError, IfExists, Restored, Saved, UpReport};
 use kubernix_host::root;
 use kubernix_host::settings::Place;
 use kubernix_host::snapshot::{self, Listed, Manifest};
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// What `restore` says for programs.
+/// The JSON output of `snapshot restore`.
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
@@ -35,13 +35,13 @@ impl App {
     }
 
     fn saved(&self, place: &Place, saved: &Saved) -> String {
-        let paused =
-            saved.paused_ms.map(|ms| format!(", its datastore stood still for {ms:.1} ms")).unwrap_or_default();
+        let paused = saved.paused_ms.map(|ms| format!(", its datastore was paused for {ms:.1} ms")).unwrap_or_default();
         let path = saved.path.display();
         let restore =
             self.named(place).of_all(&format!("snapshot restore {} --name NEW", cluster::quoted(&path.to_string())));
         format!(
-            "cluster `{}` is saved after {:.2} s{paused}\n\nsnapshot    {path} ({})\n\n`{restore}` makes another cluster of it\n",
+            "cluster `{}` is saved after {:.2} s{paused}\n\n\
+             snapshot    {path} ({})\n\n`{restore}` creates another cluster from it\n",
             saved.head.cluster,
             saved.seconds,
             size(saved.size)
@@ -50,7 +50,8 @@ impl App {
 
     pub(super) fn snapshot_restore(&self, file: &Path, no_up: bool, boot: &BootArgs) -> Result<()> {
         if no_up && *boot != BootArgs::default() {
-            return Err(Refusal::error(Exit::Usage, "settings of a boot mean nothing with --no-up: give them to `up`"));
+            let message = "settings of a boot have no effect with --no-up: pass them to `up`";
+            return Err(Refusal::error(Exit::Usage, message));
         }
         let manifest = snapshot::manifest(file).map_err(HostError::from)?;
         let place = settings::locate_or(&self.flags, &manifest.head.cluster)?;
@@ -61,11 +62,11 @@ impl App {
         if no_up {
             let value = json!({ "name": place.name, "state": "stopped", "root": restored.root(), "snapshot": file });
             return output::show(self.output(), &value, |_| {
-                format!("{}; `{}` boots it", made(&place, file, &manifest), self.call("up", &place))
+                format!("{}; `{}` boots it", created_from(&place, file, &manifest), self.call("up", &place))
             });
         }
-        log::info!("{}", made(&place, file, &manifest));
-        // From here on it is a cluster like any other.
+        log::info!("{}", created_from(&place, file, &manifest));
+        // From here on, it boots like any other cluster.
         let flags = self.flags.clone().of(&place);
         let app = Self { flags, program: self.program.clone() };
         match app.boot_restored(&restored, boot) {
@@ -75,7 +76,7 @@ impl App {
             }
             Err(error) => {
                 if !error.downcast_ref::<HostError>().is_some_and(HostError::leaves_cluster) {
-                    restored.take_back()?;
+                    restored.discard()?;
                 }
                 Err(error)
             }
@@ -84,15 +85,15 @@ impl App {
 
     fn boot_restored(&self, restored: &Restored, boot: &BootArgs) -> Result<UpReport> {
         let resolved = settings::resolve(&self.flags, boot)?;
-        restored.accepts(&self.host(&resolved.settings)?, &resolved)?;
-        Ok(self.bring_up(&resolved, Existing::IsLeft, BTreeSet::new())?.1)
+        restored.check_datastore(&self.host(&resolved.settings)?, &resolved)?;
+        Ok(self.bring_up(&resolved, IfExists::Refuse, BTreeSet::new())?.1)
     }
 
     pub(super) fn snapshot_list(&self, directory: Option<&Path>) -> Result<()> {
         let place = settings::locate(&self.flags)?;
         let path = directory.map_or_else(|| root::snapshots(&place.root), Path::to_owned);
         let found = match snapshot::list(&path) {
-            // None was saved there yet.
+            // The default directory is created with the first snapshot.
             Err(snapshot::Error::Io { cause, .. }) if directory.is_none() && cause.kind() == ErrorKind::NotFound => {
                 vec![]
             }
@@ -105,10 +106,10 @@ impl App {
     }
 }
 
-fn made(place: &Place, file: &Path, manifest: &Manifest) -> String {
+fn created_from(place: &Place, file: &Path, manifest: &Manifest) -> String {
     let head = &manifest.head;
     let saved = super::cluster::created(&head.saved.to_string());
-    format!("cluster `{}` is made of {}: `{}` as of {saved}", place.name, file.display(), head.cluster)
+    format!("cluster `{}` is created from {}: `{}` as of {saved}", place.name, file.display(), head.cluster)
 }
 
 fn list(found: &[Listed]) -> String {
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn damaged_snapshots_are_told_from_whole_ones_and_why() {
+    fn damaged_snapshots_are_listed_with_the_cause() {
         let whole = json!({
             "path": "/s/a.tar.gz", "size": 2048, "format": 1, "kubernix": "1.0.0", "cluster": "a", "authority": "a",
             "saved": "2026-11-26T11:00:00.5Z", "cidr": "10.10.0.0/16", "datastore": { "component": "x", "version": "2.0" },

@@ -1,4 +1,4 @@
-//! `timeline`: where the time of the last boot went.
+//! `timeline`: the time that each step of the last boot took.
 
 use super::App;
 use crate::cli::TimelineArgs;
@@ -25,7 +25,7 @@ impl App {
         if let Some(file) = &args.svg {
             let title = args.title.clone().unwrap_or_else(|| format!("Boot of cluster {}", timeline.cluster));
             std::fs::write(file, timeline.svg(&title)).with_context(|| format!("can't write {}", file.display()))?;
-            log::info!("drawn into {}", file.display());
+            log::info!("timeline written to {}", file.display());
         }
         output::show(self.output(), &timeline, Timeline::to_string)
     }

@@ -1,4 +1,4 @@
-//! `toolchain`: the binaries that clusters are made of.
+//! `toolchain ensure` and `list`: the binaries that clusters run.
 
 use super::App;
 use crate::cli::{BootArgs, PluginSearch};

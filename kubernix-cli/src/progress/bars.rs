@@ -1,6 +1,7 @@
-//! Events as a display on a terminal: a line for each instance, and before them one for each tool that is being made.
+//! Shows events as a display on a terminal: a line for each tool that is being built, then a line
+//! for each instance.
 
-use super::echo::Silence;
+use super::echo::EchoOff;
 use super::{Clock, Seconds, lock};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kubernix_host::events::{Event, ToolState};
@@ -8,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How often the display is drawn at most: the boot needs the processor more than its display does.
-const FRAMES: u8 = 12;
-/// Names of instances are padded to this many columns.
-const NAME: usize = 24;
+/// The maximum number of redraws per second. It is low, because the boot needs the processor.
+const REDRAWS_PER_SECOND: u8 = 12;
+/// The minimum width of instance names, in columns.
+const NAME_WIDTH: usize = 24;
 
 /// The display.
 pub(super) struct Bars {
@@ -21,26 +22,26 @@ pub(super) struct Bars {
 
 #[derive(Default)]
 struct State {
-    /// As long as the display is up.
-    silence: Option<Silence>,
+    /// Disables the terminal's echo while the display is shown.
+    echo_off: Option<EchoOff>,
     clock: Clock,
     /// The bottom line with the running time.
     footer: Option<ProgressBar>,
     instances: BTreeMap<String, ProgressBar>,
-    /// Instances that failed: the clean-up that follows must not wipe off which they were.
+    /// Failed instances. Their lines aren't changed by the clean-up that follows.
     failed: BTreeSet<String>,
     tools: BTreeMap<String, ProgressBar>,
 }
 
 impl Bars {
-    /// A display on standard error with nothing in it yet.
+    /// An empty display on standard error.
     pub fn new() -> Self {
-        let target = ProgressDrawTarget::stderr_with_hz(FRAMES);
-        let state = State { silence: Some(Silence::begin()), ..State::default() };
+        let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
+        let state = State { echo_off: Some(EchoOff::begin()), ..State::default() };
         Self { screen: MultiProgress::with_draw_target(target), state: Mutex::new(state) }
     }
 
-    /// A handle to print above the display.
+    /// A handle for printing above the display.
     pub fn screen(&self) -> MultiProgress {
         self.screen.clone()
     }
@@ -48,7 +49,7 @@ impl Bars {
     /// Shows an event.
     pub fn show(&self, event: &Event, now: Instant) {
         let state = &mut *lock(&self.state);
-        state.clock.see(event, now);
+        state.clock.record(event, now);
         let since = Seconds(state.clock.since(now));
         match event {
             Event::BootStarted { cluster, .. } => self.footer(state, format!("booting {cluster}")),
@@ -70,7 +71,7 @@ impl Bars {
                 self.instance(state, instance, Look::Failed, "doesn't respond".into())
             }
             Event::Exited { instance, restarting: true, .. } => {
-                self.instance(state, instance, Look::Working, "starting again".into());
+                self.instance(state, instance, Look::Working, "restarting".into());
             }
             Event::Exited { instance, status, .. } => {
                 self.instance(state, instance, Look::Failed, format!("ended with {status}"));
@@ -92,23 +93,23 @@ impl Bars {
         }
     }
 
-    /// Ends the display; the lines of instances stay.
+    /// Ends the display. The lines of instances stay on the terminal.
     pub fn finish(&self) {
         let state = &mut *lock(&self.state);
-        for gone in state.footer.take().into_iter().chain(std::mem::take(&mut state.tools).into_values()) {
-            gone.finish_and_clear();
+        for bar in state.footer.take().into_iter().chain(std::mem::take(&mut state.tools).into_values()) {
+            bar.finish_and_clear();
         }
         for line in std::mem::take(&mut state.instances).into_values() {
             line.abandon();
         }
-        state.silence = None;
+        state.echo_off = None;
     }
 
     fn footer(&self, state: &mut State, message: String) {
         let footer = state.footer.get_or_insert_with(|| {
             let bar =
                 self.screen.add(ProgressBar::new_spinner().with_style(style("{spinner:.cyan} {msg} {elapsed:.dim}")));
-            // The only line that moves by itself, and the only thread that the display costs.
+            // The only line that is redrawn without an event, by a thread of its own.
             bar.enable_steady_tick(Duration::from_millis(125));
             bar
         });
@@ -122,7 +123,7 @@ impl Bars {
             _ => {}
         }
         let line = state.instances.entry(name.to_owned()).or_insert_with(|| {
-            let bar = ProgressBar::new_spinner().with_prefix(format!("{name:NAME$}"));
+            let bar = ProgressBar::new_spinner().with_prefix(format!("{name:NAME_WIDTH$}"));
             match &state.footer {
                 Some(footer) => self.screen.insert_before(footer, bar),
                 None => self.screen.add(bar),
@@ -135,7 +136,7 @@ impl Bars {
 
     fn tool(&self, state: &mut State, name: &str, tool: &ToolState) {
         let (template, message) = match tool {
-            // Most tools are there: a line for the moment it takes to see that would only flicker.
+            // Most tools are found at once, so their lines would only flicker.
             ToolState::Checking => return,
             ToolState::Ready { .. } | ToolState::Failed { .. } => {
                 if let Some(bar) = state.tools.remove(name) {
@@ -154,7 +155,7 @@ impl Bars {
             ),
         };
         let bar = state.tools.entry(name.to_owned()).or_insert_with(|| {
-            let bar = ProgressBar::new_spinner().with_prefix(format!("{name:NAME$}"));
+            let bar = ProgressBar::new_spinner().with_prefix(format!("{name:NAME_WIDTH$}"));
             let bar = match &state.footer {
                 Some(footer) => self.screen.insert_before(footer, bar),
                 None => self.screen.add(bar),
@@ -171,7 +172,7 @@ impl Bars {
     }
 }
 
-/// How an instance's line looks.
+/// The style of an instance's line.
 #[derive(Debug, Clone, Copy)]
 enum Look {
     Waiting,
@@ -192,7 +193,8 @@ impl Look {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates are constants and a test draws each of them; a plain line is the worst that can come of a wrong one.
+    // The templates are constants, and a test parses each of them. An invalid one would only give a
+    // plain line.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
     style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
 }
@@ -202,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_look_has_a_template_that_can_be_drawn() {
+    fn every_template_is_valid() {
         for look in [Look::Waiting, Look::Working, Look::Done, Look::Failed] {
             assert!(ProgressStyle::with_template(look.template()).is_ok(), "{look:?}");
         }
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_still_shows_after_the_clean_up() {
+    fn a_failed_instance_keeps_its_line_during_the_clean_up() {
         let (bars, now) = (hidden(), Instant::now());
         let name = || "etcd".to_owned();
         bars.show(&Event::Failed { instance: name(), error: "no disk\nlog".into() }, now);
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_with_instances_and_go_with_the_end() {
+    fn lines_are_added_with_events_and_removed_at_the_end() {
         let (bars, now) = (hidden(), Instant::now());
         let name = || "etcd".to_owned();
         let building = ToolState::Building { detail: "x".into(), done: 4, total: 9 };

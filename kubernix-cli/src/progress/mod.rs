@@ -1,6 +1,8 @@
-//! What happens to a cluster, shown while it happens: a line for each instance on a terminal, plain lines elsewhere.
+//! Shows the events of a cluster: as a display with a line for each instance on a terminal,
+//! otherwise as plain lines.
 //!
-//! Everything that goes to standard error while a display is up has to go through [`print`], or it would tear the display.
+//! While a display is shown, standard error must be written through [`print`]. Other output would
+//! corrupt the display.
 
 mod bars;
 mod echo;
@@ -17,18 +19,18 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The display that is up, if any.
+/// The display that is shown, if any.
 static SCREEN: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// A lock whose holder can't leave things half done: a panic elsewhere is no reason to stop showing.
+/// Locks a mutex. Ignores poisoning: no change under these locks can be left incomplete by a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes a line to standard error, above the display where one is up.
+/// Writes a line to standard error, above the display if one is shown.
 pub fn print(line: &Arguments<'_>) {
     let screen = lock(&SCREEN).clone();
-    // Nobody is left to be told if standard error is closed.
+    // If standard error is closed, the error can't be reported either.
     let write = || drop(writeln!(std::io::stderr().lock(), "{line}"));
     match screen {
         Some(screen) => screen.suspend(write),
@@ -36,17 +38,18 @@ pub fn print(line: &Arguments<'_>) {
     }
 }
 
-/// Shows events. Ends with [`Progress::finish`], or with the value.
+/// Shows events until [`Progress::finish`] is called, or until it is dropped.
 pub struct Progress {
     plain: Mutex<Plain>,
     bars: Option<Bars>,
 }
 
 impl Progress {
-    /// Shows events as the flags and standard error allow.
+    /// Shows a display if standard error is a terminal and the flags permit it, otherwise plain
+    /// lines.
     pub fn new(flags: &Global) -> Arc<Self> {
-        let fancy = !flags.quiet && flags.log_format == LogFormat::Text && std::io::stderr().is_terminal();
-        let bars = fancy.then(|| {
+        let has_display = !flags.quiet && flags.log_format == LogFormat::Text && std::io::stderr().is_terminal();
+        let bars = has_display.then(|| {
             let bars = Bars::new();
             *lock(&SCREEN) = Some(bars.screen());
             bars
@@ -54,7 +57,7 @@ impl Progress {
         Arc::new(Self { plain: Mutex::new(Plain::default()), bars })
     }
 
-    /// Takes the display down: what it shows stays, and what is printed from now on follows it.
+    /// Ends the display. Its lines stay on the terminal, and later output follows them.
     pub fn finish(&self) {
         if let Some(bars) = &self.bars {
             *lock(&SCREEN) = None;
@@ -77,7 +80,7 @@ impl Sink for Progress {
             bars.show(&event, now);
         }
         for line in lines {
-            // What the display shows isn't said twice.
+            // Lines that the display shows aren't logged as well.
             if self.bars.is_none() || !line.displayed {
                 log::log!(line.level, "{}", line.text);
             }
@@ -85,13 +88,13 @@ impl Sink for Progress {
     }
 }
 
-/// When a boot began, for times relative to it.
+/// The start of a boot, for times relative to it.
 #[derive(Debug, Default)]
 struct Clock(Option<Instant>);
 
 impl Clock {
-    /// Notes a boot's begin.
-    fn see(&mut self, event: &Event, now: Instant) {
+    /// Records the start of a boot.
+    fn record(&mut self, event: &Event, now: Instant) {
         if matches!(event, Event::BootStarted { .. }) || self.0.is_none() {
             self.0 = Some(now);
         }
@@ -102,7 +105,7 @@ impl Clock {
     }
 }
 
-/// Seconds with two decimals, as all our texts have them.
+/// Formats a duration in seconds with two decimals.
 struct Seconds(Duration);
 
 impl Display for Seconds {
@@ -111,19 +114,19 @@ impl Display for Seconds {
     }
 }
 
-/// What came of the toolchain: how many tools each provider supplied.
+/// The number of tools that each provider supplied.
 #[derive(Debug, Default)]
 struct Tools(BTreeMap<String, usize>);
 
 impl Tools {
-    /// Counts a tool that is there.
-    fn see(&mut self, event: &Event) {
+    /// Counts a ready tool.
+    fn count(&mut self, event: &Event) {
         if let Event::Tool { state: ToolState::Ready { provider, .. }, .. } = event {
             *self.0.entry(provider.clone()).or_default() += 1;
         }
     }
 
-    /// The summary, once, when something else follows the last tool.
+    /// The summary. Returned once, for the first event after the last tool.
     fn summary(&mut self, event: &Event) -> Option<String> {
         let is_over = matches!(event, Event::Planned { .. } | Event::Started { .. } | Event::BootReady);
         if self.0.is_empty() || !is_over {

@@ -1,4 +1,4 @@
-//! Events as plain lines, for logs and pipes. Quiet about what is routine: a line should be worth reading.
+//! Shows events as plain lines, for logs and pipes. Routine events give debug lines only.
 
 use super::{Clock, Seconds, Tools};
 use kubernix_host::events::{Event, ToolState};
@@ -6,34 +6,34 @@ use log::Level;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A long build says that it goes on at least this often.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The maximum interval between two lines of a build.
+const BUILD_INTERVAL: Duration = Duration::from_secs(30);
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    /// How important it is.
+    /// Its level.
     pub level: Level,
     /// The text, without the level.
     pub text: String,
-    /// A display shows the same.
+    /// Whether a display shows the same.
     pub displayed: bool,
 }
 
-/// What has to be remembered from line to line.
+/// The state between events.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
     clock: Clock,
     tools: Tools,
-    /// Per tool that is being built: when the last line was, and at which tenth.
+    /// The time of the last line of each tool that is being built, and its progress in tenths.
     builds: BTreeMap<String, (Instant, u64)>,
 }
 
 impl Plain {
     /// The lines for an event.
     pub fn lines(&mut self, event: &Event, now: Instant) -> Vec<Line> {
-        self.clock.see(event, now);
-        self.tools.see(event);
+        self.clock.record(event, now);
+        self.tools.count(event);
         let summary = self.tools.summary(event);
         let line = |level, displayed, text| Line { level, text, displayed };
         let summary = summary.map(|text| line(Level::Info, false, text));
@@ -57,7 +57,7 @@ impl Plain {
                 Some((Level::Warn, true, format!("{instance}: doesn't respond: {reason}")))
             }
             Event::Exited { instance, process, status, restarting } => {
-                let next = if *restarting { "starting it again" } else { "it stays down" };
+                let next = if *restarting { "restarting it" } else { "it isn't restarted" };
                 Some((Level::Warn, false, format!("{instance}: {process} ended with {status}, {next}")))
             }
             Event::Stopping { instance } => Some((Level::Debug, true, format!("{instance}: stopping"))),
@@ -66,8 +66,8 @@ impl Plain {
             Event::Note { message } => Some((Level::Info, false, message.clone())),
             Event::Warning { message } => Some((Level::Warn, false, message.clone())),
             Event::BootReady => shown(format!("cluster ready after {since}")),
-            // The command ends with this error and says so itself.
             Event::Changed => shown("changed".into()),
+            // The command returns these errors, and reports them itself.
             Event::ChangeFailed { error, .. } => Some((Level::Debug, true, format!("the change failed: {error}"))),
             Event::ChangeRefused { .. } | Event::ChangeStale => None,
             Event::BootFailed { error, .. } => Some((Level::Debug, true, format!("the boot failed: {error}"))),
@@ -81,7 +81,7 @@ impl Plain {
             ToolState::Building { detail, done, total } => {
                 let tenth = if *total == 0 { 0 } else { done * 10 / total };
                 let last = self.builds.get(name);
-                if last.is_some_and(|(at, reached)| *reached == tenth && now.duration_since(*at) < PATIENCE) {
+                if last.is_some_and(|(at, reached)| *reached == tenth && now.duration_since(*at) < BUILD_INTERVAL) {
                     return None;
                 }
                 self.builds.insert(name.to_owned(), (now, tenth));
@@ -89,7 +89,7 @@ impl Plain {
                 Some((Level::Info, true, format!("{name}: building{counted}: {detail}")))
             }
             ToolState::Ready { provider, version, path } => {
-                // What had to be made is worth a line; what was there is in the summary.
+                // Built tools get a line. The others are only counted in the summary.
                 let level = if self.builds.remove(name).is_some() { Level::Info } else { Level::Debug };
                 Some((level, false, format!("{name}: {version} from {provider}: {}", path.display())))
             }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boot_reads_as_lines_with_times_since_its_start() {
+    fn lines_of_a_boot_have_times_since_its_start() {
         let (mut plain, start) = (Plain::default(), Instant::now());
         let later = start + Duration::from_millis(1234);
         let instance = || "CRI-O (node 0)".to_owned();
@@ -128,15 +128,12 @@ mod tests {
         );
         let exited =
             Event::Exited { instance: instance(), process: "crio".into(), status: "signal 9".into(), restarting: true };
-        assert_eq!(
-            texts(&mut plain, exited, later),
-            ["WARN CRI-O (node 0): crio ended with signal 9, starting it again"]
-        );
+        assert_eq!(texts(&mut plain, exited, later), ["WARN CRI-O (node 0): crio ended with signal 9, restarting it"]);
         assert_eq!(texts(&mut plain, Event::BootReady, later), ["INFO cluster ready after 1.23 s"]);
     }
 
     #[test]
-    fn a_build_says_each_tenth_and_that_it_goes_on() {
+    fn a_build_shows_each_tenth_and_a_line_after_the_interval() {
         let (mut plain, start) = (Plain::default(), Instant::now());
         let building = |done| tool(ToolState::Building { detail: "x".into(), done, total: 100 });
         let mut lines = 0;
@@ -144,13 +141,13 @@ mod tests {
             lines += texts(&mut plain, building(done), start).len();
         }
         assert_eq!(lines, 6);
-        assert_eq!(texts(&mut plain, building(51), start + PATIENCE), ["INFO etcd: building 51/100: x"]);
+        assert_eq!(texts(&mut plain, building(51), start + BUILD_INTERVAL), ["INFO etcd: building 51/100: x"]);
         let unknown = tool(ToolState::Building { detail: "y".into(), done: 3, total: 0 });
         assert_eq!(texts(&mut Plain::default(), unknown, start), ["INFO etcd: building: y"]);
     }
 
     #[test]
-    fn tools_that_were_there_are_counted_once() {
+    fn found_tools_are_counted_once() {
         let (mut plain, now) = (Plain::default(), Instant::now());
         for provider in ["cache", "path", "cache"] {
             let state = ToolState::Ready { provider: provider.into(), version: "1".into(), path: "/x".into() };

@@ -1,7 +1,9 @@
-//! `kubernix plugin new`: a crate for a component that builds, passes its tests and boots as it is.
+//! `kubernix plugin new`: creates the crate of a component, which builds, passes its tests and
+//! boots without changes.
 //!
-//! All that is written lies inside of this program, the contract's sources included (`build.rs` packs them): no checkout and no
-//! published crate is needed. It must not know what components do: that is the templates' business.
+//! All files are embedded in this program, including the contract's sources (`build.rs` packs
+//! them), so no checkout and no published crate is needed. Must not know what components do: only
+//! the templates do.
 
 mod name;
 mod role;
@@ -13,25 +15,26 @@ use std::path::{Path, PathBuf};
 
 include!(concat!(env!("OUT_DIR"), "/scaffold.rs"));
 
-/// A crate that was written.
+/// A crate that was created.
 #[derive(Debug, Serialize)]
-pub struct Made {
+pub struct CreatedCrate {
     /// The component's name.
     pub name: String,
     /// The role that it fills.
     pub role: String,
-    /// Where the crate lies.
+    /// The crate's directory.
     pub directory: PathBuf,
-    /// What to type next, in there.
+    /// The next commands, to be run in that directory.
     pub next: Vec<String>,
 }
 
-/// Writes the crate of a component into a new directory of its name below `parent`. Without a role the component gets one of
-/// its own. `taken` are names that a plugin can't have.
+/// Writes the crate of a component into a new directory of its name below `parent`. Without `role`,
+/// the component fills a role of its own name. `taken`: names that a plugin can't have.
 ///
 /// # Errors
-/// Name or role can't be, the directory exists, or it can't be written. Nothing is left then.
-pub fn create(parent: &Path, name: &str, role: Option<&str>, taken: &[&str], program: &str) -> Result<Made> {
+/// The name or role is invalid, the directory exists, or it can't be written. No files are left
+/// then.
+pub fn create(parent: &Path, name: &str, role: Option<&str>, taken: &[&str], program: &str) -> Result<CreatedCrate> {
     let name = name::Name::parse(name, taken)?;
     let kind = role::Kind::of(&name, role)?;
     let values = [name.placeholders(), kind.placeholders(), versions()].concat();
@@ -39,7 +42,8 @@ pub fn create(parent: &Path, name: &str, role: Option<&str>, taken: &[&str], pro
     for template in ["common", kind.template()] {
         let prefix = format!("{template}/");
         for (path, text) in TEMPLATES.iter().filter_map(|(path, text)| Some((path.strip_prefix(&prefix)?, text))) {
-            // Cargo takes every Cargo.toml that it comes across for a package.
+            // Templates are called Cargo.toml.in, because Cargo treats every Cargo.toml as a
+            // package.
             let path = path.strip_suffix(".in").unwrap_or(path);
             files.push((fill(path, &values), fill(text, &values)));
         }
@@ -54,12 +58,12 @@ pub fn create(parent: &Path, name: &str, role: Option<&str>, taken: &[&str], pro
         format!("{program} plugin check {library}"),
         format!("{program} up --plugin target/release{}", kind.choice(&name)),
     ];
-    Ok(Made { name: name.text().to_owned(), role: kind.role().to_owned(), directory, next })
+    Ok(CreatedCrate { name: name.text().to_owned(), role: kind.role().to_owned(), directory, next })
 }
 
 type Placeholders = Vec<(&'static str, String)>;
 
-/// What crates and manifests have to say of this build.
+/// The versions for crates and manifests.
 fn versions() -> Placeholders {
     let minor = |version: &str| version.rsplit_once('.').map_or(version, |(minor, _)| minor).to_owned();
     vec![

@@ -1,17 +1,17 @@
-//! Names that a component, its crate and its library can have all at once.
+//! Checks that a name is valid for a component, its crate and its library.
 
 use super::{CONTRACT, Placeholders};
 use crate::exit::{Exit, Refusal};
 use anyhow::Result;
 use kubernix_host::settings::NONE;
 
-/// Words that no crate can be called by, for Rust has them already: keywords, kept ones included, and its own crates.
+/// Names that a crate can't have: Rust's keywords, reserved keywords, and its own crates.
 const RESERVED: [&str; 3] = [
     "abstract alloc as async await become box break const continue core crate do dyn else enum extern false final fn for gen",
     "if impl in let loop macro match mod move mut override priv proc-macro pub ref return self static std struct super test",
     "trait true try type typeof unsafe unsized use virtual where while yield",
 ];
-/// Types that the templates use, and those that every Rust file has.
+/// Types that the templates use, and those of Rust's prelude.
 const USED: &str = "Box Command Component Context Err Error ErrorKind Handle Layout None Ok Option Parameter Phase Planner Probe \
     Process Requirement Result Role Scope Self Some String Vec";
 
@@ -19,7 +19,7 @@ const USED: &str = "Box Command Component Context Err Error ErrorKind Handle Lay
 pub(super) struct Name(String);
 
 impl Name {
-    /// Checks a name; `taken` are those of other components and crates.
+    /// Checks a name. `taken`: the names of other components and crates.
     pub(super) fn parse(text: &str, taken: &[&str]) -> Result<Self> {
         let refuse = |why: &str| Err(Refusal::error(Exit::Usage, format!("`{text}` can't be a plugin's name: {why}")));
         if !kubernix_core::is_name(text) {
@@ -29,29 +29,29 @@ impl Name {
             return refuse("a crate's name begins with a letter");
         }
         if RESERVED.iter().flat_map(|line| line.split_whitespace()).any(|word| word == text) {
-            return refuse("Rust keeps that word for itself");
+            return refuse("it is a reserved word of Rust");
         }
         if text == NONE {
-            return refuse("that is what an empty slot is set to");
+            return refuse("it is the value of an empty slot");
         }
         let packed = CONTRACT.iter().any(|(path, _)| path.split('/').next() == Some(text));
         if packed || taken.contains(&text) {
-            return refuse("KuberNix has that name already");
+            return refuse("KuberNix uses that name already");
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// As it is.
+    /// The name itself.
     pub(super) fn text(&self) -> &str {
         &self.0
     }
 
-    /// As Rust and the linker write it.
+    /// The name as an identifier of Rust and in file names of libraries.
     pub(super) fn ident(&self) -> String {
         self.0.replace('-', "_")
     }
 
-    /// As a type: `my-cri` is `MyCri`.
+    /// The name as a type: `my-cri` is `MyCri`.
     fn type_name(&self) -> String {
         let word = |word: &str| {
             let (first, rest) = word.split_at(word.len().min(1));
@@ -75,11 +75,11 @@ mod tests {
             assert_eq!(Exit::of(&error), Exit::Usage);
             error.to_string()
         });
-        error.unwrap_or_else(|| panic!("{text} was taken"))
+        error.unwrap_or_else(|| panic!("{text} was accepted"))
     }
 
     #[test]
-    fn names_fit_a_label_a_crate_and_a_type() {
+    fn valid_names_become_identifiers_and_types() {
         for (text, ident, type_name) in [
             ("hello", "hello", "Hello"),
             ("my-cri", "my_cri", "MyCri"),
@@ -93,19 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn names_that_something_would_stumble_over_are_refused_with_why() {
+    fn invalid_names_are_rejected_with_the_reason() {
         for (text, why) in [
             ("", "`` can't be a plugin's name: use at most 63"),
             ("My_Cri", "a-z, 0-9 and -"),
             ("../x", "a-z, 0-9 and -"),
             ("-x", "a - only inside"),
             ("9p", "begins with a letter"),
-            ("impl", "Rust keeps that word"),
-            ("gen", "Rust keeps that word"),
-            ("test", "Rust keeps that word"),
+            ("impl", "a reserved word of Rust"),
+            ("gen", "a reserved word of Rust"),
+            ("test", "a reserved word of Rust"),
             ("none", "an empty slot"),
-            ("kubernix-core", "KuberNix has that name already"),
-            ("crio", "KuberNix has that name already"),
+            ("kubernix-core", "KuberNix uses that name already"),
+            ("crio", "KuberNix uses that name already"),
         ] {
             let error = refused(text);
             assert!(error.contains(why), "{error}");

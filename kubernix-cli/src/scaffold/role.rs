@@ -1,4 +1,4 @@
-//! What a component of a role starts from: its template, and what is filled into that.
+//! Selects the template for a role, and the values of its placeholders.
 
 use super::Placeholders;
 use super::name::Name;
@@ -6,15 +6,15 @@ use crate::exit::{Exit, Refusal};
 use anyhow::Result;
 use kubernix_core::roles;
 
-/// What fills a role of KuberNix' own.
+/// The values for a component that fills one of KuberNix' roles.
 pub(super) struct Frame {
-    /// All roles that such a component fills, each with the expression of its probe.
+    /// The roles that such a component fills, each with the Rust expression of its probe.
     provides: &'static [(&'static str, &'static str)],
     phase: &'static str,
     scope: &'static str,
-    /// Role, and whether to wait for it or just to know it.
+    /// Required roles, each with the kind of requirement: `ready` or `known`.
     requires: &'static [(&'static str, &'static str)],
-    /// The method of the context that says where it listens.
+    /// The method of the context that returns the address to listen at.
     ip: &'static str,
     port: u16,
     scheme: &'static str,
@@ -32,7 +32,7 @@ const CONTROL_PLANE: Frame = Frame {
 };
 const NODE: Frame = Frame { phase: "NODE_AGENT", scope: "NODE", ip: "node()?.ip", scheme: "http", ..CONTROL_PLANE };
 
-/// What each role starts from. `cri` has a template of its own.
+/// The frames of all roles. `cri` has a template of its own.
 const FRAMES: &[Frame] = &[
     Frame {
         provides: &[(roles::DATASTORE, TCP)],
@@ -73,25 +73,25 @@ const FRAMES: &[Frame] = &[
     },
 ];
 
-/// What is written.
+/// The kind of crate.
 pub(super) enum Kind {
-    /// Objects for the API server, under a role that nobody else has.
+    /// An addon: objects for the API server, with a role of its own.
     Addon(String),
     /// A container runtime that boots.
     Runtime,
-    /// The frame of what fills one of KuberNix' own roles.
+    /// The frame of a component for one of KuberNix' roles.
     Role(String, &'static Frame),
 }
 
 impl Kind {
-    /// What fits a role; none: one of the component's own.
+    /// The kind for a role. Without a role, an addon with a role of the component's name.
     pub(super) fn of(name: &Name, role: Option<&str>) -> Result<Self> {
         let role = role.unwrap_or(name.text());
         let refuse =
             |why: &str| Err(Refusal::error(Exit::Usage, format!("`{role}` can't be filled by a plugin: {why}")));
         match role {
             roles::CRI => Ok(Self::Runtime),
-            roles::SANDBOX => refuse("it is KuberNix' own"),
+            roles::SANDBOX => refuse("only KuberNix itself fills it"),
             _ if !kubernix_core::is_name(role) => {
                 refuse("a role is a word of at most 63 of a-z, 0-9 and -, with a - only inside")
             }
@@ -103,7 +103,7 @@ impl Kind {
         }
     }
 
-    /// The role that it is about.
+    /// The role.
     pub(super) fn role(&self) -> &str {
         match self {
             Self::Addon(role) | Self::Role(role, _) => role,
@@ -120,7 +120,7 @@ impl Kind {
         }
     }
 
-    /// What has to be said to `up` for it to be taken: nothing, where no other component has the role.
+    /// The flags of `up` that select the component. Empty if no other component fills the role.
     pub(super) fn choice(&self, name: &Name) -> String {
         match self {
             Self::Addon(_) => String::new(),
@@ -136,7 +136,7 @@ impl Kind {
         let about = match self {
             Self::Addon(_) => "An addon of KuberNix clusters".to_owned(),
             Self::Runtime => "containerd, the container runtime of each node".to_owned(),
-            Self::Role(role, _) => format!("What fills the role {role} of KuberNix clusters"),
+            Self::Role(role, _) => format!("A component for the role {role} of KuberNix clusters"),
         };
         let mut values = vec![("__ABOUT__", about), ("__ROLE__", self.role().to_owned())];
         if let Self::Role(_, frame) = self {

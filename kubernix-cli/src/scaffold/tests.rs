@@ -1,16 +1,17 @@
-//! What is written, for every role. That it builds and boots is shown by tests that have cargo and a cluster.
+//! Tests of the files for every role. Tests with cargo and a cluster show that the crates build and
+//! boot.
 
 use super::*;
 use kubernix_core::roles;
 use std::fs;
 
-fn made(name: &str, role: Option<&str>) -> (tempfile::TempDir, Made) {
+fn made(name: &str, role: Option<&str>) -> (tempfile::TempDir, CreatedCrate) {
     let base = tempfile::tempdir().unwrap();
     let made = create(base.path(), name, role, &[], "kubernix").unwrap();
     (base, made)
 }
 
-fn text(made: &Made, path: &str) -> String {
+fn text(made: &CreatedCrate, path: &str) -> String {
     let path = made.directory.join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -58,7 +59,7 @@ fn every_role_has_a_crate_without_a_placeholder_left() {
 }
 
 #[test]
-fn the_contract_stands_alone_with_the_versions_of_this_workspace() {
+fn the_embedded_contract_has_the_versions_of_this_workspace() {
     let (_base, made) = made("hello", None);
     let core = text(&made, "contract/kubernix-core/Cargo.toml");
     assert!(core.contains(&format!("version = \"{}\"", kubernix_core::VERSION)), "{core}");
@@ -75,7 +76,7 @@ fn the_contract_stands_alone_with_the_versions_of_this_workspace() {
 }
 
 #[test]
-fn what_to_type_next_takes_the_plugin_where_others_have_its_role() {
+fn the_next_commands_select_the_plugin_if_others_fill_its_role() {
     let up = |name: &str, role| made(name, role).1.next.pop().unwrap();
     assert_eq!(up("hello", None), "kubernix up --plugin target/release");
     assert_eq!(up("my-cri", Some("cri")), "kubernix up --plugin target/release --cri my-cri");
@@ -85,9 +86,9 @@ fn what_to_type_next_takes_the_plugin_where_others_have_its_role() {
 }
 
 #[test]
-fn roles_that_no_plugin_fills_are_refused_and_nothing_is_written() {
+fn invalid_roles_are_rejected_and_nothing_is_written() {
     let base = tempfile::tempdir().unwrap();
-    for (role, why) in [("sandbox", "KuberNix' own"), ("My Role", "a role is a word")] {
+    for (role, why) in [("sandbox", "only KuberNix itself"), ("My Role", "a role is a word")] {
         let error = create(base.path(), "hello", Some(role), &[], "kubernix").unwrap_err();
         assert!(error.to_string().contains(why), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Writes a crate: all of it or nothing.
+//! Writes the files of a crate, all or none.
 
 use crate::exit::{Exit, Refusal};
 use anyhow::{Context, Result};
@@ -9,27 +9,27 @@ use std::path::{Path, PathBuf};
 
 /// Writes files into a new directory `name` below `parent`, and returns its path.
 pub(super) fn crate_of(parent: &Path, name: &str, files: &[(String, String)]) -> Result<PathBuf> {
-    let target =
-        std::path::absolute(parent.join(name)).with_context(|| format!("can't tell where {name} would lie"))?;
+    let target = std::path::absolute(parent.join(name)).with_context(|| format!("can't resolve the path of {name}"))?;
     let shown = target.display();
-    let cant = || format!("can't write {shown}");
-    // What can't be trusted isn't loaded: others must not be able to write here, whatever the umask.
+    let cannot_write = || format!("can't write {shown}");
+    // Plugins in directories that other users can write aren't loaded, so the mode is set
+    // independent of the umask.
     match DirBuilder::new().mode(0o755).create(&target) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let message = format!("{shown} exists already: take another name, or remove it");
             return Err(Refusal::error(Exit::Usage, message));
         }
-        Err(error) => return Err(error).with_context(cant),
+        Err(error) => return Err(error).with_context(cannot_write),
     }
     fill(&target, files)
         .map_err(|error| match fs::remove_dir_all(&target) {
             Ok(()) => error,
-            Err(left) => {
-                io::Error::new(error.kind(), format!("{error}; and what was written can't be removed: {left}"))
+            Err(removal) => {
+                io::Error::new(error.kind(), format!("{error}; the written files can't be removed: {removal}"))
             }
         })
-        .with_context(cant)?;
+        .with_context(cannot_write)?;
     Ok(target)
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_is_left_alone_and_what_fails_leaves_nothing() {
+    fn existing_files_are_kept_and_an_error_leaves_nothing() {
         let base = tempfile::tempdir().unwrap();
         let file = |path: &str| (path.to_owned(), "x".to_owned());
         let made = crate_of(base.path(), "a", &[file("b/c"), file("d")]).unwrap();

@@ -113,7 +113,7 @@ pub fn shell(root: &Root, environment: &Environment) -> Shell {
 /// # Errors
 /// The first of them that can't be written.
 pub fn write_views(root: &Root, outside: &Root, state: &ClusterFile) -> Result<(), RootError> {
-    let settings = write_atomic(&root.spec_file(), state.settings.as_bytes(), 0o600).map(drop);
+    let settings = write_atomic(&root.settings_file(), state.settings.as_bytes(), 0o600).map(drop);
     let nodes = state.allotment.write(root).map(drop);
     let shell = match BootFile::parse(state) {
         Ok(boot) => root.save_environment(&shell(outside, &boot.environment)).map(drop),

@@ -1,4 +1,4 @@
-//! What a host knows of itself, for components.
+//! Facts about the host, which components read through their context.
 
 use crate::network::Outside;
 use crate::own_thread;
@@ -15,7 +15,7 @@ use std::path::Path;
 /// CAP_SYS_RESOURCE's bit: capabilities(7), linux/capability.h.
 const CAP_SYS_RESOURCE: u32 = 24;
 
-/// What this host knows of itself. `scratch` is a directory on the file system that clusters live on.
+/// The facts of this host. `scratch`: a directory on the file system of the clusters.
 pub(super) fn detect(id: &ClusterId, scratch: &Path, outside: &Outside) -> BTreeMap<String, String> {
     let version = cgroups::version(&cgroups::mounted());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -23,7 +23,7 @@ pub(super) fn detect(id: &ClusterId, scratch: &Path, outside: &Outside) -> BTree
     facts(id, version, try_overlay(scratch).is_ok(), has_capability(CAP_SYS_RESOURCE), cpus, ways)
 }
 
-/// What most hosts know of themselves: a dry run is about settings, and the same on every host.
+/// The facts of a typical host: a dry run must give the same plan on every host.
 pub(super) fn assumed(id: &ClusterId) -> BTreeMap<String, String> {
     facts(id, "v2", true, true, 2, [true, true])
 }
@@ -36,10 +36,11 @@ fn facts(
     cpus: usize,
     [uplink, resolver]: [bool; 2],
 ) -> BTreeMap<String, String> {
-    let own = of_id(id).into_iter();
+    let own = for_id(id).into_iter();
     let all = [
         (facts::CGROUP_VERSION.to_owned(), cgroups.to_owned()),
-        // systemd can't be reached from inside a sandbox, and needn't be: the cluster's subtree is its own.
+        // The sandbox has no connection to the host's systemd. It doesn't need one: it owns its
+        // cgroup subtree.
         (facts::CGROUP_DRIVER.to_owned(), "cgroupfs".to_owned()),
         (facts::OVERLAY.to_owned(), overlay.to_string()),
         (facts::LOWER_OOM_SCORE.to_owned(), lower_oom.to_string()),
@@ -51,8 +52,8 @@ fn facts(
     own.chain(all).collect()
 }
 
-/// What depends on a cluster's ID alone.
-pub(super) fn of_id(id: &ClusterId) -> BTreeMap<String, String> {
+/// The facts that depend only on the cluster's ID.
+pub(super) fn for_id(id: &ClusterId) -> BTreeMap<String, String> {
     BTreeMap::from([
         (facts::CLUSTER_ID.to_owned(), id.to_string()),
         (facts::CGROUP_ROOT.to_owned(), cgroups::path(id.as_str())),
@@ -65,7 +66,8 @@ fn has_capability(bit: u32) -> bool {
     effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|set| set & (1 << bit) != 0)
 }
 
-/// Mounts an overlay of two directories below `scratch`, in a mount namespace that only one thread sees, and removes them.
+/// Mounts an overlay of two directories below `scratch`, in a mount namespace of one thread.
+/// Removes the directories.
 fn try_overlay(scratch: &Path) -> io::Result<()> {
     let directory = scratch.join("overlay-check");
     let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| directory.join(name));

@@ -1,11 +1,11 @@
-//! One cluster that exists: what can be done with it from outside.
+//! The handle of one existing cluster: operations on it from outside.
 
-use super::end::refuse_orphan;
-use super::{ANSWER, Call, HostError};
+use super::down::refuse_orphan;
+use super::{Call, ClusterError, HostError, REQUEST_TIMEOUT, StopError};
 use crate::boot::{self, Boot, BootFile};
 use crate::control::{Client, ControlError, Reply, Report, Request};
 use crate::events::Sink;
-use crate::root::{self, ClusterFile, Root, Standing};
+use crate::root::{self, ClusterFile, Integrity, Root};
 use crate::sandbox::carriers::{self, Carrier};
 use crate::sandbox::{self, SandboxIds, lock};
 use nix::sys::signal::Signal;
@@ -13,10 +13,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long what waits for a change of the cluster may take: as long as that change, by default.
-pub(super) const IN_TURN: Duration = Duration::from_secs(600);
-/// How long a stop may take in all; each process has a limit of its own.
-const STOP: Duration = Duration::from_secs(120);
+/// The time limit of a request that the cluster queues behind a running change.
+pub(super) const QUEUED_REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// The time limit of an ordered stop of all processes. Each process has a limit of its own.
+const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// One cluster that exists, running or stopped.
 pub struct Cluster {
@@ -25,10 +25,10 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster that a user names so.
+    /// Opens the cluster that `call` names.
     ///
     /// # Errors
-    /// There is none, or it can't be worked with: it is damaged, its directory is gone, or a newer version made it.
+    /// It doesn't exist, it is damaged, its directory was removed, or a newer version made it.
     pub fn find(call: Call) -> Result<Self, HostError> {
         let root = Root::new(call.base(), call.name());
         let error = match root.open_existing() {
@@ -45,30 +45,30 @@ impl Cluster {
         Err(match error {
             root::Error::Missing { .. } => Self::missing(call)?,
             error @ root::Error::NewerFormat { .. } => error.into(),
-            error => match root.standing(!carriers::of(&root).is_empty()) {
-                Ok(Standing::Damaged(why)) => HostError::Damaged { call, why: Box::new(why) },
+            error => match root.integrity(!carriers::of(&root).is_empty()) {
+                Ok(Integrity::Damaged(why)) => ClusterError::Damaged { call, why: Box::new(why) }.into(),
                 _ => error.into(),
             },
         })
     }
 
-    /// As [`Cluster::find`], in whatever condition: to look at it, or to end it.
+    /// As [`Cluster::find`], in any condition: to inspect the cluster, or to end it.
     ///
     /// # Errors
-    /// There is none.
+    /// It doesn't exist.
     pub fn find_any(call: Call) -> Result<Self, HostError> {
         let root = Root::new(call.base(), call.name());
-        match root.standing(false) {
-            Ok(standing) => {
+        match root.integrity(false) {
+            Ok(integrity) => {
                 let cluster = Self { call, root };
-                if let Standing::Whole(state) = standing
+                if let Integrity::Intact(state) = integrity
                     && state.renamed
                 {
                     cluster.complete_rename();
                 }
                 Ok(cluster)
             }
-            // Its directory is gone, or made again by what runs.
+            // The directory was removed, and perhaps created again by running processes.
             Err(_) if !carriers::of(&root).is_empty() => Ok(Self { call, root }),
             Err(root::Error::Missing { .. }) => Err(Self::missing(call)?),
             Err(error) => Err(error.into()),
@@ -81,78 +81,83 @@ impl Cluster {
             [] => String::new(),
             others => crate::settings::nearest(call.name(), others.iter().map(String::as_str)),
         };
-        Ok(HostError::NoSuchCluster { call, hint })
+        Ok(ClusterError::NotFound { call, hint }.into())
     }
 
-    /// Its name.
+    /// The cluster's name.
     pub fn name(&self) -> &str {
         self.call.name()
     }
 
-    /// Its root directory.
+    /// The cluster's root directory.
     pub fn root(&self) -> &Root {
         &self.root
     }
 
-    /// Whether it runs.
+    /// Whether the cluster runs, boots or ends.
     pub fn is_running(&self) -> bool {
         lock::is_taken(&self.root)
     }
 
     pub(super) fn client(&self) -> Result<Client, HostError> {
-        Ok(Client::connect(&self.root, ANSWER)?)
+        Ok(Client::connect(&self.root, REQUEST_TIMEOUT)?)
     }
 
-    /// What a running cluster says of itself at once, without a look at its components.
+    /// The report of a running cluster, without new probes of its components.
     pub(super) fn report(&self) -> Result<Report, HostError> {
         Ok(self.client()?.report(false)?)
     }
 
     pub(super) fn sandbox(&self) -> Result<SandboxIds, HostError> {
-        SandboxIds::find(&self.root).ok_or_else(|| HostError::Stopped(self.call.clone()))
+        SandboxIds::find(&self.root).ok_or_else(|| ClusterError::Stopped(self.call.clone()).into())
     }
 
-    /// Ends it in order: pods through the runtime first, data written. The root directory stays.
+    /// Stops the cluster in order: the container runtimes end all pods, then the components end in
+    /// reverse order of their start. The root directory stays.
     ///
     /// # Errors
-    /// It doesn't run, doesn't answer, or takes too long; or one of the processes that carry it is stopped, and nothing was
-    /// done.
+    /// The cluster doesn't run, doesn't answer, or exceeds the time limit. Or keeper or init are
+    /// suspended; nothing was done then.
     pub fn stop(&self, sink: &dyn Sink) -> Result<(), HostError> {
         self.check_carriers()?;
         let ids = self.sandbox()?;
         let begun = Instant::now();
-        match Client::connect(&self.root, ANSWER) {
+        match Client::connect(&self.root, REQUEST_TIMEOUT) {
             Ok(client) => {
-                for record in client.request_events(&Request::Stop, STOP)? {
+                for record in client.request_events(&Request::Stop, STOP_TIMEOUT)? {
                     sink.emit(record.event.seen_outside(&self.root));
                 }
             }
-            // Without its socket it still takes orders through its keeper.
+            // Without a control socket, a signal to the keeper stops the cluster too.
             Err(error) => {
                 log::debug!("{}: {error}", self.name());
                 ids.keeper.signal(Signal::SIGTERM);
             }
         }
-        // What ends all of it comes right after the last event.
-        let left = STOP.saturating_sub(begun.elapsed()).max(ANSWER);
+        // Init and keeper end right after the last event.
+        let left = STOP_TIMEOUT.saturating_sub(begun.elapsed()).max(REQUEST_TIMEOUT);
         if lock::wait(&self.root, left)?.is_some() {
             return Ok(());
         }
         self.check_carriers()?;
         let left = carriers::of(&self.root).iter().map(ToString::to_string).collect();
-        Err(HostError::NotStopped { call: self.call.clone(), limit: begun.elapsed(), left })
+        Err(StopError::NotStopped { call: self.call.clone(), limit: begun.elapsed(), left }.into())
     }
 
-    /// Refuses what can't come to its end because the keeper or the init is stopped.
+    /// Rejects a stop while the keeper or the init is suspended: it would never end.
     fn check_carriers(&self) -> Result<(), HostError> {
-        // The keeper first: it is what a command waits for.
+        // The keeper first: a command waits for its end.
         match carriers::of(&self.root).into_iter().rev().find(Carrier::is_stopped) {
-            Some(stopped) => Err(HostError::Frozen { call: self.call.clone(), part: stopped.part, pid: stopped.pid }),
+            Some(stopped) => {
+                let (call, part, pid) = (self.call.clone(), stopped.part, stopped.pid);
+                Err(StopError::Suspended { call, part, pid }.into())
+            }
             None => Ok(()),
         }
     }
 
-    /// Runs a program inside, on a node or (without one) beside the control plane, with this process's terminal.
+    /// Runs a program inside the sandbox with this process's terminal: on a node, or without one
+    /// beside the control plane. Returns its exit code.
     ///
     /// # Errors
     /// The cluster is stopped, has no such node, or the program can't be started.
@@ -160,13 +165,14 @@ impl Cluster {
         let ids = self.sandbox()?;
         let process = node.map(|node| self.first_process(node)).transpose()?.flatten();
         let what = format!("`{}` can't be run inside", argv.first().map(|a| a.to_string_lossy()).unwrap_or_default());
-        // Inside, the cluster's directory has one path.
+        // Inside the sandbox, the root directory of every cluster has the same path.
         let variables = self.environment_at(&Root::inside())?;
         sandbox::enter::run(ids, process, argv, &variables).map_err(HostError::io(what))
     }
 
-    /// Variables that a program needs to work with the cluster: `KUBECONFIG`, `PATH`, `CONTAINER_RUNTIME_ENDPOINT`,
-    /// `IMAGE_SERVICE_ENDPOINT`, `KUBERNIX_CLUSTER`, and those that components name.
+    /// The environment variables of clients of the cluster: `KUBECONFIG`, `PATH`,
+    /// `CONTAINER_RUNTIME_ENDPOINT`, `IMAGE_SERVICE_ENDPOINT`, `KUBERNIX_CLUSTER`, and those that
+    /// components declare.
     ///
     /// # Errors
     /// The cluster was never booted.
@@ -187,18 +193,18 @@ impl Cluster {
     /// # Errors
     /// The cluster was never booted, or has no such binary.
     pub fn tool(&self, name: &str) -> Result<PathBuf, HostError> {
-        let missing = || HostError::NoSuchTool { cluster: self.name().to_owned(), tool: name.to_owned() };
+        let missing = || ClusterError::NoSuchBinary { cluster: self.name().to_owned(), binary: name.to_owned() };
         let binaries = self.boot_in_force()?.environment.binaries;
-        binaries.get(name).map(|path| self.root.to_outside(path)).ok_or_else(missing)
+        Ok(binaries.get(name).map(|path| self.root.to_outside(path)).ok_or_else(missing)?)
     }
 
-    /// All logs, with the name of the component that each belongs to.
+    /// All log files, each with the name of its component.
     pub fn logs(&self) -> Vec<(String, PathBuf)> {
         let boot = self.boot_in_force().ok();
         let nodes = boot.iter().flat_map(|boot| &boot.environment.nodes).map(|node| self.root.node(&node.name));
         let mut found = Vec::new();
-        for place in std::iter::once(self.root.path().join("control")).chain(nodes) {
-            for directory in std::fs::read_dir(place).into_iter().flatten().flatten() {
+        for parent in std::iter::once(self.root.path().join("control")).chain(nodes) {
+            for directory in std::fs::read_dir(parent).into_iter().flatten().flatten() {
                 let component = directory.file_name().to_string_lossy().into_owned();
                 let files = std::fs::read_dir(directory.path()).into_iter().flatten().flatten();
                 let logs = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "log"));
@@ -210,10 +216,12 @@ impl Cluster {
         found
     }
 
-    /// The state that a running cluster works with, from itself; of one that is stopped or doesn't answer, from its file.
+    /// The state in force. A running cluster is asked for it; otherwise, or if it doesn't answer,
+    /// it is read from `cluster.json`.
     ///
     /// # Errors
-    /// It was started by a version that doesn't say, it was never booted, or its file is damaged.
+    /// The cluster was started by a version without this request, it was never booted, or its file
+    /// is damaged.
     pub(super) fn state_in_force(&self) -> Result<ClusterFile, HostError> {
         match self.client().and_then(|mut client| Ok(client.ask(&Request::State)?)) {
             Ok(Reply::State { state }) => Ok(*state),
@@ -222,7 +230,7 @@ impl Cluster {
         }
     }
 
-    /// What a running cluster was booted with, and changed to since.
+    /// The part of the state in force that the init boots from.
     ///
     /// # Errors
     /// As [`Cluster::state_in_force`].
@@ -230,17 +238,17 @@ impl Cluster {
         parse_boot(&self.state_in_force()?)
     }
 
-    /// As [`Cluster::boot_in_force`], from the file alone.
+    /// As [`Cluster::boot_in_force`], always read from the file.
     pub(super) fn boot_file(&self) -> Result<Boot, HostError> {
         parse_boot(&self.state_file()?)
     }
 
     fn state_file(&self) -> Result<ClusterFile, HostError> {
-        ClusterFile::read(&self.root)?.ok_or_else(|| HostError::Stopped(self.call.clone()))
+        ClusterFile::read(&self.root)?.ok_or_else(|| ClusterError::Stopped(self.call.clone()).into())
     }
 }
 
-/// What the init of this state boots from.
+/// The part of a state that the init boots from.
 pub(super) fn parse_boot(state: &ClusterFile) -> Result<Boot, HostError> {
     BootFile::parse(state).map_err(HostError::io("the state of the cluster can't be understood"))
 }

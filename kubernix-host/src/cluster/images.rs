@@ -1,6 +1,6 @@
-//! The images of a running cluster: what is loaded, listed and removed on all of its nodes at once.
+//! The images of a running cluster: loads, lists and removes them on all nodes.
 
-use super::{Cluster, HostError};
+use super::{Cluster, HostError, ImageError};
 use crate::control::{Client, NodeImages, Reply, Request};
 use crate::events::{Event, Sink};
 use crate::images::{self, Archive, full_name};
@@ -11,8 +11,8 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the import of one image may take.
-const IMPORT: Duration = Duration::from_secs(600);
+/// The time limit of the import of one image.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// An image that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,25 +21,25 @@ pub struct LoadedImage {
     pub name: String,
     /// Its ID: `sha256:...`.
     pub id: String,
-    /// The nodes that got it; the others had it.
+    /// The nodes that it was imported on. All others had it already.
     pub nodes: Vec<String>,
 }
 
 impl Cluster {
-    /// Imports all images of these archives (OCI or docker, or OCI layouts in directories) into the store of every node that
-    /// lacks them.
+    /// Imports all images of these archives (OCI or docker, or OCI layouts in directories) into the
+    /// store of every node that lacks them.
     ///
     /// # Errors
-    /// The first archive that is no good, before anything is imported; or an image that a runtime refuses: those before it are
-    /// imported, and it is in no store under its name but where it was before.
+    /// An archive is invalid; nothing is imported then. Or a runtime rejects an image: the images
+    /// before it are imported, and the rejected image is in no store that didn't have it before.
     pub fn load_images(&self, files: &[PathBuf], sink: &dyn Sink) -> Result<Vec<LoadedImage>, HostError> {
         self.sandbox()?;
-        // All are looked at before the first is imported.
+        // All archives are checked before the first import.
         let open = |file: &PathBuf| {
             let unreadable = |cause| images::Error::Read { path: file.clone(), cause };
             let visible = Visible::of(file, self.root()).map_err(unreadable)?;
             let archive = Archive::open(visible.path())?;
-            // The one kind that container tools take as it is alone.
+            // The only kind that the importers don't decompress themselves.
             if archive.kind == images::Kind::Docker
                 && let Some(unpacked) = Visible::unpacked(visible.path(), self.root()).map_err(unreadable)?
             {
@@ -48,16 +48,16 @@ impl Cluster {
             Ok((archive, visible))
         };
         let archives = files.iter().map(open).collect::<Result<Vec<_>, HostError>>()?;
-        let mut client = Client::connect(self.root(), IMPORT)?;
+        let mut client = Client::connect(self.root(), IMPORT_TIMEOUT)?;
         let all = archives.iter().flat_map(|(archive, _)| &archive.images);
         all.map(|image| import(&mut client, self.root(), image.clone(), sink)).collect()
     }
 
-    /// Makes an image of one program, which has to be linked statically, and imports it as [`Cluster::load_images`] does.
-    /// `command`: arguments that containers run it with.
+    /// Builds an image of one statically linked program, and imports it as [`Cluster::load_images`]
+    /// does. `command`: the arguments that containers run it with.
     ///
     /// # Errors
-    /// The name is none, the program can't be in an image, or a runtime refuses it.
+    /// The name is invalid, the program can't run in an image, or a runtime rejects the image.
     pub fn build_image(
         &self,
         program: &Path,
@@ -75,30 +75,32 @@ impl Cluster {
         let entrypoint = std::iter::once(&inside).chain(command);
         parts.extend(entrypoint.map(|argument| ("entrypoint".to_owned(), argument.clone())));
         let image = ImageBuild { reference: reference.clone(), parts };
-        // Below the cluster's own directory, which is seen inside wherever it lies.
+        // In the root directory, which is visible in the sandbox.
         let built = images::ensure(&self.root().images(), &image)?;
         let source = format!("oci:{}", built.layout.display());
-        let mut client = Client::connect(self.root(), IMPORT)?;
+        let mut client = Client::connect(self.root(), IMPORT_TIMEOUT)?;
         let loaded = import(&mut client, self.root(), images::Image { reference, id: built.id, source }, sink);
-        // The stores have it: a layout beside them is of no more use.
+        // The stores have a copy by now.
         let _ = std::fs::remove_dir_all(&built.layout);
         loaded
     }
 
-    /// Removes images by name from every node's store. Returns their full names, each with the nodes that had it.
+    /// Removes images by name from every node's store. Returns their full names, each with the
+    /// nodes that had it.
     ///
     /// # Errors
-    /// No node has one of them, or a runtime refuses; those before it are removed.
+    /// No node has one of the images, or a runtime rejects the removal. The images before it are
+    /// removed.
     pub fn remove_images(&self, names: &[String]) -> Result<Vec<(String, Vec<String>)>, HostError> {
         self.sandbox()?;
         let names: Vec<String> = names.iter().map(|name| full_name(name)).collect::<Result<_, _>>()?;
-        let mut client = Client::connect(self.root(), IMPORT)?;
+        let mut client = Client::connect(self.root(), IMPORT_TIMEOUT)?;
         let mut removed = Vec::new();
         for name in names {
-            let failed = |source| HostError::Import { image: name.clone(), source };
+            let failed = |source| ImageError::Rejected { image: name.clone(), source };
             match client.ask(&Request::RemoveImage { name: name.clone() }).map_err(failed)? {
                 Reply::Removed { nodes } if !nodes.is_empty() => removed.push((name, nodes)),
-                _ => return Err(HostError::NoSuchImage { cluster: self.name().to_owned(), image: name }),
+                _ => return Err(ImageError::NotFound { cluster: self.name().to_owned(), image: name }.into()),
             }
         }
         Ok(removed)
@@ -119,29 +121,30 @@ impl Cluster {
 
 fn import(client: &mut Client, root: &Root, image: images::Image, sink: &dyn Sink) -> Result<LoadedImage, HostError> {
     let images::Image { reference: name, id, source } = image;
-    // `oci:PATH`: what lies in the cluster's directory is asked for by its path inside.
+    // `oci:PATH`. A path in the root directory is another one inside the sandbox.
     let archive = source
         .split_once(':')
         .map_or_else(|| source.clone(), |(kind, path)| format!("{kind}:{}", root.to_inside(Path::new(path)).display()));
-    let failed = |source| HostError::Import { image: name.clone(), source };
+    let failed = |source| ImageError::Rejected { image: name.clone(), source };
     let reply = client.ask(&Request::Import { archive, name: name.clone(), id: id.clone() }).map_err(failed)?;
     let nodes = if let Reply::Imported { nodes } = reply { nodes } else { Vec::new() };
     let message = match nodes.as_slice() {
-        [] => format!("{name} is there already"),
+        [] => format!("every node has {name} already"),
         nodes => format!("imported {name} on {}", nodes.join(", ")),
     };
     sink.emit(Event::Note { message });
     Ok(LoadedImage { name, id, nodes })
 }
 
-/// A file that is seen inside of the sandbox as well.
+/// A file that is visible in the sandbox.
 enum Visible {
     AsIs(PathBuf),
-    /// From a place that every sandbox replaces, or compressed; removed again.
+    /// A temporary copy of a file that is compressed, or that lies where every sandbox mounts its
+    /// own directory.
     Copied(tempfile::TempPath),
 }
 
-/// A file below the cluster's own directory, which is seen inside wherever it lies.
+/// A new temporary file in the root directory, which is visible in the sandbox.
 fn copy(root: &Root) -> std::io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix("load-").tempfile_in(root.images())
 }
@@ -149,7 +152,7 @@ fn copy(root: &Root) -> std::io::Result<tempfile::NamedTempFile> {
 impl Visible {
     fn of(file: &Path, root: &Root) -> std::io::Result<Self> {
         let file = file.canonicalize()?;
-        if !super::up::REPLACED.iter().any(|place| file.starts_with(place)) {
+        if !super::up::REPLACED_DIRECTORIES.iter().any(|directory| file.starts_with(directory)) {
             return Ok(Self::AsIs(file));
         }
         let copy = copy(root)?.into_temp_path();
@@ -157,7 +160,7 @@ impl Visible {
         Ok(Self::Copied(copy))
     }
 
-    /// What is in a gzip file; `None`: it is none.
+    /// The unpacked content of a gzip file. `None` if it isn't one.
     fn unpacked(file: &Path, root: &Root) -> std::io::Result<Option<Self>> {
         let mut file = std::io::BufReader::new(std::fs::File::open(file)?);
         if !file.fill_buf()?.starts_with(images::GZIP) {

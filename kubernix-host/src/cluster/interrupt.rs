@@ -1,4 +1,5 @@
-//! Ctrl-C while a cluster boots or changes: once stops in order and cleans up, twice ends at once.
+//! Ctrl-C during a boot or a change. During a boot, the first stops it in order, the second kills
+//! it. During a change, the first requests a rollback, the second ends the wait.
 
 use crate::control::{Client, PendingChange};
 use crate::root::Root;
@@ -11,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long a cluster may take to say whether it is up.
-const ANSWER: Duration = Duration::from_secs(1);
+/// The time limit of the request for the cluster's state.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What an interrupt is an order to.
+/// The receiver of interrupts.
 enum Target {
     Boot { channel: BootChannel, keeper: Keeper, root: Root },
     Change(PendingChange),
@@ -25,7 +26,8 @@ impl Target {
         match (self, count) {
             (_, 0) => {}
             (Self::Boot { channel, .. }, 1) => channel.order(Order::Interrupt),
-            // The line may hold back that the cluster is up: it isn't this command's to end any more then.
+            // The cluster may be ready before the event is read from the channel. A ready cluster
+            // isn't killed.
             (Self::Boot { root, .. }, _) if is_booted(root) => {}
             (Self::Boot { channel, keeper, .. }, _) => {
                 channel.order(Order::Kill);
@@ -38,8 +40,8 @@ impl Target {
 }
 
 fn is_booted(root: &Root) -> bool {
-    let asked = Client::connect(root, ANSWER).and_then(|mut client| client.report(false));
-    asked.is_ok_and(|report| report.booted)
+    let report = Client::connect(root, STATUS_TIMEOUT).and_then(|mut client| client.report(false));
+    report.is_ok_and(|report| report.booted)
 }
 
 #[derive(Default)]
@@ -49,7 +51,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn pass_on(&self) {
+    fn forward(&self) {
         let count = self.count.load(Ordering::SeqCst);
         if let Some(target) = &*self.target.lock().unwrap_or_else(PoisonError::into_inner) {
             target.interrupt(count);
@@ -57,8 +59,9 @@ impl Shared {
     }
 }
 
-/// Takes over SIGINT, SIGTERM and SIGHUP of this process. They stay without effect afterwards, so that what a caller has to
-/// clean up isn't cut short; programs that it starts have them as usual.
+/// Counts SIGINT, SIGTERM and SIGHUP of this process, and forwards them to a boot or a change.
+/// Without a target, and after this value is dropped, they have no effect, so that they don't break
+/// off the caller's clean-up. Spawned programs handle these signals as usual.
 pub(super) struct Interrupts {
     shared: Arc<Shared>,
     handle: Handle,
@@ -66,7 +69,7 @@ pub(super) struct Interrupts {
 }
 
 impl Interrupts {
-    pub(super) fn take_over() -> io::Result<Self> {
+    pub(super) fn install() -> io::Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let handle = signals.handle();
         let shared = Arc::<Shared>::default();
@@ -74,35 +77,35 @@ impl Interrupts {
         let thread = std::thread::Builder::new().spawn(move || {
             for _ in signals.forever() {
                 counted.count.fetch_add(1, Ordering::SeqCst);
-                counted.pass_on();
+                counted.forward();
             }
         })?;
         Ok(Self { shared, handle, thread: Some(thread) })
     }
 
-    /// How many there were.
+    /// The number of interrupts so far.
     pub(super) fn count(&self) -> usize {
         self.shared.count.load(Ordering::SeqCst)
     }
 
-    /// Whether there was one.
+    /// Whether there was an interrupt.
     pub(super) fn any(&self) -> bool {
         self.count() > 0
     }
 
-    /// From now on they are orders to this boot; one that came before is passed on.
-    pub(super) fn pass_to_boot(&self, channel: BootChannel, keeper: Keeper, root: &Root) {
-        self.pass_to(Target::Boot { channel, keeper, root: root.clone() });
+    /// Forwards interrupts to this boot, including one that was received before.
+    pub(super) fn set_boot(&self, channel: BootChannel, keeper: Keeper, root: &Root) {
+        self.set_target(Target::Boot { channel, keeper, root: root.clone() });
     }
 
-    /// From now on they are about this change; one that came before is passed on.
-    pub(super) fn pass_to_change(&self, changing: PendingChange) {
-        self.pass_to(Target::Change(changing));
+    /// Forwards interrupts to this change, including one that was received before.
+    pub(super) fn set_change(&self, change: PendingChange) {
+        self.set_target(Target::Change(change));
     }
 
-    fn pass_to(&self, target: Target) {
+    fn set_target(&self, target: Target) {
         *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = Some(target);
-        self.shared.pass_on();
+        self.shared.forward();
     }
 }
 

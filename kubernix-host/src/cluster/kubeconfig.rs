@@ -1,4 +1,5 @@
-//! When a cluster's context comes into the user's own kubeconfig, and when it goes.
+//! Adds a cluster's context to the user's own kubeconfig, updates it after each boot, and removes
+//! it.
 
 use super::{Cluster, HostError};
 use crate::events::{Event, Sink};
@@ -7,7 +8,7 @@ use crate::root::Root;
 use crate::settings::Settings;
 use std::path::PathBuf;
 
-/// Refuses what would keep the context from being merged after the boot, where that is to be.
+/// Checks before a boot that the context can be merged, if the settings request it.
 pub(super) fn before_boot(root: &Root, settings: &Settings) -> Result<(), HostError> {
     if settings.merge_kubeconfig {
         kubeconfig::check(&Access::of(root)?, &ConfigPaths::of_process()?)?;
@@ -15,59 +16,61 @@ pub(super) fn before_boot(root: &Root, settings: &Settings) -> Result<(), HostEr
     Ok(())
 }
 
-/// Merges the context, where that is to be; else brings one that was merged to what is true now. The cluster runs, so what
-/// fails is only a warning.
+/// Merges the context, if the settings request it. Otherwise updates the context in files that it
+/// was merged into before. The cluster runs, so an error is only a warning.
 pub(super) fn after_boot(root: &Root, settings: &Settings, sink: &dyn Sink) -> Option<Merged> {
-    let result = present(root).and_then(|access| match settings.merge_kubeconfig {
-        true => kubeconfig::merge(&access, &ConfigPaths::of_process()?).map(Some),
-        false => {
-            let changed = kubeconfig::refresh(&access, &ConfigPaths::of_process().unwrap_or_default())?;
-            for file in changed {
-                let message = format!("context `{}` in {} leads to this boot now", access.name, file.display());
-                sink.emit(Event::Note { message });
-            }
-            Ok(None)
-        }
-    });
-    result.unwrap_or_else(|error| {
+    merge_or_refresh(root, settings, sink).unwrap_or_else(|error| {
         sink.emit(Event::Warning { message: error.to_string() });
         None
     })
 }
 
-/// How a cluster is reached, once its entries have the name that it has now.
-fn present(root: &Root) -> Result<Access, kubeconfig::Error> {
+fn merge_or_refresh(root: &Root, settings: &Settings, sink: &dyn Sink) -> Result<Option<Merged>, kubeconfig::Error> {
+    let access = current_access(root)?;
+    if settings.merge_kubeconfig {
+        return kubeconfig::merge(&access, &ConfigPaths::of_process()?).map(Some);
+    }
+    for file in kubeconfig::refresh(&access, &ConfigPaths::of_process().unwrap_or_default())? {
+        let message = format!("context `{}` in {} is updated for this boot", access.name, file.display());
+        sink.emit(Event::Note { message });
+    }
+    Ok(None)
+}
+
+/// The cluster's access data, after its merged entries were renamed to its present name.
+fn current_access(root: &Root) -> Result<Access, kubeconfig::Error> {
     kubeconfig::finish_rename(&Access::of(root)?, &ConfigPaths::of_process().unwrap_or_default())?;
     Access::of(root)
 }
 
 impl Cluster {
-    /// Puts its context into the user's own kubeconfig, and makes it the current one.
+    /// Adds the cluster's context to the user's own kubeconfig, as the current context.
     ///
     /// # Errors
     /// As [`kubeconfig::merge`].
     pub fn merge_kubeconfig(&self) -> Result<Merged, HostError> {
-        Ok(kubeconfig::merge(&present(self.root())?, &ConfigPaths::of_process()?)?)
+        Ok(kubeconfig::merge(&current_access(self.root())?, &ConfigPaths::of_process()?)?)
     }
 
-    /// Takes its context out of the user's own kubeconfig, and out of all others that it was merged into. Returns the files that
-    /// had it.
+    /// Removes the cluster's context from the user's own kubeconfig, and from all others that it
+    /// was merged into. Returns the changed files.
     ///
     /// # Errors
     /// As [`kubeconfig::remove`].
     pub fn remove_kubeconfig(&self) -> Result<Vec<PathBuf>, HostError> {
-        Ok(kubeconfig::remove(&present(self.root())?, &ConfigPaths::of_process().unwrap_or_default())?)
+        Ok(kubeconfig::remove(&current_access(self.root())?, &ConfigPaths::of_process().unwrap_or_default())?)
     }
 
-    /// The same, for a cluster that goes: what fails is only a warning.
-    pub(super) fn leave_kubeconfigs(&self, sink: &dyn Sink) {
+    /// As [`Cluster::remove_kubeconfig`], for the removal of the cluster: an error is only a
+    /// warning.
+    pub(super) fn remove_from_kubeconfigs(&self, sink: &dyn Sink) {
         match self.remove_kubeconfig() {
             Ok(files) => files.into_iter().for_each(|file| {
-                let message = format!("context `kubernix-{}` is taken out of {}", self.name(), file.display());
+                let message = format!("context `kubernix-{}` is removed from {}", self.name(), file.display());
                 sink.emit(Event::Note { message });
             }),
             Err(error) => {
-                let message = format!("the cluster's context may be left in a kubeconfig: {error}");
+                let message = format!("a kubeconfig may still have the cluster's context: {error}");
                 sink.emit(Event::Warning { message });
             }
         }

@@ -1,16 +1,18 @@
-//! Clusters as a command sees them: booted, looked at, ended.
+//! The operations of commands on clusters: boots, inspects, changes and ends them.
 //!
-//! This is the host's side, outside of any sandbox. It brings settings, toolchain, certificates and components together and
-//! hands them to the sandbox; what happens inside is the engine's.
+//! This is the host's side, outside of any sandbox. It combines settings, toolchain, certificates
+//! and components, and passes them to the sandbox. Must not know what happens inside: that is the
+//! engine's part.
 
-mod again;
+mod boot_watch;
 mod change;
 mod condition;
 mod disk;
-mod end;
+mod down;
 mod error;
 mod facts;
 mod handle;
+mod if_exists;
 mod images;
 mod interrupt;
 mod kubeconfig;
@@ -28,12 +30,13 @@ mod traces;
 mod up;
 
 pub use crate::settings::{Call, quoted};
-pub use again::Existing;
-pub use error::HostError;
+pub use error::{
+    BootError, ChangeError, ClusterError, HostError, ImageError, InUseError, NodeError, PortError, StopError,
+};
 pub use handle::Cluster;
+pub use if_exists::IfExists;
 pub use images::LoadedImage;
 pub use nodes::NodeEntry;
-pub use ports::Unpublishable;
 pub use rename::Renamed;
 pub use restore::{Restored, restore};
 pub use save::Saved;
@@ -49,59 +52,61 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long a running cluster may take to answer a request that waits for nothing.
-const ANSWER: Duration = Duration::from_secs(5);
-/// How long a command that only looks at a cluster may hold its lock.
-const A_LOOK: Duration = Duration::from_millis(200);
-/// Between two questions for the outcome of a boot or a change whose line broke.
-const PAUSE: Duration = Duration::from_millis(300);
+/// The time limit of a request that a running cluster answers at once.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for a lock that commands hold for a moment while they inspect a cluster.
+const PROBE_LOCK_WAIT: Duration = Duration::from_millis(200);
+/// The interval of requests for the outcome of a boot or a change whose connection broke.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Refuses a command that only root can run.
+/// Rejects a command that only root can run.
 fn need_root(command: &'static str) -> Result<(), HostError> {
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(HostError::NotRoot(command)) }
 }
 
-/// Components to choose from, and the program that carries sandboxes.
+/// The available components, and the program that runs sandboxes.
 pub struct Host {
     /// All components, compiled in or loaded.
     pub registry: Registry,
     /// The `kubernix` binary.
     pub executable: PathBuf,
-    /// What a user types to call it, for advice.
+    /// The command by which the user calls it, for advice in messages.
     pub program: String,
 }
 
 impl Host {
-    /// What there is to be set.
+    /// Everything that settings can name: slots, components, parameters and binaries.
     pub fn catalogue(&self) -> Catalogue {
         graph::catalogue(&self.registry.components, self.registry.table.tool.keys().cloned().collect())
     }
 
-    /// The cluster of these settings, as a user names it.
+    /// The cluster of these settings, for advice in messages.
     fn call(&self, settings: &Settings) -> Call {
         Call::new(&self.program, &settings.name, &settings.root)
     }
 
-    /// The component that fills each role with these settings; `none` where it stays empty on purpose.
+    /// The component that fills each role with these settings; `none` for a role that the settings
+    /// leave empty.
     ///
     /// # Errors
-    /// A slot is filled by what doesn't fit.
+    /// A component doesn't fit its slot.
     pub fn filled(&self, settings: &Settings) -> Result<BTreeMap<String, String>, HostError> {
         Ok(graph::filled(&self.registry.components, &self.slots(settings)?)?)
     }
 
-    /// The slots that these settings fill, be it by role or as addons.
+    /// The slots that these settings fill, by role or as addons.
     fn slots(&self, settings: &Settings) -> Result<BTreeMap<String, String>, HostError> {
         Ok(graph::with_addons(&self.registry.components, &settings.slots, settings.addons.as_deref())?)
     }
 
-    /// The nodes of these settings' cluster, those that it has first.
+    /// The nodes of the cluster with these settings: its existing nodes, then new ones.
     fn allot(&self, settings: &Settings) -> Result<Allotment, HostError> {
         prepare::allot(self, settings, Allotment::read(&Root::new(&settings.root, &settings.name))?)
     }
 
-    /// Holds settings against the components, and says what there is to be said of both: first what explains an error that
-    /// may follow; `removed` are nodes that go. A plan that can't be made is an error before anything is built or written.
+    /// Checks settings against the components, and emits notes and warnings about both. Notes come
+    /// first: they may explain an error that follows. `removed`: nodes that are removed. An
+    /// impossible plan is an error before anything is built or written.
     fn check(
         &self,
         resolved: &Resolved,
@@ -118,28 +123,29 @@ impl Host {
         resolved.validate(&self.catalogue())?;
         let running = allotment.nodes.iter().filter(|node| !node.stopped).count();
         let low = limits::too_low(u32::try_from(running).unwrap_or(u32::MAX));
-        for message in prepare::for_no_node(&resolved.settings, allotment, removed).into_iter().chain(low) {
+        for message in prepare::ineffective_node_settings(&resolved.settings, allotment, removed).into_iter().chain(low)
+        {
             sink.emit(Event::Warning { message });
         }
-        let dry = prepare::dry(self, &resolved.settings, allotment)?;
-        graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &dry)?;
+        let environment = prepare::for_dry_run(self, &resolved.settings, allotment)?;
+        graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &environment)?;
         Ok(())
     }
 
-    /// What a boot with these settings would do, as data. Needs no privileges and changes nothing. Paths are those of the sandbox;
-    /// `mounts` says what the host has there.
+    /// The plan of a boot with these settings, as JSON. Needs no privileges and changes nothing.
+    /// Paths are those of the sandbox; `mounts` maps them to paths of the host.
     ///
     /// # Errors
-    /// The settings don't fit, or a component refuses its context.
+    /// The settings are invalid, or a component rejects its context.
     pub fn plan(&self, resolved: &Resolved) -> Result<serde_json::Value, HostError> {
         resolved.validate(&self.catalogue())?;
         let allotment = self.allot(&resolved.settings)?;
-        let prepared = prepare::dry(self, &resolved.settings, &allotment)?;
-        let instances = graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &prepared)?;
+        let environment = prepare::for_dry_run(self, &resolved.settings, &allotment)?;
+        let instances = graph::plan(&self.registry.components, &self.slots(&resolved.settings)?, &environment)?;
         let root = Root::new(&resolved.settings.root, &resolved.settings.name);
         Ok(serde_json::json!({
             "cluster": resolved.settings.name,
-            "id": prepared.id,
+            "id": environment.id,
             "mounts": { INSIDE: root.path() },
             "instances": instances,
         }))

@@ -1,7 +1,7 @@
-//! The nodes of a running cluster: added, removed, stopped, started and listed.
+//! The nodes of a running cluster: adds, removes, stops, starts and lists them.
 
-use super::change::Order;
-use super::{Cluster, Host, HostError};
+use super::change::ChangeOptions;
+use super::{Cluster, ClusterError, Host, HostError, NodeError};
 use crate::control::InstanceState;
 use crate::events::Sink;
 use crate::root::Allotment;
@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 pub struct NodeEntry {
     /// Its name.
     pub name: String,
-    /// `ready`, or what its first instance that isn't ready is; `stopped` where it isn't to run.
+    /// `ready`, or the state of its first instance that isn't ready; `stopped` for a stopped node.
     pub state: InstanceState,
     /// Its address on the cluster's network.
     pub ip: String,
-    /// The range of its pods.
+    /// Its pod CIDR.
     pub pod_cidr: String,
-    /// The zone that it is in.
+    /// Its zone.
     pub zone: Option<String>,
-    /// What fills the role `cri` on it.
+    /// The component that fills the role `cri` on it.
     pub cri: String,
 }
 
@@ -29,70 +29,78 @@ impl Host {
     /// Adds nodes to a running cluster and waits until they are Ready. Returns their names.
     ///
     /// # Errors
-    /// The cluster's range holds no more, or one doesn't become Ready: then there is none of them.
+    /// The cluster's CIDR has no room, or a node doesn't become Ready. No node is added then.
     pub fn add_nodes(&self, resolved: &mut Resolved, count: u32, sink: &dyn Sink) -> Result<Vec<String>, HostError> {
         let old = self.nodes_of(resolved)?;
         resolved.settings.nodes = Some(old.count().saturating_add(count));
         let allotment = self.allot(&resolved.settings)?;
-        self.change_to(resolved, &allotment, Order::default(), sink)?;
+        self.change_nodes(resolved, &allotment, ChangeOptions::default(), sink)?;
         let is_new = |name: &String| !old.nodes.iter().any(|node| node.name == *name);
         Ok(allotment.nodes.into_iter().map(|node| node.name).filter(is_new).collect())
     }
 
-    /// Moves a node's pods elsewhere, ends it, and forgets it with all that it had.
+    /// Drains a node, ends it, and removes its data.
     ///
     /// # Errors
-    /// There is no such node, it belongs to the control plane, or its pods don't go: then it stays as it was.
+    /// The node doesn't exist, it belongs to the control plane, or its pods don't end. Nothing is
+    /// changed then.
     pub fn remove_node(&self, resolved: &mut Resolved, name: &str, sink: &dyn Sink) -> Result<(), HostError> {
-        let mut allotment = self.with_node(resolved, name)?;
+        let mut allotment = self.nodes_with(resolved, name)?;
         if allotment.nodes.iter().any(|node| node.name == name && node.index < allotment.control_planes) {
-            return Err(HostError::FirstNode { node: name.to_owned() });
+            return Err(NodeError::ControlPlane { node: name.to_owned() }.into());
         }
         allotment.remove_node(name);
         resolved.settings.nodes = Some(allotment.count());
-        let order = Order { removed: vec![name.to_owned()], ..Order::default() };
-        self.change_to(resolved, &allotment, order, sink).map(drop)
+        let options = ChangeOptions { removed: vec![name.to_owned()], ..ChangeOptions::default() };
+        self.change_nodes(resolved, &allotment, options, sink).map(drop)
     }
 
-    /// Ends what runs on a node, or starts it again. A stopped node stays so over `stop` and `up`.
+    /// Starts a node (`run`), or stops it. A stopped node stays stopped after `stop` and `up` of
+    /// the cluster.
     ///
     /// # Errors
-    /// There is no such node, or too little of the control plane would be left; or it doesn't become Ready again, and is stopped as before.
-    pub fn switch_node(&self, resolved: &Resolved, name: &str, on: bool, sink: &dyn Sink) -> Result<(), HostError> {
-        let mut allotment = self.with_node(resolved, name)?;
+    /// The node doesn't exist, or stopping it would lose etcd's quorum. A node that doesn't become
+    /// Ready again is stopped as before.
+    pub fn set_node_running(
+        &self,
+        resolved: &Resolved,
+        name: &str,
+        run: bool,
+        sink: &dyn Sink,
+    ) -> Result<(), HostError> {
+        let mut allotment = self.nodes_with(resolved, name)?;
         if let Some(node) = allotment.node_mut(name) {
-            node.stopped = !on;
+            node.stopped = !run;
         }
         let members = allotment.members();
         let runs = |member: &&String| allotment.nodes.iter().any(|node| node.name == **member && !node.stopped);
         let (left, all) = (members.iter().filter(runs).count(), members.len());
-        if !on && members.iter().any(|member| member == name) && left * 2 <= all {
-            return Err(HostError::NoMajority {
-                call: self.call(&resolved.settings),
-                node: name.to_owned(),
-                left,
-                all,
-            });
+        if !run && members.iter().any(|member| member == name) && left * 2 <= all {
+            let (call, node) = (self.call(&resolved.settings), name.to_owned());
+            return Err(NodeError::QuorumLoss { call, node, left, all }.into());
         }
-        self.change_to(resolved, &allotment, Order::default(), sink).map(drop)
+        self.change_nodes(resolved, &allotment, ChangeOptions::default(), sink).map(drop)
     }
 
     fn nodes_of(&self, resolved: &Resolved) -> Result<Allotment, HostError> {
         let cluster = Cluster::find(self.call(&resolved.settings))?;
         if !cluster.is_running() {
-            return Err(HostError::Stopped(self.call(&resolved.settings)));
+            return Err(ClusterError::Stopped(self.call(&resolved.settings)).into());
         }
         Ok(Allotment::read(cluster.root())?)
     }
 
-    /// All nodes of a cluster that has this one.
-    fn with_node(&self, resolved: &Resolved, name: &str) -> Result<Allotment, HostError> {
+    /// All nodes of a cluster.
+    ///
+    /// # Errors
+    /// It has no node `name`.
+    fn nodes_with(&self, resolved: &Resolved, name: &str) -> Result<Allotment, HostError> {
         let allotment = self.nodes_of(resolved)?;
         if allotment.nodes.iter().any(|node| node.name == name) {
             return Ok(allotment);
         }
         let nodes = allotment.nodes.into_iter().map(|node| node.name).collect();
-        Err(HostError::NoSuchNode { cluster: resolved.settings.name.clone(), node: name.to_owned(), nodes })
+        Err(NodeError::NotFound { cluster: resolved.settings.name.clone(), node: name.to_owned(), nodes }.into())
     }
 }
 
@@ -124,15 +132,16 @@ impl Cluster {
         Ok(boot.environment.nodes.iter().map(entry).collect())
     }
 
-    /// The host's number of the first process of a node with namespaces of its own; `None` for one in the sandbox.
+    /// The process ID on the host of the first process of a node. `None` for a node in the
+    /// sandbox's own namespaces.
     ///
     /// # Errors
-    /// There is no such node, or it doesn't run.
+    /// The node doesn't exist, or it doesn't run.
     pub(super) fn first_process(&self, node: &str) -> Result<Option<i32>, HostError> {
         let boot = self.boot_in_force()?;
         let Some(spec) = boot.environment.node(node) else {
             let nodes = boot.environment.nodes.iter().map(|node| node.name.clone()).collect();
-            return Err(HostError::NoSuchNode { cluster: self.name().to_owned(), node: node.to_owned(), nodes });
+            return Err(NodeError::NotFound { cluster: self.name().to_owned(), node: node.to_owned(), nodes }.into());
         };
         if spec.placement.is_beside() {
             return Ok(None);
@@ -140,6 +149,6 @@ impl Cluster {
         let report = self.report()?;
         let outer = super::pids::by_inner(self.sandbox()?);
         let first = report.nodes.get(node).and_then(|inner| outer.get(inner)).copied();
-        first.map(Some).ok_or_else(|| HostError::NodeStopped { node: node.to_owned() })
+        first.map(Some).ok_or_else(|| NodeError::Stopped { node: node.to_owned() }.into())
     }
 }

@@ -1,17 +1,19 @@
-//! Process IDs of a sandbox as the host sees them.
+//! Maps process IDs of a sandbox to those of the host.
 
 use crate::proc_stat::numbers;
 use crate::sandbox::SandboxIds;
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Of every process that the sandbox's init started, on whatever node: its ID inside, as the init sees it, and on the host.
+/// The process ID on the host of every process that the sandbox's init started on any node, by the
+/// ID that the init sees.
 pub(super) fn by_inner(ids: SandboxIds) -> BTreeMap<i32, i32> {
-    // From the host's to the innermost: the init's own number is its last, and the same one is the sandbox's for all others.
+    // `NSpid` lists a process's IDs from the host's namespace inwards. The last one of the init is
+    // in the sandbox's namespace, so that column has the sandbox's ID of every other process.
     let depth = field(ids.init.pid, "NSpid:").map_or(0, |all| all.split_whitespace().count());
     let parent = |pid: i32| field(pid, "PPid:")?.trim().parse::<i32>().ok();
     let parents: BTreeMap<i32, i32> = numbers("/proc").filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    // Its children, and those that have somebody in between who watches over them.
+    // Children of the init, and their children: some processes have a supervisor in between.
     let is_own = |pid: i32| {
         let above = parents.get(&pid).copied();
         [above, above.and_then(|above| parents.get(&above).copied())].contains(&Some(ids.init.pid))
@@ -23,7 +25,7 @@ pub(super) fn by_inner(ids: SandboxIds) -> BTreeMap<i32, i32> {
     .collect()
 }
 
-/// Resident memory, in KiB; 0 for a process that is gone.
+/// Resident memory, in KiB. 0 for a process that has ended.
 pub(super) fn resident_kib(pid: i32) -> u64 {
     let text = field(pid, "VmRSS:").unwrap_or_default();
     text.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()

@@ -1,54 +1,29 @@
-//! Published ports as a command sees them: looked at on the host before anything is opened, and asked of a running cluster.
+//! Published ports: checks them on the host, and requests them from a running cluster.
 
-use super::handle::IN_TURN;
-use super::{Cluster, HostError};
+use super::handle::QUEUED_REQUEST_TIMEOUT;
+use super::{Cluster, HostError, PortError};
 use crate::control::{OpenPort, Reply, Request};
 use crate::network::publish::{Place, Socket, Which};
 use crate::network::{Published, holder};
 use crate::sandbox::carriers::Carrier;
 use crate::settings;
-use std::fmt;
-use std::io::{self, ErrorKind};
 
-/// A place on the host that nothing can be published at.
-#[derive(Debug, thiserror::Error)]
-#[error("port {} of {} ({}) can't be published: {}", .place.address.port(), .place.address.ip(), .place.protocol, Reason(.cause, .by))]
-pub struct Unpublishable {
-    /// The place.
-    pub place: Place,
-    /// Why.
-    pub cause: io::Error,
-    /// Who has it, in words; empty where that can't be seen.
-    pub by: String,
-}
-
-struct Reason<'a>(&'a io::Error, &'a str);
-
-impl fmt::Display for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0.kind(), self.1) {
-            (ErrorKind::AddrInUse, "") => f.write_str("another process has it; choose another port"),
-            (ErrorKind::AddrInUse, by) => write!(f, "{by} has it; choose another port, or end that"),
-            (ErrorKind::AddrNotAvailable, _) => f.write_str("this host has no such address"),
-            _ => write!(f, "{}", self.0),
-        }
-    }
-}
-
-/// Opens places on the host, to see that they can be had and to hold them until the cluster takes them.
+/// Opens ports of the host, to check that they are free and to reserve them until the cluster opens
+/// them.
 ///
 /// # Errors
-/// The first that can't be opened, with who has it.
-pub(super) fn hold(ports: &[Published]) -> Result<Vec<Socket>, HostError> {
+/// The first port that can't be opened, with the process that has it.
+pub(super) fn reserve(ports: &[Published]) -> Result<Vec<Socket>, PortError> {
     let open = |one: &Published| {
-        let refused = |cause| HostError::Publish(Unpublishable { place: one.place, cause, by: who_has(one.place) });
+        let refused = |cause| PortError::Unpublishable { place: one.place, cause, by: describe_holder(one.place) };
         Socket::open(one.place).map_err(refused)
     };
     ports.iter().map(open).collect()
 }
 
-/// The process that has a place on the host, with its cluster if it carries one; empty where it can't be seen.
-pub(super) fn who_has(place: Place) -> String {
+/// The process that listens at an address of the host, and the cluster that it belongs to. Empty if
+/// it can't be determined.
+pub(super) fn describe_holder(place: Place) -> String {
     let Some(holder) = holder::of(place) else { return String::new() };
     match Carrier::of(holder.pid) {
         Some(carrier) => format!("cluster `{}`, {holder},", carrier.cluster()),
@@ -57,76 +32,76 @@ pub(super) fn who_has(place: Place) -> String {
 }
 
 impl Cluster {
-    /// The published ports: of a stopped cluster those that come back with it.
+    /// The published ports. For a stopped cluster, the ports that the next boot publishes.
     ///
     /// # Errors
-    /// It runs and doesn't answer, or what is saved can't be read.
+    /// A running cluster doesn't answer, or the saved settings can't be read.
     pub fn ports(&self) -> Result<Vec<OpenPort>, HostError> {
         if self.sandbox().is_ok() {
-            return self.ask_ports(&Request::Ports);
+            return self.request_ports(&Request::Ports);
         }
         let saved = settings::saved(self.root())?.publish;
         let boot = self.boot_file()?;
         let target = |port| boot.environment.published_at(port);
-        let told = |spec: &Published| {
+        let open_port = |spec: &Published| {
             let Place { address: host, protocol } = spec.place;
             Some(OpenPort { host, target: target(spec.port)?, protocol, spec: *spec })
         };
-        Ok(saved.iter().filter_map(told).collect())
+        Ok(saved.iter().filter_map(open_port).collect())
     }
 
-    /// Publishes ports at once, and at each later boot. Returns those that weren't yet.
+    /// Publishes ports now and at each later boot. Returns the newly published ones.
     ///
     /// # Errors
-    /// One of them can't be: none is then.
+    /// A port can't be published. None is published then.
     pub fn publish(&self, ports: &[Published]) -> Result<Vec<OpenPort>, HostError> {
         self.sandbox()?;
-        let before: Vec<Published> = self.ask_ports(&Request::Ports)?.iter().map(|port| port.spec).collect();
+        let before: Vec<Published> = self.request_ports(&Request::Ports)?.iter().map(|port| port.spec).collect();
         let place = |one: &&Published| one.place;
         if let Some((new, old)) = ports.iter().find_map(|new| {
             let old = before.iter().find(|old| place(&new) == place(old) && *old != new)?;
             Some((new, old))
         }) {
-            return Err(HostError::PublishedOtherwise { place: new.place, port: old.port });
+            return Err(PortError::PublishedOtherwise { place: new.place, port: old.port }.into());
         }
         let new: Vec<Published> = ports.iter().filter(|new| !before.contains(new)).copied().collect();
-        // Seen from here, because who has a port doesn't show inside.
-        drop(hold(&new)?);
-        let after = self.ask_ports(&Request::Publish { ports: new.clone() })?;
+        // Checked here on the host: inside the sandbox, the process that has a port can't be found.
+        drop(reserve(&new)?);
+        let after = self.request_ports(&Request::Publish { ports: new.clone() })?;
         Ok(after.into_iter().filter(|port| new.contains(&port.spec)).collect())
     }
 
-    /// Publishes ports no longer. Returns those that were.
+    /// Stops publishing ports. Returns the removed ones.
     ///
     /// # Errors
-    /// One of them isn't published: all stay then.
+    /// A port isn't published. None is removed then.
     pub fn unpublish(&self, which: &[Which]) -> Result<Vec<OpenPort>, HostError> {
         self.sandbox()?;
-        let before = self.ask_ports(&Request::Ports)?;
+        let before = self.request_ports(&Request::Ports)?;
         if let Some(wrong) = which.iter().find(|which| !before.iter().any(|port| which.means(&port.spec))) {
-            let there = before.iter().map(|port| port.spec.to_string()).collect();
-            return Err(HostError::NotPublished { cluster: self.name().to_owned(), which: *wrong, there });
+            let published = before.iter().map(|port| port.spec.to_string()).collect();
+            return Err(PortError::NotPublished { cluster: self.name().to_owned(), which: *wrong, published }.into());
         }
-        let is_meant = |port: &OpenPort| which.iter().any(|which| which.means(&port.spec));
-        let gone: Vec<OpenPort> = before.into_iter().filter(is_meant).collect();
-        self.ask_ports(&Request::Unpublish { ports: gone.iter().map(|port| port.spec).collect() })?;
-        Ok(gone)
+        let is_named = |port: &OpenPort| which.iter().any(|which| which.means(&port.spec));
+        let removed: Vec<OpenPort> = before.into_iter().filter(is_named).collect();
+        self.request_ports(&Request::Unpublish { ports: removed.iter().map(|port| port.spec).collect() })?;
+        Ok(removed)
     }
 
-    /// Whether exactly these ports can be published by a cluster that runs.
+    /// Checks that this running cluster can publish these ports. Its own ports count as free.
     ///
     /// # Errors
-    /// Another process has a place, or the cluster doesn't answer.
+    /// Another process has a port, or the cluster doesn't answer.
     pub(super) fn can_publish(&self, wanted: &[Published]) -> Result<(), HostError> {
-        let open = self.ask_ports(&Request::Ports)?;
+        let open = self.request_ports(&Request::Ports)?;
         let is_own = |one: &&Published| open.iter().any(|port| port.spec.place == one.place);
         let new: Vec<Published> = wanted.iter().filter(|one| !is_own(one)).copied().collect();
-        hold(&new).map(drop)
+        Ok(reserve(&new).map(drop)?)
     }
 
-    fn ask_ports(&self, request: &Request) -> Result<Vec<OpenPort>, HostError> {
-        // What changes them waits for other changes.
-        match self.client()?.ask_in_turn(request, IN_TURN)? {
+    fn request_ports(&self, request: &Request) -> Result<Vec<OpenPort>, HostError> {
+        // Requests that change ports are queued behind a running change.
+        match self.client()?.ask_in_turn(request, QUEUED_REQUEST_TIMEOUT)? {
             Reply::Ports { ports } => Ok(ports),
             _ => Ok(Vec::new()),
         }
@@ -139,19 +114,19 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn a_port_that_is_taken_is_named_with_who_has_it() {
+    fn the_error_for_a_port_in_use_names_its_process() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let free = "127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap();
         let free =
             Published { place: Place { address: free, protocol: crate::network::publish::Protocol::Udp }, port: 1 };
         let wanted: Published = format!("{port}:30080").parse().unwrap();
-        let error = hold(&[free, wanted]).err().unwrap().to_string();
+        let error = reserve(&[free, wanted]).err().unwrap().to_string();
         let pid = std::process::id();
         assert!(error.starts_with(&format!("port {port} of 127.0.0.1 (tcp) can't be published: ")), "{error}");
         assert!(error.contains(&format!("(process {pid}) has it; choose another port, or end that")), "{error}");
-        assert_eq!(hold(&[free]).unwrap().len(), 1);
-        let error = hold(&["192.0.2.1:8080:80".parse().unwrap()]).err().unwrap().to_string();
+        assert_eq!(reserve(&[free]).unwrap().len(), 1);
+        let error = reserve(&["192.0.2.1:8080:80".parse().unwrap()]).err().unwrap().to_string();
         assert_eq!(error, "port 8080 of 192.0.2.1 (tcp) can't be published: this host has no such address");
     }
 }

@@ -1,6 +1,6 @@
-//! From settings to an environment: addresses, directories, certificates, kubeconfigs.
+//! Computes an environment from settings: nodes, addresses, directories, certificates, kubeconfigs.
 
-use super::{Host, HostError, facts, port};
+use super::{Host, HostError, NodeError, facts, port};
 use crate::boot::BootFile;
 use crate::graph::{self, Environment, Instance, NodeSpec};
 use crate::network::{AddressPlan, Outside};
@@ -15,13 +15,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Binaries that a user of the cluster works with, beside those that components run.
+/// Binaries for users of the cluster, beside those that components run.
 const FOR_USERS: &[&str] = &["kubectl"];
-/// Further ones that no boot waits for: a user gets them with `kubernix toolchain ensure`.
+/// Further binaries for users, which no boot waits for: `kubernix toolchain ensure` builds them.
 pub(super) const FOR_USERS_IF_THERE: [&str; 1] = ["crictl"];
-/// Variables by which clients of a CRI runtime, such as crictl, find it.
+/// The environment variables in which clients of a CRI runtime, such as crictl, expect its socket.
 const CRI_CLIENTS: [&str; 2] = ["CONTAINER_RUNTIME_ENDPOINT", "IMAGE_SERVICE_ENDPOINT"];
-/// The toolchain's name of our own binary: it carries the OCI runtime shim.
+/// The toolchain's name of the `kubernix` binary, which contains the OCI runtime shim.
 const OWN: &str = "kubernix";
 /// Identities of the control plane.
 const USERS: &[&str] = &[
@@ -35,13 +35,13 @@ const USERS: &[&str] = &[
     "proxy",
     "scheduler",
 ];
-/// Identities that each node has of its own.
+/// Identities of each node.
 const NODE_USERS: &[&str] = &["kubelet", "kubelet-serving"];
-/// The user whose kubeconfig is for the host.
+/// The user whose kubeconfig is for use on the host.
 const ADMIN: &str = "admin";
-/// Users with a kubeconfig for use inside of the sandbox.
+/// Users with a kubeconfig for use inside the sandbox.
 const INSIDE: &[&str] = &["controller-manager", "proxy", "scheduler"];
-/// Files of the PKI that components may ask for.
+/// Files of the PKI that components may request.
 const FILES: &[&str] = &[
     "ca.crt",
     "ca.key",
@@ -51,27 +51,29 @@ const FILES: &[&str] = &[
     "service-account.key",
     "service-account.pub",
 ];
-/// The local registry's port on the host, where nobody knows better.
+/// The local registry's port in a dry run of a new cluster.
 const REGISTRY_PORT: u16 = *port::REGISTRY.range.start();
 
-/// The nodes that a cluster with these settings has, those that it had first.
+/// The nodes of a cluster with these settings: those in `allotment`, then new ones.
 ///
 /// # Errors
-/// It has more than these settings say, or they say more than its range holds.
+/// The settings have fewer nodes than the cluster, more than its CIDR has room for, or other
+/// control planes or another placement than the cluster.
 pub(super) fn allot(host: &Host, settings: &Settings, mut allotment: Allotment) -> Result<Allotment, HostError> {
     let addresses = AddressPlan::new(settings.cidr)?;
     let has = allotment.count();
     match settings.control_planes {
         Some(wanted) if has > 0 && wanted != allotment.control_planes => {
             let has = allotment.control_planes;
-            return Err(HostError::ControlPlanes { call: host.call(settings), has, wanted });
+            return Err(NodeError::ControlPlanesFixed { call: host.call(settings), has, wanted }.into());
         }
         Some(wanted) => allotment.control_planes = wanted,
         None => {}
     }
     match settings.placement {
         Some(wanted) if has > 0 && wanted != allotment.placement => {
-            return Err(HostError::Placement { call: host.call(settings), has: allotment.placement, wanted });
+            let (call, has) = (host.call(settings), allotment.placement);
+            return Err(NodeError::PlacementFixed { call, has, wanted }.into());
         }
         Some(wanted) => allotment.placement = wanted,
         None => {}
@@ -79,20 +81,20 @@ pub(super) fn allot(host: &Host, settings: &Settings, mut allotment: Allotment) 
     let members = allotment.control_planes;
     let wanted = settings.nodes.unwrap_or(has.max(members));
     if wanted < members {
-        return Err(HostError::TooFewNodes { members, nodes: wanted });
+        return Err(NodeError::TooFew { members, nodes: wanted }.into());
     }
     if wanted < has {
-        return Err(HostError::FewerNodes { call: host.call(settings), has, wanted });
+        return Err(NodeError::Fewer { call: host.call(settings), has, wanted }.into());
     }
     let most = addresses.max_nodes();
     if wanted > most {
-        return Err(HostError::TooManyNodes { cidr: settings.cidr, most, wanted });
+        return Err(NodeError::TooMany { cidr: settings.cidr, most, wanted }.into());
     }
     allotment.add_nodes(wanted - has);
     Ok(allotment)
 }
 
-/// The nodes as contexts know them.
+/// The nodes in the form that contexts use.
 pub(super) fn nodes(settings: &Settings, allotment: &Allotment) -> Vec<NodeSpec> {
     let node = |node: &AllottedNode| NodeSpec {
         name: node.name.clone(),
@@ -104,29 +106,31 @@ pub(super) fn nodes(settings: &Settings, allotment: &Allotment) -> Vec<NodeSpec>
     allotment.nodes.iter().map(node).collect()
 }
 
-/// What settings say of nodes that there aren't, in words: perhaps of later ones, perhaps of none ever. Those of nodes that are just
-/// `removed` stay for later ones of their names.
-pub(super) fn for_no_node(settings: &Settings, allotment: &Allotment, removed: &[String]) -> Vec<String> {
+/// Warnings about settings of nodes that don't exist, or that can't exist. Settings of nodes in
+/// `removed` are kept for later nodes of the same names, and give no warning.
+pub(super) fn ineffective_node_settings(settings: &Settings, allotment: &Allotment, removed: &[String]) -> Vec<String> {
     let keys = settings.slots.keys().chain(settings.components.keys());
-    let meant: BTreeSet<&str> = keys.filter_map(|key| settings::node_of(key)).map(|(node, _)| node).collect();
+    let named: BTreeSet<&str> = keys.filter_map(|key| settings::node_of(key)).map(|(node, _)| node).collect();
     let known = |name: &&str| allotment.nodes.iter().map(|node| &node.name).chain(removed).any(|node| node == name);
     let most = AddressPlan::new(settings.cidr).map_or(u32::MAX, |addresses| addresses.max_nodes());
-    let can_be = |name: &str| root::index_of(name).is_some_and(|index| index < most);
-    let told = |name: &str| match can_be(name) {
-        true => format!("settings of node `{name}` have no effect: there is no such node yet"),
-        false => format!(
-            "settings of node `{name}` have no effect: nodes of this cluster are called node-0 to node-{}",
-            most.saturating_sub(1)
-        ),
+    let can_exist = |name: &str| root::index_of(name).is_some_and(|index| index < most);
+    let warning = |name: &str| {
+        let reason = if can_exist(name) {
+            "there is no such node yet".to_owned()
+        } else {
+            format!("nodes of this cluster are called node-0 to node-{}", most.saturating_sub(1))
+        };
+        format!("settings of node `{name}` have no effect: {reason}")
     };
-    meant.into_iter().filter(|name| !known(name)).map(told).collect()
+    named.into_iter().filter(|name| !known(name)).map(warning).collect()
 }
 
 fn names(nodes: &[NodeSpec]) -> impl Iterator<Item = &str> + Clone {
     nodes.iter().map(|node| &*node.name)
 }
 
-/// The toolchain's names of all that this cluster runs, and the paths that parameters choose.
+/// The toolchain's names of all binaries that this cluster runs, and the paths of binaries that
+/// parameters select.
 pub(super) fn binaries(host: &Host, settings: &Settings, allotment: &Allotment) -> Result<Vec<String>, HostError> {
     let nodes = &nodes(settings, allotment);
     let used = graph::used(&host.registry.components, &host.slots(settings)?, names(nodes))?;
@@ -140,12 +144,12 @@ pub(super) fn binaries(host: &Host, settings: &Settings, allotment: &Allotment) 
     Ok(all.into_iter().filter(|name| name != OWN).collect())
 }
 
-/// Whether a cluster with these settings has a registry of its own.
+/// Whether a cluster with these settings has a local registry.
 pub(super) fn has_registry(host: &Host, settings: &Settings) -> Result<bool, HostError> {
     Ok(host.filled(settings)?.get(roles::REGISTRY).is_some_and(|name| name != NONE))
 }
 
-/// The registries that others are asked for first, one a line.
+/// The mirrors of registries, one a line: the prefix of image names, then the URLs.
 fn registries(settings: &Settings, environment: &Environment, has_own: bool) -> String {
     let mirrors = settings.mirrors.iter().map(|(prefix, urls)| format!("{prefix} {}", urls.join(" ")));
     let own =
@@ -153,7 +157,8 @@ fn registries(settings: &Settings, environment: &Environment, has_own: bool) -> 
     mirrors.chain(own).collect::<Vec<_>>().join("\n")
 }
 
-/// As the sandbox sees it: no path of it depends on the cluster's name, or on where the cluster lies.
+/// An environment with the paths of the sandbox, which depend neither on the cluster's name nor on
+/// its base directory.
 fn environment(settings: &Settings, id: ClusterId, addresses: AddressPlan, allotment: &Allotment) -> Environment {
     let root = Root::inside();
     let (nodes, members) = (self::nodes(settings, allotment), allotment.members());
@@ -183,9 +188,14 @@ fn environment(settings: &Settings, id: ClusterId, addresses: AddressPlan, allot
     }
 }
 
-/// An environment for a dry run: nothing is made. A cluster that was booted before keeps its binaries and its host's facts;
-/// else binaries have their bare names below `/usr/bin`, and the host is believed to be an ordinary one.
-pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Result<Arc<Environment>, HostError> {
+/// An environment for a dry run, without creating anything. Binaries and facts of the host are
+/// those of the cluster's last boot. For a new cluster, binaries are in `/usr/bin`, and the facts
+/// are those of a typical host.
+pub(super) fn for_dry_run(
+    host: &Host,
+    settings: &Settings,
+    allotment: &Allotment,
+) -> Result<Arc<Environment>, HostError> {
     let root = Root::new(&settings.root, &settings.name);
     let id = root.open_existing().ok().and_then(|state| state.id).unwrap_or_default();
     let mut environment = environment(settings, id.clone(), AddressPlan::new(settings.cidr)?, allotment);
@@ -193,8 +203,9 @@ pub(super) fn dry(host: &Host, settings: &Settings, allotment: &Allotment) -> Re
     let last = BootFile::read(&root).ok().map(|boot| boot.environment);
     environment.registry_port = settings.registry_port.or(allotment.registry_port).unwrap_or(REGISTRY_PORT);
     let (last, versions, facts) = match last {
-        // One that another ID was last booted with, or none, has this one's.
-        Some(last) => (last.binaries, last.versions, [last.facts, facts::of_id(&id)].into_iter().flatten().collect()),
+        // Facts that depend on the ID are computed again: the last boot may have had another ID, or
+        // none.
+        Some(last) => (last.binaries, last.versions, [last.facts, facts::for_id(&id)].into_iter().flatten().collect()),
         None => (BTreeMap::new(), BTreeMap::new(), facts::assumed(&id)),
     };
     let path = |name: &String| {
@@ -228,32 +239,33 @@ fn add_registries(environment: &mut Environment, host: &Host, settings: &Setting
     Ok(())
 }
 
-/// What was found on the host for a cluster.
-pub(super) struct Found<'a> {
-    /// Its binaries.
+/// What the host provides for a boot.
+pub(super) struct HostResources<'a> {
+    /// The binaries.
     pub tools: &'a Resolution,
-    /// The ways to the world outside.
+    /// Default routes and DNS of the host.
     pub outside: &'a Outside,
     /// The local registry's port.
     pub registry_port: u16,
 }
 
-/// An environment whose files exist. Keys of the kinds in `renew` are made anew. Returns the certificates and keys that were
-/// made anew, each with the reason.
-pub(super) fn booted(
+/// An environment for a boot: creates certificates, keys and `resolv.conf`. Creates keys of the
+/// kinds in `renew` again. Also returns the certificates and keys that were created again, each
+/// with the reason.
+pub(super) fn for_boot(
     host: &Host,
     settings: &Settings,
     root: &Root,
     allotment: &Allotment,
-    found: Found,
+    found: HostResources,
     renew: &BTreeSet<Renewal>,
 ) -> Result<(Environment, Vec<String>), HostError> {
-    let Found { tools, outside, registry_port } = found;
-    let state = root.identify()?;
+    let HostResources { tools, outside, registry_port } = found;
+    let state = root.ensure_id()?;
     let (id, authority) = (state.id.clone().unwrap_or_default(), state.authority().to_owned());
     let mut environment = environment(settings, id.clone(), AddressPlan::new(settings.cidr)?, allotment);
-    let there = tools.tools.iter().map(|(name, tool)| (name.clone(), root.to_inside(&tool.path)));
-    environment.binaries = there.collect();
+    let binaries = tools.tools.iter().map(|(name, tool)| (name.clone(), root.to_inside(&tool.path)));
+    environment.binaries = binaries.collect();
     let known = tools.tools.iter().filter(|(_, tool)| tool.version != toolchain::UNKNOWN_VERSION);
     environment.versions = known.map(|(name, tool)| (name.clone(), tool.version.clone())).collect();
     add_own(&mut environment);
@@ -268,12 +280,12 @@ pub(super) fn booted(
     Ok((environment, pki.reissued))
 }
 
-/// What the cluster was before this boot.
+/// The cluster's history before this boot.
 fn past(host: &Host, root: &Root) -> Result<History, HostError> {
-    // Any component that can fill the role: the settings may name another one than before.
+    // Data of any datastore counts: the settings may select another one than before.
     let mut has_data = false;
     for datastore in host.registry.components.iter().filter(|component| component.provides(roles::DATASTORE)) {
-        has_data = has_data || root.has_data_of(datastore.name())?;
+        has_data = has_data || root.has_component_data(datastore.name())?;
     }
     Ok(History { booted: root.was_booted(), has_data, nodes: root.node_names()? })
 }
@@ -293,7 +305,7 @@ fn request(environment: &Environment) -> pki::Request {
     }
 }
 
-/// The certificates and keys, as the sandbox sees them.
+/// Adds certificates and keys, by their paths in the sandbox.
 fn add_pki(environment: &mut Environment) {
     let pki = Pki::planned(&Root::inside().pki(), &request(environment));
     let find = |user: &str, node: Option<&str>| pki.identity(user, node);
@@ -308,43 +320,44 @@ fn add_pki(environment: &mut Environment) {
     environment.files.extend(found);
 }
 
-/// The sandbox's host name: that of the node in it, or what the control plane alone has.
+/// The sandbox's host name: the name of the node in its namespaces, or `control-plane` without one.
 pub(super) fn hostname(environment: &Environment) -> String {
     let inside = environment.nodes.iter().find(|node| node.placement.is_beside());
     inside.map_or_else(|| "control-plane".to_owned(), |node| node.name.clone())
 }
 
-/// Where a role answers, wherever it is filled first.
+/// The URL of the first instance that fills a role.
 pub(super) fn endpoint(instances: &[Instance], role: &str) -> Option<String> {
     let mut endpoints = instances.iter().flat_map(|instance| &instance.plan.provides);
     endpoints.find(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone())
 }
 
-/// Where the API answers inside, from where no member of the control plane is.
+/// The API server's URL inside the sandbox, outside of any control plane node.
 pub(super) fn api(environment: &Environment, instances: &[Instance]) -> Option<String> {
     let fills = |one: &&Instance| one.plan.provides.iter().any(|e| e.role.as_str() == roles::APISERVER);
     let member = instances.iter().find(fills)?.node.as_deref();
     Some(environment.seen_from(None, member, &endpoint(instances, roles::APISERVER)?))
 }
 
-/// What users' shells get: where the first node's runtime answers, by the names that its clients read, and what components say.
+/// The environment variables for users' shells: the socket of the first node's container runtime,
+/// and the variables of components. The first instance of several with the same variable wins.
 pub(super) fn variables(instances: &[Instance]) -> BTreeMap<String, String> {
     let cri = endpoint(instances, roles::CRI);
     let own = cri.iter().flat_map(|url| CRI_CLIENTS.map(|name| (name.to_owned(), url.clone())));
-    let said = instances.iter().rev().flat_map(|instance| instance.plan.variables.clone());
-    said.chain(own).collect()
+    let declared = instances.iter().rev().flat_map(|instance| instance.plan.variables.clone());
+    declared.chain(own).collect()
 }
 
-/// What contexts and clusters are called in kubeconfigs of the inside, where there is no other.
-const OF_THE_INSIDE: &str = "inside";
+/// The name of cluster and context in kubeconfigs for use inside the sandbox.
+const INSIDE_CONTEXT: &str = "inside";
 
-/// An identity as the host sees it.
+/// An identity with paths of the host.
 fn on_host(root: &Root, identity: &Identity) -> Identity {
     let outside = |path: &Path| root.to_outside(path);
     Identity { cert: outside(&identity.cert), key: outside(&identity.key), ca: outside(&identity.ca) }
 }
 
-/// Writes the admin's kubeconfig, which is for the host and has the cluster's name.
+/// Writes the admin's kubeconfig, which is for use on the host and has the cluster's name.
 pub(super) fn write_admin_kubeconfig(root: &Root, environment: &Environment, api_port: u16) -> Result<(), HostError> {
     let mut batch = Batch::default();
     add_admin_kubeconfig(&mut batch, root, environment, api_port)?;
@@ -364,7 +377,7 @@ fn add_admin_kubeconfig(
     Ok(())
 }
 
-/// Writes kubeconfigs: the admin's for the host, the others for the inside.
+/// Writes all kubeconfigs: the admin's for use on the host, the others for use inside the sandbox.
 pub(super) fn write_kubeconfigs(
     root: &Root,
     environment: &Environment,
@@ -375,7 +388,7 @@ pub(super) fn write_kubeconfigs(
     let mut batch = Batch::default();
     for name in environment.kubeconfigs.keys().filter(|name| *name != ADMIN) {
         let Some(identity) = environment.identities.get(name) else { continue };
-        pki::kubeconfig(&mut batch, &root.kubeconfigs(), name, &on_host(root, identity), &inside, OF_THE_INSIDE)?;
+        pki::kubeconfig(&mut batch, &root.kubeconfigs(), name, &on_host(root, identity), &inside, INSIDE_CONTEXT)?;
     }
     add_admin_kubeconfig(&mut batch, root, environment, api_port)?;
     batch.commit()?;

@@ -1,10 +1,11 @@
-//! `rename`: another name for a cluster, whether it runs or not. Its ID stays, and nothing of it is started anew.
+//! `rename`: renames a cluster, running or stopped. Its ID stays the same, and no process is
+//! restarted.
 //!
-//! The root directory's new name is the commit. What carries the name in files follows; where that breaks off, the next command
-//! that finds the cluster completes it.
+//! The rename of the root directory is the commit. The name in files is updated afterwards. If that
+//! is interrupted, the next command that opens the cluster completes it.
 
-use super::handle::IN_TURN;
-use super::{ANSWER, Call, Cluster, HostError, need_root, prepare};
+use super::handle::QUEUED_REQUEST_TIMEOUT;
+use super::{Call, Cluster, ClusterError, HostError, InUseError, REQUEST_TIMEOUT, need_root, prepare};
 use crate::boot::{BootFile, write_views};
 use crate::chain::chain;
 use crate::control::{Client, Request};
@@ -31,34 +32,35 @@ pub struct Renamed {
     pub root: PathBuf,
     /// The admin's kubeconfig.
     pub kubeconfig: PathBuf,
-    /// It runs, and goes on.
+    /// Whether it runs.
     pub running: bool,
-    /// The users' kubeconfigs in which its context has the new name.
+    /// The users' kubeconfigs in which its context was renamed.
     pub merged: Vec<PathBuf>,
 }
 
 impl Cluster {
-    /// Gives the cluster another name. One that runs goes on.
+    /// Renames the cluster. A running cluster continues to run.
     ///
     /// # Errors
-    /// The name is none, or taken; another command is at work on the cluster, or an older version runs it. Nothing is changed
-    /// then.
+    /// The name is invalid or in use, another command works on the cluster, or an older version
+    /// runs it. Nothing is changed then.
     pub fn rename(&self, name: &str, sink: &dyn Sink) -> Result<Renamed, HostError> {
         need_root("rename")?;
         let call = Call::new(self.call.program(), name, self.call.base());
-        let name = settings::parse_name(name).map_err(|reason| HostError::NoName { reason })?;
+        let name = settings::parse_name(name).map_err(|reason| ClusterError::InvalidName { reason })?;
         let state = self.root().open_existing()?;
         if state.removing {
-            return Err(HostError::NoSuchCluster { call: self.call.clone(), hint: String::new() });
+            return Err(ClusterError::NotFound { call: self.call.clone(), hint: String::new() }.into());
         }
-        // One that is stopped can't begin meanwhile, and no command writes into one that runs by its old name.
+        // The first lock excludes a boot of a stopped cluster, the second excludes commands that
+        // write files by the old name.
         let stopped = lock::take(self.root())?;
-        let _alone = self.alone()?;
+        let _lock = self.lock_exclusive()?;
         if stopped.is_none() {
-            self.can_be_renamed()?;
+            self.check_renamable()?;
         }
         let places = ConfigPaths::of_process().unwrap_or_default();
-        let taken = || HostError::NameTaken { call: call.clone(), from: self.name().to_owned() };
+        let taken = || HostError::from(ClusterError::NameTaken { call: call.clone(), from: self.name().to_owned() });
         if name != self.name() {
             if self.root().base().join(&name).symlink_metadata().is_ok() {
                 return Err(taken());
@@ -67,14 +69,14 @@ impl Cluster {
         }
         let root = match self.root().rename(&name) {
             Ok(root) => root,
-            // The second of two renames completes what the first may have left.
+            // A repeated rename completes an earlier one that was interrupted.
             Err(root::Error::Exists { .. }) if name == self.name() => self.root().clone(),
             Err(root::Error::Exists { .. }) => return Err(taken()),
             Err(error) => return Err(error.into()),
         };
-        let (merged, failed) = follow(&root, &name, stopped.is_none());
+        let (merged, failed) = propagate_name(&root, &name, stopped.is_none());
         for why in failed {
-            let message = format!("cluster `{name}` is renamed, and not all in its directory says so yet: {why}");
+            let message = format!("cluster `{name}` is renamed, but some files still have its old name: {why}");
             sink.emit(Event::Warning { message });
         }
         Ok(Renamed {
@@ -88,16 +90,18 @@ impl Cluster {
         })
     }
 
-    /// Keeps a rename away from a command that writes into the directory of a running cluster; `None` where it was never booted.
+    /// Excludes a rename while a command writes into the root directory. `None` if the cluster was
+    /// never booted.
     ///
     /// # Errors
-    /// It is being renamed, or its directory can't be locked.
-    pub(super) fn writing(&self) -> Result<Option<File>, HostError> {
+    /// The cluster is being renamed, or its directory can't be locked.
+    pub(super) fn lock_shared(&self) -> Result<Option<File>, HostError> {
         self.lock_run(File::try_lock_shared)
     }
 
-    /// Keeps away commands that write into the directory of a running cluster; `None` where it was never booted.
-    fn alone(&self) -> Result<Option<File>, HostError> {
+    /// Excludes commands that write into the root directory of a running cluster. `None` if it was
+    /// never booted.
+    fn lock_exclusive(&self) -> Result<Option<File>, HostError> {
         self.lock_run(File::try_lock)
     }
 
@@ -110,36 +114,38 @@ impl Cluster {
         };
         match lock(&run) {
             Ok(()) => Ok(Some(run)),
-            Err(TryLockError::WouldBlock) => Err(HostError::Changing(self.call.clone())),
+            Err(TryLockError::WouldBlock) => Err(InUseError::Changing(self.call.clone()).into()),
             Err(TryLockError::Error(error)) => Err(unreadable(error)),
         }
     }
 
-    /// Whether a cluster that runs can be renamed as it is.
-    fn can_be_renamed(&self) -> Result<(), HostError> {
-        let busy = |with| HostError::Busy { call: self.call.clone(), with };
+    /// Checks that a running cluster isn't booting or ending.
+    fn check_renamable(&self) -> Result<(), HostError> {
+        let busy = |with| Err(InUseError::Busy { call: self.call.clone(), with }.into());
         if self.sandbox().is_err() {
-            return Err(busy("up"));
+            return busy("up");
         }
         match self.report()? {
-            report if report.ending => Err(busy("stop")),
+            report if report.ending => busy("stop"),
             report if report.booted => Ok(()),
-            _ => Err(busy("up")),
+            _ => busy("up"),
         }
     }
 
-    /// Completes a rename that broke off, or one by other means than ours. What can't be written now is by a later command.
+    /// Completes a rename that was interrupted, or that was made by other means (`mv`). Errors are
+    /// only logged: a later command tries again.
     pub(super) fn complete_rename(&self) {
-        let (_, failed) = follow(self.root(), self.name(), self.is_running());
+        let (_, failed) = propagate_name(self.root(), self.name(), self.is_running());
         failed.iter().for_each(|why| log::debug!("{}: {why}", self.name()));
     }
 }
 
-/// Brings all that carries the name up to it. Goes on past errors; returns the users' kubeconfigs that were changed, and what failed.
-fn follow(root: &Root, name: &str, running: bool) -> (Vec<PathBuf>, Vec<String>) {
+/// Writes the new name into every file that has the name. Continues after errors. Returns the
+/// changed kubeconfigs of users, and the errors.
+fn propagate_name(root: &Root, name: &str, running: bool) -> (Vec<PathBuf>, Vec<String>) {
     let mut failed: Vec<String> = Vec::new();
     let mut note = |result: Result<(), HostError>| failed.extend(result.err().map(|error| error.to_string()));
-    note(if running { tell_init_of_new_name(root, name) } else { save_name(root, name) });
+    note(if running { send_name_to_init(root, name) } else { save_name(root, name) });
     note(write_kubeconfig(root, name));
     let renamed = Access::of(root)
         .and_then(|access| kubeconfig::finish_rename(&access, &ConfigPaths::of_process().unwrap_or_default()));
@@ -148,30 +154,31 @@ fn follow(root: &Root, name: &str, running: bool) -> (Vec<PathBuf>, Vec<String>)
         Vec::new()
     });
     if failed.is_empty()
-        && let Err(error) = root.settle_name()
+        && let Err(error) = root.complete_rename()
     {
         failed.push(error.to_string());
     }
     (merged, failed)
 }
 
-/// Tells the init of a running cluster what it is called now: it writes what the next boot begins with.
-fn tell_init_of_new_name(root: &Root, name: &str) -> Result<(), HostError> {
-    Client::connect(root, ANSWER)?.ask_in_turn(&Request::Rename { name: name.to_owned() }, IN_TURN)?;
+/// Sends the new name to the init of a running cluster, which saves it in the state.
+fn send_name_to_init(root: &Root, name: &str) -> Result<(), HostError> {
+    let request = Request::Rename { name: name.to_owned() };
+    Client::connect(root, REQUEST_TIMEOUT)?.ask_in_turn(&request, QUEUED_REQUEST_TIMEOUT)?;
     Ok(())
 }
 
-/// Writes what the next boot of a stopped cluster begins with.
+/// Saves the new name in the state of a stopped cluster.
 fn save_name(root: &Root, name: &str) -> Result<(), HostError> {
     let Some(state) = ClusterFile::read(root)? else { return Ok(()) };
     let renamed = BootFile::renamed(root, &state, name);
-    let unusable = |error: &io::Error| format!("what the cluster was booted with can't be read: {}", chain(error));
+    let unusable = |error: &io::Error| format!("the state of the cluster can't be read: {}", chain(error));
     let (next, _) = renamed.map_err(|error| HostError::io(unusable(&error))(error))?;
     next.commit(root)?;
     Ok(write_views(root, root, &next)?)
 }
 
-/// Writes the kubeconfig that users reach the cluster by.
+/// Writes the admin's kubeconfig.
 fn write_kubeconfig(root: &Root, name: &str) -> Result<(), HostError> {
     let Ok(mut boot) = BootFile::read(root) else { return Ok(()) };
     boot.environment.cluster = name.to_owned();

@@ -1,51 +1,53 @@
-//! `snapshot restore`: a cluster made of a snapshot, stopped. What comes of a snapshot that is no good is nothing at all.
+//! `snapshot restore`: creates a stopped cluster from a snapshot. An invalid snapshot leaves
+//! nothing behind.
 
 use super::interrupt::Interrupts;
-use super::{A_LOOK, Call, Host, HostError, need_root, up};
+use super::{Call, ClusterError, Host, HostError, PROBE_LOCK_WAIT, need_root, up};
 use crate::events::{Event, Sink};
-use crate::root::{self, Made, Root, State, write_durable};
+use crate::root::{self, CreatedDirs, Root, State, write_durable};
 use crate::sandbox::lock;
 use crate::settings::{self, NONE, Resolved};
 use crate::snapshot::{self, Datastore, Manifest};
 use kubernix_core::roles;
 use std::path::{Path, PathBuf};
 
-/// A cluster that was made of a snapshot, and has not been booted yet.
+/// A cluster that was created from a snapshot, and has not been booted yet.
 pub struct Restored {
     root: Root,
-    made: Made,
+    made: CreatedDirs,
     datastore: Datastore,
 }
 
-/// Makes a cluster of a snapshot whose manifest was read before. It is stopped.
+/// Creates a stopped cluster from a snapshot whose manifest was read before.
 ///
 /// # Errors
-/// There is a cluster of that name, or the snapshot is no good: nothing is left then.
+/// A cluster of that name exists, or the snapshot is invalid. Nothing is left behind then.
 pub fn restore(call: &Call, file: &Path, manifest: &Manifest, sink: &dyn Sink) -> Result<Restored, HostError> {
     need_root("snapshot restore")?;
     let root = Root::new(call.base(), call.name());
-    up::fits(&root)?;
-    super::end::refuse_orphan(call)?;
-    let occupied = || HostError::Exists(call.clone());
+    up::check_location(&root)?;
+    super::down::refuse_orphan(call)?;
+    let exists = || HostError::from(ClusterError::AlreadyExists(call.clone()));
     match root.open_existing() {
         Err(root::Error::Missing { .. }) => {}
         Ok(state) if state.removing => {}
-        Ok(_) => return Err(occupied()),
+        Ok(_) => return Err(exists()),
         Err(error) => return Err(error.into()),
     }
-    let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
-    let made = root.make()?;
-    let taken = lock::wait(&root, A_LOOK).map_err(HostError::from).and_then(|lock| lock.ok_or_else(occupied));
-    let lock = taken.inspect_err(|_| made.undo())?;
+    let interrupts = Interrupts::install().map_err(HostError::io("signals can't be handled"))?;
+    let made = root.create_directory()?;
+    let lock = lock::wait(&root, PROBE_LOCK_WAIT).map_err(HostError::from).and_then(|lock| lock.ok_or_else(exists));
+    let lock = lock.inspect_err(|_| made.undo())?;
     let datastore = manifest.head.datastore.clone();
     match fill(&root, file, manifest, &interrupts, sink) {
         Ok(()) => {
             drop(lock);
             Ok(Restored { root, made, datastore })
         }
-        Err(HostError::Root(root::Error::Exists { .. })) => Err(occupied()),
+        Err(HostError::Root(root::Error::Exists { .. })) => Err(exists()),
         Err(error) => {
-            // Marked as one whose removal has begun, so that what can't be removed now can be later.
+            // The directory has the mark of a begun removal, so that a later `down` can complete
+            // it.
             if root.open_existing().is_ok_and(|state| state.removing) {
                 root.remove()?;
             }
@@ -64,46 +66,48 @@ fn fill(
 ) -> Result<(), HostError> {
     let (head, name) = (&manifest.head, root.name());
     let authority = Some(head.authority.clone()).filter(|authority| *authority != name);
-    root.begin(&State { cidr: Some(head.cidr), authority, ..State::new(name.clone()) })?;
+    root.begin_fill(&State { cidr: Some(head.cidr), authority, ..State::new(name.clone()) })?;
     snapshot::unpack(file, manifest, root.path(), &|| !interrupts.any())?.ok_or(HostError::Interrupted)?;
-    let settings = root.spec_file();
+    let settings = root.settings_file();
     let text = std::fs::read_to_string(&settings).map_err(HostError::io("the snapshot's settings can't be read"))?;
     let carried = settings::carry(&file.join(snapshot::SETTINGS), &text, &name, &head.datastore.component)?;
     for key in carried.left_out {
-        let message = format!("`{key}` is left to cluster `{}`: give this one its own, if need be", head.cluster);
+        let message =
+            format!("`{key}` isn't restored, cluster `{}` may use it: set another one if needed", head.cluster);
         sink.emit(Event::Note { message });
     }
     write_durable(&settings, carried.text.as_bytes(), 0o600)?;
-    Ok(root.complete()?)
+    Ok(root.complete_fill()?)
 }
 
 impl Restored {
-    /// Its root directory.
+    /// The cluster's root directory.
     pub fn root(&self) -> PathBuf {
         self.root.path().to_owned()
     }
 
-    /// Whether it can be booted with these settings: its objects are in one datastore, and no other can read them.
+    /// Checks that the settings select the datastore that the snapshot was taken of: no other can
+    /// read its objects.
     ///
     /// # Errors
-    /// They don't fit, or fill the slot with another.
-    pub fn accepts(&self, host: &Host, resolved: &Resolved) -> Result<(), HostError> {
+    /// The settings are invalid, or they select another datastore.
+    pub fn check_datastore(&self, host: &Host, resolved: &Resolved) -> Result<(), HostError> {
         resolved.validate(&host.catalogue())?;
         let filled = host.filled(&resolved.settings)?;
-        let found = filled.get(roles::DATASTORE).cloned().unwrap_or_else(|| NONE.into());
-        if found == self.datastore.component {
+        let selected = filled.get(roles::DATASTORE).cloned().unwrap_or_else(|| NONE.into());
+        if selected == self.datastore.component {
             return Ok(());
         }
-        Err(HostError::OtherDatastore { saved: self.datastore.component.clone(), found })
+        Err(ClusterError::OtherDatastore { saved: self.datastore.component.clone(), selected }.into())
     }
 
-    /// Takes it back: what was to be done with it came to nothing, and it was not to stay for itself.
+    /// Removes the restored cluster again, after a failed boot. Keeps it if another command uses
+    /// it.
     ///
     /// # Errors
     /// It can't be removed.
-    pub fn take_back(self) -> Result<(), HostError> {
-        // Where somebody else has it by now it is theirs.
-        up::clear_away(&self.root)?;
+    pub fn discard(self) -> Result<(), HostError> {
+        up::remove_unused(&self.root)?;
         self.made.undo();
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! `snapshot save`: a cluster's objects, certificates and settings in one file, whether it runs or not.
+//! `snapshot save`: writes the objects, certificates and settings of a running or stopped cluster
+//! into one file.
 
-use super::handle::IN_TURN;
+use super::handle::QUEUED_REQUEST_TIMEOUT;
 use super::interrupt::Interrupts;
-use super::{ANSWER, Cluster, Host, HostError, need_root};
+use super::{Cluster, ClusterError, Host, HostError, InUseError, REQUEST_TIMEOUT, need_root};
 use crate::control::{Client, Copied, Reply, Request};
 use crate::root;
 use crate::sandbox::lock;
@@ -19,49 +20,52 @@ use std::time::Instant;
 /// A snapshot that was saved.
 #[derive(Debug, Clone, Serialize)]
 pub struct Saved {
-    /// Where.
+    /// Its path.
     pub path: PathBuf,
     /// Its size, in bytes.
     pub size: u64,
-    /// The size of what is in it.
+    /// The size of its unpacked content, in bytes.
     pub content: u64,
-    /// What it says of itself.
+    /// The head of its manifest.
     #[serde(flatten)]
     pub head: Head,
-    /// For how long the datastore stood still, in milliseconds; `None` for a cluster that doesn't run.
+    /// How long the datastore was paused, in milliseconds. `None` for a stopped cluster.
     pub paused_ms: Option<f64>,
-    /// How long all of it took, in seconds.
+    /// The time from start to end, in seconds.
     pub seconds: f64,
 }
 
 impl Host {
-    /// Saves a cluster, as it is at one moment: into that file, into that directory by its name and the time, or among the
-    /// snapshots of its base directory. A cluster that runs goes on; its datastore stands still while it is copied.
+    /// Saves the state of a cluster at one moment. `to`: a file; or a directory, in which the file
+    /// gets the cluster's name and the time as its name; by default the directory of snapshots in
+    /// the base directory. A running cluster continues to run; its datastore is paused while it is
+    /// copied.
     ///
     /// # Errors
-    /// See [`HostError`]. There is no new file then, and none that was there is changed.
+    /// See [`HostError`]. No file is created or changed then.
     pub fn save(&self, cluster: &Cluster, to: Option<&Path>) -> Result<Saved, HostError> {
         let begun = Instant::now();
         need_root("snapshot save")?;
         let root = cluster.root();
         let state = root.open_existing()?;
-        let boot = cluster.boot_in_force().map_err(|_| HostError::NeverBooted(cluster.call.clone()))?;
+        let never_booted = || ClusterError::NeverBooted(cluster.call.clone());
+        let boot = cluster.boot_in_force().map_err(|_| never_booted())?;
         let Some(component) = boot.slots.get(roles::DATASTORE).filter(|_| !state.removing) else {
-            return Err(HostError::NeverBooted(cluster.call.clone()));
+            return Err(never_booted().into());
         };
-        let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
-        let busy = || HostError::Busy { call: cluster.call.clone(), with: "snapshot save" };
+        let interrupts = Interrupts::install().map_err(HostError::io("signals can't be handled"))?;
+        let busy = || InUseError::Busy { call: cluster.call.clone(), with: "snapshot save" };
         let staging = Staging::begin(root)?.ok_or_else(busy)?;
         let copied = match lock::share(root)? {
             Some(_stopped) => {
-                snapshot::stage(root, &root.directories_of(component)?, None)?;
+                snapshot::stage(root, &root.component_directories(component)?, None)?;
                 Copied { component: component.clone(), version: self.version(component), paused_us: 0 }
             }
             None => {
                 let order = Request::CopyState { role: roles::DATASTORE.into() };
-                match Client::connect(root, ANSWER)?.ask_in_turn(&order, IN_TURN)? {
+                match Client::connect(root, REQUEST_TIMEOUT)?.ask_in_turn(&order, QUEUED_REQUEST_TIMEOUT)? {
                     Reply::Copied { copied } => copied,
-                    _ => return Err(busy()),
+                    _ => return Err(busy().into()),
                 }
             }
         };
@@ -75,11 +79,11 @@ impl Host {
             cidr: boot.environment.addresses.cidr,
             datastore: Datastore { component: copied.component, version: copied.version },
         };
-        let place = Place::of(to, root.base())?;
-        let path = snapshot::target(&place.path, &head)?;
+        let destination = Destination::open(to, root.base())?;
+        let path = snapshot::target(&destination.path, &head)?;
         let written = snapshot::write(&staging.path(), head.clone(), &path, &|| !interrupts.any())?;
         let written = written.ok_or(HostError::Interrupted)?;
-        place.keep();
+        destination.keep();
         Ok(Saved {
             path,
             size: written.size,
@@ -90,21 +94,22 @@ impl Host {
         })
     }
 
-    /// The version of a component, as far as it is known here.
+    /// The version of a component; `unknown` if this `kubernix` doesn't have it.
     fn version(&self, component: &str) -> String {
         let mut all = self.registry.components.iter();
         all.find(|known| known.name() == component).map_or_else(|| "unknown".into(), |known| known.version.clone())
     }
 }
 
-/// Where snapshots go. A directory that was made for the first of them goes again where that comes to nothing.
-struct Place {
+/// The file or directory that a snapshot is written to. A directory that was created for it is
+/// removed if the snapshot fails.
+struct Destination {
     path: PathBuf,
     is_new: bool,
 }
 
-impl Place {
-    fn of(to: Option<&Path>, base: &Path) -> Result<Self, HostError> {
+impl Destination {
+    fn open(to: Option<&Path>, base: &Path) -> Result<Self, HostError> {
         let Some(to) = to else {
             let path = root::snapshots(base);
             let is_new = match DirBuilder::new().mode(0o700).create(&path) {
@@ -122,10 +127,10 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Destination {
     fn drop(&mut self) {
         if self.is_new {
-            // One that isn't empty is somebody else's by now.
+            // Fails if another command has written a snapshot into it.
             let _ = std::fs::remove_dir(&self.path);
         }
     }

@@ -1,4 +1,4 @@
-//! What is said of clusters.
+//! The status of one cluster, and the list of all.
 
 use super::condition::Condition;
 use super::{Cluster, HostError, pids};
@@ -17,27 +17,27 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Whether a cluster runs.
+/// The state of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// All of it is ready.
+    /// All components are ready.
     Running,
-    /// It is up, and some part of it isn't as it should be.
+    /// It runs, but a component isn't ready.
     Degraded,
     /// A command changes it.
     Changing,
-    /// It is on its way up.
+    /// It boots.
     Starting,
-    /// It is on its way down.
+    /// It ends.
     Stopping,
-    /// Its root directory is there, nothing runs.
+    /// Its root directory exists, but no process runs.
     Stopped,
-    /// It runs and doesn't answer.
+    /// It runs, but doesn't answer.
     Broken,
-    /// Its root directory can't be read: it can only be ended and removed.
+    /// Its root directory can't be read. Only `down` works.
     Damaged,
-    /// It runs, but its root directory was removed: it can only be ended.
+    /// It runs, but its root directory was removed. Only `down` works.
     Orphaned,
 }
 
@@ -72,11 +72,11 @@ impl From<ClusterState> for State {
 /// One instance of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentStatus {
-    /// What people read: `CRI-O (node 0)`.
+    /// The display name: `CRI-O (node 0)`.
     pub instance: String,
     /// The component's name.
     pub component: String,
-    /// Where the component comes from.
+    /// The origin of the component.
     pub source: Source,
     /// The component's version.
     pub version: String,
@@ -84,75 +84,76 @@ pub struct ComponentStatus {
     pub roles: Vec<String>,
     /// Its phase.
     pub phase: String,
-    /// Where it is in its life.
+    /// Its state.
     pub state: InstanceState,
-    /// Why it isn't ready, where there is more to say than its state.
+    /// Why it isn't ready, if the state alone doesn't explain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Its processes, as the host numbers them.
+    /// Its processes, by their IDs on the host.
     pub pids: Vec<i32>,
-    /// How often one of them was started again.
+    /// How often a process of it was restarted.
     pub restarts: u32,
-    /// Their resident memory, in KiB.
+    /// The resident memory of its processes, in KiB.
     pub rss_kib: u64,
-    /// Its logs.
+    /// Its log files.
     pub logs: Vec<PathBuf>,
 }
 
-/// One cluster.
+/// The status of one cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Its name.
     pub name: String,
-    /// Its ID; empty where an older version made it, until its next boot.
+    /// Its ID. Empty for a cluster of an older version, until its next boot.
     #[serde(default)]
     pub id: String,
-    /// Whether it runs.
+    /// Its state.
     pub state: State,
-    /// What is wrong with it, a sentence each.
+    /// Its problems, a sentence each.
     #[serde(default)]
     pub problems: Vec<String>,
     /// Its root directory.
     pub root: PathBuf,
-    /// The API server's URL on this host; empty before the first boot.
+    /// The API server's URL on this host. Empty before the first boot.
     pub api: String,
-    /// The local registry on this host, and what names of its images begin with: `127.0.0.1:5000`; `None` where there is none.
+    /// The local registry's address on this host, with which the names of its images begin:
+    /// `127.0.0.1:5000`. `None` without a registry.
     #[serde(default)]
     pub registry: Option<String>,
     /// The admin's kubeconfig.
     pub kubeconfig: PathBuf,
-    /// Since when it runs, in seconds.
+    /// The time since its boot began, in seconds.
     pub uptime_s: Option<u64>,
-    /// What the Kubernetes API says; absent where it doesn't answer.
+    /// The status by the Kubernetes API; `None` if it doesn't answer.
     pub kubernetes: Option<Summary>,
-    /// All instances, in boot order; empty for a cluster that doesn't run.
+    /// All instances in boot order. Empty for a cluster that doesn't run.
     pub components: Vec<ComponentStatus>,
-    /// Our own processes: keeper and init.
+    /// The processes of KuberNix itself: keeper and init.
     pub own_pids: Vec<i32>,
-    /// Their resident memory, in KiB.
+    /// The resident memory of keeper and init, in KiB.
     pub own_rss_kib: u64,
 }
 
 impl Cluster {
-    /// What can be said of the cluster, running or not. All of its components are asked whether they respond.
+    /// The status of the cluster, running or not. Probes all of its components.
     ///
     /// # Errors
     /// Its directory can't be read.
     pub fn status(&self) -> Result<Status, HostError> {
-        self.look(true)
+        self.inspect(true)
     }
 
-    /// The same as far as it shows without asking the components: at once.
+    /// As [`Cluster::status`], without new probes, and without the status by the Kubernetes API.
     ///
     /// # Errors
     /// As [`Cluster::status`].
-    pub fn glance(&self) -> Result<Status, HostError> {
-        self.look(false)
+    pub fn quick_status(&self) -> Result<Status, HostError> {
+        self.inspect(false)
     }
 
-    fn look(&self, check: bool) -> Result<Status, HostError> {
+    fn inspect(&self, probe: bool) -> Result<Status, HostError> {
         let carriers = carriers::of(self.root());
-        let condition = Condition::look(self.root(), &carriers);
+        let condition = Condition::inspect(self.root(), &carriers);
         let own_pids = condition.ids.map(|ids| vec![ids.keeper.pid, ids.init.pid]).unwrap_or_default();
         let mut status = Status {
             name: self.name().to_owned(),
@@ -173,10 +174,10 @@ impl Cluster {
             status.own_pids = carriers.iter().map(|carrier| carrier.pid).collect();
             return Ok(status);
         }
-        // One that is stopped gives no answer: nothing to wait for.
+        // A suspended init doesn't answer, so there is nothing to wait for.
         let Some(ids) = condition.ids.filter(|ids| !ids.init.is_stopped()) else { return Ok(status) };
         let Ok(mut client) = self.client() else { return Ok(status) };
-        let Ok(report) = client.report(check) else { return Ok(status) };
+        let Ok(report) = client.report(probe) else { return Ok(status) };
         status.state = match report {
             Report { state: Some(state), .. } => state.into(),
             Report { ending: true, .. } => State::Stopping,
@@ -189,8 +190,8 @@ impl Cluster {
         let api_hangs = status.components.iter().any(|one| {
             one.state == InstanceState::Unresponsive && one.roles.iter().any(|role| role == roles::APISERVER)
         });
-        if api_hangs || !check {
-            // A server that hangs would be waited for to no end.
+        if api_hangs || !probe {
+            // A request to an unresponsive API server would only exceed its time limit.
             return Ok(status);
         }
         if let Ok(Reply::Summary { summary }) = client.ask(&Request::Summary) {
@@ -232,25 +233,26 @@ fn registry(boot: &Boot) -> Option<String> {
 pub struct ListEntry {
     /// The cluster's name.
     pub name: String,
-    /// Its ID; empty where an older version made it, until its next boot.
+    /// Its ID. Empty for a cluster of an older version, until its next boot.
     #[serde(default)]
     pub id: String,
-    /// Whether it runs.
+    /// Its state.
     pub state: State,
-    /// What is wrong with it, a sentence each.
+    /// Its problems, a sentence each.
     #[serde(default)]
     pub problems: Vec<String>,
     /// Its root directory.
     pub root: PathBuf,
-    /// The API server's URL on this host; empty before the first boot.
+    /// The API server's URL on this host. Empty before the first boot.
     pub api: String,
-    /// When it was made: RFC 3339.
+    /// The time of its creation, RFC 3339.
     pub created: String,
-    /// How many nodes it has.
+    /// Its number of nodes.
     pub nodes: usize,
 }
 
-/// All clusters below a base directory, by name, with those that are damaged, and those that run without their directory.
+/// All clusters below a base directory, by name. Includes damaged clusters, and clusters that run
+/// without their directory.
 ///
 /// # Errors
 /// The directory can't be read.
@@ -258,12 +260,12 @@ pub fn list(base: &Path) -> Result<Vec<ListEntry>, HostError> {
     let all = carriers::all();
     let of = |root: &Root| all.iter().filter(|one| one.root == root.path()).cloned().collect::<Vec<Carrier>>();
     let entry = |(name, root): (String, Root)| {
-        let condition = Condition::look(&root, &of(&root));
+        let condition = Condition::inspect(&root, &of(&root));
         let (id, api) = (condition.id(), condition.api());
         let created = condition.known.map(|known| known.created.to_string()).unwrap_or_default();
         let nodes = condition.boot.map_or(0, |boot| boot.environment.nodes.len());
         let (state, problems) = (condition.state, condition.problems);
-        // Not asked here.
+        // Running clusters aren't asked for their state here.
         let state = if state == State::Broken && problems.is_empty() { State::Running } else { state };
         ListEntry { name, id, state, problems, root: root.path().to_owned(), api, created, nodes }
     };

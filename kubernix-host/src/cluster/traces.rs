@@ -1,4 +1,4 @@
-//! What a cluster leaves outside of its root directory, looked for by what that directory says.
+//! Finds what a cluster leaves outside of its root directory, by the names in that directory.
 
 use crate::root::{ClusterFile, ClusterId, Root};
 use crate::sandbox::Traces;
@@ -11,7 +11,7 @@ pub(super) fn look(root: &Root, carriers: &[Carrier]) -> Traces {
 
 /// The names that the cluster's cgroups may have.
 fn names(root: &Root) -> Vec<String> {
-    // The ID of a copy of another cluster's directory isn't that cluster's.
+    // A copy of another cluster's directory doesn't have that cluster's ID.
     match root.open_existing() {
         Ok(state) => vec![state.cgroup().to_owned()],
         // An older version may have booted it.
@@ -19,8 +19,8 @@ fn names(root: &Root) -> Vec<String> {
     }
 }
 
-/// The ID of a cluster whose `state.json` is damaged, by the state in force. The directory may be a
-/// copy of another cluster's, so `None` where a cluster of this ID runs.
+/// The ID of a cluster whose `state.json` is damaged, from the state in force. `None` if a cluster
+/// with this ID runs: the directory may be a copy of that cluster's.
 fn lost_id(root: &Root) -> Option<String> {
     let state = ClusterFile::read(root).ok()??;
     let id: ClusterId = state.boot["environment"]["id"].as_str()?.parse().ok()?;
@@ -41,18 +41,18 @@ mod tests {
         let [original, copy] = ["one", "two"].map(|name| Root::new(base.path(), name));
         let id = original.create().unwrap().id.unwrap().to_string();
         assert_eq!(names(&original), [id.clone()]);
-        // As `cp -a` does it.
+        // A copy as by `cp -a`.
         fs::create_dir_all(copy.path()).unwrap();
         fs::copy(original.path().join("state.json"), copy.path().join("state.json")).unwrap();
         assert_eq!(names(&copy), ["two"]);
-        // Nor has it once it has an ID of its own.
-        let own = copy.identify().unwrap().id.unwrap().to_string();
+        // It doesn't have them after it got its own ID either.
+        let own = copy.ensure_id().unwrap().id.unwrap().to_string();
         assert_ne!(own, id);
         assert_eq!(names(&copy), [own]);
     }
 
     #[test]
-    fn a_damaged_state_file_hides_nothing() {
+    fn the_names_are_found_with_a_damaged_state_file() {
         let base = tempfile::tempdir().unwrap();
         let root = Root::new(base.path(), "one");
         let id = root.create().unwrap().id.unwrap().to_string();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_gone_is_known_by_its_name() {
+    fn a_missing_directory_has_its_name() {
         let base = tempfile::tempdir().unwrap();
         assert_eq!(names(&Root::new(base.path(), "one")), ["one"]);
     }

@@ -1,12 +1,13 @@
-//! `up`: everything that happens on the host before a sandbox stands, and the wait for what happens inside.
+//! `up`: prepares a boot on the host, starts the sandbox, and waits until the cluster is ready.
 
+use super::boot_watch::watch;
 use super::interrupt::Interrupts;
 use super::{
-    A_LOOK, ANSWER, Call, Existing, Host, HostError, PAUSE, disk, kubeconfig, need_root, port, ports, prepare, traces,
+    BootError, ClusterError, Host, HostError, IfExists, InUseError, PROBE_LOCK_WAIT, kubeconfig, need_root, port,
+    ports, prepare, traces,
 };
 use crate::boot::{Boot, write_views};
-use crate::control::Client;
-use crate::events::{Event, FileSink, Sink, Tee, ToolEvents, records};
+use crate::events::{Event, FileSink, Sink, Tee, ToolEvents};
 use crate::graph::{self, Environment};
 use crate::kubeconfig::Merged;
 use crate::network::plan::routed_by_host;
@@ -14,29 +15,28 @@ use crate::network::publish::Socket;
 use crate::network::{AddressPlan, Outside, Published};
 use crate::pki::Renewal;
 use crate::plugins::{Registered, snapshot};
-use crate::process::tail;
-use crate::root::{self, Allotment, ClusterFile, Made, Root};
+use crate::root::{self, Allotment, ClusterFile, CreatedDirs, Root};
 use crate::sandbox::lock::{self, LockError};
 use crate::sandbox::{self, BootChannel, Ending, KeeperStart, SandboxIds};
 use crate::settings::{Resolved, Settings, binary_overrides, of_any_version};
 use crate::toolchain;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The certificates step, as it reads in the timeline.
+/// The name of the certificates step in the timeline.
 const CERTIFICATES: &str = "certificates";
-/// The step that the sandbox's init reports the end of.
+/// The name of the sandbox step in the timeline. The init reports its end.
 const SANDBOX: &str = "sandbox";
-/// Absent where the kernel module br_netfilter isn't loaded.
+/// Exists only while the kernel module br_netfilter is loaded.
 const BRIDGE_SETTINGS: &str = "/proc/sys/net/bridge";
-/// Places that every sandbox replaces by its own.
-pub(super) const REPLACED: &[&str] = &["/proc", "/sys", "/run", "/dev", "/var/log", "/var/lib/kubelet", "/var/lib/cni"];
+/// Directories over which every sandbox mounts its own.
+pub(super) const REPLACED_DIRECTORIES: &[&str] =
+    &["/proc", "/sys", "/run", "/dev", "/var/log", "/var/lib/kubelet", "/var/lib/cni"];
 
-/// What came up.
+/// The result of `up`.
 #[derive(Debug, Clone, Serialize)]
 pub struct UpReport {
     /// The cluster's name.
@@ -49,48 +49,49 @@ pub struct UpReport {
     pub kubeconfig: PathBuf,
     /// The API server's URL on this host.
     pub api: String,
-    /// The user's own kubeconfig, where it was to get the cluster's context.
+    /// The user's own kubeconfig, if the cluster's context was merged into it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
-    /// How long it took, in seconds.
+    /// The duration of the command, in seconds.
     pub seconds: f64,
-    /// What was started anew, by instance, of a cluster that ran already.
+    /// The restarted instances of a cluster that ran already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
 }
 
-/// What a boot has of the host, and keeps.
-pub(super) struct Held {
+/// The host's part of a boot's state, which changes of the running cluster keep.
+pub(super) struct Inherited {
     /// The API server's port.
     pub api_port: u16,
-    /// Ports of the nodes.
+    /// The published ports.
     pub publish: Vec<Published>,
-    /// The ways to the world outside.
+    /// Default routes and DNS of the host.
     pub outside: Outside,
 }
 
-/// What a boot begins with.
-struct Taken {
+/// The resources that `up` acquires before a boot.
+struct Acquired {
     lock: lock::Lock,
-    /// Places on the host that are to be published.
-    places: Vec<Socket>,
+    /// The reserved ports of the host that the cluster will publish.
+    reserved: Vec<Socket>,
     tools: toolchain::Resolution,
-    /// The kinds of keys that are made anew.
+    /// The kinds of keys to create again.
     renew: BTreeSet<Renewal>,
 }
 
 impl Host {
-    /// Boots a cluster, or starts a stopped one again; `existing` says what becomes of one that is there. Returns when its node
-    /// is ready and pods can be made; it goes on in the background. Keys of the kinds in `renew` are made anew. Ctrl-C stops and
-    /// cleans up, a second one does so at once.
+    /// Boots a new or a stopped cluster; `if_exists` selects what happens to an existing one.
+    /// Returns when all nodes are Ready and pods can be created. The cluster then runs in the
+    /// background. Creates keys of the kinds in `renew` again. Ctrl-C stops the boot in order and
+    /// cleans up, a second Ctrl-C kills it.
     ///
     /// # Errors
-    /// See [`HostError`]. What was started is gone then; a root directory that this call made stays only where its logs
-    /// tell why.
+    /// See [`HostError`]. Everything that was started has ended then. A root directory that this
+    /// call created is kept only if its logs explain the error.
     pub fn up(
         &self,
         resolved: &Resolved,
-        existing: Existing,
+        if_exists: IfExists,
         renew: BTreeSet<Renewal>,
         sink: Arc<dyn Sink>,
     ) -> Result<UpReport, HostError> {
@@ -98,14 +99,13 @@ impl Host {
         let settings = &resolved.settings;
         need_root("up")?;
         let root = Root::new(&settings.root, &settings.name);
-        let allotment = match existing {
-            // Nodes begin anew as well.
-            Existing::StartsOver => prepare::allot(self, settings, Allotment::default())?,
-            Existing::GoesOn | Existing::IsLeft => self.allot(settings)?,
+        let allotment = match if_exists {
+            IfExists::Recreate => prepare::allot(self, settings, Allotment::default())?,
+            IfExists::Update | IfExists::Refuse => self.allot(settings)?,
         };
         self.check(resolved, &allotment, &[], &*sink)?;
-        fits(&root)?;
-        super::end::refuse_orphan(&self.call(settings))?;
+        check_location(&root)?;
+        super::down::refuse_orphan(&self.call(settings))?;
         let report = |kubeconfig, api, changed| UpReport {
             name: settings.name.clone(),
             id: root.open_existing().ok().and_then(|state| state.id).map(String::from).unwrap_or_default(),
@@ -116,16 +116,16 @@ impl Host {
             seconds: began.elapsed().as_secs_f64(),
             changed,
         };
-        match existing {
-            Existing::StartsOver => {}
+        match if_exists {
+            IfExists::Recreate => {}
             _ if !lock::is_taken(&root) => {}
-            Existing::IsLeft => return Err(HostError::Running(self.call(settings))),
-            Existing::GoesOn if !renew.is_empty() => {
+            IfExists::Refuse => return Err(InUseError::Running(self.call(settings)).into()),
+            IfExists::Update if !renew.is_empty() => {
                 let changes = vec!["its keys can't be made anew".to_owned()];
-                return Err(HostError::OfBoot { call: self.call(settings), changes });
+                return Err(InUseError::NeedsBoot { call: self.call(settings), changes }.into());
             }
-            Existing::GoesOn => {
-                let (changed, api_port) = self.go_over(resolved, &allotment, &root, &*sink)?;
+            IfExists::Update => {
+                let (changed, api_port) = self.apply_change(resolved, &allotment, &root, &*sink)?;
                 let merged = kubeconfig::after_boot(&root, settings, &*sink);
                 let (kubeconfig, api) = (root.kubeconfig("admin"), port::api_url(api_port));
                 return Ok(UpReport { merged, ..report(kubeconfig, api, Some(changed)) });
@@ -134,57 +134,60 @@ impl Host {
         warn_of_routes(settings, &*sink);
         if !Path::new(BRIDGE_SETTINGS).exists() {
             // Not loaded here: it would change how the host's own bridges treat their traffic.
-            let message = "the kernel module br_netfilter is not loaded: a pod may fail to reach a Service whose pod is on its own node; `modprobe br_netfilter` helps, and makes the host's own bridges pass through netfilter too";
+            let message = "the kernel module br_netfilter is not loaded: \
+                a pod may fail to reach a Service whose pod is on its own node.\n\
+                `modprobe br_netfilter` loads it, but the host's own bridges then use netfilter too";
             sink.emit(Event::Warning { message: message.into() });
         }
         kubeconfig::before_boot(&root, settings)?;
-        // Held from here on, so that nobody else takes them, nor the API server what it looks for.
-        let own = if existing == Existing::StartsOver { self.own_ports(resolved) } else { Vec::new() };
+        // Reserved early, so that neither another process nor the API server's port search takes
+        // these ports.
+        let own = if if_exists == IfExists::Recreate { self.own_ports(resolved) } else { Vec::new() };
         let others: Vec<Published> = settings.publish.iter().filter(|one| !own.contains(one)).copied().collect();
-        let mut places = ports::hold(&others)?;
+        let mut reserved = ports::reserve(&others)?;
         let tools = self.tools_of(settings, &allotment, &[], &*sink)?;
 
-        let interrupts = Interrupts::take_over().map_err(HostError::io("signals can't be handled"))?;
-        let (mut made, told) = (Made::default(), sink.clone());
-        let emptied = match existing {
-            Existing::StartsOver => self.start_over(resolved, &root, &*sink)?,
+        let interrupts = Interrupts::install().map_err(HostError::io("signals can't be handled"))?;
+        let (mut made, warnings) = (CreatedDirs::default(), sink.clone());
+        let lock = match if_exists {
+            IfExists::Recreate => self.clear_for_recreation(resolved, &root, &*sink)?,
             _ => None,
         };
-        places.extend(ports::hold(&own)?);
-        let result = emptied
+        reserved.extend(ports::reserve(&own)?);
+        let result = lock
             .map_or_else(|| self.lock(&root, settings, &mut made), Ok)
-            .and_then(|lock| self.boot(resolved, &root, Taken { lock, places, tools, renew }, &interrupts, sink))
+            .and_then(|lock| self.boot(resolved, &root, Acquired { lock, reserved, tools, renew }, &interrupts, sink))
             .map(|(kubeconfig, api)| UpReport {
-                merged: kubeconfig::after_boot(&root, settings, &*told),
+                merged: kubeconfig::after_boot(&root, settings, &*warnings),
                 ..report(kubeconfig, api, None)
             });
         if let Err(error) = &result {
             if made.contains(root.path()) && !error.leaves_cluster() {
-                clear_away(&root)?;
+                remove_unused(&root)?;
             }
             made.undo();
         }
         result
     }
 
-    /// Makes the root directory and takes its lock; `made` gets what wasn't there before.
-    fn lock(&self, root: &Root, settings: &Settings, made: &mut Made) -> Result<lock::Lock, HostError> {
+    /// Creates the root directory and takes its lock. Adds new directories to `made`.
+    fn lock(&self, root: &Root, settings: &Settings, made: &mut CreatedDirs) -> Result<lock::Lock, HostError> {
         loop {
-            made.extend(root.make()?);
-            match lock::wait(root, A_LOOK) {
+            made.extend(root.create_directory()?);
+            match lock::wait(root, PROBE_LOCK_WAIT) {
                 Ok(Some(lock)) => return Ok(lock),
-                Ok(None) => return Err(HostError::Running(self.call(settings))),
-                // A `down` took it away in between.
+                Ok(None) => return Err(InUseError::Running(self.call(settings)).into()),
+                // A `down` removed it in between.
                 Err(LockError::Missing { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Finds, or makes, all binaries that this cluster needs, and `more`.
+    /// Finds or builds all binaries that this cluster needs, and `more`.
     ///
     /// # Errors
-    /// One error that lists all that can't be had.
+    /// One error that lists all missing binaries.
     pub fn tools(
         &self,
         settings: &Settings,
@@ -217,18 +220,19 @@ impl Host {
         &self,
         resolved: &Resolved,
         root: &Root,
-        taken: Taken,
+        acquired: Acquired,
         interrupts: &Interrupts,
         sink: Arc<dyn Sink>,
     ) -> Result<(PathBuf, String), HostError> {
-        let (settings, Taken { lock, places, tools, renew }) = (&resolved.settings, taken);
-        let found = root.create()?;
-        if found.id.is_none() {
-            // An older version named its cgroups otherwise, or the directory is a copy and has none.
+        let (settings, Acquired { lock, reserved, tools, renew }) = (&resolved.settings, acquired);
+        let state = root.create()?;
+        if state.id.is_none() {
+            // Created by an older version, whose cgroups have other names; or a copy of another
+            // cluster's directory.
             traces::look(root, &[]).remove(root);
-            root.identify()?;
+            root.ensure_id()?;
         }
-        // What the last life left says nothing of this one.
+        // Left by the last boot.
         Ending::forget(root);
         SandboxIds::forget(root);
         for directory in [root.run(), root.images()] {
@@ -244,7 +248,7 @@ impl Host {
         };
         let version = env!("CARGO_PKG_VERSION").to_owned();
         both.emit(Event::BootStarted { cluster: settings.name.clone(), version });
-        if let Some(message) = root.mend_ledger()? {
+        if let Some(message) = root.repair_ledger()? {
             both.emit(Event::Warning { message });
         }
         both.emit(step(CERTIFICATES));
@@ -259,24 +263,24 @@ impl Host {
             listeners.push(listener);
         }
         let outside = Outside::look(settings.uplink, &AddressPlan::new(settings.cidr)?);
-        let found = prepare::Found { tools: &tools, outside: &outside, registry_port };
-        let (environment, reissued) = prepare::booted(self, settings, root, &allotment, found, &renew)?;
+        let found = prepare::HostResources { tools: &tools, outside: &outside, registry_port };
+        let (environment, reissued) = prepare::for_boot(self, settings, root, &allotment, found, &renew)?;
         for reason in reissued {
             both.emit(Event::Note { message: format!("made anew: {reason}") });
         }
         let api_port = listeners[0].local_addr().map_err(HostError::io("the API server's port"))?.port();
         allotment.api_port = Some(api_port);
-        // Copies of an earlier life, which nobody has loaded any more.
+        // Copies for an earlier boot. No process uses them any more.
         snapshot::clear(&root.run().join(snapshot::DIRECTORY))
             .map_err(HostError::io("old copies of plugins can't be removed"))?;
-        let held = Held { api_port, publish: settings.publish.clone(), outside };
-        let (boot, instances) = self.prepare_boot(settings, root, environment, held, &both)?;
+        let inherited = Inherited { api_port, publish: settings.publish.clone(), outside };
+        let (boot, instances) = self.prepare_boot(settings, root, environment, inherited, &both)?;
         prepare::write_kubeconfigs(root, &boot.environment, &instances, api_port)?;
-        root.fix_cidr(settings.cidr)?;
+        root.record_cidr(settings.cidr)?;
         let state = next_state(root, settings.to_toml(), allotment, &boot)?;
         state.commit(root)?;
         write_views(root, root, &state)?;
-        root.forget_other_nodes(&state.allotment)?;
+        root.remove_other_nodes(&state.allotment)?;
         both.emit(Event::Ready { instance: CERTIFICATES.into() });
         both.emit(step(SANDBOX));
         both.emit(Event::Started { instance: SANDBOX.into() });
@@ -284,25 +288,26 @@ impl Host {
         if interrupts.any() {
             return Err(HostError::Interrupted);
         }
-        let (near, channel) = BootChannel::pair().map_err(HostError::io("no line to the sandbox"))?;
-        // The cluster opens them itself.
-        drop(places);
+        let (near, channel) = BootChannel::pair().map_err(HostError::io("the boot channel can't be created"))?;
+        // The cluster opens these ports itself.
+        drop(reserved);
         let (executable, id) = (&*self.executable, boot.environment.id.as_str());
         let start = KeeperStart { executable, root, id, lock, listeners, channel };
         let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
-        let line = near.try_clone().map_err(HostError::io("no line to the sandbox"))?;
-        interrupts.pass_to_boot(line, keeper, root);
+        let orders = near.try_clone().map_err(HostError::io("the boot channel can't be duplicated"))?;
+        interrupts.set_boot(orders, keeper, root);
         watch(&near, root, self.call(settings), interrupts, &*sink)?;
         Ok((root.kubeconfig("admin"), port::api_url(api_port)))
     }
 
-    /// Plans what is real, asks the components about this host, and puts it all into what the init reads.
+    /// Plans with real files and addresses, runs the preflight checks of the components, and
+    /// creates the init's input.
     pub(super) fn prepare_boot(
         &self,
         settings: &Settings,
         root: &Root,
         environment: Environment,
-        held: Held,
+        inherited: Inherited,
         sink: &dyn Sink,
     ) -> Result<(Boot, Vec<graph::Instance>), HostError> {
         let (environment, slots) = (Arc::new(environment), self.slots(settings)?);
@@ -320,20 +325,20 @@ impl Host {
             slots: graph::filled(&self.registry.components, &slots)?,
             wait: settings.wait,
             plugins,
-            api_port: held.api_port,
-            publish: held.publish,
-            outside: held.outside,
+            api_port: inherited.api_port,
+            publish: inherited.publish,
+            outside: inherited.outside,
             boot_timeout_s: settings.boot_timeout_s,
         };
         Ok((boot, instances))
     }
 
-    /// Asks all components about this host.
+    /// Runs the preflight checks of all components.
     fn preflight(&self, instances: &[graph::Instance], sink: &dyn Sink) -> Result<(), HostError> {
         let mut fatal = Vec::new();
         for instance in instances {
-            let refuse = |source| graph::GraphError::Component { instance: instance.instance.clone(), source };
-            for finding in instance.registered.preflight(&instance.context).map_err(refuse)? {
+            let failed = |source| graph::GraphError::Component { instance: instance.instance.clone(), source };
+            for finding in instance.registered.preflight(&instance.context).map_err(failed)? {
                 let message = format!("{}: {}", instance.instance, finding.message);
                 if finding.fatal {
                     fatal.push(message);
@@ -342,17 +347,17 @@ impl Host {
                 }
             }
         }
-        if fatal.is_empty() { Ok(()) } else { Err(HostError::Preflight(fatal)) }
+        if fatal.is_empty() { Ok(()) } else { Err(BootError::Preflight(fatal).into()) }
     }
 }
 
-/// Whether clusters can live there.
+/// Checks that a root directory can lie there.
 ///
 /// # Errors
-/// Every sandbox replaces that place.
-pub(super) fn fits(root: &Root) -> Result<(), HostError> {
-    match REPLACED.iter().find(|place| root.path().starts_with(place)) {
-        Some(place) => Err(HostError::UnfitRoot(PathBuf::from(place))),
+/// Every sandbox mounts its own directory there.
+pub(super) fn check_location(root: &Root) -> Result<(), ClusterError> {
+    match REPLACED_DIRECTORIES.iter().find(|directory| root.path().starts_with(directory)) {
+        Some(directory) => Err(ClusterError::UnsuitableRoot(PathBuf::from(directory))),
         None => Ok(()),
     }
 }
@@ -372,26 +377,28 @@ fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
     let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
     for route in routed_by_host(settings.cidr, &table) {
         let message = format!(
-            "this host routes {route}, which overlaps the cluster's {}: pods won't reach hosts there, choose another --cidr if they have to",
+            "this host routes {route}, which overlaps the cluster's {}: \
+             pods won't reach hosts there, choose another --cidr if they need to",
             settings.cidr
         );
         sink.emit(Event::Warning { message });
     }
 }
 
-/// The state that a boot puts in force, after the one that there may be.
+/// The next state of the cluster, which this boot commits.
 fn next_state(root: &Root, settings: String, allotment: Allotment, boot: &Boot) -> Result<ClusterFile, HostError> {
-    let boot = serde_json::to_value(boot).map_err(|error| HostError::io("the state of the cluster")(error.into()))?;
+    let boot = serde_json::to_value(boot)
+        .map_err(|error| HostError::io("the state of the cluster can't be encoded")(error.into()))?;
     Ok(match ClusterFile::read(root) {
         Ok(Some(last)) => last.next(settings, allotment, boot),
-        // What can be said of one that is damaged was said when the settings were read.
+        // A damaged file was reported when the settings were read.
         Ok(None) | Err(root::Error::Damaged { .. }) => ClusterFile::first(settings, allotment, boot),
         Err(error) => return Err(error.into()),
     })
 }
 
-/// Removes a root directory that came to nothing, unless somebody has it by now.
-pub(super) fn clear_away(root: &Root) -> Result<(), root::Error> {
+/// Removes a root directory after a failed boot, unless another command uses it by now.
+pub(super) fn remove_unused(root: &Root) -> Result<(), root::Error> {
     match lock::take(root) {
         Ok(Some(_lock)) => match root.remove() {
             Err(root::Error::Missing { .. }) => Ok(()),
@@ -399,69 +406,5 @@ pub(super) fn clear_away(root: &Root) -> Result<(), root::Error> {
         },
         Ok(None) | Err(LockError::Missing { .. }) => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Passes events on until the cluster is ready, or nothing of it is left.
-fn watch(
-    channel: &BootChannel,
-    root: &Root,
-    call: Call,
-    interrupts: &Interrupts,
-    sink: &dyn Sink,
-) -> Result<(), HostError> {
-    let mut why = None;
-    for record in records(BufReader::new(channel.reader())) {
-        let event = record.event.seen_outside(root);
-        match &event {
-            Event::BootReady => {
-                sink.emit(event);
-                return Ok(());
-            }
-            // Of several the first says most: the others follow from it.
-            Event::BootFailed { error, timed_out } => drop(why.get_or_insert_with(|| (error.clone(), *timed_out))),
-            _ => {}
-        }
-        sink.emit(event);
-    }
-    if interrupts.any() {
-        return Err(HostError::Interrupted);
-    }
-    if let (None, Some(by @ (Ending::Down | Ending::Stop))) = (&why, Ending::read(root)) {
-        return Err(HostError::Revoked { call, by: by.word() });
-    }
-    let Some((mut why, timed_out)) = why.or_else(|| recorded_failure(root)) else {
-        return outcome_without_line(root, call);
-    };
-    if let Some(hint) = disk::hint(&why, root.path()) {
-        why = format!("{why}\n{hint}");
-    }
-    Err(HostError::Boot { call, why, root: root.path().to_owned(), timed_out })
-}
-
-/// Why the last boot failed, by the events that it recorded.
-fn recorded_failure(root: &Root) -> Option<(String, bool)> {
-    let records = crate::events::read(&root.events()).ok()?;
-    let of_last_boot =
-        records.into_iter().rev().take_while(|record| !matches!(record.event, Event::BootStarted { .. }));
-    of_last_boot.into_iter().find_map(|record| match record.event {
-        Event::BootFailed { error, timed_out } => Some((error, timed_out)),
-        _ => None,
-    })
-}
-
-/// How a boot went whose line broke without a word, from the cluster itself.
-fn outcome_without_line(root: &Root, call: Call) -> Result<(), HostError> {
-    loop {
-        match Client::connect(root, ANSWER).and_then(|mut client| client.report(false)) {
-            Ok(report) if report.booted => return Ok(()),
-            Ok(report) if !report.ending => std::thread::sleep(PAUSE),
-            _ => {
-                let log = root.run().join("keeper.log");
-                let lines = tail(&log, 20).join("\n  ");
-                let why = format!("the sandbox exited without reporting an error; {}:\n  {lines}", log.display());
-                return Err(HostError::Boot { call, why, root: root.path().to_owned(), timed_out: false });
-            }
-        }
     }
 }

@@ -51,7 +51,7 @@ impl Cluster {
         let (root, lock) = (self.root.clone(), self.lock.clone());
         let views = tokio::task::spawn_blocking(move || {
             let outside = Root::on_host(&lock).unwrap_or_else(|_| root.clone());
-            write_views(&root, &outside, &file).and(root.forget_other_nodes(&file.allotment))
+            write_views(&root, &outside, &file).and(root.remove_other_nodes(&file.allotment))
         });
         let views = views.await;
         if let Ok(Err(error)) = views {

@@ -35,7 +35,7 @@ impl Cluster {
             of_role.iter().flat_map(|one| self.processes_of(one.id)).map(|running| running.pid).collect();
         let root = self.root.clone();
         // Those of members that are down as well: together they are what a start goes on with.
-        let directories = root.directories_of(&first.instance.component).map_err(|error| error.to_string());
+        let directories = root.component_directories(&first.instance.component).map_err(|error| error.to_string());
         let copied = tokio::task::spawn_blocking(move || copy(&root, &groups, &directories?)).await;
         let paused = copied.map_err(|error| error.to_string())??;
         Ok(Copied {

@@ -1,5 +1,5 @@
-//! `allotted.json`: the nodes and ports that a cluster was given. Whoever needs a name, an index or a port asks here, so that the
-//! same cluster gets the same ones again; addresses follow from the index.
+//! `allotted.json`: the nodes and ports of a cluster. Each boot of the cluster reuses them.
+//! Addresses follow from the index of a node.
 
 use super::{ClusterFile, Error, Root, json, write_atomic};
 use crate::placement::{NodesIn, Placement};
@@ -8,41 +8,43 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 
-/// A node that a cluster has. Its addresses follow from its index.
+/// A node of a cluster. Its addresses follow from its index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllottedNode {
     /// Its name: `node-INDEX`.
     pub name: String,
-    /// 0 for the first.
+    /// Its index, 0 for the first node.
     pub index: u32,
-    /// It is not to run.
+    /// The node is stopped: boots don't start it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
 }
 
-/// What a cluster was given.
+/// The nodes and ports of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allotment {
     /// Its nodes, by index.
     pub nodes: Vec<AllottedNode>,
-    /// How many of the first of them are members of the control plane. 1: one alone, in the sandbox where that is where the first node is.
+    /// The number of control plane members, which are the first nodes. With 1, the only member runs
+    /// in the sandbox's namespaces if the first node does.
     #[serde(default = "one")]
     pub control_planes: u32,
-    /// What its nodes are placed into.
+    /// The placement of its nodes.
     #[serde(default)]
     pub placement: NodesIn,
-    /// The API server's port on the host's 127.0.0.1, once it had one.
+    /// The API server's port on the host's 127.0.0.1. `None` before the first boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_port: Option<u16>,
-    /// The local registry's, likewise.
+    /// The local registry's port on the host's 127.0.0.1. `None` before the first boot with a
+    /// registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry_port: Option<u16>,
 }
 
-/// What the names of nodes begin with; their index follows.
+/// The prefix of node names. The index follows.
 const NODE: &str = "node-";
 
-/// The index that a node of this name has.
+/// The index of a node with this name. `None` if no node can have it.
 pub fn index_of(name: &str) -> Option<u32> {
     let index = name.strip_prefix(NODE)?.parse().ok()?;
     (name == format!("{NODE}{index}")).then_some(index)
@@ -69,8 +71,8 @@ impl Allotment {
         root.path().join("allotted.json")
     }
 
-    /// What was given so far; nothing where there is no cluster yet. Where the state in force can't be
-    /// read, the view of it is.
+    /// Reads the allotment of a cluster; the default if the cluster doesn't exist yet. If the state
+    /// in force is damaged, reads `allotted.json`.
     ///
     /// # Errors
     /// Neither can be read, or a newer version wrote the state.
@@ -94,11 +96,11 @@ impl Allotment {
         };
         serde_json::from_str(&text).map_err(|error| Error::Damaged {
             path,
-            reason: format!("{error}; it says which nodes the cluster has, `up --fresh` begins with new ones"),
+            reason: format!("{error}; it lists the cluster's nodes, `up --fresh` creates new ones"),
         })
     }
 
-    /// Keeps it. `true` if that is news.
+    /// Writes `allotted.json`. Returns `true` if it changed.
     ///
     /// # Errors
     /// The file can't be written.
@@ -107,7 +109,7 @@ impl Allotment {
         write_atomic(&path, json::text(&path, self)?.as_bytes(), 0o600)
     }
 
-    /// Gives further nodes, each the lowest index that is free. Returns their names.
+    /// Adds nodes, each with the lowest free index. Returns their names.
     pub fn add_nodes(&mut self, count: u32) -> Vec<String> {
         let taken: BTreeSet<u32> = self.nodes.iter().map(|node| node.index).collect();
         let free = (0..=u32::MAX).filter(|index| !taken.contains(index)).take(count as usize);
@@ -119,7 +121,7 @@ impl Allotment {
         names
     }
 
-    /// Takes a node back, and its index with it. `false` where there is none.
+    /// Removes a node and frees its index. Returns `false` if the node doesn't exist.
     pub fn remove_node(&mut self, name: &str) -> bool {
         let before = self.nodes.len();
         self.nodes.retain(|node| node.name != name);
@@ -131,18 +133,19 @@ impl Allotment {
         self.nodes.iter_mut().find(|node| node.name == name)
     }
 
-    /// The names of the nodes that are members of the control plane; none where it is one alone in the sandbox.
+    /// The names of the nodes that are members of the control plane. Empty if its only member runs
+    /// in the sandbox's namespaces.
     pub fn members(&self) -> Vec<String> {
         let own = |node: &&AllottedNode| node.index < self.control_planes && !self.placement_of(node).is_beside();
         self.nodes.iter().filter(own).map(|node| node.name.clone()).collect()
     }
 
-    /// Where one of its nodes runs.
+    /// The placement of a node.
     pub fn placement_of(&self, node: &AllottedNode) -> Placement {
         Placement::of(self.placement, node.index, self.control_planes)
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     pub fn count(&self) -> u32 {
         u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
     }
@@ -153,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lowest_free_index_comes_next_and_comes_again() {
+    fn new_nodes_get_the_lowest_free_index() {
         let base = tempfile::tempdir().unwrap();
         let root = Root::new(base.path(), "one");
         fs::create_dir_all(root.path()).unwrap();

@@ -1,7 +1,7 @@
-//! Writes many files durably at the price of a few syncs.
+//! Writes many files durably with few commits of the file system's journal.
 //!
-//! One after the other, forty files would cost forty commits of the file system's journal. Here all
-//! temporary files are written first and synced side by side, so that one commit serves many.
+//! Written one by one, forty files would cost forty commits. Here all temporary files are written
+//! first and synced in parallel, so that one commit includes many files.
 
 use super::Error;
 use super::write::{Staged, directory, is_unchanged, sync};
@@ -12,16 +12,16 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-/// How many syncs wait for the disk at the same time. More share a commit of the journal: on ext4 a boot's
-/// 41 files cost 165 ms one after the other, 16 ms in 16 threads and 9 ms in 41.
+/// The number of parallel syncs. More syncs share a commit of the journal: on ext4, the 41 files of
+/// a boot take 165 ms one by one, 16 ms with 16 threads and 9 ms with 41.
 const THREADS: usize = 48;
 
-/// Files to be written together. They count only after [`commit`](Self::commit); if the batch is
-/// dropped before that, no file was written.
+/// Files to be written together by [`commit`](Self::commit). If the batch is dropped before that,
+/// no file is written.
 #[derive(Debug, Default)]
 pub struct Batch {
     files: Vec<Entry>,
-    /// Directories that were made, whose names must reach the disk as well.
+    /// Created directories, whose names must be synced as well.
     made: Vec<PathBuf>,
 }
 
@@ -34,18 +34,18 @@ struct Entry {
 
 impl Batch {
     /// Adds a file. `mode` is as of chmod(2), whatever the umask. The directory must exist at the
-    /// commit. The last content of a path counts.
+    /// commit. A later file of the same path replaces an earlier one.
     pub fn add(&mut self, path: impl Into<PathBuf>, content: impl Into<Vec<u8>>, mode: u32) {
         let entry = Entry { path: path.into(), content: content.into(), mode };
         self.files.retain(|old| old.path != entry.path);
         self.files.push(entry);
     }
 
-    /// Makes a directory and those above it at once, so that it can be used before the commit, which
-    /// makes it durable. `mode` holds whatever the umask, also for one that was there.
+    /// Creates a directory and its missing parents immediately. The commit makes them durable. Sets
+    /// `mode` whatever the umask, also for an existing directory.
     ///
     /// # Errors
-    /// It can't be made, or something else is there.
+    /// It can't be created, or a file exists there.
     pub fn make_directory(&mut self, path: &Path, mode: u32) -> Result<(), Error> {
         let failed = |cause| Error::io("make the directory", path, cause);
         let found = match fs::metadata(path) {
@@ -66,16 +66,16 @@ impl Batch {
         Ok(())
     }
 
-    /// Writes all files whose content differs, and returns how many did. When it returns, the disk has
-    /// them. They are put in place in the order in which they were added, after all of them were
+    /// Writes all files whose content differs, and returns their number. They are on the disk when
+    /// it returns. Files are replaced in the order in which they were added, after all of them were
     /// synced, so that a full disk changes nothing.
     ///
     /// # Errors
-    /// A file can't be written or synced; the error has the path and the cause. Up to the first rename
-    /// all old files are still there; a failure after that leaves some old and some new, each whole.
+    /// A file can't be written or synced; the error has the path and the cause. An error before the
+    /// first rename changes no file; a later one leaves some old and some new files, each complete.
     pub fn commit(self) -> Result<usize, Error> {
         let mut staged = Vec::new();
-        // Each with a path in it that an error can name.
+        // Each with one of its paths, which an error names.
         let mut directories: BTreeMap<&Path, &Path> =
             self.made.iter().map(|made| (directory(made), made.as_path())).collect();
         for Entry { path, content, mode } in &self.files {
@@ -84,21 +84,22 @@ impl Batch {
                 staged.push(Staged::write(path, content, *mode)?);
             }
         }
-        side_by_side(&staged, |staged| Ok(staged.sync()?))?;
+        in_parallel(&staged, |staged| Ok(staged.sync()?))?;
         let written = staged.len();
         for file in staged {
             file.rename()?;
         }
-        // Also where nothing changed: an earlier commit may have ended between rename and sync.
+        // Synced even if nothing changed: an earlier commit may have been killed between rename and
+        // sync.
         let directories: Vec<_> = directories.into_iter().collect();
-        side_by_side(&directories, |(directory, path)| sync(directory, path))?;
+        in_parallel(&directories, |(directory, path)| sync(directory, path))?;
         Ok(written)
     }
 }
 
-/// Does this for all items in a few threads, and in this one where the system gives no thread. Returns
-/// the first error in the order of the items.
-fn side_by_side<T: Sync>(items: &[T], act: impl Fn(&T) -> Result<(), Error> + Sync) -> Result<(), Error> {
+/// Calls `act` for all items in a few threads, or in this thread if no thread can be created.
+/// Returns the first error in the order of the items.
+fn in_parallel<T: Sync>(items: &[T], act: impl Fn(&T) -> Result<(), Error> + Sync) -> Result<(), Error> {
     let share = items.len().div_ceil(THREADS).max(1);
     let act_on_all = |share: &[T]| share.iter().try_for_each(&act);
     thread::scope(|scope| {
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_written_and_modes_hold_in_any_case() {
+    fn a_commit_writes_only_files_that_differ_and_sets_every_mode() {
         let base = tempfile::tempdir().unwrap();
         let at = |name: &str| base.path().join(name);
         fs::write(at("same"), "same").unwrap();
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_can_not_be_written_changes_no_other() {
+    fn a_file_that_cannot_be_written_changes_no_other() {
         let base = tempfile::tempdir().unwrap();
         let at = |name: &str| base.path().join(name);
         fs::write(at("first"), "old").unwrap();
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_writer_left_is_in_nobodys_way() {
+    fn a_temporary_file_of_a_killed_writer_is_ignored() {
         let base = tempfile::tempdir().unwrap();
         let left = base.path().join(".kubernix-tmp-1-0");
         fs::write(&left, "hal").unwrap();
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_are_made_at_once_and_have_their_mode() {
+    fn directories_are_created_immediately_with_their_mode() {
         let base = tempfile::tempdir().unwrap();
         let mut batch = Batch::default();
         let inner = base.path().join("pki/nodes/node-0");
@@ -260,16 +261,16 @@ mod tests {
         let acted = AtomicUsize::new(0);
         let items: Vec<usize> = (0..THREADS * 2 + 1).collect();
         let failed = |item: usize| Error::io("sync", Path::new(&item.to_string()), ErrorKind::Other.into());
-        let result = side_by_side(&items, |item| {
+        let result = in_parallel(&items, |item| {
             acted.fetch_add(1, Ordering::Relaxed);
             if *item == 4 || *item == 90 { Err(failed(*item)) } else { Ok(()) }
         });
         assert!(result.unwrap_err().to_string().contains("`4`"));
         assert!(acted.load(Ordering::Relaxed) >= THREADS);
-        side_by_side::<usize>(&[], |_| Ok(())).unwrap();
+        in_parallel::<usize>(&[], |_| Ok(())).unwrap();
     }
 
-    /// Shows what it costs; asserts nothing of it, for machines differ.
+    /// Prints the time of a commit. It isn't asserted, because machines differ.
     #[test]
     fn cost_of_a_boot() {
         let base = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();

@@ -1,36 +1,37 @@
-//! `cluster.json`: the state of a cluster that is in force, committed by one durable write and one rename.
+//! `cluster.json`: the state in force of a cluster, committed by one durable write and one rename.
 //!
-//! It holds the settings, the nodes and what the init boots from. Its owner writes it and nothing else
-//! does: the command that boots while it holds the cluster's lock, the init from then on. The files
-//! `kubernix.toml`, `allotted.json` and `kubernix.env` are views of it, for people, shells and
-//! snapshots; they are written after it.
+//! It has the settings, the nodes and the input of the init. Only its owner writes it: the booting
+//! command while it holds the cluster's lock, then the init. The files `kubernix.toml`,
+//! `allotted.json` and `kubernix.env` are views of it, for users, shells and snapshots; they are
+//! written after it.
 
 use super::{Allotment, Error, Root, json, write_durable};
 use crate::digits::sha256;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// The version of the file's form. Raised when an older KuberNix would misread a newer file.
+/// The version of the file's format. Raised when an older KuberNix would misread a newer file.
 const FORMAT: u32 = 1;
 
-/// The state of a cluster that is in force.
+/// The state in force of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterFile {
-    /// The version of the file's form.
+    /// The version of the file's format.
     pub format: u32,
     /// The version of KuberNix that wrote it.
     pub kubernix: String,
-    /// Counts the states: a change is made from one of them and refused if that isn't the last.
+    /// The number of this state. A change is based on a revision, and is rejected if that isn't the
+    /// latest.
     pub revision: u64,
     /// The settings as applied, in the form of `kubernix.toml`.
     pub settings: String,
-    /// SHA-256 of the settings before, hexadecimal: tells a view that is one state behind from one that
-    /// a person edited.
+    /// SHA-256 of the previous settings, hexadecimal. Distinguishes a view that is one revision
+    /// behind from an edited one.
     #[serde(default)]
     pub settings_before: String,
-    /// The nodes and ports that the cluster was given.
+    /// The nodes and ports of the cluster.
     pub allotment: Allotment,
-    /// What the init boots from.
+    /// The input of the init.
     pub boot: serde_json::Value,
 }
 
@@ -47,7 +48,7 @@ impl ClusterFile {
         Self { revision: self.revision + 1, settings_before, ..Self::first(settings, allotment, boot) }
     }
 
-    /// Where it lies.
+    /// Its path.
     pub fn path(root: &Root) -> PathBuf {
         root.path().join("cluster.json")
     }
@@ -61,17 +62,17 @@ impl ClusterFile {
         json::read(&Self::path(root), FORMAT, "")
     }
 
-    /// Puts this state in force: either it is on the disk afterwards, or the one before still is.
+    /// Puts this state in force, durably.
     ///
     /// # Errors
-    /// It can't be written.
+    /// It can't be written. The previous state is still in force then.
     pub fn commit(&self, root: &Root) -> Result<(), Error> {
         let path = Self::path(root);
         write_durable(&path, json::text(&path, self)?.as_bytes(), 0o600).map(drop)
     }
 
-    /// Whether a text of `kubernix.toml` is that of this state, or of the one before, whose view wasn't
-    /// replaced yet.
+    /// Whether a text of `kubernix.toml` is that of this state, or of the previous one, whose view
+    /// wasn't replaced yet.
     pub fn has_view(&self, text: &str) -> bool {
         text == self.settings || sha256(text.as_bytes()) == self.settings_before
     }
@@ -85,7 +86,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_state_is_read_as_it_was_committed_and_the_next_one_replaces_it() {
+    fn a_committed_state_is_read_back_and_replaced_by_the_next() {
         let (_base, root) = cluster();
         assert_eq!(ClusterFile::read(&root).unwrap(), None);
         let first = ClusterFile::first("a = 1\n".into(), Allotment::default(), json!({ "x": 1 }));
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_that_is_one_state_behind_is_told_from_an_edited_one() {
+    fn a_view_that_is_one_revision_behind_is_distinguished_from_an_edited_one() {
         let first = ClusterFile::first("a = 1\n".into(), Allotment::default(), json!({}));
         let next = first.next("a = 2\n".into(), Allotment::default(), json!({}));
         assert!(next.has_view("a = 2\n") && next.has_view("a = 1\n") && !next.has_view("a = 3\n"));
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_state_of_this_version_is_an_error_and_never_a_default() {
+    fn an_invalid_or_newer_file_is_an_error_and_never_a_default() {
         let (_base, root) = cluster();
         ClusterFile::first("a = 1\n".into(), Allotment::default(), json!({ "x": 1 })).commit(&root).unwrap();
         let whole = fs::read_to_string(ClusterFile::path(&root)).unwrap();

@@ -1,26 +1,27 @@
-//! What a shell needs to reach a cluster: `kubernix.env`, to be sourced, and the same as variables.
+//! The environment of clients of a cluster: `kubernix.env` for shells to source, and the same as
+//! variables.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// What a shell needs to reach a cluster.
+/// The environment of clients of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `KUBECONFIG`.
     pub kubeconfig: PathBuf,
     /// Directories of the cluster's binaries, which come first in `PATH`.
     pub path: Vec<PathBuf>,
-    /// Where clients find the cluster's components: `CONTAINER_RUNTIME_ENDPOINT`, ...
+    /// Endpoints of the cluster's components: `CONTAINER_RUNTIME_ENDPOINT`, ...
     pub variables: BTreeMap<String, String>,
 }
 
 impl Environment {
-    /// A file for POSIX shells. Sourcing it twice does what once does.
+    /// The text of `kubernix.env`, for POSIX shells. Sourcing it twice has the same effect as once.
     pub fn render(&self) -> String {
         let mut text = String::from("# Reach this cluster from a shell: source this file. Rewritten at each boot.\n");
         text += &format!("export KUBECONFIG={}\n", quote(&self.kubeconfig.to_string_lossy()));
-        // Last first: each is put in front of the others.
+        // In reverse order, because each directory is put in front of the others.
         for directory in self.path.iter().rev() {
             let directory = quote(&directory.to_string_lossy());
             text += &format!("case \":$PATH:\" in *:{directory}:*) ;; *) PATH={directory}:\"$PATH\" ;; esac\n");
@@ -32,7 +33,7 @@ impl Environment {
         text
     }
 
-    /// The same as variables for a child process whose `PATH` would else be this one.
+    /// The same as variables for a child process. `path`: the `PATH` to extend.
     pub fn variables(&self, path: Option<&OsStr>) -> Vec<(String, OsString)> {
         let old = path.map(std::env::split_paths).into_iter().flatten().filter(|entry| !self.path.contains(entry));
         // A directory with a colon in its name can't be in any PATH.
@@ -45,7 +46,7 @@ impl Environment {
     }
 }
 
-/// As one word of a POSIX shell, whatever is in it.
+/// Quotes a text as one word of a POSIX shell.
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_reads_back_what_was_meant() {
+    fn a_shell_reads_the_quoted_values_back() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("kubernix.env");
         std::fs::write(&file, nasty().render()).unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong with a root directory.
+//! Errors of root directories.
 
 use crate::sandbox::lock::LockError;
 use ipnet::Ipv4Net;
@@ -10,51 +10,52 @@ use std::path::{Path, PathBuf};
 /// How many failures of a removal are printed; all of them are in [`Error::Remove`].
 const SHOWN: usize = 20;
 
-/// What goes wrong with a root directory. Each message holds its cause: there is no further chain.
+/// An error of a root directory. Each message includes its cause: there is no source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such cluster.
+    /// The cluster doesn't exist.
     #[error("there is no cluster at `{}`", path.display())]
     Missing {
         /// The root directory.
         path: PathBuf,
     },
-    /// Something else lies there.
+    /// A directory or file exists there that isn't a cluster's.
     #[error(
-        "`{}` is not a cluster's root directory: it exists without a state.json, so it is left alone, choose another --name or --root",
+        "`{}` is not a cluster's root directory: it exists without a state.json; choose another --name or --root",
         path.display()
     )]
     NotACluster {
         /// The directory, or file.
         path: PathBuf,
     },
-    /// It has what clusters have, but the file that says so is lost.
+    /// The directory has a cluster's content, but its `state.json` is lost.
     #[error("`{}` has no state.json any more", path.display())]
     NoState {
         /// The root directory.
         path: PathBuf,
     },
-    /// It would be the rest of a cluster, if something else weren't in it.
+    /// The directory has a cluster's content without `state.json`, and a file that isn't a
+    /// cluster's.
     #[error(
-        "`{}` has no state.json, and `{name}` in it is no cluster's, so it is left alone: move `{name}` away, or remove the directory by hand",
+        "`{}` has no state.json, and `{name}` in it isn't a cluster's: move it away, or remove the directory by hand",
         path.display()
     )]
     Foreign {
         /// The directory.
         path: PathBuf,
-        /// What else is in it.
+        /// The name of the file.
         name: String,
     },
-    /// There is a cluster where a new one was to be.
+    /// A cluster exists where a new one should be created.
     #[error("there is a cluster at `{}` already", path.display())]
     Exists {
         /// Its root directory.
         path: PathBuf,
     },
-    /// It is a link, and so neither kept nor removed as one.
+    /// The path is a symbolic link, which is neither used nor removed.
     #[error(
-        "`{}` is a symbolic link: a cluster's root directory can't be one, choose a --root where it would be a directory",
+        "`{}` is a symbolic link: a cluster's root directory can't be a link, choose another --root",
         path.display()
     )]
     Link {
@@ -63,7 +64,8 @@ pub enum Error {
     },
     /// A newer version made the directory.
     #[error(
-        "`{}` was made by KuberNix {version} (format {format}, this version knows {known}): use that version, or another --name or --root; `down` removes it",
+        "`{}` was made by KuberNix {version} (format {format}, this version knows {known}): \
+         use that version, or another --name or --root; `down` removes it",
         path.display()
     )]
     NewerFormat {
@@ -76,15 +78,15 @@ pub enum Error {
         /// The version that made it.
         version: String,
     },
-    /// A file that KuberNix keeps its own notes in can't be understood.
+    /// A file of KuberNix itself can't be parsed.
     #[error("`{}` can't be understood: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Why, and the way out.
+        /// The reason, and the way out.
         reason: String,
     },
-    /// Settings of another CIDR than the cluster's.
+    /// The settings have another CIDR than the cluster.
     #[error("the cluster at `{}` was made with `{made}`, its CIDR can't become `{wanted}`", path.display())]
     OtherCidr {
         /// The root directory.
@@ -94,28 +96,28 @@ pub enum Error {
         /// The settings'.
         wanted: Ipv4Net,
     },
-    /// The file system says no.
+    /// An operation on a file failed.
     #[error("can't {action} `{}`: {cause}{}", path.display(), Advice(cause))]
     Io {
-        /// What was tried: `write`, `remove`.
+        /// The operation: `write`, `remove`.
         action: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The cause.
         cause: io::Error,
     },
-    /// Something is mounted inside of what was to be removed.
-    #[error("`{}` is a mount point: it and what is mounted there are left alone, unmount it first", path.display())]
+    /// A file system is mounted in the directory to remove.
+    #[error("`{}` is a mount point and isn't removed: unmount it first", path.display())]
     Mounted {
-        /// Where.
+        /// The mount point.
         path: PathBuf,
     },
-    /// Not all could be removed.
-    #[error("`{}` could not be removed whole:{}", path.display(), Listed(failures))]
+    /// Not everything could be removed.
+    #[error("`{}` could not be removed completely:{}", path.display(), Listed(failures))]
     Remove {
         /// The root directory.
         path: PathBuf,
-        /// All that failed.
+        /// The files that couldn't be removed, each with its cause.
         failures: Vec<Error>,
     },
 }
@@ -145,7 +147,7 @@ impl Error {
     }
 }
 
-/// The way out of the failures of a disk.
+/// The advice for an error of the file system, as the rest of a sentence.
 struct Advice<'a>(&'a io::Error);
 
 impl fmt::Display for Advice<'_> {
@@ -161,7 +163,7 @@ impl fmt::Display for Advice<'_> {
     }
 }
 
-/// Failures, a line each.
+/// Errors, a line each.
 struct Listed<'a>(&'a [Error]);
 
 impl fmt::Display for Listed<'_> {

@@ -1,4 +1,4 @@
-//! A cluster's ID: what tells it from every other cluster, whatever either is called.
+//! A cluster's ID, which is unique and doesn't depend on its name.
 
 use crate::digits;
 use serde::{Deserialize, Serialize};
@@ -11,22 +11,27 @@ const BYTES: usize = 8;
 /// Digits of an ID.
 const DIGITS: usize = 2 * BYTES;
 
-/// A cluster's ID: 16 lower-case hexadecimal digits. Cgroups, tables and plans are named by it, so that the cluster's name is a
-/// label that may change.
+/// A cluster's ID: 16 lower-case hexadecimal digits. Cgroups, netfilter tables and plans use it, so
+/// that the cluster's name is only a label, which may change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClusterId(String);
 
+/// A text that isn't a cluster's ID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a cluster's ID of {DIGITS} digits (0-9, a-f)")]
+pub struct InvalidId(String);
+
 impl ClusterId {
-    /// A new one.
+    /// A new random ID.
     ///
     /// # Errors
-    /// The system has no random numbers.
+    /// The system provides no random numbers.
     pub fn random() -> io::Result<Self> {
         Ok(Self(digits::hex(&digits::random::<BYTES>()?)))
     }
 
-    /// Stands in plans for the ID of a cluster that doesn't exist yet.
+    /// The placeholder in plans of a cluster that doesn't exist yet.
     pub fn unknown() -> Self {
         Self("0".repeat(DIGITS))
     }
@@ -50,21 +55,22 @@ impl fmt::Display for ClusterId {
 }
 
 impl FromStr for ClusterId {
-    type Err = String;
+    type Err = InvalidId;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
         let is_digit = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
-        match text.len() == DIGITS && text.bytes().all(is_digit) {
-            true => Ok(Self(text.to_owned())),
-            false => Err(format!("`{text}` is not a cluster's ID of {DIGITS} digits (0-9, a-f)")),
+        if text.len() == DIGITS && text.bytes().all(is_digit) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId(text.to_owned()))
         }
     }
 }
 
 impl TryFrom<String> for ClusterId {
-    type Error = String;
+    type Error = InvalidId;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidId> {
         text.parse()
     }
 }
@@ -80,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_random_and_nothing_else_is_read_as_one() {
+    fn ids_are_random_and_other_texts_are_rejected() {
         let (one, other) = (ClusterId::random().unwrap(), ClusterId::random().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.as_str().parse::<ClusterId>().unwrap(), one);

@@ -1,6 +1,7 @@
-//! A root directory as its sandbox sees it: at one path, whatever the cluster is called and wherever it lies on the host.
+//! The path of a root directory inside its sandbox, which is the same for every cluster.
 //!
-//! Plans, configuration files and processes have paths of the inside. The host translates where it opens them or shows them.
+//! Plans, configuration files and processes use paths of the sandbox. The host translates them
+//! before it opens or shows them.
 
 use super::{INSIDE, Root};
 use crate::ClusterDir;
@@ -9,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 impl Root {
-    /// The root directory as its sandbox sees it.
+    /// The root directory inside a sandbox.
     pub fn inside() -> Self {
         Self(ClusterDir::at(INSIDE))
     }
@@ -22,37 +23,40 @@ impl Root {
     /// As [`ClusterDir::on_host`].
     ///
     /// # Errors
-    /// There is no `/proc`.
+    /// `/proc` isn't mounted.
     pub fn on_host(directory: &impl AsFd) -> io::Result<Self> {
         ClusterDir::on_host(directory).map(Self)
     }
 
-    /// The cluster's name by the directory's; `None` where the path doesn't tell.
+    /// The cluster's name by its directory's name. `None` if the path is one of a sandbox or a
+    /// descriptor.
     pub(super) fn label(&self) -> Option<String> {
-        let tells = self.path() != Path::new(INSIDE) && !self.path().starts_with("/proc");
-        tells.then(|| self.name())
+        let has_name = self.path() != Path::new(INSIDE) && !self.path().starts_with("/proc");
+        has_name.then(|| self.name())
     }
 
-    /// A path of the host as the sandbox sees it. What isn't in the root directory is the same in both.
+    /// The path in the sandbox for a path of the host. Paths outside the root directory are
+    /// unchanged.
     pub fn to_inside(&self, path: &Path) -> PathBuf {
         moved(path, self.path(), Path::new(INSIDE))
     }
 
-    /// A path of the sandbox as the host sees it.
+    /// The path on the host for a path of the sandbox. Paths outside the root directory are
+    /// unchanged.
     pub fn to_outside(&self, path: &Path) -> PathBuf {
         moved(path, Path::new(INSIDE), self.path())
     }
 
-    /// A text with paths of the sandbox, as a message or an URL has them, with those of the host.
+    /// Replaces paths of the sandbox in a text, such as a message or a URL, by those of the host.
     pub fn text_to_outside(&self, text: &str) -> String {
         let outside = self.path().to_string_lossy();
         let mut pieces = text.split(INSIDE);
         let mut moved = pieces.next().unwrap_or_default().to_owned();
         for piece in pieces {
-            // Another directory whose name begins like this one's.
-            let goes_on = piece.starts_with(|next: char| next.is_alphanumeric() || "-_.".contains(next));
+            // The name of another directory that begins with this one's.
+            let is_longer_name = piece.starts_with(|next: char| next.is_alphanumeric() || "-_.".contains(next));
             let ends_sentence = piece == "." || piece.starts_with(". ") || piece.starts_with(".\n");
-            moved += if goes_on && !ends_sentence { INSIDE } else { &outside };
+            moved += if is_longer_name && !ends_sentence { INSIDE } else { &outside };
             moved += piece;
         }
         moved
@@ -73,7 +77,7 @@ mod tests {
     use std::fs::{self, File};
 
     #[test]
-    fn paths_of_the_root_directory_are_translated_both_ways_and_no_others() {
+    fn only_paths_of_the_root_directory_are_translated() {
         let root = Root::new("/clusters", "one");
         let inside = Root::inside();
         for (out, within) in [
@@ -88,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_get_the_hosts_paths() {
+    fn paths_in_texts_are_translated() {
         let root = Root::new("/clusters", "one");
         for (within, out) in [
             ("unix:///var/lib/kubernix-cluster/a.sock", "unix:///clusters/one/a.sock"),
@@ -102,16 +106,16 @@ mod tests {
     }
 
     #[test]
-    fn an_open_directory_is_found_under_any_name() {
+    fn an_open_directory_is_usable_after_a_rename() {
         let (base, root) = crate::root::tests::cluster();
         let state = root.open_existing().unwrap();
         let open = File::open(root.path()).unwrap();
-        let held = Root::of_descriptor(&open);
-        assert_eq!(held.open_existing().unwrap(), state);
+        let opened = Root::of_descriptor(&open);
+        assert_eq!(opened.open_existing().unwrap(), state);
         let renamed = Root::new(base.path(), "other");
         fs::rename(root.path(), renamed.path()).unwrap();
-        assert_eq!(held.open_existing().unwrap(), state, "what it was made as");
-        fs::write(held.path().join("file"), "x").unwrap();
+        assert_eq!(opened.open_existing().unwrap(), state, "the recorded name");
+        fs::write(opened.path().join("file"), "x").unwrap();
         assert!(renamed.path().join("file").exists());
         assert_eq!(Root::on_host(&open).unwrap(), renamed);
     }

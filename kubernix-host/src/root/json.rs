@@ -1,4 +1,4 @@
-//! JSON files of a root directory: read as a whole or not at all, also by their version.
+//! Versioned JSON files of a root directory. A file is read completely or rejected.
 
 use super::Error;
 use serde::de::DeserializeOwned;
@@ -7,7 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// What can be read of any version.
+/// The fields that files of all versions have.
 #[derive(Deserialize)]
 struct Header {
     format: u32,
@@ -15,11 +15,12 @@ struct Header {
     kubernix: Option<String>,
 }
 
-/// Reads a file whose `format` is `known` or less; `None` where there is no such file. `way_out` follows the reason for which a
-/// file is damaged.
+/// Reads a file whose `format` is `known` or less. `None` if the file doesn't exist. `way_out` is
+/// appended to the reason why a file is damaged.
 ///
 /// # Errors
-/// It can't be read, it is damaged ([`Error::Damaged`]), or a newer version wrote it ([`Error::NewerFormat`], of the directory).
+/// It can't be read, it is damaged ([`Error::Damaged`]), or a newer version wrote it
+/// ([`Error::NewerFormat`], of the directory).
 pub(super) fn read<T: DeserializeOwned>(path: &Path, known: u32, way_out: &str) -> Result<Option<T>, Error> {
     let text = match fs::read(path) {
         Ok(text) => text,
@@ -39,10 +40,10 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, known: u32, way_out: &str) 
     serde_json::from_slice(&text).map(Some).map_err(damaged)
 }
 
-/// The text of the file at `path`: for people as well, with a line for each value.
+/// The text of the file at `path`, with a line for each value.
 ///
 /// # Errors
-/// The value isn't JSON, such as a map whose keys are no texts.
+/// The value has no JSON form, such as a map whose keys aren't texts.
 pub(super) fn text(path: &Path, value: &impl Serialize) -> Result<String, Error> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::io("write", path, error.into()))?;
     Ok(text + "\n")

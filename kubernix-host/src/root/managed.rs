@@ -1,10 +1,11 @@
-//! Files that KuberNix writes and people may edit: an edited one is kept.
+//! Files that KuberNix writes and users may edit. An edited file is kept.
 //!
-//! The ledger holds hashes of what KuberNix wrote; a file with any other content was edited. Hashes are noted before the
-//! file is written, so that a crash in between never makes a file look edited.
+//! The ledger has the hashes of the content that KuberNix wrote. A file with any other content was
+//! edited. Hashes are recorded before the file is written, so that a crash in between never makes a
+//! file look edited.
 //!
-//! Nothing here is synced: each boot writes these files again. A power loss may leave an empty file, which
-//! is never taken for an edit, or a damaged ledger, which [`mend`] begins anew.
+//! Nothing is synced: each boot writes these files again. A power loss may leave an empty file,
+//! which never counts as edited, or a damaged ledger, which [`repair`] replaces.
 
 use super::{Error, json, write_atomic, write_durable};
 use crate::digits::sha256;
@@ -14,31 +15,33 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What became of a managed file.
+/// The result of writing a managed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Written {
-    /// It wasn't there.
+    /// The file didn't exist.
     Created,
-    /// It had this content already.
+    /// The file had this content already.
     Unchanged,
-    /// It had older content of ours.
+    /// The file had older content that KuberNix wrote.
     Updated,
-    /// Someone edited it: it is as it was.
+    /// The file was edited, and isn't changed.
     KeptEdited,
 }
 
-/// Of each file by path (below the ledger's directory: relative), SHA-256 of the last content and, first, the one before.
+/// The written files. Each path (relative, if below the ledger's directory) has the SHA-256 of its
+/// last content, preceded by that of the content before.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Ledger {
     files: BTreeMap<String, Vec<String>>,
 }
 
-/// Writes a file by rename unless someone edited it since KuberNix wrote it last. `ledger` is the JSON file that remembers
-/// what was written; both files' directories must exist. Not for two threads with the same ledger at once.
+/// Writes a file by rename, unless it was edited since KuberNix wrote it last. `ledger`: the JSON
+/// file with the hashes of written files. The directories of both must exist. Two threads must not
+/// use the same ledger at once.
 ///
-/// A file that is empty or holds only zeros was cut by a power loss, and is written again. With a damaged
-/// ledger every file that differs counts as edited.
+/// A file that is empty or has only zeros was truncated by a power loss, and is written again. With
+/// a damaged ledger, every file that differs counts as edited.
 ///
 /// # Errors
 /// A file can't be read or written.
@@ -54,7 +57,7 @@ pub fn write_managed(path: &Path, content: &[u8], mode: u32, ledger: &Path) -> R
     };
     let wanted = sha256(content);
     let mut notes = read(ledger).or_else(|error| match error {
-        // The next boot reports it and begins a new one. A component must not fail by it meanwhile.
+        // The next boot reports and replaces it. A component must not fail because of it.
         Error::Damaged { .. } => {
             log::warn!("{error}");
             Ok(Ledger::default())
@@ -76,28 +79,28 @@ pub fn write_managed(path: &Path, content: &[u8], mode: u32, ledger: &Path) -> R
         *known = noted;
         write_atomic(ledger, json::text(ledger, &notes)?.as_bytes(), 0o600)?;
     }
-    // Whoever replaced the file by a link to the same content keeps the link.
+    // A user may replace the file by a link to the same content: the link is kept.
     if written != Written::Unchanged || !path.is_symlink() {
         write_atomic(path, content, mode)?;
     }
     Ok(written)
 }
 
-/// The paths of all files that were ever written so.
+/// The paths of all files that the ledger has.
 ///
 /// # Errors
-/// The ledger can't be understood.
+/// The ledger can't be read.
 pub fn files(ledger: &Path) -> Result<BTreeSet<PathBuf>, Error> {
     let home = ledger.parent().unwrap_or(Path::new("/"));
     Ok(read(ledger)?.files.keys().map(|file| home.join(file)).collect())
 }
 
-/// Begins the ledger anew where it is damaged, or missing from a cluster that was booted before. Returns a
-/// warning then.
+/// Replaces the ledger by an empty one if it is damaged or missing. Returns a warning, if the
+/// cluster was booted before.
 ///
 /// # Errors
 /// It can't be read or written.
-pub(super) fn mend(ledger: &Path, was_booted: bool) -> Result<Option<String>, Error> {
+pub(super) fn repair(ledger: &Path, was_booted: bool) -> Result<Option<String>, Error> {
     let what = match read(ledger) {
         Ok(_) if ledger.exists() => return Ok(None),
         Ok(_) => format!("`{}` is missing", ledger.display()),
@@ -107,7 +110,7 @@ pub(super) fn mend(ledger: &Path, was_booted: bool) -> Result<Option<String>, Er
     write_durable(ledger, b"{ \"files\": {} }\n", 0o600)?;
     Ok(was_booted.then(|| {
         format!(
-            "{what}: it is begun anew. A configuration file that differs from what this boot writes counts as edited \
+            "{what} and is replaced. A configuration file that differs from what this boot writes counts as edited \
              and is kept; remove it if you didn't edit it"
         )
     }))
@@ -117,7 +120,7 @@ fn read(ledger: &Path) -> Result<Ledger, Error> {
     match fs::read(ledger) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
             path: ledger.to_owned(),
-            reason: format!("{error}; the next boot begins it anew"),
+            reason: format!("{error}; the next boot replaces it"),
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ledger::default()),
         Err(cause) => Err(Error::io("read", ledger, cause)),

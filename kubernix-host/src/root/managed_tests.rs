@@ -1,10 +1,10 @@
-//! Files that a person may edit, and the ledger that tells edits: against real file systems.
+//! Tests of managed files and their ledger on real file systems.
 
 use super::tests::cluster;
 use super::*;
 
 #[test]
-fn edited_files_are_kept_and_ours_updated() {
+fn edited_files_are_kept_and_others_updated() {
     let (_base, root) = cluster();
     let (file, ledger) = (root.path().join("crio.conf"), root.managed_file());
     let write = |content: &str| write_managed(&file, content.as_bytes(), 0o600, &ledger).unwrap();
@@ -20,24 +20,24 @@ fn edited_files_are_kept_and_ours_updated() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
     fs::write(&file, "c").unwrap();
     assert_eq!(write("c"), Written::Unchanged);
-    assert_eq!(write("d"), Written::Updated, "who edits it to our content gives it back");
+    assert_eq!(write("d"), Written::Updated, "edited to the expected content, it counts as unedited");
     fs::remove_file(&file).unwrap();
     assert_eq!(write("d"), Written::Created);
 }
 
 #[test]
-fn a_crash_between_note_and_file_makes_no_edit() {
+fn a_crash_between_ledger_and_file_does_not_make_the_file_look_edited() {
     let (_base, root) = cluster();
     let (file, ledger) = (root.path().join("crio.conf"), root.managed_file());
     write_managed(&file, b"old", 0o600, &ledger).unwrap();
-    // As after a note of "new" that the file didn't follow.
+    // As if the ledger had been written for "new", but not the file.
     write_managed(&file, b"new", 0o600, &ledger).unwrap();
     fs::write(&file, "old").unwrap();
     assert_eq!(write_managed(&file, b"new", 0o600, &ledger).unwrap(), Written::Updated);
 }
 
 #[test]
-fn a_file_that_was_never_ours_is_kept() {
+fn a_file_that_kubernix_never_wrote_is_kept() {
     let (_base, root) = cluster();
     let file = root.path().join("crio.conf");
     fs::write(&file, "theirs").unwrap();
@@ -55,7 +55,7 @@ fn the_ledger_survives_a_move_of_the_directory() {
 }
 
 #[test]
-fn what_a_power_loss_emptied_is_no_edit() {
+fn a_file_truncated_by_a_power_loss_is_written_again() {
     let (_base, root) = cluster();
     let (file, ledger) = (root.path().join("crio.conf"), root.managed_file());
     let write = |content: &str| write_managed(&file, content.as_bytes(), 0o600, &ledger).unwrap();
@@ -70,10 +70,10 @@ fn what_a_power_loss_emptied_is_no_edit() {
 }
 
 #[test]
-fn a_damaged_ledger_is_begun_anew_and_edits_are_kept() {
+fn a_damaged_ledger_is_replaced_and_edits_are_kept() {
     for damage in [Some(""), Some("{ \"files\": {"), Some("\0\0"), Some("[]"), None] {
         let (_base, root) = cluster();
-        assert_eq!(root.mend_ledger().unwrap(), None, "a new cluster has none");
+        assert_eq!(root.repair_ledger().unwrap(), None, "a new cluster has none");
         let ledger = root.managed_file();
         let write = |name: &str, content: &str| {
             write_managed(&root.path().join(name), content.as_bytes(), 0o600, &ledger).unwrap()
@@ -83,15 +83,15 @@ fn a_damaged_ledger_is_begun_anew_and_edits_are_kept() {
         }
         fs::write(root.path().join("edited"), "theirs").unwrap();
         fs::write(root.env_file(), "").unwrap();
-        assert_eq!(root.mend_ledger().unwrap(), None, "it is whole");
+        assert_eq!(root.repair_ledger().unwrap(), None, "it is whole");
         match damage {
             Some(damage) => fs::write(&ledger, damage).unwrap(),
             None => fs::remove_file(&ledger).unwrap(),
         }
-        let warning = root.mend_ledger().unwrap().unwrap();
+        let warning = root.repair_ledger().unwrap().unwrap();
         let what = if damage.is_some() { "managed.json` is damaged" } else { "managed.json` is missing" };
         assert!(warning.contains(what) && warning.contains("remove it if you didn't edit it"), "{warning}");
-        assert_eq!(root.mend_ledger().unwrap(), None, "said once");
+        assert_eq!(root.repair_ledger().unwrap(), None, "it warns once");
         assert_eq!(write("same", "ours"), Written::Unchanged);
         assert_eq!(write("changed", "newer"), Written::KeptEdited, "unknown, so it is kept");
         assert_eq!(write("edited", "ours"), Written::KeptEdited);
@@ -103,7 +103,7 @@ fn a_damaged_ledger_is_begun_anew_and_edits_are_kept() {
 }
 
 #[test]
-fn a_ledger_that_is_damaged_meanwhile_ends_no_component() {
+fn a_damaged_ledger_does_not_fail_a_component() {
     let (_base, root) = cluster();
     let ledger = root.managed_file();
     fs::write(&ledger, "{").unwrap();

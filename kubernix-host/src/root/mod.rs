@@ -1,22 +1,23 @@
-//! A cluster's root directory: where each thing lies in it, which version made it, and how it goes away.
+//! A cluster's root directory: its layout, its format version, its creation and its removal.
 //!
-//! All that a cluster leaves on disk lies here, so that removing this directory removes it all. Knows paths and files, must
-//! not know what components write into theirs, nor anything of processes and mounts of a running cluster.
+//! Everything that a cluster leaves on disk is in this directory, so removing it removes
+//! everything. Knows paths and files. Must not know what components write into their directories,
+//! nor processes and mounts of a running cluster.
 
 mod allotment;
 mod batch;
 mod cluster_file;
+mod created_dirs;
 mod environment;
 mod error;
 mod id;
 mod inside;
+mod integrity;
 mod json;
-mod made;
 mod managed;
-mod place;
+mod paths;
 mod remove;
 mod rename;
-mod standing;
 mod state;
 mod transfer;
 mod write;
@@ -24,15 +25,15 @@ mod write;
 pub use allotment::{Allotment, AllottedNode, index_of};
 pub use batch::Batch;
 pub use cluster_file::ClusterFile;
+pub use created_dirs::CreatedDirs;
 pub use environment::Environment;
 pub use error::Error;
 pub use id::ClusterId;
+pub use integrity::Integrity;
 pub use kubernix_plugins::DIRECTORY as PLUGINS;
 pub use kubernix_sandbox::INSIDE;
-pub use made::Made;
 pub use managed::{Written, write_managed};
-pub(crate) use place::free_bytes;
-pub use standing::Standing;
+pub(crate) use paths::free_bytes;
 pub use state::{FORMAT, State};
 pub use transfer::snapshots;
 pub use write::{is_temporary, write_atomic, write_durable};
@@ -46,13 +47,13 @@ use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The path of a cluster's root directory, on the host or in a sandbox (see [`Root::inside`]). [`Root::open_existing`] tells
-/// whether there is a cluster at it. A process that changes the cluster holds a lock of the directory itself, which exists for
-/// as long as any file in it.
+/// The path of a cluster's root directory, on the host or in a sandbox (see [`Root::inside`]).
+/// [`Root::open_existing`] checks whether a cluster exists there. A process that changes the
+/// cluster holds a lock on the directory itself, which exists as long as any file in it.
 ///
 /// ```text
-/// state.json      the format's version and what can't change: makes the directory a cluster's
-/// removing.json   the same, of a cluster whose removal has begun
+/// state.json      the format's version and what can't change: marks a cluster's root directory
+/// removing.json   the same, if the cluster's removal has begun
 /// cluster.json    the state in force: settings, nodes, what the init boots from
 /// kubernix.toml   a view of it: the settings as applied
 /// allotted.json   a view of it: the nodes
@@ -81,10 +82,11 @@ impl From<ClusterDir> for Root {
 }
 
 impl Root {
-    /// The root directory of the cluster of this name, below a base directory. From here on the base is known by its real path,
-    /// without links and `..`: inside of a sandbox, where places are replaced, a link may lead elsewhere.
+    /// The root directory of the cluster of this name, below a base directory. Resolves links and
+    /// `..` in the base: inside a sandbox, which mounts directories of its own, a link may lead
+    /// elsewhere.
     pub fn new(base: impl AsRef<Path>, name: &str) -> Self {
-        Self(ClusterDir::at(place::canonical(base.as_ref()).join(name)))
+        Self(ClusterDir::at(paths::canonical(base.as_ref()).join(name)))
     }
 
     /// Certificates and keys.
@@ -123,7 +125,7 @@ impl Root {
     }
 
     /// The settings as applied, TOML.
-    pub fn spec_file(&self) -> PathBuf {
+    pub fn settings_file(&self) -> PathBuf {
         self.path().join("kubernix.toml")
     }
 
@@ -132,16 +134,16 @@ impl Root {
         self.path().join("kubernix.env")
     }
 
-    /// Begins the ledger of written files anew where it is damaged or lost. Returns a warning then. The
-    /// caller holds the lock.
+    /// Replaces the ledger of written files by an empty one if it is damaged or missing. Returns a
+    /// warning then. The caller holds the lock.
     ///
     /// # Errors
     /// It can't be read or written.
-    pub fn mend_ledger(&self) -> Result<Option<String>, Error> {
-        managed::mend(&self.managed_file(), self.was_booted())
+    pub fn repair_ledger(&self) -> Result<Option<String>, Error> {
+        managed::repair(&self.managed_file(), self.was_booted())
     }
 
-    /// Whether a boot got as far as to save its settings.
+    /// Whether a boot has saved its settings.
     pub fn was_booted(&self) -> bool {
         self.env_file().exists()
     }
@@ -151,47 +153,48 @@ impl Root {
         self.path().join("managed.json")
     }
 
-    /// What is `/etc/resolv.conf` to pods and inside of the sandbox.
+    /// The file that is `/etc/resolv.conf` of pods and in the sandbox.
     pub fn resolv_conf(&self) -> PathBuf {
         self.path().join("resolv.conf")
     }
 
-    /// Archives and stores of images that nodes share.
+    /// Archives and stores of images, shared by all nodes.
     pub fn images(&self) -> PathBuf {
         self.path().join("images")
     }
 
-    /// What was applied to the Kubernetes API for components.
+    /// The record of objects that were applied to the Kubernetes API for components.
     pub fn applied(&self) -> PathBuf {
         self.path().join("applied.json")
     }
 
-    /// Makes the directory (0700) and the base above it, where they aren't there yet.
+    /// Creates the directory (0700) and the base directory, if they don't exist. Returns the new
+    /// ones.
     ///
     /// # Errors
-    /// Something else lies there, or it can't be written.
-    pub fn make(&self) -> Result<Made, Error> {
+    /// A file or a link exists there, the directory isn't a cluster's, or it can't be written.
+    pub fn create_directory(&self) -> Result<CreatedDirs, Error> {
         match self.open_existing() {
             Err(error @ (Error::NotACluster { .. } | Error::Link { .. })) => Err(error),
-            _ => Made::directory(self.path()),
+            _ => CreatedDirs::create(self.path()),
         }
     }
 
-    /// Makes the directory and its `state.json`; opens it where it is a cluster's already. Of a cluster whose removal was
-    /// broken off the rest is removed first. Whoever else may be at it, the caller holds the lock.
+    /// Creates the directory and its `state.json`, or opens an existing cluster's. Completes an
+    /// interrupted removal first. The caller holds the lock.
     ///
     /// # Errors
-    /// Something that isn't a cluster's lies there, a newer version made it, or it can't be written.
+    /// The directory isn't a cluster's, a newer version made it, or it can't be written.
     pub fn create(&self) -> Result<State, Error> {
-        let made = self.make()?;
+        let made = self.create_directory()?;
         let removing = match self.open_existing() {
             Ok(state) if state.removing => true,
             Err(Error::Missing { .. }) => false,
             opened => return opened,
         };
         let created = (|| {
-            self.empty_and_close(removing)?;
-            let state = self.identified(State::new(self.name()))?;
+            self.empty_and_restrict(removing)?;
+            let state = self.with_id(State::new(self.name()))?;
             state.write(&self.state_file())?;
             Ok(state)
         })();
@@ -201,7 +204,7 @@ impl Root {
                 Err(error)
             }
             Ok(state) => {
-                // Of the two, state.json counts.
+                // If both files exist, state.json counts.
                 if removing {
                     let _ = fs::remove_file(self.removing_file());
                 }
@@ -210,8 +213,9 @@ impl Root {
         }
     }
 
-    /// Takes other users' rights to a directory that is to be filled away, and what a broken-off removal left in it.
-    fn empty_and_close(&self, removing: bool) -> Result<(), Error> {
+    /// Removes other users' permissions on the directory, and files that an interrupted removal
+    /// left in it.
+    fn empty_and_restrict(&self, removing: bool) -> Result<(), Error> {
         if removing {
             remove::empty(self.path(), &[REMOVING_FILE])?;
         }
@@ -219,11 +223,12 @@ impl Root {
         private.map_err(|cause| Error::io("change the mode of", self.path(), cause))
     }
 
-    /// Reads what a cluster's directory says of itself. An empty directory is nobody's.
+    /// Reads `state.json` or `removing.json`.
     ///
     /// # Errors
-    /// There is no such directory ([`Error::Missing`]), it isn't a cluster's ([`Error::NotACluster`], [`Error::Link`]), a newer
-    /// version made it ([`Error::NewerFormat`]), or it can't be read.
+    /// The directory doesn't exist or is empty ([`Error::Missing`]), it isn't a cluster's
+    /// ([`Error::NotACluster`], [`Error::Link`]), a newer version made it ([`Error::NewerFormat`]),
+    /// or it can't be read.
     pub fn open_existing(&self) -> Result<State, Error> {
         let path = || self.path().to_owned();
         let inode = match fs::symlink_metadata(self.path()) {
@@ -233,20 +238,20 @@ impl Root {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::Missing { path: path() }),
             Err(cause) => return Err(Error::io("read", self.path(), cause)),
         };
-        // In this order: a removal that begins meanwhile is seen by the one name or the other.
+        // In this order: if a removal renames the file meanwhile, it is found by the second name.
         for (file, removing) in [(self.state_file(), false), (self.removing_file(), true)] {
             if let Some(state) = State::read(&file)? {
-                return Ok(state.seen_in(self.label(), inode, removing));
+                return Ok(state.in_directory(self.label(), inode, removing));
             }
         }
         Err(if self.is_empty()? { Error::Missing { path: path() } } else { Error::NotACluster { path: path() } })
     }
 
-    /// Notes the CIDR with the first settings that are saved: it can't change any more.
+    /// Records the CIDR of the first saved settings, which can't change any more.
     ///
     /// # Errors
     /// The cluster has another CIDR, or the file can't be written.
-    pub fn fix_cidr(&self, cidr: Ipv4Net) -> Result<(), Error> {
+    pub fn record_cidr(&self, cidr: Ipv4Net) -> Result<(), Error> {
         let mut state = self.open_existing()?;
         match state.cidr {
             Some(made) if made != cidr => Err(Error::OtherCidr { path: self.path().to_owned(), made, wanted: cidr }),
@@ -258,22 +263,22 @@ impl Root {
         }
     }
 
-    /// Sees to it that the cluster has an ID of its own, as one that an older version made hasn't, nor a copy of another cluster's
-    /// directory. The caller holds the lock.
+    /// Gives the cluster an ID if it has none: a cluster of an older version, or a copy of another
+    /// cluster's directory. The caller holds the lock.
     ///
     /// # Errors
     /// It isn't a cluster's directory, or the ID can't be saved.
-    pub fn identify(&self) -> Result<State, Error> {
+    pub fn ensure_id(&self) -> Result<State, Error> {
         let state = self.open_existing()?;
-        let identified = self.identified(state.clone())?;
+        let identified = self.with_id(state.clone())?;
         if identified != state {
             identified.write(&self.state_file())?;
         }
         Ok(identified)
     }
 
-    /// The state with an ID, and with the directory that has it.
-    fn identified(&self, mut state: State) -> Result<State, Error> {
+    /// The state with an ID, and with the inode of its directory.
+    fn with_id(&self, mut state: State) -> Result<State, Error> {
         let failed = |cause| Error::io("read", self.path(), cause);
         state.inode = Some(fs::metadata(self.path()).map_err(failed)?.ino());
         if state.id.is_none() {
@@ -291,43 +296,48 @@ impl Root {
         write_atomic(&self.env_file(), environment.render().as_bytes(), 0o600)
     }
 
-    /// Removes the directory and all that is in it. Never follows a symbolic link, never enters another file system or
-    /// mount; goes on past errors. First the cluster is marked as being removed, last goes that mark: whatever breaks this off,
-    /// it can be tried again, and nobody takes what is left for a cluster. The caller holds the lock, which is the directory's
-    /// own and so lasts as long.
+    /// Removes the directory with its content. Never follows a symbolic link, never enters another
+    /// file system or mount, and continues after errors. Marks the cluster as being removed first,
+    /// and removes that mark last: an interrupted removal can be repeated, and no command boots
+    /// from an incomplete directory. The caller holds the lock, which is on the directory itself
+    /// and lasts as long.
     ///
     /// # Errors
-    /// It isn't a cluster's directory (nothing was touched then), or [`Error::Remove`] with all that couldn't be removed.
+    /// It isn't a cluster's directory (nothing was touched then), or [`Error::Remove`] with all
+    /// files that couldn't be removed.
     pub fn remove(&self) -> Result<(), Error> {
         self.remove_carried(false)
     }
 
-    /// As [`Root::remove`]. `is_carried`: processes of this cluster ran a moment ago, so what is there is what they wrote, even
-    /// where nothing else tells that it is a cluster's.
+    /// As [`Root::remove`]. `is_carried`: processes of this cluster ran a moment ago. Its files are
+    /// theirs then, even if the directory has no state file.
     ///
     /// # Errors
     /// As [`Root::remove`].
     pub fn remove_carried(&self, is_carried: bool) -> Result<(), Error> {
-        // Also what is damaged or a newer version's: a removal needs nothing from it, and it is the only way out.
-        self.standing(is_carried)?;
+        // Accepts damaged directories, and those of newer versions: a removal needs no content of
+        // them, and is the only way out.
+        self.integrity(is_carried)?;
         self.mark_removing()?;
         remove::remove(self.path(), REMOVING_FILE)
     }
 
-    /// From here on what is in the directory is nothing to go on with.
+    /// Marks the cluster as being removed.
     fn mark_removing(&self) -> Result<(), Error> {
-        // A rename, which works on a full disk as well.
+        // A rename works on a full disk too.
         match fs::rename(self.state_file(), self.removing_file()) {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => self.mark_rest()?,
+            Err(error) if error.kind() == ErrorKind::NotFound => self.create_removal_mark()?,
             Err(cause) => return Err(Error::io("rename", &self.state_file(), cause)),
         }
-        // Before anything is removed: after a power loss the rest must not pass for a whole cluster.
+        // Synced before anything is removed: after a power loss, an incomplete directory must have
+        // the mark.
         write::sync(self.path(), &self.removing_file())
     }
 
-    /// A rest without a mark is recognised by what is in it; once some of that is gone, by this.
-    fn mark_rest(&self) -> Result<(), Error> {
+    /// Creates the mark in a directory without a state file. So far it was recognised by its
+    /// content, which is being removed now.
+    fn create_removal_mark(&self) -> Result<(), Error> {
         match fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.removing_file()) {
             Err(error) if error.kind() != ErrorKind::StorageFull => {
                 Err(Error::io("write", &self.removing_file(), error))
@@ -336,11 +346,12 @@ impl Root {
         }
     }
 
-    /// Removes the directories of nodes that the cluster doesn't have any more: a later node of the same name begins anew.
+    /// Removes the directories of nodes that aren't in the allotment. A later node of the same name
+    /// begins without data.
     ///
     /// # Errors
     /// One can't be removed.
-    pub fn forget_other_nodes(&self, allotment: &Allotment) -> Result<(), Error> {
+    pub fn remove_other_nodes(&self, allotment: &Allotment) -> Result<(), Error> {
         for directory in self.node_directories()? {
             if !allotment.nodes.iter().any(|node| directory.file_name() == Some(OsStr::new(&node.name))) {
                 fs::remove_dir_all(&directory).map_err(|cause| Error::io("remove", &directory, cause))?;
@@ -349,7 +360,7 @@ impl Root {
         Ok(())
     }
 
-    /// What lies where the nodes' directories do; nothing before the first boot.
+    /// The directories of nodes. Empty before the first boot.
     fn node_directories(&self) -> Result<Vec<PathBuf>, Error> {
         let nodes = self.path().join("nodes");
         match fs::read_dir(&nodes) {
@@ -367,7 +378,8 @@ impl Root {
         self.path().join(REMOVING_FILE)
     }
 
-    /// Whether nothing lies in the directory but what a broken-off [`Root::create`] leaves.
+    /// Whether the directory is empty, except for temporary files of an interrupted
+    /// [`Root::create`].
     fn is_empty(&self) -> Result<bool, Error> {
         let unreadable = |cause| Error::io("read", self.path(), cause);
         for entry in fs::read_dir(self.path()).map_err(unreadable)? {
@@ -379,33 +391,34 @@ impl Root {
     }
 }
 
-/// All clusters below a base directory, by name; those that are damaged, or that a newer version made, as well. None where there is
-/// no base.
+/// All clusters below a base directory, by name. Includes damaged clusters, and those of newer
+/// versions. Empty if the base doesn't exist.
 ///
 /// # Errors
 /// The base can't be read.
 pub fn list(base: &Path) -> Result<Vec<(String, Root)>, Error> {
-    let base = place::canonical(base);
+    let base = paths::canonical(base);
     let unreadable = |cause| Error::io("read", &base, cause);
     let entries = match fs::read_dir(&base) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(cause) => return Err(unreadable(cause)),
     };
-    let (mut found, mut closed) = (Vec::new(), 0);
+    let (mut found, mut unreadable_count) = (Vec::new(), 0);
     for entry in entries {
         let root = Root(ClusterDir::at(base.join(entry.map_err(unreadable)?.file_name())));
         let is_directory = fs::symlink_metadata(root.path()).is_ok_and(|found| found.is_dir());
         if is_directory && fs::metadata(root.state_file()).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied) {
-            closed += 1;
+            unreadable_count += 1;
         }
-        if is_directory && root.standing(false).is_ok() {
+        if is_directory && root.integrity(false).is_ok() {
             found.push((root.name(), root));
         }
     }
-    if closed > 0 {
+    if unreadable_count > 0 {
         log::warn!(
-            "{closed} of the directories in `{}` are closed to this user: run as their owner to see which are clusters",
+            "{unreadable_count} of the directories in `{}` aren't readable by this user: \
+             run as their owner to see which are clusters",
             base.display()
         );
     }

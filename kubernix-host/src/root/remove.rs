@@ -1,8 +1,8 @@
-//! Removing a directory tree that may hold anything: odd modes, devices, very deep nesting, and, if something went badly
-//! wrong, mount points of other people's data. Nothing outside the tree is ever touched.
+//! Removes a directory tree with any content: unusual modes, devices, very deep nesting, and, after
+//! an earlier failure, mount points of unrelated data. Files outside the tree are never touched.
 //!
-//! Every name is looked up in an open directory, never by path, without following links or crossing mounts (openat2(2)):
-//! whoever moves things about meanwhile can't lead it astray.
+//! Every name is looked up in an open directory, never by path, without following links or crossing
+//! mounts (openat2(2)). So a concurrent rename can't redirect the removal.
 
 use super::Error;
 use nix::dir::{Dir, Type};
@@ -18,18 +18,19 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Each level below the top holds a file descriptor; deeper directories are moved up to the top first.
+/// The depth limit: each level needs a file descriptor. Deeper directories are moved up to the top
+/// first.
 const MAX_DEPTH: usize = 128;
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
-/// Removes `path` and all that is in it, the file `last` after everything else.
+/// Removes `path` with its content, the file `last` after all others.
 pub(super) fn remove(path: &Path, last: &str) -> Result<(), Error> {
     empty(path, &[last])?;
     let whole = |failures| Error::Remove { path: path.to_owned(), failures };
     let last = path.join(last);
     match fs::remove_file(&last) {
-        // A full disk had no room for it.
+        // On a full disk it may not have been created.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         removed => removed.map_err(|cause| whole(vec![Error::io("remove", &last, cause)]))?,
     }
@@ -42,13 +43,14 @@ pub(super) fn remove(path: &Path, last: &str) -> Result<(), Error> {
     }
 }
 
-/// Removes all that is in `path` but what has one of these names.
+/// Removes the content of `path`, except for the entries with the names in `but`.
 pub(super) fn empty(path: &Path, but: &[&str]) -> Result<(), Error> {
     let whole = |failures| Error::Remove { path: path.to_owned(), failures };
     let top = fcntl::open(path, DIRECTORY, Mode::empty()).map_err(|errno| Error::errno("open", path, errno))?;
     let device = stat::fstat(&top).map_err(|errno| Error::errno("read", path, errno))?.st_dev;
     if matches!(beneath(&top, c".", DIRECTORY), Err(Errno::ENOSYS | Errno::EPERM)) {
-        // Without openat2(2) a bind mount of the same device can't be told apart on the way: look for one before.
+        // Without openat2(2), a bind mount of the same device can't be detected during the removal:
+        // check for one before.
         let table = "/proc/self/mountinfo";
         let mounts = fs::read_to_string(table).map_err(|cause| Error::io("read", Path::new(table), cause))?;
         let path = fs::canonicalize(path).map_err(|cause| Error::io("read", path, cause))?;
@@ -58,7 +60,7 @@ pub(super) fn empty(path: &Path, but: &[&str]) -> Result<(), Error> {
         }
     }
     let mut remover = Remover { top, path, device, failures: Vec::new(), moved: Vec::new(), count: 0 };
-    remover.everything_but(but);
+    remover.remove_all_except(but);
     if remover.failures.is_empty() { Ok(()) } else { Err(whole(remover.failures)) }
 }
 
@@ -67,24 +69,24 @@ struct Remover<'a> {
     path: &'a Path,
     device: dev_t,
     failures: Vec<Error>,
-    /// Directories that were too deep, by the name that they have in `top` now.
+    /// Directories that were too deep, by their present name in `top`.
     moved: Vec<CString>,
     count: usize,
 }
 
 impl Remover<'_> {
-    fn everything_but(&mut self, but: &[&str]) {
-        if let Some(top) = self.top_again() {
+    fn remove_all_except(&mut self, but: &[&str]) {
+        if let Some(top) = self.duplicate_top() {
             self.contents(top, self.path, 0, but);
         }
         while let Some(name) = self.moved.pop() {
-            if let Some(top) = self.top_again() {
+            if let Some(top) = self.duplicate_top() {
                 self.entry(top, &name, Some(Type::Directory), self.path, 0);
             }
         }
     }
 
-    fn top_again(&mut self) -> Option<OwnedFd> {
+    fn duplicate_top(&mut self) -> Option<OwnedFd> {
         let top = self.top.try_clone().map_err(|cause| self.failures.push(Error::io("open", self.path, cause)));
         top.ok()
     }
@@ -93,9 +95,10 @@ impl Remover<'_> {
     fn contents(&mut self, directory: OwnedFd, path: &Path, depth: usize, but: &[&str]) -> bool {
         let mut directory = match Dir::from_fd(directory) {
             Ok(directory) => directory,
-            Err(errno) => return self.remains("read", path, errno),
+            Err(errno) => return self.report("read", path, errno),
         };
-        // Names first: what readdir(3) gives while entries vanish is up to the file system.
+        // All names are read first: if entries are removed meanwhile, the result of readdir(3) is
+        // unspecified.
         let mut names = Vec::new();
         for entry in directory.iter() {
             match entry {
@@ -106,7 +109,7 @@ impl Remover<'_> {
                         names.push((name.to_owned(), entry.file_type()));
                     }
                 }
-                Err(errno) => return self.remains("read", path, errno),
+                Err(errno) => return self.report("read", path, errno),
             }
         }
         let mut empty = true;
@@ -119,17 +122,17 @@ impl Remover<'_> {
     /// Removes one entry of a directory; `false` if it remains.
     fn entry(&mut self, parent: impl AsFd, name: &CStr, kind: Option<Type>, above: &Path, depth: usize) -> bool {
         let parent = parent.as_fd();
-        // Some file systems don't say what an entry is.
+        // Some file systems don't report the type of an entry.
         let directory = match kind {
             Some(kind) => kind == Type::Directory,
             None => stat::fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|found| is_directory(&found)),
         };
         let path = || above.join(OsStr::from_bytes(name.to_bytes()));
         if !directory {
-            return self.unlinked(unlinkat(parent, name, UnlinkatFlags::NoRemoveDir), path);
+            return self.check_unlink(unlinkat(parent, name, UnlinkatFlags::NoRemoveDir), path);
         }
         if depth >= MAX_DEPTH {
-            return self.moved_up(parent, name, path);
+            return self.move_up(parent, name, path);
         }
         let path = path();
         match self.open(parent, name) {
@@ -137,22 +140,23 @@ impl Remover<'_> {
                 if !self.contents(opened, &path, depth + 1, &[]) {
                     return false;
                 }
-                self.unlinked(unlinkat(parent, name, UnlinkatFlags::RemoveDir), || path)
+                self.check_unlink(unlinkat(parent, name, UnlinkatFlags::RemoveDir), || path)
             }
             Err(Errno::ENOENT) => true,
             Err(Errno::EXDEV) => {
                 self.failures.push(Error::Mounted { path });
                 false
             }
-            Err(errno) => self.remains("open", &path, errno),
+            Err(errno) => self.report("open", &path, errno),
         }
     }
 
-    /// Opens a directory of this file system in another, so that it can be read and emptied. EXDEV: something is mounted.
+    /// Opens a subdirectory for reading and removing its content. Fails with EXDEV at a mount
+    /// point.
     fn open(&self, parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
         let parent = parent.as_fd();
         let opened = match enter(parent, name, DIRECTORY) {
-            // Its owner may not even read it: make that possible, by its descriptor.
+            // The mode denies access even to the owner: change it through a descriptor.
             Err(Errno::EACCES) => {
                 let handle = enter(parent, name, DIRECTORY.union(OFlag::O_PATH))?;
                 let itself = format!("/proc/self/fd/{}", handle.as_raw_fd());
@@ -163,51 +167,53 @@ impl Remover<'_> {
             opened => opened?,
         };
         let found = stat::fstat(&opened)?;
-        // Where openat2(2) is missing, this is what notices a mount; a bind mount of the same device shows by neither.
+        // Without openat2(2), this check detects mounts of other devices. Bind mounts of the same
+        // device were checked before.
         if found.st_dev != self.device {
             return Err(Errno::EXDEV);
         }
         if found.st_mode & 0o700 != 0o700 {
-            // If it fails, so will the removal of what is inside, and that is reported.
+            // If this fails, the removal of the content fails as well, which is reported.
             let _ = stat::fchmod(&opened, Mode::S_IRWXU);
         }
         Ok(opened)
     }
 
-    fn moved_up(&mut self, parent: impl AsFd, name: &CStr, path: impl FnOnce() -> PathBuf) -> bool {
+    fn move_up(&mut self, parent: impl AsFd, name: &CStr, path: impl FnOnce() -> PathBuf) -> bool {
         self.count += 1;
         let target = CString::new(format!(".kubernix-removing-{}", self.count)).unwrap_or_default();
         match fcntl::renameat(parent, name, &self.top, target.as_c_str()) {
             Ok(()) => self.moved.push(target),
-            Err(errno) => return self.unlinked(Err(errno), path),
+            Err(errno) => return self.check_unlink(Err(errno), path),
         }
         true
     }
 
-    fn unlinked(&mut self, result: nix::Result<()>, path: impl FnOnce() -> PathBuf) -> bool {
+    fn check_unlink(&mut self, result: nix::Result<()>, path: impl FnOnce() -> PathBuf) -> bool {
         match result {
             Ok(()) | Err(Errno::ENOENT) => true,
             Err(Errno::EBUSY) => {
                 self.failures.push(Error::Mounted { path: path() });
                 false
             }
-            Err(errno) => self.remains("remove", &path(), errno),
+            Err(errno) => self.report("remove", &path(), errno),
         }
     }
 
-    fn remains(&mut self, action: &'static str, path: &Path, errno: Errno) -> bool {
+    fn report(&mut self, action: &'static str, path: &Path, errno: Errno) -> bool {
         self.failures.push(Error::errno(action, path, errno));
         false
     }
 }
 
-/// Opens a name in a directory, neither through links nor into mounts.
+/// Opens a name in a directory. Fails for links and mount points.
 fn beneath(parent: impl AsFd, name: &CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV;
     fcntl::openat2(parent, name, OpenHow::new().flags(flags).resolve(resolve))
 }
 
-/// As [`beneath`], as well as it goes where openat2(2) is missing: Linux before 5.6, a sandbox that doesn't know the call.
+/// As [`beneath`], with openat(2) if openat2(2) is missing: on Linux before 5.6, and in sandboxes
+/// that block the call.
 fn enter(parent: impl AsFd, name: &CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
     match beneath(&parent, name, flags) {
         Err(Errno::ENOSYS | Errno::EPERM) => fcntl::openat(&parent, name, flags, Mode::empty()),
@@ -219,7 +225,7 @@ fn is_directory(found: &FileStat) -> bool {
     SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
 }
 
-/// The mount points below a path, of the text of `/proc/self/mountinfo`.
+/// The mount points below a path, from the text of `/proc/self/mountinfo`.
 fn mounts_below(path: &Path, mountinfo: &str) -> Vec<PathBuf> {
     crate::mountinfo::points(mountinfo).filter(|point| point != path && point.starts_with(path)).collect()
 }
@@ -229,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mounts_below_a_path_are_found_in_the_kernels_table() {
+    fn mounts_below_a_path_are_found_in_mountinfo() {
         let table = "36 35 98:0 / / rw - ext4 /dev/sda rw\n37 36 98:0 /home /var/a\\040b/mnt rw,noatime - ext4 /dev/sda rw\n\
                      38 36 0:5 / /var/a\\040bc rw - tmpfs tmpfs rw\n39 36 0:5 / /var/a\\040b rw - tmpfs tmpfs rw\n";
         assert_eq!(mounts_below(Path::new("/var/a b"), table), [Path::new("/var/a b/mnt")]);

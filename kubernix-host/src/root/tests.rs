@@ -1,4 +1,4 @@
-//! The root directory against real file systems: what it makes, what it refuses, what it removes and what it leaves.
+//! Tests of the root directory on real file systems.
 
 use super::*;
 use nix::fcntl::AT_FDCWD;
@@ -18,7 +18,8 @@ pub(super) fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
-/// Runs a test in a mount namespace of its own thread; says why where the machine doesn't allow that.
+/// Runs a test in a mount namespace of its own thread; says why where the machine doesn't allow
+/// that.
 fn with_own_mounts(test: impl FnOnce() + Send + 'static) {
     let name = std::thread::current().name().unwrap_or("root").to_owned();
     let run = move || {
@@ -37,7 +38,7 @@ fn mount_tmpfs(at: &Path, options: &str) {
 }
 
 #[test]
-fn a_new_one_is_private_and_says_who_made_it() {
+fn a_new_directory_is_private_and_has_the_version_that_made_it() {
     let (_base, root) = cluster();
     assert_eq!(mode(root.path()), 0o700);
     assert_eq!(mode(&root.path().join("state.json")), 0o600);
@@ -48,7 +49,7 @@ fn a_new_one_is_private_and_says_who_made_it() {
 }
 
 #[test]
-fn paths_lie_inside() {
+fn paths_are_below_the_root_directory() {
     let root = Root::new("/base", "one");
     assert_eq!(root.node_component("node-0", "crio"), Path::new("/base/one/nodes/node-0/crio"));
     assert_eq!(root.control("etcd"), Path::new("/base/one/control/etcd"));
@@ -57,7 +58,7 @@ fn paths_lie_inside() {
 }
 
 #[test]
-fn other_peoples_directories_are_neither_taken_nor_removed() {
+fn a_directory_that_is_not_a_clusters_is_neither_used_nor_removed() {
     let base = tempfile::tempdir().unwrap();
     let root = Root::new(base.path(), "photos");
     fs::create_dir(root.path()).unwrap();
@@ -70,7 +71,7 @@ fn other_peoples_directories_are_neither_taken_nor_removed() {
 }
 
 #[test]
-fn an_empty_directory_and_a_broken_off_create_are_taken() {
+fn an_empty_directory_and_an_interrupted_create_are_used() {
     let base = tempfile::tempdir().unwrap();
     let root = Root::new(base.path(), "one");
     fs::create_dir(root.path()).unwrap();
@@ -81,7 +82,7 @@ fn an_empty_directory_and_a_broken_off_create_are_taken() {
 }
 
 #[test]
-fn none_is_told_from_something_else() {
+fn a_missing_directory_is_distinguished_from_a_file() {
     let base = tempfile::tempdir().unwrap();
     assert!(matches!(Root::new(base.path(), "none").open_existing(), Err(Error::Missing { .. })));
     assert!(matches!(Root::new(base.path(), "none").remove(), Err(Error::Missing { .. })));
@@ -91,7 +92,7 @@ fn none_is_told_from_something_else() {
 }
 
 #[test]
-fn a_newer_versions_directory_is_refused_with_what_to_do() {
+fn a_newer_versions_directory_is_rejected_with_advice() {
     let (_base, root) = cluster();
     let newer = r#"{ "format": 7, "kubernix": "3.2.1", "created": 12, "shards": [] }"#;
     fs::write(root.path().join("state.json"), newer).unwrap();
@@ -113,7 +114,7 @@ fn a_damaged_state_is_named() {
 }
 
 #[test]
-fn what_is_damaged_is_listed_and_removed() {
+fn damaged_clusters_are_listed_and_removed() {
     for (file, content) in [
         ("state.json", &b""[..]),
         ("state.json", b"{ \"format\": 1"),
@@ -124,9 +125,9 @@ fn what_is_damaged_is_listed_and_removed() {
         let (base, root) = cluster();
         fs::remove_file(root.path().join("state.json")).unwrap();
         fs::write(root.path().join(file), content).unwrap();
-        // A cluster of ours may hold what a user put there.
+        // Users may add files to a cluster's directory.
         fs::write(root.path().join("notes"), "x").unwrap();
-        assert!(matches!(root.standing(false), Ok(Standing::Damaged(_))), "{file} {content:?}");
+        assert!(matches!(root.integrity(false), Ok(Integrity::Damaged(_))), "{file} {content:?}");
         assert_eq!(list(base.path()).unwrap().len(), 1);
         root.remove().unwrap();
         assert!(!root.path().exists());
@@ -134,8 +135,8 @@ fn what_is_damaged_is_listed_and_removed() {
 }
 
 #[test]
-fn a_rest_without_a_state_is_removed_only_where_it_is_certainly_ours() {
-    let rest = |names: &[&str]| {
+fn a_directory_without_a_state_file_is_removed_only_if_it_is_certainly_a_clusters() {
+    let without_state = |names: &[&str]| {
         let (base, root) = cluster();
         fs::remove_file(root.path().join("state.json")).unwrap();
         for name in names {
@@ -143,31 +144,31 @@ fn a_rest_without_a_state_is_removed_only_where_it_is_certainly_ours() {
         }
         (base, root)
     };
-    let (base, root) = rest(&["run", "pki", "control"]);
-    assert!(matches!(root.standing(false), Ok(Standing::Damaged(Error::NoState { .. }))));
+    let (base, root) = without_state(&["run", "pki", "control"]);
+    assert!(matches!(root.integrity(false), Ok(Integrity::Damaged(Error::NoState { .. }))));
     assert_eq!(list(base.path()).unwrap().len(), 1);
     root.remove().unwrap();
     assert!(!root.path().exists());
 
-    let (base, root) = rest(&["run", "pki", "photos"]);
+    let (base, root) = without_state(&["run", "pki", "photos"]);
     let error = root.remove().unwrap_err();
     assert!(matches!(error, Error::Foreign { .. }) && error.to_string().contains("`photos`"), "{error}");
     assert!(list(base.path()).unwrap().is_empty() && root.path().join("pki").is_dir());
     root.remove_carried(true).unwrap_err();
 
-    let (_base, root) = rest(&["run", "pki"]);
+    let (_base, root) = without_state(&["run", "pki"]);
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(matches!(root.remove(), Err(Error::NotACluster { .. })), "others can look into it");
 
-    // What processes of a cluster wrote after its directory had been removed.
-    let (_base, root) = rest(&["nodes"]);
+    // Written by processes of a cluster after its directory had been removed.
+    let (_base, root) = without_state(&["nodes"]);
     assert!(matches!(root.remove(), Err(Error::NotACluster { .. })));
     root.remove_carried(true).unwrap();
     assert!(!root.path().exists());
 }
 
 #[test]
-fn errors_of_the_disk_name_path_and_cause() {
+fn errors_of_the_file_system_name_path_and_cause() {
     let error = Root::new("/proc/kubernix-test", "one").create().unwrap_err().to_string();
     assert!(error.contains("can't make the directory `/proc/kubernix-test`: No such file"), "{error}");
     let base = tempfile::tempdir().unwrap();
@@ -182,7 +183,7 @@ fn errors_of_the_disk_name_path_and_cause() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_leaves_the_old_content() {
+fn a_full_disk_is_reported_and_leaves_the_old_content() {
     with_own_mounts(|| {
         let (_base, root) = cluster();
         fs::create_dir(root.images()).unwrap();
@@ -198,7 +199,7 @@ fn a_full_disk_is_said_and_leaves_the_old_content() {
 }
 
 #[test]
-fn a_read_only_disk_is_said() {
+fn a_read_only_disk_is_reported() {
     with_own_mounts(|| {
         let base = tempfile::tempdir().unwrap();
         mount_tmpfs(base.path(), "ro");
@@ -210,7 +211,7 @@ fn a_read_only_disk_is_said() {
     });
 }
 
-/// What writes a file, as [`write_atomic`] does.
+/// A function like [`write_atomic`].
 type Write = fn(&Path, &[u8], u32) -> Result<bool, Error>;
 
 #[track_caller]
@@ -224,13 +225,13 @@ fn writes_only_what_differs(write: Write, file: &Path) {
 }
 
 #[test]
-fn writing_again_changes_only_what_differs() {
+fn write_atomic_changes_only_what_differs() {
     let base = tempfile::tempdir().unwrap();
     writes_only_what_differs(write_atomic, &base.path().join("config"));
 }
 
 #[test]
-fn a_durable_file_is_written_as_any_other() {
+fn write_durable_changes_only_what_differs() {
     let base = tempfile::tempdir().unwrap();
     writes_only_what_differs(write_durable, &base.path().join("state"));
     let error = write_durable(&base.path().join("none/state"), b"x", 0o600).unwrap_err().to_string();
@@ -242,7 +243,7 @@ fn a_durable_file_is_written_as_any_other() {
 }
 
 #[test]
-fn a_link_is_replaced_not_written_through() {
+fn a_link_is_replaced_and_not_followed() {
     let base = tempfile::tempdir().unwrap();
     let (target, link) = (base.path().join("target"), base.path().join("link"));
     fs::write(&target, "theirs").unwrap();
@@ -253,29 +254,30 @@ fn a_link_is_replaced_not_written_through() {
 }
 
 #[test]
-fn data_is_what_a_boot_does_not_make_again() {
+fn files_that_a_boot_does_not_create_are_data() {
     let (_base, root) = cluster();
     let (control, node) = (root.control("store"), root.node("node-1").join("store"));
     for directory in [&control, &node] {
-        assert!(!root.has_data_of("store").unwrap());
+        assert!(!root.has_component_data("store").unwrap());
         fs::create_dir_all(directory.join("data/wal")).unwrap();
         write_managed(&directory.join("config"), b"x", 0o600, &root.managed_file()).unwrap();
         for trace in ["store.run.json", "store.log"] {
             fs::write(directory.join(trace), "x").unwrap();
         }
-        assert!(!root.has_data_of("store").unwrap(), "directories and what each boot writes are no data");
+        assert!(!root.has_component_data("store").unwrap(), "directories and boot files aren't data");
         fs::write(directory.join("data/wal/0"), "x").unwrap();
-        assert!(root.has_data_of("store").unwrap() && !root.has_data_of("other").unwrap());
+        assert!(root.has_component_data("store").unwrap() && !root.has_component_data("other").unwrap());
         fs::remove_file(directory.join("data/wal/0")).unwrap();
     }
     assert_eq!(root.node_names().unwrap(), ["node-1".to_owned()].into());
-    // Without the ledger a configuration can't be told from data: keys are rather asked for than replaced.
+    // Without the ledger, configuration files count as data: a missing key is requested then, and
+    // not replaced.
     fs::write(root.managed_file(), "").unwrap();
-    assert!(root.has_data_of("store").unwrap());
+    assert!(root.has_component_data("store").unwrap());
 }
 
 #[test]
-fn list_names_clusters_only() {
+fn list_returns_clusters_only() {
     let (base, _one) = cluster();
     Root::new(base.path(), "another").create().unwrap();
     fs::create_dir(base.path().join("photos")).unwrap();
@@ -287,7 +289,7 @@ fn list_names_clusters_only() {
 }
 
 #[test]
-fn all_goes_whatever_its_mode_and_nothing_else() {
+fn files_of_any_kind_and_mode_are_removed_and_links_are_not_followed() {
     let (base, root) = cluster();
     let precious = base.path().join("precious");
     fs::create_dir(&precious).unwrap();
@@ -302,7 +304,7 @@ fn all_goes_whatever_its_mode_and_nothing_else() {
     }
     nix::unistd::mkfifo(&layer.join("fifo"), Mode::S_IRUSR).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(layer.join("socket")).unwrap();
-    // An overlay's whiteout, where the machine lets us make one.
+    // An overlay's whiteout, if the machine permits to create one.
     let _ = mknod(&layer.join("whiteout"), SFlag::S_IFCHR, Mode::empty(), 0);
     for mode in [0o000, 0o300, 0o400, 0o1555, 0o6711] {
         let directory = layer.join(format!("mode{mode:o}"));
@@ -316,7 +318,7 @@ fn all_goes_whatever_its_mode_and_nothing_else() {
 }
 
 #[test]
-fn no_depth_is_too_deep() {
+fn a_tree_of_any_depth_is_removed() {
     let (_base, root) = cluster();
     let mut at = nix::fcntl::open(root.path(), nix::fcntl::OFlag::O_DIRECTORY, Mode::empty()).unwrap();
     for _ in 0..3000 {
@@ -345,7 +347,7 @@ fn a_root_that_is_a_link_is_not_followed() {
 }
 
 #[test]
-fn the_base_is_known_by_its_real_path() {
+fn links_in_the_base_are_resolved() {
     let (base, root) = cluster();
     let real = base.path().canonicalize().unwrap();
     symlink("/run", real.join("elsewhere")).unwrap();
@@ -355,7 +357,7 @@ fn the_base_is_known_by_its_real_path() {
 }
 
 #[test]
-fn a_removal_that_breaks_off_leaves_a_cluster_that_can_be_removed_and_not_continued() {
+fn an_interrupted_removal_can_be_completed_and_the_cluster_not_booted() {
     with_own_mounts(|| {
         let (_base, root) = cluster();
         let (stuck, data) = (root.path().join("pki/stuck"), root.path().join("control/etcd/data"));
@@ -363,28 +365,28 @@ fn a_removal_that_breaks_off_leaves_a_cluster_that_can_be_removed_and_not_contin
             fs::create_dir_all(directory).unwrap();
         }
         let settings = "name = \"one\"";
-        fs::write(root.spec_file(), settings).unwrap();
-        // What can't be removed breaks a removal off as a kill does, wherever it is then.
+        fs::write(root.settings_file(), settings).unwrap();
+        // A mount point interrupts a removal as a kill would.
         mount_tmpfs(&stuck, "size=64k");
         root.remove().unwrap_err();
         assert!(root.open_existing().unwrap().removing);
-        assert_eq!(list(root.base()).unwrap().len(), 1, "it still shows");
+        assert_eq!(list(root.base()).unwrap().len(), 1, "it is still listed");
         root.remove().unwrap_err();
         root.create().unwrap_err();
         nix::mount::umount(&stuck).unwrap();
 
-        fs::write(root.spec_file(), settings).unwrap();
+        fs::write(root.settings_file(), settings).unwrap();
         let state = root.create().unwrap();
         assert!(!state.removing && !root.open_existing().unwrap().removing);
         let names: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, ["state.json"], "nothing of the one before is continued");
+        assert_eq!(names, ["state.json"], "no file of the removed cluster is left");
         root.remove().unwrap();
         assert!(!root.path().exists());
     });
 }
 
 #[test]
-fn an_empty_directory_is_nobodys() {
+fn an_empty_directory_is_no_cluster() {
     let base = tempfile::tempdir().unwrap();
     let root = Root::new(base.path(), "one");
     fs::create_dir(root.path()).unwrap();
@@ -392,7 +394,7 @@ fn an_empty_directory_is_nobodys() {
 }
 
 #[test]
-fn mounts_are_left_alone_and_the_rest_goes() {
+fn mounts_are_kept_and_everything_else_is_removed() {
     with_own_mounts(|| {
         let (base, root) = cluster();
         let precious = base.path().join("precious");
@@ -406,7 +408,7 @@ fn mounts_are_left_alone_and_the_rest_goes() {
         fs::write(&file, "").unwrap();
         let bind =
             |from: &Path, to: &Path| mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
-        // The same file system: its device number gives nothing away.
+        // A bind mount of the same file system has the same device number.
         bind(&precious, &bound);
         bind(&precious.join("file"), &file);
         mount_tmpfs(&other, "size=64k");
@@ -425,19 +427,19 @@ fn mounts_are_left_alone_and_the_rest_goes() {
         assert_eq!(mounted, [&bound, &other, &file]);
         assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "x");
         assert_eq!(fs::read_to_string(other.join("file")).unwrap(), "y");
-        assert!(!root.path().join("b/plain").exists(), "it goes on past what it can't remove");
+        assert!(!root.path().join("b/plain").exists(), "the removal continues after errors");
 
         for point in [&bound, &other, &file] {
             nix::mount::umount(point).unwrap();
         }
         root.remove().unwrap();
-        assert!(!root.path().exists(), "and can be tried again");
+        assert!(!root.path().exists(), "a second removal completes it");
         assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "x");
     });
 }
 
 #[test]
-fn many_failures_are_all_returned_and_some_shown() {
+fn all_failures_are_returned_and_the_first_are_shown() {
     let failures = (0..25).map(|n| Error::Mounted { path: format!("/m{n}").into() }).collect();
     let text = Error::Remove { path: "/x".into(), failures }.to_string();
     assert!(text.contains("/m19`") && !text.contains("/m20`") && text.ends_with("and 5 more"), "{text}");

@@ -1,4 +1,4 @@
-//! Files that are written as a whole, with the errors of root directories: see [`kubernix_toolchain::files`].
+//! Writes files atomically, with the errors of root directories: see [`kubernix_toolchain::files`].
 
 use super::Error;
 use std::path::Path;
@@ -9,7 +9,8 @@ pub(super) use kubernix_toolchain::files::{Staged, directory, is_unchanged};
 /// As [`kubernix_toolchain::files::write_atomic`].
 ///
 /// # Errors
-/// The file can't be written; the error has the path and the cause. The old file is still there then.
+/// The file can't be written; the error has the path and the cause. The old file isn't changed
+/// then.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<bool, Error> {
     Ok(kubernix_toolchain::files::write_atomic(path, content, mode)?)
 }

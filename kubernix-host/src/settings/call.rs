@@ -61,7 +61,7 @@ pub fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::HostError;
+    use crate::cluster::{BootError, ChangeError, ClusterError, HostError, InUseError, StopError};
     use crate::root;
     use crate::sandbox::carriers::Part;
     use std::time::Duration;
@@ -77,24 +77,31 @@ mod tests {
     #[test]
     fn the_advice_of_every_error_works_as_typed() {
         let call = || Call::new("./kubernix", "b", "/a dir");
-        let boot = HostError::Boot { call: call(), why: "x".into(), root: "/a dir/b".into(), timed_out: false };
-        let errors = [
-            (HostError::Running(call()), "down"),
-            (HostError::NoSuchCluster { call: call(), hint: String::new() }, "up"),
-            (HostError::Stopped(call()), "up"),
-            (HostError::OfBoot { call: call(), changes: vec!["x".into()] }, "stop"),
-            (HostError::Busy { call: call(), with: "up" }, "status"),
-            (HostError::Exists(call()), "down"),
-            (HostError::NeverBooted(call()), "up"),
-            (HostError::ChangeGoesOn(call()), "status"),
-            (HostError::NotStopped { call: call(), limit: Duration::from_secs(1), left: vec!["x".into()] }, "status"),
-            (HostError::NotEnded { call: call(), limit: Duration::from_secs(1), left: Vec::new() }, "down"),
-            (HostError::Frozen { call: call(), part: Part::Keeper, pid: 1 }, "down"),
-            (HostError::Orphaned { call: call(), processes: vec!["x".into()] }, "down"),
-            (HostError::Damaged { call: call(), why: root::Error::NoState { path: "/a dir/b".into() }.into() }, "down"),
-            (HostError::Revoked { call: call(), by: "down" }, "up"),
-            (HostError::Change { call: call(), why: "x".into(), restored: false }, "status"),
-            (boot, "down"),
+        let boot = BootError::Failed { call: call(), why: "x".into(), root: "/a dir/b".into(), timed_out: false };
+        let errors: Vec<(HostError, &str)> = vec![
+            (InUseError::Running(call()).into(), "down"),
+            (ClusterError::NotFound { call: call(), hint: String::new() }.into(), "up"),
+            (ClusterError::Stopped(call()).into(), "up"),
+            (InUseError::NeedsBoot { call: call(), changes: vec!["x".into()] }.into(), "stop"),
+            (InUseError::Busy { call: call(), with: "up" }.into(), "status"),
+            (ClusterError::AlreadyExists(call()).into(), "down"),
+            (ClusterError::NeverBooted(call()).into(), "up"),
+            (ChangeError::InProgress(call()).into(), "status"),
+            (
+                StopError::NotStopped { call: call(), limit: Duration::from_secs(1), left: vec!["x".into()] }.into(),
+                "status",
+            ),
+            (StopError::NotEnded { call: call(), limit: Duration::from_secs(1), left: Vec::new() }.into(), "down"),
+            (StopError::Suspended { call: call(), part: Part::Keeper, pid: 1 }.into(), "down"),
+            (ClusterError::Orphaned { call: call(), processes: vec!["x".into()] }.into(), "down"),
+            (
+                ClusterError::Damaged { call: call(), why: root::Error::NoState { path: "/a dir/b".into() }.into() }
+                    .into(),
+                "down",
+            ),
+            (BootError::Revoked { call: call(), by: "down" }.into(), "up"),
+            (ChangeError::Failed { call: call(), why: "x".into(), restored: false }.into(), "status"),
+            (boot.into(), "down"),
         ];
         for (error, command) in errors {
             let text = error.to_string();

@@ -224,4 +224,3 @@ fn kind(value: &Value<'_>) -> String {
     let name = value.get_ref().type_str();
     format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
 }
-

@@ -163,7 +163,9 @@ impl Error {
     /// The key of the value that it is about, if it is one of a slot or a parameter.
     pub(super) fn key(&self) -> Option<String> {
         match self {
-            Self::Unknown { key, .. } | Self::Parameter { key, .. } | Self::TwoBinaries { key, .. } => Some(key.clone()),
+            Self::Unknown { key, .. } | Self::Parameter { key, .. } | Self::TwoBinaries { key, .. } => {
+                Some(key.clone())
+            }
             Self::Unfit { role, .. } => Some(Key::Slot(role.clone()).to_string()),
             _ => None,
         }

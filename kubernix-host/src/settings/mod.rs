@@ -20,9 +20,9 @@ mod partial;
 #[cfg(test)]
 mod reference;
 mod resolve;
-mod search;
 mod save;
 mod schema;
+mod search;
 pub mod set;
 mod setting;
 mod table;

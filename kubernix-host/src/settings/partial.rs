@@ -1,10 +1,10 @@
 //! What one source sets: the flags, the environment, or a file.
 
 use super::catalogue::BINARY;
-use crate::text::nearest::{nearest_of, words};
 use super::form::Read;
 use super::value::{self, absolute_text};
 use super::{Error, Id, Key, Origin, Partial, set};
+use crate::text::nearest::{nearest_of, words};
 use std::ffi::OsString;
 use std::path::Path;
 

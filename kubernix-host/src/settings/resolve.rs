@@ -72,7 +72,7 @@ pub fn saved(root: &Root) -> Result<Settings, Error> {
 /// The text isn't what [`Settings::to_toml`] writes.
 pub fn of_text(root: &Root, text: &str) -> Result<Settings, Error> {
     let defaults = Defaults::of_process();
-    let saved = Partial::from_toml(&root.spec_file(), text)?.based_at(root.path(), defaults.home.as_deref())?;
+    let saved = Partial::from_toml(&root.settings_file(), text)?.based_at(root.path(), defaults.home.as_deref())?;
     // In a sandbox its directory isn't called as the cluster is.
     let name = root.open_existing().map_or_else(|_| root.name(), |state| state.name);
     let decided = Partial {
@@ -238,7 +238,7 @@ impl Settled {
             Err(root::Error::Missing { .. } | root::Error::NotACluster { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let path = root.spec_file();
+        let path = root.settings_file();
         let origin = Origin::Saved(path.clone());
         let (text, revision) = self.saved_text(root, &state, defaults)?;
         self.revision = revision;
@@ -271,7 +271,7 @@ impl Settled {
         state: &State,
         defaults: &Defaults,
     ) -> Result<(Option<String>, Option<u64>), Error> {
-        let path = root.spec_file();
+        let path = root.settings_file();
         let view = match std::fs::read(&path) {
             // A person writes text; what isn't is a view that was damaged.
             Ok(bytes) => String::from_utf8(bytes).ok(),

@@ -58,6 +58,6 @@ pub(super) fn render(settings: &Settings) -> String {
 /// # Errors
 /// The cluster has another CIDR, or the files can't be written.
 pub fn save(root: &Root, settings: &Settings) -> Result<bool, root::Error> {
-    root.fix_cidr(settings.cidr)?;
-    write_atomic(&root.spec_file(), settings.to_toml().as_bytes(), 0o600)
+    root.record_cidr(settings.cidr)?;
+    write_atomic(&root.settings_file(), settings.to_toml().as_bytes(), 0o600)
 }

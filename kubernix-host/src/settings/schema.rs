@@ -134,7 +134,9 @@ fn parameter_value() -> Value {
 fn parameter_values(parameter: &Parameter) -> Value {
     let mut schema = match &parameter.kind {
         ParameterKind::Number(min, max) => json!({ "type": ["string", "integer"], "minimum": min, "maximum": max }),
-        ParameterKind::Path => json!({ "type": "string", "pattern": if parameter.default.is_empty() { "^(/|$)" } else { "^/" } }),
+        ParameterKind::Path => {
+            json!({ "type": "string", "pattern": if parameter.default.is_empty() { "^(/|$)" } else { "^/" } })
+        }
         ParameterKind::Flag => json!({ "enum": [true, false, "true", "false"] }),
         ParameterKind::Choice(words) => json!({ "enum": words }),
         _ => parameter_value(),

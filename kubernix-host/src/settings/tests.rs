@@ -183,8 +183,8 @@ fn the_cidr_of_a_cluster_can_not_change() {
     assert!(error.starts_with(begin) && error.contains(&down), "{error}");
     assert!(refused(Partial::default(), &[("KUBERNIX_CIDR", "10.97.0.0/20")]).contains("(KUBERNIX_CIDR)"));
     // Neither by an editor.
-    let edited = fs::read_to_string(root.spec_file()).unwrap().replace("10.99.", "10.96.");
-    fs::write(root.spec_file(), edited).unwrap();
+    let edited = fs::read_to_string(root.settings_file()).unwrap().replace("10.99.", "10.96.");
+    fs::write(root.settings_file(), edited).unwrap();
     let error = refused(Partial::default(), &[]);
     assert!(error.contains("can't become `10.96.0.0/20`") && error.contains("kubernix.toml (saved)"), "{error}");
     // Nor past the settings.
@@ -199,8 +199,8 @@ fn the_cidr_of_a_cluster_can_not_change() {
 fn a_cluster_is_called_like_its_directory_whatever_its_files_say() {
     let bench = Bench::new();
     let root = bench.boot(Partial { port: Some(7000), ..Partial::default() });
-    let edited = fs::read_to_string(root.spec_file()).unwrap().replace("name = \"kubernix\"", "name = \"other\"");
-    fs::write(root.spec_file(), edited).unwrap();
+    let edited = fs::read_to_string(root.settings_file()).unwrap().replace("name = \"kubernix\"", "name = \"other\"");
+    fs::write(root.settings_file(), edited).unwrap();
     let settings = bench.resolve(Partial::default(), &[]).unwrap().settings;
     assert_eq!((settings.name.as_str(), settings.port), ("kubernix", Some(7000)));
     fs::rename(root.path(), bench.path("state/renamed")).unwrap();
@@ -216,7 +216,7 @@ fn a_cluster_of_a_newer_version_is_refused_before_its_settings_are_read() {
     let bench = Bench::new();
     let root = bench.boot(Partial::default());
     fs::write(root.path().join("state.json"), r#"{"format": 2, "kubernix": "2.0.0"}"#).unwrap();
-    fs::write(root.spec_file(), "shape = \"new\"").unwrap();
+    fs::write(root.settings_file(), "shape = \"new\"").unwrap();
     let error = bench.resolve(Partial::default(), &[]).unwrap_err();
     assert!(matches!(error, Error::Root(root::Error::NewerFormat { .. })), "{error}");
 }

@@ -50,7 +50,7 @@ impl<'a> Staging<'a> {
     /// A file can't be read or copied.
     pub fn add_own(&self) -> Result<(), Error> {
         let (root, path) = (self.root, self.path());
-        copy_file(&root.spec_file(), &path.join(SETTINGS), None)?;
+        copy_file(&root.settings_file(), &path.join(SETTINGS), None)?;
         copy_directory(&root.pki(), &path.join("pki"), &|path| is_temporary(path), None)?;
         for record in RECORDS {
             match copy_file(&root.path().join(record), &path.join(record), None) {
@@ -90,7 +90,7 @@ fn is_temporary(path: &Path) -> bool {
 /// A directory can't be copied, or copying isn't finished at the deadline.
 pub fn stage(root: &Root, directories: &[PathBuf], deadline: Option<Instant>) -> Result<(), Error> {
     for directory in directories {
-        let rewritten = root.of_a_boot(directory).map_err(|error| Error::Io {
+        let rewritten = root.boot_files(directory).map_err(|error| Error::Io {
             action: "read",
             path: directory.clone(),
             cause: std::io::Error::other(error.to_string()),
@@ -114,7 +114,7 @@ mod tests {
         root.create().unwrap();
         let data = root.control("store").join("data");
         for (path, content) in [
-            (root.spec_file(), "name = \"one\"\n"),
+            (root.settings_file(), "name = \"one\"\n"),
             (root.path().join("allotted.json"), "{}"),
             (root.pki().join("ca.crt"), "certificate"),
             (root.pki().join(".kubernix-tmp-1-0"), "half"),
@@ -129,7 +129,7 @@ mod tests {
         }
         let staging = Staging::begin(&root).unwrap().unwrap();
         assert!(Staging::begin(&root).unwrap().is_none());
-        stage(&root, &root.directories_of("store").unwrap(), None).unwrap();
+        stage(&root, &root.component_directories("store").unwrap(), None).unwrap();
         staging.add_own().unwrap();
         let found = |name: &str| staging.path().join(name).exists();
         let wanted = ["kubernix.toml", "allotted.json", "pki/ca.crt", "datastore/control/store/data/state"];

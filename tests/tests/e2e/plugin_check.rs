@@ -68,7 +68,7 @@ fn a_directory_is_checked_file_by_file(_: Parts) {
     write(&base, "bad.toml", &format!("{}probe = {{ kind = \"started\" }}\n{process}", &started[..begin]));
     write(&base, "libbroken.so", "no library");
     let outcome = check(&["--output", "json", &base.path().to_string_lossy()]).exits(1);
-    outcome.says(&["what doesn't conform: bad, libbroken"]);
+    outcome.says(&["plugins that don't conform: bad, libbroken"]);
     let found = check(&["--output", "json", &base.path().to_string_lossy()]).json();
     let failed = |name: &str| {
         let one = found.as_array().into_iter().flatten().find(|one| one["component"] == name).expect("a report");

@@ -150,9 +150,9 @@ fn a_name_that_cannot_be_is_refused_and_leaves_nothing(_: Parts) {
         run_for(&mut new, LIMIT).exits(2).says(&[why]);
     };
     refuse(&["Hello"], "a-z, 0-9 and -");
-    refuse(&["impl"], "Rust keeps that word");
-    refuse(&["etcd"], "KuberNix has that name already");
-    refuse(&["hello", "--role", "sandbox"], "KuberNix' own");
+    refuse(&["impl"], "a reserved word of Rust");
+    refuse(&["etcd"], "KuberNix uses that name already");
+    refuse(&["hello", "--role", "sandbox"], "only KuberNix itself");
     std::fs::create_dir(base.path().join("there")).expect("a directory");
     refuse(&["there"], "exists already");
     let left: Vec<_> = std::fs::read_dir(base.path()).expect("a directory").flatten().map(|e| e.file_name()).collect();

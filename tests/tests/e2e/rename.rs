@@ -203,7 +203,7 @@ fn what_cannot_be_renamed_stays_as_it_is(_: Parts) {
     refused(&name, "new", 4, &["`kubernix up` is at work", &name]);
     boot.end().ok();
     fs::create_dir(base.join("taken")).expect("a directory");
-    refused(&name, "taken", 2, &[&name, "`taken`", "is there already"]);
+    refused(&name, "taken", 2, &[&name, "`taken`", "exists"]);
     refused(&name, "Not_A_Label", 2, &["`Not_A_Label` can't name a cluster"]);
     refused(&name, "../out", 2, &["`../out` can't name a cluster"]);
     assert_eq!(cluster.running()["name"], json!(name));

@@ -101,7 +101,7 @@ fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
 
     // Beside the one that runs on, under another name.
     let file = file.to_string_lossy();
-    two.run(&["snapshot", "restore", &file]).ok().says(&["is made of", &one.name]);
+    two.run(&["snapshot", "restore", &file]).ok().says(&["is created from", &one.name]);
     assert_eq!(identity(&two), before);
     assert_eq!(two.json(&["node", "list"]), one.json(&["node", "list"]));
     assert_eq!(token::owner(&two, &minted).as_deref(), Some("system:serviceaccount:default:default"));

@@ -1,4 +1,5 @@
-//! The runs of `bench boot`. Floor and boot take turns, so that what slows the machine down for a while slows down both.
+//! The runs of `bench boot`. Floor and boot are measured alternately, so that other load of the
+//! machine affects both.
 
 use super::Boot;
 use super::cluster::Cluster;
@@ -12,10 +13,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// How long a cluster is left alone before its memory and idle time are taken.
+/// The time for settling before memory and idle time are measured.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Measures and prints.
+/// Measures, and prints the result.
 pub fn run(args: &Boot) -> Result<ExitCode> {
     if run::output(run::command("id").arg("-u"))?.trim() != "0" {
         bail!("booting clusters needs root");
@@ -24,24 +25,24 @@ pub fn run(args: &Boot) -> Result<ExitCode> {
     let kubernix = workspace.build(Profile::Release)?;
     run::checked(run::command(&kubernix).args(["toolchain", "ensure", "--quiet"]))?;
     let directory = super::temporary(args.root.as_deref())?;
-    say(&format!("clusters `bench` and `bench-floor` with --root {}", directory.path().display()));
+    progress(&format!("clusters `bench` and `bench-floor` with --root {}", directory.path().display()));
     let report = measure(args, &kubernix, directory.path());
-    // Whatever happened above; and there may be nothing.
+    // Also after an error.
     for name in ["bench", "bench-floor"] {
-        Cluster::new(&kubernix, directory.path(), name).sweep();
+        Cluster::new(&kubernix, directory.path(), name).down_if_exists();
     }
     super::show(&report?.sheet(), args.output);
     exit_code(true)
 }
 
-/// Progress, apart from the result.
-fn say(text: &str) {
+/// Prints progress to standard error. The result goes to standard output.
+fn progress(text: &str) {
     eprintln!("{text}");
 }
 
 fn measure(args: &Boot, kubernix: &Path, directory: &Path) -> Result<Report> {
     let template = Cluster::new(kubernix, directory, "bench-floor");
-    say("warming up: one boot that doesn't count");
+    progress("warming up: one boot that isn't counted");
     template.up()?;
     template.timed(&["stop"])?;
     let floor = Floor::of(&template)?;
@@ -50,18 +51,18 @@ fn measure(args: &Boot, kubernix: &Path, directory: &Path) -> Result<Report> {
     let mut runs = Vec::new();
     for number in 1..=args.runs {
         let floor = floor.measure()?;
-        let mut run = one(kubernix, directory, floor, Duration::from_secs(args.idle.into()))?;
-        run.dns = with_dns(kubernix, directory)?;
+        let mut run = measure_run(kubernix, directory, floor, Duration::from_secs(args.idle.into()))?;
+        run.dns = measure_dns(kubernix, directory)?;
         for runtime in &runtimes {
-            run.runtimes.push(on(kubernix, directory, runtime, &archive)?);
+            run.runtimes.push(measure_runtime(kubernix, directory, runtime, &archive)?);
         }
-        say(&format!("run {number} of {}: {}", args.runs, run.short()));
+        progress(&format!("run {number} of {}: {}", args.runs, run.short()));
         runs.push(run);
     }
     Ok(Report { machine: Machine::this(), runs })
 }
 
-fn one(kubernix: &Path, directory: &Path, floor: Duration, idle: Duration) -> Result<Run> {
+fn measure_run(kubernix: &Path, directory: &Path, floor: Duration, idle: Duration) -> Result<Run> {
     let cluster = Cluster::new(kubernix, directory, "bench");
     let called = Instant::now();
     let boot = cluster.up()?;
@@ -78,16 +79,16 @@ fn one(kubernix: &Path, directory: &Path, floor: Duration, idle: Duration) -> Re
     Ok(Run { floor, boot, pod_running, stop, again, down, memory, idle_share, dns, runtimes })
 }
 
-/// From the call of `up` with the addons that clusters have by default, to its return: names are answered.
-fn with_dns(kubernix: &Path, directory: &Path) -> Result<Duration> {
+/// The duration of `up` with the default addons. At its end, DNS names are resolved.
+fn measure_dns(kubernix: &Path, directory: &Path) -> Result<Duration> {
     let cluster = Cluster::new(kubernix, directory, "bench");
     let up = cluster.up_with(&[])?;
     cluster.timed(&["down"])?;
     Ok(up.returned)
 }
 
-/// A boot on this runtime, its first pod, and an image that is loaded.
-fn on(kubernix: &Path, directory: &Path, runtime: &str, archive: &Path) -> Result<OnRuntime> {
+/// Measures a boot with this container runtime, its first pod, and the loading of an image.
+fn measure_runtime(kubernix: &Path, directory: &Path, runtime: &str, archive: &Path) -> Result<OnRuntime> {
     let cluster = Cluster::new(kubernix, directory, "bench");
     let called = Instant::now();
     let boot = cluster.up_with(&["--addons", "none", "--set", &format!("cri={runtime}")])?;

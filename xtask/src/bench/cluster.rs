@@ -1,4 +1,4 @@
-//! A cluster as somebody sees it who only has the `kubernix` command, its events and /proc.
+//! A cluster, driven only by the `kubernix` command and observed only by its events and /proc.
 
 use super::processes::Processes;
 use crate::run;
@@ -15,17 +15,17 @@ pub struct Cluster {
     name: String,
 }
 
-/// How long `up` took, from its call.
+/// Durations from the call of `up`.
 #[derive(Debug, Clone, Copy)]
 pub struct Up {
-    /// To the last node's Ready.
+    /// Until the last node is Ready.
     pub node_ready: Duration,
-    /// To its return: pods can be made, and addons are ready.
+    /// Until `up` returns: pods can be created, and addons are ready.
     pub returned: Duration,
 }
 
 impl Cluster {
-    /// The cluster of this name, which needn't be there, with its root directory in this one.
+    /// The cluster of this name in a base directory. It may not exist yet.
     pub fn new(kubernix: &Path, directory: &Path, name: &str) -> Self {
         Self { kubernix: kubernix.to_owned(), directory: directory.to_owned(), name: name.to_owned() }
     }
@@ -35,32 +35,32 @@ impl Cluster {
         self.directory.join(&self.name)
     }
 
-    /// A command of `kubernix` for it.
+    /// A `kubernix` command for this cluster.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = run::command(&self.kubernix);
         command.arg("--name").arg(&self.name).arg("--root").arg(&self.directory).args(args);
         command
     }
 
-    /// The same, run to its end, with what it printed as JSON.
+    /// Runs a `kubernix` command for this cluster. Returns its JSON output.
     pub fn json(&self, args: &[&str]) -> Result<Value> {
         let printed = run::output(self.command(args).args(["--output", "json"]))?;
         serde_json::from_str(&printed).with_context(|| format!("`kubernix {}` printed no JSON", args.join(" ")))
     }
 
-    /// How long a command takes.
+    /// Runs a `kubernix` command for this cluster. Returns its duration.
     pub fn timed(&self, args: &[&str]) -> Result<Duration> {
         let started = Instant::now();
         run::output(&mut self.command(args))?;
         Ok(started.elapsed())
     }
 
-    /// Boots it without addons.
+    /// Boots the cluster without addons.
     pub fn up(&self) -> Result<Up> {
         self.up_with(&["--addons", "none"])
     }
 
-    /// Boots it with these settings.
+    /// Boots the cluster with these flags.
     pub fn up_with(&self, settings: &[&str]) -> Result<Up> {
         let called = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let returned = self.timed(&[&["up", "--quiet"], settings].concat())?;
@@ -71,7 +71,7 @@ impl Cluster {
         Ok(Up { node_ready, returned })
     }
 
-    /// Makes a pod of the pause image, which every cluster has, and waits until it runs.
+    /// Creates a pod of the pause image, which every cluster has, and waits until it runs.
     pub fn run_pod(&self) -> Result<()> {
         let images = self.json(&["image", "list"])?;
         let image = find_text(&images, &|text| text.contains("/pause:")).context("the cluster has no pause image")?;
@@ -90,7 +90,7 @@ impl Cluster {
         Ok(rows.iter().filter_map(|row| row["component"].as_str().map(String::from)).collect())
     }
 
-    /// Its processes at this moment.
+    /// The cluster's present processes.
     pub fn processes(&self) -> Result<Processes> {
         let found = Processes::of(&self.directory, &self.name)?;
         if found.is_empty() {
@@ -99,8 +99,8 @@ impl Cluster {
         Ok(found)
     }
 
-    /// Takes it away if it is there.
-    pub fn sweep(&self) {
+    /// Destroys the cluster if it exists.
+    pub fn down_if_exists(&self) {
         if self.root().exists()
             && let Err(error) = self.timed(&["down"])
         {
@@ -109,7 +109,7 @@ impl Cluster {
     }
 }
 
-/// When, in Unix time, the last node of the last boot became ready.
+/// The Unix time at which the last node of the last boot became ready.
 fn last_node_ready(events: &str) -> Option<Duration> {
     let mut ready = None;
     for line in events.lines() {
@@ -123,7 +123,7 @@ fn last_node_ready(events: &str) -> Option<Duration> {
     ready
 }
 
-/// The first text within a JSON value that fits.
+/// The first text in a JSON value for which `fits` returns true.
 fn find_text<'a>(value: &'a Value, fits: &impl Fn(&str) -> bool) -> Option<&'a str> {
     match value {
         Value::String(text) => fits(text).then_some(text),
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_boot_and_the_last_node_count() {
+    fn the_last_node_of_the_last_boot_counts() {
         let events = r#"{"at_us":1,"event":"boot-started","cluster":"c","version":"1"}
 {"at_us":2000,"event":"role-ready","instance":"kubelet (node 0)","role":"node"}
 {"at_us":5000,"event":"boot-started","cluster":"c","version":"1"}

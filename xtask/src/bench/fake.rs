@@ -1,4 +1,5 @@
-//! `bench fake`: what a cluster with simulated nodes and pods takes and weighs, with the KWOK component of the examples.
+//! `bench fake`: time and memory of a cluster with simulated nodes and pods, by the KWOK component
+//! of the examples.
 
 use super::Fake;
 use super::cluster::Cluster;
@@ -14,10 +15,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// How often it is asked how far things are.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long simulated nodes or pods may take together.
-const PATIENCE: Duration = Duration::from_secs(1800);
+/// The interval at which nodes and pods are counted.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The time limit until all simulated nodes, or all pods, are ready.
+const TIMEOUT: Duration = Duration::from_secs(1800);
 
 struct Measured {
     /// From the call of `up` until every simulated node is Ready.
@@ -25,26 +26,27 @@ struct Measured {
     /// From the creation of the Deployment until all of its pods run.
     pods: Duration,
     memory: Memory,
-    /// The share of all cores that the machine is busy with all of them there and nothing going on, 0 to 1.
+    /// The share of all cores that is busy with all nodes and pods while the cluster is idle, 0 to
+    /// 1.
     busy: f64,
     down: Duration,
 }
 
-/// Measures and prints.
+/// Measures, and prints the result.
 pub fn run(args: &Fake) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let (kubernix, kwok) = (workspace.build(Profile::Release)?, workspace.root.join("examples/components/kwok.toml"));
     let directory = super::temporary(args.root.as_deref())?;
     let cluster = Cluster::new(&kubernix, directory.path(), "bench");
     let measured = measure(&cluster, &kwok, args);
-    cluster.sweep();
+    cluster.down_if_exists();
     super::show(&Sheet { machine: Machine::this(), runs: 1, rows: rows(args, &measured?) }, args.output);
     exit_code(true)
 }
 
 fn measure(cluster: &Cluster, kwok: &Path, args: &Fake) -> Result<Measured> {
     let (kwok, nodes) = (kwok.to_string_lossy(), format!("kwok.nodes={}", args.nodes));
-    // Else the boot would be the one that builds it.
+    // Builds KWOK before the boot, which is measured.
     cluster.timed(&["toolchain", "ensure", "--plugin", &kwok])?;
     let called = Instant::now();
     cluster.up_with(&["--addons", "none", "--plugin", &kwok, "--set", &nodes])?;
@@ -74,26 +76,26 @@ fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String> {
     run::output(&mut cluster.command(&[&["kubectl", "--"], args].concat()))
 }
 
-/// Looks until there are as many as there should be, and says how far it is whenever that is news.
-fn wait(wanted: u32, of_what: &str, count: impl Fn() -> Result<usize>) -> Result<()> {
-    let (deadline, mut last) = (Instant::now() + PATIENCE, usize::MAX);
+/// Calls `count` until it returns `wanted`, and prints each new count.
+fn wait(wanted: u32, items: &str, count: impl Fn() -> Result<usize>) -> Result<()> {
+    let (deadline, mut last) = (Instant::now() + TIMEOUT, usize::MAX);
     loop {
-        let there = count()?;
-        if there != last {
-            eprintln!("{there} of {wanted} {of_what}");
+        let present = count()?;
+        if present != last {
+            eprintln!("{present} of {wanted} {items}");
         }
-        if there >= wanted as usize {
+        if present >= wanted as usize {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("{there} of {wanted} {of_what} after {} s", PATIENCE.as_secs());
+            bail!("{present} of {wanted} {items} after {} s", TIMEOUT.as_secs());
         }
-        last = there;
-        std::thread::sleep(LOOK);
+        last = present;
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Pods for simulated nodes.
+/// A Deployment of pods for simulated nodes.
 fn deployment(pods: u32) -> serde_json::Value {
     let labels = json!({ "app": "bench" });
     json!({
@@ -147,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_ends_with_the_last_and_says_why_it_does_not() {
+    fn wait_returns_with_the_last_item_or_with_the_error() {
         let seen = std::cell::Cell::new(0);
         let count = || {
             seen.set(seen.get() + 1);
@@ -155,11 +157,11 @@ mod tests {
         };
         wait(1, "things", count).unwrap();
         assert_eq!(seen.get(), 1);
-        assert!(wait(1, "things", || bail!("nobody answers")).is_err());
+        assert!(wait(1, "things", || bail!("no answer")).is_err());
     }
 
     #[test]
-    fn pods_are_as_many_as_were_asked_for_and_go_to_simulated_nodes() {
+    fn the_deployment_has_the_requested_pods_on_simulated_nodes() {
         let deployment = deployment(7);
         assert_eq!(deployment["spec"]["replicas"], 7);
         let template = &deployment["spec"]["template"];

@@ -1,5 +1,6 @@
-//! The floor: what nothing that boots a cluster can beat. The same datastore and API server with the same flags, started at the
-//! same moment, with an empty datastore, and nothing else; from their start until the API server says that it is ready.
+//! The floor: the lower bound of a boot's time. The same datastore and API server with the same
+//! flags are started alone, at the same time, with an empty datastore. Measured from their start
+//! until the API server is ready.
 
 use super::cluster::Cluster;
 use crate::run;
@@ -12,21 +13,21 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Roles whose components make the floor.
+/// The roles whose components are started.
 const ROLES: [&str; 2] = ["datastore", "apiserver"];
-/// How long it may take before something is wrong.
-const PATIENCE_S: u32 = 60;
+/// The time limit for the API server, in seconds.
+const TIMEOUT_S: u32 = 60;
 
 /// The floor of a cluster.
 pub struct Floor {
     script: String,
-    /// Emptied before each run: `--data-dir` of a component that has one.
+    /// The `--data-dir` of each component that has one. Emptied before each run.
     data: Vec<PathBuf>,
     logs: PathBuf,
 }
 
 impl Floor {
-    /// Of a cluster that was up and is stopped: certificates and files are there, and nothing uses them.
+    /// The floor of a stopped cluster, with its certificates and files.
     pub fn of(cluster: &Cluster) -> Result<Self> {
         let printed = cluster.json(&["plan"])?;
         let plans = plans(&printed)?;
@@ -41,14 +42,14 @@ impl Floor {
         let mut data = Vec::new();
         for process in plans.iter().flat_map(|plan| list(plan, "processes")) {
             let log = logs.join(format!("{}.log", text(process, "name")?));
-            writeln!(script, "{} >{} 2>&1 &", started(process)?, quoted(&log.display().to_string()))?;
+            writeln!(script, "{} >{} 2>&1 &", command_line(process)?, quoted(&log.display().to_string()))?;
             let args = list(process, "args").filter_map(Value::as_str);
             data.extend(args.filter_map(|arg| arg.strip_prefix("--data-dir=")).map(PathBuf::from));
         }
         let pki = cluster.root().join("pki");
         let wait = cluster.command(&[]);
         let kubernix = wait.get_program().to_string_lossy().into_owned();
-        write!(script, "{} __wait-http {} --timeout {PATIENCE_S}", quoted(&kubernix), quoted(url))?;
+        write!(script, "{} __wait-http {} --timeout {TIMEOUT_S}", quoted(&kubernix), quoted(url))?;
         write!(script, " --ca {}", file(&pki, "ca.crt"))?;
         if let Some(identity) = probe["probe"]["identity"].as_str() {
             write!(script, " --cert {}", file(&pki, &format!("{identity}.crt")))?;
@@ -61,7 +62,7 @@ impl Floor {
         Ok(Self { script, data, logs })
     }
 
-    /// Once. All of it ends with the first process of its namespaces.
+    /// Measures once. All processes end with the first process of their namespaces.
     pub fn measure(&self) -> Result<Duration> {
         for directory in &self.data {
             match fs::remove_dir_all(directory) {
@@ -77,33 +78,33 @@ impl Floor {
         let mut child = floor.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let stdout = child.stdout.take().context("the floor has no output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let mut heard = |word: &str| matches!(lines.next(), Some(Ok(line)) if line == word).then(Instant::now);
-        let took = heard("started").zip(heard("ready")).map(|(started, ready)| ready.duration_since(started));
+        let mut wait_for = |word: &str| matches!(lines.next(), Some(Ok(line)) if line == word).then(Instant::now);
+        let took = wait_for("started").zip(wait_for("ready")).map(|(started, ready)| ready.duration_since(started));
         child.kill()?;
         child.wait()?;
         took.with_context(|| {
-            format!("the bare datastore and API server didn't get ready; their logs are in {}", self.logs.display())
+            format!("datastore and API server alone didn't become ready; their logs are in {}", self.logs.display())
         })
     }
 }
 
-/// The plans of the components that make the floor.
+/// The plans of the components that fill [`ROLES`].
 fn plans(printed: &Value) -> Result<Vec<&Value>> {
-    let makes_floor = |plan: &&Value| ROLES.iter().any(|role| provided(plan, role).is_some());
-    let plans: Vec<_> = list(printed, "instances").map(|instance| &instance["plan"]).filter(makes_floor).collect();
+    let is_in_floor = |plan: &&Value| ROLES.iter().any(|role| provided(plan, role).is_some());
+    let plans: Vec<_> = list(printed, "instances").map(|instance| &instance["plan"]).filter(is_in_floor).collect();
     if plans.is_empty() {
         bail!("`kubernix plan` names no instance that provides {}", ROLES.join(" or "));
     }
     Ok(plans)
 }
 
-/// A role's entry in a plan that provides it.
+/// The entry of a role in a plan, if the plan provides it.
 fn provided<'a>(plan: &'a Value, role: &str) -> Option<&'a Value> {
     list(plan, "provides").find(|endpoint| endpoint["role"] == role)
 }
 
-/// A process as the shell starts it.
-fn started(process: &Value) -> Result<String> {
+/// The shell's command line for a process.
+fn command_line(process: &Value) -> Result<String> {
     let mut line = String::new();
     for (name, value) in process["env"].as_object().into_iter().flatten() {
         write!(line, "{name}={} ", quoted(value.as_str().unwrap_or_default()))?;
@@ -125,7 +126,7 @@ fn file(directory: &Path, name: &str) -> String {
     quoted(&directory.join(name).display().to_string())
 }
 
-/// A word that the shell takes as it is.
+/// Quotes a word for the shell.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
@@ -144,7 +145,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_floor_is_made_of_roles_not_of_names() {
+    fn the_floor_selects_components_by_role() {
         let printed = json!({ "instances": [
             { "instance": "store", "plan": { "processes": [{ "name": "a" }], "provides": [{ "role": "datastore" }] } },
             { "instance": "api", "plan": { "provides": [{ "role": "apiserver-port" }, { "role": "apiserver", "url": "u" }] } },
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_process_keeps_its_words() {
         let process = json!({ "program": "/bin/x y", "args": ["--a=it's", "$b"], "env": { "K": "v w" } });
-        assert_eq!(started(&process).unwrap(), r"K='v w' '/bin/x y' '--a=it'\''s' '$b'");
+        assert_eq!(command_line(&process).unwrap(), r"K='v w' '/bin/x y' '--a=it'\''s' '$b'");
         assert_eq!(address("https://10.10.192.1:6443/readyz"), Some("10.10.192.1"));
         assert_eq!(address("unix:///x"), None);
     }

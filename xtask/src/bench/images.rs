@@ -1,4 +1,5 @@
-//! What loading an image costs, beside a plain copy of its archive and what the runtime's own tool takes to unpack it.
+//! Measures the loading of an image, beside a plain copy of its archive, and unpacking it by the
+//! runtime's own tool.
 
 use super::cluster::Cluster;
 use crate::run;
@@ -9,8 +10,9 @@ use std::time::{Duration, Instant};
 /// The image's name.
 const IMAGE: &str = "kubernix.local/bench/random:1";
 
-/// Makes a docker archive of one layer of 100 MB that no compression helps against, $1, in the empty directory $2.
-const MAKE: &str = r#"set -e
+/// Creates the docker archive $1, with one incompressible layer of 100 MB, in the empty directory
+/// $2.
+const CREATE_ARCHIVE: &str = r#"set -e
 cd "$2"
 mkdir data
 for n in 0 1 2 3 4 5 6 7 8 9; do head -c 10000000 /dev/urandom >data/$n; done
@@ -22,9 +24,10 @@ printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$3
 tar -cf "$1" manifest.json config.json layer.tar
 "#;
 
-/// Unpacks the archive $1 into a store of its own below the directory $2, by the client that the runtime says it has, or else by
-/// the one that writes containers-storage(5). What it makes goes with the cluster.
-const OWN: &str = r#"
+/// Unpacks the archive $1 into a separate store below the directory $2: by `ctr` if the runtime is
+/// containerd, otherwise by skopeo into a containers-storage(5). The store is removed with the
+/// cluster.
+const UNPACK: &str = r#"
 if [ -n "$CONTAINERD_ADDRESS" ]; then
     ctr --namespace bench images import "$1" >/dev/null
 else
@@ -33,16 +36,16 @@ else
 fi
 "#;
 
-/// How long it took.
+/// The durations.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     /// `cp` of the archive.
     pub copy: Duration,
-    /// The runtime's own tool, by itself.
+    /// Unpacking by the runtime's own tool.
     pub own: Duration,
     /// `image load`.
     pub load: Duration,
-    /// `image load` of the same archive once more.
+    /// A second `image load` of the same archive.
     pub again: Duration,
 }
 
@@ -50,7 +53,7 @@ pub struct Load {
 pub fn archive(directory: &Path) -> Result<PathBuf> {
     let path = directory.join("random.tar");
     let work = tempfile::tempdir_in(directory)?;
-    run::output(run::command("sh").args(["-c", MAKE, "sh"]).arg(&path).arg(work.path()).arg(IMAGE))?;
+    run::output(run::command("sh").args(["-c", CREATE_ARCHIVE, "sh"]).arg(&path).arg(work.path()).arg(IMAGE))?;
     Ok(path)
 }
 
@@ -63,10 +66,10 @@ pub fn measure(cluster: &Cluster, archive: &Path) -> Result<Load> {
     let started = Instant::now();
     run::output(run::command("cp").arg(archive).arg(&copied))?;
     let copy = started.elapsed();
-    let own = cluster.timed(&["enter", "--", "sh", "-c", OWN, "sh", &file, &place, IMAGE])?;
+    let own = cluster.timed(&["enter", "--", "sh", "-c", UNPACK, "sh", &file, &place, IMAGE])?;
     let load = cluster.timed(&["image", "load", &file])?;
     let again = cluster.timed(&["image", "load", &file])?;
-    // As root maps and mounts in there are the cluster's, what is left goes with it.
+    // Kept, because it has mounts and ownership of the cluster. `down` removes it.
     let _ = work.keep();
     Ok(Load { copy, own, load, again })
 }

@@ -16,59 +16,63 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tempfile::TempDir;
 
-/// What to measure.
+/// The arguments of `bench`.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    benchmark: Benchmark,
 }
 
 #[derive(Subcommand)]
-enum What {
-    /// How long a cluster takes to boot, to stop and to go, what it weighs, and how that compares to its own etcd and API server
+enum Benchmark {
+    /// Measure boot, `stop`, `down` and memory of a cluster, beside the same etcd and API server
     /// alone.
     Boot(Boot),
-    /// How long clusters of several nodes take to be Ready, and what a further node costs.
+    /// Measure the time until clusters of several nodes are Ready, and the cost of a further node.
     Nodes(Nodes),
-    /// How many simulated nodes and pods (KWOK) a cluster carries, how fast they come, and what they weigh.
+    /// Measure a cluster with simulated nodes and pods (KWOK): creation time and memory.
     Fake(Fake),
-    /// What plugins cost: loading each, loading all, and a boot from them beside a boot of what is compiled in.
+    /// Measure the loading of plugins, and boots from plugins beside boots of compiled-in
+    /// components.
     Plugins(Plugins),
 }
 
-/// How to measure nodes.
+/// The arguments of `bench nodes`.
 #[derive(clap::Args)]
 struct Nodes {
-    /// How many nodes, from few to many.
+    /// The numbers of nodes, in ascending order.
     #[arg(long, value_delimiter = ',', default_value = "1,2,5,10,20", value_name = "N,...", value_parser = clap::value_parser!(u32).range(1..))]
     nodes: Vec<u32>,
-    /// How often each.
+    /// The number of runs for each number of nodes.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Seconds over which an idle cluster is watched.
+    /// The time in seconds over which an idle cluster is measured.
     #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     idle: u32,
-    /// Where the clusters' root directories lie meanwhile; default: a new directory in the system's own for temporary files.
+    /// The base directory of the clusters; default: a new directory in the system's directory for
+    /// temporary files.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Text, or JSON with every run's numbers.
+    /// Text, or JSON with the numbers of every run.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// How to measure simulated nodes and pods.
+/// The arguments of `bench fake`.
 #[derive(clap::Args)]
 struct Fake {
-    /// How many nodes.
+    /// The number of nodes.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     nodes: u32,
-    /// How many pods on them; each node takes 110.
+    /// The number of pods on them. Each node holds up to 110.
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pods: u32,
-    /// Seconds over which the idle cluster is watched, after as many in which it settles.
+    /// The time in seconds over which the idle cluster is measured, after the same time for
+    /// settling.
     #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     idle: u32,
-    /// Where the cluster's root directory lies meanwhile; default: a new directory in the system's own for temporary files.
+    /// The base directory of the cluster; default: a new directory in the system's directory for
+    /// temporary files.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Text, or JSON.
@@ -76,23 +80,24 @@ struct Fake {
     output: Output,
 }
 
-/// How to measure plugins.
+/// The arguments of `bench plugins`.
 #[derive(clap::Args)]
 struct Plugins {
-    /// How often everything is loaded, each time by a new process.
+    /// The number of loads, each in a new process.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     loads: u32,
-    /// How often each kind of cluster is booted; 0: not at all.
+    /// The number of boots of each kind of cluster; 0: none.
     #[arg(long, default_value_t = 3, value_name = "N")]
     boots: u32,
-    /// Text, or JSON with every run's numbers.
+    /// Text, or JSON with the numbers of every run.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// A directory for clusters that goes when it is dropped, in this one or the system's own for temporary files.
+/// A base directory for clusters, in `root` or in the system's directory for temporary files. It is
+/// removed on drop.
 fn temporary(root: Option<&Path>) -> Result<TempDir> {
-    root.map_or_else(tempfile::tempdir, tempfile::tempdir_in).context("no place for clusters")
+    root.map_or_else(tempfile::tempdir, tempfile::tempdir_in).context("can't create a directory for clusters")
 }
 
 /// Prints a result.
@@ -103,19 +108,21 @@ fn show(sheet: &report::Sheet, output: Output) {
     }
 }
 
-/// How to measure a boot.
+/// The arguments of `bench boot`.
 #[derive(clap::Args)]
 struct Boot {
-    /// How often.
+    /// The number of runs.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Seconds over which the idle CPU time of our own processes is taken, per run.
+    /// The time in seconds over which the idle CPU time of KuberNix' own processes is measured in
+    /// each run.
     #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     idle: u32,
-    /// Where the clusters' root directories lie meanwhile; default: a new directory in the system's own for temporary files.
+    /// The base directory of the clusters; default: a new directory in the system's directory for
+    /// temporary files.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Text, or JSON with every run's numbers.
+    /// Text, or JSON with the numbers of every run.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -126,12 +133,12 @@ enum Output {
     Json,
 }
 
-/// Measures.
+/// Runs a benchmark.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    match &args.what {
-        What::Boot(boot) => boot::run(boot),
-        What::Nodes(args) => nodes::run(args),
-        What::Fake(args) => fake::run(args),
-        What::Plugins(args) => plugins::run(args),
+    match &args.benchmark {
+        Benchmark::Boot(boot) => boot::run(boot),
+        Benchmark::Nodes(args) => nodes::run(args),
+        Benchmark::Fake(args) => fake::run(args),
+        Benchmark::Plugins(args) => plugins::run(args),
     }
 }

@@ -1,4 +1,5 @@
-//! `bench nodes`: what clusters of more and more nodes take to come up, and what a further node costs.
+//! `bench nodes`: the boot time of clusters with increasing numbers of nodes, and the cost of a
+//! further node.
 
 use super::Nodes;
 use super::cluster::{Cluster, Up};
@@ -11,29 +12,29 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long a cluster is left alone before it counts as idle.
+/// The time for settling before a cluster counts as idle.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// A cluster of some nodes, measured once.
+/// The result of one run.
 struct Measured {
     up: Up,
     memory: Memory,
-    /// Memory of the machine that is in use with it and wasn't before, in bytes.
+    /// The additional memory in use on the machine, in bytes.
     machine: f64,
-    /// The share of all cores that the machine is busy while nothing happens, 0 to 1.
+    /// The share of all cores that is busy while the cluster is idle, 0 to 1.
     busy: f64,
-    /// How long one more node takes to be Ready.
+    /// The time until one more node is Ready.
     add: Duration,
 }
 
-/// Measures and prints.
+/// Measures, and prints the result.
 pub fn run(args: &Nodes) -> Result<ExitCode> {
     let kubernix = Workspace::load()?.build(Profile::Release)?;
     let directory = super::temporary(args.root.as_deref())?;
     let cluster = Cluster::new(&kubernix, directory.path(), "bench");
     let measure = |nodes: u32| {
         let measured = (0..args.runs).map(|_| measure(&cluster, nodes, args)).collect::<Result<Vec<_>>>();
-        cluster.sweep();
+        cluster.down_if_exists();
         measured.with_context(|| format!("{nodes} nodes"))
     };
     let mut all = Vec::new();
@@ -49,7 +50,7 @@ pub fn run(args: &Nodes) -> Result<ExitCode> {
 }
 
 fn measure(cluster: &Cluster, nodes: u32, args: &Nodes) -> Result<Measured> {
-    cluster.sweep();
+    cluster.down_if_exists();
     let before = available()?;
     let up = cluster.up_with(&["--addons", "none", "--nodes", &nodes.to_string()])?;
     std::thread::sleep(SETTLE);
@@ -57,11 +58,11 @@ fn measure(cluster: &Cluster, nodes: u32, args: &Nodes) -> Result<Measured> {
     let machine = before - available()?;
     let busy = busy(Duration::from_secs(args.idle.into()))?;
     let add = cluster.timed(&["node", "add", "--quiet"])?;
-    cluster.sweep();
+    cluster.down_if_exists();
     Ok(Measured { up, memory, machine, busy, add })
 }
 
-/// What the kernel believes that programs can still have, in bytes.
+/// The kernel's estimate of available memory, in bytes.
 fn available() -> Result<f64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
@@ -86,7 +87,7 @@ fn rows(all: &[(u32, Vec<Measured>)]) -> Vec<Row> {
             let values: Vec<f64> = measured.iter().map(number).collect();
             rows.push(Row { key: format!("{nodes}.{key}"), label: format!("{nodes} nodes: {label}"), unit, values });
         }
-        // `node add` is a further node already.
+        // The row for `node add` is the time of a further node already.
         let ends = (key != "add").then(|| all.first().zip(all.last())).flatten();
         if let Some(((few, first), (many, last))) = ends
             && many > few
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_further_node_costs_what_lies_between_the_few_and_the_many() {
+    fn the_cost_of_a_further_node_is_the_difference_by_node() {
         let rows = rows(&[(1, vec![measured(2, 10_000_000)]), (5, vec![measured(10, 12_000_000)])]);
         let of = |key: &str| rows.iter().find(|row| row.key == key).map(|row| row.values.clone());
         assert_eq!(of("each.ready").unwrap(), [2.0]);
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machines_memory_is_in_bytes() {
+    fn available_memory_is_in_bytes() {
         assert!(available().unwrap() > 1e6);
     }
 }

@@ -1,4 +1,5 @@
-//! `bench plugins`: the same `kubernix` with its components compiled in and loaded, measured in turns.
+//! `bench plugins`: compares `kubernix` with compiled-in components to the same components as
+//! plugins, alternately.
 
 use super::Plugins;
 use super::cluster::Cluster;
@@ -9,10 +10,10 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The command of `kubernix` that loads libraries and tells how long that took.
+/// The hidden command of `kubernix` that loads libraries and prints the time that it took.
 const LOAD: &str = "__load-plugins";
 
-/// Measures and prints.
+/// Measures, and prints the result.
 pub fn run(args: &Plugins) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let without = workspace.build_without(Profile::Release, &[])?;
@@ -40,17 +41,18 @@ fn row(key: String, label: String, unit: &'static str, values: Vec<f64>) -> Row 
     Row { key, label, unit, values }
 }
 
-/// Milliseconds, each taken by a new process.
+/// The load times in milliseconds, each measured in a new process.
 fn loads(kubernix: &Path, libraries: &[PathBuf], times: u32) -> Result<Vec<f64>> {
     let one = |_| {
-        let told = run::output(run::command(kubernix).arg(LOAD).args(libraries))?;
-        let micros: f64 = told.trim().parse().with_context(|| format!("`{told}` is no time"))?;
+        let printed = run::output(run::command(kubernix).arg(LOAD).args(libraries))?;
+        let micros: f64 = printed.trim().parse().with_context(|| format!("`{printed}` isn't a time"))?;
         Ok(micros / 1e3)
     };
     (0..times).map(one).collect()
 }
 
-/// The same as a cluster does with what `plugin install` put in place: the search, the manifests, the hash of every file.
+/// As [`loads`], for installed plugins, as at a boot: includes the search, the manifests, and the
+/// hash of every file.
 fn installed(kubernix: &Path, libraries: &[PathBuf], times: u32) -> Result<Vec<f64>> {
     let home = tempfile::tempdir()?;
     let folder = libraries.first().and_then(|library| library.parent()).context("there is no plugin")?;
@@ -59,7 +61,7 @@ fn installed(kubernix: &Path, libraries: &[PathBuf], times: u32) -> Result<Vec<f
     loads(kubernix, &[home.path().join("kubernix/plugins")], times)
 }
 
-/// Seconds to `up`'s return, in turns: compiled in, from plugins.
+/// The durations of `up` in seconds, alternately with compiled-in components and with plugins.
 fn boots(args: &Plugins, with: &Path, without: &Path, libraries: &[PathBuf]) -> Result<Vec<Row>> {
     if args.boots == 0 {
         return Ok(Vec::new());
@@ -74,8 +76,8 @@ fn boots(args: &Plugins, with: &Path, without: &Path, libraries: &[PathBuf]) -> 
         {
             let cluster = Cluster::new(kubernix, directory.path(), "bench");
             let up = cluster.timed(&[&["up", "--quiet"], plugins].concat());
-            cluster.sweep();
-            // The first of each warms up.
+            cluster.down_if_exists();
+            // The first boot of each kind is a warm-up.
             if number > 0 {
                 times.push(up?.as_secs_f64());
             }

@@ -1,4 +1,5 @@
-//! A cluster's processes, out of /proc: who they are, what they weigh, what ours do while nothing happens.
+//! The processes of a cluster, from /proc: their names, their memory, and the idle CPU time of
+//! KuberNix' own processes.
 
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The program that is the first process of a node.
+/// The name of a node's first process.
 const NODE: &str = "node";
 
 /// A process of a cluster.
@@ -16,9 +17,9 @@ const NODE: &str = "node";
 struct Process {
     pid: u32,
     parent: u32,
-    /// Its program's file name; what a process of our own is called for.
+    /// The file name of its program; for KuberNix' own processes the hidden command.
     name: String,
-    /// One of our own.
+    /// Whether it is a process of KuberNix itself.
     own: bool,
 }
 
@@ -29,21 +30,22 @@ pub struct Processes(Vec<Process>);
 /// Resident memory in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// By name: all processes of a name together, and how many they are.
+    /// The sum for all processes of a name, and their number.
     pub by_name: BTreeMap<String, (u64, usize)>,
-    /// Of our own.
+    /// The sum for KuberNix' own processes.
     pub own: u64,
 }
 
 impl Memory {
-    /// Of all.
+    /// The sum for all processes.
     pub fn total(&self) -> u64 {
         self.by_name.values().map(|(bytes, _)| bytes).sum()
     }
 }
 
 impl Processes {
-    /// All processes of a cluster: our own are known by their arguments, `__keeper BASE NAME ...`, the others by descent.
+    /// All processes of a cluster. KuberNix' own processes have the arguments `__keeper BASE NAME
+    /// ...`; the others are their descendants.
     pub fn of(base: &Path, cluster: &str) -> Result<Self> {
         let mut all = Vec::new();
         for entry in fs::read_dir("/proc")? {
@@ -54,12 +56,12 @@ impl Processes {
         Ok(Self(family(all)))
     }
 
-    /// There are none.
+    /// Whether the cluster has no processes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What they weigh. One that has ended meanwhile weighs nothing.
+    /// The memory of all processes. Processes that have ended meanwhile are ignored.
     pub fn memory(&self) -> Result<Memory> {
         let mut memory = Memory::default();
         for process in &self.0 {
@@ -72,7 +74,7 @@ impl Processes {
         Ok(memory)
     }
 
-    /// The share of one core, 0 to 1, that our own processes take together over this time.
+    /// The CPU time of KuberNix' own processes during `window`, as a share of one core, 0 to 1.
     pub fn idle_share(&self, window: Duration) -> Result<f64> {
         let (before, started) = (self.own_time()?, Instant::now());
         std::thread::sleep(window);
@@ -80,7 +82,7 @@ impl Processes {
         Ok(spent.as_secs_f64() / started.elapsed().as_secs_f64())
     }
 
-    /// The CPU time of our own processes so far.
+    /// The CPU time of KuberNix' own processes since their start.
     fn own_time(&self) -> Result<Duration> {
         let mut sum = 0;
         for process in self.0.iter().filter(|process| process.own) {
@@ -94,7 +96,7 @@ impl Processes {
     }
 }
 
-/// A process, if it is still there.
+/// Reads a process. `None` if it has ended.
 fn read(pid: u32, base: &Path, cluster: &str) -> Option<Process> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let parent = field(&status, "PPid:")?.parse().ok()?;
@@ -102,7 +104,7 @@ fn read(pid: u32, base: &Path, cluster: &str) -> Option<Process> {
     if let Some(name) = own_name(&command_line, base, cluster) {
         return Some(Process { pid, parent, name, own: true });
     }
-    // The kernel's own name for it is cut after 15 bytes.
+    // The program's file name: the name in `status` is truncated to 15 bytes.
     let program = fs::read_link(format!("/proc/{pid}/exe")).ok();
     let program = program.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let name = program.or_else(|| field(&status, "Name:").map(str::to_owned))?;
@@ -114,11 +116,11 @@ fn own_name(command_line: &[u8], base: &Path, cluster: &str) -> Option<String> {
     let words: Vec<&[u8]> = command_line.split(|byte| *byte == 0).collect();
     let [_, command, its_base, its_name, ..] = words[..] else { return None };
     let command = std::str::from_utf8(command).ok()?.strip_prefix("__")?;
-    let ours = Path::new(OsStr::from_bytes(its_base)) == base && its_name == cluster.as_bytes();
-    ours.then(|| command.to_owned())
+    let is_own = Path::new(OsStr::from_bytes(its_base)) == base && its_name == cluster.as_bytes();
+    is_own.then(|| command.to_owned())
 }
 
-/// Our own processes and all that descend from them.
+/// KuberNix' own processes and all their descendants.
 fn family(all: Vec<Process>) -> Vec<Process> {
     let mut members: BTreeSet<u32> = all.iter().filter(|process| process.own).map(|process| process.pid).collect();
     loop {
@@ -136,7 +138,7 @@ fn family(all: Vec<Process>) -> Vec<Process> {
     let own: BTreeSet<u32> = all.iter().filter(|process| process.own).map(|process| process.pid).collect();
     let mut family: Vec<Process> = all.into_iter().filter(|process| members.contains(&process.pid)).collect();
     for process in &mut family {
-        // What holds a node is ours as well, by a program of its own.
+        // The first process of a node belongs to KuberNix, although it is another program.
         process.own |= process.name == NODE && own.contains(&process.parent);
     }
     family
@@ -152,7 +154,7 @@ fn resident(status: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// The share of all cores that isn't idle over a time, by the first line of /proc/stat.
+/// The share of all cores that is busy during `window`, 0 to 1, by the first line of /proc/stat.
 pub fn busy(window: Duration) -> Result<f64> {
     let times = || -> Result<(f64, f64)> {
         let text = fs::read_to_string("/proc/stat")?;
@@ -173,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_are_known_by_their_arguments() {
+    fn own_processes_are_recognised_by_their_arguments() {
         let line = b"/bin/kubernix\0__keeper\0/var/lib\0one\x003\0";
         assert_eq!(own_name(line, Path::new("/var/lib"), "one"), Some("keeper".to_owned()));
         assert_eq!(own_name(line, Path::new("/var/lib"), "two"), None);
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn all_descendants_belong_to_the_cluster_and_nobody_else() {
+    fn only_descendants_of_own_processes_belong_to_the_cluster() {
         let process = |pid, parent, own| Process { pid, parent, name: pid.to_string(), own };
         let all = vec![
             process(9, 7, false),
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_account_of_this_process_is_readable() {
+    fn memory_and_cpu_time_of_this_process_are_readable() {
         let own = Process { pid: std::process::id(), parent: 0, name: "test".to_owned(), own: true };
         let processes = Processes(vec![own]);
         assert!(processes.memory().unwrap().own > 100_000);

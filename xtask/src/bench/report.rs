@@ -1,4 +1,4 @@
-//! What came out: minimum, median and maximum of each number, as text and as JSON.
+//! The results of a benchmark: minimum, median and maximum of each number, as text and as JSON.
 
 use super::cluster::Up;
 use super::images::Load;
@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-/// Where it was measured.
+/// The machine of a measurement.
 pub struct Machine {
     cpus: usize,
     kernel: String,
 }
 
 impl Machine {
-    /// This one.
+    /// This machine.
     pub fn this() -> Self {
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -23,13 +23,13 @@ impl Machine {
     }
 }
 
-/// One run's numbers.
+/// The numbers of one run.
 pub struct Run {
-    /// Bare datastore and API server to `/readyz`.
+    /// Datastore and API server alone, until `/readyz` succeeds.
     pub floor: Duration,
     /// The first boot.
     pub boot: Up,
-    /// From the call of `up`.
+    /// From the call of `up` until the first pod runs.
     pub pod_running: Duration,
     /// `stop`.
     pub stop: Duration,
@@ -37,30 +37,30 @@ pub struct Run {
     pub again: Up,
     /// `down` of the running cluster.
     pub down: Duration,
-    /// While idle.
+    /// The memory while idle.
     pub memory: Memory,
-    /// Of one core, 0 to 1, by our own processes.
+    /// The idle CPU time of KuberNix' own processes, as a share of one core, 0 to 1.
     pub idle_share: f64,
-    /// A boot with the addons that clusters have by default.
+    /// A boot with the default addons.
     pub dns: Duration,
-    /// Each runtime, the default first.
+    /// The container runtimes, the default one first.
     pub runtimes: Vec<OnRuntime>,
 }
 
-/// One runtime's numbers.
+/// The numbers of one container runtime.
 pub struct OnRuntime {
     /// The component.
     pub name: String,
     /// A boot without addons.
     pub boot: Up,
-    /// From the call of `up`.
+    /// From the call of `up` until the first pod runs.
     pub pod_running: Duration,
-    /// A large image.
+    /// The loading of a large image.
     pub load: Load,
 }
 
 impl Run {
-    /// In a line, for whoever waits.
+    /// The main numbers in one line, for progress.
     pub fn short(&self) -> String {
         let seconds = |time: Duration| time.as_secs_f64();
         format!(
@@ -76,13 +76,13 @@ impl Run {
 
 /// All runs.
 pub struct Report {
-    /// Where.
+    /// The machine.
     pub machine: Machine,
-    /// At least one.
+    /// At least one run.
     pub runs: Vec<Run>,
 }
 
-/// A number of every run.
+/// One number of every run.
 pub struct Row {
     /// Its key in JSON.
     pub key: String,
@@ -90,22 +90,22 @@ pub struct Row {
     pub label: String,
     /// Its unit.
     pub unit: &'static str,
-    /// The numbers.
+    /// The values.
     pub values: Vec<f64>,
 }
 
-/// Rows of numbers, and where they were measured.
+/// Rows of numbers, and the machine on which they were measured.
 pub struct Sheet {
-    /// Where.
+    /// The machine.
     pub machine: Machine,
-    /// How many runs there were.
+    /// The number of runs.
     pub runs: usize,
-    /// What was measured.
+    /// The numbers.
     pub rows: Vec<Row>,
 }
 
 impl Report {
-    /// Every number, in the order in which they are shown.
+    /// All numbers, in the order in which they are shown.
     pub fn sheet(self) -> Sheet {
         let rows = self.rows();
         Sheet { machine: self.machine, runs: self.runs.len(), rows }
@@ -160,7 +160,7 @@ impl Report {
 }
 
 impl Report {
-    /// The runtimes side by side.
+    /// The rows of all container runtimes.
     fn runtime_rows(&self) -> Vec<Row> {
         type Number = fn(&OnRuntime) -> f64;
         let numbers: [(&str, &str, &'static str, Number); 8] = [
@@ -189,7 +189,7 @@ impl Report {
 }
 
 impl Sheet {
-    /// Every number of every run, and the three that sum them up.
+    /// Every number of every run, with minimum, median and maximum.
     pub fn json(&self) -> Value {
         let row = |row: &Row| {
             let [min, median, max] = spread(&row.values);
@@ -225,7 +225,8 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Minimum, median, maximum; of an even number of values, the median is the mean of the middle two.
+/// Minimum, median and maximum. For an even number of values, the median is the mean of the middle
+/// two.
 fn spread(values: &[f64]) -> [f64; 3] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_is_the_median() {
+    fn the_median_of_even_and_odd_numbers_of_values() {
         assert_eq!(spread(&[3.0, 1.0, 2.0]), [1.0, 2.0, 3.0]);
         assert_eq!(spread(&[4.0, 1.0, 2.0, 3.0]), [1.0, 2.5, 4.0]);
         assert_eq!(spread(&[7.0]), [7.0; 3]);

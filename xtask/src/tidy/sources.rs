@@ -29,13 +29,8 @@ const STARTS: &[&str] = &[
 ];
 /// Where a CRI runtime may be known by name, its own component aside: what makes a plugin's template of it, the default of the
 /// slot, the table of binaries, tests, and this check.
-const RUNTIME: &[&str] = &[
-    "kubernix-cli/build.rs",
-    "kubernix-host/src/graph/slots.rs",
-    "host/toolchain/src/",
-    "tests/",
-    "xtask/src/tidy/",
-];
+const RUNTIME: &[&str] =
+    &["kubernix-cli/build.rs", "kubernix-host/src/graph/slots.rs", "host/toolchain/src/", "tests/", "xtask/src/tidy/"];
 
 /// Checks a Rust file; finds nothing in others. `runtimes` are the components that fill `cri`.
 pub fn check(file: &File, runtimes: &[Runtime]) -> Vec<Finding> {

@@ -1,4 +1,5 @@
-//! The machine's disk: a Debian system in a folder, which is made once, and what is under test, which is new every time.
+//! The machine's disk: a Debian system, which is created once, and the files under test, which are
+//! copied every time.
 
 use super::{guest, host};
 use crate::run;
@@ -9,16 +10,16 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// What the system has beside the essential packages. debootstrap follows no alternatives: `netavark` is what skopeo's
-/// configuration wants a network stack for.
+/// The packages in addition to the essential ones. `netavark` is one of the alternatives for a
+/// network stack that skopeo's configuration needs; debootstrap doesn't resolve alternatives.
 const PACKAGES: &str =
     "ca-certificates,conmon,dbus,iproute2,kmod,libseccomp2,netavark,nftables,procps,skopeo,systemd,systemd-sysv,udev";
-/// The package that names Debian's newest kernel for machines without hardware.
+/// The package that depends on Debian's newest kernel for virtual machines.
 const KERNEL: &str = "linux-image-cloud-amd64";
-/// The disk's size; only what is used takes space.
+/// The disk's size in bytes. The file is sparse.
 const SIZE: u64 = 8 << 30;
 
-/// What QEMU boots.
+/// The files that QEMU boots.
 pub struct Machine {
     /// A raw disk image.
     pub disk: PathBuf,
@@ -26,11 +27,12 @@ pub struct Machine {
     pub kernel: PathBuf,
 }
 
-/// Makes a machine that runs the guest's script with this `kubernix` and then switches itself off.
+/// Creates a machine that runs the guest's script with this `kubernix`, and then switches itself
+/// off.
 pub fn make(folder: &Path, kubernix: &Path) -> Result<Machine> {
     let (base, kernel) = base(folder)?;
     let (root, disk) = (folder.join("root"), folder.join("disk.img"));
-    println!("making its disk");
+    println!("creating its disk");
     remove(&root)?;
     run::checked(run::command("cp").args(["--archive", "--reflink=auto"]).args([&base, &root]))?;
     install(&root, kubernix)?;
@@ -40,7 +42,7 @@ pub fn make(folder: &Path, kubernix: &Path) -> Result<Machine> {
     Ok(Machine { disk, kernel })
 }
 
-/// Debian, as debootstrap leaves it, with the kernel's modules; and the kernel.
+/// The directory of a Debian system by debootstrap, with the kernel's modules; and the kernel.
 fn base(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let (base, kernel, stamp) = (folder.join("base"), folder.join("vmlinuz"), folder.join("base.stamp"));
     let mirror = host::mirror()?;
@@ -52,11 +54,11 @@ fn base(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok((base, kernel));
     }
-    println!("making a Debian system ({}, {package}) in {}", mirror.suite, base.display());
+    println!("creating a Debian system ({}, {package}) in {}", mirror.suite, base.display());
     remove(&base)?;
     remove(&stamp)?;
     let log = folder.join("debootstrap.log");
-    // What it mounts meanwhile stays out of the host's sight.
+    // In a mount namespace, so that its mounts aren't visible on the host.
     let mut debootstrap = run::command("unshare");
     debootstrap.args(["--mount", "--propagation=private", "debootstrap", "--variant=minbase"]);
     debootstrap.arg(format!("--include={PACKAGES}")).arg(&mirror.suite).arg(&base).arg(&mirror.url);
@@ -64,18 +66,19 @@ fn base(folder: &Path) -> Result<(PathBuf, PathBuf)> {
         bail!("debootstrap failed:\n{}", run::tail(&log, 20));
     }
     install_kernel(folder, package, &base, &kernel)?;
-    // The name server of another machine.
+    // It has the host's name server.
     remove(&base.join("etc/resolv.conf"))?;
     fs::write(&stamp, wanted)?;
     Ok((base, kernel))
 }
 
-/// Takes a kernel and its modules out of their package. Installing it would want an initramfs as well.
+/// Extracts a kernel and its modules from their package. Installing the package would need an
+/// initramfs.
 fn install_kernel(folder: &Path, package: &str, base: &Path, kernel: &Path) -> Result<()> {
     let unpacked = folder.join("kernel");
     remove(&unpacked)?;
     fs::create_dir_all(&unpacked)?;
-    // apt downloads as a user of its own where it can, and says so where it can't.
+    // Otherwise apt warns that its own user can't write into this directory.
     let mut download = run::command("apt-get");
     run::output(download.args(["download", "-o", "APT::Sandbox::User=root", package]).current_dir(&unpacked))?;
     let archive = only_entry(&unpacked, "")?;
@@ -83,19 +86,19 @@ fn install_kernel(folder: &Path, package: &str, base: &Path, kernel: &Path) -> R
     fs::copy(only_entry(&unpacked.join("boot"), "vmlinuz-")?, kernel)?;
     let modules = only_entry(&unpacked.join("lib/modules"), "")?;
     let version = modules.file_name().context("the kernel's modules have no version")?;
-    let place = base.join("usr/lib/modules");
-    fs::create_dir_all(&place)?;
-    run::checked(run::command("cp").arg("--archive").args([&modules, &place]))?;
+    let target = base.join("usr/lib/modules");
+    fs::create_dir_all(&target)?;
+    run::checked(run::command("cp").arg("--archive").args([&modules, &target]))?;
     run::checked(run::command("chroot").arg(base).arg("depmod").arg(version))?;
     remove(&unpacked)
 }
 
-/// Puts in what is under test and the script that tests it.
+/// Installs `kubernix`, its toolchain, and the guest's script.
 fn install(root: &Path, kubernix: &Path) -> Result<()> {
-    let place = root.join("root/.cache/kubernix/toolchain");
-    fs::create_dir_all(&place)?;
+    let toolchain = root.join("root/.cache/kubernix/toolchain");
+    fs::create_dir_all(&toolchain)?;
     for entry in built_tools(kubernix)? {
-        run::checked(run::command("cp").arg("--archive").arg(entry).arg(&place))?;
+        run::checked(run::command("cp").arg("--archive").arg(entry).arg(&toolchain))?;
     }
     copy_program(&fs::read(kubernix)?, &root.join("usr/local/bin/kubernix"))?;
     copy_program(guest::SCRIPT.as_bytes(), &root.join("usr/local/bin/kubernix-vm"))?;
@@ -105,24 +108,24 @@ fn install(root: &Path, kubernix: &Path) -> Result<()> {
     let wants = root.join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants)?;
     symlink("/etc/systemd/system/kubernix-vm.service", wants.join("kubernix-vm.service"))?;
-    // A login prompt hangs up whoever uses the terminal: the script would lose its voice.
+    // A login prompt would hang up the terminal, to which the script prints.
     symlink("/dev/null", root.join("etc/systemd/system/serial-getty@ttyS0.service"))?;
     Ok(())
 }
 
-/// The entries of the toolchain's cache that this `kubernix` uses; older versions may lie beside them. What it takes from host
-/// packages is among the system's own.
+/// The entries of the toolchain's cache that this `kubernix` uses. The cache may have older
+/// versions too. Tools from host packages are installed with the system.
 fn built_tools(kubernix: &Path) -> Result<BTreeSet<PathBuf>> {
     let ensured = run::output(run::command(kubernix).args(["toolchain", "ensure", "--quiet", "--output=json"]))?;
     let entries =
         cache_entries(&serde_json::from_str(&ensured).context("`kubernix toolchain ensure` printed no JSON")?);
     if entries.is_empty() {
-        bail!("none of the cluster's binaries lies in the toolchain's cache");
+        bail!("the toolchain's cache has none of the cluster's binaries");
     }
     Ok(entries)
 }
 
-/// `CACHE/toolchain/ENTRY` of every path in there that a value holds.
+/// `CACHE/toolchain/ENTRY` for every such path in a JSON value.
 fn cache_entries(value: &Value) -> BTreeSet<PathBuf> {
     match value {
         Value::String(text) if text.starts_with('/') => {
@@ -145,7 +148,7 @@ fn replace(path: &Path, content: &str) -> Result<()> {
     fs::write(path, content).with_context(|| format!("can't write {}", path.display()))
 }
 
-/// The only entry of a folder whose name begins like this.
+/// The only entry of a folder whose name begins with `prefix`.
 fn only_entry(folder: &Path, prefix: &str) -> Result<PathBuf> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))? {
@@ -156,13 +159,13 @@ fn only_entry(folder: &Path, prefix: &str) -> Result<PathBuf> {
     }
     match entries.len() {
         1 => Ok(entries.remove(0)),
-        n => bail!("{n} entries `{prefix}*` in {}, where there should be one", folder.display()),
+        n => bail!("{} has {n} entries `{prefix}*`, expected one", folder.display()),
     }
 }
 
 fn remove(path: &Path) -> Result<()> {
-    let gone = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match gone {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("can't remove {}", path.display()))
         }
@@ -175,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_in_use_is_copied() {
+    fn only_cache_entries_in_use_are_copied() {
         let resolution = serde_json::json!({ "tools": {
             "bridge": { "path": "/c/toolchain/cni-1/bridge", "provider": "cache" },
             "cni": { "path": "/c/toolchain/cni-1", "provider": "cache" },
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn one_entry_means_one() {
+    fn several_entries_or_none_are_an_error() {
         let folder = std::env::temp_dir().join(format!("kubernix-xtask-disk-{}", std::process::id()));
         fs::create_dir_all(folder.join("vmlinuz-6.1")).unwrap();
         fs::create_dir_all(folder.join("config-6.1")).unwrap();

@@ -1,8 +1,8 @@
-//! The machine's side of the test, and how it is understood.
+//! The script and unit that run in the machine, and the parser of the script's output.
 
 use std::fmt;
 
-/// What runs inside.
+/// The script of the test.
 pub const SCRIPT: &str = include_str!("guest.sh");
 
 /// Starts the script once the system is up.
@@ -28,17 +28,17 @@ const END: &str = "=====END=====";
 const PASSED: &str = "PASSED: ";
 const FAILED: &str = "FAILED: ";
 
-/// What the script said so far. Prints as the plain closing line.
+/// The results that the script has printed so far. Their text is the summary line of the test.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct Results {
     begun: bool,
     ended: bool,
     passed: usize,
     failed: usize,
 }
 
-impl Heard {
-    /// Takes a line of the console; returns it where it is the script's.
+impl Results {
+    /// Reads a line of the console. Returns the line if it is the script's.
     pub fn read<'a>(&mut self, line: &'a str) -> Option<&'a str> {
         let line = line.trim_end_matches('\r');
         if line.ends_with(BEGIN) {
@@ -57,18 +57,18 @@ impl Heard {
         Some(line)
     }
 
-    /// The script ran to its end.
-    pub fn whole(&self) -> bool {
+    /// Whether the script ran to its end.
+    pub fn is_complete(&self) -> bool {
         self.ended
     }
 
-    /// And found nothing wrong.
-    pub fn good(&self) -> bool {
+    /// Whether the script ran to its end, and all of its checks passed.
+    pub fn passed(&self) -> bool {
         self.ended && self.failed == 0 && self.passed > 0
     }
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed, 0 skipped", self.passed, self.failed)
     }
@@ -78,32 +78,32 @@ impl fmt::Display for Heard {
 mod tests {
     use super::*;
 
-    fn hear(console: &str) -> (Heard, Vec<&str>) {
-        let mut heard = Heard::default();
-        let lines = console.split('\n').filter_map(|line| heard.read(line)).collect();
-        (heard, lines)
+    fn parse(console: &str) -> (Results, Vec<&str>) {
+        let mut results = Results::default();
+        let lines = console.split('\n').filter_map(|line| results.read(line)).collect();
+        (results, lines)
     }
 
     #[test]
-    fn only_what_the_script_says_counts() {
-        let (heard, lines) = hear(
+    fn only_lines_of_the_script_count() {
+        let (results, lines) = parse(
             "SeaBIOS\r\nFAILED: of the firmware\r\nx=====BEGIN=====\r\nhello\r\nPASSED: up\r\n=====END=====\r\nPASSED: late\r\n",
         );
         assert_eq!(lines, ["hello", "PASSED: up"]);
-        assert_eq!(heard.to_string(), "1 passed, 0 failed, 0 skipped");
-        assert!(heard.good());
+        assert_eq!(results.to_string(), "1 passed, 0 failed, 0 skipped");
+        assert!(results.passed());
     }
 
     #[test]
-    fn a_failure_or_an_early_end_is_not_good() {
-        assert!(!hear("=====BEGIN=====\nPASSED: a\nFAILED: b\n=====END=====\n").0.good());
-        let cut_off = hear("=====BEGIN=====\nPASSED: a\n").0;
-        assert!(!cut_off.good() && !cut_off.whole());
-        assert!(!hear("=====BEGIN=====\n=====END=====\n").0.good());
+    fn a_failure_or_an_early_end_does_not_pass() {
+        assert!(!parse("=====BEGIN=====\nPASSED: a\nFAILED: b\n=====END=====\n").0.passed());
+        let cut_off = parse("=====BEGIN=====\nPASSED: a\n").0;
+        assert!(!cut_off.passed() && !cut_off.is_complete());
+        assert!(!parse("=====BEGIN=====\n=====END=====\n").0.passed());
     }
 
     #[test]
-    fn script_and_reader_agree_on_the_words() {
+    fn the_script_prints_the_words_that_the_parser_reads() {
         for word in [BEGIN, END, PASSED, FAILED] {
             assert!(SCRIPT.contains(word), "{word}");
         }

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs inside the emulated machine: boots a cluster, starts a pod, takes it all down, and looks whether anything is left. What it
-# says between the two markers is shown to whoever started the machine. Everything here takes some fifty times as long as usual.
+# Runs inside the emulated machine: boots a cluster, starts a pod, destroys the cluster, and checks that nothing remains.
+# xtask shows the output between the two markers. The emulation is about fifty times slower than a real machine.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export KUBERNIX_BOOT_TIMEOUT=900 KUBERNIX_INSTALL=false
 
 seconds() { cut -d. -f1 /proc/uptime; }
 
-# check NAME COMMAND...: runs it, says how it went and how long it took.
+# check NAME COMMAND...: runs the command, and prints its result and duration.
 check() {
     name=$1 begun=$(seconds)
     shift
@@ -26,16 +26,16 @@ systemd_is_first() { [ "$(cat /proc/1/comm)" = systemd ]; }
 
 run_pod() {
     image=$(kubernix image list --output json | grep -o '[^"]*/pause:[^"]*' | head -n 1)
-    [ -n "$image" ] || { echo "there is no pause image"; return 1; }
+    [ -n "$image" ] || { echo "the cluster has no pause image"; return 1; }
     kubectl run first --image="$image" --image-pull-policy=Never &&
         kubectl wait --for=condition=Ready pod/first --timeout=240s
 }
 
 controllers() { find /sys/fs/cgroup/cgroup.subtree_control /sys/fs/cgroup/kubernix/cgroup.subtree_control -exec cat {} +; }
 
-# The last cluster to go gives the hierarchy's controllers back; these here aren't the last, and meet each other at it. Each is a
-# datastore alone, which is enough for cgroups of its own.
-come_and_go() {
+# The end of the last cluster disables the cgroup controllers. These clusters aren't the last, and start and end at the same
+# time. Each has only a datastore, which is enough for cgroups of its own.
+concurrent_clusters() {
     controllers >/run/controllers
     empty=""
     for role in apiserver apiserver-port controller-manager scheduler cri kubelet node proxy; do
@@ -43,16 +43,16 @@ come_and_go() {
     done
     for one in a b c; do
         # shellcheck disable=SC2086 # words
-        { kubernix up --quiet --name $one $empty && kubernix down --quiet --name $one && touch /run/went-$one; } &
+        { kubernix up --quiet --name $one $empty && kubernix down --quiet --name $one && touch /run/ended-$one; } &
     done
     wait
-    [ -e /run/went-a ] && [ -e /run/went-b ] && [ -e /run/went-c ] || return 1
+    [ -e /run/ended-a ] && [ -e /run/ended-b ] && [ -e /run/ended-c ] || return 1
     controllers | diff /run/controllers - && kubectl wait --for=condition=Ready node --all --timeout=60s
 }
 
-# What there is of processes, mounts, interfaces, addresses, rules and cgroups. Kernel threads (children of 2) and systemd's own
-# helpers come and go.
-look() {
+# Lists processes, mounts, interfaces, addresses, rules and cgroups, without kernel threads (children of 2) and systemd's
+# helpers, which start and end at any time.
+list_state() {
     ps -e -o ppid= -o comm= | awk '$1 != 2 && $2 !~ /^(ps|awk|sort|sh|kubernix-vm|systemd|\(|agetty|kthreadd)/ { print "process", $2 }' | sort -u
     awk '{ print "mount", $5, $9 }' /proc/self/mountinfo | sort
     ip -o link | awk '{ print "link", $2 }'
@@ -63,10 +63,10 @@ look() {
     find /sys/fs/cgroup -type d | grep -v -e '\.service' -e '\.scope' -e '\.mount' -e '\.socket' -e '\.slice' | sort | sed 's/^/cgroup /'
 }
 
-# The kernel takes network namespaces away in its own time, which is long here.
-nothing_left() {
+# The kernel removes network namespaces asynchronously, which is slow here.
+nothing_remains() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        look >/run/after
+        list_state >/run/after
         if diff /run/before /run/after >/run/diff; then return 0; fi
         sleep 1
     done
@@ -74,7 +74,7 @@ nothing_left() {
     return 1
 }
 
-tell_more() {
+print_details() {
     kubernix status
     kubectl get nodes,pods --all-namespaces -o wide
     kubectl get events --all-namespaces --sort-by=.lastTimestamp | tail -n 15
@@ -86,22 +86,22 @@ tell_more() {
 
 echo "=====BEGIN====="
 echo "Linux $(uname -r), $(systemctl --version | head -n 1), up for $(seconds) s"
-look >/run/before
+list_state >/run/before
 check "systemd is the first process" systemd_is_first
 check "cgroup v2 is the only hierarchy" cgroup_v2
 if check "kubernix up" kubernix up --quiet; then
     check "the node is Ready" kubectl wait --for=condition=Ready node --all --timeout=60s
     kubectl get nodes -o wide
-    check "a pod runs" run_pod || tell_more
+    check "a pod runs" run_pod || print_details
     kubectl get pods -o wide
-    check "clusters that come and go at once leave it its controllers" come_and_go
+    check "clusters that start and end at the same time keep its controllers enabled" concurrent_clusters
     kubernix status
     kubernix timeline
 else
-    tell_more
+    print_details
 fi
 check "kubernix down" kubernix down --quiet
-check "nothing is left of it" nothing_left
-check "its root directory is gone" [ ! -e /var/lib/kubernix/kubernix ]
+check "nothing remains" nothing_remains
+check "its root directory is removed" [ ! -e /var/lib/kubernix/kubernix ]
 echo "=====END====="
 systemctl --no-block poweroff

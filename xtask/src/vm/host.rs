@@ -1,4 +1,5 @@
-//! What the host needs to make and run the machine, and where its packages come from: the host's own apt sources.
+//! The programs that the host needs for the machine, and the Debian repository of its packages,
+//! from the host's apt sources.
 
 use crate::run;
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dpkg-deb", "dpkg"),
 ];
 
-/// Where Debian's packages come from.
+/// A Debian repository.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mirror {
     /// The release's code name.
@@ -20,10 +21,10 @@ pub struct Mirror {
     pub url: String,
 }
 
-/// Makes sure that the programs are there; says what it installs.
+/// Installs missing programs, and prints their packages.
 pub fn prepare() -> Result<()> {
     if run::output(run::command("id").arg("-u"))?.trim() != "0" {
-        bail!("making the machine's disk needs root: debootstrap changes its root directory and owner of files");
+        bail!("creating the machine's disk needs root: debootstrap changes its root directory and the owners of files");
     }
     let missing: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !found(program)).map(|(_, package)| *package).collect();
@@ -39,21 +40,21 @@ pub fn prepare() -> Result<()> {
 
 fn found(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps a root's programs apart; not every root has them on PATH.
-    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    places.map(|place| place.join(program)).any(|path| path.is_file())
+    // On Debian, these programs are in sbin directories, which may be missing in PATH.
+    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    directories.map(|directory| directory.join(program)).any(|path| path.is_file())
 }
 
-/// The repository of this very release, so that what was built here runs there.
+/// The repository of the host's own release, so that binaries built here run in the machine.
 pub fn mirror() -> Result<Mirror> {
-    let release = std::fs::read_to_string("/etc/os-release").context("can't tell which system this is")?;
+    let release = std::fs::read_to_string("/etc/os-release").context("can't determine the host's release")?;
     if let Some(mirror) = pick(&release, &targets()?)? {
         return Ok(mirror);
     }
-    // On a fresh machine apt knows no packages yet.
+    // On a new host, apt has no package lists yet.
     run::checked(run::command("apt-get").args(["update", "--quiet=2"]))?;
     pick(&release, &targets()?)?
-        .context("apt's sources name no Debian repository of this release with the component `main`")
+        .context("apt's sources have no Debian repository of this release with the component `main`")
 }
 
 fn targets() -> Result<String> {
@@ -62,12 +63,12 @@ fn targets() -> Result<String> {
     run::output(targets.args(["Created-By: Packages", "Origin: Debian", "Label: Debian"]))
 }
 
-/// The repository of the system's own release out of apt's list.
+/// Selects the repository of the host's release from apt's list.
 fn pick(release: &str, targets: &str) -> Result<Option<Mirror>> {
     let field =
         |name: &str| release.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim_matches('"'));
     let (Some("debian"), Some(suite)) = (field("ID="), field("VERSION_CODENAME=")) else {
-        bail!("the machine is made out of the host's own apt sources, and this host isn't a Debian release");
+        bail!("the machine is created from the host's apt sources, but this host isn't a Debian release");
     };
     let repository = targets.lines().find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
         [url, codename, "main"] if codename == suite => Some(url.to_owned()),
@@ -83,7 +84,7 @@ mod tests {
     const RELEASE: &str = "PRETTY_NAME=\"Debian\"\nVERSION_CODENAME=bookworm\nID=debian\n";
 
     #[test]
-    fn the_repository_is_the_one_of_the_own_release() {
+    fn the_repository_is_that_of_the_hosts_release() {
         let targets = "http://mirror.example/debian/ bookworm-updates main\nhttp://mirror.example/debian/ bookworm contrib\n\
                        http://mirror.example/debian/ bookworm main\n";
         let mirror = Mirror { suite: "bookworm".into(), url: "http://mirror.example/debian/".into() };

@@ -1,7 +1,9 @@
-//! `cargo xtask test vm`: the `kubernix` of this checkout on the machine that most users have, systemd and cgroup v2, emulated.
+//! `cargo xtask test vm`: tests the `kubernix` of this checkout in an emulated machine with systemd
+//! and cgroup v2.
 //!
-//! A Debian system is made in a folder, with the host's own apt sources, and becomes a disk; QEMU boots it without
-//! virtualisation, so that it runs anywhere. Inside, a script boots a cluster and says over the serial console how it went.
+//! Creates a Debian system from the host's apt sources on a disk image. QEMU boots it without
+//! hardware virtualisation, so that the test runs anywhere. In the machine, a script boots a
+//! cluster and prints the results to the serial console.
 
 mod disk;
 mod guest;
@@ -10,21 +12,21 @@ mod host;
 use crate::workspace::{Profile, Workspace};
 use crate::{exit_code, run};
 use anyhow::{Result, bail};
-use guest::Heard;
+use guest::Results;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// How to boot the machine.
+/// The arguments of `test vm`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Minutes after which the machine is switched off, whatever it does.
+    /// The time limit in minutes, after which the machine is switched off.
     #[arg(long, default_value_t = 15, value_name = "MINUTES")]
     timeout: u32,
 }
 
-/// Makes the machine, boots it and tells what its script said.
+/// Creates the machine, boots it, and prints the results of its script.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
     let workspace = Workspace::load()?;
@@ -34,45 +36,50 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     run::checked(run::command(&kubernix).args(["toolchain", "ensure"]))?;
     let folder = workspace.scratch("vm")?;
     let machine = disk::make(&folder, &kubernix)?;
-    println!("booting an emulated machine; expect several minutes ({} at most)", args.timeout);
+    println!("booting an emulated machine; this takes several minutes ({} at most)", args.timeout);
     let log = folder.join("console.log");
     std::fs::write(&log, "")?;
-    let heard = Mutex::new(Heard::default());
+    let results = Mutex::new(Results::default());
     let good = run::logged(&mut qemu(&machine, args.timeout), &log, |line| {
-        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = heard.read(line) {
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = results.read(line) {
             println!("  {line}");
         }
     })?;
-    let heard = heard.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if !(good && heard.whole()) {
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !(good && results.is_complete()) {
         println!("---- the end of {}\n{}\n----", log.display(), run::tail(&log, 60));
-        let why = if good { "it ended before its script did" } else { "it didn't end by itself, or not in time" };
-        bail!("the machine: {why}");
+        if good {
+            bail!("the machine ended before its script");
+        }
+        bail!("the machine failed, or didn't end in time");
     }
-    println!("all in {}", run::duration(started.elapsed()));
-    println!("{heard}");
-    exit_code(heard.good())
+    println!("total time: {}", run::duration(started.elapsed()));
+    println!("{results}");
+    exit_code(results.passed())
 }
 
-/// The machine. `timeout` ends it even if xtask is gone by then.
+/// The command line of QEMU. `timeout` ends the machine even if xtask was killed.
 fn qemu(machine: &disk::Machine, minutes: u32) -> Command {
     let mut qemu = run::command("timeout");
     qemu.args(["--foreground", "--kill-after=10", &format!("{minutes}m")]);
-    // All of a core for ten minutes is no reason to make the rest of the machine wait.
+    // With a low priority: it uses the CPU for up to ten minutes.
     qemu.args(["nice", "-n", "10", "qemu-system-x86_64"]);
-    // One thread a core, and every instruction that the emulation knows: Go's cryptography is slow without.
+    // One thread for each core, and all instructions that the emulation supports: without them,
+    // Go's cryptography is slow.
     qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "4096"]);
     qemu.args(["-nographic", "-monitor", "none", "-no-reboot", "-nic", "none"]);
     qemu.arg("-kernel").arg(&machine.kernel);
-    // The kernel has NVMe and ext4 built in: no initramfs. Mitigations cost time and protect nobody here.
+    // Without initramfs: the kernel has NVMe and ext4 built in. Without mitigations, which cost
+    // time and aren't needed here.
     qemu.args(["-append", "root=/dev/nvme0n1 rw console=ttyS0 mitigations=off quiet"]);
     qemu.args(["-drive", &drive(&machine.disk), "-device", "nvme,drive=disk,serial=kubernix"]);
     qemu
 }
 
 fn drive(disk: &Path) -> String {
-    // In QEMU's options a comma ends a value, two are one. Nothing on this disk has to survive the host.
+    // In QEMU's options, a comma in a value is doubled. `unsafe`: the disk needn't survive a crash
+    // of the host.
     format!("file={},if=none,id=disk,format=raw,cache=unsafe", disk.display().to_string().replace(',', ",,"))
 }
 
@@ -81,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_comma_in_a_path_stays_in_it() {
+    fn a_comma_in_a_path_is_doubled() {
         assert!(drive(Path::new("/a,b/disk")).starts_with("file=/a,,b/disk,if=none"));
     }
 }

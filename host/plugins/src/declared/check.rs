@@ -5,8 +5,8 @@ use super::file::{Document, KindEntry, Need, ProbeEntry};
 use super::placeholder::Placeholder;
 use super::source::Source;
 use super::template::{Part, Template};
-use kubernix_toolchain::text::nearest;
 use kubernix_core::{Binary, ProbeKind, Scope, is_name, roles};
+use kubernix_toolchain::text::nearest;
 use semver::Version;
 use toml::Spanned;
 

@@ -3,11 +3,11 @@
 //! Where the contract has a word for something, its own type reads it, so that these files and `kubernix plan` speak the same.
 
 use super::template::Template;
-use kubernix_toolchain::{GoModule, Section, ToolSpec};
 use kubernix_core::{
     Binary, Limit, Parameter, ParameterKind, Phase, ProbeKind, Requirement, Restart, Role, Scope, Signal, UNLIMITED,
     Wait,
 };
+use kubernix_toolchain::{GoModule, Section, ToolSpec};
 use nix::sys::signal;
 use semver::{Version, VersionReq};
 use serde::de::value::MapAccessDeserializer;

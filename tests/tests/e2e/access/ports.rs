@@ -142,14 +142,17 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
 
     // While it runs.
     let of_more = format!("0.0.0.0:{more}:{DNS}");
-    cluster.run(&["port", "add", &of_more]).ok().prints(&[&format!("0.0.0.0:{more} leads to 10.10.192.2:{DNS} (tcp)")]);
+    cluster
+        .run(&["port", "add", &of_more])
+        .ok()
+        .prints(&[&format!("0.0.0.0:{more} forwards to 10.10.192.2:{DNS} (tcp)")]);
     let mut kept = TcpStream::connect(("127.0.0.1", more)).expect("a connection");
     resolved_by_tcp(&mut kept).expect("an answer");
     let all = listed(&cluster);
     assert_eq!(all.len(), 3, "{all:?}");
     assert_eq!(cluster.json(&["port", "add", &of_more]), json!([]), "it is there already");
     cluster.run(&["port", "add", &format!("{}:1", free()), &of_taken]).exits(1).says(&[&port, &own]);
-    cluster.run(&["port", "add", &format!("{web}:1")]).exits(2).says(&[&format!("leads to port {WEB} already")]);
+    cluster.run(&["port", "add", &format!("{web}:1")]).exits(2).says(&[&format!("is forwarded to port {WEB} already")]);
     let other = cluster.beside("other");
     let holder = format!("cluster `{}`", cluster.name);
     other.up(&["--publish", &of_web]).exits(1).says(&[&format!("port {web} of 127.0.0.1"), &holder]);

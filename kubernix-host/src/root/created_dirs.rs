@@ -1,4 +1,4 @@
-//! Directories that were made on the way, so that what comes to nothing leaves none of them.
+//! Records created directories, so that a failed command can remove them.
 
 use super::{Error, write};
 use std::fs::{self, DirBuilder};
@@ -6,19 +6,20 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// How often a directory is tried whose parent is there: in some (`/proc`) none can ever be made.
+/// How often to try to create a directory whose parent exists. In some directories (`/proc`) it
+/// always fails.
 const ATTEMPTS: u32 = 5;
 
-/// Directories that weren't there before.
+/// Directories that didn't exist before.
 #[derive(Debug, Default)]
-pub struct Made(Vec<PathBuf>);
+pub struct CreatedDirs(Vec<PathBuf>);
 
-impl Made {
-    /// Makes a directory and all above it; the last one 0700.
+impl CreatedDirs {
+    /// Creates a directory with mode 0700, and its missing parents.
     ///
     /// # Errors
-    /// One can't be made, or something else lies there. Those that were made are gone again.
-    pub(super) fn directory(path: &Path) -> Result<Self, Error> {
+    /// A directory can't be created, or a file exists there. The new directories are removed then.
+    pub(super) fn create(path: &Path) -> Result<Self, Error> {
         let mut made = Self::default();
         let result = made.one(path, 0o700);
         match result {
@@ -36,11 +37,12 @@ impl Made {
             match DirBuilder::new().mode(mode).create(path) {
                 Ok(()) => {
                     self.0.push(path.to_owned());
-                    // Its name must be as durable as the state that will be in it.
+                    // Its name must be as durable as the state that will be written into it.
                     return write::sync(write::directory(path), path);
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
-                // More than once, because somebody else's undo may take the parent away between the two calls.
+                // Repeated, because the `undo` of another process may remove the parent between the
+                // two calls.
                 Err(error) if error.kind() == ErrorKind::NotFound && attempts < ATTEMPTS => match path.parent() {
                     Some(parent) if !parent.as_os_str().is_empty() => {
                         attempts += 1;
@@ -53,22 +55,22 @@ impl Made {
         }
     }
 
-    /// Whether this directory is one of them.
+    /// Whether this directory was created.
     pub fn contains(&self, path: &Path) -> bool {
         self.0.iter().any(|made| made == path)
     }
 
-    /// These as well.
+    /// Adds the directories of `other`.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// Removes those that are empty.
+    /// Removes the created directories that are empty.
     pub fn undo(&self) {
         let mut innermost_first: Vec<&PathBuf> = self.0.iter().collect();
         innermost_first.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
         for path in innermost_first {
-            // One that isn't empty is in use, or kept for its logs.
+            // A directory that isn't empty is in use, or is kept for its logs.
             let _ = fs::remove_dir(path);
         }
     }
@@ -79,25 +81,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_made_goes_and_what_was_there_or_is_used_stays() {
+    fn undo_removes_new_empty_directories_only() {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| place.path().join(name);
         fs::create_dir(at("old")).unwrap();
-        let made = Made::directory(&at("old/new/one")).unwrap();
+        let made = CreatedDirs::create(&at("old/new/one")).unwrap();
         assert!(made.contains(&at("old/new")) && made.contains(&at("old/new/one")) && !made.contains(&at("old")));
         made.undo();
         assert!(at("old").is_dir() && !at("old/new").exists());
-        let made = Made::directory(&at("old/new/one")).unwrap();
+        let made = CreatedDirs::create(&at("old/new/one")).unwrap();
         fs::create_dir(at("old/new/two")).unwrap();
         made.undo();
         assert!(at("old/new/two").is_dir() && !at("old/new/one").exists());
     }
 
     #[test]
-    fn a_failure_leaves_nothing() {
+    fn a_failure_removes_new_directories() {
         let place = tempfile::tempdir().unwrap();
         let long = place.path().join("new").join("x".repeat(300));
-        assert!(Made::directory(&long).is_err());
+        assert!(CreatedDirs::create(&long).is_err());
         assert!(!place.path().join("new").exists());
     }
 }

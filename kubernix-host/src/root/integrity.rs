@@ -1,4 +1,5 @@
-//! What lies where a cluster's root directory is expected: also what is damaged, of a newer version, or only a rest of one.
+//! Whether a path is a cluster's root directory, intact, damaged, of a newer version, or partly
+//! removed.
 
 use super::{Error, REMOVING_FILE, Root, STATE_FILE, State, write};
 use nix::unistd::geteuid;
@@ -6,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-/// All names that lie at the top of a cluster's root directory, of this version and of those before it.
+/// All file names at the top of a cluster's root directory, of this version and of earlier ones.
 const NAMES: &[&str] = &[
     STATE_FILE,
     REMOVING_FILE,
@@ -28,37 +29,37 @@ const NAMES: &[&str] = &[
     "shared",
 ];
 
-/// What lies at a root directory's path.
+/// The integrity of a root directory.
 #[derive(Debug)]
-pub enum Standing {
-    /// A cluster's directory.
-    Whole(State),
-    /// A cluster's directory that can only be removed: why nothing else can be done with it.
+pub enum Integrity {
+    /// Every command works with it.
+    Intact(State),
+    /// It is a cluster's directory, but it can only be removed, for this reason.
     Damaged(Error),
 }
 
 impl Root {
-    /// What lies there. `is_carried`: processes of this cluster run, so what is there is what they wrote.
+    /// Checks the directory. `is_carried`: processes of this cluster run, so the files are theirs.
     ///
     /// # Errors
-    /// Nothing ([`Error::Missing`]), or nothing that is certainly a cluster's ([`Error::NotACluster`], [`Error::Foreign`],
-    /// [`Error::Link`]).
-    pub fn standing(&self, is_carried: bool) -> Result<Standing, Error> {
+    /// It doesn't exist ([`Error::Missing`]), or it isn't certainly a cluster's
+    /// ([`Error::NotACluster`], [`Error::Foreign`], [`Error::Link`]).
+    pub fn integrity(&self, is_carried: bool) -> Result<Integrity, Error> {
         match self.open_existing() {
-            Ok(state) => Ok(Standing::Whole(state)),
+            Ok(state) => Ok(Integrity::Intact(state)),
             Err(error @ (Error::Missing { .. } | Error::Link { .. })) => Err(error),
-            // It has one of the two files that only a cluster's has, whatever is in it.
-            Err(error) if self.has(STATE_FILE) || self.has(REMOVING_FILE) => Ok(Standing::Damaged(error)),
+            // It has one of the two files that mark a cluster's directory, whatever its content.
+            Err(error) if self.has(STATE_FILE) || self.has(REMOVING_FILE) => Ok(Integrity::Damaged(error)),
             Err(error @ Error::NotACluster { .. }) => self
-                .check_rest(is_carried, error)
-                .map(|()| Standing::Damaged(Error::NoState { path: self.path().to_owned() })),
+                .check_remains(is_carried, error)
+                .map(|()| Integrity::Damaged(Error::NoState { path: self.path().to_owned() })),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether a directory without a state file is certainly the rest of a cluster: ours alone, and with nothing in it but what
-    /// clusters have.
-    fn check_rest(&self, is_carried: bool, otherwise: Error) -> Result<(), Error> {
+    /// Checks that a directory without a state file is certainly what remains of a cluster: it
+    /// belongs to this user only, and has no other files than clusters have.
+    fn check_remains(&self, is_carried: bool, otherwise: Error) -> Result<(), Error> {
         let unreadable = |cause| Error::io("read", self.path(), cause);
         let found = fs::symlink_metadata(self.path()).map_err(unreadable)?;
         let is_private = found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0;

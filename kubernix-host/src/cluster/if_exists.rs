@@ -1,7 +1,8 @@
-//! `up` of a cluster that is there: one that runs goes over to settings that differ, or is ended for a fresh start.
+//! `up` of a cluster that exists: a running cluster is changed to new settings, or ended and
+//! created again.
 
-use super::change::Order;
-use super::{Cluster, Host, HostError, State, kubeconfig};
+use super::change::ChangeOptions;
+use super::{Cluster, ClusterError, Host, HostError, InUseError, State, kubeconfig};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::Access;
 use crate::network::Published;
@@ -9,25 +10,25 @@ use crate::root::{self, Allotment, Root};
 use crate::sandbox::lock;
 use crate::settings::{self, Change, Resolved};
 
-/// What becomes of a cluster of the same name.
+/// What `up` does if a cluster of the same name exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// One that is stopped is continued; one that runs goes over to settings that differ.
-    GoesOn,
-    /// One that is stopped is continued; one that runs isn't touched.
-    IsLeft,
-    /// It is removed, running or not, but for its settings.
-    StartsOver,
+pub enum IfExists {
+    /// Boot a stopped cluster; change a running cluster to settings that differ.
+    Update,
+    /// Boot a stopped cluster; reject a running cluster.
+    Refuse,
+    /// Remove the cluster, running or not, but keep its settings; then boot it as a new one.
+    Recreate,
 }
 
 impl Host {
-    /// Brings a cluster that runs to settings that differ from those that it was booted with. Returns what was started anew, and
-    /// the API server's port.
+    /// Changes a running cluster to settings that differ from those of its last boot. Returns the
+    /// restarted instances, and the API server's port.
     ///
     /// # Errors
-    /// Nothing differs, or what only a boot can change, or the cluster is just booting or ending: it goes on as it was then. As
-    /// [`Host::change`] otherwise.
-    pub(super) fn go_over(
+    /// No setting differs, a setting differs that needs a new boot, or the cluster is booting or
+    /// ending; nothing is changed then. Otherwise as [`Host::change`].
+    pub(super) fn apply_change(
         &self,
         resolved: &Resolved,
         allotment: &Allotment,
@@ -36,37 +37,40 @@ impl Host {
     ) -> Result<(Vec<String>, u16), HostError> {
         let call = self.call(&resolved.settings);
         let cluster = match Cluster::find(call.clone()) {
-            // The directory of one that is only just beginning.
-            Err(HostError::NoSuchCluster { .. }) => return Err(HostError::Busy { call, with: "up" }),
+            // The other command has created the directory, but not its files yet.
+            Err(HostError::Cluster(ClusterError::NotFound { .. })) => {
+                return Err(InUseError::Busy { call, with: "up" }.into());
+            }
             found => found?,
         };
         let boot = cluster.boot_in_force().ok();
         let ports @ [api_port, _] =
             boot.map(|boot| [boot.api_port, boot.environment.registry_port]).unwrap_or_default();
         let changes: Vec<Change> =
-            resolved.changes().into_iter().filter(|change| !is_so_already(change, ports)).collect();
+            resolved.changes().into_iter().filter(|change| !is_in_effect(change, ports)).collect();
         if changes.is_empty() {
-            return Err(HostError::Running(call));
+            return Err(InUseError::Running(call).into());
         }
-        let fixed: Vec<String> = changes.iter().filter(|change| change.of_boot).map(told).collect();
+        let fixed: Vec<String> = changes.iter().filter(|change| change.of_boot).map(describe).collect();
         if !fixed.is_empty() {
-            return Err(HostError::OfBoot { call, changes: fixed });
+            return Err(InUseError::NeedsBoot { call, changes: fixed }.into());
         }
         let report = cluster.report();
         if !report.as_ref().is_ok_and(|report| report.booted && !report.ending) {
-            return Err(match (report, cluster.glance()?.state) {
+            return Err(match (report, cluster.quick_status()?.state) {
                 (Err(silent), State::Broken) => silent,
-                (_, State::Stopping | State::Stopped) => HostError::Busy { call, with: "stop" },
-                _ => HostError::Busy { call, with: "up" },
+                (_, State::Stopping | State::Stopped) => InUseError::Busy { call, with: "stop" }.into(),
+                _ => InUseError::Busy { call, with: "up" }.into(),
             });
         }
         let settings = &resolved.settings;
         kubeconfig::before_boot(root, settings)?;
         cluster.can_publish(&settings.publish)?;
-        Ok((self.carry_out(resolved, allotment, Order::default(), sink)?, api_port))
+        Ok((self.submit_change(resolved, allotment, ChangeOptions::default(), sink)?, api_port))
     }
 
-    /// Those of the ports to be published that a cluster which is about to start over has itself.
+    /// The requested ports that the cluster publishes itself at present. They become free when it
+    /// ends.
     pub(super) fn own_ports(&self, resolved: &Resolved) -> Vec<Published> {
         let cluster = Cluster::find(self.call(&resolved.settings)).ok().filter(Cluster::is_running);
         let open = cluster.and_then(|cluster| cluster.ports().ok()).unwrap_or_default();
@@ -74,11 +78,12 @@ impl Host {
         resolved.settings.publish.iter().filter(is_open).copied().collect()
     }
 
-    /// Ends what runs of a cluster and empties its directory; the lock that is returned keeps others away until the boot has it.
+    /// Ends the cluster's processes and empties its root directory. The returned lock excludes
+    /// other commands until the boot takes it over; `None` if there is no root directory.
     ///
     /// # Errors
-    /// It doesn't end, or can't be removed.
-    pub(super) fn start_over(
+    /// Processes don't end, or files can't be removed.
+    pub(super) fn clear_for_recreation(
         &self,
         resolved: &Resolved,
         root: &Root,
@@ -92,20 +97,20 @@ impl Host {
         let cluster = Cluster::find(self.call(&resolved.settings))?;
         let Some(lock) = cluster.end(sink)? else { return Ok(None) };
         let access = Access::of(root);
-        root.start_over()?;
-        // Where its context was merged it is to be kept true.
+        root.clear()?;
+        // The user's kubeconfig that has the context must be updated after the boot.
         if let Ok(Err(error)) = access.map(|access| access.carry_over()) {
             log::warn!("{error}");
         }
-        // At once, so that what fails from here on can be tried again with the same settings.
+        // Saved at once: if a later step fails, `up` can be repeated with the same settings.
         settings::save(root, &resolved.settings)?;
         sink.emit(Event::Stopped { instance: cluster.name().to_owned() });
         Ok(Some(lock))
     }
 }
 
-/// Whether a change only says what is so by itself.
-fn is_so_already(change: &Change, [api_port, registry_port]: [u16; 2]) -> bool {
+/// Whether a change requests the port that the cluster uses already.
+fn is_in_effect(change: &Change, [api_port, registry_port]: [u16; 2]) -> bool {
     match &*change.key {
         "port" => change.new == api_port.to_string(),
         "registry-port" => change.new == registry_port.to_string(),
@@ -113,6 +118,6 @@ fn is_so_already(change: &Change, [api_port, registry_port]: [u16; 2]) -> bool {
     }
 }
 
-fn told(change: &Change) -> String {
+fn describe(change: &Change) -> String {
     format!("`{}` is `{}` and can't become `{}`", change.key, change.old, change.new)
 }
