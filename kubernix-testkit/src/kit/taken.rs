@@ -46,7 +46,12 @@ impl Taken {
         for process in &self.processes {
             let place = || format!("process `{}`", process.name);
             texts.push((place(), process.program.as_str()));
+            texts.push((place(), process.directory.as_str()));
             texts.extend(said(process).map(|text| (place(), text)));
+            for probe in process.liveness.iter().map(|liveness| &liveness.probe) {
+                texts.push((place(), probe.target.as_str()));
+                texts.extend(probe.arguments.iter().chain(probe.env.values()).map(|text| (place(), text.as_str())));
+            }
         }
         for filled in &self.filled {
             let place = || format!("role `{}`", filled.role);
