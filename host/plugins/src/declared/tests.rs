@@ -208,7 +208,7 @@ fn parameters_have_kinds() {
         ("min = 1", "parameter `x`: `min` and `max` need `kind = \"number\"`"),
         ("kind = \"flag\"\ndefault = \"on\"", "the default doesn't fit: parameter `x` is `on`: use true or false"),
     ] {
-        assert_eq!(refused_after(&more(keys)), format!("a.toml:16:8: {wanted}"));
+        assert_eq!(refused_after(&more(keys)), format!("a.toml:15:8: {wanted}"));
     }
 }
 
