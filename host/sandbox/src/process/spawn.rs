@@ -129,12 +129,12 @@ impl Spawner {
         let mut command = self.command(&process.program, &process.args);
         command.envs(&process.env).stdin(Stdio::null()).stdout(output).stderr(errors);
         let is_plain = privileges.is_empty();
-        let child = self.place.spawn(command, privileges).map_err(|error| match error.raw_os_error() {
-            // Not about the program: this host doesn't allow its user or limits.
-            Some(libc_eperm) if libc_eperm == Errno::EPERM as i32 && !is_plain => {
-                SpawnError::Other { program: process.program.clone(), source: error }
+        let child = self.place.spawn(command, privileges).map_err(|source| {
+            // Not about the program: this host doesn't allow the process its user or limits.
+            if !is_plain && source.raw_os_error() == Some(Errno::EPERM as i32) {
+                return SpawnError::Other { program: process.program.clone(), source };
             }
-            _ => SpawnError::new(&process.program, error),
+            SpawnError::new(&process.program, source)
         })?;
         let running = self.register(child.id(), process.clone(), log);
         let run = RunFile { process: process.clone(), path: self.path.clone(), pid: running.pid.as_raw() };
