@@ -31,13 +31,9 @@ fn main() {
 /// All tests, in the order in which they start. Long ones come first and short ones last, so that no core is idle while the
 /// last one runs; those that compile run beside those that wait. Exclusive ones end the run.
 fn all_tests() -> Vec<Test> {
+    let long = [nodes::tests(), changes::tests(), snapshot::tests(), rename::tests(), component::tests()].concat();
     [
-        nodes::tests(),
-        plugin_new::tests(),
-        changes::tests(),
-        snapshot::tests(),
-        rename::tests(),
-        component::tests(),
+        spread(&plugin_new::tests(), &long),
         state::tests(),
         processes::tests(),
         registry::tests(),
@@ -53,6 +49,17 @@ fn all_tests() -> Vec<Test> {
         promises::exclusive_tests(),
     ]
     .concat()
+}
+
+/// A few tests, evenly between many: those that compile wait for each other.
+fn spread(few: &[Test], many: &[Test]) -> Vec<Test> {
+    let mut all = Vec::new();
+    for (number, test) in few.iter().enumerate() {
+        let place = |number: usize| many.len() * number / few.len();
+        all.push(test.clone());
+        all.extend_from_slice(&many[place(number)..place(number + 1)]);
+    }
+    all
 }
 
 /// What runs again with every component a plugin: one cluster whose parts aren't the default, what it can do and what it keeps,
