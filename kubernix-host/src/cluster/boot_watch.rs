@@ -46,7 +46,7 @@ pub(super) fn watch(
     if let Some(hint) = disk::hint(&why, root.path()) {
         why = format!("{why}\n{hint}");
     }
-    Err(BootError::Failed { call, why, root: root.path().to_owned(), timed_out }.into())
+    Err(BootError::Failed { call, why, root: root.path().into(), timed_out }.into())
 }
 
 /// The error of the last boot, from its recorded events, and whether it exceeded its time limit.
@@ -70,7 +70,7 @@ fn poll_outcome(root: &Root, call: Call) -> Result<(), BootError> {
                 let log = root.run().join("keeper.log");
                 let lines = tail(&log, 20).join("\n  ");
                 let why = format!("the sandbox exited without reporting an error; {}:\n  {lines}", log.display());
-                return Err(BootError::Failed { call, why, root: root.path().to_owned(), timed_out: false });
+                return Err(BootError::Failed { call, why, root: root.path().into(), timed_out: false });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::lines;
 use crate::settings::Call;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// A boot failed. Everything that it had started is stopped and removed.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum BootError {
         /// The reason.
         why: String,
         /// Its root directory.
-        root: PathBuf,
+        root: Box<Path>,
         /// The boot exceeded its time limit.
         timed_out: bool,
     },
