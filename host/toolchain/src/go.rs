@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The first Go that fetches the release that a go.mod asks for by itself.
 const FIRST_TO_SWITCH: Version = Version::new(1, 21, 0);
 
-/// How much the heap of a compiler may grow between two garbage collections, in percent. A compiler or linker takes up to 1.7 GiB with
-/// this, and collects less often than with Go's default of 100.
+/// How much the heap of a compiler may grow between two garbage collections, in percent. A compiler or linker takes up to
+/// 1.7 GiB with this, and collects less often than with Go's default of 100.
 const GOGC: &str = "400";
 
 /// Packages that have to be compiled, one a line.
