@@ -16,13 +16,13 @@ use std::path::Path;
 const SET: &str = "set";
 
 /// A command line whose option `--set`, in every command that has it, completes to these forms.
-fn with_set_forms(mut command: clap::Command, forms: &[String]) -> clap::Command {
+fn with_set_forms(mut command: clap::Command, forms: &[&'static str]) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(name, |command| with_set_forms(command, forms));
     }
     if command.get_arguments().any(|argument| argument.get_id() == SET) {
-        let parser = PossibleValuesParser::new(forms.iter().cloned());
+        let parser = PossibleValuesParser::new(forms.iter().copied());
         command = command.mut_arg(SET, |argument| argument.value_parser(parser));
     }
     command
@@ -40,6 +40,8 @@ impl App {
         let registry = Registry::gather(registry::components()?, &Search::of_process(Vec::new(), None));
         let tools = registry.table.tool.keys().cloned().collect();
         let forms = settings::set_forms(&graph::catalogue(&registry.components, tools));
+        // clap takes texts that live as long as the program, which ends after this.
+        let forms: Vec<&str> = forms.into_iter().map(|form| &*form.leak()).collect();
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut with_set_forms(Cli::command(), &forms), "kubernix", &mut script);
         output::print(String::from_utf8_lossy(&script))
@@ -67,7 +69,7 @@ mod tests {
     #[test]
     fn parameters_and_their_values_are_completed_where_they_can_be_set() {
         let mut script = Vec::new();
-        let mut command = with_set_forms(Cli::command(), &["crio.log-level=debug".to_owned()]);
+        let mut command = with_set_forms(Cli::command(), &["crio.log-level=debug"]);
         clap_complete::generate(Shell::Bash, &mut command, "kubernix", &mut script);
         let script = String::from_utf8(script).unwrap();
         assert!(script.matches("crio.log-level=debug").count() > 1, "{script}");
