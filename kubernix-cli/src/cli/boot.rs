@@ -105,7 +105,7 @@ impl FromArgMatches for GlobalSettings {
 }
 
 fn arg(setting: &'static Setting, flag: Flag) -> Arg {
-    let arg = Arg::new(setting.key()).long(flag.name).help(flag.help).hide_possible_values(true);
+    let arg = Arg::new(setting.key()).long(flag.name).help(flag.help);
     let (arg, name) = match flag.takes {
         Takes::Nothing(_) => return arg.action(ArgAction::SetTrue),
         Takes::One(name) => (arg.action(ArgAction::Set), name),

@@ -1,10 +1,24 @@
 //! What processes of a component can ask for: a one-shot process, a user, a working directory, limits, environment, and a
 //! liveness probe.
 
-use kubernix_tests::{Cluster, NO_ADDONS, Parts, SHARED, Test, checks, once, until};
+use kubernix_tests::{Cluster, Parts, SHARED, Test, checks, once, until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
+
+/// All that a cluster has beside the component: it needs none of them.
+const OTHERS: [&str; 10] = [
+    "apiserver=none",
+    "apiserver-port=none",
+    "controller-manager=none",
+    "cri=none",
+    "datastore=none",
+    "dns=none",
+    "kubelet=none",
+    "node=none",
+    "proxy=none",
+    "scheduler=none",
+];
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -75,7 +89,8 @@ fn a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_chec
     fs::write(&plugin, COMPONENT).expect("a component");
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o644)).expect("a file of our own");
     let plugin = plugin.to_string_lossy().into_owned();
-    let up = |more: &[&str]| cluster.up(&[&[NO_ADDONS[0], NO_ADDONS[1], "--plugin", &plugin], more].concat());
+    let others: Vec<&str> = OTHERS.iter().flat_map(|form| ["--set", form]).collect();
+    let up = |more: &[&str]| cluster.up(&[&["--plugin", &plugin], &others[..], more].concat());
 
     let refused = up(&["--set", "settings.level=middle"]);
     assert_eq!(refused.code, 2, "{refused:?}");
