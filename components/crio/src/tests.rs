@@ -130,10 +130,13 @@ fn parameters_reach_the_configuration_and_wrong_ones_are_named() {
         ("log-level", "loud", "`log-level` is `loud`: use one of trace, debug"),
         ("storage-driver", "zfs", "`storage-driver` is `zfs`"),
         ("runtime", "/x/a b", "OCI runtime `/x/a b` has a file name"),
-        ("stop-timeout", "0", "`stop-timeout` is `0`: use a number from 1 to 50"),
-        ("stop-timeout", "soon", "`stop-timeout` is `soon`"),
     ] {
         assert_has(&refused(&FakeContext::new().parameter(name, value)), &[wanted]);
+    }
+    for value in ["0", "soon"] {
+        let ctx = FakeContext::new().parameter("stop-timeout", value);
+        let error = before_stop(&Crio::component(), &ctx).unwrap_err().to_string();
+        assert_has(&error, &[&format!("`stop-timeout` is `{value}`: use a number from 1 to 50")]);
     }
 }
 

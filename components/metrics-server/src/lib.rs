@@ -92,6 +92,6 @@ mod tests {
         );
         assert!(yaml.contains("--metric-resolution=10s") && !yaml.contains('$'), "{yaml}");
         let wrong = plan(&MetricsServer::component(), &FakeContext::new().parameter("resolution", "5")).unwrap_err();
-        assert!(wrong.to_string().contains("`resolution` is 5"), "{wrong}");
+        assert!(wrong.to_string().contains("`resolution` is `5`"), "{wrong}");
     }
 }
