@@ -159,7 +159,12 @@ mod tests {
     fn host_errors_have_the_published_codes() {
         let name = || "a".to_owned();
         let call = || Call::new("kubernix", "a", "/r");
-        let boot = |timed_out| BootError::Failed { call: call(), why: name(), root: std::path::Path::new("/r").into(), timed_out };
+        let boot = |timed_out| BootError::Failed {
+            call: call(),
+            why: name(),
+            root: std::path::Path::new("/r").into(),
+            timed_out,
+        };
         let errors: [(HostError, Exit); 16] = [
             (InUseError::Running(call()).into(), Exit::AlreadyRunning),
             (InUseError::NeedsBoot { call: call(), changes: vec![name()] }.into(), Exit::AlreadyRunning),

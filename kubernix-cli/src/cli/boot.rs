@@ -120,7 +120,7 @@ fn arg(setting: &'static Setting, flag: Flag) -> Arg {
         (_, "FILE|DIR") => ValueHint::AnyPath,
         _ => ValueHint::Unknown,
     };
-    arg.value_name(name).value_hint(hint).value_parser(Checked(setting))
+    arg.value_name(name).value_hint(hint).value_parser(Checked(setting)).hide_possible_values(true)
 }
 
 /// Checks a value as the setting does, and keeps its text.

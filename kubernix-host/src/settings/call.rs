@@ -77,7 +77,12 @@ mod tests {
     #[test]
     fn the_advice_of_every_error_works_as_typed() {
         let call = || Call::new("./kubernix", "b", "/a dir");
-        let boot = BootError::Failed { call: call(), why: "x".into(), root: std::path::Path::new("/a dir/b").into(), timed_out: false };
+        let boot = BootError::Failed {
+            call: call(),
+            why: "x".into(),
+            root: std::path::Path::new("/a dir/b").into(),
+            timed_out: false,
+        };
         let errors: Vec<(HostError, &str)> = vec![
             (InUseError::Running(call()).into(), "down"),
             (ClusterError::NotFound { call: call(), hint: String::new() }.into(), "up"),
