@@ -64,7 +64,7 @@ mod tests {
     fn a_request_names_the_socket_that_is_missing() {
         let args = ["/nowhere/cri.sock", "remove-pods", "3"].map(OsString::from);
         let error = run(&args).unwrap_err().to_string();
-        assert!(error.starts_with("no container runtime answers at /nowhere/cri.sock: "), "{error}");
+        assert!(error.starts_with("no container runtime responds at /nowhere/cri.sock: "), "{error}");
         assert!(run(&args[..1]).is_err());
     }
 }

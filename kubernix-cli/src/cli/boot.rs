@@ -104,8 +104,13 @@ impl FromArgMatches for GlobalSettings {
     }
 }
 
+/// The ID of a setting's argument. It differs from those of commands' own arguments, such as `NAME`.
+fn id_of(setting: &Setting) -> String {
+    format!("setting.{}", setting.key())
+}
+
 fn arg(setting: &'static Setting, flag: Flag) -> Arg {
-    let arg = Arg::new(setting.key()).long(flag.name).help(flag.help);
+    let arg = Arg::new(id_of(setting)).long(flag.name).help(flag.help);
     let (arg, name) = match flag.takes {
         Takes::Nothing(_) => return arg.action(ArgAction::SetTrue),
         Takes::One(name) => (arg.action(ArgAction::Set), name),
@@ -149,7 +154,7 @@ impl TypedValueParser for Checked {
 fn read(matches: &ArgMatches, wanted: impl Fn(&Setting) -> bool) -> Result<Partial, Error> {
     let mut partial = Partial::default();
     for id in Id::ALL.iter().copied().filter(|id| wanted(id.setting())) {
-        let key = id.setting().key();
+        let key = &id_of(id.setting());
         let Some(flag) = id.setting().flag() else { continue };
         let values: Vec<OsString> = match flag.takes {
             Takes::Nothing(means) if matches.get_flag(key) => vec![means.into()],
