@@ -175,6 +175,9 @@ fn goldens(job: &Job<'_>) -> Result<Outcome> {
     counted(&mut test, job.log, |_| false)
 }
 
+/// What tests use of the distribution. It is installed before they run: some have no network.
+const INSTALLED: [&str; 2] = ["podman", "busybox"];
+
 fn toolchain(job: &Job<'_>) -> Result<Outcome> {
     let binary = job.workspace.build(job.profile())?;
     // What is built at all, used by default or not: the first build takes longer than a test waits.
@@ -182,7 +185,7 @@ fn toolchain(job: &Job<'_>) -> Result<Outcome> {
     let known: Vec<serde_json::Value> = serde_json::from_str(&list).context("`kubernix toolchain list` isn't JSON")?;
     let built = known.iter().filter(|tool| tool["version"].is_string()).filter_map(|tool| tool["name"].as_str());
     let mut ensure = run::command(&binary);
-    ensure.args(["toolchain", "ensure"]).args(built).current_dir(&job.workspace.root);
+    ensure.args(["toolchain", "ensure"]).args(built).args(INSTALLED).current_dir(&job.workspace.root);
     // Cold, this builds Kubernetes: minutes in which its progress is shown.
     Ok(Outcome::plain(run::logged(&mut ensure, job.log, |line| shown("  ", line))?))
 }
