@@ -361,7 +361,7 @@ fn what_nodes_cannot_be_is_said(_: Parts) {
     cluster.up(&small).exits(2).says(&["`10.20.0.0/22` holds 2 nodes, 3 are too many", "a larger --cidr"]);
     cluster.up(&["--nodes", "0"]).exits(2);
     cluster.up(&["--control-planes", "2"]).exits(2).says(&["give 1, 3, 5 or 7"]);
-    cluster.up(&["--control-planes", "3", "--nodes", "2"]).exits(2).says(&["give --nodes 3 or more"]);
+    cluster.up(&["--control-planes", "3", "--nodes", "2"]).exits(2).says(&["use --nodes 3 or more"]);
     cluster.up(&["--control-planes", "3", "--datastore", "kine"]).exits(2).says(&["one member alone can write"]);
     cluster.up(&["--set", "Node_1/cri=containerd"]).exits(2).says(&["`Node_1` can't name a node"]);
     cluster.up(&["--set", "node-1/datastore=kine"]).exits(2).says(&["datastore"]);
