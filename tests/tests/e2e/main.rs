@@ -46,6 +46,7 @@ fn all_tests() -> Vec<Test> {
         cluster::tests(),
         errors::tests(),
         plugin_check::tests(),
+        state::exclusive_tests(),
         promises::exclusive_tests(),
     ]
     .concat()

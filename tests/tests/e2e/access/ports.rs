@@ -122,7 +122,9 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
     up(&cluster, &kubeconfig, &["--publish", &of_web, "--publish", &of_taken]).exits(1).says(&[&port, &own]);
     cluster.up(&["--publish", "here:8080:30080"]).exits(2).says(&["`here:8080` is neither PORT"]);
     fs::write(cluster.base().join("broken"), "clusters: [").expect("a file");
-    up(&cluster, &cluster.base().join("broken"), &["--merge-kubeconfig"]).exits(2).says(&["broken:1:11: this is no"]);
+    up(&cluster, &cluster.base().join("broken"), &["--merge-kubeconfig"])
+        .exits(2)
+        .says(&["broken:1:11: not a kubeconfig"]);
     assert!(!cluster.root().exists(), "nothing was made");
 
     let settings = ["--publish", &of_web, "--publish", &of_dns, "--merge-kubeconfig"];
