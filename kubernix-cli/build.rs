@@ -1,6 +1,6 @@
-//! Packs what `kubernix plugin new` writes: the templates of `templates/plugin`, components of this workspace that a template
-//! is made of, and the crates of the contract with the versions that this workspace holds, so that an installed `kubernix`
-//! needs neither a checkout nor a published crate.
+//! Packs what `kubernix plugin new` writes: the templates of `templates/plugin`, components of this
+//! workspace that a template is made of, and the crates of the contract with the versions that this
+//! workspace holds, so that an installed `kubernix` needs neither a checkout nor a published crate.
 //!
 //! It must not know what is in the templates. It also writes the registry of components.
 
@@ -16,7 +16,8 @@ use toml::{Table, Value};
 
 /// The crates that a component is written and tested with; those that they depend on come along.
 const CRATES: [&str; 2] = ["kubernix-core", "kubernix-testkit"];
-/// The templates whose sources are those of a component, with another name and type: template, component.
+/// The templates whose sources are those of a component, with another name and type: template,
+/// component.
 const MADE_OF: [(&str, &str); 1] = [("cri", "containerd")];
 /// The file of a template that makes a plugin of such a component.
 const PLUGIN: &str = "plugin";
@@ -73,7 +74,8 @@ fn pack(directory: &Path, below: &str, files: &mut Files) -> Result<()> {
     Ok(())
 }
 
-/// A component's source with placeholders for its name and its type. In lib.rs the module is added that makes a plugin of it.
+/// A component's source with placeholders for its name and its type. In lib.rs the module is added
+/// that makes a plugin of it.
 fn nameless(path: &str, source: &str, component: &str) -> Result<String> {
     let once = |source: &str, old: &str, new: &str| match source.matches(old).count() {
         1 => Ok(source.replacen(old, new, 1)),
@@ -99,8 +101,8 @@ fn read(path: &Path) -> Result<String> {
     Ok(fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
-/// The sources of the contract's crates with manifests that stand alone, the part of Cargo.lock that is theirs, and the edition
-/// of Rust that they are written in.
+/// The sources of the contract's crates with manifests that stand alone, the part of Cargo.lock
+/// that is theirs, and the edition of Rust that they are written in.
 fn contract(workspace: &Path) -> Result<(Files, String, String)> {
     let root: Table = read(&workspace.join("Cargo.toml"))?.parse()?;
     let root = root["workspace"].as_table().ok_or("[workspace] is a table")?;
@@ -123,8 +125,8 @@ fn contract(workspace: &Path) -> Result<(Files, String, String)> {
     Ok((files, lock(&read(&workspace.join("Cargo.lock"))?.parse()?)?, edition))
 }
 
-/// A manifest with all that it inherits filled in, without what only this workspace's own tests need, and the members of the
-/// workspace that it depends on.
+/// A manifest with all that it inherits filled in, without what only this workspace's own tests
+/// need, and the members of the workspace that it depends on.
 fn standalone(manifest: &Table, workspace: &Table) -> Result<(String, Vec<String>)> {
     let mut package = manifest["package"].as_table().ok_or("[package] is a table")?.clone();
     for key in INHERITED {
@@ -166,8 +168,8 @@ fn dependency(name: &str, entry: &Value, workspace: &Table) -> Result<Value> {
     Ok(Value::Table(full))
 }
 
-/// The packages that the contract's crates are built with: the versions that they were tested in. What is too many here,
-/// cargo drops.
+/// The packages that the contract's crates are built with: the versions that they were tested in.
+/// What is too many here, cargo drops.
 fn lock(lock: &Table) -> Result<String> {
     let packages = lock["package"].as_array().ok_or("[[package]] is a list")?;
     let text = |package: &Value, key: &str| package.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();

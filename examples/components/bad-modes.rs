@@ -1,6 +1,7 @@
 //! Caught by `modes-closed`: everybody may write its config.
 //!
-//! `Planner` has no way to say so: it speaks to the host past it, as a component could that isn't made with kubernix-core.
+//! `Planner` has no way to say so: it speaks to the host past it, as a component could that isn't
+//! made with kubernix-core.
 
 use kubernix_core::abi::{
     AbiBinary, AbiCommand, AbiComponent, AbiContextRef, AbiFinding, AbiParameter, AbiPlannerMut, AbiRequirement,

@@ -1,7 +1,7 @@
 //! What the samples share: a component that is right in every way, to differ from in one.
 //!
-//! Each sample is one file, and says in its first line which check of the conformance kit must catch it. It must not know
-//! that kit.
+//! Each sample is one file, and says in its first line which check of the conformance kit must
+//! catch it. It must not know that kit.
 
 pub use kubernix_core::*;
 
@@ -36,7 +36,8 @@ macro_rules! says {
     ($($what:ident),+) => { $($crate::says!($what);)+ };
 }
 
-/// Makes a sample a shared library where it is built as one. In tests many are in one binary, which may export one only.
+/// Makes a sample a shared library where it is built as one. In tests many are in one binary, which
+/// may export one only.
 #[macro_export]
 macro_rules! sample {
     ($component:expr) => {

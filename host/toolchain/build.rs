@@ -1,4 +1,5 @@
-//! Writes the table of the pin modules that this crate carries: each folder of the toolchain with a `go.mod`.
+//! Writes the table of the pin modules that this crate carries: each folder of the toolchain with a
+//! `go.mod`.
 //!
 //! It must not know what is built from them.
 

@@ -1,7 +1,7 @@
 //! Compiles `src/main.rs` into a small static executable, for the library to carry.
 //!
-//! With rustc itself: what cargo would make of it follows the profile of the whole build, and pause has to be small and
-//! static whatever that is.
+//! With rustc itself: what cargo would make of it follows the profile of the whole build, and pause
+//! has to be small and static whatever that is.
 
 use std::env;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! What components ask of the container runtime when images arrive or a cluster stops. Must not know which runtime it is.
+//! What components ask of the container runtime when images arrive or a cluster stops. Must not
+//! know which runtime it is.
 
 use clap::{Parser, Subcommand};
 use kubernix_host::cri::Client;

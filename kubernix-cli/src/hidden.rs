@@ -1,5 +1,6 @@
-//! The commands that only KuberNix itself calls: the same binary carries a cluster's keeper and init, and stands in front of
-//! the OCI runtime. They are told apart before any flags are read, because what they are given is no user's business.
+//! The commands that only KuberNix itself calls: the same binary carries a cluster's keeper and
+//! init, and stands in front of the OCI runtime. They are told apart before any flags are read,
+//! because what they are given is no user's business.
 
 use crate::{check, cri_client, logging, registry, wait};
 use kubernix_host::plugins;
@@ -16,11 +17,12 @@ const OCI_RUNTIME_SHIM: &str = "oci-runtime-shim";
 /// Asks the container runtime of a node, as the scripts and hooks of its component call it.
 const CRI_CLIENT: &str = "cri-client";
 
-/// Asks a URL until it answers 200, with the probes of a boot: what the boot benchmark's floor is measured by.
+/// Asks a URL until it answers 200, with the probes of a boot: what the boot benchmark's floor is
+/// measured by.
 const WAIT_HTTP: &str = "__wait-http";
 
-/// Loads libraries, or all that lies in directories, and prints how long that took, in microseconds: what the benchmark of
-/// plugins is measured by.
+/// Loads libraries, or all that lies in directories, and prints how long that took, in
+/// microseconds: what the benchmark of plugins is measured by.
 const LOAD_PLUGINS: &str = "__load-plugins";
 
 /// Runs the hidden command of these arguments (the program's own name first), if they are one.
@@ -33,7 +35,8 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
             let inside = boot::enter_sandbox(args)?;
             engine::run(&inside, registry::components().map_err(std::io::Error::other)?)
         }),
-        // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on standard error.
+        // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on
+        // standard error.
         LOAD_PLUGINS => carry(|| load_plugins(args)),
         check::inside::COMMAND => carry(|| check::inside::run(args)),
         CRI_CLIENT => carry(|| cri_client::run(args)),

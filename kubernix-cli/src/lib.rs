@@ -1,7 +1,7 @@
 //! The `kubernix` command: flags in, host calls, text or JSON out.
 //!
-//! Thin on purpose: what a cluster is and does lies in `kubernix-host`; here is how it is asked for and shown. The compiled-in
-//! components are listed in [`registry`] and nowhere else.
+//! Thin on purpose: what a cluster is and does lies in `kubernix-host`; here is how it is asked for
+//! and shown. The compiled-in components are listed in [`registry`] and nowhere else.
 
 mod check;
 pub mod cli;
@@ -57,7 +57,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }
 
-/// An error with its causes, outermost first; causes that a message already ends with aren't repeated.
+/// An error with its causes, outermost first; causes that a message already ends with aren't
+/// repeated.
 fn message(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |message, cause| match message.as_str() {
         "" => cause,

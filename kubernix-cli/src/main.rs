@@ -1,4 +1,5 @@
-//! The `kubernix` command. All of it is in the library, so that tests and tools can see its commands.
+//! The `kubernix` command. All of it is in the library, so that tests and tools can see its
+//! commands.
 
 use std::process::ExitCode;
 

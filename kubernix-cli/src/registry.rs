@@ -1,4 +1,5 @@
-//! The compiled-in components: the folders of `components/`, each behind the cargo feature of its name.
+//! The compiled-in components: the folders of `components/`, each behind the cargo feature of its
+//! name.
 
 use kubernix_core::abi::Handle;
 use kubernix_host::plugins::Registered;

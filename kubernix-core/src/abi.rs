@@ -1,7 +1,7 @@
 //! What crosses the boundary between a host and a component, in `abi_stable` types.
 //!
-//! Component authors need [`export_component!`](crate::export_component) of it, and hosts [`Handle`]. Values are frozen,
-//! objects grow at their end: each module says how.
+//! Component authors need [`export_component!`](crate::export_component) of it, and hosts
+//! [`Handle`]. Values are frozen, objects grow at their end: each module says how.
 
 mod adapter;
 mod guard;

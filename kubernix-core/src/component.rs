@@ -26,8 +26,9 @@ impl Finding {
 
 /// One part of a cluster. A pure function of its context: the same context gives the same plan.
 ///
-/// Every method may be called more than once and from any thread; a panic is caught at the boundary and becomes an
-/// [`Error`](crate::Error). Methods with default bodies are optional; later minor versions add more of them.
+/// Every method may be called more than once and from any thread; a panic is caught at the boundary
+/// and becomes an [`Error`](crate::Error). Methods with default bodies are optional; later minor
+/// versions add more of them.
 pub trait Component: Send + Sync + 'static {
     /// The unique name, lower case: `crio`. Directories, parameters and messages use it.
     fn name(&self) -> &str;
@@ -48,7 +49,8 @@ pub trait Component: Send + Sync + 'static {
     /// The roles that it fills. Its plan must provide each of them.
     fn provides(&self) -> Vec<Role>;
 
-    /// The roles that it needs. Empty: it waits for all that earlier phases hold; otherwise for exactly these.
+    /// The roles that it needs. Empty: it waits for all that earlier phases hold; otherwise for
+    /// exactly these.
     fn requires(&self) -> Vec<Requirement> {
         Vec::new()
     }
@@ -63,8 +65,9 @@ pub trait Component: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Says what has to be there for the component to run. Called before a boot, once for each instance, after the plans of
-    /// the components whose endpoints it requires. Must not touch the machine.
+    /// Says what has to be there for the component to run. Called before a boot, once for each
+    /// instance, after the plans of the components whose endpoints it requires. Must not touch the
+    /// machine.
     ///
     /// # Errors
     /// A parameter that doesn't fit, or something missing from the context.
@@ -78,7 +81,8 @@ pub trait Component: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// Runs before the component's processes are asked to end on a graceful stop; all that it requires still runs.
+    /// Runs before the component's processes are asked to end on a graceful stop; all that it
+    /// requires still runs.
     ///
     /// # Errors
     /// Reported; the stop goes on.
@@ -86,10 +90,12 @@ pub trait Component: Send + Sync + 'static {
         Ok(())
     }
 
-    /// For components that fill `cri`: the command that imports an image of an archive under this name. The archive comes as
-    /// `oci-archive:PATH[:REFERENCE]` (an OCI layout in a tar file), `oci:PATH[:REFERENCE]` (one in a directory) or
-    /// `docker-archive:PATH[:REFERENCE]` (containers-transports(5)); PATH is absolute, REFERENCE says which image where there are more. The command runs beside the
-    /// component's processes, once `cri` is ready; when it ends, the CRI has to know the image. `None`: it can't.
+    /// For components that fill `cri`: the command that imports an image of an archive under this
+    /// name. The archive comes as `oci-archive:PATH[:REFERENCE]` (an OCI layout in a tar file),
+    /// `oci:PATH[:REFERENCE]` (one in a directory) or `docker-archive:PATH[:REFERENCE]`
+    /// (containers-transports(5)); PATH is absolute, REFERENCE says which image where there are
+    /// more. The command runs beside the component's processes, once `cri` is ready; when it ends,
+    /// the CRI has to know the image. `None`: it can't.
     ///
     /// # Errors
     /// The command can't be made from this context.
@@ -97,8 +103,9 @@ pub trait Component: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// For components that fill `cri`: the command that removes an imported image which CRI's own RemoveImage left, because it
-    /// lies where the runtime only reads. Runs as that of [`Component::import_image`] does. `None`: RemoveImage removes all.
+    /// For components that fill `cri`: the command that removes an imported image which CRI's own
+    /// RemoveImage left, because it lies where the runtime only reads. Runs as that of
+    /// [`Component::import_image`] does. `None`: RemoveImage removes all.
     ///
     /// # Errors
     /// The command can't be made from this context.

@@ -75,7 +75,8 @@ macro_rules! texts {
     };
 }
 
-/// What a component may know of the cluster, its node and its host. A host object: later minor versions can say more.
+/// What a component may know of the cluster, its node and its host. A host object: later minor
+/// versions can say more.
 ///
 /// A method whose value is missing returns an error that names it, and never an empty text.
 pub struct Context<'a> {
@@ -88,7 +89,8 @@ impl<'a> Context<'a> {
         Self { inner }
     }
 
-    /// The cluster's name, a DNS label. It may change while the cluster runs, see [`Context::cluster_id`].
+    /// The cluster's name, a DNS label. It may change while the cluster runs, see
+    /// [`Context::cluster_id`].
     ///
     /// # Errors
     /// The host failed.
@@ -106,8 +108,8 @@ impl<'a> Context<'a> {
     }
 
     texts! {
-        /// The address at which the control plane's components listen: an instance of one of several members gets that member's, all
-        /// others the one that stands for all members.
+        /// The address at which the control plane's components listen: an instance of one of
+        /// several members gets that member's, all others the one that stands for all members.
         control_plane_ip = address "control-plane";
 
         /// The range of all pods: `10.10.0.0/17`.
@@ -125,27 +127,30 @@ impl<'a> Context<'a> {
         /// Where the cluster's own registry listens inside: `IP:PORT`.
         registry_address = address "registry";
 
-        /// How the host reaches the cluster's own registry, and so how its images are named: `127.0.0.1:PORT`.
+        /// How the host reaches the cluster's own registry, and so how its images are named:
+        /// `127.0.0.1:PORT`.
         registry_name = address "registry-name";
 
-        /// The directory that belongs to this instance and outlives a stop. Absolute, without a closing slash.
+        /// The directory that belongs to this instance and outlives a stop. Absolute, without a
+        /// closing slash.
         dir = directory "state";
 
-        /// A directory that belongs to this instance and is empty at each boot (a tmpfs inside the sandbox). Its path is short
-        /// (at most 35 bytes), so that sockets below it fit: programs put them in directories named by 64-digit IDs.
+        /// A directory that belongs to this instance and is empty at each boot (a tmpfs inside the
+        /// sandbox). Its path is short (at most 35 bytes), so that sockets below it fit: programs
+        /// put them in directories named by 64-digit IDs.
         volatile_dir = directory "volatile";
 
-        /// The directory that belongs to all instances of this component, on whatever node, and outlives a stop. Absolute, without a
-        /// closing slash.
+        /// The directory that belongs to all instances of this component, on whatever node, and
+        /// outlives a stop. Absolute, without a closing slash.
         shared_dir = directory "shared";
 
-        /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods' logs. Only instances of scope
-        /// Node have one.
+        /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods'
+        /// logs. Only instances of scope Node have one.
         node_dir = directory "node";
     }
 
-    /// The members of the control plane by name, each with the address at which it listens. Empty where there is one alone, which
-    /// belongs to no node.
+    /// The members of the control plane by name, each with the address at which it listens. Empty
+    /// where there is one alone, which belongs to no node.
     ///
     /// # Errors
     /// The host doesn't know them.
@@ -155,8 +160,9 @@ impl<'a> Context<'a> {
         Ok(pairs.map(|(name, ip)| (name.into(), ip.into())).collect())
     }
 
-    /// Registries that others are asked for: what images' names begin with (`docker.io`, `127.0.0.1:5000`, `registry.example/team`),
-    /// and who is asked first, in this order: URLs, whose path is put before repositories' names.
+    /// Registries that others are asked for: what images' names begin with (`docker.io`,
+    /// `127.0.0.1:5000`, `registry.example/team`), and who is asked first, in this order: URLs,
+    /// whose path is put before repositories' names.
     pub fn registries(&self) -> Vec<(String, Vec<String>)> {
         let words = |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>();
         let lines: Vec<_> = self.fact(facts::REGISTRIES).iter().flat_map(|text| text.lines()).map(words).collect();
@@ -180,8 +186,8 @@ impl<'a> Context<'a> {
         Ok(self.inner.kubeconfig(user.into()).into_result()?.into())
     }
 
-    /// The path of a file that the host made: `service-account.key`, `service-account.pub`, `encryption.yaml`,
-    /// `resolv.conf`, `front-proxy-ca.crt`, `ca.crt`, `ca.key`.
+    /// The path of a file that the host made: `service-account.key`, `service-account.pub`,
+    /// `encryption.yaml`, `resolv.conf`, `front-proxy-ca.crt`, `ca.crt`, `ca.key`.
     ///
     /// # Errors
     /// There is none of this name.
@@ -189,8 +195,9 @@ impl<'a> Context<'a> {
         Ok(self.inner.host_file(name.into()).into_result()?.into())
     }
 
-    /// The absolute path of a binary that the component named in `binaries`: `ctx.executable("etcd")`, or
-    /// `ctx.executable(Binary::from_parameter("runtime"))`. A host always has `kubernix`: itself.
+    /// The absolute path of a binary that the component named in `binaries`:
+    /// `ctx.executable("etcd")`, or `ctx.executable(Binary::from_parameter("runtime"))`. A host
+    /// always has `kubernix`: itself.
     ///
     /// # Errors
     /// It wasn't named there.
@@ -198,11 +205,12 @@ impl<'a> Context<'a> {
         Ok(self.inner.executable(AbiBinary::from(&binary.into())).into_result()?.into())
     }
 
-    /// The version of a binary that the component named in `binaries`, as the host found it: `1.36.3`, `3.6.5`. Its form is
-    /// that of the program.
+    /// The version of a binary that the component named in `binaries`, as the host found it:
+    /// `1.36.3`, `3.6.5`. Its form is that of the program.
     ///
     /// # Errors
-    /// It wasn't named there, or the host doesn't know the version: a binary may be of any version by the user's wish.
+    /// It wasn't named there, or the host doesn't know the version: a binary may be of any version
+    /// by the user's wish.
     pub fn version(&self, binary: impl Into<Binary>) -> Result<String> {
         Ok(self.inner.version(AbiBinary::from(&binary.into())).into_result()?.into())
     }
@@ -256,8 +264,8 @@ impl<'a> Context<'a> {
         self.parameter_as(name)
     }
 
-    /// A parameter that lists words separated by white space and quoted as in a POSIX shell, such as further arguments of a
-    /// program.
+    /// A parameter that lists words separated by white space and quoted as in a POSIX shell, such
+    /// as further arguments of a program.
     ///
     /// # Errors
     /// As [`Context::parameter`], or a quote isn't closed.
@@ -275,8 +283,9 @@ impl<'a> Context<'a> {
         self.fact(fact).as_deref() == Some("true")
     }
 
-    /// What tells the cluster from all others, see [`facts::CLUSTER_ID`]. The name is a label that may change while the cluster
-    /// runs: a plan that depends on it changes as well, and its processes are restarted with the next change.
+    /// What tells the cluster from all others, see [`facts::CLUSTER_ID`]. The name is a label that
+    /// may change while the cluster runs: a plan that depends on it changes as well, and its
+    /// processes are restarted with the next change.
     ///
     /// # Errors
     /// The host doesn't know it.
@@ -300,7 +309,8 @@ impl<'a> Context<'a> {
         self.fact(fact).ok_or_else(|| Error::not_found(format!("the host doesn't know its `{fact}`")))
     }
 
-    /// Runs a command inside the instance's sandbox and waits for its end, a minute at the most. Only hooks may.
+    /// Runs a command inside the instance's sandbox and waits for its end, a minute at the most.
+    /// Only hooks may.
     ///
     /// # Errors
     /// It can't be started, or took too long. An exit code other than 0 is no error.

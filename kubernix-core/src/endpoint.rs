@@ -3,7 +3,8 @@
 use crate::{Error, Result};
 use std::fmt;
 
-/// The longest path that a unix socket may have, in bytes: `sun_path` less its closing NUL (unix(7)).
+/// The longest path that a unix socket may have, in bytes: `sun_path` less its closing NUL
+/// (unix(7)).
 pub const MAX_SOCKET_PATH: usize = 107;
 
 /// A unix socket whose path is known to fit.

@@ -1,14 +1,16 @@
 //! The contract between KuberNix and the components of a cluster.
 //!
-//! A [`Component`] is one part of a cluster: etcd, the API server, a CRI runtime. Given a [`Context`] it answers with a
-//! [`Plan`] (files, processes, probes, endpoints) and never starts anything itself: it is a pure function of its context.
-//! The host orders components by the [`Requirement`]s they name and runs their plans.
+//! A [`Component`] is one part of a cluster: etcd, the API server, a CRI runtime. Given a
+//! [`Context`] it answers with a [`Plan`] (files, processes, probes, endpoints) and never starts
+//! anything itself: it is a pure function of its context. The host orders components by the
+//! [`Requirement`]s they name and runs their plans.
 //!
-//! Component authors use the plain Rust types of this crate. What crosses the boundary between a host and a component lies
-//! in [`abi`], made of `abi_stable` types from the first day, so that the same component value works compiled in
-//! ([`abi::component`]) and loaded from a shared library.
+//! Component authors use the plain Rust types of this crate. What crosses the boundary between a
+//! host and a component lies in [`abi`], made of `abi_stable` types from the first day, so that the
+//! same component value works compiled in ([`abi::component`]) and loaded from a shared library.
 //!
-//! This crate is data and traits. It must not know files, processes, the network, certificates, or any component by name.
+//! This crate is data and traits. It must not know files, processes, the network, certificates, or
+//! any component by name.
 //!
 //! # Example
 //! ```

@@ -71,7 +71,8 @@ pub struct Parameter {
     pub name: String,
     /// What it does, in one line.
     pub help: String,
-    /// The value that counts where none is given, as text. Where it is empty, an empty value fits as well.
+    /// The value that counts where none is given, as text. Where it is empty, an empty value fits
+    /// as well.
     pub default: String,
     /// Which values fit.
     #[serde(default)]
@@ -82,7 +83,8 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// A parameter with its default and what it does. Any text fits, unless a further call says what does.
+    /// A parameter with its default and what it does. Any text fits, unless a further call says
+    /// what does.
     pub fn new(name: impl Into<String>, default: impl Into<String>, help: impl Into<String>) -> Self {
         let (kind, options) = (ParameterKind::Text, BTreeMap::new());
         Self { name: name.into(), help: help.into(), default: default.into(), kind, options }
@@ -116,14 +118,16 @@ impl Parameter {
         self
     }
 
-    /// Words, such as further arguments of a program: `--a=1 '--b=two words'`. See [`Context::words`](crate::Context::words).
+    /// Words, such as further arguments of a program: `--a=1 '--b=two words'`. See
+    /// [`Context::words`](crate::Context::words).
     #[must_use]
     pub fn words(mut self) -> Self {
         self.kind = ParameterKind::Words;
         self
     }
 
-    /// Sets an option of a later version of the contract. A host rejects the component if it doesn't know the option.
+    /// Sets an option of a later version of the contract. A host rejects the component if it
+    /// doesn't know the option.
     #[must_use]
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.insert(name.into(), value.into());
@@ -155,8 +159,8 @@ pub(crate) fn words(text: &str) -> Result<Vec<String>> {
 pub enum Binary {
     /// The tool of this name, as the toolchain knows it.
     Tool(String),
-    /// What the value of this parameter names: a tool, or an absolute path. The host finds it, and checks its version against
-    /// those of the tool that it is, or is called like.
+    /// What the value of this parameter names: a tool, or an absolute path. The host finds it, and
+    /// checks its version against those of the tool that it is, or is called like.
     FromParameter(String),
 }
 

@@ -1,4 +1,5 @@
-//! A plan as data: what a component wants the host to do. It is what `kubernix plan` prints and golden tests compare.
+//! A plan as data: what a component wants the host to do. It is what `kubernix plan` prints and
+//! golden tests compare.
 
 use crate::{Error, Probe, Process, Result, Role};
 use serde::{Deserialize, Serialize};

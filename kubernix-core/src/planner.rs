@@ -87,12 +87,14 @@ impl<'a> Planner<'a> {
         Ok(self.inner.image(reference.into()).into_result()?)
     }
 
-    /// Has the host build an image for the component's pods, of one layer and the same bytes for the same files, and import it into
-    /// every node's store before they need it. Parts, each with its value:
-    /// - `program /PATH`: a file of this machine, absolute, in the image at that path with mode 0755. What runs has to be linked
-    ///   statically, as nothing else is in there;
+    /// Has the host build an image for the component's pods, of one layer and the same bytes for
+    /// the same files, and import it into every node's store before they need it. Parts, each with
+    /// its value:
+    /// - `program /PATH`: a file of this machine, absolute, in the image at that path with mode
+    ///   0755. What runs has to be linked statically, as nothing else is in there;
     /// - `link /PATH`: a symbolic link, and what it says;
-    /// - `entrypoint`: the program that containers run, and once more for each of its first arguments;
+    /// - `entrypoint`: the program that containers run, and once more for each of its first
+    ///   arguments;
     /// - `user`: who runs it, `65532:65532`; root without it.
     ///
     /// # Errors
@@ -102,7 +104,8 @@ impl<'a> Planner<'a> {
         Ok(self.inner.build(name.into(), parts).into_result()?)
     }
 
-    /// Sets a variable of users' shells (`kubernix shell`), by which clients of the component find it.
+    /// Sets a variable of users' shells (`kubernix shell`), by which clients of the component find
+    /// it.
     ///
     /// # Errors
     /// The host doesn't take it.

@@ -10,8 +10,9 @@ open_set! {
     ProbeKind {
         /// Always passes: ready as soon as its processes run.
         STARTED = 0, "started";
-        /// GET of a URL answers 200. `target`: `http://...` or `https://...`; over TLS the server is checked against the
-        /// cluster's CA, and `identity`, if set, is shown as client certificate.
+        /// GET of a URL answers 200. `target`: `http://...` or `https://...`; over TLS the server
+        /// is checked against the cluster's CA, and `identity`, if set, is shown as client
+        /// certificate.
         HTTP = 1, "http";
         /// A TCP connection is accepted. `target`: `IP:PORT`.
         TCP = 2, "tcp";
@@ -19,12 +20,13 @@ open_set! {
         UNIX = 3, "unix";
         /// CRI v1 `Status` has the condition RuntimeReady. `target`: the socket's path.
         CRI = 4, "cri";
-        /// The node object's Ready condition is true and was renewed since boot. `target`: the node's name.
+        /// The node object's Ready condition is true and was renewed since boot. `target`: the
+        /// node's name.
         NODE = 5, "node";
         /// A command exits with 0. `target`: the program, `arguments` follow.
         COMMAND = 6, "command";
-        /// The objects of the component's own manifests work: workloads have all their replicas of this generation, definitions
-        /// and aggregated APIs are served. No `target`.
+        /// The objects of the component's own manifests work: workloads have all their replicas of
+        /// this generation, definitions and aggregated APIs are served. No `target`.
         MANIFESTS = 7, "manifests";
     }
 }
@@ -113,7 +115,8 @@ impl Probe {
         self
     }
 
-    /// Sets an option of a later version of the contract. A host rejects the plan if it doesn't know the option.
+    /// Sets an option of a later version of the contract. A host rejects the plan if it doesn't
+    /// know the option.
     #[must_use]
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.insert(name.into(), value.into());

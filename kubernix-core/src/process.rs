@@ -1,4 +1,5 @@
-//! Programs to run: for as long as the cluster lives or once ([`Process`]), or on request ([`Command`]).
+//! Programs to run: for as long as the cluster lives or once ([`Process`]), or on request
+//! ([`Command`]).
 
 use crate::Probe;
 use crate::types::{millis, open_set};
@@ -66,8 +67,8 @@ open_set! {
 /// The value of a [`Limit`] that limits nothing.
 pub const UNLIMITED: u64 = u64::MAX;
 
-/// Checks a process for as long as it runs. After `failures` failed checks in a row the process is stopped by its stop
-/// signal, killed after its grace, and restarted as if it had ended on its own.
+/// Checks a process for as long as it runs. After `failures` failed checks in a row the process is
+/// stopped by its stop signal, killed after its grace, and restarted as if it had ended on its own.
 ///
 /// Without it, a component that no longer responds is reported and left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,8 +106,8 @@ impl Liveness {
 
 /// A process of a component. Its output goes to a log file beside its `run.json`.
 ///
-/// The processes of a plan are started in order, without a wait between them. The exception is a one-shot process: the next
-/// ones start after it exited with 0.
+/// The processes of a plan are started in order, without a wait between them. The exception is a
+/// one-shot process: the next ones start after it exited with 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Process {
@@ -126,7 +127,8 @@ pub struct Process {
     /// `USER` or `USER:GROUP`, each a name or a number; empty for root. See [`Process::user`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub user: String,
-    /// Soft and hard limits of resources, see [`Limit`] for the units. Those of the host apply to all others.
+    /// Soft and hard limits of resources, see [`Limit`] for the units. Those of the host apply to
+    /// all others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<Limit, u64>,
     /// It runs once and has to exit with 0, see [`Process::one_shot`].
@@ -195,19 +197,21 @@ impl Process {
         self
     }
 
-    /// Sets the working directory, an absolute path. It has to exist when the process starts: a directory of the plan, for
-    /// example. The host enters it before it changes the user.
+    /// Sets the working directory, an absolute path. It has to exist when the process starts: a
+    /// directory of the plan, for example. The host enters it before it changes the user.
     #[must_use]
     pub fn directory(mut self, path: impl Into<String>) -> Self {
         self.directory = path.into();
         self
     }
 
-    /// Runs the process as another user: `USER` or `USER:GROUP`, each a name of the host's user database or a number. Without
-    /// a group it is the user's own. A user of the database has its supplementary groups, a number has none.
+    /// Runs the process as another user: `USER` or `USER:GROUP`, each a name of the host's user
+    /// database or a number. Without a group it is the user's own. A user of the database has its
+    /// supplementary groups, a number has none.
     ///
-    /// The cluster's directories belong to root and are closed to others. The exception is the working directory: where the
-    /// plan makes it, it belongs to the user, and relative paths work in it.
+    /// The cluster's directories belong to root and are closed to others. The exception is the
+    /// working directory: where the plan makes it, it belongs to the user, and relative paths work
+    /// in it.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
@@ -221,9 +225,10 @@ impl Process {
         self
     }
 
-    /// Runs the process once, before the next processes of the plan and before the component's probes: it is done when it
-    /// exits with 0. Another end is a failed start. It runs again with the next boot, or when its node is created again, but
-    /// not when another process of the component is restarted.
+    /// Runs the process once, before the next processes of the plan and before the component's
+    /// probes: it is done when it exits with 0. Another end is a failed start. It runs again with
+    /// the next boot, or when its node is created again, but not when another process of the
+    /// component is restarted.
     #[must_use]
     pub fn one_shot(mut self) -> Self {
         (self.one_shot, self.restart) = (true, Restart::NEVER);
@@ -251,7 +256,8 @@ impl Process {
         self
     }
 
-    /// Sets an option of a later version of the contract. A host rejects the plan if it doesn't know the option.
+    /// Sets an option of a later version of the contract. A host rejects the plan if it doesn't
+    /// know the option.
     #[must_use]
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.insert(name.into(), value.into());

@@ -17,7 +17,8 @@ pub fn quote(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            // The C1 controls and the two separators are JSON as they stand, but end a line for YAML.
+            // The C1 controls and the two separators are JSON as they stand, but end a line for
+            // YAML.
             '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
                 write!(quoted, "\\u{:04x}", u32::from(c)).expect("writing to a String can't fail");
             }
@@ -28,8 +29,8 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
-/// Whether this can name a component, a role, a process or a parameter: a DNS label (RFC 1123), `[a-z0-9]([-a-z0-9]*[a-z0-9])?`
-/// of at most 63 bytes.
+/// Whether this can name a component, a role, a process or a parameter: a DNS label (RFC 1123),
+/// `[a-z0-9]([-a-z0-9]*[a-z0-9])?` of at most 63 bytes.
 pub fn is_name(text: &str) -> bool {
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')

@@ -1,11 +1,12 @@
-//! The words of the contract: phases, scopes, roles, requirements. Each is an open set, so that a later minor version, or a
-//! third party, can add one without a new layout.
+//! The words of the contract: phases, scopes, roles, requirements. Each is an open set, so that a
+//! later minor version, or a third party, can add one without a new layout.
 
 use abi_stable::StableAbi;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Declares a set of numbered words that stays open: values that this version doesn't know are carried along.
+/// Declares a set of numbered words that stays open: values that this version doesn't know are
+/// carried along.
 macro_rules! open_set {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $value:ident = $number:literal, $text:literal;)+ }) => {
         $(#[$doc])*
@@ -74,7 +75,8 @@ pub(crate) enum Word {
 }
 
 open_set! {
-    /// A step of the boot order. Components that name no requirement wait for all that earlier phases hold.
+    /// A step of the boot order. Components that name no requirement wait for all that earlier
+    /// phases hold.
     Phase {
         /// What the control plane stands on: the datastore.
         INFRASTRUCTURE = 100, "Infrastructure";
@@ -111,16 +113,20 @@ open_set! {
     }
 }
 
-/// Names of the roles that KuberNix itself uses. A role is a slot: any component that provides it may fill it.
+/// Names of the roles that KuberNix itself uses. A role is a slot: any component that provides it
+/// may fill it.
 pub mod roles {
-    /// The cluster's namespaces, network and cgroups. Provided by the host; to require it is to start at once.
+    /// The cluster's namespaces, network and cgroups. Provided by the host; to require it is to
+    /// start at once.
     pub const SANDBOX: &str = "sandbox";
-    /// An etcd v3 API. Endpoint: `https://IP:PORT`, or `unix://PATH` of a socket that nobody else may open.
+    /// An etcd v3 API. Endpoint: `https://IP:PORT`, or `unix://PATH` of a socket that nobody else
+    /// may open.
     pub const DATASTORE: &str = "datastore";
-    /// The Kubernetes API listens: TLS is answered, `/readyz` may still say no. Who waits until it is ready is started once
-    /// RBAC's bootstrap roles exist as well. Endpoint: `https://IP:PORT`.
+    /// The Kubernetes API listens: TLS is answered, `/readyz` may still say no. Who waits until it
+    /// is ready is started once RBAC's bootstrap roles exist as well. Endpoint: `https://IP:PORT`.
     pub const APISERVER_PORT: &str = "apiserver-port";
-    /// The Kubernetes API is ready: `/readyz` says ok, RBAC's bootstrap roles exist. Endpoint: `https://IP:PORT`.
+    /// The Kubernetes API is ready: `/readyz` says ok, RBAC's bootstrap roles exist. Endpoint:
+    /// `https://IP:PORT`.
     pub const APISERVER: &str = "apiserver";
     /// Controllers run: service accounts, endpoints, workloads.
     pub const CONTROLLER_MANAGER: &str = "controller-manager";
@@ -140,18 +146,20 @@ pub mod roles {
     pub const METRICS: &str = "metrics";
     /// Volumes for claims: a default StorageClass.
     pub const STORAGE: &str = "storage";
-    /// A registry of images (OCI distribution) that host and nodes share. Endpoint: `http://IP:PORT`.
+    /// A registry of images (OCI distribution) that host and nodes share. Endpoint:
+    /// `http://IP:PORT`.
     pub const REGISTRY: &str = "registry";
 }
 
-/// Names of what a host knows of itself, for [`Context::fact`](crate::Context::fact). Absent facts are unknown.
+/// Names of what a host knows of itself, for [`Context::fact`](crate::Context::fact). Absent facts
+/// are unknown.
 pub mod facts {
     /// `v1`, `hybrid` or `v2`.
     pub const CGROUP_VERSION: &str = "cgroup.version";
     /// `cgroupfs` or `systemd`: the driver that the sandbox allows.
     pub const CGROUP_DRIVER: &str = "cgroup.driver";
-    /// What tells the cluster from all others, whatever it is called: 16 hexadecimal digits. Stays the same for as long as the
-    /// cluster is there.
+    /// What tells the cluster from all others, whatever it is called: 16 hexadecimal digits. Stays
+    /// the same for as long as the cluster is there.
     pub const CLUSTER_ID: &str = "cluster.id";
     /// The cluster's cgroup below each hierarchy's root: `/kubernix/ID`.
     pub const CGROUP_ROOT: &str = "cgroup.root";
@@ -165,15 +173,18 @@ pub mod facts {
     pub const ROOTLESS: &str = "rootless";
     /// Number of CPUs, decimal.
     pub const CPUS: &str = "cpus";
-    /// The zone that the node is in: what `topology.kubernetes.io/zone` says. Absent where the cluster has none.
+    /// The zone that the node is in: what `topology.kubernetes.io/zone` says. Absent where the
+    /// cluster has none.
     pub const TOPOLOGY_ZONE: &str = "topology.zone";
     /// `true` where pods reach other networks, else `false`.
     pub const UPLINK: &str = "network.uplink";
-    /// Registries that others are asked for, one a line with its mirrors, separated by spaces; see [`Context::registries`](crate::Context::registries).
+    /// Registries that others are asked for, one a line with its mirrors, separated by spaces; see
+    /// [`Context::registries`](crate::Context::registries).
     pub const REGISTRIES: &str = "registries";
 }
 
-/// A role by name: `datastore`, `cri`, or one that a third party made up. DNS-label characters only.
+/// A role by name: `datastore`, `cri`, or one that a third party made up. DNS-label characters
+/// only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Role(String);

@@ -1,6 +1,8 @@
-//! Gets every tool of the table, or those named, into a cache directory, and shows where each came from and how long it took.
+//! Gets every tool of the table, or those named, into a cache directory, and shows where each came
+//! from and how long it took.
 //!
-//! `cargo run -p kubernix-host --example toolchain -- CACHE_DIR [--no-install] [--manifest=FILE...] [NAME...]`
+//! `cargo run -p kubernix-host --example toolchain -- CACHE_DIR [--no-install] [--manifest=FILE...]
+//! [NAME...]`
 
 use kubernix_host::plugins::Manifest;
 use kubernix_host::toolchain::{self, Options, Reporter, Request, Table, ToolState};

@@ -1,5 +1,5 @@
-//! The engine of KuberNix: takes components and settings, and runs the components' plans inside a sandbox of kernel
-//! namespaces that belongs to the cluster.
+//! The engine of KuberNix: takes components and settings, and runs the components' plans inside a
+//! sandbox of kernel namespaces that belongs to the cluster.
 
 pub mod api;
 pub mod boot;

@@ -1,5 +1,5 @@
-//! Processes are started, watched and ended. A program of its own with one test: the reaper waits for every child of its
-//! process, and would take those of other tests.
+//! Processes are started, watched and ended. A program of its own with one test: the reaper waits
+//! for every child of its process, and would take those of other tests.
 
 use kubernix_core::{Command, Process, Signal as StopSignal};
 use kubernix_host::process::{Exit, Here, Launch, Reaper, RunFile, Spawner, kill_group, order_end, tail};

@@ -1,5 +1,6 @@
-//! Checks what answers for a role: `live ROLE URL [CA CERT KEY]` or `live cri URL IMAGE`. Run inside of a cluster:
-//! `kubernix enter -- live datastore https://10.10.192.1:2379 pki/etcd-ca.crt ...`.
+//! Checks what answers for a role: `live ROLE URL [CA CERT KEY]` or `live cri URL IMAGE`. Run
+//! inside of a cluster: `kubernix enter -- live datastore https://10.10.192.1:2379 pki/etcd-ca.crt
+//! ...`.
 
 use kubernix_testkit::kit::Report;
 use kubernix_testkit::live::{Target, check};

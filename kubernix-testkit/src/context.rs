@@ -5,8 +5,8 @@ use kubernix_core::{Command, Identity, Node, Output, facts, roles};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// A host's knowledge, with fixed values that a test can change: cluster `test` of 10.10.0.0/16 in `/var/lib/kubernix/test`,
-/// node `node-0`, cgroup v2, overlay mounts possible.
+/// A host's knowledge, with fixed values that a test can change: cluster `test` of 10.10.0.0/16 in
+/// `/var/lib/kubernix/test`, node `node-0`, cgroup v2, overlay mounts possible.
 #[derive(Debug)]
 pub struct FakeContext {
     pub(crate) cluster: String,
@@ -122,7 +122,8 @@ impl FakeContext {
         self
     }
 
-    /// Another address or range: `control-plane`, `members`, `pods`, `services`, `node-mask`, `dns`.
+    /// Another address or range: `control-plane`, `members`, `pods`, `services`, `node-mask`,
+    /// `dns`.
     #[must_use]
     pub fn address(mut self, name: &str, value: &str) -> Self {
         self.addresses.insert(name.into(), value.into());
@@ -143,7 +144,8 @@ impl FakeContext {
         self
     }
 
-    /// A parameter that the config sets. As with a host, a component gets an error for a value that doesn't fit its kind.
+    /// A parameter that the config sets. As with a host, a component gets an error for a value that
+    /// doesn't fit its kind.
     #[must_use]
     pub fn parameter(mut self, name: &str, value: &str) -> Self {
         self.parameters.insert(name.into(), value.into());

@@ -1,8 +1,9 @@
-//! A host for components to be tested against, which answers what a real one would, and the conformance [`kit`] that runs
-//! any component through it. Nothing is started, and no root is needed.
+//! A host for components to be tested against, which answers what a real one would, and the
+//! conformance [`kit`] that runs any component through it. Nothing is started, and no root is
+//! needed.
 //!
-//! Everything goes through [`kubernix_core::abi`], as it does in a real host, so that what a test sees is what crosses the
-//! boundary. It must not know any component.
+//! Everything goes through [`kubernix_core::abi`], as it does in a real host, so that what a test
+//! sees is what crosses the boundary. It must not know any component.
 //!
 //! # Example
 //! ```
@@ -38,7 +39,8 @@ use kubernix_core::abi::Handle;
 use kubernix_core::{Command, Error, Finding, Plan, Result, Role};
 use scoped::Scoped;
 
-/// The context as this component may see it: the binaries, parameters and roles that it declared, no others.
+/// The context as this component may see it: the binaries, parameters and roles that it declared,
+/// no others.
 fn scoped<'a>(component: &Handle, ctx: &'a FakeContext) -> Result<Scoped<'a>> {
     Ok(Scoped::new(component.describe()?, ctx))
 }

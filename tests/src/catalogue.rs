@@ -1,5 +1,5 @@
-//! The components that can fill a slot, as the `kubernix` under test lists and plans them. A new runtime or datastore needs no
-//! entry here.
+//! The components that can fill a slot, as the `kubernix` under test lists and plans them. A new
+//! runtime or datastore needs no entry here.
 
 use crate::command::{kubernix, run};
 use serde_json::Value;
@@ -19,7 +19,8 @@ pub struct Runtime {
     pub cri: &'static str,
     /// The version in the status of a node: `cri-o://1.36.3`.
     pub version: &'static str,
-    /// The configuration file in its directory, in which `#` begins a comment: the first file of its plan.
+    /// The configuration file in its directory, in which `#` begins a comment: the first file of
+    /// its plan.
     pub config: &'static str,
     /// All nodes have one store of imported images: its plan names the directory that nodes share.
     pub shares_images: bool,

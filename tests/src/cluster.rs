@@ -132,7 +132,8 @@ impl Cluster {
         state["id"].as_str().expect("an ID").to_owned()
     }
 
-    /// How the host differs from an earlier look, without the cgroups of other clusters: these come and go meanwhile.
+    /// How the host differs from an earlier look, without the cgroups of other clusters: these come
+    /// and go meanwhile.
     pub fn changes_since(&self, before: &Snapshot, id: &str) -> Vec<String> {
         let own = format!("/kubernix/{id}");
         let mut changes = before.changes(&Snapshot::take(&self.name, self.base()));
@@ -168,7 +169,8 @@ impl Cluster {
         self.run(&[&["--output", "json"], command].concat()).ok().json()
     }
 
-    /// What `status` says, of a cluster that is degraded as well: its exit code says the same as its state.
+    /// What `status` says, of a cluster that is degraded as well: its exit code says the same as
+    /// its state.
     ///
     /// # Panics
     /// It fails, or the exit code isn't that of the state.
@@ -298,7 +300,8 @@ impl Drop for Cluster {
     }
 }
 
-/// The first instance of a component that has a process, in what `status` says, and its main process as the host numbers it.
+/// The first instance of a component that has a process, in what `status` says, and its main
+/// process as the host numbers it.
 pub fn working_instance<'a>(status: &'a Value, component: &str) -> Option<(&'a Value, Pid)> {
     let all = status["components"].as_array()?;
     all.iter().filter(|one| one["component"] == component).find_map(|one| {
@@ -320,7 +323,8 @@ pub struct Booting {
 }
 
 impl Booting {
-    /// Waits until the boot has come so far that this stands in its events; from `boot-started` to `boot-ready`.
+    /// Waits until the boot has come so far that this stands in its events; from `boot-started` to
+    /// `boot-ready`.
     ///
     /// # Panics
     /// It doesn't come so far.

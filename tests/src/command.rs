@@ -1,4 +1,5 @@
-//! Programs with an end: what one printed and how it ended, or a test that fails instead of hanging.
+//! Programs with an end: what one printed and how it ended, or a test that fails instead of
+//! hanging.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -64,7 +65,8 @@ pub fn kubernix() -> Command {
     if let Some(plugins) = std::env::var_os("KUBERNIX_TEST_PLUGINS") {
         command.env("KUBERNIX_PLUGIN_PATH", plugins);
     }
-    // Nor does a kubeconfig: `down` looks into the user's own. Nobody can make anything there, as Go would that builds a tool.
+    // Nor does a kubeconfig: `down` looks into the user's own. Nobody can make anything there, as
+    // Go would that builds a tool.
     command.current_dir("/").env("XDG_CONFIG_HOME", NOWHERE).env("KUBECONFIG", format!("{NOWHERE}/kubeconfig"));
     command
 }
@@ -90,7 +92,8 @@ pub fn run_for(command: &mut Command, limit: Duration) -> Outcome {
     finish(what.clone(), child.unwrap_or_else(|error| panic!("can't run {what}: {error}")), limit)
 }
 
-/// Gives a command what another one has for its environment: the variables that it sets, and those that it removes.
+/// Gives a command what another one has for its environment: the variables that it sets, and those
+/// that it removes.
 pub fn copy_environment(from: &Command, to: &mut Command) {
     for (name, value) in from.get_envs() {
         match value {

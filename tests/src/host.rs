@@ -1,13 +1,13 @@
-//! What there is on the host: processes, mounts, links, netfilter rules, cgroups, settings of the kernel. Two looks show what
-//! came and what went.
+//! What there is on the host: processes, mounts, links, netfilter rules, cgroups, settings of the
+//! kernel. Two looks show what came and what went.
 
 use crate::command::{program, run};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Settings of the kernel that no namespace has for itself, and that parts of Kubernetes write; and the host's own of one that
-/// each network namespace has.
+/// Settings of the kernel that no namespace has for itself, and that parts of Kubernetes write; and
+/// the host's own of one that each network namespace has.
 const SYSCTLS: &[&str] = &[
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -61,7 +61,8 @@ pub fn processes_of(keeper: i32, init: i32) -> Vec<Process> {
     processes().into_iter().filter(own).collect()
 }
 
-/// Every process that was started with this directory in its command line, with all that these started.
+/// Every process that was started with this directory in its command line, with all that these
+/// started.
 pub fn processes_below(base: &Path) -> Vec<Process> {
     let (all, base) = (processes(), base.to_string_lossy());
     let roots: Vec<i32> = all.iter().filter(|one| one.command.contains(&*base)).map(|one| one.pid).collect();
@@ -85,14 +86,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What there is now. Of the processes, those that belong to clusters of this name or below this directory.
+    /// What there is now. Of the processes, those that belong to clusters of this name or below
+    /// this directory.
     pub fn take(name: &str, base: &Path) -> Self {
         let mut things = Self::host().things;
         things.extend(own_processes(name, base));
         Self { things }
     }
 
-    /// What there is now that isn't a process, a cgroup or an uplink: what a running cluster must leave alone.
+    /// What there is now that isn't a process, a cgroup or an uplink: what a running cluster must
+    /// leave alone.
     pub fn outside() -> Self {
         let mut things = Self::host().things;
         let own = ["cgroup ", "link kubernix-", "rule kubernix-", "sysctl net/ipv4/conf/"];
@@ -136,9 +139,11 @@ impl Snapshot {
 /// Where every sandbox has its cluster's directory mounted.
 const INSIDE: &str = "/var/lib/kubernix-cluster";
 
-/// Processes that name the directory, that see one below it as their cluster's, or that such a one started.
+/// Processes that name the directory, that see one below it as their cluster's, or that such a one
+/// started.
 fn own_processes(name: &str, base: &Path) -> Vec<String> {
-    // The directory's own name is unique, however much of the path a mount shows; on a file system of its own there is none of it.
+    // The directory's own name is unique, however much of the path a mount shows; on a file system
+    // of its own there is none of it.
     let place = base.components().map(|part| part.as_os_str().to_string_lossy()).find(|part| part.starts_with("kxt-"));
     let sees = |pid: i32| {
         let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
@@ -154,7 +159,8 @@ fn own_processes(name: &str, base: &Path) -> Vec<String> {
     own.into_iter().map(|process| format!("process {} {}", process.pid, process.command)).collect()
 }
 
-/// The cgroups named `kubernix`, with all below them, and whether a controller sits in a hierarchy that nobody sees.
+/// The cgroups named `kubernix`, with all below them, and whether a controller sits in a hierarchy
+/// that nobody sees.
 fn cgroups() -> Vec<String> {
     let info = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");

@@ -32,7 +32,8 @@ pub fn busybox() -> PathBuf {
     tool("busybox")
 }
 
-/// Writes the image as an OCI archive into this directory. Tests that share the directory get the same file.
+/// Writes the image as an OCI archive into this directory. Tests that share the directory get the
+/// same file.
 ///
 /// # Panics
 /// It can't be written.
@@ -42,7 +43,8 @@ pub fn oci_archive(directory: &Path) -> PathBuf {
     let bytes = ARCHIVE.get_or_init(|| {
         let busybox = fs::read(busybox()).expect("busybox can be read");
         let image = ImageBuilder::new(IMAGE).directory("tmp", 0o1777).entrypoint(["/bin/sh", "-c"]);
-        // Whole copies: a layer of links would need nothing else, but one that a user has looks like this.
+        // Whole copies: a layer of links would need nothing else, but one that a user has looks
+        // like this.
         let add = |image: ImageBuilder, applet: &&str| image.file(format!("bin/{applet}"), busybox.clone(), 0o755);
         let image = APPLETS.iter().fold(image, add);
         let place = tempfile::tempdir().expect("a temporary directory");

@@ -1,6 +1,7 @@
 //! Which end-to-end tests run at the same time.
 //!
-//! Clusters share the host's inotify instances: a test is admitted when there is room for the clusters that it boots.
+//! Clusters share the host's inotify instances: a test is admitted when there is room for the
+//! clusters that it boots.
 
 use crate::parts::Parts;
 use crate::trials::Test;
@@ -12,7 +13,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 const PER_MEMBER: usize = 18;
 /// inotify instances of a node: of its kubelet, runtime and proxy.
 const PER_NODE: usize = 10;
-/// At most so many tests run at once: more would only make each of them slower than its time limits allow.
+/// At most so many tests run at once: more would only make each of them slower than its time limits
+/// allow.
 const MOST_SLOTS: usize = 6;
 
 /// What may run beside a test.
@@ -25,8 +27,8 @@ pub enum Lane {
         /// inotify instances of these clusters.
         instances: usize,
     },
-    /// As `Shared`, in a network and mount namespace of its own that stands for the host's: it compares these before and after,
-    /// or needs ports that no other test takes.
+    /// As `Shared`, in a network and mount namespace of its own that stands for the host's: it
+    /// compares these before and after, or needs ports that no other test takes.
     Isolated {
         /// inotify instances of these clusters.
         instances: usize,
@@ -36,7 +38,8 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// [`Lane::Shared`], of clusters that have at most so many members of control planes and nodes together.
+    /// [`Lane::Shared`], of clusters that have at most so many members of control planes and nodes
+    /// together.
     pub const fn shared(members: usize, nodes: usize) -> Self {
         Self::Shared { instances: members * PER_MEMBER + nodes * PER_NODE }
     }
@@ -96,7 +99,8 @@ impl Lanes {
         Self { room: room.max(SMALL), state, changed: Condvar::new() }
     }
 
-    /// How many tests are started at once on this machine. Tests wait more than they compute: one more than there are cores.
+    /// How many tests are started at once on this machine. Tests wait more than they compute: one
+    /// more than there are cores.
     pub fn slots(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         (cores + 1).min(MOST_SLOTS).min(self.room / SMALL)
@@ -107,8 +111,8 @@ impl Lanes {
         self.room
     }
 
-    /// Waits until a test may run. Tests that wait are admitted in the order in which they came, but for those that read a
-    /// fixture that runs: an exclusive test waits for these.
+    /// Waits until a test may run. Tests that wait are admitted in the order in which they came,
+    /// but for those that read a fixture that runs: an exclusive test waits for these.
     pub fn enter(&self, test: &Test) -> Pass<'_> {
         let mut state = self.lock();
         let ticket = state.next;

@@ -1,7 +1,8 @@
-//! What the end-to-end tests share: clusters that always end, commands and waits that never hang, and a look at the host
-//! that shows what a cluster changed or left.
+//! What the end-to-end tests share: clusters that always end, commands and waits that never hang,
+//! and a look at the host that shows what a cluster changed or left.
 //!
-//! Everything goes through the built `kubernix`, as a user would do it; nothing here knows how it works inside.
+//! Everything goes through the built `kubernix`, as a user would do it; nothing here knows how it
+//! works inside.
 
 mod catalogue;
 mod cluster;

@@ -1,5 +1,6 @@
-//! A host with a network that nobody else is on: two network namespaces that a test makes itself, one that stands for the host
-//! and one for the world outside, joined by a pair of links. Nothing that a test sends leaves them, and they go with it.
+//! A host with a network that nobody else is on: two network namespaces that a test makes itself,
+//! one that stands for the host and one for the world outside, joined by a pair of links. Nothing
+//! that a test sends leaves them, and they go with it.
 
 use crate::command::{Background, program, run, run_for};
 use crate::image::tool;
@@ -126,7 +127,8 @@ impl World {
         registry
     }
 
-    /// Somebody who resolves [`NAME`] and nothing else, in the world outside or at this address of the host.
+    /// Somebody who resolves [`NAME`] and nothing else, in the world outside or at this address of
+    /// the host.
     ///
     /// # Panics
     /// Nobody can listen there.
@@ -193,7 +195,8 @@ fn ip(command: &str) {
     run(program("ip").args(command.split(' '))).ok();
 }
 
-/// The answer to a query: the address for the name's A, nothing for anything else of it, and NXDOMAIN for other names.
+/// The answer to a query: the address for the name's A, nothing for anything else of it, and
+/// NXDOMAIN for other names.
 fn answer(query: &[u8]) -> Vec<u8> {
     let wire: Vec<u8> =
         NAME.split('.').flat_map(|label| [&[label.len() as u8][..], label.as_bytes()].concat()).collect();

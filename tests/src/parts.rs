@@ -1,5 +1,5 @@
-//! The combinations of runtime, datastore and placement that clusters of the tests are made of. Tests in which one of these
-//! matters go through all of them.
+//! The combinations of runtime, datastore and placement that clusters of the tests are made of.
+//! Tests in which one of these matters go through all of them.
 
 use crate::catalogue::{DATASTORES, Datastore, RUNTIMES, Runtime};
 
@@ -56,14 +56,16 @@ impl Parts {
         PLACEMENTS[1..].iter().map(|placement| Self { placement, ..Self::default() })
     }
 
-    /// Every runtime and every placement, in as few clusters as there can be: neither depends on what the other is.
+    /// Every runtime and every placement, in as few clusters as there can be: neither depends on
+    /// what the other is.
     pub fn of_nodes() -> Vec<Self> {
         let all = 0..RUNTIMES.len().max(PLACEMENTS.len());
         let one = |i| Self { runtime: any(&RUNTIMES, i), placement: any(PLACEMENTS, i), ..Self::default() };
         all.map(one).collect()
     }
 
-    /// Every runtime and every datastore, likewise, and every other placement with the default parts.
+    /// Every runtime and every datastore, likewise, and every other placement with the default
+    /// parts.
     pub fn all() -> Vec<Self> {
         let all = 0..RUNTIMES.len().max(DATASTORES.len());
         let one = |i| Self { runtime: any(&RUNTIMES, i), datastore: any(&DATASTORES, i), ..Self::default() };

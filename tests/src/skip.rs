@@ -1,4 +1,5 @@
-//! Whether this machine can run a test at all. One that can't is reported by [`kubernix_testkit::report_skip`].
+//! Whether this machine can run a test at all. One that can't is reported by
+//! [`kubernix_testkit::report_skip`].
 
 use crate::command::{program, run};
 use std::sync::OnceLock;

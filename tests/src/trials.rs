@@ -1,4 +1,5 @@
-//! End-to-end tests: functions with a name, a lane and the parts of the cluster that they run against.
+//! End-to-end tests: functions with a name, a lane and the parts of the cluster that they run
+//! against.
 
 use crate::lanes::{Lane, Lanes};
 use crate::network::{OUTSIDE, World};
@@ -64,8 +65,8 @@ pub fn runs_all() -> bool {
     std::env::var_os(ALL).is_some_and(|value| !value.is_empty())
 }
 
-/// Runs tests in this order, a few at once, as their lanes allow. `remove_fixture` removes the fixture cluster of these parts
-/// after the last test that reads it.
+/// Runs tests in this order, a few at once, as their lanes allow. `remove_fixture` removes the
+/// fixture cluster of these parts after the last test that reads it.
 pub fn run_tests(tests: Vec<Test>, remove_fixture: fn(Parts)) -> Conclusion {
     let mut arguments = Arguments::from_args();
     let selected: Vec<&Test> = tests.iter().filter(|test| is_selected(&arguments, &test.name)).collect();

@@ -1,4 +1,5 @@
-//! What `kubernix plan` prints, whole, for each topology. Needs no root and no binaries, and changes nothing.
+//! What `kubernix plan` prints, whole, for each topology. Needs no root and no binaries, and
+//! changes nothing.
 
 use kubernix_tests::{DATASTORES, RUNTIMES, Runtime, golden, kubernix, run};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! `cargo xtask components`: the members below `components/`, written into the manifest of the command as features and
-//! optional dependencies. Its build script makes the registry of these.
+//! `cargo xtask components`: the members below `components/`, written into the manifest of the
+//! command as features and optional dependencies. Its build script makes the registry of these.
 //!
 //! It must not know any component by name.
 

@@ -1,5 +1,5 @@
-//! `cargo xtask contract`: keeps what was released of the contract, for later ones to be held against. Releasing it to others
-//! is not its business.
+//! `cargo xtask contract`: keeps what was released of the contract, for later ones to be held
+//! against. Releasing it to others is not its business.
 
 use crate::run;
 use crate::workspace::Workspace;

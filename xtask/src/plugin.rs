@@ -1,4 +1,5 @@
-//! `cargo xtask plugin`: components of this checkout as shared libraries, each with its manifest beside it.
+//! `cargo xtask plugin`: components of this checkout as shared libraries, each with its manifest
+//! beside it.
 
 use crate::workspace::{Profile, Workspace};
 use crate::{components, run};
@@ -46,8 +47,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds these components (none named: all) as shared libraries. `kubernix` writes the manifest of each beside it. Returns
-/// the paths of the libraries.
+/// Builds these components (none named: all) as shared libraries. `kubernix` writes the manifest of
+/// each beside it. Returns the paths of the libraries.
 pub fn build(workspace: &Workspace, profile: Profile, kubernix: &Path, wanted: &[String]) -> Result<Vec<PathBuf>> {
     let known = components::names(workspace);
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {

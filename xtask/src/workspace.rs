@@ -44,8 +44,8 @@ impl Profile {
         }
     }
 
-    /// The packages that cargo resolves features for. With the whole workspace, `kubernix` shares its dependencies with the
-    /// tests.
+    /// The packages that cargo resolves features for. With the whole workspace, `kubernix` shares
+    /// its dependencies with the tests.
     fn packages(self) -> &'static str {
         match self {
             Self::Dev => "--workspace",
@@ -108,7 +108,8 @@ impl Workspace {
         self.build_with(self.build_command(profile))
     }
 
-    /// Builds `kubernix` without these components (none named: without any), beside the usual one, and returns its path.
+    /// Builds `kubernix` without these components (none named: without any), beside the usual one,
+    /// and returns its path.
     pub fn build_without(&self, profile: Profile, components: &[String]) -> Result<PathBuf> {
         let kept = crate::components::names(self)
             .into_iter()
@@ -194,7 +195,8 @@ pub fn executable(messages: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// `LD_LIBRARY_PATH` as it was before `cargo run` put its own directories in front; `None` where nothing is left.
+/// `LD_LIBRARY_PATH` as it was before `cargo run` put its own directories in front; `None` where
+/// nothing is left.
 pub fn library_path(value: &str, target: &Path) -> Option<OsString> {
     let cargos = |path: &Path| {
         path.starts_with(target)

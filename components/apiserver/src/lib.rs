@@ -1,4 +1,5 @@
-//! The kube-apiserver component: fills `apiserver-port` as soon as TLS answers and `apiserver` once `/readyz` agrees.
+//! The kube-apiserver component: fills `apiserver-port` as soon as TLS answers and `apiserver` once
+//! `/readyz` agrees.
 //!
 //! It knows the API server's flags; the store behind it is whatever fills `datastore`.
 
@@ -51,7 +52,8 @@ impl Component for ApiServer {
         vec![roles::APISERVER_PORT.into(), roles::APISERVER.into()]
     }
 
-    // It needs more than a second before it asks for the store, and then waits for it: beside etcd, not behind it.
+    // It needs more than a second before it asks for the store, and then waits for it: beside etcd,
+    // not behind it.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::SANDBOX), Requirement::known(roles::DATASTORE)]
     }
@@ -77,7 +79,8 @@ impl Component for ApiServer {
             // Everything of worth is in the store; open watches are no reason to wait.
             .stop(Signal::TERM, Duration::from_secs(3));
         plan.process(process)?;
-        // Not by TCP: it listens a second before it answers anybody. `/version` says 200 as soon as TLS is served.
+        // Not by TCP: it listens a second before it answers anybody. `/version` says 200 as soon as
+        // TLS is served.
         plan.provide(roles::APISERVER_PORT, &url, Probe::http(format!("{url}/version")).identity("admin"))?;
         plan.provide(roles::APISERVER, &url, Probe::http(format!("{url}/readyz")).identity("admin"))
     }

@@ -15,7 +15,8 @@ pub(crate) const CNI_PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "
 /// Levels that containerd's log has.
 pub(crate) const LOG_LEVELS: [&str; 7] = ["trace", "debug", "info", "warn", "error", "fatal", "panic"];
 
-/// What makes containers' file systems out of images' layers: copies, where overlays can't be mounted.
+/// What makes containers' file systems out of images' layers: copies, where overlays can't be
+/// mounted.
 pub(crate) fn snapshotter(ctx: &Context<'_>) -> &'static str {
     if ctx.fact(facts::OVERLAY).as_deref() == Some("false") { "native" } else { "overlayfs" }
 }
@@ -127,11 +128,12 @@ fn plugin_directories(ctx: &Context<'_>) -> Result<String> {
     Ok(format!("[{}]", directories.into_iter().collect::<Vec<_>>().join(", ")))
 }
 
-/// A bridge that is the pods' gateway and hands out the node's pod CIDR; and host ports. Pods of other nodes see the pod's own
-/// address, as Kubernetes wants it; the outside doesn't: the cluster's uplink masquerades.
+/// A bridge that is the pods' gateway and hands out the node's pod CIDR; and host ports. Pods of
+/// other nodes see the pod's own address, as Kubernetes wants it; the outside doesn't: the
+/// cluster's uplink masquerades.
 ///
-/// By nftables, since kernels without the legacy xt targets are in use. Leases go with the boot, as CNI's cache of results
-/// does: one without the other leaks addresses.
+/// By nftables, since kernels without the legacy xt targets are in use. Leases go with the boot, as
+/// CNI's cache of results does: one without the other leaks addresses.
 pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     Ok(format!(
         r#"{{

@@ -16,7 +16,8 @@ impl Layout {
     /// The paths in this context.
     ///
     /// # Errors
-    /// The socket's path is too long, or has a colon, which separates an archive's path from an image's name.
+    /// The socket's path is too long, or has a colon, which separates an archive's path from an
+    /// image's name.
     pub(crate) fn new(ctx: &Context<'_>) -> Result<Self> {
         let dir = ctx.dir()?;
         if dir.contains(':') {

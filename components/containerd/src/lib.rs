@@ -1,8 +1,10 @@
-//! The containerd component: fills `cri` on each node with containerd, an OCI runtime and a CNI bridge.
+//! The containerd component: fills `cri` on each node with containerd, an OCI runtime and a CNI
+//! bridge.
 //!
-//! A component is a pure function of its context: it answers with a plan (files, processes, probes), and KuberNix carries that
-//! out. All that it writes lies in the instance's directory, and what is worthless after a boot in the volatile one: it must
-//! not touch the host's `/etc/containerd`, `/etc/cni`, `/opt` or `/var/lib/containerd`.
+//! A component is a pure function of its context: it answers with a plan (files, processes,
+//! probes), and KuberNix carries that out. All that it writes lies in the instance's directory, and
+//! what is worthless after a boot in the volatile one: it must not touch the host's
+//! `/etc/containerd`, `/etc/cni`, `/opt` or `/var/lib/containerd`.
 
 mod config;
 mod layout;
@@ -60,7 +62,8 @@ impl Component for Containerd {
         vec![Requirement::ready(roles::SANDBOX)]
     }
 
-    // Its own program first: `--set NAME.binary=PATH` replaces that. The manifest has the same list.
+    // Its own program first: `--set NAME.binary=PATH` replaces that. The manifest has the same
+    // list.
     fn binaries(&self) -> Vec<Binary> {
         let own = ["containerd", "containerd-shim-runc-v2", "ctr", "skopeo", "kubernix"];
         let all = own.into_iter().chain(config::CNI_PLUGINS).chain(["nft"]).map(Binary::from);

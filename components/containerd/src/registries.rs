@@ -1,4 +1,5 @@
-//! Who is asked for images in place of their own registry: a `hosts.toml` for each, as containerd's docs/hosts.md has them.
+//! Who is asked for images in place of their own registry: a `hosts.toml` for each, as containerd's
+//! docs/hosts.md has them.
 
 use kubernix_core::{Error, Result, quote};
 

@@ -50,8 +50,9 @@ done
     ))
 }
 
-/// `stop-pods`: removes all pods, so that their mounts and addresses are given back. containerd kills what is left in a pod at
-/// once: before that, all containers get their signal and their time.
+/// `stop-pods`: removes all pods, so that their mounts and addresses are given back. containerd
+/// kills what is left in a pod at once: before that, all containers get their signal and their
+/// time.
 pub(crate) fn stop(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     let timeout = ctx.parameter("stop-timeout")?;
     Ok(format!(

@@ -50,7 +50,8 @@ impl Component for ControllerManager {
         vec![NAME.into()]
     }
 
-    // Not the port: it asks whether all of the API is healthy, and if it isn't, again only a second later.
+    // Not the port: it asks whether all of the API is healthy, and if it isn't, again only a second
+    // later.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::APISERVER)]
     }
@@ -106,8 +107,9 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         ("root-ca-file", ca),
         ("service-account-private-key-file", ctx.host_file("service-account.key")?),
         ("use-service-account-credentials", "true".into()),
-        // Its start asks for a token for each of its controllers: with the default of 20 requests a second that takes 5 s,
-        // in which no service account and so no pod can be made; without a limit of its own, 0.7 s.
+        // Its start asks for a token for each of its controllers: with the default of 20 requests a
+        // second that takes 5 s, in which no service account and so no pod can be made; without a
+        // limit of its own, 0.7 s.
         ("kube-api-qps", "500".into()),
         ("kube-api-burst", "1000".into()),
         // The default is a directory of the host's.

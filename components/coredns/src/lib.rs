@@ -90,12 +90,14 @@ impl Component for CoreDns {
     }
 }
 
-/// Names of the cluster first; who knows others is asked for them, or nobody: then they don't exist, and no look-up waits.
+/// Names of the cluster first; who knows others is asked for them, or nobody: then they don't
+/// exist, and no look-up waits.
 fn corefile(ctx: &Context<'_>) -> Result<String> {
     let cache = ctx.parameter("cache")?;
     let upstream = ctx.parameter("upstream")?;
     let forward = match upstream.as_str() {
-        // The pod has the node's resolv.conf, which names no server inside of the cluster: there is no loop.
+        // The pod has the node's resolv.conf, which names no server inside of the cluster: there is
+        // no loop.
         "auto" if ctx.is(facts::DNS_RESOLVER) => Some("/etc/resolv.conf".into()),
         "auto" | "none" => None,
         given => Some(servers(given)?),
@@ -109,7 +111,8 @@ fn corefile(ctx: &Context<'_>) -> Result<String> {
             ".:{PORT} {{\n    {own}\n    {cluster}\n        fallthrough in-addr.arpa ip6.arpa\n    }}\n    \
              forward . {servers}\n}}\n"
         ),
-        // Two servers, as what answers for all names would come before what knows those of the cluster.
+        // Two servers, as what answers for all names would come before what knows those of the
+        // cluster.
         None => format!(
             "{names} {{\n    {own}\n    {cluster}\n    }}\n}}\n.:{PORT} {{\n    {common}\n    template ANY ANY {{\n        \
              rcode NXDOMAIN\n    }}\n}}\n",

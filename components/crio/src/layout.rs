@@ -106,8 +106,9 @@ impl Layout {
         format!("{}/storage", self.dir)
     }
 
-    /// Imported images: one store for all nodes that CRI-O only reads, so that what it does to its own after an unclean shutdown
-    /// leaves them alone, and a further node costs none of them again.
+    /// Imported images: one store for all nodes that CRI-O only reads, so that what it does to its
+    /// own after an unclean shutdown leaves them alone, and a further node costs none of them
+    /// again.
     pub(crate) fn images(&self) -> String {
         format!("{}/images", self.shared)
     }
@@ -139,8 +140,8 @@ impl Layout {
         [self.storage(), self.images(), self.temporary(), self.registries_conf_dir(), self.volatile("run")]
     }
 
-    /// The store of imported images as containers-storage(5) writes it. It has a run root of its own: two stores that share
-    /// one mix up what is mounted.
+    /// The store of imported images as containers-storage(5) writes it. It has a run root of its
+    /// own: two stores that share one mix up what is mounted.
     pub(crate) fn image_store_spec(&self) -> String {
         let driver = self.driver.name();
         let options = match self.driver {

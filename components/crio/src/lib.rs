@@ -1,7 +1,8 @@
 //! The CRI-O component: fills `cri` on each node, with conmon, an OCI runtime and a CNI bridge.
 //!
-//! Nothing outside of this crate knows CRI-O's name. All that it writes lies in the node's directory, and what is worthless
-//! after a boot in the volatile one: it must not touch the host's `/etc/containers`, `/etc/cni` or `/var/lib/containers`.
+//! Nothing outside of this crate knows CRI-O's name. All that it writes lies in the node's
+//! directory, and what is worthless after a boot in the volatile one: it must not touch the host's
+//! `/etc/containers`, `/etc/cni` or `/var/lib/containers`.
 
 mod config;
 mod layout;
@@ -108,10 +109,12 @@ impl Component for Crio {
         plan.provide(roles::CRI, socket.url(), Probe::cri(socket.path()))
     }
 
-    /// Removes all pods: their containers get their signal and their grace, their mounts and addresses are given back.
+    /// Removes all pods: their containers get their signal and their grace, their mounts and
+    /// addresses are given back.
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
         let layout = Layout::new(ctx)?;
-        // CRI-O gives containers all whole seconds that remain of a call's time: one more is left for the clean-up.
+        // CRI-O gives containers all whole seconds that remain of a call's time: one more is left
+        // for the clean-up.
         let seconds = (ctx.parameter_as::<u8>("stop-timeout")? + 1).to_string();
         let arguments = ["cri-client", layout.socket()?.path(), "remove-pods", &seconds].map(String::from);
         let output = ctx.run(&Command::new(ctx.executable("kubernix")?, arguments))?;

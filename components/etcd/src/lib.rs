@@ -1,4 +1,5 @@
-//! The etcd component: one member that fills the role `datastore`, behind TLS with client certificates.
+//! The etcd component: one member that fills the role `datastore`, behind TLS with client
+//! certificates.
 //!
 //! It knows etcd's flags and nothing of who uses the store.
 
@@ -83,8 +84,9 @@ impl Component for Etcd {
         if peers.is_empty() {
             peers.push(format!("{name}={peer_url}"));
         }
-        // A lone member elects itself once an election timeout has passed, and has no peer whose delays that would have to allow
-        // for: ready 0.3 s after its start, with the default of 1000 after 0.6 to 1.1 s.
+        // A lone member elects itself once an election timeout has passed, and has no peer whose
+        // delays that would have to allow for: ready 0.3 s after its start, with the default of
+        // 1000 after 0.6 to 1.1 s.
         let [heartbeat, election] = if members.len() < 2 { ["50", "250"] } else { ["100", "1000"] };
 
         let process = Process::new("etcd", ctx.executable("etcd")?)

@@ -9,8 +9,8 @@ use kubernix_core::{
 };
 use std::time::Duration;
 
-/// How the database is opened, as kine opens its own default: one process, a log beside the file that survives a crash, and
-/// writers that wait for each other.
+/// How the database is opened, as kine opens its own default: one process, a log beside the file
+/// that survives a crash, and writers that wait for each other.
 const OPTIONS: &str = "_journal=WAL&cache=shared&_busy_timeout=30000&_txlock=immediate";
 
 /// kine.
@@ -41,7 +41,8 @@ impl Component for Kine {
         Phase::INFRASTRUCTURE
     }
 
-    // A file has one owner, so there is nothing that further members of a control plane could share.
+    // A file has one owner, so there is nothing that further members of a control plane could
+    // share.
     fn scope(&self) -> Scope {
         Scope::CLUSTER
     }
@@ -78,8 +79,9 @@ impl Component for Kine {
                 "`{data}` has a `{c}`, which no path of a database can have: use another --root"
             )));
         }
-        // kine asks no client for a certificate: over TCP, with or without TLS, whoever reached it could read and change all there
-        // is. This socket it makes for its own user alone, and the kernel checks that.
+        // kine asks no client for a certificate: over TCP, with or without TLS, whoever reached it
+        // could read and change all there is. This socket it makes for its own user alone, and the
+        // kernel checks that.
         let volatile = ctx.volatile_dir()?;
         let socket = UnixSocket::new(format!("{volatile}/kine.sock"))?;
 

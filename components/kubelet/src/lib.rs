@@ -1,4 +1,5 @@
-//! The kubelet component: fills `kubelet` when it answers and `node` when its node object says Ready.
+//! The kubelet component: fills `kubelet` when it answers and `node` when its node object says
+//! Ready.
 //!
 //! It knows the kubelet's flags and config file; the runtime is whatever fills `cri`.
 
@@ -51,7 +52,8 @@ impl Component for Kubelet {
         vec![roles::KUBELET.into(), roles::NODE.into()]
     }
 
-    // Without a CRI runtime it exits for good; for the API it waits, and registers as soon as the port opens.
+    // Without a CRI runtime it exits for good; for the API it waits, and registers as soon as the
+    // port opens.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::CRI), Requirement::known(roles::APISERVER_PORT)]
     }

@@ -8,8 +8,8 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// What a taint does to pods that don't tolerate it.
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
-/// The object as YAML: the range that the runtime gives pods addresses of (the controller manager hands ranges out in no order, and
-/// only to nodes that have none), labels and taints.
+/// The object as YAML: the range that the runtime gives pods addresses of (the controller manager
+/// hands ranges out in no order, and only to nodes that have none), labels and taints.
 pub(crate) fn node(ctx: &Context<'_>) -> Result<String> {
     let node = ctx.node()?;
     let mut yaml = format!("apiVersion: v1\nkind: Node\nmetadata:\n  name: {}\n", quote(&node.name));

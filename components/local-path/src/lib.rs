@@ -1,6 +1,8 @@
-//! The local-path component: fills `storage` with a default StorageClass whose volumes are directories of the nodes.
+//! The local-path component: fills `storage` with a default StorageClass whose volumes are
+//! directories of the nodes.
 //!
-//! It knows local-path-provisioner's configuration. Its images hold nothing but programs that the host has.
+//! It knows local-path-provisioner's configuration. Its images hold nothing but programs that the
+//! host has.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{

@@ -1,4 +1,5 @@
-//! The metrics-server component: fills `metrics`, the aggregated API that `kubectl top` and autoscalers ask.
+//! The metrics-server component: fills `metrics`, the aggregated API that `kubectl top` and
+//! autoscalers ask.
 //!
 //! It knows metrics-server's flags. Its image holds nothing but the program, which the host has.
 

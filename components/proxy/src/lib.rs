@@ -74,8 +74,8 @@ impl Component for Proxy {
         plan.file(&config, config_file(ctx)?)?;
         let mut process = Process::new(roles::PROXY, ctx.executable("kube-proxy")?).flags([("config", config)]);
         if ctx.parameter("mode")? == MODES[0] {
-            // Where it finds iptables it first takes back, by some 40 runs, what another mode may have left. None did: see
-            // `before_stop`.
+            // Where it finds iptables it first takes back, by some 40 runs, what another mode may
+            // have left. None did: see `before_stop`.
             let (bin, nft) = (format!("{}/bin", ctx.dir()?), shell_quote(&ctx.executable("nft")?));
             plan.script(format!("{bin}/nft"), format!("#!/bin/sh\nexec {nft} \"$@\"\n"))?;
             process = process.env("PATH", bin);
@@ -85,8 +85,8 @@ impl Component for Proxy {
         plan.provide(roles::PROXY, &url, Probe::http(format!("{url}/healthz")))
     }
 
-    /// Rules of nftables mode go with the node's network namespace, or the next kube-proxy takes them over. Those of other modes
-    /// would stay beside the next one's, if that uses another.
+    /// Rules of nftables mode go with the node's network namespace, or the next kube-proxy takes
+    /// them over. Those of other modes would stay beside the next one's, if that uses another.
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
         if ctx.parameter("mode")? == MODES[0] {
             return Ok(());

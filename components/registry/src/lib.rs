@@ -1,7 +1,8 @@
-//! The registry component: CNCF Distribution, which fills the role `registry`. The host pushes to it at an address of its own
-//! loopback, and nodes pull from it under the same name.
+//! The registry component: CNCF Distribution, which fills the role `registry`. The host pushes to
+//! it at an address of its own loopback, and nodes pull from it under the same name.
 //!
-//! It knows Distribution's configuration, and nothing of who pulls: the host carries connections in, and tells runtimes.
+//! It knows Distribution's configuration, and nothing of who pulls: the host carries connections
+//! in, and tells runtimes.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{

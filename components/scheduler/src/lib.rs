@@ -78,7 +78,8 @@ impl Component for Scheduler {
             ("requestheader-client-ca-file", ctx.host_file("front-proxy-ca.crt")?),
             ("bind-address", "127.0.0.1".into()),
             ("secure-port", PORT.to_string()),
-            // Without a certificate it makes itself an RSA one at each start, that nobody can check.
+            // Without a certificate it makes itself an RSA one at each start, that nobody can
+            // check.
             ("tls-cert-file", tls.cert),
             ("tls-private-key-file", tls.key),
             ("v", ctx.parameter("log-level")?),
@@ -98,8 +99,9 @@ impl Component for Scheduler {
     }
 }
 
-/// A file and not flags, so that people who work on scheduling can edit profiles and plugins. By default it asks no more than 50
-/// times a second, and thousands of pods would wait for that; the controller manager has the same limits.
+/// A file and not flags, so that people who work on scheduling can edit profiles and plugins. By
+/// default it asks no more than 50 times a second, and thousands of pods would wait for that; the
+/// controller manager has the same limits.
 fn config_file(kubeconfig: &str, elects: bool) -> String {
     format!(
         "\

@@ -1,4 +1,5 @@
-//! Loads the samples as a host loads plugins: what is wrong with them is caught over the real boundary as well.
+//! Loads the samples as a host loads plugins: what is wrong with them is caught over the real
+//! boundary as well.
 
 use kubernix_core::Error;
 use kubernix_host::plugins::load;

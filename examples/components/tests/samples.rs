@@ -1,5 +1,5 @@
-//! Holds the kit against the samples: each that is wrong must be caught by just the check that it names, and the good one by
-//! none.
+//! Holds the kit against the samples: each that is wrong must be caught by just the check that it
+//! names, and the good one by none.
 
 use kubernix_core::abi::Handle;
 use kubernix_testkit::kit::{self, Declared, Report, Subject};

@@ -1,4 +1,5 @@
-//! Unpacks archives that somebody else made: nothing of them may leave the directory, be more than a file, or be endless.
+//! Unpacks archives that somebody else made: nothing of them may leave the directory, be more than
+//! a file, or be endless.
 //!
 //! This module must not know what is in the files, nor where archives come from.
 
@@ -54,8 +55,8 @@ pub enum ArchiveError {
     },
 }
 
-/// Unpacks a `.tar` or `.tar.gz` into an empty directory. Returns the directory that holds its files: where all of them lie
-/// in one, as in `NAME-VERSION/`, that one.
+/// Unpacks a `.tar` or `.tar.gz` into an empty directory. Returns the directory that holds its
+/// files: where all of them lie in one, as in `NAME-VERSION/`, that one.
 ///
 /// # Errors
 /// It is no archive, or has something that no archive of a plugin has.

@@ -118,8 +118,8 @@ impl Manifest {
         self.compatible(&version(env!("CARGO_PKG_VERSION")), &version(kubernix_core::VERSION))
     }
 
-    /// What its library says otherwise. The order of roles doesn't matter; that of binaries does, as the first one is the
-    /// component's own.
+    /// What its library says otherwise. The order of roles doesn't matter; that of binaries does,
+    /// as the first one is the component's own.
     pub fn compare(&self, said: &Said) -> Vec<Mismatch> {
         let sorted = |names: &[String]| {
             let mut names = names.to_vec();

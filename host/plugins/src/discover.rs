@@ -1,6 +1,8 @@
-//! Finds plugins: in which order places are searched, which file of a name wins, and which is refused.
+//! Finds plugins: in which order places are searched, which file of a name wins, and which is
+//! refused.
 //!
-//! What is wrong with one file is a value and never keeps the rest from being found. This module must not load anything.
+//! What is wrong with one file is a value and never keeps the rest from being found. This module
+//! must not load anything.
 
 use super::lock::{Lock, LockError};
 use super::manifest::Manifest;
@@ -112,7 +114,8 @@ pub struct Discovery {
 }
 
 impl Search {
-    /// The places of this process and its user; `given` comes first, `root` is the cluster's root directory.
+    /// The places of this process and its user; `given` comes first, `root` is the cluster's root
+    /// directory.
     pub fn of_process(given: Vec<PathBuf>, root: Option<&Path>) -> Self {
         Self::of(given, root, kubernix_toolchain::home(), |name| env::var_os(name))
     }
@@ -228,7 +231,8 @@ impl Finder<'_> {
             return Ok(None);
         }
         let described = candidate.describe()?;
-        // The manifest, the pins and the lock lie where the file was found, which needn't be where a link leads.
+        // The manifest, the pins and the lock lie where the file was found, which needn't be where
+        // a link leads.
         let directory =
             candidate.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         for file in &described.beside {

@@ -1,5 +1,5 @@
-//! Downloads a plugin from an address that the user gives: over HTTPS with the authorities that this machine trusts, or with a
-//! hash that says what it has to be.
+//! Downloads a plugin from an address that the user gives: over HTTPS with the authorities that
+//! this machine trusts, or with a hash that says what it has to be.
 //!
 //! This module must not know what is downloaded. Nothing of a cluster goes through here.
 
@@ -232,7 +232,8 @@ pub(super) mod tests {
         address
     }
 
-    /// Serves HTTPS as `localhost` to one client after the other; returns where, and its certificate.
+    /// Serves HTTPS as `localhost` to one client after the other; returns where, and its
+    /// certificate.
     fn serve_tls(answer: String) -> (String, Vec<u8>) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = made.cert.der().clone();

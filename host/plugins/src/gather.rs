@@ -1,6 +1,8 @@
-//! From files to components: everything that can fill a slot, and what became of every plugin that was found.
+//! From files to components: everything that can fill a slot, and what became of every plugin that
+//! was found.
 //!
-//! A plugin that can't be used is a line of the list with the reason, and never keeps the others from being used.
+//! A plugin that can't be used is a line of the list with the reason, and never keeps the others
+//! from being used.
 
 use super::discover::{Discovery, Found, Place};
 use super::permissions::Trust;

@@ -1,5 +1,5 @@
-//! The manifest of a shared library, made from what the library says of itself. What it can't say, the tools of other people
-//! and the least host, is kept from the manifest that lies beside it.
+//! The manifest of a shared library, made from what the library says of itself. What it can't say,
+//! the tools of other people and the least host, is kept from the manifest that lies beside it.
 //!
 //! This module must not know where plugins are searched.
 
@@ -121,8 +121,8 @@ impl Kept {
     }
 }
 
-/// The end of a manifest, from the comment above its first table on. A manifest has no list of lists above its tables, so a
-/// `[` that begins a line begins a table.
+/// The end of a manifest, from the comment above its first table on. A manifest has no list of
+/// lists above its tables, so a `[` that begins a line begins a table.
 fn tables(text: &str) -> &str {
     let mut start = None;
     let mut at = 0;

@@ -1,4 +1,5 @@
-//! Installs plugins into a directory, and removes them: from a file, a directory or an address, all of it or nothing.
+//! Installs plugins into a directory, and removes them: from a file, a directory or an address, all
+//! of it or nothing.
 //!
 //! This module must not load anything: whoever can look into a library gives a check along.
 
@@ -22,7 +23,8 @@ use std::path::{Path, PathBuf};
 /// Looks into a file that is about to be installed, and says why it can't be a plugin.
 pub type Check<'a> = dyn Fn(&Path, Kind) -> Result<(), String> + 'a;
 
-/// The check of a library's headers: whether it is one, whole, and for this machine. Nothing of it runs.
+/// The check of a library's headers: whether it is one, whole, and for this machine. Nothing of it
+/// runs.
 ///
 /// # Errors
 /// Why it can't be loaded here.
@@ -142,8 +144,8 @@ impl InstallError {
     }
 }
 
-/// Installs all plugins of a file, a directory or an address into a directory, which is made where there is none. A plugin
-/// that is there already is replaced.
+/// Installs all plugins of a file, a directory or an address into a directory, which is made where
+/// there is none. A plugin that is there already is replaced.
 ///
 /// # Errors
 /// Nothing was installed then, and what was there is as it was.

@@ -1,4 +1,5 @@
-//! Whether a plugin and this host mean the same by every type that crosses between them, whichever of the two is older.
+//! Whether a plugin and this host mean the same by every type that crosses between them, whichever
+//! of the two is older.
 
 use abi_stable::abi_stability::abi_checking::{
     AbiInstability, AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility_with_globals,
@@ -9,7 +10,8 @@ use kubernix_core::abi_stable;
 /// How many differences an error shows: one wrong type can be reached in many ways.
 const MOST: usize = 6;
 
-/// Compares two layouts. The older side is what is asked for, the newer what is there: it may only have more.
+/// Compares two layouts. The older side is what is asked for, the newer what is there: it may only
+/// have more.
 ///
 /// # Errors
 /// What the two disagree about, one difference each.
@@ -19,7 +21,8 @@ pub fn compare(
     plugin_is_older: bool,
 ) -> Result<(), Vec<String>> {
     let (older, newer) = if plugin_is_older { (plugin, host) } else { (host, plugin) };
-    // Fresh for each: the process-wide one of abi_stable refuses valid plugins once three ages have met.
+    // Fresh for each: the process-wide one of abi_stable refuses valid plugins once three ages have
+    // met.
     let globals = CheckingGlobals::new();
     check_layout_compatibility_with_globals(older, newer, &globals).map_err(|errors| told(&errors, plugin_is_older))
 }
@@ -52,8 +55,9 @@ fn told(errors: &AbiInstabilityErrors, plugin_is_older: bool) -> Vec<String> {
     all
 }
 
-/// The names that lead to a type, without abi_stable's own steps in between: it counts fields that have no name, has
-/// words for what a function returns, names a function once more, and puts a comma behind parameters.
+/// The names that lead to a type, without abi_stable's own steps in between: it counts fields that
+/// have no name, has words for what a function returns, names a function once more, and puts a
+/// comma behind parameters.
 fn way(names: impl Iterator<Item = String>) -> String {
     let mut way: Vec<String> = Vec::new();
     for name in names.map(|name| name.trim_end_matches(',').to_owned()) {

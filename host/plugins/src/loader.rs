@@ -1,6 +1,8 @@
-//! Loads a shared library as a plugin: looks at the file, at its header and at its types, and only then calls it.
+//! Loads a shared library as a plugin: looks at the file, at its header and at its types, and only
+//! then calls it.
 //!
-//! A library stays loaded until this process ends. This module must not know where files come from, nor what they are for.
+//! A library stays loaded until this process ends. This module must not know where files come from,
+//! nor what they are for.
 
 use super::elf::{self, ElfError};
 use super::layout;
@@ -83,7 +85,8 @@ pub enum LoadProblem {
         /// What differs.
         differences: Vec<String>,
     },
-    /// It was loaded before, and is another file now. The dynamic linker goes by the path and would return the old one.
+    /// It was loaded before, and is another file now. The dynamic linker goes by the path and would
+    /// return the old one.
     #[error("was replaced after this process loaded it: what is loaded stays until the process ends, so restart it")]
     Replaced,
     /// It was loaded and doesn't work.
@@ -137,14 +140,17 @@ fn try_load(path: &Path) -> Result<Loaded, LoadProblem> {
     Ok(Loaded { handle: Handle::from(component), version, about: module.about(), contract })
 }
 
-/// The header that every plugin exports. All symbols are bound at once: what is missing is said now, and by name.
+/// The header that every plugin exports. All symbols are bound at once: what is missing is said
+/// now, and by name.
 fn header(path: &Path) -> Result<AbiHeaderRef, LoadProblem> {
     let file = std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).map_err(ElfError::from)?;
-    // SAFETY: this runs the library's initialisers, as the user who installed it wants; `elf::check` kept out what would
-    // end this process, and the caller what others could have written.
+    // SAFETY: this runs the library's initialisers, as the user who installed it wants;
+    // `elf::check` kept out what would end this process, and the caller what others could have
+    // written.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
     let library = library.map_err(|error| LoadProblem::Linker(said(&error, path)))?;
-    // SAFETY: under this name abi_stable's headers lie, whose first part, all that is read before `upgrade`, never changes.
+    // SAFETY: under this name abi_stable's headers lie, whose first part, all that is read before
+    // `upgrade`, never changes.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) };
     let header = header.map(|symbol| (*symbol, symbol.as_raw_ptr().addr())).map_err(|_| LoadProblem::NoHeader);
     // Components point into it for as long as this process lives.

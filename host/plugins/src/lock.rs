@@ -1,5 +1,5 @@
-//! `plugins.lock`: what was installed into a plugin directory, with a hash of every file. Held against the files whenever one
-//! of them is about to be loaded.
+//! `plugins.lock`: what was installed into a plugin directory, with a hash of every file. Held
+//! against the files whenever one of them is about to be loaded.
 //!
 //! This module must not know how files get there, nor what they are for.
 
@@ -132,7 +132,8 @@ impl Lock {
         self.plugins.iter().find(|entry| entry.name == name)
     }
 
-    /// Checks a file that is about to be loaded, and all that `used` names beside it. `Ok(None)`: it isn't in the lock.
+    /// Checks a file that is about to be loaded, and all that `used` names beside it. `Ok(None)`:
+    /// it isn't in the lock.
     ///
     /// # Errors
     /// A file isn't what was installed, or one that is used wasn't installed with it.

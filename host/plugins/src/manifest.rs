@@ -1,7 +1,8 @@
-//! The manifest of a plugin: `X.toml` beside `libX.so`, read before anything of the plugin is loaded.
+//! The manifest of a plugin: `X.toml` beside `libX.so`, read before anything of the plugin is
+//! loaded.
 //!
-//! It only reads: whether a manifest fits this host, and what its library says, is compared elsewhere. This module must not
-//! load anything, nor know where manifests are looked for.
+//! It only reads: whether a manifest fits this host, and what its library says, is compared
+//! elsewhere. This module must not load anything, nor know where manifests are looked for.
 
 use kubernix_core::Binary;
 use kubernix_toolchain::text::position;

@@ -1,4 +1,5 @@
-//! Manifests as components: a file, or a directory of files, becomes the TOML component that applies them.
+//! Manifests as components: a file, or a directory of files, becomes the TOML component that
+//! applies them.
 //!
 //! It must not know what is in the objects, but all of them have to be ones.
 
@@ -47,11 +48,13 @@ struct Probe {
     kind: &'static str,
 }
 
-/// The text of a TOML component that applies the manifests of a file, or of all files directly in a directory in the order of
-/// their names, and is ready when their objects work. It is named like the file or directory.
+/// The text of a TOML component that applies the manifests of a file, or of all files directly in a
+/// directory in the order of their names, and is ready when their objects work. It is named like
+/// the file or directory.
 ///
 /// # Errors
-/// The file can't be read, there is none, one isn't a manifest (with its line), or the name can't be a component's.
+/// The file can't be read, there is none, one isn't a manifest (with its line), or the name can't
+/// be a component's.
 pub fn component(path: &Path) -> io::Result<String> {
     let name = name_of(path)?;
     let mut entries = Vec::new();

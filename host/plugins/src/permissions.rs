@@ -1,9 +1,11 @@
-//! Who could change a file that is about to be trusted: plugins run as whoever starts a cluster, mostly root.
+//! Who could change a file that is about to be trusted: plugins run as whoever starts a cluster,
+//! mostly root.
 //!
-//! A file is trusted if it is a regular one and nobody but root and the user can write it, nor replace it: the same holds for
-//! each directory above it. (One that all can write is fine further above if it is sticky, as /tmp is.) Links are
-//! followed: what counts is what they lead to, and that nobody else can change the link itself. Through sudo, the user is
-//! also the one who called it: who may run `kubernix` as root can have it run any binary anyway.
+//! A file is trusted if it is a regular one and nobody but root and the user can write it, nor
+//! replace it: the same holds for each directory above it. (One that all can write is fine further
+//! above if it is sticky, as /tmp is.) Links are followed: what counts is what they lead to, and
+//! that nobody else can change the link itself. Through sudo, the user is also the one who called
+//! it: who may run `kubernix` as root can have it run any binary anyway.
 //!
 //! This module must not know what is in the files.
 

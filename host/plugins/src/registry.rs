@@ -1,4 +1,5 @@
-//! The components that a host has, wherever they come from: what each says of itself, read once, and calls that can't hang.
+//! The components that a host has, wherever they come from: what each says of itself, read once,
+//! and calls that can't hang.
 //!
 //! It must not know any component by name, nor what their plans are for.
 
@@ -174,8 +175,8 @@ impl Registered {
     }
 }
 
-/// Waits for a result. Of the time for which this process is stopped (Ctrl-Z) at most one part of the limit counts: a
-/// component doesn't hang because it can't run.
+/// Waits for a result. Of the time for which this process is stopped (Ctrl-Z) at most one part of
+/// the limit counts: a component doesn't hang because it can't run.
 fn receive<T>(receiver: &Receiver<T>, limit: Duration) -> std::result::Result<T, RecvTimeoutError> {
     for _ in 1..PARTS {
         match receiver.recv_timeout(limit / PARTS) {
@@ -186,7 +187,8 @@ fn receive<T>(receiver: &Receiver<T>, limit: Duration) -> std::result::Result<T,
     receiver.recv_timeout(limit / PARTS)
 }
 
-/// Calls a component on a thread of its own, so that one that hangs costs that thread and nothing else.
+/// Calls a component on a thread of its own, so that one that hangs costs that thread and nothing
+/// else.
 fn call<T: Send + 'static>(
     handle: &Arc<Handle>,
     source: &Source,

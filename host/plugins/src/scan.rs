@@ -152,7 +152,8 @@ pub fn file(path: &Path) -> Result<Candidate, ScanError> {
 }
 
 impl Candidate {
-    /// The files that have to be trusted before it is described: itself, and its manifest where it has one.
+    /// The files that have to be trusted before it is described: itself, and its manifest where it
+    /// has one.
     pub fn read_first(&self) -> Vec<PathBuf> {
         match self.kind {
             Kind::SharedLibrary => [self.path.clone()].into_iter().chain(self.manifest()).collect(),

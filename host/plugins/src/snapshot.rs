@@ -1,5 +1,5 @@
-//! Plugins of a running cluster: copies of their own, so that whoever builds or removes a plugin meanwhile doesn't pull the
-//! library from under the cluster's first process.
+//! Plugins of a running cluster: copies of their own, so that whoever builds or removes a plugin
+//! meanwhile doesn't pull the library from under the cluster's first process.
 
 use super::registry::{Registered, Source};
 use super::{Components, declared, loader, manifests};
@@ -41,8 +41,8 @@ pub fn take(components: &Components, directory: &Path) -> io::Result<Vec<Snapsho
             true => (manifests::component(path)?.into_bytes(), "toml".into()),
             false => (fs::read(path)?, path.extension().unwrap_or_default().to_string_lossy()),
         };
-        // By component, as files of different directories may have one name; and by content, as what a running cluster has
-        // mapped must not change.
+        // By component, as files of different directories may have one name; and by content, as
+        // what a running cluster has mapped must not change.
         let copy = directory.join(format!("{}-{}.{ending}", component.name(), &sha256(&content)[..12]));
         // Nor the file: a library whose file was replaced isn't loaded again.
         if !fs::read(&copy).is_ok_and(|there| there == content) {

@@ -1,8 +1,10 @@
-//! Puts files into a plugin directory and takes them out, all or none of them, whoever else does the same at that time.
+//! Puts files into a plugin directory and takes them out, all or none of them, whoever else does
+//! the same at that time.
 //!
-//! New files are staged in a hidden directory beside the old ones, moved in by rename, and count once the lock lists them.
-//! What fails is taken back at once; what is killed is taken back by whoever comes next, and until then the lock keeps it from
-//! being loaded. This module must not know what the files are.
+//! New files are staged in a hidden directory beside the old ones, moved in by rename, and count
+//! once the lock lists them. What fails is taken back at once; what is killed is taken back by
+//! whoever comes next, and until then the lock keeps it from being loaded. This module must not
+//! know what the files are.
 
 use super::lock::{Lock, LockError};
 use kubernix_toolchain::files::{FileError, write_atomic};
@@ -70,7 +72,8 @@ pub struct Transaction<'a> {
 }
 
 impl Directory {
-    /// Makes the directory where there is none, waits until nobody else changes it, and takes back what was broken off.
+    /// Makes the directory where there is none, waits until nobody else changes it, and takes back
+    /// what was broken off.
     ///
     /// # Errors
     /// It can't be made, locked or read.
@@ -111,7 +114,8 @@ impl Directory {
         Ok(Transaction { directory: self, staging, journal: Journal::default(), done: false })
     }
 
-    /// Removes files that no plugin has any more, and the directories that get empty by that. What is gone already is fine.
+    /// Removes files that no plugin has any more, and the directories that get empty by that. What
+    /// is gone already is fine.
     ///
     /// # Errors
     /// One can't be removed.

@@ -1,8 +1,9 @@
-//! The lock under which clusters change what all of them share on this host: links, forwarding, cgroup controllers.
+//! The lock under which clusters change what all of them share on this host: links, forwarding,
+//! cgroup controllers.
 //!
-//! Any user may lock any file that it can open, so a file that others can read (a network namespace, `/sys/fs/cgroup`) would let
-//! every user keep clusters waiting. This lock is a file in `/run` that only its owner can open. It exists while it is held, so
-//! nothing of it remains.
+//! Any user may lock any file that it can open, so a file that others can read (a network
+//! namespace, `/sys/fs/cgroup`) would let every user keep clusters waiting. This lock is a file in
+//! `/run` that only its owner can open. It exists while it is held, so nothing of it remains.
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -22,7 +23,8 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The directory that the lock lies in. A cluster's init inherits it, since its own `/run` is another one.
+/// The directory that the lock lies in. A cluster's init inherits it, since its own `/run` is
+/// another one.
 #[derive(Debug, Clone)]
 pub struct HostLock(Arc<OwnedFd>);
 
@@ -49,8 +51,8 @@ impl HostLock {
         Self(Arc::new(directory))
     }
 
-    /// Takes the lock. `None` where that doesn't work within two seconds: what it protects is then done without it, for a lock
-    /// must not keep a cluster from ending.
+    /// Takes the lock. `None` where that doesn't work within two seconds: what it protects is then
+    /// done without it, for a lock must not keep a cluster from ending.
     pub fn take(&self) -> Option<Held<'_>> {
         self.take_within(LIMIT)
     }
@@ -83,7 +85,8 @@ impl HostLock {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't ours alone"));
         }
         match file.try_lock() {
-            // Removed by its last holder between our open and our lock: another file is the lock by now.
+            // Removed by its last holder between our open and our lock: another file is the lock by
+            // now.
             Ok(()) if !self.is_current(&found) => Ok(None),
             Ok(()) => Ok(Some(Held { directory: &self.0, _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),

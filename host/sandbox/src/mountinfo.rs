@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Where something is mounted, in the order of the file; a place twice where two things lie on each other.
+/// Where something is mounted, in the order of the file; a place twice where two things lie on each
+/// other.
 pub fn points(mountinfo: &str) -> impl Iterator<Item = PathBuf> {
     mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| {
         // Space, tab, newline and backslash are octal.

@@ -3,8 +3,8 @@
 use std::io;
 use std::thread::{Builder, scope};
 
-/// Runs work on a new thread and waits for its end. Unlike [`std::thread::spawn`], it doesn't panic where the kernel has no more
-/// threads: PID 1 of a cluster uses it, and must outlive that.
+/// Runs work on a new thread and waits for its end. Unlike [`std::thread::spawn`], it doesn't panic
+/// where the kernel has no more threads: PID 1 of a cluster uses it, and must outlive that.
 ///
 /// # Errors
 /// No thread can be made, or the work panicked.

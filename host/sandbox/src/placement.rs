@@ -1,7 +1,9 @@
-//! Where the processes of nodes run: what may be chosen for a cluster, and what that comes to for each of its nodes.
+//! Where the processes of nodes run: what may be chosen for a cluster, and what that comes to for
+//! each of its nodes.
 //!
-//! This is the one place that decides. Whoever has to do with the kind of place itself matches on [`Placement`]; all else asks for
-//! the node's [`Place`](crate::process::Place) and knows no difference.
+//! This is the one place that decides. Whoever has to do with the kind of place itself matches on
+//! [`Placement`]; all else asks for the node's [`Place`](crate::process::Place) and knows no
+//! difference.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -66,8 +68,9 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// A lone control plane and the first node share the sandbox, where nodes are in namespaces. Of several members none does: each
-    /// can be lost for itself. A container has all that belongs to its node.
+    /// A lone control plane and the first node share the sandbox, where nodes are in namespaces. Of
+    /// several members none does: each can be lost for itself. A container has all that belongs to
+    /// its node.
     pub fn of(nodes: NodesIn, index: u32, control_planes: u32) -> Self {
         match nodes {
             NodesIn::Podman => Self::Podman,

@@ -1,4 +1,5 @@
-//! Which processes there are, and what `/proc/PID/stat` says of one, or `/proc/PID/task/TID/stat` of a thread (proc_pid_stat(5)).
+//! Which processes there are, and what `/proc/PID/stat` says of one, or `/proc/PID/task/TID/stat`
+//! of a thread (proc_pid_stat(5)).
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -34,7 +35,8 @@ impl Stat {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        // The command's name, in parentheses, may contain anything. Field 3 is the first one behind it.
+        // The command's name, in parentheses, may contain anything. Field 3 is the first one behind
+        // it.
         let fields: Vec<&str> = text.rsplit_once(") ")?.1.split_whitespace().collect();
         Some(Self {
             state: fields.first()?.chars().next()?,
@@ -54,8 +56,8 @@ impl Stat {
     }
 }
 
-/// The entries of a directory whose names are numbers: the processes of `/proc`, or the threads of `/proc/PID/task`. Empty where the
-/// directory can't be read.
+/// The entries of a directory whose names are numbers: the processes of `/proc`, or the threads of
+/// `/proc/PID/task`. Empty where the directory can't be read.
 pub fn numbers(directory: impl AsRef<Path>) -> impl Iterator<Item = i32> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())

@@ -1,7 +1,8 @@
-//! Asking programs for their version, each once: a program whose answer is known, and that hasn't changed since (size,
-//! modification time, inode), isn't run again.
+//! Asking programs for their version, each once: a program whose answer is known, and that hasn't
+//! changed since (size, modification time, inode), isn't run again.
 //!
-//! This module must not know which versions are wanted. A missing or broken file of answers only costs time.
+//! This module must not know which versions are wanted. A missing or broken file of answers only
+//! costs time.
 
 use super::command;
 use super::table::ToolSpec;

@@ -1,8 +1,8 @@
 //! Provider `cache`: what was built before, and the rules of the directory where it lies.
 //!
-//! `toolchain/` of the user's cache holds a directory per tool, version and pins. Such a directory appears by one
-//! rename, after its programs were asked for their version and written to disk: what is there is whole, and no
-//! question has to be asked again.
+//! `toolchain/` of the user's cache holds a directory per tool, version and pins. Such a directory
+//! appears by one rename, after its programs were asked for their version and written to disk: what
+//! is there is whole, and no question has to be asked again.
 
 use super::provider::{Done, Found, Offer, Provider, Session, Wanted};
 use super::table::ToolSpec;
@@ -48,7 +48,8 @@ pub fn look_up(name: &str, spec: &ToolSpec, session: &Session<'_>) -> Option<Fou
     Some(Found { path, version: session.table.version(spec).cloned() })
 }
 
-/// A directory to build in, gone when this is dropped. Whoever holds it is the only one who builds this pin module.
+/// A directory to build in, gone when this is dropped. Whoever holds it is the only one who builds
+/// this pin module.
 pub struct Workshop {
     dir: PathBuf,
     // Held for its lock alone, which ends with it, however the process ends.
@@ -56,8 +57,8 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Waits for the lock of a pin module, calling `waiting` once if another process has it, and clears away what
-    /// killed processes have left.
+    /// Waits for the lock of a pin module, calling `waiting` once if another process has it, and
+    /// clears away what killed processes have left.
     pub fn enter(cache: &Path, module: &str, waiting: impl FnOnce()) -> io::Result<Self> {
         fs::create_dir_all(cache)?;
         let lock = File::create(cache.join(format!(".{module}.lock")))?;
@@ -75,7 +76,8 @@ impl Workshop {
                 fs::remove_dir_all(entry.path())?;
             }
         }
-        // Not one fixed name: a compiler that outlives its killed parent then writes into nothing, not into our work.
+        // Not one fixed name: a compiler that outlives its killed parent then writes into nothing,
+        // not into our work.
         let dir = cache.join(format!("{prefix}{}", process::id()));
         fs::create_dir(&dir)?;
         Ok(Self { dir, _lock: lock })

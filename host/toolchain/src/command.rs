@@ -1,4 +1,5 @@
-//! Runs the programs of the toolchain: compilers, the package manager, and tools that are asked for their version.
+//! Runs the programs of the toolchain: compilers, the package manager, and tools that are asked for
+//! their version.
 //!
 //! The only place of this module that starts programs. It must not know what they are for.
 
@@ -32,10 +33,12 @@ pub fn program(path: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Lets the program end with the thread that starts it, however that ends: nothing goes on compiling for nobody.
+/// Lets the program end with the thread that starts it, however that ends: nothing goes on
+/// compiling for nobody.
 pub fn tied(command: &mut Command) -> &mut Command {
     let tie = || nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM).map_err(io::Error::from);
-    // SAFETY: between fork and exec the closure makes one system call and touches no memory of the parent.
+    // SAFETY: between fork and exec the closure makes one system call and touches no memory of the
+    // parent.
     unsafe { command.pre_exec(tie) }
 }
 
@@ -85,8 +88,9 @@ fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitSta
     }
 }
 
-/// Runs a program that takes its time, and passes on every line as it comes. `Err` says why it failed, with the last
-/// lines of what it printed but those that `line` took, by returning true. After an interrupt nothing is run any more.
+/// Runs a program that takes its time, and passes on every line as it comes. `Err` says why it
+/// failed, with the last lines of what it printed but those that `line` took, by returning true.
+/// After an interrupt nothing is run any more.
 pub fn stream(mut command: Command, mut line: impl FnMut(&str) -> bool) -> Result<(), String> {
     let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let failed = |error: io::Error| format!("running {name} failed: {error}");

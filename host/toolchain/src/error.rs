@@ -1,4 +1,5 @@
-//! What goes wrong with the toolchain. All of it is listed at once: nobody installs tools one failed start at a time.
+//! What goes wrong with the toolchain. All of it is listed at once: nobody installs tools one
+//! failed start at a time.
 //!
 //! This module must not know how anything was found out; it words it.
 

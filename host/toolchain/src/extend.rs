@@ -1,4 +1,5 @@
-//! Tables of manifests: read from a file of somebody else's, checked as our own are by tests, and added to a table.
+//! Tables of manifests: read from a file of somebody else's, checked as our own are by tests, and
+//! added to a table.
 //!
 //! This module must not know what else a manifest says.
 
@@ -47,8 +48,8 @@ impl PartialEq for GoModule {
 }
 
 impl Table {
-    /// The table that sections of a file make; `dir` is the file's directory, which pins lie below. Modules and needs that
-    /// it names may be our own.
+    /// The table that sections of a file make; `dir` is the file's directory, which pins lie below.
+    /// Modules and needs that it names may be our own.
     ///
     /// # Errors
     /// The first entry that can't work.

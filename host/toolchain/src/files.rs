@@ -34,13 +34,15 @@ impl FileError {
 const TEMPORARY: &str = ".kubernix-tmp-";
 
 /// Writes a file by rename, unless it has this content already. `mode` (as of chmod(2)) holds in
-/// either case, whatever the umask. Returns `true` if the content changed. The directory must exist.
+/// either case, whatever the umask. Returns `true` if the content changed. The directory must
+/// exist.
 ///
 /// Nothing is synced. A power loss may leave an empty file, so state that must survive one is
 /// written by [`write_durable`].
 ///
 /// # Errors
-/// The file can't be written; the error has the path and the cause. The old file is still there then.
+/// The file can't be written; the error has the path and the cause. The old file is still there
+/// then.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<bool, FileError> {
     if is_unchanged(path, content, mode)? {
         return Ok(false);
@@ -50,11 +52,11 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<bool, File
     Ok(true)
 }
 
-/// Like [`write_atomic`], but returns only when the disk has the file and its name: both the file and
-/// its directory are synced. A file that has this content already is synced as well.
+/// Like [`write_atomic`], but returns only when the disk has the file and its name: both the file
+/// and its directory are synced. A file that has this content already is synced as well.
 ///
-/// It costs a commit of the file system's journal, some milliseconds. For several files at once there
-/// are the parts of it: [`Staged`] and [`sync`].
+/// It costs a commit of the file system's journal, some milliseconds. For several files at once
+/// there are the parts of it: [`Staged`] and [`sync`].
 ///
 /// # Errors
 /// The file can't be written or synced; the error has the path and the cause. The old file is still
@@ -72,8 +74,8 @@ pub fn write_durable(path: &Path, content: &[u8], mode: u32) -> Result<bool, Fil
     Ok(changed)
 }
 
-/// Whether a regular file has this content already. Its mode is corrected then. A file that can't be
-/// read counts as changed.
+/// Whether a regular file has this content already. Its mode is corrected then. A file that can't
+/// be read counts as changed.
 pub fn is_unchanged(path: &Path, content: &[u8], mode: u32) -> Result<bool, FileError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,

@@ -1,8 +1,8 @@
 //! Provider `go`: builds tools from pinned Go modules, checksummed by go.sum.
 //!
-//! All tools of a pin module are built in one `go build`, in a directory of their own in the cache, and appear in
-//! their place once they have told the right version. It must not use anything of the caller's working directory or
-//! Go workspace.
+//! All tools of a pin module are built in one `go build`, in a directory of their own in the cache,
+//! and appear in their place once they have told the right version. It must not use anything of the
+//! caller's working directory or Go workspace.
 
 use super::ToolState;
 use super::cache::{self, Workshop};
@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The first Go that fetches the release that a go.mod asks for by itself.
 const FIRST_TO_SWITCH: Version = Version::new(1, 21, 0);
 
-/// How much the heap of a compiler may grow between two garbage collections, in percent. A compiler or linker takes up to
-/// 1.7 GiB with this, and collects less often than with Go's default of 100.
+/// How much the heap of a compiler may grow between two garbage collections, in percent. A compiler
+/// or linker takes up to 1.7 GiB with this, and collects less often than with Go's default of 100.
 const GOGC: &str = "400";
 
 /// Packages that have to be compiled, one a line.
@@ -91,7 +91,8 @@ impl Compiler {
     fn find(session: &Session<'_>) -> Result<Self, String> {
         let path = session.find("go").ok_or("go isn't on PATH")?;
         let mut command = command::program(&path);
-        // Outside of any module, so that no go.mod makes it fetch another release just for the question.
+        // Outside of any module, so that no go.mod makes it fetch another release just for the
+        // question.
         command.args(["env", "GOVERSION", "GOTOOLCHAIN"]).current_dir("/").env("GOWORK", "off");
         let answer = command::answer(command, PATIENCE).map_err(|e| format!("`go env` failed: {e}"))?;
         let mut lines = answer.text.lines();
@@ -272,7 +273,8 @@ impl Build<'_> {
             Line::Blank => true,
             Line::Other => false,
         })?;
-        // Each tool is told by its own name later; a line that stands for several of them ends here.
+        // Each tool is told by its own name later; a line that stands for several of them ends
+        // here.
         if !self.session.table.tool.contains_key(label) {
             let (version, path) = (self.module.version.to_string(), self.session.dir.clone());
             self.session.tell(label, ToolState::Ready { provider: "go".to_owned(), version, path });

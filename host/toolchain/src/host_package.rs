@@ -1,6 +1,7 @@
 //! Provider `host package`: what the machine's own package manager has. Debian's so far.
 //!
-//! It says what it installs, installs all of it in one call, and only as root and where that is allowed.
+//! It says what it installs, installs all of it in one call, and only as root and where that is
+//! allowed.
 
 use super::provider::{Done, Found, Offer, Provider, Session, Wanted};
 use super::table::ToolSpec;
@@ -106,7 +107,8 @@ impl Apt {
             .then(|| format!("{sudo}apt-get install -y --no-install-recommends {}", packages.join(" ")))
     }
 
-    /// Installs packages in one call; brings the lists up to date first where they are missing or too old to find them.
+    /// Installs packages in one call; brings the lists up to date first where they are missing or
+    /// too old to find them.
     ///
     /// # Errors
     /// The last lines that apt-get printed.

@@ -1,4 +1,5 @@
-//! Ctrl-C while something is built: the program that runs is told, nothing else is begun, and what was begun is cleared away.
+//! Ctrl-C while something is built: the program that runs is told, nothing else is begun, and what
+//! was begun is cleared away.
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -9,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 /// What is known of them in this process.
 struct Seen {
     count: usize,
-    /// What runs at the moment, by its process group: a compiler that has others at work doesn't end them.
+    /// What runs at the moment, by its process group: a compiler that has others at work doesn't
+    /// end them.
     running: Option<Pid>,
 }
 

@@ -1,14 +1,15 @@
 //! The toolchain: which binaries a cluster needs, in which versions, and where they come from.
 //!
-//! One table ([`Table`]) names every tool, ours and those that manifests of plugins add; *providers* are asked in order: `path`, `cache`, `go`, `host package`.
-//! What nobody can supply comes back as one error that lists all of it with what each provider said. [`resolve`] on a
+//! One table ([`Table`]) names every tool, ours and those that manifests of plugins add;
+//! *providers* are asked in order: `path`, `cache`, `go`, `host package`. What nobody can supply
+//! comes back as one error that lists all of it with what each provider said. [`resolve`] on a
 //! machine where everything is in place runs no program and costs a few milliseconds.
 //!
-//! This crate must not know components, clusters or root directories: names go in, paths come out. A new provider
-//! implements `provider::Provider` and takes its place in `provider::in_order`.
+//! This crate must not know components, clusters or root directories: names go in, paths come out.
+//! A new provider implements `provider::Provider` and takes its place in `provider::in_order`.
 //!
-//! [`text`] and [`files`] are what other crates of the host use as well: errors, positions and digits as text, and files that
-//! are written as a whole.
+//! [`text`] and [`files`] are what other crates of the host use as well: errors, positions and
+//! digits as text, and files that are written as a whole.
 
 mod answers;
 mod cache;
@@ -48,13 +49,15 @@ use std::path::PathBuf;
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// Tools by name, see [`Table`]: `crio`, `cni`, or one program of a group, `bridge`. A name that the table
-    /// doesn't have is looked for on PATH, in any version. An absolute path is held against the tool that its last part
-    /// names, where the table has that.
+    /// Tools by name, see [`Table`]: `crio`, `cni`, or one program of a group, `bridge`. A name
+    /// that the table doesn't have is looked for on PATH, in any version. An absolute path is held
+    /// against the tool that its last part names, where the table has that.
     pub names: Vec<String>,
-    /// Tools that are only taken where they are there already. They are neither built nor installed, and left out if missing.
+    /// Tools that are only taken where they are there already. They are neither built nor
+    /// installed, and left out if missing.
     pub optional: Vec<String>,
-    /// The user's own binaries by tool name; a directory for a group. Tools that aren't asked for are left out.
+    /// The user's own binaries by tool name; a directory for a group. Tools that aren't asked for
+    /// are left out.
     pub overrides: BTreeMap<String, PathBuf>,
     /// Tools whose override may have any version.
     pub any_version: BTreeSet<String>,
@@ -146,8 +149,8 @@ pub fn known(table: &Table) -> Vec<Known> {
 /// Gets all tools of a request as the table says, building and installing what isn't there yet.
 ///
 /// # Errors
-/// [`Error::Overrides`] with every override that doesn't fit; [`Error::Missing`] with every tool that no provider can
-/// supply, before anything slow is begun where that can be told.
+/// [`Error::Overrides`] with every override that doesn't fit; [`Error::Missing`] with every tool
+/// that no provider can supply, before anything slow is begun where that can be told.
 pub fn resolve(
     table: &Table,
     request: &Request,

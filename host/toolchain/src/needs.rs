@@ -1,4 +1,5 @@
-//! Build requirements: whether a compiler, a header, a library is there, and which packages bring it.
+//! Build requirements: whether a compiler, a header, a library is there, and which packages bring
+//! it.
 //!
 //! This module must not install anything.
 
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The packages that are still needed to meet these requirements. Runs the compiler and pkg-config, so it is asked
-/// before a build only.
+/// The packages that are still needed to meet these requirements. Runs the compiler and pkg-config,
+/// so it is asked before a build only.
 pub fn missing_packages(needs: &[String], session: &Session<'_>) -> Vec<String> {
     let missing = needs.iter().filter_map(|name| session.table.need.get(name)).filter(|need| !is_met(need, session));
     missing.flat_map(|need| need.apt.iter().cloned()).collect()

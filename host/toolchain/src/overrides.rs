@@ -1,4 +1,5 @@
-//! The user's own binaries: used when they are what they should be, and refused with what is wrong otherwise.
+//! The user's own binaries: used when they are what they should be, and refused with what is wrong
+//! otherwise.
 //!
 //! This module must not look for anything: the user said where it is.
 
@@ -79,8 +80,9 @@ fn unreadable(error: &std::io::Error) -> OverrideProblem {
     }
 }
 
-/// A user's own build is trusted further than what lies on PATH: the minor version has to be right, or, where the table
-/// has no version of its own, its requirement is met. A pre-release of a version counts as that version.
+/// A user's own build is trusted further than what lies on PATH: the minor version has to be right,
+/// or, where the table has no version of its own, its requirement is met. A pre-release of a
+/// version counts as that version.
 fn fits(version: &Version, spec: &ToolSpec, session: &Session<'_>) -> bool {
     match (session.table.version(spec), &spec.requires) {
         (Some(ours), _) => (version.major, version.minor) == (ours.major, ours.minor),

@@ -1,6 +1,7 @@
 //! Provider `path`: programs that the machine has, used only if their version fits.
 //!
-//! It must not change anything, and never trusts a program by its name alone where the table says how to ask it.
+//! It must not change anything, and never trusts a program by its name alone where the table says
+//! how to ask it.
 
 use super::provider::{Done, Found, Offer, Provider, Session, Wanted};
 

@@ -1,5 +1,5 @@
-//! Pins: the go.mod and go.sum that decide what a Go module's tools are built from, and the program of a module that has one.
-//! Ours are compiled in; a manifest's lie beside it.
+//! Pins: the go.mod and go.sum that decide what a Go module's tools are built from, and the program
+//! of a module that has one. Ours are compiled in; a manifest's lie beside it.
 //!
 //! This module must not know what is built from them.
 

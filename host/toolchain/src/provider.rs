@@ -1,8 +1,8 @@
 //! What a provider is: a way to get a tool.
 //!
-//! A provider first only looks ([`Provider::offer`]), quickly and for each tool; what has to be built or installed is
-//! then done for many at once ([`Provider::supply`]). `download` and `nix` can be added by an `impl` and a line in
-//! [`in_order`].
+//! A provider first only looks ([`Provider::offer`]), quickly and for each tool; what has to be
+//! built or installed is then done for many at once ([`Provider::supply`]). `download` and `nix`
+//! can be added by an `impl` and a line in [`in_order`].
 
 use super::answers::Answers;
 use super::host_package::Apt;
@@ -76,8 +76,8 @@ pub trait Provider {
     /// Looks whether it has a tool or could supply it. Fast, changes nothing.
     fn offer(&self, wanted: Wanted<'_>, session: &Session<'_>) -> Offer;
 
-    /// Supplies tools that it said it can, with their packages installed, and calls `done` for each as soon as it is
-    /// there or has failed, with its place in `wanted`.
+    /// Supplies tools that it said it can, with their packages installed, and calls `done` for each
+    /// as soon as it is there or has failed, with its place in `wanted`.
     fn supply(&self, wanted: &[Wanted<'_>], session: &Session<'_>, done: &mut Done<'_>);
 }
 

@@ -17,7 +17,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Directories of the administrator's programs: not every user's PATH has them, and `nft` lies there.
+/// Directories of the administrator's programs: not every user's PATH has them, and `nft` lies
+/// there.
 const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// See [`super::resolve`].
@@ -176,8 +177,8 @@ impl Resolver<'_> {
         if lost.is_empty() { Ok(left) } else { Err(self.missing(lost)) }
     }
 
-    /// Installs the packages of all tools in one call. Returns the tools that can be supplied now, and those whose
-    /// packages couldn't be had, moved on to their next provider.
+    /// Installs the packages of all tools in one call. Returns the tools that can be supplied now,
+    /// and those whose packages couldn't be had, moved on to their next provider.
     fn install<'a>(&self, pending: Vec<Pending<'a>>) -> (Vec<Pending<'a>>, Vec<Pending<'a>>) {
         let packages = sorted(pending.iter().flat_map(|tool| tool.packages.iter().cloned()));
         let Some(command) = self.session.apt.command_line(&packages) else { return (pending, Vec::new()) };
@@ -193,7 +194,8 @@ impl Resolver<'_> {
         (ready, failed)
     }
 
-    /// Lets each provider supply its tools. Returns those that it failed on, moved on to their next one.
+    /// Lets each provider supply its tools. Returns those that it failed on, moved on to their next
+    /// one.
     fn supply<'a>(&self, ready: Vec<Pending<'a>>, resolution: &mut Resolution) -> Vec<Pending<'a>> {
         let mut queues: BTreeMap<usize, Vec<Pending<'a>>> = BTreeMap::new();
         for tool in ready {

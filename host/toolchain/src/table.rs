@@ -1,4 +1,5 @@
-//! The table of tools and the pins that belong to it. Ours is carried inside of the binary; manifests add to it.
+//! The table of tools and the pins that belong to it. Ours is carried inside of the binary;
+//! manifests add to it.
 //!
 //! This module must not look at the machine: it is data, read once.
 
@@ -11,8 +12,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{LazyLock, OnceLock};
 
-/// Build tags of every module: modules with cgo then use the same packages `net` and `os/user` as those without, and share all
-/// that imports them.
+/// Build tags of every module: modules with cgo then use the same packages `net` and `os/user` as
+/// those without, and share all that imports them.
 const SHARED_TAGS: [&str; 2] = ["netgo", "osusergo"];
 
 /// Tools and how each is got. See `toolchain/tools.toml`, which explains every field.
@@ -176,7 +177,8 @@ impl Table {
         spec.needs.as_deref().or_else(of_module).unwrap_or_default()
     }
 
-    /// The name of a tool's directory in the cache, `NAME-VERSION-HASH`: another pin or flag is another directory.
+    /// The name of a tool's directory in the cache, `NAME-VERSION-HASH`: another pin or flag is
+    /// another directory.
     pub fn cache_name(&self, name: &str) -> Option<String> {
         let spec = self.tool.get(name)?;
         let (_, module) = self.module(spec)?;
@@ -202,8 +204,8 @@ impl Table {
 }
 
 impl GoModule {
-    /// The flags of `go build`. All modules have the same ones, but for their own tags and stamps: packages that several
-    /// of them use are compiled once.
+    /// The flags of `go build`. All modules have the same ones, but for their own tags and stamps:
+    /// packages that several of them use are compiled once.
     pub fn flags(&self) -> [String; 3] {
         let own = self.tags.iter().map(String::as_str);
         let tags: Vec<&str> = SHARED_TAGS.into_iter().chain(own).collect();
@@ -222,8 +224,8 @@ impl GoModule {
     }
 }
 
-/// The program that `go build` makes of a package. (A trailing `/v3` would name the directory above, but no group has
-/// one.)
+/// The program that `go build` makes of a package. (A trailing `/v3` would name the directory
+/// above, but no group has one.)
 pub(super) fn last_element(package: &str) -> &str {
     package.rsplit('/').next().unwrap_or(package)
 }
@@ -232,8 +234,8 @@ pub(super) fn last_element(package: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// Modules that a cluster doesn't need by default, or that share little with the others: they keep the versions that
-    /// their upstream tests.
+    /// Modules that a cluster doesn't need by default, or that share little with the others: they
+    /// keep the versions that their upstream tests.
     const OWN_VERSIONS: [&str; 5] = ["containerd", "kine", "local-path", "registry", "runc"];
 
     #[test]
@@ -268,7 +270,8 @@ mod tests {
             let packages = spec.main_packages(name);
             let paths = packages.iter().map(|(package, _)| package.as_str()).chain(spec.c_module.as_deref());
             for path in paths {
-                // The package of a module with its own main.go has the module's path, upstream's ends in the same name.
+                // The package of a module with its own main.go has the module's path, upstream's
+                // ends in the same name.
                 let own = path.strip_prefix(&format!("kubernix.dev/toolchain/{module_name}"));
                 let pinned = |line: &str| {
                     let mut words = line.split_whitespace();

@@ -10,7 +10,8 @@ pub fn find(printed: &str, after: &str) -> Option<Version> {
     parse(rest.split(|c: char| c.is_whitespace() || c == ',').next()?)
 }
 
-/// Reads `1.2.3`, `v1.2.3`, `1.2`, and what distributions make of them (`2.1.6+ds1`, `1.1.12-0ubuntu3~22.04`).
+/// Reads `1.2.3`, `v1.2.3`, `1.2`, and what distributions make of them (`2.1.6+ds1`,
+/// `1.1.12-0ubuntu3~22.04`).
 pub fn parse(text: &str) -> Option<Version> {
     let text = text.strip_prefix('v').unwrap_or(text);
     if let Ok(version) = Version::parse(text) {

@@ -1,10 +1,12 @@
 //! The pause program as bytes, for those who make images.
 //!
-//! Every pod has one pause process that holds its namespaces; runtimes want an image of it. The program is `main.rs`,
-//! compiled by `build.rs` into a static executable, so that the image needs no base and no registry.
+//! Every pod has one pause process that holds its namespaces; runtimes want an image of it. The
+//! program is `main.rs`, compiled by `build.rs` into a static executable, so that the image needs
+//! no base and no registry.
 
-/// A static ELF executable for the machine that this crate is compiled for. It needs no arguments and no files, sleeps until
-/// SIGTERM or SIGINT ends it (exit code 0), and reaps orphans where it is PID 1.
+/// A static ELF executable for the machine that this crate is compiled for. It needs no arguments
+/// and no files, sleeps until SIGTERM or SIGINT ends it (exit code 0), and reaps orphans where it
+/// is PID 1.
 pub const PAUSE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
 
 #[cfg(test)]
@@ -25,7 +27,8 @@ mod tests {
         (0..u16_at(56)).map(|i| u32_at(start + i * u16_at(54))).collect()
     }
 
-    /// Starts pause by a shell's command line, where it is `$0`, and waits until it sleeps in its one system call.
+    /// Starts pause by a shell's command line, where it is `$0`, and waits until it sleeps in its
+    /// one system call.
     fn start(command_line: &str) -> (tempfile::TempDir, Child, Pid) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pause");

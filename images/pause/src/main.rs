@@ -1,7 +1,9 @@
-//! The pause program: holds a pod's namespaces open, and reaps the orphans of a shared PID namespace.
+//! The pause program: holds a pod's namespaces open, and reaps the orphans of a shared PID
+//! namespace.
 //!
-//! It must know nothing of KuberNix or Kubernetes, and use no crates: it is compiled twice, as a target of this crate and
-//! by `build.rs` with bare rustc. All waiting is one `sigwait`, so it costs no CPU.
+//! It must know nothing of KuberNix or Kubernetes, and use no crates: it is compiled twice, as a
+//! target of this crate and by `build.rs` with bare rustc. All waiting is one `sigwait`, so it
+//! costs no CPU.
 
 #![no_main]
 
@@ -26,9 +28,11 @@ unsafe extern "C" {
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
 }
 
-/// Waits for signals until one says to end. Returns the exit code: 0; 1 where signals can't be waited for.
+/// Waits for signals until one says to end. Returns the exit code: 0; 1 where signals can't be
+/// waited for.
 ///
-/// C's entry point and not Rust's: the runtime that Rust would start first is a seventh of the program and serves nothing.
+/// C's entry point and not Rust's: the runtime that Rust would start first is a seventh of the
+/// program and serves nothing.
 // SAFETY: the name is that of the one entry point, with the signature that C gives it.
 #[unsafe(no_mangle)]
 pub extern "C" fn main() -> c_int {
@@ -37,8 +41,8 @@ pub extern "C" fn main() -> c_int {
         // SAFETY: `set` is a live, initialised (empty) signal set.
         unsafe { sigaddset(&mut set, signal) };
     }
-    // Blocked signals are queued even for PID 1, whom the kernel else spares those that it has no handler for.
-    // SAFETY: `set` is initialised; a null pointer for the old mask is allowed.
+    // Blocked signals are queued even for PID 1, whom the kernel else spares those that it has no
+    // handler for. SAFETY: `set` is initialised; a null pointer for the old mask is allowed.
     let blocked = unsafe { sigprocmask(SIG_BLOCK, &set, ptr::null_mut()) };
     if blocked != 0 {
         return 1;

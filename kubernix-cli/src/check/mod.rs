@@ -63,7 +63,8 @@ fn refused(file: PathBuf, component: String, why: String) -> Checked {
     Checked { file, roles: Vec::new(), report: Report { component, checks: vec![failed] } }
 }
 
-/// The component and its manifest, in the form that the kit expects. The error is the reason of the failed check.
+/// The component and its manifest, in the form that the kit expects. The error is the reason of the
+/// failed check.
 fn subject(found: &Found) -> std::result::Result<Subject, String> {
     let path = found.path.clone();
     match (found.kind, &found.manifest) {

@@ -104,7 +104,8 @@ impl FromArgMatches for GlobalSettings {
     }
 }
 
-/// The ID of a setting's argument. It differs from those of commands' own arguments, such as `NAME`.
+/// The ID of a setting's argument. It differs from those of commands' own arguments, such as
+/// `NAME`.
 fn id_of(setting: &Setting) -> String {
     format!("setting.{}", setting.key())
 }

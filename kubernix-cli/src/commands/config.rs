@@ -1,5 +1,5 @@
-//! `config show`, `schema` and `validate`: every setting with the origin of its value, the schema of a
-//! configuration file, and the errors in one.
+//! `config show`, `schema` and `validate`: every setting with the origin of its value, the schema
+//! of a configuration file, and the errors in one.
 
 use super::App;
 use crate::cli::BootArgs;

@@ -111,7 +111,8 @@ fn command_lines_in_documents_are_valid() {
     assert!(checked > 50, "only {checked} command lines were found");
 }
 
-/// The calls of `kubernix` in a document's shell examples, without comments, and without examples that have placeholders.
+/// The calls of `kubernix` in a document's shell examples, without comments, and without examples
+/// that have placeholders.
 fn command_lines(document: &str) -> Vec<String> {
     let mut shell = false;
     let mut lines = Vec::new();

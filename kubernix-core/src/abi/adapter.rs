@@ -1,4 +1,5 @@
-//! A component's side of the boundary: carries a plain [`Component`] over it, converts types, and lets no panic through.
+//! A component's side of the boundary: carries a plain [`Component`] over it, converts types, and
+//! lets no panic through.
 
 use super::guard::{guard, guard_or};
 use super::{

@@ -27,7 +27,8 @@ pub struct Description {
     pub parameters: Vec<Parameter>,
 }
 
-/// A component as a host holds it. Every call is guarded on both sides: a panic of either is an error.
+/// A component as a host holds it. Every call is guarded on both sides: a panic of either is an
+/// error.
 pub struct Handle(ComponentBox);
 
 /// Makes a component ready for a host, as if it had been loaded.
@@ -42,7 +43,8 @@ impl From<ComponentBox> for Handle {
 }
 
 impl Handle {
-    /// Asks the component what it is, and refuses what can't be: names that aren't DNS labels, the same name twice, no role.
+    /// Asks the component what it is, and refuses what can't be: names that aren't DNS labels, the
+    /// same name twice, no role.
     ///
     /// # Errors
     /// A panic of the component, or what is wrong with what it says.

@@ -1,4 +1,5 @@
-//! A plugin has its own copy of `log` and of std: this joins its messages and its panics to the host's log.
+//! A plugin has its own copy of `log` and of std: this joins its messages and its panics to the
+//! host's log.
 
 use abi_stable::StableAbi;
 use abi_stable::prefix_type::WithMetadata;
@@ -27,7 +28,8 @@ pub struct LogRecord<'a> {
 #[sabi(kind(Prefix(prefix_ref = HostLogRef)))]
 #[sabi(missing_field(panic))]
 pub struct HostLog {
-    /// Whether anybody wants messages of this level and target. Asked for each, so that the host's level may change.
+    /// Whether anybody wants messages of this level and target. Asked for each, so that the host's
+    /// level may change.
     pub enabled: extern "C" fn(level: u32, target: RStr<'_>) -> bool,
     /// Takes a message.
     #[sabi(last_prefix_field)]

@@ -1,5 +1,5 @@
-//! A host's side of the boundary: what components call back into, guarded, so that a defect of the host is an error in the
-//! component and not the end of the process.
+//! A host's side of the boundary: what components call back into, guarded, so that a defect of the
+//! host is an error in the component and not the end of the process.
 
 use super::guard::{guard, guard_or};
 use super::{

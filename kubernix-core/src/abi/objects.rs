@@ -1,5 +1,6 @@
-//! What crosses the boundary by reference or as an owner: objects whose methods the other side calls. They grow at their end:
-//! a minor version appends methods with default bodies after `#[sabi(last_prefix_field)]`, a mark that never moves.
+//! What crosses the boundary by reference or as an owner: objects whose methods the other side
+//! calls. They grow at their end: a minor version appends methods with default bodies after
+//! `#[sabi(last_prefix_field)]`, a mark that never moves.
 
 use super::{
     AbiBinary, AbiCommand, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess,
@@ -17,8 +18,8 @@ pub trait AbiContext: Send + Sync {
     fn cluster(&self) -> AbiResult<RString>;
     /// The instance's node.
     fn node(&self) -> AbiResult<AbiNode>;
-    /// An address or range of the address plan: `control-plane`, `members`, `pods`, `services`, `node-mask`, `dns`,
-    /// `registry`, `registry-name`.
+    /// An address or range of the address plan: `control-plane`, `members`, `pods`, `services`,
+    /// `node-mask`, `dns`, `registry`, `registry-name`.
     fn address(&self, name: RStr<'_>) -> AbiResult<RString>;
     /// A directory: `state`, `shared`, `volatile`, `node`.
     fn directory(&self, name: RStr<'_>) -> AbiResult<RString>;

@@ -1,5 +1,5 @@
-//! Options: how processes, probes and parameters grow within a major version. An option that a host doesn't know is rejected by
-//! name, so that nothing is left out without a message.
+//! Options: how processes, probes and parameters grow within a major version. An option that a host
+//! doesn't know is rejected by name, so that nothing is left out without a message.
 
 use crate::{Error, Parameter, Probe, ProbeKind, Process, Result};
 use std::collections::BTreeMap;

@@ -14,7 +14,8 @@ use abi_stable::{StableAbi, declare_root_module_statics, package_version_strings
 #[sabi(kind(Prefix(prefix_ref = PluginRef)))]
 #[sabi(missing_field(panic))]
 pub struct Plugin {
-    /// The plugin's own version, `MAJOR.MINOR.PATCH`. That of its contract is in the library's header.
+    /// The plugin's own version, `MAJOR.MINOR.PATCH`. That of its contract is in the library's
+    /// header.
     pub version: RStr<'static>,
     /// What its crate says of it.
     pub about: About,
@@ -63,8 +64,8 @@ pub mod export {
 
 /// Makes a `cdylib` crate a plugin: `kubernix_core::export_component!(my_component::MyComponent);`
 ///
-/// Takes an expression whose type implements [`Component`](crate::Component). The symbol that it exports may be in a binary
-/// only once: a crate that others link exports it behind a feature.
+/// Takes an expression whose type implements [`Component`](crate::Component). The symbol that it
+/// exports may be in a binary only once: a crate that others link exports it behind a feature.
 #[macro_export]
 macro_rules! export_component {
     ($component:expr $(,)?) => {
@@ -96,8 +97,9 @@ macro_rules! export_component {
                 __call_root_module_loader(module)
             }
 
-            // The name under which abi_stable looks for it; its own macro would export one from every rlib.
-            // SAFETY: nothing else of this library has this name, and the header is what the name promises.
+            // The name under which abi_stable looks for it; its own macro would export one from
+            // every rlib. SAFETY: nothing else of this library has this name, and the header is
+            // what the name promises.
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             pub static HEADER: LibHeader = {
                 // SAFETY: `load` makes the module of just this type.

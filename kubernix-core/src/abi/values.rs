@@ -1,5 +1,5 @@
-//! What crosses the boundary by value. Frozen: a field more or less is another major version of the contract. What grows has
-//! `options`: pairs of a name and a text, see `options.rs`.
+//! What crosses the boundary by value. Frozen: a field more or less is another major version of the
+//! contract. What grows has `options`: pairs of a name and a text, see `options.rs`.
 
 use crate::types::{millis, open_set};
 use crate::{

@@ -35,7 +35,8 @@ const PERMISSIONS: [(&str, &str, &str, &str, &str); 2] = [
 const PARALLEL: usize = 8;
 
 /// How long KuberNix creates objects. After that the API server creates them, and on a slow machine
-/// both would compete for the CPU. Longer in unit tests, which must pass on a loaded machine as well.
+/// both would compete for the CPU. Longer in unit tests, which must pass on a loaded machine as
+/// well.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 15 } else { 1 });
 
 /// The shortest time between two checks of the API server.

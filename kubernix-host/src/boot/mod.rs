@@ -1,7 +1,7 @@
 //! What a cluster is booted from, and how keeper and init come to it.
 //!
-//! The command writes a [`Boot`] into the cluster's state, and the init reads it there. This module must not know how
-//! namespaces are made, nor how the engine runs what is planned.
+//! The command writes a [`Boot`] into the cluster's state, and the init reads it there. This module
+//! must not know how namespaces are made, nor how the engine runs what is planned.
 
 mod inside;
 
@@ -66,7 +66,8 @@ impl BootFile {
         serde_json::from_value(state.boot.clone()).map_err(Into::into)
     }
 
-    /// The state that follows this one, with something edited in its settings and in what the init boots from.
+    /// The state that follows this one, with something edited in its settings and in what the init
+    /// boots from.
     ///
     /// # Errors
     /// Its settings can't be read, or it isn't what [`Boot`] is written as.
@@ -82,8 +83,8 @@ impl BootFile {
         Ok((next, boot))
     }
 
-    /// The state that follows this one, with another name of the cluster. The name is a label: no plan
-    /// and no path inside depends on it.
+    /// The state that follows this one, with another name of the cluster. The name is a label: no
+    /// plan and no path inside depends on it.
     ///
     /// # Errors
     /// As [`BootFile::edited`].
@@ -107,8 +108,8 @@ pub fn shell(root: &Root, environment: &Environment) -> Shell {
     Shell { kubeconfig: root.kubeconfig("admin"), path, variables: variables.collect() }
 }
 
-/// Writes the views of a state: `kubernix.toml`, `allotted.json` and `kubernix.env`. Goes on past errors. `outside` is the root
-/// directory as the host sees it, which the views are for.
+/// Writes the views of a state: `kubernix.toml`, `allotted.json` and `kubernix.env`. Goes on past
+/// errors. `outside` is the root directory as the host sees it, which the views are for.
 ///
 /// # Errors
 /// The first of them that can't be written.

@@ -91,8 +91,8 @@ impl Client {
         Self::connect_for(socket, CALL_TIMEOUT).await
     }
 
-    /// As [`Client::connect`], with the time that each call may take. The runtime is told: some give containers what is left
-    /// of it to end.
+    /// As [`Client::connect`], with the time that each call may take. The runtime is told: some
+    /// give containers what is left of it to end.
     ///
     /// # Errors
     /// The path can't be a unix socket's, or nothing answers there.

@@ -26,7 +26,8 @@ impl Client {
         self.call::<_, Done>("RemovePodSandbox", REMOVE_POD, request).await.map(drop)
     }
 
-    /// Stops all running containers: each gets its stop signal, and is killed after `grace` seconds.
+    /// Stops all running containers: each gets its stop signal, and is killed after `grace`
+    /// seconds.
     ///
     /// # Errors
     /// The first call that failed. The other containers are stopped nevertheless.

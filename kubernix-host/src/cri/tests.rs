@@ -62,7 +62,8 @@ async fn answer(request: Request<Incoming>) -> Response<impl Body<Data = Bytes, 
         IMAGE_STATUS if body[5..] == *b"\x0a\x05\x0a\x03b:1" => grpc(Some(Vec::new()), "0", ""),
         // items[0].id = "p1", items[1].id = "p2".
         pods::LIST_PODS => grpc(Some(b"\x0a\x04\x0a\x02p1\x0a\x04\x0a\x02p2".to_vec()), "0", ""),
-        // containers[0].id = "c1" with state 1 (running), containers[1].id = "c2" with state 2 (exited).
+        // containers[0].id = "c1" with state 1 (running), containers[1].id = "c2" with state 2
+        // (exited).
         LIST_CONTAINERS => grpc(Some(b"\x0a\x06\x0a\x02c1\x30\x01\x0a\x06\x0a\x02c2\x30\x02".to_vec()), "0", ""),
         // container_id = "c1", timeout = 9.
         pods::STOP_CONTAINER if body[5..] == *b"\x0a\x02c1\x10\x09" => grpc(Some(Vec::new()), "0", ""),

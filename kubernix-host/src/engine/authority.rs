@@ -1,7 +1,8 @@
 //! A new CA of a cluster that was booted before, given to its namespaces before any pod starts.
 //!
-//! A pod reads the CA once, when it starts. Nodes start pods as soon as the API answers, which is before kube-controller-manager
-//! replaces the CA in the namespaces. So nodes wait in such a boot, and the host replaces it.
+//! A pod reads the CA once, when it starts. Nodes start pods as soon as the API answers, which is
+//! before kube-controller-manager replaces the CA in the namespaces. So nodes wait in such a boot,
+//! and the host replaces it.
 
 use super::Cluster;
 use super::planned::Planned;
@@ -15,7 +16,8 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use tokio::time::Instant;
 
-/// Lets nodes wait for the role that is filled once the namespaces have a new CA, where there is one.
+/// Lets nodes wait for the role that is filled once the namespaces have a new CA, where there is
+/// one.
 pub(super) fn hold_nodes(
     root: &Root,
     planned: &BTreeMap<InstanceId, Rc<Planned>>,

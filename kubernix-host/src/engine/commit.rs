@@ -28,7 +28,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Commits a state. Its ports are open before it counts, and those that it lacks are closed after.
+    /// Commits a state. Its ports are open before it counts, and those that it lacks are closed
+    /// after.
     pub(super) async fn put_in_force(&self, file: ClusterFile, boot: Boot) -> Result<(), String> {
         self.open_missing(&boot)?;
         let (root, written) = (self.root.clone(), file.clone());
@@ -82,7 +83,8 @@ impl Cluster {
         self.emit(Event::Warning { message });
     }
 
-    /// Performs a request that must not happen beside a change. The answer comes with whether a state was committed.
+    /// Performs a request that must not happen beside a change. The answer comes with whether a
+    /// state was committed.
     pub(super) async fn perform_asked(&self, request: RequestId) -> Result<(Reply, bool), String> {
         match self.requests.asked(request) {
             Some(Request::Publish { ports }) => {

@@ -1,4 +1,5 @@
-//! What a component has written, copied as it is at one moment while the cluster runs: its processes stand still meanwhile.
+//! What a component has written, copied as it is at one moment while the cluster runs: its
+//! processes stand still meanwhile.
 
 use super::planned::Planned;
 use super::{Cluster, InstanceState};
@@ -11,19 +12,23 @@ use nix::unistd::Pid;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long processes may stand still, in all. Controllers give their leases up when they can't renew them for ten seconds.
+/// How long processes may stand still, in all. Controllers give their leases up when they can't
+/// renew them for ten seconds.
 const LIMIT: Duration = Duration::from_secs(5);
 
 impl Cluster {
-    /// Copies the directories of all instances that fill a role to where snapshots are made of them.
+    /// Copies the directories of all instances that fill a role to where snapshots are made of
+    /// them.
     ///
     /// # Errors
-    /// Nobody fills the role, an instance isn't ready, or its directory can't be copied in time. They all go on in any case.
+    /// Nobody fills the role, an instance isn't ready, or its directory can't be copied in time.
+    /// They all go on in any case.
     pub(super) async fn copy_state(&self, role: &str) -> Result<Copied, String> {
         let of_role: Vec<_> = self.instances().into_iter().filter(|planned| planned.fills(role)).collect();
         let Some(first) = of_role.first() else { return Err(format!("nothing fills the role `{role}`")) };
         let state = |one: &Planned| self.reducer.borrow().instance_state(one.id).unwrap_or(InstanceState::Stopped);
-        // One of several members may be down, and writes nothing then; one that comes back meanwhile would.
+        // One of several members may be down, and writes nothing then; one that comes back
+        // meanwhile would.
         let is_settled =
             |one: &Planned| matches!(state(one), InstanceState::Ready | InstanceState::Stopped | InstanceState::Failed);
         let late = of_role.iter().find(|one| !is_settled(one));

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// How much of a log an error shows, in lines.
 const LOG_LINES: usize = 20;
 
-/// What programs say where the host has no inotify instances left for this user: inotify_init(2) fails with EMFILE.
+/// What programs say where the host has no inotify instances left for this user: inotify_init(2)
+/// fails with EMFILE.
 const INOTIFY: &[&str] =
     &["inotify_init: too many open files", "watcher: too many open files", "watcher too many open files"];
 const INOTIFY_HINT: &str = "All clusters of the host together hold more inotify instances than it allows, some ten a node: \

@@ -1,4 +1,5 @@
-//! What has to be there before an instance's processes: its directories, its files, and some of its objects.
+//! What has to be there before an instance's processes: its directories, its files, and some of its
+//! objects.
 
 use super::objects::apply_all;
 use super::planned::Planned;
@@ -31,8 +32,8 @@ impl Cluster {
         until.map_or_else(|| Instant::now() + APPLY_LIMIT, |until| self.instant(until))
     }
 
-    /// Where the API is there already, what an instance wants of it is there before its processes are: a kubelet finds its node as
-    /// it was planned, and the node has no other pods' addresses.
+    /// Where the API is there already, what an instance wants of it is there before its processes
+    /// are: a kubelet finds its node as it was planned, and the node has no other pods' addresses.
     async fn apply_first(&self, planned: &Planned, deadline: Instant) -> Result<(), StartFailure> {
         let plan = &planned.instance.plan;
         if plan.processes.is_empty() || plan.manifests.is_empty() {

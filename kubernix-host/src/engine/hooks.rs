@@ -1,4 +1,5 @@
-//! Commands of components' hooks: they wait on a thread of their own, and what they ask for is run here.
+//! Commands of components' hooks: they wait on a thread of their own, and what they ask for is run
+//! here.
 
 use super::Cluster;
 use super::planned::Planned;
@@ -60,7 +61,8 @@ impl Cluster {
         }
     }
 
-    /// Runs a command where an instance is; in the sandbox itself for one that there isn't any more.
+    /// Runs a command where an instance is; in the sandbox itself for one that there isn't any
+    /// more.
     async fn run_beside(&self, instance: InstanceId, command: &Command) -> Result<Output, String> {
         let spawner = match self.instance(instance) {
             Some(planned) => self.spawner_of(&planned)?,

@@ -14,7 +14,8 @@ use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 impl Cluster {
-    /// Sees that the pause image is in every node's store: without it no pod runs, and no registry is asked for it.
+    /// Sees that the pause image is in every node's store: without it no pod runs, and no registry
+    /// is asked for it.
     pub(super) async fn load_pause_image(&self) -> Result<(), String> {
         let runtimes = self.runtimes();
         self.emit(Event::Started { instance: STEP.into() });
@@ -33,7 +34,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Builds the images that an instance's pods need, and sees that every node's store has them as they are now.
+    /// Builds the images that an instance's pods need, and sees that every node's store has them as
+    /// they are now.
     pub(super) async fn load_builds(&self, planned: &Planned) -> Result<(), String> {
         for image in &planned.instance.plan.builds {
             let built = self.build(image).await?;
@@ -51,7 +53,8 @@ impl Cluster {
         built.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// Says which images of the plans are in no store, and so come from their registry once a pod needs them.
+    /// Says which images of the plans are in no store, and so come from their registry once a pod
+    /// needs them.
     async fn say_missing(&self, client: &cri::Client) -> Result<(), cri::Error> {
         let instances = self.instances();
         let wanted = instances.iter().flat_map(|planned| &planned.instance.plan.images);
@@ -65,8 +68,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Imports an image of an archive (`oci-archive:PATH`, `docker-archive:PATH` or `oci:PATH`) into the store of every node that
-    /// has no such image of this ID under this name. Returns the nodes that got it.
+    /// Imports an image of an archive (`oci-archive:PATH`, `docker-archive:PATH` or `oci:PATH`)
+    /// into the store of every node that has no such image of this ID under this name. Returns the
+    /// nodes that got it.
     pub(super) async fn import(&self, archive: &str, name: &str, id: &str) -> Result<Vec<String>, String> {
         self.import_where_missing(self.runtimes(), archive, name, id).await
     }
@@ -109,7 +113,8 @@ impl Cluster {
     /// Removes an image from every node's store. Returns the nodes that had it.
     pub(super) async fn remove_image(&self, name: &str) -> Result<Vec<String>, String> {
         let runtimes = self.runtimes();
-        // All are asked before the first is told: nodes may have one store, and use each other's images.
+        // All are asked before the first is told: nodes may have one store, and use each other's
+        // images.
         let mut having = Vec::new();
         for planned in &runtimes {
             let failed = |why: String| format!("{}: {why}", planned.name());
@@ -167,7 +172,8 @@ impl Cluster {
     async fn run_hook(&self, planned: &Planned, command: &Command) -> Result<(), String> {
         let spawner = self.spawner_of(planned)?;
         let output = match self.api_role() {
-            // Copying an image is work for both of two cores: while the API server starts, that goes first.
+            // Copying an image is work for both of two cores: while the API server starts, that
+            // goes first.
             Some(at) => spawner.output_patiently(command, self.board.wait(&at)).await,
             None => spawner.output(command).await,
         };

@@ -1,8 +1,10 @@
-//! The engine: runs the planned instances of a cluster inside its sandbox, from the first process to the last.
+//! The engine: runs the planned instances of a cluster inside its sandbox, from the first process
+//! to the last.
 //!
-//! It runs in the cluster's init, on one thread. Its rules are a reducer (`reducer/`), which decides; `run.rs` is the loop
-//! around it, `perform.rs` carries its decisions out, and the other files are the work that takes its time. This module
-//! must not know any component by name, nor how namespaces are made.
+//! It runs in the cluster's init, on one thread. Its rules are a reducer (`reducer/`), which
+//! decides; `run.rs` is the loop around it, `perform.rs` carries its decisions out, and the other
+//! files are the work that takes its time. This module must not know any component by name, nor how
+//! namespaces are made.
 
 mod authority;
 mod board;
@@ -116,7 +118,8 @@ impl Cluster {
         self.sink.emit(event);
     }
 
-    /// What is in force for all that begins now: what a change tries out, or what was committed last.
+    /// What is in force for all that begins now: what a change tries out, or what was committed
+    /// last.
     fn boot(&self) -> Rc<Boot> {
         self.trying.borrow().clone().unwrap_or_else(|| self.committed.borrow().boot.clone())
     }

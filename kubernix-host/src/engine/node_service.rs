@@ -49,8 +49,9 @@ impl Cluster {
         }
     }
 
-    /// Takes back what a change told Kubernetes of nodes that run, if the cluster ended before the change did: a node that the
-    /// state in force says is on is neither out of service nor kept from taking pods by us.
+    /// Takes back what a change told Kubernetes of nodes that run, if the cluster ended before the
+    /// change did: a node that the state in force says is on is neither out of service nor kept
+    /// from taking pods by us.
     pub(super) async fn settle_nodes(&self) {
         let boot = self.boot();
         let nodes: Vec<String> =

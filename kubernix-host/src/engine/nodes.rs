@@ -1,4 +1,5 @@
-//! The nodes with namespaces of their own: made, connected, and ended with all that is on them. The rules say when.
+//! The nodes with namespaces of their own: made, connected, and ended with all that is on them. The
+//! rules say when.
 
 use super::Cluster;
 use super::first::First;
@@ -15,7 +16,8 @@ use std::io;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a node may take to be made: it takes some milliseconds, with podman a tenth of a second.
+/// How long a node may take to be made: it takes some milliseconds, with podman a tenth of a
+/// second.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// One node that runs.
@@ -97,13 +99,14 @@ impl Cluster {
         Ok(spawner)
     }
 
-    /// Makes a node, after clearing what an earlier life of it left. Whatever fails, nothing of it is left.
+    /// Makes a node, after clearing what an earlier life of it left. Whatever fails, nothing of it
+    /// is left.
     ///
     /// # Errors
     /// What failed, as text.
     pub(super) async fn make(&self, name: &str) -> Result<(), String> {
-        // Not the environment of an instance on it: one that stayed through a change keeps that from
-        // before the change, which lacks new nodes, and so the routes to them.
+        // Not the environment of an instance on it: one that stayed through a change keeps that
+        // from before the change, which lacks new nodes, and so the routes to them.
         let boot = self.boot();
         let spec = boot.environment.node(name).ok_or_else(|| format!("node {name} isn't of the cluster"))?;
         self.end_node(name).await;
@@ -170,7 +173,8 @@ impl Cluster {
         connected.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 
-    /// Ends a node with all that is on it. Nothing happens to one that doesn't run, or has no namespaces of its own.
+    /// Ends a node with all that is on it. Nothing happens to one that doesn't run, or has no
+    /// namespaces of its own.
     pub(super) async fn end_node(&self, name: &str) {
         let Some(node) = self.nodes.all.borrow_mut().remove(name) else { return };
         self.nodes.places.all().remove(name);

@@ -1,4 +1,5 @@
-//! What components want of the API: applied when it is ready and their images are there, and taken away with them.
+//! What components want of the API: applied when it is ready and their images are there, and taken
+//! away with them.
 
 use super::Cluster;
 use super::planned::Planned;
@@ -25,7 +26,8 @@ impl Cluster {
         apply_all(&api, &planned.instance.plan.manifests, deadline).await
     }
 
-    /// Deletes what was applied and isn't wanted any more. What can't be deleted stays on record, for the next time.
+    /// Deletes what was applied and isn't wanted any more. What can't be deleted stays on record,
+    /// for the next time.
     pub(super) async fn prune(&self) {
         let wanted = self.wanted();
         let mut surplus = self.applied();
@@ -40,7 +42,8 @@ impl Cluster {
         self.record(&record);
     }
 
-    /// Puts on record what is about to be applied: whatever becomes of this boot, it can be taken away again.
+    /// Puts on record what is about to be applied: whatever becomes of this boot, it can be taken
+    /// away again.
     pub(super) fn announce_objects(&self) {
         let mut record = self.applied();
         let new: Vec<ObjectRef> = self.wanted().into_iter().filter(|object| !record.contains(object)).collect();
@@ -60,7 +63,8 @@ impl Cluster {
         self.instances().iter().flat_map(|planned| wanted(planned)).collect()
     }
 
-    /// What was applied once. A record that can't be read is said: objects that no component wants any more then stay.
+    /// What was applied once. A record that can't be read is said: objects that no component wants
+    /// any more then stay.
     fn applied(&self) -> Vec<ObjectRef> {
         let path = self.root.applied();
         let text = match fs::read(&path) {

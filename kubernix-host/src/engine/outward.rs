@@ -1,5 +1,5 @@
-//! A cluster's ways to the world outside: its uplink, the host's resolvers and proxies. None of them is waited for, and none
-//! is worth a boot: what can't be had is a warning.
+//! A cluster's ways to the world outside: its uplink, the host's resolvers and proxies. None of
+//! them is waited for, and none is worth a boot: what can't be had is a warning.
 
 use super::Cluster;
 use super::planned::Planned;
@@ -18,7 +18,8 @@ fn warn(sink: &dyn Sink, message: String) {
     sink.emit(Event::Warning { message });
 }
 
-/// Begins to make the uplink, if there is to be one, beside everything else. It lasts as long as the local tasks.
+/// Begins to make the uplink, if there is to be one, beside everything else. It lasts as long as
+/// the local tasks.
 pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
     let Some(way) = inside.boot.outside.way.clone() else { return };
     let (host, lock) = (inside.host.clone(), inside.host_lock.clone());
@@ -44,7 +45,8 @@ pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
     });
 }
 
-/// Opens what carries names and pulls out where the uplink alone doesn't. Returns the variables that tell programs of it.
+/// Opens what carries names and pulls out where the uplink alone doesn't. Returns the variables
+/// that tell programs of it.
 pub(super) async fn open(inside: &Inside, sink: &Arc<impl Sink + 'static>) -> BTreeMap<String, String> {
     let (outside, addresses) = (&inside.boot.outside, &inside.boot.environment.addresses);
     let at = addresses.control_plane_ip();
@@ -66,7 +68,8 @@ pub(super) async fn open(inside: &Inside, sink: &Arc<impl Sink + 'static>) -> BT
 }
 
 impl Cluster {
-    /// A process as it is started: one of an instance that pulls images is told of proxies, unless its plan says otherwise.
+    /// A process as it is started: one of an instance that pulls images is told of proxies, unless
+    /// its plan says otherwise.
     pub(super) fn told_of_proxies(&self, planned: &Planned, process: &Process) -> Process {
         let mut process = process.clone();
         if planned.fills(roles::CRI) {

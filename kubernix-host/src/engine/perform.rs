@@ -51,7 +51,8 @@ impl Cluster {
     fn begin(self: &Rc<Self>, id: WorkId, work: Work) {
         let cluster = self.clone();
         let task = tokio::task::spawn_local(async move {
-            // tokio panics where the host gives it no thread. Work that never answered would be waited for without end.
+            // tokio panics where the host gives it no thread. Work that never answered would be
+            // waited for without end.
             let outcome = AssertUnwindSafe(cluster.work(work)).catch_unwind().await.unwrap_or_else(|_| {
                 Outcome::Failed(Fault { transient: true, ..Fault::new("the host has no thread left for it") })
             });

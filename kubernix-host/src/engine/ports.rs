@@ -77,8 +77,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Closes what a state doesn't publish, and lets the rest lead where that state says: to another node if the one before is
-    /// switched off, to another port if the place has one.
+    /// Closes what a state doesn't publish, and lets the rest lead where that state says: to
+    /// another node if the one before is switched off, to another port if the place has one.
     pub(super) fn serve_only(&self, boot: &Boot) {
         self.ports.open.borrow_mut().retain(|place, _| boot.publish.iter().any(|one| one.place == *place));
         for published in &boot.publish {

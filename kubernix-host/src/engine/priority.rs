@@ -1,7 +1,8 @@
-//! Who goes first while a cluster boots. On few cores, everything that runs beside what is waited for delays the end.
+//! Who goes first while a cluster boots. On few cores, everything that runs beside what is waited
+//! for delays the end.
 //!
-//! The API server takes longest: until it is ready, it and what it needs go before all others. From then on, what is not
-//! ready yet, and what that needs, goes before what is.
+//! The API server takes longest: until it is ready, it and what it needs go before all others. From
+//! then on, what is not ready yet, and what that needs, goes before what is.
 
 use super::planned::Planned;
 use super::reducer::InstanceId;
@@ -11,8 +12,8 @@ use kubernix_core::roles;
 use std::rc::Rc;
 
 impl Cluster {
-    /// Lets an instance whose processes were just started, or that is just ready, run only where no other wants to, unless the
-    /// boot waits for it.
+    /// Lets an instance whose processes were just started, or that is just ready, run only where no
+    /// other wants to, unless the boot waits for it.
     pub(super) fn yield_cpu(&self, id: InstanceId) {
         let Some(planned) = self.instance(id) else { return };
         let state = self.reducer.borrow().instance_state(id);
@@ -27,8 +28,8 @@ impl Cluster {
         }
     }
 
-    /// On a slow machine some instances are still late when the API server is ready: one that starts only now would keep them
-    /// from ever getting on.
+    /// On a slow machine some instances are still late when the API server is ready: one that
+    /// starts only now would keep them from ever getting on.
     fn let_late_run(&self) {
         let all = self.instances();
         let reducer = self.reducer.borrow();

@@ -1,4 +1,5 @@
-//! The init's life: sets up what a boot needs, and then is the loop around the rules: an input, a decision, its actions.
+//! The init's life: sets up what a boot needs, and then is the loop around the rules: an input, a
+//! decision, its actions.
 
 use super::nodes::Nodes;
 use super::planned::Planned;
@@ -37,11 +38,13 @@ use tokio::time::Instant;
 /// The host's step that makes the namespaces and the network in them, as it reads in the timeline.
 const SANDBOX: &str = "sandbox";
 
-/// How long work that was begun on other threads may take to end with the cluster: it ends at once, or hangs.
+/// How long work that was begun on other threads may take to end with the cluster: it ends at once,
+/// or hangs.
 const AT_MOST: Duration = Duration::from_secs(2);
 
-/// Runs a cluster until its end. `Inside` says in what; every process that remains in the sandbox is killed. Components are
-/// those that are compiled in, and the plugins that the boot names in their place.
+/// Runs a cluster until its end. `Inside` says in what; every process that remains in the sandbox
+/// is killed. Components are those that are compiled in, and the plugins that the boot names in
+/// their place.
 ///
 /// # Errors
 /// The engine itself can't start.
@@ -105,7 +108,8 @@ async fn set_up(
     built_in: Vec<Arc<Registered>>,
     watched: &Arc<Watched>,
 ) -> Result<(Rc<Cluster>, Inbox), Box<dyn Error>> {
-    // Two handles and no halves of one: a half that is dropped ends the connection, whose last word comes later.
+    // Two handles and no halves of one: a half that is dropped ends the connection, whose last word
+    // comes later.
     let open = || inside.channel.try_clone().and_then(UnixStream::from_std);
     let (orders, events) = (open()?, open()?);
     // The last word, that a boot failed, is written when everything is cleaned up.
@@ -291,7 +295,8 @@ fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {
     let Some(port) = servers.first().map(SocketAddr::port) else { return Ok(()) };
     let environment = &inside.boot.environment;
     let mut listeners = vec![inside.listener.try_clone()?];
-    // The same port inside, so that the admin's kubeconfig works in both worlds; the server's own port is answered there.
+    // The same port inside, so that the admin's kubeconfig works in both worlds; the server's own
+    // port is answered there.
     let has_own = environment.members.is_empty() && port == inside.boot.api_port;
     if !has_own {
         listeners.push(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, inside.boot.api_port))?);
@@ -308,7 +313,8 @@ fn forward_api(inside: &Inside, cluster: &Cluster) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether it is there already or not: a connection that comes too early is refused, as by any server.
+/// Whether it is there already or not: a connection that comes too early is refused, as by any
+/// server.
 fn forward_registry(inside: &Inside) -> io::Result<()> {
     let Some(outer) = &inside.registry else { return Ok(()) };
     // Inside, its images have the same names.

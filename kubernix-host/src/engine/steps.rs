@@ -1,4 +1,5 @@
-//! What the host itself does while a cluster boots, beside the starting of instances. Images have a file of their own.
+//! What the host itself does while a cluster boots, beside the starting of instances. Images have a
+//! file of their own.
 
 use super::Cluster;
 use super::objects::apply_all;
@@ -22,8 +23,9 @@ pub(super) const STEPS: &[(&str, &str, &[&str])] = &[
 ];
 
 impl Cluster {
-    /// Once an API server answers, creates RBAC's bootstrap roles so that the scheduler and kube-proxy aren't rejected: a rejected
-    /// client backs off for a second. What goes wrong with that shows in the API server, which doesn't get ready.
+    /// Once an API server answers, creates RBAC's bootstrap roles so that the scheduler and
+    /// kube-proxy aren't rejected: a rejected client backs off for a second. What goes wrong with
+    /// that shows in the API server, which doesn't get ready.
     pub(super) async fn hasten_policy(&self, planned: &Planned, deadline: Instant) {
         let ready = planned.instance.at(&Role::new(roles::APISERVER));
         let Some(Ok(api)) = planned.endpoint(roles::APISERVER).map(|endpoint| self.api_of(planned, &endpoint.url))
@@ -45,10 +47,10 @@ impl Cluster {
         say(|instance| Event::Ready { instance });
     }
 
-    /// Makes what a pod of the namespace `default` can't be made or started without: its service account, and the
-    /// certificate of the cluster's CA that is mounted into each pod. The controller manager makes the same in every
-    /// namespace, but only once all of its controllers have an identity, some 160 requests after its start; what it
-    /// finds, it keeps.
+    /// Makes what a pod of the namespace `default` can't be made or started without: its service
+    /// account, and the certificate of the cluster's CA that is mounted into each pod. The
+    /// controller manager makes the same in every namespace, but only once all of its controllers
+    /// have an identity, some 160 requests after its start; what it finds, it keeps.
     pub(super) async fn open_default_namespace(&self, until: Option<Time>) -> Result<(), Fault> {
         let Some(api) = self.api().map_err(Fault::new)? else { return Ok(()) };
         let deadline = self.deadline(until);
@@ -83,13 +85,15 @@ impl Cluster {
     }
 }
 
-/// Whether the API server is told of no other features than its version has by default: its roles are for those.
+/// Whether the API server is told of no other features than its version has by default: its roles
+/// are for those.
 fn has_usual_roles(plan: &Plan) -> bool {
     let mut args = plan.processes.iter().flat_map(|process| &process.args);
     !args.any(|arg| arg.starts_with("--feature-gates") || arg.starts_with("--emulat"))
 }
 
-/// `ca`: PEM. Names and keys are those of kube-controller-manager's serviceaccount and root-ca-certificate-publisher controllers.
+/// `ca`: PEM. Names and keys are those of kube-controller-manager's serviceaccount and
+/// root-ca-certificate-publisher controllers.
 fn default_namespace(ca: &str) -> Manifest {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
     let root = json!({

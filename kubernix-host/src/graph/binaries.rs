@@ -12,7 +12,8 @@ use std::path::Path;
 /// The parameters that are given: component, name, text.
 type Given = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Every declared parameter of a component, and those that were given (which `settings::validate` has checked), for its node last.
+/// Every declared parameter of a component, and those that were given (which `settings::validate`
+/// has checked), for its node last.
 pub(super) fn parameters(component: &Registered, node: Option<&str>, given: &Given) -> BTreeMap<String, String> {
     let declared = component.description.parameters.iter();
     let mut all: BTreeMap<String, String> = declared.map(|p| (p.name.clone(), p.default.clone())).collect();
@@ -23,8 +24,8 @@ pub(super) fn parameters(component: &Registered, node: Option<&str>, given: &Giv
     all
 }
 
-/// What the toolchain knows each binary of a component as, on a node: the name of a tool, or the absolute path that a
-/// parameter has.
+/// What the toolchain knows each binary of a component as, on a node: the name of a tool, or the
+/// absolute path that a parameter has.
 ///
 /// # Errors
 /// A parameter is neither.

@@ -28,7 +28,8 @@ pub struct NodeSpec {
     pub zone: Option<String>,
 }
 
-/// What every context is cut from. Saved for the cluster's init, which plans again from the same values.
+/// What every context is cut from. Saved for the cluster's init, which plans again from the same
+/// values.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Environment {
     /// The cluster's name: a label, which may change while the cluster runs.
@@ -42,7 +43,8 @@ pub struct Environment {
     pub addresses: AddressPlan,
     /// The nodes.
     pub nodes: Vec<NodeSpec>,
-    /// The nodes that are members of the control plane, by name. Empty where it is one alone, which belongs to no node.
+    /// The nodes that are members of the control plane, by name. Empty where it is one alone, which
+    /// belongs to no node.
     #[serde(default)]
     pub members: Vec<String>,
     /// Binaries by toolchain name.
@@ -101,7 +103,8 @@ impl Environment {
         self.nodes.iter().find(|node| node.name == name)
     }
 
-    /// The address at which the control plane is found from a node: a member's own, or the one that stands for all.
+    /// The address at which the control plane is found from a node: a member's own, or the one that
+    /// stands for all.
     pub fn control_plane_ip(&self, node: Option<&str>) -> Ipv4Addr {
         let member = node.filter(|node| self.members.iter().any(|member| member == node));
         let member = member.and_then(|node| self.node(node));
@@ -114,8 +117,8 @@ impl Environment {
         self.members.iter().map(member).collect::<Vec<_>>().join("\n")
     }
 
-    /// The URL at which a role of the control plane is found that each member fills, by one member's: from that member it is that
-    /// one, from elsewhere the one that stands for all.
+    /// The URL at which a role of the control plane is found that each member fills, by one
+    /// member's: from that member it is that one, from elsewhere the one that stands for all.
     pub fn seen_from(&self, node: Option<&str>, member: Option<&str>, url: &str) -> String {
         let Some(member) =
             member.filter(|member| node != Some(*member) && self.members.iter().any(|one| one == member))
@@ -145,8 +148,8 @@ impl Environment {
         }
     }
 
-    /// Where a port leads that the host publishes. Every node answers for a Service of the type `NodePort`, so the first one
-    /// that isn't stopped does for all; `None` where there is none.
+    /// Where a port leads that the host publishes. Every node answers for a Service of the type
+    /// `NodePort`, so the first one that isn't stopped does for all; `None` where there is none.
     pub fn published_at(&self, port: u16) -> Option<SocketAddr> {
         let node = self.nodes.iter().find(|node| !node.stopped)?;
         Some((self.addresses.node_ip(node.index), port).into())

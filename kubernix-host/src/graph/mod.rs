@@ -1,7 +1,8 @@
-//! From components and settings to a graph of planned instances: who fills which role, who waits for whom, and what each
-//! wants the host to do.
+//! From components and settings to a graph of planned instances: who fills which role, who waits
+//! for whom, and what each wants the host to do.
 //!
-//! This module plans; it must not start, write or touch anything: the same input gives the same graph.
+//! This module plans; it must not start, write or touch anything: the same input gives the same
+//! graph.
 
 mod binaries;
 mod context;

@@ -16,7 +16,8 @@ pub const DEFAULT_SLOTS: &[(&str, &str)] = &[(roles::DATASTORE, "etcd"), (roles:
 pub const DEFAULT_ADDONS: &[(&str, &str)] =
     &[(roles::DNS, "coredns"), (roles::METRICS, NONE), (roles::STORAGE, NONE), (roles::REGISTRY, NONE)];
 
-/// What there is to choose from, for checking the config and for help. `tools` are those of the toolchain.
+/// What there is to choose from, for checking the config and for help. `tools` are those of the
+/// toolchain.
 pub fn catalogue(components: &Components, tools: Vec<String>) -> Catalogue {
     let entry = |component: &Arc<Registered>| {
         let said = &component.description;
@@ -30,8 +31,8 @@ pub fn catalogue(components: &Components, tools: Vec<String>) -> Catalogue {
     Catalogue { components: components.iter().map(entry).collect(), tools }
 }
 
-/// The slots as the config says them, and addons by name: every role of an addon of the tree is that one's, and those of the
-/// others are empty.
+/// The slots as the config says them, and addons by name: every role of an addon of the tree is
+/// that one's, and those of the others are empty.
 ///
 /// # Errors
 /// There is no such component, it is no addon, or two of them fill one role.
@@ -42,7 +43,8 @@ pub fn with_addons(
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut all = slots.clone();
     let Some(addons) = addons else {
-        // What runs in the cluster is made of objects of its API: where nobody is to serve that, a default is nobody's wish.
+        // What runs in the cluster is made of objects of its API: where nobody is to serve that, a
+        // default is nobody's wish.
         if slots.get(roles::APISERVER).is_some_and(|name| name == NONE) {
             all.extend(
                 DEFAULT_ADDONS
@@ -190,8 +192,8 @@ fn choose_in(components: &Components, slots: &BTreeMap<String, String>) -> Resul
     Ok(chosen)
 }
 
-/// A role of the component that is set to `none`, which ends the component. The roles of addons are emptied by `--addons` for
-/// all addons that it doesn't name, so they end only addons.
+/// A role of the component that is set to `none`, which ends the component. The roles of addons are
+/// emptied by `--addons` for all addons that it doesn't name, so they end only addons.
 fn emptied<'d>(component: &'d Description, slots: &BTreeMap<String, String>) -> Option<&'d str> {
     let of_addons = |role: &str| DEFAULT_ADDONS.iter().any(|(addon, _)| *addon == role);
     let counts = |role: &&str| component.phase == Phase::ADDON || !of_addons(role);
@@ -214,7 +216,8 @@ pub fn filled(
     Ok(filled)
 }
 
-/// The component that fills a role on a node, by slots as [`filled`] has them; empty where none does.
+/// The component that fills a role on a node, by slots as [`filled`] has them; empty where none
+/// does.
 pub fn on_node(filled: &BTreeMap<String, String>, node: &str, role: &str) -> String {
     filled.get(&settings::of_node(node, role)).or_else(|| filled.get(role)).cloned().unwrap_or_default()
 }

@@ -79,9 +79,9 @@ impl Root {
     }
 
     /// Prepares a directory for filling and gives it an ID. It was created by
-    /// [`Root::create_directory`], or left by an interrupted removal. Until [`Root::complete_fill`] it
-    /// has the mark of a begun removal, so that no command uses a partly filled directory. The caller
-    /// holds the lock.
+    /// [`Root::create_directory`], or left by an interrupted removal. Until [`Root::complete_fill`]
+    /// it has the mark of a begun removal, so that no command uses a partly filled directory. The
+    /// caller holds the lock.
     ///
     /// # Errors
     /// It is a cluster's, or can't be written.

@@ -1,4 +1,5 @@
-//! What a user types to do something with a cluster, for the advice in messages: it must work as it reads.
+//! What a user types to do something with a cluster, for the advice in messages: it must work as it
+//! reads.
 
 use super::{DEFAULT_NAME, Defaults};
 use kubernix_core::shell_quote;
@@ -13,7 +14,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// The cluster of this name below a base directory; `program` is what the user types to call us, quoted if need be.
+    /// The cluster of this name below a base directory; `program` is what the user types to call
+    /// us, quoted if need be.
     pub fn new(program: impl Into<String>, name: impl Into<String>, base: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), name: name.into(), base: base.into() }
     }

@@ -1,5 +1,5 @@
-//! What there is to be set: components, the roles they fill, their parameters and binaries. Filled by whoever knows the
-//! components; here is only checked against it.
+//! What there is to be set: components, the roles they fill, their parameters and binaries. Filled
+//! by whoever knows the components; here is only checked against it.
 
 use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, node_of, show};
 use crate::text::nearest::{nearest, words};
@@ -60,7 +60,8 @@ impl Catalogue {
         self.components.iter().flat_map(|entry| entry.provides.iter().map(String::as_str))
     }
 
-    /// The binary that `NAME.binary` means: that of the name, where there is one, else the component's.
+    /// The binary that `NAME.binary` means: that of the name, where there is one, else the
+    /// component's.
     pub(super) fn binary_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let is_binary = self.binaries().any(|binary| binary == name);
         is_binary.then_some(name).or_else(|| self.get(name).and_then(Entry::own_binary))
@@ -73,7 +74,8 @@ impl Catalogue {
 }
 
 impl Entry {
-    /// The binary that `COMPONENT.binary` means: the one of the component's own name, else its first.
+    /// The binary that `COMPONENT.binary` means: the one of the component's own name, else its
+    /// first.
     fn own_binary(&self) -> Option<&str> {
         let mut tools = self.binaries.iter().filter_map(Binary::tool);
         tools.clone().find(|tool| *tool == self.name).or_else(|| tools.next())
@@ -85,11 +87,13 @@ impl Entry {
     }
 }
 
-/// Checks settings against what there is. [`Resolved::validate`] says as well where a wrong value came from.
+/// Checks settings against what there is. [`Resolved::validate`] says as well where a wrong value
+/// came from.
 ///
 /// # Errors
-/// A component, role or parameter that there isn't, with the nearest that there is; a slot filled by a component that
-/// doesn't provide its role; a parameter whose value doesn't fit; one binary with two paths.
+/// A component, role or parameter that there isn't, with the nearest that there is; a slot filled
+/// by a component that doesn't provide its role; a parameter whose value doesn't fit; one binary
+/// with two paths.
 pub fn validate(settings: &Settings, catalogue: &Catalogue) -> Result<(), Error> {
     findings(settings, catalogue).into_iter().next().map_or(Ok(()), Err)
 }
@@ -191,8 +195,8 @@ fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), E
     Err(unknown(Unknown::Parameter, name, &key, format!(" of `{component}`{}", nearest(name, known))))
 }
 
-/// The paths that replace binaries of the toolchain, by toolchain name. `NAME.binary` means the binary of that name where
-/// there is one, else the component's.
+/// The paths that replace binaries of the toolchain, by toolchain name. `NAME.binary` means the
+/// binary of that name where there is one, else the component's.
 ///
 /// # Errors
 /// One binary with two paths.
@@ -235,8 +239,8 @@ pub fn show_all(resolved: &Resolved, catalogue: &Catalogue) -> Vec<Row> {
     rows
 }
 
-/// Forms of `--set` that can be listed: each component for its roles, and each parameter with the values that fit. A parameter
-/// whose values can't be listed is there without one.
+/// Forms of `--set` that can be listed: each component for its roles, and each parameter with the
+/// values that fit. A parameter whose values can't be listed is there without one.
 pub fn set_forms(catalogue: &Catalogue) -> Vec<String> {
     let mut forms = Vec::new();
     for entry in &catalogue.components {

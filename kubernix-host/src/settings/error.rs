@@ -19,7 +19,8 @@ pub enum Error {
         /// Why.
         cause: io::Error,
     },
-    /// The settings of a cluster that has data are gone: it is not booted with defaults in their place.
+    /// The settings of a cluster that has data are gone: it is not booted with defaults in their
+    /// place.
     #[error(
         "`{}` and cluster.json are both missing or empty, so the settings of this cluster are lost: put one of them back from a backup or a snapshot, or begin anew with `up --fresh`",
         path.display()

@@ -1,4 +1,5 @@
-//! Settings from real files and variables: who wins, what is said, and every way of getting it wrong.
+//! Settings from real files and variables: who wins, what is said, and every way of getting it
+//! wrong.
 
 use super::*;
 use crate::root::{self, Root};

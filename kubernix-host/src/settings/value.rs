@@ -1,4 +1,5 @@
-//! Single values as text, whoever gives them: the same rules and words for flags, variables and files.
+//! Single values as text, whoever gives them: the same rules and words for flags, variables and
+//! files.
 
 use super::{MAX_NAME, NONE};
 use crate::network::{Published, publish};
@@ -50,7 +51,8 @@ pub(super) fn show_published(published: &[Published]) -> String {
     published.iter().map(Published::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Reads what images' names begin with: a registry's host, with its port and a path where there are.
+/// Reads what images' names begin with: a registry's host, with its port and a path where there
+/// are.
 pub(super) fn parse_registry(text: &str) -> Result<String, String> {
     let host = text.split('/').next().unwrap_or(text);
     // Anything else is a repository's name, says whoever reads references to images.
@@ -123,7 +125,8 @@ pub(super) fn parse_word(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-/// Separates a node's name from the slot, or the component, that is meant on it alone: `node-1/cri`.
+/// Separates a node's name from the slot, or the component, that is meant on it alone:
+/// `node-1/cri`.
 const OF_NODE: char = '/';
 
 /// A slot's or a component's name, as it is written for one node alone.
@@ -177,8 +180,8 @@ pub fn parse_members(text: &str) -> Result<u32, String> {
     Ok(count)
 }
 
-/// An absolute path, of one that is relative to a directory; `~/` is the home directory. Components and `kubernix.toml` hold
-/// paths as text, so it has to be UTF-8.
+/// An absolute path, of one that is relative to a directory; `~/` is the home directory. Components
+/// and `kubernix.toml` hold paths as text, so it has to be UTF-8.
 pub(super) fn absolute(path: &Path, directory: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
     if path.as_os_str().is_empty() {
         return Err("a path can't be empty".into());

@@ -1,5 +1,5 @@
-//! The component under test, and what is known of it so far: checks build on each other, and one that fails must not make the
-//! next ones fail as well.
+//! The component under test, and what is known of it so far: checks build on each other, and one
+//! that fails must not make the next ones fail as well.
 
 use super::context::KitContext;
 use super::report::{Stop, failed, skipped};

@@ -1,5 +1,5 @@
-//! The context that components under test get: it notes what they ask for, answers also what they didn't declare, and can
-//! refuse a call.
+//! The context that components under test get: it notes what they ask for, answers also what they
+//! didn't declare, and can refuse a call.
 
 use super::turn::Turn;
 use crate::FakeContext;

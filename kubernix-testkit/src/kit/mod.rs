@@ -1,5 +1,6 @@
-//! The conformance kit: runs a component, ours or a third party's, through hosts that don't exist, and says by name what it
-//! does that a real one can't live with. Nothing is started and nothing written; it needs no root.
+//! The conformance kit: runs a component, ours or a third party's, through hosts that don't exist,
+//! and says by name what it does that a real one can't live with. Nothing is started and nothing
+//! written; it needs no root.
 //!
 //! ```
 //! # use kubernix_core::{Binary, Component, Context, Phase, Planner, Probe, Process, Result, Role, abi};
@@ -19,8 +20,9 @@
 //! kubernix_testkit::kit::assert_conforms(|| abi::component(Mine));
 //! ```
 //!
-//! What each check demands is in [`checks`] and in `docs/conformance.md`. What can't be seen from outside isn't checked: that
-//! a plan doesn't read the environment or the disk shows only where the result differs.
+//! What each check demands is in [`checks`] and in `docs/conformance.md`. What can't be seen from
+//! outside isn't checked: that a plan doesn't read the environment or the disk shows only where the
+//! result differs.
 //!
 //! This module must not know any component, nor where components are loaded from.
 
@@ -73,7 +75,8 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A component that is made like this. It is made more than once: instances must not know of each other.
+    /// A component that is made like this. It is made more than once: instances must not know of
+    /// each other.
     pub fn new(make: impl Fn() -> Result<Handle> + Send + Sync + 'static) -> Self {
         Self { make: Arc::new(make), limit: LIMIT, declared: None, version: None }
     }
@@ -93,7 +96,8 @@ impl Subject {
     }
 }
 
-/// Runs every check. A component that hangs costs the threads that it hangs on, which are never joined.
+/// Runs every check. A component that hangs costs the threads that it hangs on, which are never
+/// joined.
 pub fn check(subject: &Subject) -> Report {
     let mut bench = Bench::new(subject.clone());
     let results = checks().iter().map(|check| CheckResult { id: check.id, outcome: (check.run)(&mut bench).into() });

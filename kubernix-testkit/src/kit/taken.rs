@@ -1,5 +1,5 @@
-//! A planner that takes everything, so that what is wrong with a plan can be named one by one. The host's own refuses the
-//! first thing that can't be.
+//! A planner that takes everything, so that what is wrong with a plan can be named one by one. The
+//! host's own refuses the first thing that can't be.
 
 use super::turn::Turn;
 use kubernix_core::abi::{AbiPlanner, AbiProbe, AbiProcess, AbiResult};

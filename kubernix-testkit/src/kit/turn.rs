@@ -1,4 +1,5 @@
-//! Failing in turn: which call of a component to its host is to be refused, and what was asked in it.
+//! Failing in turn: which call of a component to its host is to be refused, and what was asked in
+//! it.
 
 use kubernix_core::{Error, ErrorKind};
 use std::sync::Mutex;

@@ -1,4 +1,5 @@
-//! Calls that may hang or panic: each on a thread of its own, with a limit, and with an eye on panics that nobody returns.
+//! Calls that may hang or panic: each on a thread of its own, with a limit, and with an eye on
+//! panics that nobody returns.
 //!
 //! It must not know what is called.
 
@@ -21,7 +22,8 @@ fn note(text: String) -> bool {
 /// Whether what is logged arrives here.
 static LISTENS: OnceLock<bool> = OnceLock::new();
 
-/// Takes from the log what components of shared libraries can say nowhere else: that they panicked in their drop.
+/// Takes from the log what components of shared libraries can say nowhere else: that they panicked
+/// in their drop.
 struct Observer;
 
 impl log::Log for Observer {
@@ -39,8 +41,9 @@ impl log::Log for Observer {
     fn flush(&self) {}
 }
 
-/// For programs that have a logger of their own and run the kit: have that pass its errors on to this one. Without it the kit
-/// can't see panics in a plugin's drop. Where no logger is set the kit sets it itself.
+/// For programs that have a logger of their own and run the kit: have that pass its errors on to
+/// this one. Without it the kit can't see panics in a plugin's drop. Where no logger is set the kit
+/// sets it itself.
 pub fn observer() -> Box<dyn log::Log> {
     LISTENS.get_or_init(|| true);
     Box::new(Observer)

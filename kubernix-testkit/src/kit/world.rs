@@ -1,4 +1,5 @@
-//! Two hosts that have nothing in common, so that whatever of one appears in a plan for the other was carried over.
+//! Two hosts that have nothing in common, so that whatever of one appears in a plan for the other
+//! was carried over.
 
 use crate::FakeContext;
 use kubernix_core::abi::Description;

@@ -1,5 +1,6 @@
-//! What a Kubernetes API server does with its store: create, get, watch, compare and swap, compact, delete. It writes by
-//! transactions alone, each of a form of its own (k8s.io/apiserver, pkg/storage/etcd3), and there are stores that know no other.
+//! What a Kubernetes API server does with its store: create, get, watch, compare and swap, compact,
+//! delete. It writes by transactions alone, each of a form of its own (k8s.io/apiserver,
+//! pkg/storage/etcd3), and there are stores that know no other.
 
 use super::call::{connect, stream, unary};
 use super::etcd_messages::*;
@@ -65,7 +66,8 @@ fn put(key: &[u8], value: &[u8]) -> RequestOp {
     RequestOp { request_put, ..RequestOp::default() }
 }
 
-/// A transaction of one thing that is done only if the key's last change is of this revision; 0: if there is no such key.
+/// A transaction of one thing that is done only if the key's last change is of this revision; 0: if
+/// there is no such key.
 async fn guarded(channel: &Channel, key: &[u8], revision: i64, success: RequestOp) -> Result<TxnResponse> {
     // Who changes or deletes is told what is there instead; who creates isn't.
     let there =
@@ -92,7 +94,8 @@ async fn get(channel: &Channel, key: &[u8], revision: i64) -> Result<Option<Vec<
     Ok(answer.kvs.into_iter().next().map(|kv| kv.value))
 }
 
-/// A watch from the past sees what was and what comes, in order. Returns the revision of a second change.
+/// A watch from the past sees what was and what comes, in order. Returns the revision of a second
+/// change.
 async fn watched(channel: &Channel, key: &[u8], first: i64) -> Result<i64> {
     let create = WatchCreate { key: key.to_vec(), start_revision: first };
     let request = WatchRequest { create_request: Some(create) };

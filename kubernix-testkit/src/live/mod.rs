@@ -1,7 +1,8 @@
-//! Checks of a role that runs: what answers at its endpoint has to do what those who need the role expect of it.
+//! Checks of a role that runs: what answers at its endpoint has to do what those who need the role
+//! expect of it.
 //!
-//! They talk to a real thing, change it, and leave it as they found it. This module must not know which component fills the
-//! role, nor how it was started.
+//! They talk to a real thing, change it, and leave it as they found it. This module must not know
+//! which component fills the role, nor how it was started.
 
 mod call;
 mod cri;
@@ -28,7 +29,8 @@ pub struct Target {
     pub cert: String,
     /// Its key, PEM.
     pub key: String,
-    /// An image that the runtime holds and whose program waits for its end, such as the pause image. For `cri`.
+    /// An image that the runtime holds and whose program waits for its end, such as the pause
+    /// image. For `cri`.
     pub image: String,
 }
 
@@ -41,8 +43,9 @@ pub fn checks(role: &str) -> &'static [&'static str] {
     }
 }
 
-/// Runs the checks of a role; none for roles that aren't looked at. Blocks, a minute for each check at the most. One that
-/// builds on another that failed is skipped. Must not be called inside of an asynchronous runtime.
+/// Runs the checks of a role; none for roles that aren't looked at. Blocks, a minute for each check
+/// at the most. One that builds on another that failed is skipped. Must not be called inside of an
+/// asynchronous runtime.
 pub fn check(role: &str, target: &Target) -> Vec<CheckResult> {
     let ids = checks(role);
     if ids.is_empty() {

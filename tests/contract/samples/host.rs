@@ -1,6 +1,7 @@
-//! A host of any age of the contract, around the loader of `kubernix-host` itself: loads the files that it is given, in their
-//! order, and prints a line for each; with `--layouts` it prints its contract. What grown ages add is named `extra_N`, where
-//! feature `grownN` is on. It must not know what plugins have.
+//! A host of any age of the contract, around the loader of `kubernix-host` itself: loads the files
+//! that it is given, in their order, and prints a line for each; with `--layouts` it prints its
+//! contract. What grown ages add is named `extra_N`, where feature `grownN` is on. It must not know
+//! what plugins have.
 
 use crate::layouts;
 use crate::loader::{Loaded, load};

@@ -1,12 +1,14 @@
-//! Every layout of the contract as text, a line a field, for people to review. Compiled into the tests, for the contract of this
-//! checkout, and into the sample host of each age. It must not judge: comparing is the loader's business.
+//! Every layout of the contract as text, a line a field, for people to review. Compiled into the
+//! tests, for the contract of this checkout, and into the sample host of each age. It must not
+//! judge: comparing is the loader's business.
 
 use kubernix_core::abi::PluginRef;
 use kubernix_core::abi_stable::StableAbi;
 use kubernix_core::abi_stable::type_layout::{TLData, TLField, TLFunction, TypeLayout};
 use std::collections::{BTreeSet, HashSet};
 
-/// The contract's package. Types of others (strings, vectors) are those of the abi_stable that is pinned.
+/// The contract's package. Types of others (strings, vectors) are those of the abi_stable that is
+/// pinned.
 const OURS: &str = "kubernix-core";
 
 /// All types of the contract that a plugin's root module leads to, by name.

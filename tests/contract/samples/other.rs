@@ -1,4 +1,5 @@
-//! A plugin of another program: made with abi_stable as ours are, for a root module of another name.
+//! A plugin of another program: made with abi_stable as ours are, for a root module of another
+//! name.
 
 use abi_stable::library::RootModule;
 use abi_stable::prefix_type::PrefixTypeTrait;

@@ -1,5 +1,6 @@
-//! The component of a plugin of any age of the contract: it uses all that its age has, and tells what came of it. What grown
-//! ages add is named `extra_N`, where feature `grownN` is on. It must not know what its host has.
+//! The component of a plugin of any age of the contract: it uses all that its age has, and tells
+//! what came of it. What grown ages add is named `extra_N`, where feature `grownN` is on. It must
+//! not know what its host has.
 
 use kubernix_core::{Binary, Component, Context, Phase, Planner, Probe, Process, Result, Role};
 

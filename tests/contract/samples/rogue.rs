@@ -1,5 +1,6 @@
-//! A component that does everything right until its parameter `does` says otherwise: `panic METHOD`, `garbage WHAT`, `error`,
-//! `log`. It remembers that, so that methods without a context can do wrong as well.
+//! A component that does everything right until its parameter `does` says otherwise: `panic
+//! METHOD`, `garbage WHAT`, `error`, `log`. It remembers that, so that methods without a context
+//! can do wrong as well.
 
 use kubernix_core::{
     Binary, Command, Component, Context, Error, Finding, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role,

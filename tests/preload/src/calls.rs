@@ -1,7 +1,8 @@
-//! The calls that can fail: those with which Rust's standard library starts processes and writes files.
+//! The calls that can fail: those with which Rust's standard library starts processes and writes
+//! files.
 //!
-//! It starts a process by `posix_spawnp`, or by `fork` and `execvp` where something has to run in between. glibc's `posix_spawnp`
-//! doesn't come back to `execvp`, so both are wrapped.
+//! It starts a process by `posix_spawnp`, or by `fork` and `execvp` where something has to run in
+//! between. glibc's `posix_spawnp` doesn't come back to `execvp`, so both are wrapped.
 
 use crate::real::{Real, fail, text};
 use crate::rules::fault;
@@ -19,8 +20,8 @@ type Spawn = unsafe extern "C" fn(
     *const *mut c_char,
 ) -> c_int;
 type Fork = unsafe extern "C" fn() -> pid_t;
-// These two take their mode as a variadic argument, which Rust can't define. On the machines that Rust knows as Linux, a third
-// integer is passed as it would be without the dots.
+// These two take their mode as a variadic argument, which Rust can't define. On the machines that
+// Rust knows as Linux, a third integer is passed as it would be without the dots.
 type Open = unsafe extern "C" fn(*const c_char, c_int, mode_t) -> c_int;
 type Openat = unsafe extern "C" fn(c_int, *const c_char, c_int, mode_t) -> c_int;
 type Write = unsafe extern "C" fn(c_int, *const c_void, size_t) -> ssize_t;
@@ -28,7 +29,8 @@ type OfFile = unsafe extern "C" fn(c_int) -> c_int;
 type Rename = unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
 type Mkdir = unsafe extern "C" fn(*const c_char, mode_t) -> c_int;
 
-/// Defines a function of libc that asks the rules first. `$call` and `$path` say what the rules are asked about.
+/// Defines a function of libc that asks the rules first. `$call` and `$path` say what the rules are
+/// asked about.
 macro_rules! wrapped {
     ($($real:ident, $name:ident, $symbol:literal, $type:ty, ($($arg:ident: $of:ty),*) -> $result:ty,
        $call:literal, $path:expr, $failed:expr;)*) => {
@@ -103,7 +105,8 @@ fn no_bytes(errno: c_int) -> ssize_t {
     fail(errno) as ssize_t
 }
 
-/// Only opening for writing fails: a file that can't be read is another fault, which a test can make for real.
+/// Only opening for writing fails: a file that can't be read is another fault, which a test can
+/// make for real.
 fn opened(flags: c_int, path: &[u8]) -> &[u8] {
     if flags & libc::O_ACCMODE == libc::O_RDONLY { b"" } else { path }
 }

@@ -1,4 +1,5 @@
-//! The time of day, moved by the seconds of `FAULT_CLOCK`. Clocks that measure durations stay as they are.
+//! The time of day, moved by the seconds of `FAULT_CLOCK`. Clocks that measure durations stay as
+//! they are.
 
 use crate::real::Real;
 use libc::{c_int, c_void, clockid_t, time_t, timespec, timeval};
@@ -11,7 +12,8 @@ static GETTIMEOFDAY: Real = Real::new(c"gettimeofday");
 type ClockGettime = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
 type Gettimeofday = unsafe extern "C" fn(*mut timeval, *mut c_void) -> c_int;
 
-/// By how many seconds the clock is moved. Not by `std::env`, which may be asked for the time before the program has begun.
+/// By how many seconds the clock is moved. Not by `std::env`, which may be asked for the time
+/// before the program has begun.
 fn moved() -> time_t {
     static MOVED: OnceLock<time_t> = OnceLock::new();
     *MOVED.get_or_init(|| {

@@ -1,4 +1,5 @@
-//! The functions that this library hides, found behind it in the order in which libraries were loaded.
+//! The functions that this library hides, found behind it in the order in which libraries were
+//! loaded.
 
 use libc::{c_char, c_int, c_void};
 use std::ffi::CStr;
@@ -16,7 +17,8 @@ impl Real {
         Self { name, address: AtomicPtr::new(std::ptr::null_mut()) }
     }
 
-    /// Its address. Looked up once: a child between fork and exec must find it without taking a lock.
+    /// Its address. Looked up once: a child between fork and exec must find it without taking a
+    /// lock.
     pub fn address(&self) -> *mut c_void {
         let known = self.address.load(Ordering::Relaxed);
         if !known.is_null() {

@@ -1,9 +1,10 @@
 //! Which calls fail, from a text file, one rule a line: `CALL GLOB ERRNO PERMILLE COUNT`.
 //!
-//! CALL is `spawn`, `fork`, `open`, `write`, `sync`, `rename` or `mkdir`; GLOB is matched against the path (`*` stands for any
-//! text); ERRNO is a number; PERMILLE is how often of a thousand calls the rule applies; COUNT is how often in all. A line
-//! `seed N` fixes the choices. A rule applies while the file `RULES.armed.INDEX` exists. Each fault appends a byte to `RULES.hits.INDEX`, with which processes count together, and the
-//! test counts as well.
+//! CALL is `spawn`, `fork`, `open`, `write`, `sync`, `rename` or `mkdir`; GLOB is matched against
+//! the path (`*` stands for any text); ERRNO is a number; PERMILLE is how often of a thousand calls
+//! the rule applies; COUNT is how often in all. A line `seed N` fixes the choices. A rule applies
+//! while the file `RULES.armed.INDEX` exists. Each fault appends a byte to `RULES.hits.INDEX`, with
+//! which processes count together, and the test counts as well.
 
 use libc::c_int;
 use std::ffi::CString;
@@ -101,7 +102,8 @@ pub fn fault(call: &str, path: &[u8]) -> Option<c_int> {
 /// Counts a fault; false where there were enough.
 fn counted(rule: &Rule) -> bool {
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;
-    // SAFETY: the path ends with a NUL, and the arguments are those of openat(2). By its number, as `open` is what fails.
+    // SAFETY: the path ends with a NUL, and the arguments are those of openat(2). By its number, as
+    // `open` is what fails.
     let file = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, rule.hits.as_ptr(), flags, 0o600) };
     let Ok(file) = c_int::try_from(file) else { return false };
     if file < 0 {

@@ -1,4 +1,5 @@
-//! What can happen to a file: it is gone, empty, cut, overwritten, or of a version that doesn't exist yet.
+//! What can happen to a file: it is gone, empty, cut, overwritten, or of a version that doesn't
+//! exist yet.
 
 use serde_json::Value;
 use std::fs;
@@ -79,8 +80,9 @@ fn newer(path: &Path, content: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&value).ok()
 }
 
-/// The files in which `kubernix` keeps a cluster's state: every one below its root directory that isn't the data or the log of a
-/// component, by path. Found by looking, so that one that is new is not forgotten.
+/// The files in which `kubernix` keeps a cluster's state: every one below its root directory that
+/// isn't the data or the log of a component, by path. Found by looking, so that one that is new is
+/// not forgotten.
 pub fn state_files(root: &Path) -> Vec<PathBuf> {
     /// Data of components and nodes, and images.
     const DATA: [&str; 5] = ["control", "nodes", "images", "shared", "plugins"];
@@ -102,8 +104,8 @@ pub fn state_files(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Whether a file holds a key that can't be made anew without a loss: of a CA, of what data is encrypted with, of what tokens are
-/// signed with.
+/// Whether a file holds a key that can't be made anew without a loss: of a CA, of what data is
+/// encrypted with, of what tokens are signed with.
 pub fn is_lasting(path: &Path) -> bool {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     path.parent().is_some_and(|parent| parent.ends_with("pki"))

@@ -1,5 +1,5 @@
-//! The faults of a seed: what is done, to which process or command, at which moment. Known before anything runs, so that the same
-//! seed plays the same faults.
+//! The faults of a seed: what is done, to which process or command, at which moment. Known before
+//! anything runs, so that the same seed plays the same faults.
 
 use fastrand::Rng;
 use std::fmt;
@@ -103,8 +103,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults of several clusters' lives: each with one at its boot, `middle` while it runs and changes, one while it stops and one
-/// while it goes down.
+/// The faults of several clusters' lives: each with one at its boot, `middle` while it runs and
+/// changes, one while it stops and one while it goes down.
 pub fn lives(rng: &mut Rng, count: usize, middle: usize) -> Vec<Vec<Fault>> {
     type Of = fn(u64) -> Deed;
     const DEEDS: [Of; 6] = [|_| Deed::Kill, |_| Deed::Kill, |_| Deed::Kill, |_| Deed::Hang, Deed::Pause, Deed::Starve];
@@ -120,7 +120,8 @@ pub fn lives(rng: &mut Rng, count: usize, middle: usize) -> Vec<Vec<Fault>> {
         moments.extend([Moment::Stop, Moment::Down]);
         let fault = |(at, moment): (usize, Moment)| {
             let (mut target, mut deed) = (targets.draw(rng), deeds.draw(rng));
-            // What hangs must be noticed, which only a component is; and `down` must work although its own processes hang.
+            // What hangs must be noticed, which only a component is; and `down` must work although
+            // its own processes hang.
             if at == 1 {
                 deed = |_| Deed::Hang;
                 while !matches!(target, Target::Component(_)) {
@@ -136,7 +137,8 @@ pub fn lives(rng: &mut Rng, count: usize, middle: usize) -> Vec<Vec<Fault>> {
             }
             let time = rng.u64(200..1500);
             let deed = match deed(time) {
-                // What hangs for good in the midst of a boot or a change ends with its time limit; a minute for each is too long.
+                // What hangs for good in the midst of a boot or a change ends with its time limit;
+                // a minute for each is too long.
                 Deed::Hang if ![Moment::Run, Moment::Stop, Moment::Down].contains(&moment) => Deed::Pause(time),
                 deed => deed,
             };
@@ -150,7 +152,8 @@ pub fn lives(rng: &mut Rng, count: usize, middle: usize) -> Vec<Vec<Fault>> {
     (0..count).map(|index| life(rng, index)).collect()
 }
 
-/// Choices that all come once before one comes again, so that a short run is no less various than it can be.
+/// Choices that all come once before one comes again, so that a short run is no less various than
+/// it can be.
 struct Deck<T> {
     all: Vec<T>,
     left: Vec<T>,
@@ -246,7 +249,8 @@ impl Work {
     }
 }
 
-/// Commands that are interrupted, of one cluster, the last one `down`. No command comes a second time before all came once.
+/// Commands that are interrupted, of one cluster, the last one `down`. No command comes a second
+/// time before all came once.
 pub fn interrupts(rng: &mut Rng, first: usize, count: usize) -> Vec<Interrupt> {
     let mut all = Vec::new();
     while all.len() < count {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// The shortest list found that still fails. `fails` plays a list again; it takes seconds, so after `budget` the shortest one so
-/// far is good enough. The order of the faults stays.
+/// The shortest list found that still fails. `fails` plays a list again; it takes seconds, so after
+/// `budget` the shortest one so far is good enough. The order of the faults stays.
 pub fn shrink<T: Clone>(all: &[T], budget: Duration, mut fails: impl FnMut(&[T]) -> bool) -> Vec<T> {
     let begun = Instant::now();
     let mut shortest = all.to_vec();

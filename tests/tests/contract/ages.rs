@@ -1,5 +1,6 @@
-//! The ages of the contract that the tests are about: every released one, the one of this checkout, and later ones that are made
-//! from it. It must not know how they are built, nor what happens when they meet.
+//! The ages of the contract that the tests are about: every released one, the one of this checkout,
+//! and later ones that are made from it. It must not know how they are built, nor what happens when
+//! they meet.
 
 use crate::grow;
 use flate2::read::GzDecoder;
@@ -61,7 +62,8 @@ pub fn all() -> Vec<Age> {
         (version, files)
     };
     let mut grown_files = files.clone();
-    // One step is the selection of a quick run: each further one is another host and another plugin to compile.
+    // One step is the selection of a quick run: each further one is another host and another plugin
+    // to compile.
     let steps = if runs_all() { 2 } else { 1 };
     for grown in 1..=steps {
         grow::append(&mut grown_files, grown);
@@ -96,7 +98,8 @@ fn open(path: PathBuf) -> Age {
     Age { version, grown: 0, broken: false, files: unpacked(&path) }
 }
 
-/// The contract of this checkout as a package that stands on its own, which takes nothing over from a workspace.
+/// The contract of this checkout as a package that stands on its own, which takes nothing over from
+/// a workspace.
 fn checkout() -> Files {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contract/checkout");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");

@@ -1,10 +1,12 @@
 //! Makes later ages of the contract's source: as its maintainers may grow it, and as they must not.
 //!
-//! It finds items by their first words and appends to them, so that it goes on working while they grow in earnest.
+//! It finds items by their first words and appends to them, so that it goes on working while they
+//! grow in earnest.
 
 use crate::ages::Files;
 
-/// What a minor version may append: to which file, to which item, what. `@` is the number of the step.
+/// What a minor version may append: to which file, to which item, what. `@` is the number of the
+/// step.
 #[rustfmt::skip]
 const APPENDED: &[(&str, &str, &str)] = &[
     ("src/abi/objects.rs", "pub trait AbiContext", r#"fn extra_@(&self) -> RString { RString::new() }"#),
@@ -28,7 +30,8 @@ extern "C" fn host_extra_@() -> u32 { @ }
 pub fn extra_@_of_host() -> Option<u32> { HOST.get()?.extra_@().map(|extra| extra()) }
 "#;
 
-/// Grows all that may grow by one step, as a minor version does: a method for each object, a field for each table.
+/// Grows all that may grow by one step, as a minor version does: a method for each object, a field
+/// for each table.
 pub fn append(files: &mut Files, step: usize) {
     let numbered = |code: &str| code.replace('@', &step.to_string());
     for (file, item, code) in APPENDED {

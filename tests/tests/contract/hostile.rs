@@ -1,4 +1,5 @@
-//! Files that are no plugins, or not whole ones: each is refused with a text that says why, and the host goes on with the others.
+//! Files that are no plugins, or not whole ones: each is refused with a text that says why, and the
+//! host goes on with the others.
 
 use crate::workshop::{Workshop, compiled};
 use kubernix_core::abi_stable::library::AbiHeader;

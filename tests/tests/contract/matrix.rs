@@ -1,4 +1,5 @@
-//! All ages of plugins, in every order, in one process of each age of host: nobody's loading depends on who came before.
+//! All ages of plugins, in every order, in one process of each age of host: nobody's loading
+//! depends on who came before.
 
 use crate::ages::Age;
 use crate::workshop::Workshop;

@@ -1,4 +1,5 @@
-//! What was released stays: plugins that exist work with this checkout, and the contract changes only on purpose.
+//! What was released stays: plugins that exist work with this checkout, and the contract changes
+//! only on purpose.
 
 use crate::ages::{self, Age};
 use crate::layouts;
@@ -27,7 +28,8 @@ fn plugins_of_released_contracts_work_with_this_checkout() {
     let known: Vec<&Age> =
         workshop.ages.iter().filter(|age| released.iter().any(|r| r.version == age.version)).collect();
     for age in known {
-        // By the loader as it ships, in this process: the older side asks, the newer has to have all of it.
+        // By the loader as it ships, in this process: the older side asks, the newer has to have
+        // all of it.
         let loaded = load(&workshop.plugin(age)).unwrap_or_else(|error| panic!("{error}\n{ADVICE}"));
         assert_eq!(loaded.contract, age.text());
         if age.version == ages::current() {
@@ -62,7 +64,8 @@ fn manifests_keep_newer_plugins_from_older_hosts() {
             let taken = compatible(&format!("{major}.{minor}"), host);
             let should = host.version.0 == major && host.version.1 >= minor;
             assert_eq!(taken.is_ok(), should, "plugin {} on host {}: {taken:?}", plugin.text(), host.text());
-            // Who says so is taken by every host of the major version, and gets defaults for what that doesn't have.
+            // Who says so is taken by every host of the major version, and gets defaults for what
+            // that doesn't have.
             assert_eq!(compatible(&format!("{major}.0"), host).is_ok(), host.version.0 == major);
         }
     }

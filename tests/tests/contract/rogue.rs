@@ -1,4 +1,5 @@
-//! Plugins that load and then do wrong: each panic and each piece of garbage is an error of the call, and messages arrive.
+//! Plugins that load and then do wrong: each panic and each piece of garbage is an error of the
+//! call, and messages arrive.
 
 use crate::workshop::Workshop;
 use kubernix_core::abi::Handle;

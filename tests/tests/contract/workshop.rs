@@ -1,7 +1,9 @@
-//! Builds a host and a plugin of each age, and the sample libraries, below cargo's target directory. What is tested is what
-//! ships: the hosts are made around the very source of the loader.
+//! Builds a host and a plugin of each age, and the sample libraries, below cargo's target
+//! directory. What is tested is what ships: the hosts are made around the very source of the
+//! loader.
 //!
-//! Nothing is fetched: versions are those of this checkout's Cargo.lock. It must not know what is tested with all that.
+//! Nothing is fetched: versions are those of this checkout's Cargo.lock. It must not know what is
+//! tested with all that.
 
 use crate::ages::{self, Age};
 use kubernix_tests::{program, run, run_for};

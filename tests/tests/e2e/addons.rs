@@ -1,4 +1,5 @@
-//! What runs in the cluster: names, metrics, volumes, and manifests of one's own; added, kept over a stop, and taken away again.
+//! What runs in the cluster: names, metrics, volumes, and manifests of one's own; added, kept over
+//! a stop, and taken away again.
 
 use kubernix_tests::{Cluster, IMAGE, Parts, SHARED, Test, checks, each, oci_archive, once, until};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! Changes of a running cluster are whole or nothing, whatever becomes of the command, and what fails meanwhile is seen and heals.
+//! Changes of a running cluster are whole or nothing, whatever becomes of the command, and what
+//! fails meanwhile is seen and heals.
 
 use kubernix_tests::{
     Booting, Cluster, Lane, Parts, SHARED, Test, checks, free_port, main_process, once, runs_all, until,

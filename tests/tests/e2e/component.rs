@@ -1,4 +1,5 @@
-//! Components of a cluster that runs are replaced: by another build, by another component, and not by one that doesn't work.
+//! Components of a cluster that runs are replaced: by another build, by another component, and not
+//! by one that doesn't work.
 
 use kubernix_tests::{
     Cluster, Parts, SHARED, Test, alive, checks, each, main_process, oci_archive, once, pod, run, until,
@@ -122,7 +123,8 @@ fn a_runtime_takes_anothers_place(parts: Parts) {
     alive(&cluster, "main");
 }
 
-/// By its name on PATH, and by its path. What is run here is runc under the other's name: it shows who is called, and no more.
+/// By its name on PATH, and by its path. What is run here is runc under the other's name: it shows
+/// who is called, and no more.
 fn another_oci_runtime_is_chosen(parts: Parts) {
     let (cluster, name) = (Cluster::new("oci"), parts.runtime.name);
     let tools = cluster.command(&["toolchain", "ensure", "--output", "json", "runc"]);

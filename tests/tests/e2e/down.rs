@@ -1,4 +1,5 @@
-//! `down` works, whatever is damaged, missing, stopped or locked by other users; `stop`, `status` and `list` say what is wrong.
+//! `down` works, whatever is damaged, missing, stopped or locked by other users; `stop`, `status`
+//! and `list` say what is wrong.
 
 use kubernix_tests::{
     Cluster, ISOLATED, Parts, Process, Snapshot, Test, checks, for_none, kubernix, once, processes_of, program, run,
@@ -36,7 +37,8 @@ pub fn tests() -> Vec<Test> {
         commands_of_other_users_do_not_look_like_clusters,
         stop_needs_no_socket,
     ];
-    // In a network of their own, with a default route: clusters use it and have to leave it as it was.
+    // In a network of their own, with a default route: clusters use it and have to leave it as it
+    // was.
     once(ISOLATED, &of_any)
 }
 
@@ -274,7 +276,8 @@ fn down_ends_a_boot_whose_command_is_stopped(parts: Parts) {
         boot.signal(Signal::SIGSTOP);
         cluster.run(&["down"]).ok();
         assert!(!cluster.root().exists(), "stopped at {event}");
-        // A command that had nothing more to do with the cluster's processes is still there, and hears of it.
+        // A command that had nothing more to do with the cluster's processes is still there, and
+        // hears of it.
         boot.signal(Signal::SIGCONT);
         let end = boot.end();
         assert!([5, 128 + Signal::SIGKILL as i32].contains(&end.code), "stopped at {event}: {end:?}");
@@ -315,8 +318,8 @@ fn down_is_not_delayed_by_locks_of_other_users(parts: Parts) {
     let victim = Victim::new("locked", parts);
     let (directory, info) = (open_directory(), fs::read_to_string("/proc/self/mountinfo").expect("a list of mounts"));
     let hierarchies = info.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split(' ').nth(4));
-    // All that other users can open, and that the host's side of a cluster is near to. A shared lock is enough to keep an exclusive
-    // one out, and the same file may be mounted twice.
+    // All that other users can open, and that the host's side of a cluster is near to. A shared
+    // lock is enough to keep an exclusive one out, and the same file may be mounted twice.
     let places: BTreeSet<&str> =
         ["/proc/self/ns/net", "/run", "/", "/sys/fs/cgroup"].into_iter().chain(hierarchies).collect();
     let mut neighbours = Vec::new();
@@ -337,14 +340,16 @@ fn commands_of_other_users_do_not_look_like_clusters(parts: Parts) {
     let victim = Victim::new("forged", parts);
     let name = format!("{}-x", victim.cluster.name);
     let base = victim.cluster.base().to_string_lossy().into_owned();
-    // As another user; and with that user's directory, but root's rights, as a program has them that is setuid.
+    // As another user; and with that user's directory, but root's rights, as a program has them
+    // that is setuid.
     for (number, user) in [OTHER_USER, 0].into_iter().enumerate() {
         let directory = open_directory();
         let own = directory.path().join(&name);
         fs::create_dir(&own).expect("it is ours");
         std::os::unix::fs::chown(&own, Some(OTHER_USER), Some(OTHER_USER)).expect("we are root");
         let ready = directory.path().join(format!("ready-{number}"));
-        // A script that is called as a keeper's command is: its arguments are a keeper's, to the letter.
+        // A script that is called as a keeper's command is: its arguments are a keeper's, to the
+        // letter.
         fs::write(directory.path().join("__keeper"), format!("touch {}; sleep 600 & wait", ready.display()))
             .expect("it is ours");
         let words = format!(

@@ -35,7 +35,8 @@ pub fn tests() -> Vec<Test> {
     [once(SHARED, &of_build), once(ISOLATED, &of_host)].concat()
 }
 
-/// What changed on the host, but for cgroups: those of other clusters come and go meanwhile, and no cluster has any here.
+/// What changed on the host, but for cgroups: those of other clusters come and go meanwhile, and no
+/// cluster has any here.
 fn changes(before: &Snapshot, cluster: &Cluster) -> Vec<String> {
     cluster.changes_since(before, "no-id")
 }
@@ -66,8 +67,8 @@ fn names(directory: &Path) -> Vec<PathBuf> {
 /// An executable script.
 fn script(directory: &Path, name: &str, text: &str) -> String {
     let (text, path) = (format!("#!/bin/sh\n{text}\n"), directory.join(name));
-    // Nobody can run what is open for writing somewhere (ETXTBSY), as it would be for a moment in what other tests start meanwhile,
-    // if this process wrote it.
+    // Nobody can run what is open for writing somewhere (ETXTBSY), as it would be for a moment in
+    // what other tests start meanwhile, if this process wrote it.
     let mut write = program("/bin/sh");
     run(write.args(["-c", "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"", "sh", &text]).arg(&path)).ok();
     path.to_string_lossy().into_owned()
@@ -196,7 +197,8 @@ fn a_binary_that_is_not_what_it_should_be(_: Parts) {
     refused(&cluster, up.env("PATH", &empty), 3, &["kube-apiserver", "conmon", "etcd", "tools are missing"]);
 }
 
-/// Runs an `up` that breaks off inside: its logs are kept, all else is gone, and `down` removes them.
+/// Runs an `up` that breaks off inside: its logs are kept, all else is gone, and `down` removes
+/// them.
 #[track_caller]
 fn breaks_off(settings: &[&str], code: i32, parts: &[&str]) -> Outcome {
     let cluster = Cluster::new("broken");
@@ -232,7 +234,8 @@ fn a_boot_that_takes_too_long_says_what_it_waits_for(_: Parts) {
     breaks_off(&["--set", &sleeps, "--boot-timeout", "15"], 7, &parts);
 }
 
-/// Runs `up` on a file system of its own that only it sees, and lists what is left there on standard output.
+/// Runs `up` on a file system of its own that only it sees, and lists what is left there on
+/// standard output.
 fn on_a_file_system(cluster: &Cluster, options: &str, settings: &[&str]) -> Outcome {
     let text = format!(
         "mount -t tmpfs -o {options} tmpfs '{base}' || exit 99\n\"$@\"\ncode=$?\nls -A '{base}'\nexit $code",

@@ -1,4 +1,5 @@
-//! Images without a registry: loaded where they are missing, made of a program, removed, and refused without a trace.
+//! Images without a registry: loaded where they are missing, made of a program, removed, and
+//! refused without a trace.
 
 use kubernix_host::images::ImageBuilder;
 use kubernix_tests::{
@@ -96,7 +97,8 @@ fn large_archive(directory: &Path) -> PathBuf {
     path
 }
 
-/// What happens on a file system that only this shell sees: $1 kubernix and its first words, `$@` those of `up`.
+/// What happens on a file system that only this shell sees: $1 kubernix and its first words, `$@`
+/// those of `up`.
 const FILL: &str = r#"
 mount -t tmpfs -o size=800m tmpfs "$BASE" || exit 99
 kubernix() { "$KUBERNIX" --name "$NAME" --root "$BASE" "$@"; }

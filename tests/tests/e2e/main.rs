@@ -1,4 +1,5 @@
-//! End-to-end tests: they boot real clusters with the built `kubernix`, as a user does. `cargo xtask test e2e` runs them.
+//! End-to-end tests: they boot real clusters with the built `kubernix`, as a user does. `cargo
+//! xtask test e2e` runs them.
 //!
 //! Each test has a lane, which says what may run beside it.
 
@@ -28,8 +29,9 @@ fn main() {
     run_tests(tests, cluster::fixture::remove).exit();
 }
 
-/// All tests, in the order in which they start. Long ones come first and short ones last, so that no core is idle while the
-/// last one runs; those that compile run beside those that wait. Exclusive ones end the run.
+/// All tests, in the order in which they start. Long ones come first and short ones last, so that
+/// no core is idle while the last one runs; those that compile run beside those that wait.
+/// Exclusive ones end the run.
 fn all_tests() -> Vec<Test> {
     let long = [nodes::tests(), changes::tests(), snapshot::tests(), rename::tests(), component::tests()].concat();
     [
@@ -63,8 +65,8 @@ fn spread(few: &[Test], many: &[Test]) -> Vec<Test> {
     all
 }
 
-/// What runs again with every component a plugin: one cluster whose parts aren't the default, what it can do and what it keeps,
-/// and the check of the plugins themselves.
+/// What runs again with every component a plugin: one cluster whose parts aren't the default, what
+/// it can do and what it keeps, and the check of the plugins themselves.
 fn tests_of_plugins() -> Vec<Test> {
     let parts = Parts::as_plugins();
     let of_parts = [state::tests(), cluster::tests()].concat().into_iter().filter(|test| test.parts == parts);

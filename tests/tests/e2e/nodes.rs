@@ -321,7 +321,8 @@ fn they_are_the_same_after_a_stop(cluster: &Cluster) {
     cluster.up(&["--nodes", "2"]).exits(2);
 }
 
-/// Two commands at once, on a cluster of these nodes. Returns the nodes afterwards, which the API has as well.
+/// Two commands at once, on a cluster of these nodes. Returns the nodes afterwards, which the API
+/// has as well.
 fn at_once(cluster: &Cluster, commands: [&[&str]; 2]) -> (Vec<i32>, Vec<String>) {
     let codes = std::thread::scope(|scope| {
         let running = commands.map(|command| scope.spawn(|| cluster.run(command)));

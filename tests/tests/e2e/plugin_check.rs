@@ -1,6 +1,8 @@
-//! `kubernix plugin check`: what conforms passes, what doesn't is named, and what is booted for it is gone afterwards.
+//! `kubernix plugin check`: what conforms passes, what doesn't is named, and what is booted for it
+//! is gone afterwards.
 //!
-//! Where the tests run on plugins, these are checked one by one, and what fills `cri` or `datastore` is booted alone.
+//! Where the tests run on plugins, these are checked one by one, and what fills `cri` or
+//! `datastore` is booted alone.
 
 use kubernix_tests::{Base, Outcome, Parts, SHARED, Test, checks, kubernix, once, run};
 use std::fs;

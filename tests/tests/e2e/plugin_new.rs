@@ -1,7 +1,8 @@
-//! `kubernix plugin new`: what it writes builds, passes its tests and the kit, and boots, at the first try.
+//! `kubernix plugin new`: what it writes builds, passes its tests and the kit, and boots, at the
+//! first try.
 //!
-//! The crates lie outside of the workspace and share one target directory below it: the contract is compiled once, which takes a
-//! minute.
+//! The crates lie outside of the workspace and share one target directory below it: the contract is
+//! compiled once, which takes a minute.
 
 use kubernix_tests::{
     Base, Cluster, IMAGE, Outcome, Parts, SHARED, Test, alive, checks, kubernix, oci_archive, once, pod, program,

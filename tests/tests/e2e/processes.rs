@@ -1,5 +1,5 @@
-//! What processes of a component can ask for: a one-shot process, a user, a working directory, limits, environment, and a
-//! liveness probe.
+//! What processes of a component can ask for: a one-shot process, a user, a working directory,
+//! limits, environment, and a liveness probe.
 
 use kubernix_tests::{Cluster, Parts, SHARED, Test, checks, once, until};
 use std::fs;
@@ -22,7 +22,8 @@ const OTHERS: [&str; 10] = [
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// `setup` runs once and leaves a file. `service` says with what it runs, and is alive for as long as its file is there.
+/// `setup` runs once and leaves a file. `service` says with what it runs, and is alive for as long
+/// as its file is there.
 const COMPONENT: &str = r#"
 [component]
 name = "settings"

@@ -1,4 +1,5 @@
-//! The sandbox's promises: nothing remains, nothing outside is touched, clusters don't meet, and a boot can be broken off.
+//! The sandbox's promises: nothing remains, nothing outside is touched, clusters don't meet, and a
+//! boot can be broken off.
 
 use kubernix_tests::{
     Background, Booting, Cluster, EXCLUSIVE, ISOLATED, Lane, Listing, NO_ADDONS, Outcome, Parts, Process, SHARED,
@@ -41,7 +42,8 @@ pub fn exclusive_tests() -> Vec<Test> {
     each(EXCLUSIVE, &Parts::all(), &checks![the_host_is_as_it_was_while_a_cluster_runs_and_afterwards])
 }
 
-/// Waits until the host is as it was, but for the cluster's root directory, and all of these processes are gone.
+/// Waits until the host is as it was, but for the cluster's root directory, and all of these
+/// processes are gone.
 #[track_caller]
 fn nothing_remains(cluster: &Cluster, id: &str, before: &Snapshot, processes: &[Process]) {
     for_none("end of all that a cluster was", GONE, || {
@@ -51,7 +53,8 @@ fn nothing_remains(cluster: &Cluster, id: &str, before: &Snapshot, processes: &[
     });
 }
 
-/// Kills one after the other of the two processes that carry a cluster, which has a pod and a way out.
+/// Kills one after the other of the two processes that carry a cluster, which has a pod and a way
+/// out.
 fn nothing_remains_when_the_keeper_or_the_init_is_killed(parts: Parts) {
     let cluster = Cluster::new("carrier");
     let before = Snapshot::take(&cluster.name, cluster.base());
@@ -262,7 +265,8 @@ fn a_cluster_that_is_being_stopped_says_so(parts: Parts) {
     // It obeys no signal but SIGKILL, so the stop takes as long as it has to obey.
     kill(scheduler, Signal::SIGSTOP).expect("it is there");
     let stop = Background::start(&mut cluster.command(&["stop"]), cluster.base().join("stop.out"));
-    // On a busy machine the order takes a moment to arrive, and something may be starting again until then.
+    // On a busy machine the order takes a moment to arrive, and something may be starting again
+    // until then.
     let seen = until("status that says `stopping`", BACK, || {
         let status = cluster.status();
         assert_ne!(status["state"], "broken", "{status}");

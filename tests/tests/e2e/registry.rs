@@ -1,4 +1,5 @@
-//! The local registry: what the host pushes to 127.0.0.1:PORT runs under that name, and is there again after a stop.
+//! The local registry: what the host pushes to 127.0.0.1:PORT runs under that name, and is there
+//! again after a stop.
 
 use kubernix_tests::network::push;
 use kubernix_tests::{

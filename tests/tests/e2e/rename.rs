@@ -1,4 +1,5 @@
-//! A cluster is what its ID says: its name changes while it runs, others have the same one, and our own program may be replaced.
+//! A cluster is what its ID says: its name changes while it runs, others have the same one, and our
+//! own program may be replaced.
 
 use kubernix_tests::{
     Base, Cluster, Lane, NO_ADDONS, Outcome, Parts, SHARED, Snapshot, Test, alive, checks, copy_environment, each,

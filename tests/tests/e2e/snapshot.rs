@@ -1,4 +1,5 @@
-//! Clusters that are saved into a file and come back from it, that change while they run, and that start over.
+//! Clusters that are saved into a file and come back from it, that change while they run, and that
+//! start over.
 
 use flate2::read::GzDecoder;
 use flate2::{Compression, write::GzEncoder};
@@ -38,8 +39,8 @@ fn identity(cluster: &Cluster) -> Value {
     json!([config["metadata"]["uid"], config["data"], secret["data"], node["metadata"]["uid"], address])
 }
 
-/// Saves a cluster while objects are made in it, one after the other. Returns what `save` says, the objects that were there
-/// before it, and all.
+/// Saves a cluster while objects are made in it, one after the other. Returns what `save` says, the
+/// objects that were there before it, and all.
 fn save_amid_writes(cluster: &Cluster, file: &Path) -> (Value, usize, usize) {
     let (written, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -75,7 +76,8 @@ fn numbers(cluster: &Cluster) -> Vec<usize> {
 
 fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
     let [one, two] = ["saved", "copy"].map(Cluster::new);
-    // What is known of nodes goes along as well: two of them, where that isn't one more boot of the default.
+    // What is known of nodes goes along as well: two of them, where that isn't one more boot of the
+    // default.
     let nodes = if parts == Parts::default() { "1" } else { "2" };
     one.up(&[&NO_ADDONS[..], &["--nodes", nodes], &parts.settings()].concat()).ok();
     let image = oci_archive(one.base());
@@ -106,10 +108,12 @@ fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
     assert_eq!(two.json(&["node", "list"]), one.json(&["node", "list"]));
     assert_eq!(token::owner(&two, &minted).as_deref(), Some("system:serviceaccount:default:default"));
     two.kubectl(&["get", "configmap", "later"]).exits(1).says(&["not found"]);
-    // What was written one after the other is there without a gap, up to the moment of the snapshot.
+    // What was written one after the other is there without a gap, up to the moment of the
+    // snapshot.
     let there = numbers(&two);
     assert_eq!(there, (0..there.len()).collect::<Vec<_>>());
-    // Inclusive: an object is in the datastore before the command that created it returns and is counted.
+    // Inclusive: an object is in the datastore before the command that created it returns and is
+    // counted.
     assert!((known..=all).contains(&there.len()), "{} of {known} to {all}", there.len());
     // Images are not in a snapshot: the pod runs once its image is there.
     two.run(&["image", "load", &image.to_string_lossy()]).ok();

@@ -1,4 +1,5 @@
-//! What stays of a cluster when it stops, or is killed, and starts again; and what doesn't when it is destroyed.
+//! What stays of a cluster when it stops, or is killed, and starts again; and what doesn't when it
+//! is destroyed.
 
 use kubernix_tests::{
     Cluster, EXCLUSIVE, IMAGE, Outcome, Parts, SHARED, Test, alive, checks, each, golden, oci_archive, once,
@@ -36,7 +37,8 @@ pub fn tests() -> Vec<Test> {
         .concat()
 }
 
-/// On a busy machine the time for the policy is over before it is complete, and the API server makes the rest.
+/// On a busy machine the time for the policy is over before it is complete, and the API server
+/// makes the rest.
 pub fn exclusive_tests() -> Vec<Test> {
     once(EXCLUSIVE, &checks![the_policy_that_is_made_for_the_api_server_is_its_own])
 }
@@ -113,7 +115,8 @@ fn stop_and_up_keep_objects_images_and_certificates(parts: Parts) {
     alive(&cluster, POD);
 }
 
-/// As after a machine's crash: every process gone at once, nothing in `/run`, and nobody who cleaned up.
+/// As after a machine's crash: every process gone at once, nothing in `/run`, and nobody who
+/// cleaned up.
 fn up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes(parts: Parts) {
     let cluster = Cluster::new("killed");
     cluster.up(&[&STORAGE[..], &parts.settings()].concat()).ok();
@@ -201,7 +204,8 @@ fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
     assert!(!components.contains("\"proxy\""), "{components}");
 }
 
-/// Gives a stopped cluster's admin a certificate that is good, but ends in ten days. Returns the day.
+/// Gives a stopped cluster's admin a certificate that is good, but ends in ten days. Returns the
+/// day.
 fn ends_soon(cluster: &Cluster) -> String {
     let pki = cluster.root().join("pki");
     let read = |name: &str| fs::read_to_string(pki.join(name)).expect("a file of the PKI");
@@ -292,7 +296,8 @@ fn a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own(_: Parts) 
     kept.kubectl(&["get", "configmap", "kept"]).ok();
 }
 
-/// RBAC's bootstrap policy without what differs from cluster to cluster, and what a controller adds to aggregated roles.
+/// RBAC's bootstrap policy without what differs from cluster to cluster, and what a controller adds
+/// to aggregated roles.
 fn policy(cluster: &Cluster) -> Vec<Value> {
     let mut objects = Vec::new();
     for kind in ["clusterroles", "clusterrolebindings", "roles", "rolebindings"] {
@@ -326,8 +331,8 @@ fn made_roles_itself(cluster: &Cluster) -> bool {
     of_roles.iter().any(|line| line.contains(r#"code="404""#))
 }
 
-/// The host makes a fresh cluster's bootstrap policy, from a file: a line for the API server's version, and one for each object. A
-/// server whose policy is lost makes it itself.
+/// The host makes a fresh cluster's bootstrap policy, from a file: a line for the API server's
+/// version, and one for each object. A server whose policy is lost makes it itself.
 fn the_policy_that_is_made_for_the_api_server_is_its_own(_: Parts) {
     let cluster = Cluster::new("policy");
     cluster.up(&["--addons", "none"]).ok();

@@ -1,5 +1,6 @@
-//! The way out of a cluster: pulls by name, resolvers and proxies of the host, what is said where there is no way, and a host
-//! that is afterwards as it was. All of it between namespaces of the test's own.
+//! The way out of a cluster: pulls by name, resolvers and proxies of the host, what is said where
+//! there is no way, and a host that is afterwards as it was. All of it between namespaces of the
+//! test's own.
 
 use kubernix_tests::network::{NAME, OUTSIDE, World};
 use kubernix_tests::{

@@ -1,6 +1,8 @@
-//! The clock of the host is moved between two boots. That is told, and it is never a reason for a new CA.
+//! The clock of the host is moved between two boots. That is told, and it is never a reason for a
+//! new CA.
 //!
-//! Only `kubernix` itself sees another time: components are started with an environment of their own.
+//! Only `kubernix` itself sees another time: components are started with an environment of their
+//! own.
 
 use super::law::{COMMAND, Law};
 use super::suite::{Cases, Options, library};

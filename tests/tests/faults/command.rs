@@ -1,5 +1,5 @@
-//! Commands are interrupted and killed at moments that the seed chooses. Afterwards the next one works, commands agree, and what
-//! runs is what is on disk.
+//! Commands are interrupted and killed at moments that the seed chooses. Afterwards the next one
+//! works, commands agree, and what runs is what is on disk.
 
 use super::law::{COMMAND, Law};
 use super::suite::{self, Options, Played, attempt};
@@ -79,7 +79,8 @@ fn interrupt(law: &Law, one: &Interrupt) {
     law.is_kept();
 }
 
-/// Whatever the cluster's state is: it settles, `up` continues it where it stopped, and a change is accepted.
+/// Whatever the cluster's state is: it settles, `up` continues it where it stopped, and a change is
+/// accepted.
 fn the_next_command_works(law: &Law) {
     law.carries_on();
     let port = format!("127.0.0.1:{}:30081", free_port());

@@ -1,4 +1,5 @@
-//! Many commands at once, on clusters of other names and of the same one: each works or says why not, and in the end nothing is left.
+//! Many commands at once, on clusters of other names and of the same one: each works or says why
+//! not, and in the end nothing is left.
 
 use super::law::{GONE, Law};
 use super::remains::remains;

@@ -1,5 +1,6 @@
-//! Errors where processes are started and files are written. Those that can be made for real are: a binary that is gone or open
-//! for writing, a disk that is full. The others come from a library that is loaded before libc.
+//! Errors where processes are started and files are written. Those that can be made for real are: a
+//! binary that is gone or open for writing, a disk that is full. The others come from a library
+//! that is loaded before libc.
 
 use super::law::{COMMAND, GONE, Law};
 use super::remains::remains;
@@ -117,7 +118,8 @@ const INSIDE: &str = "/var/lib/kubernix-cluster";
 /// In place of a path: all of the cluster's root directory.
 const ROOT: &str = "ROOT";
 
-/// A call, the paths that it fails for, its error as a number and as users read it, and when it fails.
+/// A call, the paths that it fails for, its error as a number and as users read it, and when it
+/// fails.
 type Kind<'a> = (&'a str, &'a str, (i32, &'a str), &'a [During]);
 
 /// The calls that fail in the command, the keeper and the init, and what the user then has to read.
@@ -142,7 +144,8 @@ fn failing(root: &Path) -> Vec<(Rule, &'static str, During)> {
     let mut all = Vec::new();
     for (call, glob, (errno, error), moments) in kinds {
         for during in moments {
-            // A restart makes few calls; of the many of a boot it isn't always the first ones that fail.
+            // A restart makes few calls; of the many of a boot it isn't always the first ones that
+            // fail.
             let permille = if *during == Restart { 1000 } else { 300 };
             // The command sees the root directory where it lies, the init at its fixed path.
             let seen = if *during == During::Boot { format!("{}*", root.display()) } else { format!("{INSIDE}*") };
@@ -191,7 +194,8 @@ pub fn calls_fail() -> Result<(), String> {
         let (rule, error, during) = &failing[index];
         all.case(index, format!("{} fails with `{error}` during {during:?}", rule.call), || {
             if *during != During::Boot {
-                // A fault of an earlier case may have ended it, and `up` without the library continued it.
+                // A fault of an earlier case may have ended it, and `up` without the library
+                // continued it.
                 if !has_library(&law) {
                     law.cluster.run(&["stop"]);
                     run_with(&mut law.up_command()).ok();
@@ -214,7 +218,8 @@ pub fn calls_fail() -> Result<(), String> {
                 }
                 During::Restart => {
                     kill_component(&law, "scheduler");
-                    // After earlier cases the pause before a start has grown, to thirty seconds at most.
+                    // After earlier cases the pause before a start has grown, to thirty seconds at
+                    // most.
                     until("call that fails", Duration::from_secs(60), || {
                         if rules.hits() > before { Ok(()) } else { Err("no call failed".to_owned()) }
                     });

@@ -14,7 +14,8 @@ const HEALED: Duration = Duration::from_secs(60);
 pub const GONE: Duration = Duration::from_secs(10);
 /// How long a command may take: longer than the time limit of what it asks for.
 pub const COMMAND: Duration = Duration::from_secs(150);
-/// Settings of all clusters here: without cluster DNS, which nothing asks for, and with a time limit that fits the test's own.
+/// Settings of all clusters here: without cluster DNS, which nothing asks for, and with a time
+/// limit that fits the test's own.
 pub const SETTINGS: [&str; 4] = ["--addons", "none", "--boot-timeout", "60"];
 /// The same, with volumes.
 pub const WITH_VOLUMES: [&str; 4] = ["--addons", "local-path", "--boot-timeout", "60"];
@@ -101,7 +102,8 @@ impl Law {
         self.kept = Some(self.look(true, true));
     }
 
-    /// What there is now of what must not be lost. Without `pod` and `volume` these aren't looked for: the cluster has none.
+    /// What there is now of what must not be lost. Without `pod` and `volume` these aren't looked
+    /// for: the cluster has none.
     fn look(&self, pod: bool, volume: bool) -> Kept {
         let get = |what: &[&str]| {
             let found = self.cluster.kubectl(&[&["get", "--output", "json"], what].concat());
@@ -152,7 +154,8 @@ impl Law {
         healed
     }
 
-    /// As [`Law::healed`], also of a cluster whose carriers were ended: nothing of it may remain, and `up` continues it.
+    /// As [`Law::healed`], also of a cluster whose carriers were ended: nothing of it may remain,
+    /// and `up` continues it.
     #[track_caller]
     pub fn carries_on(&self) -> Duration {
         let begun = Instant::now();
@@ -173,7 +176,8 @@ impl Law {
         begun.elapsed()
     }
 
-    /// What can be seen of a cluster that must be the same whichever command tells it, and the same after `stop` and `up`.
+    /// What can be seen of a cluster that must be the same whichever command tells it, and the same
+    /// after `stop` and `up`.
     #[track_caller]
     pub fn view(&self) -> Value {
         let rows = |command: &[&str], keys: &[&str]| -> Vec<Vec<Value>> {
@@ -247,7 +251,8 @@ impl Law {
         self.nothing_runs();
     }
 
-    /// Fails where a command ended by a panic or a signal that it wasn't sent, or failed without a word.
+    /// Fails where a command ended by a panic or a signal that it wasn't sent, or failed without a
+    /// word.
     #[track_caller]
     pub fn is_no_accident(&self, outcome: &Outcome) {
         let Outcome { what, code, stdout, stderr } = outcome;

@@ -1,6 +1,9 @@
-//! Faults in real clusters, held against one law: `down` works, nothing remains, and nothing is lost without a word.
+//! Faults in real clusters, held against one law: `down` works, nothing remains, and nothing is
+//! lost without a word.
 //!
-//! Each part runs in a network namespace of its own, which stands for the host's, and beside others. docs/faults.md says what is injected, how a run is played again, and how its report reads.
+//! Each part runs in a network namespace of its own, which stands for the host's, and beside
+//! others. docs/faults.md says what is injected, how a run is played again, and how its report
+//! reads.
 
 mod clock;
 mod command;
@@ -51,8 +54,8 @@ fn neighbour_in_its_network() -> Result<(), String> {
 
 fn main() {
     neighbour::take_over();
-    // In the order in which they start: the long ones first. The neighbour's locks and floods would delay the other parts, whose
-    // boots would delay its own commands.
+    // In the order in which they start: the long ones first. The neighbour's locks and floods would
+    // delay the other parts, whose boots would delay its own commands.
     let parts: &[(&str, Lane, (&str, Check))] = &[
         (process::PART, Lane::isolated(1, 2), test!(processes_are_killed_stopped_and_starved)),
         (command::PART, Lane::isolated(1, 2), test!(commands_are_interrupted_and_killed)),

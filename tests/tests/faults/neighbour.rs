@@ -1,7 +1,9 @@
-//! A user of the same host without any rights holds every lock that it can get and talks to every port that it can reach, while
-//! clusters boot, change and go down. None of it may make them fail or wait.
+//! A user of the same host without any rights holds every lock that it can get and talks to every
+//! port that it can reach, while clusters boot, change and go down. None of it may make them fail
+//! or wait.
 //!
-//! The neighbour is in the network namespace of these tests: it would be in the way of the host's other clusters as well.
+//! The neighbour is in the network namespace of these tests: it would be in the way of the host's
+//! other clusters as well.
 
 use super::law::{Law, SETTINGS};
 use super::suite::Cases;
@@ -17,7 +19,8 @@ use std::time::{Duration, Instant};
 
 /// What `--faults` calls this part.
 pub const PART: &str = "neighbour";
-/// The variable that makes this program the neighbour: the places that it looks at, separated by colons.
+/// The variable that makes this program the neighbour: the places that it looks at, separated by
+/// colons.
 const PLACES: &str = "FAULT_NEIGHBOUR";
 /// The ID of a user and of a group without rights.
 const UNPRIVILEGED: &str = "65534";

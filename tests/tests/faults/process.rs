@@ -63,7 +63,8 @@ fn prepare(law: &mut Law, moment: Moment) {
     }
 }
 
-/// One fault and what it must not change. Returns whether it could be injected, and how long healing took.
+/// One fault and what it must not change. Returns whether it could be injected, and how long
+/// healing took.
 fn inject(law: &Law, fault: &Fault) -> (usize, Option<Duration>) {
     // Commands may be over before a process is found, but for `up`, before which there is none.
     let known = if fault.moment == Moment::Boot { None } else { find(law, fault.target, None) };
@@ -107,7 +108,8 @@ fn inject(law: &Law, fault: &Fault) -> (usize, Option<Duration>) {
     after(law, fault.moment).map_or((1, None), |_| (1, Some(begun.elapsed())))
 }
 
-/// What has to hold after a fault: all is well again, commands agree, and after `down` nothing is left.
+/// What has to hold after a fault: all is well again, commands agree, and after `down` nothing is
+/// left.
 fn after(law: &Law, moment: Moment) -> Option<Duration> {
     if moment == Moment::Down {
         law.is_gone();
@@ -198,7 +200,8 @@ fn is_first_of_node(pid: i32) -> bool {
 /// Fails where `status` goes on saying that all is well.
 fn is_noticed(law: &Law, target: Target, title: &str) {
     match target {
-        // Neither the keeper nor these do anything for as long as all goes well, so there is nothing to notice.
+        // Neither the keeper nor these do anything for as long as all goes well, so there is
+        // nothing to notice.
         Target::Keeper | Target::FirstProcess | Target::Shim => {}
         Target::Init => until("status that notices a hung init", NOTICED, || {
             let (code, status) = law.status();

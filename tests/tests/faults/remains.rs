@@ -1,11 +1,12 @@
-//! What is left of a cluster on the host. The cgroups of other clusters come and go meanwhile, and don't count.
+//! What is left of a cluster on the host. The cgroups of other clusters come and go meanwhile, and
+//! don't count.
 
 use kubernix_tests::{Cluster, Process, Snapshot, processes_below};
 use std::fs;
 use std::path::Path;
 
-/// What is there of a cluster that wasn't before it, and what isn't there any more that was, but for the cgroups of other clusters,
-/// which come and go meanwhile.
+/// What is there of a cluster that wasn't before it, and what isn't there any more that was, but
+/// for the cgroups of other clusters, which come and go meanwhile.
 pub fn remains(before: &Snapshot, cluster: &Cluster) -> Vec<String> {
     let own = processes_below(cluster.base());
     let is_foreign = |change: &String| {

@@ -1,5 +1,6 @@
-//! Every state file of a cluster is damaged in every way before every command. The command works as it would without, or names
-//! the file and a way out; a new key is never made in silence; and `down` always works.
+//! Every state file of a cluster is damaged in every way before every command. The command works as
+//! it would without, or names the file and a way out; a new key is never made in silence; and
+//! `down` always works.
 
 use super::law::{COMMAND, Law};
 use super::suite::{Cases, Options};
@@ -62,7 +63,8 @@ impl Case {
     }
 }
 
-/// All cases of these files, or the seed's choice of them: so many that are costly, and so many that aren't.
+/// All cases of these files, or the seed's choice of them: so many that are costly, and so many
+/// that aren't.
 fn cases(part: &str, root: &Path, running: bool, short: (usize, usize)) -> Vec<Case> {
     let mut all = Vec::new();
     for file in state_files(root) {
@@ -87,7 +89,8 @@ fn cases(part: &str, root: &Path, running: bool, short: (usize, usize)) -> Vec<C
     all
 }
 
-/// So many of these, in turn of each kind of file: there are so many certificates that they would be all that is chosen.
+/// So many of these, in turn of each kind of file: there are so many certificates that they would
+/// be all that is chosen.
 fn spread(cases: Vec<Case>, root: &Path, count: usize) -> Vec<Case> {
     let kind = |case: &Case| match case.file.strip_prefix(root.join("pki")) {
         Ok(_) if !is_lasting(&case.file) => PathBuf::from("certificates"),
@@ -104,7 +107,8 @@ fn spread(cases: Vec<Case>, root: &Path, count: usize) -> Vec<Case> {
     turns.into_iter().take(count).map(|(.., case)| case).collect()
 }
 
-/// Fails unless a command went as it does without damage, or its error names the file and a way out.
+/// Fails unless a command went as it does without damage, or its error names the file and a way
+/// out.
 fn is_said(law: &Law, case: &Case, undamaged: i32, outcome: &Outcome) {
     let file = &case.file;
     law.is_no_accident(outcome);
@@ -120,7 +124,8 @@ fn is_said(law: &Law, case: &Case, undamaged: i32, outcome: &Outcome) {
     assert!(way_out.iter().any(|word| stderr.contains(word)), "{what} says no way out:\n{stderr}");
 }
 
-/// The files of a cluster that is stopped. A copy of its directory is put back for each case, so that few cases need a boot.
+/// The files of a cluster that is stopped. A copy of its directory is put back for each case, so
+/// that few cases need a boot.
 pub fn of_a_stopped_cluster() -> Result<(), String> {
     let mut law = Law::new("state");
     law.up().ok();
@@ -146,7 +151,8 @@ pub fn of_a_stopped_cluster() -> Result<(), String> {
                 no_key_is_new(&root, &whole, &outcome);
             }
             let last = if case.ask == Ask::Down { outcome } else { Ask::Down.run(&law) };
-            // What a newer version made may hold more than this one knows how to remove: it may refuse.
+            // What a newer version made may hold more than this one knows how to remove: it may
+            // refuse.
             if case.damage == Damage::Newer && last.code == 2 {
                 is_said(&law, &case, 0, &last);
             } else {
@@ -161,7 +167,8 @@ pub fn of_a_stopped_cluster() -> Result<(), String> {
     all.end()
 }
 
-/// The files of a cluster that runs. What doesn't end it is asked of one cluster, whose file is put back after each case.
+/// The files of a cluster that runs. What doesn't end it is asked of one cluster, whose file is put
+/// back after each case.
 pub fn of_a_running_cluster() -> Result<(), String> {
     let mut law = Law::new("state-run");
     law.up().ok();
@@ -172,7 +179,8 @@ pub fn of_a_running_cluster() -> Result<(), String> {
     for case in chosen.iter().filter(|case| case.ask != Ask::Up) {
         all.case(case.number, case.fault(&root), || {
             if !case.file.exists() {
-                // An earlier case ended the cluster, and what it did before its end is not in this one.
+                // An earlier case ended the cluster, and what it did before its end is not in this
+                // one.
                 return (0, None);
             }
             let content = fs::read(&case.file).expect("a file");
@@ -235,7 +243,8 @@ fn copy(from: &Path, to: &Path) {
     run(program("cp").args(["--archive", "--sparse=always", "--reflink=auto"]).args([from, to])).ok();
 }
 
-/// Fails where a key was made anew without which data can't be read any more, or another file of the PKI without a word.
+/// Fails where a key was made anew without which data can't be read any more, or another file of
+/// the PKI without a word.
 fn no_key_is_new(root: &Path, whole: &Path, said: &Outcome) {
     for old in state_files(&whole.join("pki")) {
         let below = old.strip_prefix(whole).expect("a file of the copy");

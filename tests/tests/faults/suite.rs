@@ -52,7 +52,8 @@ impl Options {
         self.only.as_ref().is_none_or(|(only, _)| only == part)
     }
 
-    /// Whether single faults are asked for: all cases are looked at then, also those that a short run leaves out.
+    /// Whether single faults are asked for: all cases are looked at then, also those that a short
+    /// run leaves out.
     pub fn replays(&self) -> bool {
         self.only.is_some()
     }
@@ -121,9 +122,9 @@ pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 /// What became of faults that were played: the index of the one that broke the law, and how.
 pub type Played = Result<(), (usize, String)>;
 
-/// Plays plans, each on a cluster of its own. `play` gets faults, and whether they are noted in the report. Where one breaks the
-/// law, what came before it may have been needed: that list is shortened for as long as `budget`. What comes after it is played on a new
-/// cluster.
+/// Plays plans, each on a cluster of its own. `play` gets faults, and whether they are noted in the
+/// report. Where one breaks the law, what came before it may have been needed: that list is
+/// shortened for as long as `budget`. What comes after it is played on a new cluster.
 ///
 /// # Errors
 /// A fault broke the law; all of them are named.
@@ -150,7 +151,8 @@ pub fn play_all<T: Clone + Display>(
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
-/// The cases of a part that stand for themselves: each is tried, whatever became of those before, and noted.
+/// The cases of a part that stand for themselves: each is tried, whatever became of those before,
+/// and noted.
 pub struct Cases {
     part: &'static str,
     failed: Vec<usize>,
@@ -163,7 +165,8 @@ impl Cases {
         Self { part, failed: Vec::new(), tried: 0 }
     }
 
-    /// Tries a case, which returns how many faults it injected and how long the cluster took to heal.
+    /// Tries a case, which returns how many faults it injected and how long the cluster took to
+    /// heal.
     pub fn case(&mut self, number: usize, fault: impl Into<String>, work: impl FnOnce() -> (usize, Option<Duration>)) {
         if !Options::get().wants(self.part, number) {
             return;

@@ -1,7 +1,8 @@
-//! The step `audit`: licences and sources of crates, and known vulnerabilities of crates and of the pinned Go modules.
+//! The step `audit`: licences and sources of crates, and known vulnerabilities of crates and of the
+//! pinned Go modules.
 //!
-//! It uses `cargo-deny` and `govulncheck` where they are installed. Their databases come from the network: a part that can't be
-//! checked here is a skip that is counted and named, and no failure.
+//! It uses `cargo-deny` and `govulncheck` where they are installed. Their databases come from the
+//! network: a part that can't be checked here is a skip that is counted and named, and no failure.
 
 use super::steps::{Job, Outcome};
 use super::summary::Counts;

@@ -75,7 +75,8 @@ pub fn faults(job: &Job<'_>) -> Result<Outcome> {
     counted(&mut test, job.log, |line| is_visible(line) || SHOWN.iter().any(|start| line.starts_with(start)))
 }
 
-/// What a cluster can do and what it keeps once more, with a `kubernix` that has no component compiled in.
+/// What a cluster can do and what it keeps once more, with a `kubernix` that has no component
+/// compiled in.
 pub fn plugins(job: &Job<'_>) -> Result<Outcome> {
     counted(&mut plugins_command(job)?, job.log, is_visible)
 }

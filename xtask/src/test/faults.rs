@@ -1,4 +1,5 @@
-//! `cargo xtask test faults`: the fault suite against real clusters, whole, for hours, or single faults of an earlier run.
+//! `cargo xtask test faults`: the fault suite against real clusters, whole, for hours, or single
+//! faults of an earlier run.
 
 use super::steps;
 use crate::workspace::{Profile, Workspace};
@@ -84,8 +85,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     exit_code(good)
 }
 
-/// The command that plays them, without options. `kubernix` and the preloaded library, which the tests find in their own target directory,
-/// are built before.
+/// The command that plays them, without options. `kubernix` and the preloaded library, which the
+/// tests find in their own target directory, are built before.
 pub fn test(workspace: &Workspace, profile: Profile) -> Result<Command> {
     let mut build = run::cargo();
     build.args(["build", "--locked", "--package", "kubernix-preload", "--quiet"]).current_dir(&workspace.root);

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change lands, step by step.
 //!
-//! A step's output goes to a log file; here appear one line a step, what failed, what was skipped and why, and the sum.
+//! A step's output goes to a log file; here appear one line a step, what failed, what was skipped
+//! and why, and the sum.
 
 mod audit;
 mod clusters;
@@ -33,8 +34,8 @@ pub struct Args {
     /// List the steps.
     #[arg(long)]
     list: bool,
-    /// Run the long cases as well: all ages of the contract, all moments of interrupts, all faults (hours), with `kubernix` and
-    /// plugins as they are shipped.
+    /// Run the long cases as well: all ages of the contract, all moments of interrupts, all faults
+    /// (hours), with `kubernix` and plugins as they are shipped.
     #[arg(long)]
     all: bool,
     /// Write results and times as JSON to this file.
@@ -44,10 +45,11 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Other {
-    /// Boot a cluster in an emulated Debian machine with systemd and cgroup v2 (up to a quarter of an hour; not part of the rest).
+    /// Boot a cluster in an emulated Debian machine with systemd and cgroup v2 (up to a quarter of
+    /// an hour; not part of the rest).
     Vm(vm::Args),
-    /// Kill, stop, damage and fill up what real clusters need, and hold them to one law: docs/faults.md (more than an hour; the
-    /// rest has a selection of it).
+    /// Kill, stop, damage and fill up what real clusters need, and hold them to one law:
+    /// docs/faults.md (more than an hour; the rest has a selection of it).
     Faults(faults::Args),
     /// Run end-to-end tests: the step `e2e`, or a part of it.
     E2e(clusters::Args),

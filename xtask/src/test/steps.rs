@@ -126,7 +126,8 @@ fn check_tidy(job: &Job<'_>) -> Result<Outcome> {
 }
 
 fn unit(job: &Job<'_>) -> Result<Outcome> {
-    // The whole workspace is named in every step, so that cargo builds dependencies with the same features for all of them.
+    // The whole workspace is named in every step, so that cargo builds dependencies with the same
+    // features for all of them.
     let mut test = job.cargo_test(&["--workspace", "--lib", "--bins"]);
     let others = job.workspace.packages.iter().filter(|package| package.name != TESTS);
     for name in others.flat_map(|package| &package.tests) {
@@ -141,7 +142,8 @@ fn unit(job: &Job<'_>) -> Result<Outcome> {
 }
 
 fn contract(job: &Job<'_>) -> Result<Outcome> {
-    // The conformance kit as well, over the real boundary: cargo builds no shared libraries for a test that is named.
+    // The conformance kit as well, over the real boundary: cargo builds no shared libraries for a
+    // test that is named.
     let libraries = ["--package", SAMPLES, "--features", "kubernix-samples/libraries"];
     let built = quiet(job, &[&["build", "--locked", "--examples"][..], &libraries].concat())?;
     if !built.good {
@@ -204,7 +206,8 @@ fn quiet(job: &Job<'_>, args: &[&str]) -> Result<Outcome> {
     Ok(Outcome::plain(run::logged(&mut cargo, job.log, |_| ())?))
 }
 
-/// Runs tests and adds up what their closing lines say. `visible` picks the lines that are worth showing meanwhile.
+/// Runs tests and adds up what their closing lines say. `visible` picks the lines that are worth
+/// showing meanwhile.
 pub fn counted(test: &mut Command, log: &Path, visible: fn(&str) -> bool) -> Result<Outcome> {
     let counts = Mutex::new(Counts::default());
     let good = run::logged(test, log, |line| {

@@ -182,8 +182,8 @@ fn seconds_of_binary(line: &str) -> Option<f64> {
     line.rsplit_once("finished in ")?.1.trim_end().strip_suffix('s')?.parse().ok()
 }
 
-/// The name of a test binary out of `Running unittests src/lib.rs (target/debug/deps/kubernix_host-0123)`, and of a crate out of
-/// `Doc-tests kubernix_host`.
+/// The name of a test binary out of `Running unittests src/lib.rs
+/// (target/debug/deps/kubernix_host-0123)`, and of a crate out of `Doc-tests kubernix_host`.
 fn started_binary(line: &str) -> Option<String> {
     if let Some(name) = line.trim().strip_prefix("Doc-tests ") {
         return Some(format!("{name}'s documentation"));

@@ -1,4 +1,5 @@
-//! The components of this checkout: whether the command lists them all, and what those that fill `cri` are called.
+//! The components of this checkout: whether the command lists them all, and what those that fill
+//! `cri` are called.
 
 use super::{File, Finding};
 use crate::components::{COMMAND, MANIFEST, package, updated};

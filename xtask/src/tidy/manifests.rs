@@ -2,12 +2,14 @@
 
 use super::{File, Finding};
 
-/// What a member takes over from the workspace. The contract's version is its own: it says what breaks plugins.
+/// What a member takes over from the workspace. The contract's version is its own: it says what
+/// breaks plugins.
 const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "repository"];
 /// The member with a version of its own.
 const CORE: &str = "kubernix-core/Cargo.toml";
 
-/// Checks a member's Cargo.toml; finds nothing in other files. By line: the manifests are plain enough.
+/// Checks a member's Cargo.toml; finds nothing in other files. By line: the manifests are plain
+/// enough.
 pub fn check(file: &File) -> Vec<Finding> {
     if !file.path.ends_with("/Cargo.toml") {
         return Vec::new();
@@ -55,7 +57,8 @@ pub fn check(file: &File) -> Vec<Finding> {
     findings
 }
 
-/// Whether a dependency is one of the components that the command lists: `cargo xtask components` writes these lines.
+/// Whether a dependency is one of the components that the command lists: `cargo xtask components`
+/// writes these lines.
 fn is_component(manifest: &str, dependency: &str) -> bool {
     manifest == crate::components::MANIFEST && dependency.starts_with("{ path = \"../components/")
 }

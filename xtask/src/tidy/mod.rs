@@ -1,4 +1,5 @@
-//! `cargo xtask tidy`: the invariants of ARCHITECTURE.md that no compiler checks. Each finding gives the rule's reason.
+//! `cargo xtask tidy`: the invariants of ARCHITECTURE.md that no compiler checks. Each finding
+//! gives the rule's reason.
 
 mod components;
 mod dependencies;

@@ -27,8 +27,8 @@ const STARTS: &[&str] = &[
     "xtask/",
     "tests/",
 ];
-/// Where a CRI runtime may be known by name, its own component aside: what makes a plugin's template of it, the default of the
-/// slot, the table of binaries, tests, and this check.
+/// Where a CRI runtime may be known by name, its own component aside: what makes a plugin's
+/// template of it, the default of the slot, the table of binaries, tests, and this check.
 const RUNTIME: &[&str] =
     &["kubernix-cli/build.rs", "kubernix-host/src/graph/slots.rs", "host/toolchain/src/", "tests/", "xtask/src/tidy/"];
 

@@ -1,7 +1,8 @@
-//! Reads Rust source by line: enough to tell code from comments and product code from tests, and no more. A parser would see
-//! further and cost more than all of xtask.
+//! Reads Rust source by line: enough to tell code from comments and product code from tests, and no
+//! more. A parser would see further and cost more than all of xtask.
 
-/// Rust source without what is said in comments and without unit tests: line numbers from 1 with what is left of the line.
+/// Rust source without what is said in comments and without unit tests: line numbers from 1 with
+/// what is left of the line.
 pub fn code(content: &str) -> impl Iterator<Item = (usize, &str)> {
     product(content).map(|(number, line)| (number, uncommented(line))).filter(|(_, line)| !line.trim().is_empty())
 }
@@ -53,7 +54,8 @@ pub fn unquoted(line: &str) -> String {
     kept
 }
 
-/// Whether a text has this word, with nothing before or after it that could belong to an identifier.
+/// Whether a text has this word, with nothing before or after it that could belong to an
+/// identifier.
 pub fn has_word(text: &str, word: &str) -> bool {
     let inside = |character: Option<char>| character.is_some_and(|c| c.is_alphanumeric() || c == '_');
     text.match_indices(word).any(|(at, _)| {

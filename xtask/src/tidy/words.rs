@@ -1,4 +1,5 @@
-//! Words that have no place in what is committed: marks of unfinished work, paths of one machine, hosts of registries.
+//! Words that have no place in what is committed: marks of unfinished work, paths of one machine,
+//! hosts of registries.
 
 use super::text::has_word;
 use super::{File, Finding};

@@ -1,4 +1,5 @@
-//! What can be said of a component file before there is a context: names, roles, and every placeholder.
+//! What can be said of a component file before there is a context: names, roles, and every
+//! placeholder.
 
 use super::Error;
 use super::file::{Document, KindEntry, Need, ProbeEntry};

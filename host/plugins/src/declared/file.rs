@@ -1,6 +1,8 @@
-//! The keys of a component file, as serde reads them. Values that follow from others are checked elsewhere.
+//! The keys of a component file, as serde reads them. Values that follow from others are checked
+//! elsewhere.
 //!
-//! Where the contract has a word for something, its own type reads it, so that these files and `kubernix plan` speak the same.
+//! Where the contract has a word for something, its own type reads it, so that these files and
+//! `kubernix plan` speak the same.
 
 use super::template::Template;
 use kubernix_core::{
@@ -41,7 +43,8 @@ pub(super) struct Document {
     pub before_stop: Option<CommandEntry>,
     pub import_image: Option<CommandEntry>,
     pub remove_image: Option<CommandEntry>,
-    // Read with the pins beside the file, where plugins are looked for; here only their form is checked.
+    // Read with the pins beside the file, where plugins are looked for; here only their form is
+    // checked.
     #[serde(default, rename = "go")]
     pub _go: Section<GoModule>,
     #[serde(default, rename = "tool")]

@@ -1,7 +1,9 @@
-//! Components without Rust: one TOML file that holds a plan as data, with placeholders for what its context knows.
+//! Components without Rust: one TOML file that holds a plan as data, with placeholders for what its
+//! context knows.
 //!
-//! `docs/toml-components.md` is the reference of the format. This module reads, checks and renders such files; where they are
-//! looked for is not its business, and it must not know any component by name.
+//! `docs/toml-components.md` is the reference of the format. This module reads, checks and renders
+//! such files; where they are looked for is not its business, and it must not know any component by
+//! name.
 
 mod check;
 mod component;

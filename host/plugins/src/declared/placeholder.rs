@@ -1,4 +1,5 @@
-//! What a placeholder stands for: the words of a component file, as `docs/toml-components.md` lists them.
+//! What a placeholder stands for: the words of a component file, as `docs/toml-components.md` lists
+//! them.
 
 use kubernix_toolchain::text::nearest;
 

@@ -1,7 +1,7 @@
 //! Places in a component file: where in the raw text a part of a value stands.
 //!
-//! A TOML value's span covers the literal as it is written, so that a place inside of the value has to be found again behind
-//! escapes, cut line ends and opening quotes.
+//! A TOML value's span covers the literal as it is written, so that a place inside of the value has
+//! to be found again behind escapes, cut line ends and opening quotes.
 
 use super::Error;
 use kubernix_toolchain::text::position;
@@ -22,7 +22,8 @@ impl Source {
         Error::File { path: self.path.clone(), line, column, reason: reason.into() }
     }
 
-    /// Where a byte of the text is. Without the file: a host says which component's plan it is about, and where that is from.
+    /// Where a byte of the text is. Without the file: a host says which component's plan it is
+    /// about, and where that is from.
     pub fn place(&self, byte: usize) -> String {
         let (line, column) = position(&self.text, byte);
         format!("line {line}, column {column}")
@@ -36,7 +37,8 @@ impl Source {
     }
 }
 
-/// The byte of a TOML string literal, quotes included, at which the character of this index of its value stands.
+/// The byte of a TOML string literal, quotes included, at which the character of this index of its
+/// value stands.
 fn raw_offset(literal: &str, characters: usize) -> usize {
     let basic = literal.starts_with('"');
     let multi = literal.starts_with("\"\"\"") || literal.starts_with("'''");
@@ -59,7 +61,8 @@ fn line_end(text: &str) -> usize {
     ["\r\n", "\n"].iter().find(|end| text.starts_with(**end)).map_or(0, |end| end.len())
 }
 
-/// The bytes that line-ending backslashes at the start remove: each with all white space up to the next character.
+/// The bytes that line-ending backslashes at the start remove: each with all white space up to the
+/// next character.
 fn cut(text: &str) -> usize {
     let mut rest = text;
     while let Some(after) = rest.strip_prefix('\\') {

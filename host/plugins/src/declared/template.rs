@@ -1,4 +1,5 @@
-//! Strings with placeholders: `{{` NAME `}}`. Knows where placeholders begin and end, not what they mean.
+//! Strings with placeholders: `{{` NAME `}}`. Knows where placeholders begin and end, not what they
+//! mean.
 
 use serde::{Deserialize, Deserializer};
 use std::ops::Range;
@@ -18,7 +19,8 @@ pub(super) struct Template {
 pub(super) enum Part<'a> {
     /// Stands for itself.
     Text(&'a str),
-    /// Stands for a value; what is between the braces, and the byte of the value at which they open.
+    /// Stands for a value; what is between the braces, and the byte of the value at which they
+    /// open.
     Placeholder { name: &'a str, at: usize },
     /// Braces that open, at this byte of the value, and don't close in the same line.
     Open { at: usize },

@@ -1,5 +1,5 @@
-//! One address in front of several servers: connections go to those that answer, and end with a server that doesn't any more, so
-//! that clients come again and are sent elsewhere.
+//! One address in front of several servers: connections go to those that answer, and end with a
+//! server that doesn't any more, so that clients come again and are sent elsewhere.
 
 use std::io;
 use std::net::SocketAddr;

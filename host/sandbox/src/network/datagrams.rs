@@ -1,7 +1,8 @@
 //! Datagrams from the host into the sandbox, and the answers back.
 //!
-//! Datagrams have no connections, so a *session* stands for one: what comes from one client goes out of a socket of its own, by
-//! which answers find back. Sessions end when nothing was said for a while, and the oldest makes room for a new one.
+//! Datagrams have no connections, so a *session* stands for one: what comes from one client goes
+//! out of a socket of its own, by which answers find back. Sessions end when nothing was said for a
+//! while, and the oldest makes room for a new one.
 
 use std::collections::HashMap;
 use std::io;
@@ -76,7 +77,8 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
     }
 }
 
-/// A client's socket, and the task that carries answers back to it. The task ends with the client that it was for.
+/// A client's socket, and the task that carries answers back to it. The task ends with the client
+/// that it was for.
 async fn begin(
     outer: &Arc<UdpSocket>,
     target: SocketAddr,

@@ -1,7 +1,8 @@
 //! Connections from the host's loopback into the sandbox, and the other way round.
 //!
-//! A listening socket belongs to the namespace it was made in, whoever accepts from it: the host's side opens it, the
-//! sandbox's init inherits it, and each connection is made on the inside. No process changes namespaces for it.
+//! A listening socket belongs to the namespace it was made in, whoever accepts from it: the host's
+//! side opens it, the sandbox's init inherits it, and each connection is made on the inside. No
+//! process changes namespaces for it.
 
 use super::host_net::HostNet;
 use std::io;
@@ -10,12 +11,14 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Forwards every connection on `listener` to `target`, for as long as the task lives; connections end with it.
+/// Forwards every connection on `listener` to `target`, for as long as the task lives; connections
+/// end with it.
 pub async fn run(listener: TcpListener, target: SocketAddr) {
     accept(listener, target, None).await;
 }
 
-/// The other way: forwards every connection on `listener`, a socket of the sandbox's, to a `target` as the host sees it.
+/// The other way: forwards every connection on `listener`, a socket of the sandbox's, to a `target`
+/// as the host sees it.
 pub async fn run_from(listener: TcpListener, target: SocketAddr, host: HostNet) {
     accept(listener, target, Some(host)).await;
 }

@@ -1,4 +1,5 @@
-//! Who has a port that somebody else wants: the process that a socket belongs to, as far as this user may see it.
+//! Who has a port that somebody else wants: the process that a socket belongs to, as far as this
+//! user may see it.
 
 use super::publish::{Place, Protocol};
 use crate::proc_stat;
@@ -21,8 +22,9 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The process that keeps others from a place, in the network namespace of the calling thread; the first of several. `None`
-/// where there is none, or it can't be seen: other users' can be by root alone.
+/// The process that keeps others from a place, in the network namespace of the calling thread; the
+/// first of several. `None` where there is none, or it can't be seen: other users' can be by root
+/// alone.
 pub fn of(place: Place) -> Option<Holder> {
     let tables = match place.protocol {
         Protocol::Tcp => ["tcp", "tcp6"],
@@ -42,8 +44,8 @@ fn has_one(pid: i32, sockets: &[String]) -> bool {
         .any(|target| sockets.iter().any(|one| target.as_os_str() == &**one))
 }
 
-/// The sockets of a table (the text of `/proc/net/tcp` and the like) that keep others from a place, as links of descriptors
-/// name them.
+/// The sockets of a table (the text of `/proc/net/tcp` and the like) that keep others from a place,
+/// as links of descriptors name them.
 fn in_the_way(table: &str, place: Place) -> Vec<String> {
     /// The state of a TCP socket that takes connections.
     const LISTENS: &str = "0A";

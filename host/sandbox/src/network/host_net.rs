@@ -1,7 +1,9 @@
-//! The host's network namespace, as a cluster's init reaches it: a descriptor that the keeper handed on.
+//! The host's network namespace, as a cluster's init reaches it: a descriptor that the keeper
+//! handed on.
 //!
-//! Sockets belong to the namespace that they are made in, and settings below `/proc/sys/net` to that of the thread that opens
-//! them. So single pieces of work are done by threads that enter it, and the init itself never leaves the sandbox.
+//! Sockets belong to the namespace that they are made in, and settings below `/proc/sys/net` to
+//! that of the thread that opens them. So single pieces of work are done by threads that enter it,
+//! and the init itself never leaves the sandbox.
 
 use crate::own_thread;
 use nix::sched::{CloneFlags, setns};

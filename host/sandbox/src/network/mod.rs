@@ -1,4 +1,5 @@
-//! The cluster's network: its address plan, the links inside the sandbox and out of it, and connections forwarded either way.
+//! The cluster's network: its address plan, the links inside the sandbox and out of it, and
+//! connections forwarded either way.
 
 pub mod balance;
 mod datagrams;

@@ -1,6 +1,7 @@
 //! Links, addresses and routes inside the sandbox's network namespace.
 //!
-//! Everything here happens in the namespace of the calling thread, which must be the sandbox's own: the links vanish with it.
+//! Everything here happens in the namespace of the calling thread, which must be the sandbox's own:
+//! the links vanish with it.
 
 use ipnet::Ipv4Net;
 use nix::net::if_::if_nametoindex;
@@ -37,7 +38,8 @@ pub(super) fn index(name: &str) -> Result<u32, NetworkError> {
     if_nametoindex(name).map_err(|errno| NetworkError::new("finding a link", format!("{name}: {errno}")))
 }
 
-/// Does something with a netlink socket of the calling thread's namespace. Threads that do this have no runtime.
+/// Does something with a netlink socket of the calling thread's namespace. Threads that do this
+/// have no runtime.
 pub(super) fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, NetworkError>) -> Result<T, NetworkError> {
     let failed = |error: io::Error| NetworkError::new("opening a netlink socket", error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
@@ -50,8 +52,9 @@ pub(super) fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, Networ
     })
 }
 
-/// Brings up loopback and the node bridge with these addresses, and a default route over it: cluster IPs are routed before
-/// they are translated, so that without one nothing inside would reach a Service.
+/// Brings up loopback and the node bridge with these addresses, and a default route over it:
+/// cluster IPs are routed before they are translated, so that without one nothing inside would
+/// reach a Service.
 ///
 /// # Errors
 /// The kernel refuses (no bridge support, or missing privileges).

@@ -1,8 +1,9 @@
 //! Tables of nftables that go with whoever made them, over the kernel's own interface.
 //!
-//! A table with an owner (Linux 5.12) is removed by the kernel when the owner's socket is closed, however that comes about. The
-//! program `nft` can't be such an owner, for it ends; the crates there are need a C library, run `nft`, or have a licence that
-//! doesn't go with this one. What is needed of the protocol is a few messages: linux/netfilter/nf_tables.h.
+//! A table with an owner (Linux 5.12) is removed by the kernel when the owner's socket is closed,
+//! however that comes about. The program `nft` can't be such an owner, for it ends; the crates
+//! there are need a C library, run `nft`, or have a licence that doesn't go with this one. What is
+//! needed of the protocol is a few messages: linux/netfilter/nf_tables.h.
 
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket,
@@ -113,8 +114,9 @@ impl Table {
     }
 }
 
-/// The chains that let nothing pass through this host but what their rules name, as `FORWARD of table filter`. Those of the
-/// calling thread's network namespace; none where they can't be asked for.
+/// The chains that let nothing pass through this host but what their rules name, as `FORWARD of
+/// table filter`. Those of the calling thread's network namespace; none where they can't be asked
+/// for.
 pub fn closed_to_forwarding() -> Vec<String> {
     let ask = || {
         let socket = Socket::open()?;

@@ -1,4 +1,5 @@
-//! A node with a network namespace of its own: a pair of links to the cluster's bridge, and routes to the pods of all others.
+//! A node with a network namespace of its own: a pair of links to the cluster's bridge, and routes
+//! to the pods of all others.
 
 use super::host_net::HostNet;
 use super::netlink::{BRIDGE, NetworkError, at, index, route_packets, with_netlink};
@@ -20,7 +21,8 @@ fn outside(node: u32) -> String {
 /// A node's address, and the range of its pods.
 pub type Route = (Ipv4Addr, Ipv4Net);
 
-/// Hangs a node's namespace on the bridge of the namespace `sandbox`, with the address that its index has.
+/// Hangs a node's namespace on the bridge of the namespace `sandbox`, with the address that its
+/// index has.
 ///
 /// # Errors
 /// The kernel refuses; what was made by then goes with the node's namespace.
@@ -68,7 +70,8 @@ pub fn reach(from: &HostNet, routes: &[Route]) -> Result<(), NetworkError> {
     })
 }
 
-/// Takes the bridge's end of a node's pair away, where it is still there: the kernel is in no hurry with a namespace that ended.
+/// Takes the bridge's end of a node's pair away, where it is still there: the kernel is in no hurry
+/// with a namespace that ended.
 ///
 /// # Errors
 /// The kernel refuses.

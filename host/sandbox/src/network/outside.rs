@@ -1,5 +1,6 @@
-//! What a host has of the world outside: the way there, resolvers, proxies. Read by the command that boots, in whose place and
-//! environment it counts, and written down for the cluster's init. Text in, values out.
+//! What a host has of the world outside: the way there, resolvers, proxies. Read by the command
+//! that boots, in whose place and environment it counts, and written down for the cluster's init.
+//! Text in, values out.
 
 use super::plan::AddressPlan;
 use super::proxy::{self, Proxies};

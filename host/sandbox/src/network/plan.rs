@@ -1,5 +1,5 @@
-//! The address plan: what a cluster's one CIDR is cut into. Arithmetic only: it must not know interfaces, routes of the
-//! kernel or any component; what the host routes comes in as text.
+//! The address plan: what a cluster's one CIDR is cut into. Arithmetic only: it must not know
+//! interfaces, routes of the kernel or any component; what the host routes comes in as text.
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,8 @@ pub enum AddressError {
     },
 }
 
-/// What a cluster's CIDR is cut into: the lower half for pods, the third quarter for Services, the last for nodes.
+/// What a cluster's CIDR is cut into: the lower half for pods, the third quarter for Services, the
+/// last for nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressPlan {
     /// The range that all others are part of.
@@ -91,7 +92,8 @@ impl AddressPlan {
     /// Cuts a CIDR up.
     ///
     /// # Errors
-    /// Host bits are set, the prefix is not one of 8 to 24, or the range overlaps one that is reserved.
+    /// Host bits are set, the prefix is not one of 8 to 24, or the range overlaps one that is
+    /// reserved.
     pub fn new(cidr: Ipv4Net) -> Result<Self, AddressError> {
         if cidr.addr() != cidr.network() {
             return Err(AddressError::HostBits { given: cidr, network: cidr.trunc() });
@@ -141,7 +143,8 @@ impl AddressPlan {
         SocketAddrV4::new(self.control_plane_ip(), REGISTRY_PORT)
     }
 
-    /// The address of a node, counted from 0. It lies in the nodes' range for each node that has a pod CIDR.
+    /// The address of a node, counted from 0. It lies in the nodes' range for each node that has a
+    /// pod CIDR.
     pub fn node_ip(&self, index: u32) -> Ipv4Addr {
         nth(&self.nodes, index.saturating_add(2))
     }
@@ -173,8 +176,8 @@ pub fn parse_cidr(text: &str) -> Result<Ipv4Net, AddressError> {
     AddressPlan::new(cidr).map(|plan| plan.cidr)
 }
 
-/// The routes of `/proc/net/route` (its text) that overlap a CIDR. The default route doesn't count; routes that are down
-/// don't either.
+/// The routes of `/proc/net/route` (its text) that overlap a CIDR. The default route doesn't count;
+/// routes that are down don't either.
 pub fn routed_by_host(cidr: Ipv4Net, proc_net_route: &str) -> Vec<Ipv4Net> {
     /// `RTF_UP` of route(7).
     const UP: u32 = 1;
@@ -182,7 +185,8 @@ pub fn routed_by_host(cidr: Ipv4Net, proc_net_route: &str) -> Vec<Ipv4Net> {
         .lines()
         .skip(1)
         .filter_map(|line| {
-            // Iface Destination Gateway Flags RefCnt Use Metric Mask ...; addresses are hexadecimal in memory's order.
+            // Iface Destination Gateway Flags RefCnt Use Metric Mask ...; addresses are hexadecimal
+            // in memory's order.
             let fields: Vec<&str> = line.split_whitespace().collect();
             let hex = |index: usize| u32::from_str_radix(fields.get(index)?, 16).ok();
             let address = |index: usize| Some(Ipv4Addr::from(hex(index)?.to_ne_bytes()));

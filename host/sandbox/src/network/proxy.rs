@@ -1,5 +1,6 @@
-//! Proxies that image pulls have to go through: those of the caller's environment, carried in where they listen on the host's
-//! loopback; and, in a cluster that has no way out at all, one of our own that says so.
+//! Proxies that image pulls have to go through: those of the caller's environment, carried in where
+//! they listen on the host's loopback; and, in a cluster that has no way out at all, one of our own
+//! that says so.
 
 use super::host_net::HostNet;
 use super::plan::AddressPlan;
@@ -61,7 +62,8 @@ impl Told {
     }
 }
 
-/// Opens what leads to these proxies at an address of the sandbox, and says what its processes have to be told.
+/// Opens what leads to these proxies at an address of the sandbox, and says what its processes have
+/// to be told.
 ///
 /// # Errors
 /// Nobody can listen there.
@@ -94,8 +96,8 @@ pub async fn carry(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, hos
     Ok(told)
 }
 
-/// Opens a proxy at an address of the sandbox that refuses everything with this reason: clients written in Go tell it their
-/// users as the error.
+/// Opens a proxy at an address of the sandbox that refuses everything with this reason: clients
+/// written in Go tell it their users as the error.
 ///
 /// # Errors
 /// Nobody can listen there.
@@ -139,7 +141,8 @@ fn exceptions(given: &str, addresses: &AddressPlan) -> String {
     given.chain(own).collect::<Vec<_>>().join(",")
 }
 
-/// Where in a proxy's URL its address stands, and that address, if it is one of the host's loopback.
+/// Where in a proxy's URL its address stands, and that address, if it is one of the host's
+/// loopback.
 fn on_loopback(url: &str) -> Option<(std::ops::Range<usize>, SocketAddr)> {
     let (scheme, start) = url.split_once("://").map_or(("http", 0), |(scheme, _)| (scheme, scheme.len() + 3));
     let end = url[start..].find('/').map_or(url.len(), |at| start + at);

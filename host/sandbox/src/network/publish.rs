@@ -1,7 +1,8 @@
-//! Published ports: places on the host that lead to ports of the cluster's nodes, as people write them, and their sockets.
+//! Published ports: places on the host that lead to ports of the cluster's nodes, as people write
+//! them, and their sockets.
 //!
-//! A socket belongs to the namespace that it was made in: those here are the host's, what they carry is sent on inside. Must
-//! not know which node a port leads to.
+//! A socket belongs to the namespace that it was made in: those here are the host's, what they
+//! carry is sent on inside. Must not know which node a port leads to.
 
 use super::{datagrams, forward};
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,8 @@ pub struct Place {
     pub protocol: Protocol,
 }
 
-/// A place on the host that leads to a port of the nodes. As text: `127.0.0.1:8080:30080`, `[::1]:5353:30053/udp`.
+/// A place on the host that leads to a port of the nodes. As text: `127.0.0.1:8080:30080`,
+/// `[::1]:5353:30053/udp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Published {
@@ -205,7 +207,8 @@ impl Socket {
         }
     }
 
-    /// Sends on what comes to `target`, an address of the sandbox, from now on and for as long as the task lives.
+    /// Sends on what comes to `target`, an address of the sandbox, from now on and for as long as
+    /// the task lives.
     ///
     /// # Errors
     /// The socket can't be watched.

@@ -1,5 +1,6 @@
-//! The host's resolvers as a cluster sees them: those that can be reached from a sandbox by their own addresses, and a
-//! forwarder in the sandbox for those that can't, because they listen on the host's loopback.
+//! The host's resolvers as a cluster sees them: those that can be reached from a sandbox by their
+//! own addresses, and a forwarder in the sandbox for those that can't, because they listen on the
+//! host's loopback.
 
 use super::host_net::HostNet;
 use super::plan::AddressPlan;
@@ -16,7 +17,8 @@ const PORT: u16 = 53;
 const ANSWER: Duration = Duration::from_secs(2);
 /// The longest message over UDP, in bytes: what EDNS allows.
 const LONGEST: usize = 64 * 1024;
-/// Says of whom the file is, and why it may be empty: without a server look-ups fail at once instead of waiting.
+/// Says of whom the file is, and why it may be empty: without a server look-ups fail at once
+/// instead of waiting.
 const HEADER: &str = "# Made by KuberNix of what the host has.\n";
 const NONE: &str = "# This cluster has no upstream resolver.\n";
 
@@ -72,7 +74,8 @@ pub(super) fn read(resolv_conf: &str, addresses: &AddressPlan) -> Resolver {
     resolver
 }
 
-/// Answers queries at an address of the sandbox with what the host's resolvers say, for as long as the task lives.
+/// Answers queries at an address of the sandbox with what the host's resolvers say, for as long as
+/// the task lives.
 ///
 /// # Errors
 /// Something listens there already.

@@ -1,9 +1,11 @@
-//! The uplink: a pair of links between the host and a sandbox, and what lets connections out through it.
+//! The uplink: a pair of links between the host and a sandbox, and what lets connections out
+//! through it.
 //!
-//! Two clusters may have the same addresses, so a sandbox hides all of its own behind the one that its end of the pair has, which
-//! no other cluster of this host has; the host hides that one behind its own. What is the host's goes with the sandbox: the
-//! links by their nature, the table by its owner. Only forwarding that wasn't switched on before has to be given back, by
-//! whoever outlives the cluster; it is noted in the cluster's directory and on the host's end of the pair.
+//! Two clusters may have the same addresses, so a sandbox hides all of its own behind the one that
+//! its end of the pair has, which no other cluster of this host has; the host hides that one behind
+//! its own. What is the host's goes with the sandbox: the links by their nature, the table by its
+//! owner. Only forwarding that wasn't switched on before has to be given back, by whoever outlives
+//! the cluster; it is noted in the cluster's directory and on the host's end of the pair.
 
 use super::host_net::HostNet;
 use super::netlink::{BRIDGE, NetworkError, at, index, with_netlink};
@@ -49,7 +51,8 @@ pub struct Uplink {
 struct Note {
     /// The host's end.
     link: String,
-    /// What tells this end from a later one of the same name: the cluster's ID, a space, and nanoseconds since the epoch.
+    /// What tells this end from a later one of the same name: the cluster's ID, a space, and
+    /// nanoseconds since the epoch.
     token: String,
     /// Links of the host's that we let forward.
     forwarding: Vec<String>,
@@ -60,8 +63,9 @@ fn note_path(root: &ClusterDir) -> PathBuf {
 }
 
 impl Note {
-    /// The note of the cluster of one of these IDs: in its directory, or where that is lost, damaged or the file another cluster's, on the
-    /// host's end of the pair. `None` where nothing has to be given back.
+    /// The note of the cluster of one of these IDs: in its directory, or where that is lost,
+    /// damaged or the file another cluster's, on the host's end of the pair. `None` where nothing
+    /// has to be given back.
     fn find(root: &ClusterDir, ids: &BTreeSet<String>) -> Option<Self> {
         let path = note_path(root);
         let damage = match fs::read(&path).map(|text| serde_json::from_slice::<Self>(&text)) {
@@ -100,7 +104,8 @@ impl Note {
         Some(Self { link: link.to_owned(), token: token.to_owned(), forwarding })
     }
 
-    /// Whether the token is of a cluster of one of these IDs. An older version wrote the cluster's name in the ID's place.
+    /// Whether the token is of a cluster of one of these IDs. An older version wrote the cluster's
+    /// name in the ID's place.
     fn is_of(&self, ids: &BTreeSet<String>) -> bool {
         self.token.split_once(' ').is_some_and(|(id, _)| ids.contains(id))
     }
@@ -128,7 +133,8 @@ fn pair(number: u8) -> [Ipv4Addr; 2] {
     [0, 1].map(|end| Ipv4Addr::new(a, b, c, number * 2 + end))
 }
 
-/// Makes the uplink of the sandbox that the calling thread is in. Nothing in it needs to be ready before.
+/// Makes the uplink of the sandbox that the calling thread is in. Nothing in it needs to be ready
+/// before.
 ///
 /// # Errors
 /// The kernel refuses; what was made by then goes with the sandbox.
@@ -199,7 +205,8 @@ fn outside(
     Ok((gateway, own, table, closed.iter().map(|chain| blocked(chain, &link)).collect()))
 }
 
-/// What to do about a chain that lets nothing pass: no table of ours could overrule it, and another's rules are not ours to add to.
+/// What to do about a chain that lets nothing pass: no table of ours could overrule it, and
+/// another's rules are not ours to add to.
 fn blocked(chain: &str, link: &str) -> String {
     format!(
         "this host's firewall drops what it doesn't know (chain {chain}): image pulls from outside fail until it lets the \
@@ -247,7 +254,8 @@ fn forwards(link: &str) -> bool {
     fs::read_to_string(sysctl(link)).is_ok_and(|text| text.trim() != "0")
 }
 
-/// Lets the host's links towards the outside, and the pair's own end, forward. Whether the host forwarded by itself.
+/// Lets the host's links towards the outside, and the pair's own end, forward. Whether the host
+/// forwarded by itself.
 fn switch_on(root: &ClusterDir, way: &Way, note: &mut Note) -> Result<bool, NetworkError> {
     let failed = |error: io::Error| NetworkError::new("letting the host forward", error);
     let others = with_netlink(async |handle| Ok(peers(&handle, &note.link).await))?;
@@ -308,7 +316,8 @@ async fn inside(
     request.execute().await.map_err(at("the uplink's address"))?;
     let up = LinkUnspec::new_with_index(uplink).up().build();
     handle.link().set(up).execute().await.map_err(at("the uplink"))?;
-    // What is the cluster's own and not there (a Service without pods, say) isn't looked for outside.
+    // What is the cluster's own and not there (a Service without pods, say) isn't looked for
+    // outside.
     let (cidr, prefix) = (addresses.cidr.network(), addresses.cidr.prefix_len());
     let own = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(cidr, prefix).output_interface(bridge);
     handle.route().add(own.build()).execute().await.map_err(at("the cluster's own route"))?;
@@ -320,14 +329,15 @@ async fn inside(
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Taken(Option<Note>);
 
-/// Looks up what a cluster's uplink took of the host whose network namespace the calling thread is in: in the cluster's
-/// directory, or where that is lost, on the host's end of the pair. `ids` are those that the cluster's lives had.
+/// Looks up what a cluster's uplink took of the host whose network namespace the calling thread is
+/// in: in the cluster's directory, or where that is lost, on the host's end of the pair. `ids` are
+/// those that the cluster's lives had.
 pub fn taken(root: &ClusterDir, ids: &BTreeSet<String>) -> Taken {
     Taken(Note::find(root, ids))
 }
 
-/// Gives back what the uplink of the cluster of this ID took of the host whose network namespace the calling thread is in; does
-/// nothing where that was done already, or never had to be.
+/// Gives back what the uplink of the cluster of this ID took of the host whose network namespace
+/// the calling thread is in; does nothing where that was done already, or never had to be.
 pub fn give_back(root: &ClusterDir, id: &str, lock: &HostLock) {
     give_back_taken(root, lock, taken(root, &BTreeSet::from([id.to_owned()])));
 }

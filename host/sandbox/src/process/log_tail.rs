@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Only this much of a log's end is looked at, in bytes: logs grow, and the end is what an error wants.
+/// Only this much of a log's end is looked at, in bytes: logs grow, and the end is what an error
+/// wants.
 const WINDOW: u64 = 32 * 1024;
 
 /// The last `lines` lines of a log; empty where there is none.

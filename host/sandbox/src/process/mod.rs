@@ -1,7 +1,9 @@
-//! Processes of a cluster: started, watched, reaped and ended. The only module of the engine that starts programs.
+//! Processes of a cluster: started, watched, reaped and ended. The only module of the engine that
+//! starts programs.
 //!
-//! It runs inside the cluster's init, which is PID 1 of its namespace: orphans end up here, so one reaper waits for every
-//! child and hands statuses out. This module must not know components, roles or probes.
+//! It runs inside the cluster's init, which is PID 1 of its namespace: orphans end up here, so one
+//! reaper waits for every child and hands statuses out. This module must not know components, roles
+//! or probes.
 
 mod exit;
 mod log_tail;

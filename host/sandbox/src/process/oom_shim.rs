@@ -1,7 +1,8 @@
-//! Stands between a CRI runtime and its OCI runtime on hosts where nobody may lower an `oom_score_adj`: containers that ask
-//! for a negative one get the current one, and start.
+//! Stands between a CRI runtime and its OCI runtime on hosts where nobody may lower an
+//! `oom_score_adj`: containers that ask for a negative one get the current one, and start.
 //!
-//! It becomes the OCI runtime by exec: no process of its own stays. It must not know which runtimes these are.
+//! It becomes the OCI runtime by exec: no process of its own stays. It must not know which runtimes
+//! these are.
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -10,11 +11,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Becomes the OCI runtime `args[0]`, called with the arguments after it. Where these create a container, a negative
-/// `process.oomScoreAdj` in its bundle's `config.json` is first raised to this process's own.
+/// Becomes the OCI runtime `args[0]`, called with the arguments after it. Where these create a
+/// container, a negative `process.oomScoreAdj` in its bundle's `config.json` is first raised to
+/// this process's own.
 ///
-/// Returns only when that failed, with why. A `config.json` that can't be read or understood is no failure: the runtime
-/// itself says best what is wrong with it.
+/// Returns only when that failed, with why. A `config.json` that can't be read or understood is no
+/// failure: the runtime itself says best what is wrong with it.
 pub fn run(args: Vec<OsString>) -> Error {
     let Some((runtime, args)) = args.split_first() else {
         return Error::new(ErrorKind::InvalidInput, "no OCI runtime given");
@@ -24,7 +26,8 @@ pub fn run(args: Vec<OsString>) -> Error {
     {
         return Error::new(error.kind(), format!("raising oomScoreAdj in bundle `{}`: {error}", bundle.display()));
     }
-    // Not an execve of our own: std gives the runtime default signals, where this process ignores SIGPIPE.
+    // Not an execve of our own: std gives the runtime default signals, where this process ignores
+    // SIGPIPE.
     #[expect(clippy::disallowed_methods, reason = "replaces this process instead of starting another")]
     let error = std::process::Command::new(runtime).args(args).exec();
     Error::new(error.kind(), format!("executing OCI runtime `{}`: {error}", runtime.display()))

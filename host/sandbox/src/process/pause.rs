@@ -1,4 +1,5 @@
-//! Process groups that stand still for a moment, so that what they write can be copied as it is at one point in time.
+//! Process groups that stand still for a moment, so that what they write can be copied as it is at
+//! one point in time.
 
 use crate::proc_stat::Stat;
 use nix::errno::Errno;
@@ -16,11 +17,13 @@ const PAUSE: Duration = Duration::from_micros(500);
 pub struct Paused(Vec<Pid>);
 
 impl Paused {
-    /// Stops these groups by SIGSTOP, which no process can refuse, and returns when every thread of them stands still: one that
-    /// is within a call that writes ends it first. What they wrote until then is in the files, and nothing comes after it.
+    /// Stops these groups by SIGSTOP, which no process can refuse, and returns when every thread of
+    /// them stands still: one that is within a call that writes ends it first. What they wrote
+    /// until then is in the files, and nothing comes after it.
     ///
     /// # Errors
-    /// A group is gone, or a thread is at work in the kernel for longer than `limit`; all of them go on then.
+    /// A group is gone, or a thread is at work in the kernel for longer than `limit`; all of them
+    /// go on then.
     pub fn groups(groups: &[Pid], limit: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + limit;
         // From here on whatever happens lets them go on.

@@ -4,7 +4,8 @@ use super::Privileges;
 use std::io;
 use std::process::{Child, Command};
 
-/// A place that processes are started in: the caller's own, or namespaces below it. Children are the caller's in any case.
+/// A place that processes are started in: the caller's own, or namespaces below it. Children are
+/// the caller's in any case.
 pub trait Place: Send + Sync {
     /// Starts a program there, with these privileges: they are taken last.
     ///

@@ -5,10 +5,12 @@ use crate::proc_stat::numbers;
 use nix::errno::Errno;
 use nix::libc;
 
-/// How often new threads are looked for. One look finds all that there are; those that appear meanwhile have the next.
+/// How often new threads are looked for. One look finds all that there are; those that appear
+/// meanwhile have the next.
 const LOOKS: usize = 4;
 
-/// Lets all threads of a process run only where no other wants to: SCHED_IDLE, sched(7). What they start does the same.
+/// Lets all threads of a process run only where no other wants to: SCHED_IDLE, sched(7). What they
+/// start does the same.
 pub fn make_patient(running: &Running) {
     for thread in threads(running.pid.as_raw()) {
         set_policy(thread, libc::SCHED_IDLE);
@@ -20,7 +22,8 @@ pub fn end_patience(running: &Running) {
     threads(running.pid.as_raw()).for_each(|thread| set_policy(thread, libc::SCHED_OTHER));
 }
 
-/// Ends the patience of everything in this PID namespace: of what was made patient, and what that started, such as containers.
+/// Ends the patience of everything in this PID namespace: of what was made patient, and what that
+/// started, such as containers.
 pub fn end_all_patience() {
     for _ in 0..LOOKS {
         let patient: Vec<_> = numbers("/proc").flat_map(threads).filter(|thread| is_patient(*thread)).collect();
@@ -42,7 +45,8 @@ fn is_patient(thread: i32) -> bool {
 
 fn set_policy(thread: i32, policy: i32) {
     let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the parameters outlive the call, which changes nothing but the scheduling of one thread of this namespace.
+    // SAFETY: the parameters outlive the call, which changes nothing but the scheduling of one
+    // thread of this namespace.
     let result = unsafe { libc::sched_setscheduler(thread, policy, &raw const parameters) };
     match Errno::result(result) {
         Ok(_) | Err(Errno::ESRCH) => {}

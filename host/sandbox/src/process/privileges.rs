@@ -1,7 +1,7 @@
 //! With what a process runs: its working directory, user and limits.
 //!
-//! All of it is looked up before the fork. Between fork and exec there are system calls alone. It must not know components, nor
-//! where a process is started.
+//! All of it is looked up before the fork. Between fork and exec there are system calls alone. It
+//! must not know components, nor where a process is started.
 
 use kubernix_core::{Limit, Process, UNLIMITED};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -137,7 +137,8 @@ impl Privileges {
         self.directory.is_none() && self.user.is_none() && self.limits.is_empty()
     }
 
-    /// Has a command take them, after all else that it does before its program runs: namespaces can't be entered afterwards.
+    /// Has a command take them, after all else that it does before its program runs: namespaces
+    /// can't be entered afterwards.
     pub fn apply(self, command: &mut Command) {
         if self.is_empty() {
             return;
@@ -145,7 +146,8 @@ impl Privileges {
         if let Some(user) = &self.user {
             command.env("HOME", &user.home);
         }
-        // SAFETY: between fork and exec only system calls are made, on values that the closure owns; nothing is allocated.
+        // SAFETY: between fork and exec only system calls are made, on values that the closure
+        // owns; nothing is allocated.
         unsafe { command.pre_exec(move || self.take()) };
     }
 
@@ -163,8 +165,9 @@ impl Privileges {
         setgroups(&user.groups)?;
         setresgid(user.gid, user.gid, user.gid)?;
         setresuid(user.uid, user.uid, user.uid)?;
-        // Binaries may lie in a directory that is closed to the user. One capability is left to find them; the program itself
-        // has none, as exec of another user's program drops all (capabilities(7)).
+        // Binaries may lie in a directory that is closed to the user. One capability is left to
+        // find them; the program itself has none, as exec of another user's program drops all
+        // (capabilities(7)).
         let find = CapabilitySet::DAC_READ_SEARCH;
         let left = CapabilitySets { effective: find, permitted: find, inheritable: CapabilitySet::empty() };
         if !user.uid.is_root() {

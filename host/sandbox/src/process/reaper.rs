@@ -28,8 +28,8 @@ pub(super) struct Registered {
 
 /// Waits for every child of this process and hands out how each ended.
 ///
-/// Children are registered in the same stretch of code that starts them, and reaping happens between tasks of one thread:
-/// no child can end unseen in between.
+/// Children are registered in the same stretch of code that starts them, and reaping happens
+/// between tasks of one thread: no child can end unseen in between.
 #[derive(Clone, Default)]
 pub struct Reaper {
     table: Arc<Mutex<HashMap<Pid, Child>>>,
@@ -57,7 +57,8 @@ impl Reaper {
     }
 
     fn reap(&self) {
-        // The first look leaves the child as it is: its number, and its group's, stay its own until it is reaped.
+        // The first look leaves the child as it is: its number, and its group's, stay its own until
+        // it is reaped.
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         loop {
             let status = match waitid(Id::All, look) {

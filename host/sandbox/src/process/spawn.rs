@@ -156,7 +156,8 @@ impl Spawner {
         self.run(command, None::<std::future::Ready<()>>).await
     }
 
-    /// As [`Spawner::output`]; the command runs only where no other process wants to, until the future is done.
+    /// As [`Spawner::output`]; the command runs only where no other process wants to, until the
+    /// future is done.
     ///
     /// # Errors
     /// See [`SpawnError`].
@@ -193,14 +194,15 @@ impl Spawner {
         Ok(Output::new(exit.code(), stdout.map_err(fail)?, stderr.map_err(fail)?))
     }
 
-    /// Watches a process that isn't the caller's child, by a pidfd (pidfd_open(2)). How it ended is told to its parent alone: it counts
-    /// as killed.
+    /// Watches a process that isn't the caller's child, by a pidfd (pidfd_open(2)). How it ended is
+    /// told to its parent alone: it counts as killed.
     ///
     /// # Errors
     /// There is none of this number.
     pub fn watch(&self, pid: Pid, name: &str) -> io::Result<Running> {
         let process = pidfd(pid.as_raw())?;
-        // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives, and lives in here.
+        // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives, and lives in
+        // here.
         let process = unsafe { AsyncFd::register(process) }?;
         let (sender, exit) = watch::channel(None);
         tokio::task::spawn_local(async move {
@@ -240,7 +242,8 @@ async fn read(fd: Option<std::os::fd::OwnedFd>) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut pipe = pipe::Receiver::from_owned_fd(fd)?;
     (&mut pipe).take(LIMIT).read_to_end(&mut bytes).await?;
-    // What is beyond the limit is read and dropped, so that the command doesn't hang on a full pipe.
+    // What is beyond the limit is read and dropped, so that the command doesn't hang on a full
+    // pipe.
     tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

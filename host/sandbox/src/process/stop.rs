@@ -4,14 +4,16 @@ use super::Running;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 
-/// Signals a process that is to end. What it leaves in its group is killed with its end, also where it obeys.
+/// Signals a process that is to end. What it leaves in its group is killed with its end, also where
+/// it obeys.
 pub fn order_end(running: &Running, signal: Signal) {
     running.end_group_with_it();
     kill_group(running, signal);
 }
 
-/// Signals a process's group, unless the process has ended: its number may be another's then. Reaping and this happen on one
-/// thread, so a process that isn't known to have ended still has its number.
+/// Signals a process's group, unless the process has ended: its number may be another's then.
+/// Reaping and this happen on one thread, so a process that isn't known to have ended still has its
+/// number.
 pub fn kill_group(running: &Running, signal: Signal) {
     if running.exit().is_some() {
         return;

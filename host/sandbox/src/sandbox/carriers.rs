@@ -1,8 +1,9 @@
 //! The keepers and inits that run on this host, found without any file of their cluster's.
 //!
-//! A command line alone proves nothing, since any user can start a process with any arguments. What counts is the descriptor of
-//! the cluster's root directory that a keeper and an init hold open for as long as they live (the lock): that directory belongs
-//! to the administrator alone. It also tells a directory's name of today, and whether it was removed.
+//! A command line alone proves nothing, since any user can start a process with any arguments. What
+//! counts is the descriptor of the cluster's root directory that a keeper and an init hold open for
+//! as long as they live (the lock): that directory belongs to the administrator alone. It also
+//! tells a directory's name of today, and whether it was removed.
 
 use super::names;
 use super::process::{self, Pidfd};
@@ -36,7 +37,8 @@ pub struct Carrier {
     pub part: Part,
     /// Its number, in the host's PID namespace.
     pub pid: i32,
-    /// What the cluster's cgroups and uplink are named by: its ID, or its name where an older version booted it.
+    /// What the cluster's cgroups and uplink are named by: its ID, or its name where an older
+    /// version booted it.
     pub id: String,
     /// The cluster's root directory.
     pub root: PathBuf,
@@ -110,7 +112,8 @@ impl fmt::Display for Carrier {
     }
 }
 
-/// What a command line says: which part it is, the cluster's ID, and the number of the descriptor that is the cluster's lock.
+/// What a command line says: which part it is, the cluster's ID, and the number of the descriptor
+/// that is the cluster's lock.
 fn parse(cmdline: &[u8]) -> Option<(Part, String, u32)> {
     let words = cmdline.strip_suffix(b"\0")?.split(|byte| *byte == 0).map(std::str::from_utf8);
     let words = words.collect::<Result<Vec<_>, _>>().ok()?;

@@ -1,6 +1,8 @@
-//! The cluster's cgroups: `kubernix/ID` below the root of every hierarchy that is mounted, v1, hybrid or v2.
+//! The cluster's cgroups: `kubernix/ID` below the root of every hierarchy that is mounted, v1,
+//! hybrid or v2.
 //!
-//! A cluster that an older version booted has its name in the place of the ID. Only groups of that name are made and removed; the hierarchies and other groups belong to others.
+//! A cluster that an older version booted has its name in the place of the ID. Only groups of that
+//! name are made and removed; the hierarchies and other groups belong to others.
 
 use super::controllers;
 use crate::HostLock;
@@ -12,7 +14,8 @@ use std::time::Duration;
 
 /// The group that all clusters of this program lie in.
 const PARENT: &str = "kubernix";
-/// The group of our own and the control plane's processes. In v2, groups with children have no processes of their own.
+/// The group of our own and the control plane's processes. In v2, groups with children have no
+/// processes of their own.
 const LEAF: &str = "system";
 
 /// A mounted hierarchy.
@@ -62,7 +65,8 @@ pub fn path(cluster: &str) -> String {
     format!("/{PARENT}/{cluster}")
 }
 
-/// Makes the cluster's groups in these hierarchies, which are all that the calling process sees. Takes the host's lock once.
+/// Makes the cluster's groups in these hierarchies, which are all that the calling process sees.
+/// Takes the host's lock once.
 ///
 /// # Errors
 /// The kernel refuses: no privileges, or a read-only mount.
@@ -73,14 +77,16 @@ pub fn create(hierarchies: &[Hierarchy], cluster: &str, lock: &HostLock) -> io::
     hierarchies.iter().try_for_each(|hierarchy| hierarchy.create(cluster, version))
 }
 
-/// Removes the cluster's groups with all below them from these hierarchies; goes on past errors. With the last cluster goes the parent, and
-/// what was enabled for clusters. Takes the host's lock once.
+/// Removes the cluster's groups with all below them from these hierarchies; goes on past errors.
+/// With the last cluster goes the parent, and what was enabled for clusters. Takes the host's lock
+/// once.
 ///
 /// # Errors
 /// Groups are still in use after a second; all of them are named.
 pub fn remove(hierarchies: &[Hierarchy], cluster: &str, lock: &HostLock) -> io::Result<()> {
     let mut errors = Vec::new();
-    // Without the lock: they are this cluster's own, and it may take a second until nothing uses them.
+    // Without the lock: they are this cluster's own, and it may take a second until nothing uses
+    // them.
     let removed = hierarchies.iter().filter(|hierarchy| match remove_tree(&hierarchy.cluster(cluster)) {
         Ok(()) => true,
         Err(error) => {
@@ -115,7 +121,8 @@ impl Hierarchy {
         for group in [self.parent(), self.cluster(cluster), self.cluster(cluster).join(LEAF)] {
             self.make(&group)?;
         }
-        // In a hybrid set-up the controllers are v1's; enabling the few that sit here would take them away from it.
+        // In a hybrid set-up the controllers are v1's; enabling the few that sit here would take
+        // them away from it.
         if self.unified && version == "v2" {
             controllers::enable_for(&self.parent(), &self.mount)?;
             controllers::enable(&self.parent())?;
@@ -124,7 +131,8 @@ impl Hierarchy {
         Ok(())
     }
 
-    /// Makes the group of a node below the cluster's. Returns the open file that processes of the node are moved by.
+    /// Makes the group of a node below the cluster's. Returns the open file that processes of the
+    /// node are moved by.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -173,15 +181,16 @@ impl Hierarchy {
         let _ = std::fs::write(self.mount.join("cgroup.procs"), "0");
     }
 
-    /// Lets what was frozen in the cluster's group go on: in v1 not even SIGKILL ends a process before that.
+    /// Lets what was frozen in the cluster's group go on: in v1 not even SIGKILL ends a process
+    /// before that.
     pub fn thaw(&self, cluster: &str) {
         if !self.unified && self.options.contains("freezer") {
             thaw_tree(&self.cluster(cluster));
         }
     }
 
-    /// Removes the group of all clusters where no cluster lives in it any more. Without the host's lock, what was enabled for clusters
-    /// stays: one that begins now may need it.
+    /// Removes the group of all clusters where no cluster lives in it any more. Without the host's
+    /// lock, what was enabled for clusters stays: one that begins now may need it.
     fn remove_parent(&self, is_locked: bool) {
         let unused = if self.unified { controllers::unused(&self.mount, &self.parent()) } else { BTreeSet::new() };
         // Other clusters may live here.
@@ -192,7 +201,8 @@ impl Hierarchy {
     }
 }
 
-/// Copies a cpuset's setting down from the parent: v1 groups start empty, and take no process until they aren't.
+/// Copies a cpuset's setting down from the parent: v1 groups start empty, and take no process until
+/// they aren't.
 fn inherit(group: &Path, file: &str) -> io::Result<()> {
     let own = std::fs::read_to_string(group.join(file))?;
     if !own.trim().is_empty() {

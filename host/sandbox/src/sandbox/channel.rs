@@ -1,7 +1,8 @@
-//! The line between the command that boots a cluster and the cluster's init: text one way, orders the other.
+//! The line between the command that boots a cluster and the cluster's init: text one way, orders
+//! the other.
 //!
-//! It is a socket pair. The keeper holds the far end open until it has cleaned up, so that the command reads its end only
-//! when nothing is left. Must not know what the text says.
+//! It is a socket pair. The keeper holds the far end open until it has cleaned up, so that the
+//! command reads its end only when nothing is left. Must not know what the text says.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;

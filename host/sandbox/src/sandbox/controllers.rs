@@ -1,8 +1,9 @@
-//! Controllers of cgroup v2: enabled for clusters at the top of the hierarchy, which is the host's own, and given back with the
-//! last of them.
+//! Controllers of cgroup v2: enabled for clusters at the top of the hierarchy, which is the host's
+//! own, and given back with the last of them.
 //!
-//! Which of them were enabled for clusters is noted on the group that all clusters lie in, as an extended attribute: it lives as
-//! long as there is a cluster, whatever becomes of its processes, and goes with the group.
+//! Which of them were enabled for clusters is noted on the group that all clusters lie in, as an
+//! extended attribute: it lives as long as there is a cluster, whatever becomes of its processes,
+//! and goes with the group.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,8 +29,8 @@ fn enabled(group: &Path) -> io::Result<Names> {
 }
 
 fn switch(group: &Path, sign: char, controller: &str) {
-    // One that can't be enabled (real-time processes outside of the root group) is the kubelet's to complain about; one that
-    // can't be disabled is in use.
+    // One that can't be enabled (real-time processes outside of the root group) is the kubelet's to
+    // complain about; one that can't be disabled is in use.
     if let Err(error) = fs::write(group.join("cgroup.subtree_control"), format!("{sign}{controller}")) {
         log::debug!("cgroup controller {sign}{controller} in {}: {error}", group.display());
     }
@@ -45,7 +46,8 @@ pub fn enable(group: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// As [`enable`] for the top of the hierarchy; what that changes is noted on `clusters`, a child of it.
+/// As [`enable`] for the top of the hierarchy; what that changes is noted on `clusters`, a child of
+/// it.
 ///
 /// # Errors
 /// A group can't be read.
@@ -75,8 +77,9 @@ fn noted(clusters: &Path) -> Names {
     String::from_utf8_lossy(&text).split_whitespace().map(str::to_owned).collect()
 }
 
-/// What was enabled for clusters and is used by nobody else now: no other child of the top hands it on, and none has a setting
-/// of it that differs from those of `clusters`, where nobody sets anything.
+/// What was enabled for clusters and is used by nobody else now: no other child of the top hands it
+/// on, and none has a setting of it that differs from those of `clusters`, where nobody sets
+/// anything.
 pub fn unused(top: &Path, clusters: &Path) -> Names {
     let children: Vec<PathBuf> = fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     let others = || children.iter().filter(|path| path.is_dir() && *path != clusters);

@@ -1,4 +1,5 @@
-//! What a cluster's end was ordered by, written down for whoever looks at it or waits for it meanwhile.
+//! What a cluster's end was ordered by, written down for whoever looks at it or waits for it
+//! meanwhile.
 
 use crate::cluster_dir::ClusterDir;
 use crate::write::write_atomic;
@@ -39,7 +40,8 @@ impl Ending {
         }
     }
 
-    /// What was noted since the last boot began. A cluster that is being removed, or gone, was taken down.
+    /// What was noted since the last boot began. A cluster that is being removed, or gone, was
+    /// taken down.
     pub fn read(root: &ClusterDir) -> Option<Self> {
         if root.is_removed() {
             return Some(Self::Down);

@@ -9,9 +9,9 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
-/// Runs a program inside a sandbox with this process's terminal, and waits for its end. Returns its exit code, as a shell puts
-/// it: 128 + N where signal N ended it. `process` is one of the sandbox whose namespaces are meant, as the host numbers it; the
-/// init's are without it.
+/// Runs a program inside a sandbox with this process's terminal, and waits for its end. Returns its
+/// exit code, as a shell puts it: 128 + N where signal N ended it. `process` is one of the sandbox
+/// whose namespaces are meant, as the host numbers it; the init's are without it.
 ///
 /// # Errors
 /// The sandbox is gone, or the program can't be started.
@@ -38,13 +38,14 @@ pub fn run(
     #[allow(clippy::disallowed_methods)] // Not a process of the cluster's own: the user's, in the user's terminal.
     let mut command = Command::new(program);
     command.args(args).envs(environment.iter().map(|(key, value)| (key, value)));
-    // SAFETY: between fork and exec only setns(2) is called, on descriptors that the closure owns; nothing is allocated.
+    // SAFETY: between fork and exec only setns(2) is called, on descriptors that the closure owns;
+    // nothing is allocated.
     unsafe { command.pre_exec(enter) };
     foreground(command)
 }
 
-/// Runs a program in the foreground of this process's terminal and waits for its end: the terminal's interrupts are the
-/// program's, not ours. Returns its exit code as [`run`] does.
+/// Runs a program in the foreground of this process's terminal and waits for its end: the
+/// terminal's interrupts are the program's, not ours. Returns its exit code as [`run`] does.
 ///
 /// # Errors
 /// The program can't be started.

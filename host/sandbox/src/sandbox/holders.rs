@@ -33,8 +33,8 @@ impl Holder {
         Self { pid, name: proc_stat::name(pid).unwrap_or_default() }
     }
 
-    /// Ends a command of ours that was stopped (Ctrl-Z, SIGSTOP) while it held the lock, as an `up` that is about to boot. One
-    /// that runs comes to its end by itself.
+    /// Ends a command of ours that was stopped (Ctrl-Z, SIGSTOP) while it held the lock, as an `up`
+    /// that is about to boot. One that runs comes to its end by itself.
     pub fn end_if_stopped(&self) {
         let Some(process) = Pidfd::open(self.pid) else { return };
         if is_same_program(self.pid) && Stat::of(self.pid).is_ok_and(Stat::is_stopped) {
@@ -49,7 +49,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Whether a process runs the same file as this one, or one of its name: the file may have been replaced since.
+/// Whether a process runs the same file as this one, or one of its name: the file may have been
+/// replaced since.
 fn is_same_program(pid: i32) -> bool {
     let program = |process: &str| {
         let path = fs::read_link(format!("/proc/{process}/exe")).ok()?;

@@ -1,8 +1,8 @@
 //! The one controller that may have to move: hugetlb, on hosts whose other controllers are v1's.
 //!
-//! On a hybrid host it sits in the unified hierarchy, where runc doesn't find it ("cannot set hugetlb limit"). A v1 mount of it
-//! that only the cluster sees fixes that. Such a hierarchy outlives the mount for as long as it has groups, so whoever cleans
-//! up mounts it once more.
+//! On a hybrid host it sits in the unified hierarchy, where runc doesn't find it ("cannot set
+//! hugetlb limit"). A v1 mount of it that only the cluster sees fixes that. Such a hierarchy
+//! outlives the mount for as long as it has groups, so whoever cleans up mounts it once more.
 
 use super::cgroups::{self, Hierarchy};
 use crate::HostLock;
@@ -15,8 +15,8 @@ use std::path::Path;
 /// A directory that every host with cgroups has.
 const ANYWHERE: &str = "/sys/fs/cgroup";
 
-/// Whether the controller sits in the unified hierarchy of a host whose other controllers are v1's, or was moved by another
-/// cluster already and isn't mounted on the host.
+/// Whether the controller sits in the unified hierarchy of a host whose other controllers are v1's,
+/// or was moved by another cluster already and isn't mounted on the host.
 pub fn is_stray(hierarchies: &[Hierarchy], proc_cgroups: &str) -> bool {
     let v1 = |name: &str| hierarchies.iter().any(|h| !h.unified && h.options.contains(name));
     v1("memory") && !v1("hugetlb") && proc_cgroups.lines().any(|line| line.starts_with("hugetlb\t"))
@@ -36,8 +36,9 @@ pub fn mount_at(directory: &Path) -> io::Result<Hierarchy> {
     Ok(Hierarchy { mount: directory.to_owned(), unified: false, options: BTreeSet::from(["hugetlb".to_owned()]) })
 }
 
-/// Removes the cluster's groups from it, from outside of the cluster. Takes the calling thread, or the process of a single
-/// one, into a mount namespace of its own: it sees the host's mounts no more afterwards.
+/// Removes the cluster's groups from it, from outside of the cluster. Takes the calling thread, or
+/// the process of a single one, into a mount namespace of its own: it sees the host's mounts no
+/// more afterwards.
 ///
 /// # Errors
 /// The kernel refuses the mount, or a group is still in use.

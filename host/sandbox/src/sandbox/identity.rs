@@ -56,7 +56,8 @@ impl ProcessId {
 
     /// Sends it a signal, if it still exists.
     pub fn signal(self, signal: Signal) {
-        // The descriptor is of one process. Only if that is the one that is meant, its number still is.
+        // The descriptor is of one process. Only if that is the one that is meant, its number still
+        // is.
         if let Some(process) = Pidfd::open(self.pid).filter(|_| self.is_alive()) {
             process.signal(signal);
         }

@@ -1,4 +1,5 @@
-//! The init: PID 1 of the sandbox. It furnishes the namespaces that it was born into, and hands over to the engine.
+//! The init: PID 1 of the sandbox. It furnishes the namespaces that it was born into, and hands
+//! over to the engine.
 
 use super::cgroups::{self, Hierarchy};
 use super::channel::ChannelEnd;
@@ -50,13 +51,15 @@ pub struct Inside {
     /// The host's socket for the local registry.
     pub registry: Option<TcpListener>,
     hierarchies: Vec<Hierarchy>,
-    /// The cluster's lock: a keeper that dies doesn't give it back before this process has cleaned up in its place.
+    /// The cluster's lock: a keeper that dies doesn't give it back before this process has cleaned
+    /// up in its place.
     pub lock: Arc<OwnedFd>,
 }
 
-/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE ID LIFE-FD CHANNEL-FD LOCK-FD
-/// HOST-NETWORK-FD HOST-LOCK-FD LISTENER-FD... `read` reads the cluster's files, with which furnishing and what else the
-/// caller needs; `report` tells the command, in the form that it reads, why there is no cluster.
+/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE ID LIFE-FD
+/// CHANNEL-FD LOCK-FD HOST-NETWORK-FD HOST-LOCK-FD LISTENER-FD... `read` reads the cluster's files,
+/// with which furnishing and what else the caller needs; `report` tells the command, in the form
+/// that it reads, why there is no cluster.
 ///
 /// # Errors
 /// The files can't be read, or the kernel refuses something; the text says what.
@@ -108,7 +111,8 @@ fn furnish(furnishing: &Furnishing, lock: &OwnedFd, host_lock: &HostLock) -> io:
     // Those that were mounted only inside are new.
     cgroups::create(&hierarchies, id, host_lock)?;
     hierarchies.iter().try_for_each(|hierarchy| hierarchy.join(id))?;
-    // The API server and etcd hold many connections; what this process may have, its children inherit.
+    // The API server and etcd hold many connections; what this process may have, its children
+    // inherit.
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

@@ -1,8 +1,8 @@
 //! The keeper: the one process of a cluster that stays in the host's namespaces.
 //!
-//! It holds the lock, starts the init in new namespaces, waits for its end and removes the cgroups and what an init that was
-//! killed didn't give back. It does nothing else, so that there is little that could end it; if something does, the init takes
-//! over the cleaning.
+//! It holds the lock, starts the init in new namespaces, waits for its end and removes the cgroups
+//! and what an init that was killed didn't give back. It does nothing else, so that there is little
+//! that could end it; if something does, the init takes over the cleaning.
 
 use super::channel::ChannelEnd;
 use super::lock::Lock;
@@ -30,7 +30,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long an init may take to end at once before it is killed: it ends in a tenth of that, or hangs.
+/// How long an init may take to end at once before it is killed: it ends in a tenth of that, or
+/// hangs.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// What a keeper is started with.
@@ -43,7 +44,8 @@ pub struct KeeperStart<'a> {
     pub id: &'a str,
     /// The cluster's lock, which the keeper holds on.
     pub lock: Lock,
-    /// The sockets at which the host reaches the API server, and the local registry where there is one.
+    /// The sockets at which the host reaches the API server, and the local registry where there is
+    /// one.
     pub listeners: Vec<TcpListener>,
     /// The line to the command that boots.
     pub channel: ChannelEnd,
@@ -53,8 +55,8 @@ pub struct KeeperStart<'a> {
 pub struct Keeper(Pid);
 
 impl Keeper {
-    /// Orders the end at once: the cluster's init has a moment to obey, then it is killed. Unlike an order to the init itself,
-    /// this reaches one that hangs.
+    /// Orders the end at once: the cluster's init has a moment to obey, then it is killed. Unlike
+    /// an order to the init itself, this reaches one that hangs.
     pub fn end_at_once(&self) {
         // One that is gone has ended everything already.
         let _ = kill(self.0, AT_ONCE_SIGNAL);
@@ -79,26 +81,30 @@ pub fn start(start: KeeperStart<'_>) -> io::Result<Keeper> {
     Ok(Keeper(Pid::from_raw(command.spawn()?.id().cast_signed())))
 }
 
-/// A hidden command of our own binary that inherits these descriptors, given as arguments behind the cluster: where it was when it
-/// was booted, and its ID. They tell people and other commands whose process it is; it finds its directory by the lock.
+/// A hidden command of our own binary that inherits these descriptors, given as arguments behind
+/// the cluster: where it was when it was booted, and its ID. They tell people and other commands
+/// whose process it is; it finds its directory by the lock.
 pub(super) fn own_program(program: &Path, name: &str, cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> Command {
     #[allow(clippy::disallowed_methods)] // Our own processes are started here and nowhere else.
     let mut command = Command::new(program);
     command.arg(name).args(cluster).args(fds.iter().map(|fd| fd.as_raw_fd().to_string()));
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let inherit = move || {
-        // What the caller had inherited itself (a pipe of a shell's, say) isn't ours to hold open for a cluster's life.
-        // SAFETY: marks descriptors only, and nothing runs between here and exec that could need them.
+        // What the caller had inherited itself (a pipe of a shell's, say) isn't ours to hold open
+        // for a cluster's life. SAFETY: marks descriptors only, and nothing runs between here and
+        // exec that could need them.
         let marked = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
         Errno::result(marked)?;
         for number in &numbers {
-            // SAFETY: the caller of `spawn` still holds the descriptors, so they are open in the child.
+            // SAFETY: the caller of `spawn` still holds the descriptors, so they are open in the
+            // child.
             let fd = unsafe { BorrowedFd::borrow_raw(*number) };
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only close_range(2) and fcntl(2) are called, and nothing is allocated.
+    // SAFETY: between fork and exec only close_range(2) and fcntl(2) are called, and nothing is
+    // allocated.
     unsafe { command.pre_exec(inherit) };
     command
 }
@@ -106,7 +112,8 @@ pub(super) fn own_program(program: &Path, name: &str, cluster: [&OsStr; 2], fds:
 /// The descriptors that [`own_program`] handed on, from the arguments.
 ///
 /// # Safety
-/// Must be called once, by the process that was started so, before it opens anything: the numbers are then its own.
+/// Must be called once, by the process that was started so, before it opens anything: the numbers
+/// are then its own.
 pub(super) unsafe fn inherited(args: &[OsString]) -> io::Result<Vec<OwnedFd>> {
     let number = |arg: &OsString| {
         let number = arg.to_str().and_then(|text| text.parse::<RawFd>().ok());
@@ -121,8 +128,8 @@ pub(super) unsafe fn inherited(args: &[OsString]) -> io::Result<Vec<OwnedFd>> {
     args.iter().map(|arg| number(arg).and_then(own)).collect()
 }
 
-/// The keeper's main: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD... `report` tells the command, in the form that it reads,
-/// why there is no cluster.
+/// The keeper's main: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD... `report` tells the command, in
+/// the form that it reads, why there is no cluster.
 ///
 /// # Errors
 /// The sandbox can't be made; nothing of it is left.
@@ -138,7 +145,8 @@ pub fn run(args: &[OsString], report: impl Fn(&ChannelEnd, String)) -> io::Resul
     let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?;
     // The lock is one of the directory, which may be called otherwise by the time that this ends.
     let root = ClusterDir::of_descriptor(&lock);
-    // Started with an own process group by `start`'s caller or not: a session keeps terminals' signals away.
+    // Started with an own process group by `start`'s caller or not: a session keeps terminals'
+    // signals away.
     match setsid() {
         Err(errno) if errno != Errno::EPERM => return Err(errno.into()),
         _ => {}
@@ -164,7 +172,8 @@ struct Kept<'a> {
     listeners: Vec<OwnedFd>,
 }
 
-/// Makes the sandbox, waits for the end of its init, and gives back what it took of the host, however it ended.
+/// Makes the sandbox, waits for the end of its init, and gives back what it took of the host,
+/// however it ended.
 fn carry(
     host: &impl Privileged,
     kept: Kept<'_>,
@@ -175,7 +184,8 @@ fn carry(
     let result = (|| {
         host.create_cgroups(id)?;
         let (life, far) = UnixStream::pair()?;
-        // The init reaches the host through them where it has to: an uplink's other end, resolvers on the host's loopback.
+        // The init reaches the host through them where it has to: an uplink's other end, resolvers
+        // on the host's loopback.
         let ways = host.ways_to_host()?;
         let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd()];
         fds.extend(ways.iter().map(AsFd::as_fd));
@@ -213,7 +223,8 @@ struct Ended {
     asked: bool,
 }
 
-/// Lets a program begin in namespaces of its own, but for the PID namespace, which only a child can begin in.
+/// Lets a program begin in namespaces of its own, but for the PID namespace, which only a child can
+/// begin in.
 pub(super) fn namespaced(command: &mut Command) {
     let others =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
@@ -221,12 +232,13 @@ pub(super) fn namespaced(command: &mut Command) {
         SigSet::all().thread_unblock()?;
         Ok(unshare(others)?)
     };
-    // SAFETY: between fork and exec only sigprocmask(2) and unshare(2) are called, and nothing is allocated.
+    // SAFETY: between fork and exec only sigprocmask(2) and unshare(2) are called, and nothing is
+    // allocated.
     unsafe { command.pre_exec(enter) };
 }
 
-/// Waits for the init's end. A signal asks it to stop in order; a second one, or SIGQUIT, ends it at once, by SIGKILL where it
-/// doesn't obey.
+/// Waits for the init's end. A signal asks it to stop in order; a second one, or SIGQUIT, ends it
+/// at once, by SIGKILL where it doesn't obey.
 fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<Ended> {
     let (mut asked, mut deadline) = (false, None::<Instant>);
     loop {

@@ -1,7 +1,8 @@
-//! One keeper a cluster: a lock of its root directory that the kernel gives back when the keeper goes.
+//! One keeper a cluster: a lock of its root directory that the kernel gives back when the keeper
+//! goes.
 //!
-//! It is the directory itself that is locked, no file in it: the lock lasts for as long as anything of the cluster does, and goes
-//! with it.
+//! It is the directory itself that is locked, no file in it: the lock lasts for as long as anything
+//! of the cluster does, and goes with it.
 
 use crate::cluster_dir::ClusterDir;
 use nix::libc;
@@ -11,8 +12,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Held for as long as the cluster's keeper lives. Whoever inherits the descriptor holds it on: closing one of several doesn't
-/// give it back, which is why it is never unlocked, only closed.
+/// Held for as long as the cluster's keeper lives. Whoever inherits the descriptor holds it on:
+/// closing one of several doesn't give it back, which is why it is never unlocked, only closed.
 pub struct Lock(pub(super) File);
 
 /// Why a cluster's lock can't be taken.
@@ -73,8 +74,8 @@ fn is_current(lock: &File, root: &ClusterDir) -> bool {
     lock.metadata().is_ok_and(|ours| now.is_ok_and(|now| (ours.dev(), ours.ino()) == (now.dev(), now.ino())))
 }
 
-/// Keeps keepers away from a cluster that doesn't run, without looking like one; `None` where one holds the lock. Closed, it is
-/// given back.
+/// Keeps keepers away from a cluster that doesn't run, without looking like one; `None` where one
+/// holds the lock. Closed, it is given back.
 ///
 /// # Errors
 /// There is no such directory, or it can't be opened.

@@ -1,9 +1,11 @@
-//! The sandbox: kernel namespaces that belong to one cluster, so that its end is the kernel's business.
+//! The sandbox: kernel namespaces that belong to one cluster, so that its end is the kernel's
+//! business.
 //!
-//! Two processes of ours carry it. The *keeper* stays in the host's namespaces, holds the cluster's lock and cleans its
-//! cgroups away. The *init* is PID 1 of new mount, PID, network, UTS and IPC namespaces and runs the engine. When the init
-//! goes, the kernel takes every process, mount, link and netfilter rule with it; when the keeper goes, the init notices, ends
-//! everything, and cleans up in its place.
+//! Two processes of ours carry it. The *keeper* stays in the host's namespaces, holds the cluster's
+//! lock and cleans its cgroups away. The *init* is PID 1 of new mount, PID, network, UTS and IPC
+//! namespaces and runs the engine. When the init goes, the kernel takes every process, mount, link
+//! and netfilter rule with it; when the keeper goes, the init notices, ends everything, and cleans
+//! up in its place.
 //!
 //! This module must not know components, roles or images.
 

@@ -1,6 +1,8 @@
-//! The sandbox's view of the file system: the host's, with the parts that clusters would fight over replaced.
+//! The sandbox's view of the file system: the host's, with the parts that clusters would fight over
+//! replaced.
 //!
-//! Everything here happens in a mount namespace that was just made, and is private towards the host from the first call.
+//! Everything here happens in a mount namespace that was just made, and is private towards the host
+//! from the first call.
 
 use super::cgroups::{Hierarchy, hierarchies};
 use super::{hugetlb, program};
@@ -13,14 +15,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where the host's mounts wait while `/sys` and `/var/lib` are replaced: on the sandbox's own tmpfs.
+/// Where the host's mounts wait while `/sys` and `/var/lib` are replaced: on the sandbox's own
+/// tmpfs.
 pub(super) const STASH: &str = "/run/.kubernix";
 /// Where the cluster's root directory waits there.
 const ROOT: &str = "root";
 const VAR_LIB: &str = "/var/lib";
 
-/// Settings of the kernel that no namespace has for itself, and that a kubelet writes. What it reads and writes are files of
-/// the sandbox's own, in their place, so that the host keeps its settings.
+/// Settings of the kernel that no namespace has for itself, and that a kubelet writes. What it
+/// reads and writes are files of the sandbox's own, in their place, so that the host keeps its
+/// settings.
 const HOST_WIDE: &[&str] = &[
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -30,14 +34,16 @@ const HOST_WIDE: &[&str] = &[
     "kernel/keys/root_maxbytes",
 ];
 
-/// How often the root directory is looked for under another name: each time it was renamed a moment ago.
+/// How often the root directory is looked for under another name: each time it was renamed a moment
+/// ago.
 const ATTEMPTS: u32 = 10;
 
 /// What a sandbox replaces.
 pub struct Mounts<'fd> {
     /// The cluster's root directory, which is mounted at [`INSIDE`].
     pub root: BorrowedFd<'fd>,
-    /// Directories of the cluster, and the fixed paths at which programs expect them: `/var/lib/kubelet`, `/var/log`.
+    /// Directories of the cluster, and the fixed paths at which programs expect them:
+    /// `/var/lib/kubelet`, `/var/log`.
     pub private: Vec<(PathBuf, PathBuf)>,
     /// What is read as `/etc/resolv.conf`.
     pub resolv_conf: PathBuf,
@@ -65,12 +71,14 @@ pub(super) fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
 }
 
 impl Mounts<'_> {
-    /// Replaces what has to be replaced. The hierarchies returned are the ones that are seen inside.
+    /// Replaces what has to be replaced. The hierarchies returned are the ones that are seen
+    /// inside.
     ///
     /// # Errors
     /// The kernel refuses a mount; the text says which.
     pub fn apply(&self) -> io::Result<Vec<Hierarchy>> {
-        // What the host unmounts goes here too, or it would stay busy for the cluster's life; nothing goes the other way.
+        // What the host unmounts goes here too, or it would stay busy for the cluster's life;
+        // nothing goes the other way.
         let all = MsFlags::MS_REC | MsFlags::MS_SLAVE;
         step("making mounts private", mount(none(), "/", none(), all, none()).map_err(Into::into))?;
         let outside = fs::read_to_string("/proc/self/mountinfo")?;
@@ -90,8 +98,9 @@ impl Mounts<'_> {
         Ok(hierarchies(&fs::read_to_string("/proc/self/mountinfo")?))
     }
 
-    /// Keeps the root directory mounted at a place of the sandbox's own, before what it lies in is replaced. Returns where it lies.
-    /// A mount takes a path of this mount namespace, which the descriptor isn't of.
+    /// Keeps the root directory mounted at a place of the sandbox's own, before what it lies in is
+    /// replaced. Returns where it lies. A mount takes a path of this mount namespace, which the
+    /// descriptor isn't of.
     fn keep_root(&self) -> io::Result<PathBuf> {
         let place = Path::new(STASH).join(ROOT);
         fs::create_dir_all(&place)?;
@@ -112,8 +121,9 @@ impl Mounts<'_> {
         Err(io::Error::new(io::ErrorKind::NotFound, "it is gone"))
     }
 
-    /// Name resolution inside is the cluster's, whatever the host has: a file, none, or a link into its own `/run`, which isn't
-    /// seen here. A container runtime wants one, and look-ups that have no way out should fail at once.
+    /// Name resolution inside is the cluster's, whatever the host has: a file, none, or a link into
+    /// its own `/run`, which isn't seen here. A container runtime wants one, and look-ups that have
+    /// no way out should fail at once.
     fn replace_resolv_conf(&self) -> io::Result<()> {
         let place = Path::new("/etc/resolv.conf");
         if place.is_file() {
@@ -128,7 +138,8 @@ impl Mounts<'_> {
     }
 }
 
-/// Mounts what was kept of the root directory at [`INSIDE`]. Below `/var/lib` it stays seen where the host has it as well.
+/// Mounts what was kept of the root directory at [`INSIDE`]. Below `/var/lib` it stays seen where
+/// the host has it as well.
 fn place_root(path: &Path) -> io::Result<()> {
     let kept = Path::new(STASH).join(ROOT);
     if path.starts_with(VAR_LIB) {
@@ -139,8 +150,8 @@ fn place_root(path: &Path) -> io::Result<()> {
     shift(&kept, Path::new(INSIDE))
 }
 
-/// Puts an overlay over a directory of the host, so that things can be made and changed there without a trace. Where there are
-/// no overlays, `otherwise` decides.
+/// Puts an overlay over a directory of the host, so that things can be made and changed there
+/// without a trace. Where there are no overlays, `otherwise` decides.
 fn overlay(at: &Path, otherwise: impl FnOnce(io::Error) -> io::Result<()>) -> io::Result<()> {
     let own = Path::new(STASH).join(at.to_string_lossy().trim_matches('/').replace('/', "-"));
     let [upper, work] = ["upper", "work"].map(|name| own.join(name));
@@ -242,8 +253,8 @@ fn replace_sysctls() -> io::Result<()> {
     Ok(())
 }
 
-/// A fresh sysfs shows the sandbox's own network links. What is mounted below the host's is carried over, cgroups with a
-/// directory of their own, so that a further hierarchy finds a place.
+/// A fresh sysfs shows the sandbox's own network links. What is mounted below the host's is carried
+/// over, cgroups with a directory of their own, so that a further hierarchy finds a place.
 fn replace_sys(outside: &str) -> io::Result<()> {
     let below = |point: PathBuf| {
         let stash = Path::new(STASH).join(point.to_str()?.strip_prefix("/sys/")?.replace('/', "-"));
@@ -252,7 +263,8 @@ fn replace_sys(outside: &str) -> io::Result<()> {
     let mut carried: Vec<(PathBuf, PathBuf)> = mountinfo::points(outside).filter_map(below).collect();
     let cgroup_root = Path::new("/sys/fs/cgroup");
     let v2_only = hierarchies(outside).iter().any(|h| h.unified && h.mount == cgroup_root);
-    // The tmpfs that holds v1's hierarchies is the host's: it gets a stand-in, and only what is in it is carried.
+    // The tmpfs that holds v1's hierarchies is the host's: it gets a stand-in, and only what is in
+    // it is carried.
     carried.retain(|(point, _)| v2_only || point != cgroup_root);
     let links = if v2_only { Vec::new() } else { symlinks(cgroup_root) };
     carried.dedup_by(|a, b| a.0 == b.0);
@@ -272,7 +284,8 @@ fn replace_sys(outside: &str) -> io::Result<()> {
         if point.starts_with(cgroup_root) {
             fs::create_dir_all(point)?;
         }
-        // A directory that this kernel's sysfs doesn't show in a new namespace has nobody to miss it.
+        // A directory that this kernel's sysfs doesn't show in a new namespace has nobody to miss
+        // it.
         if point.exists() {
             shift(stash, point)?;
         }

@@ -1,4 +1,5 @@
-//! Processes of the host as `/proc` shows them, and signals that reach the process that is meant and no later one.
+//! Processes of the host as `/proc` shows them, and signals that reach the process that is meant
+//! and no later one.
 
 use crate::proc_stat::{Stat, numbers, pidfd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -33,7 +34,8 @@ impl Pidfd {
     }
 }
 
-/// The processes of this user. Others are not looked at: reading their arguments may block for as long as their owner likes.
+/// The processes of this user. Others are not looked at: reading their arguments may block for as
+/// long as their owner likes.
 pub fn own() -> impl Iterator<Item = i32> {
     let user = geteuid().as_raw();
     let is_own = move |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == user);

@@ -1,7 +1,8 @@
-//! Our own program, as it runs: what a cluster starts of it later is the same file, whatever became of its path meanwhile.
+//! Our own program, as it runs: what a cluster starts of it later is the same file, whatever became
+//! of its path meanwhile.
 //!
-//! A build replaces the file, an upgrade removes it. The init mounts the file that it runs itself at one path of the sandbox, and
-//! all that runs there starts it from that path.
+//! A build replaces the file, an upgrade removes it. The init mounts the file that it runs itself
+//! at one path of the sandbox, and all that runs there starts it from that path.
 
 use super::mounts::{STASH, bind, shift, step};
 use nix::mount::{MntFlags, umount2};
@@ -16,7 +17,8 @@ pub const PROGRAM: &str = "/var/lib/kubernix-program/kubernix";
 /// The file that this process runs, however it is called and whether it still has a name.
 const RUNNING: &str = "/proc/self/exe";
 
-/// A path of the file that this process runs: the one that it was started from, where that is still the same file.
+/// A path of the file that this process runs: the one that it was started from, where that is still
+/// the same file.
 ///
 /// # Errors
 /// There is no `/proc`.
@@ -39,8 +41,8 @@ fn stashed() -> PathBuf {
     Path::new(STASH).join("program")
 }
 
-/// Keeps the program at a place of the sandbox's own, before what it lies in is replaced. It is mounted there; where its path leads
-/// to another file by now, it is copied.
+/// Keeps the program at a place of the sandbox's own, before what it lies in is replaced. It is
+/// mounted there; where its path leads to another file by now, it is copied.
 pub(super) fn keep() -> io::Result<()> {
     let place = stashed();
     File::create(&place)?;

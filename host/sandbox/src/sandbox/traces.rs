@@ -1,4 +1,5 @@
-//! What a cluster leaves on the host outside of its root directory: cgroups, and what its uplink took.
+//! What a cluster leaves on the host outside of its root directory: cgroups, and what its uplink
+//! took.
 
 use super::carriers::Carrier;
 use super::cgroups::{self, Hierarchy};
@@ -8,7 +9,8 @@ use crate::network::uplink;
 use crate::own_thread;
 use std::collections::BTreeSet;
 
-/// What a cluster that is ended from outside leaves, as far as it can only be found while the cluster runs.
+/// What a cluster that is ended from outside leaves, as far as it can only be found while the
+/// cluster runs.
 #[derive(Debug)]
 pub struct Traces {
     /// The names of its cgroups: its ID, and what an older version may have named them by.
@@ -17,7 +19,8 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Those of a cluster with these carriers. `own` are the names that its cgroups may have by its files.
+    /// Those of a cluster with these carriers. `own` are the names that its cgroups may have by its
+    /// files.
     pub fn look(root: &ClusterDir, carriers: &[Carrier], own: Vec<String>) -> Self {
         let groups = carriers.iter().map(|carrier| carrier.id.clone()).chain(own).collect();
         Self { uplink: uplink::taken(root, &groups), groups }
@@ -30,7 +33,8 @@ impl Traces {
         }
     }
 
-    /// Removes them, when nothing of the cluster runs any more. The caller keeps others from booting it.
+    /// Removes them, when nothing of the cluster runs any more. The caller keeps others from
+    /// booting it.
     pub fn remove(self, root: &ClusterDir) {
         let lock = match HostLock::of_host() {
             Ok(lock) => lock,
@@ -42,7 +46,8 @@ impl Traces {
             if !hierarchies.iter().any(|hierarchy| hierarchy.has(group)) {
                 continue;
             }
-            // A thread of its own, for it is left in a mount namespace that nothing else should be in.
+            // A thread of its own, for it is left in a mount namespace that nothing else should be
+            // in.
             if let Err(error) = own_thread::run(|| remove_groups(&hierarchies, group, &lock)) {
                 log::warn!("cgroup of {group} can't be removed: {error}");
             }
@@ -50,7 +55,8 @@ impl Traces {
     }
 }
 
-/// Removes a cluster's cgroups; goes on past errors. May leave the calling thread in a mount namespace of its own.
+/// Removes a cluster's cgroups; goes on past errors. May leave the calling thread in a mount
+/// namespace of its own.
 pub(super) fn remove_groups(hierarchies: &[Hierarchy], group: &str, lock: &HostLock) {
     if let Err(error) = cgroups::remove(hierarchies, group, lock) {
         log::warn!("cgroup of {group} can't be removed: {error}");

@@ -1,5 +1,5 @@
-//! The way up, for a boot and for a change: each instance starts as soon as what it needs is there, and
-//! the host's own steps run beside it.
+//! The way up, for a boot and for a change: each instance starts as soon as what it needs is there,
+//! and the host's own steps run beside it.
 
 use super::instance::{FIRST_PAUSE, Furnish, Instance, State, longer};
 use super::types::{Action, End, EndedBy, Fault, InstanceId, Outcome, Time, Work, WorkId};
@@ -10,8 +10,8 @@ use kubernix_core::roles;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Work that has a limit ends by itself at that time and says what it saw. This much later the whole
-/// is over, for what can't.
+/// Work that has a limit ends by itself at that time and says what it saw. This much later the
+/// whole is over, for what can't.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// One of the host's own steps.

@@ -1,7 +1,7 @@
 //! A change of a running cluster: from one set of instances to another, or back.
 //!
-//! It is committed by one durable write. Until then the old state is the one in force, on disk and for
-//! whatever fails: the new instances end and the old ones come back.
+//! It is committed by one durable write. Until then the old state is the one in force, on disk and
+//! for whatever fails: the new instances end and the old ones come back.
 
 use super::bring::{Bring, Kind};
 use super::instance::{Furnish, Instance, State};
@@ -187,7 +187,8 @@ impl Reducer {
                 self.tell_or(Vec::new(), on, ChangeStage::Recalling, Self::begin_bringing);
             }
             ChangeStage::Bringing(_) if self.is_brought() => {
-                // Also once more of those that are back: the API server itself may have been away before.
+                // Also once more of those that are back: the API server itself may have been away
+                // before.
                 let (off, on) = (change.plan.off.clone(), change.plan.on.clone());
                 self.actions.push(Action::EndYield);
                 self.tell_or(off, on, ChangeStage::Announcing, Self::begin_commit);
@@ -225,7 +226,8 @@ impl Reducer {
         self.bring(&comes, order, Kind::Change, ChangeStage::Bringing);
     }
 
-    /// Lets instances that were put aside start, and waits for them. `order`: all instances from now on.
+    /// Lets instances that were put aside start, and waits for them. `order`: all instances from
+    /// now on.
     fn bring(
         &mut self,
         starts: &BTreeSet<InstanceId>,

@@ -52,7 +52,8 @@ impl Reducer {
         due.min().filter(|_| !instance.is_ending())
     }
 
-    /// Checks processes of an instance if it is time, and kills those that didn't end in time after they failed.
+    /// Checks processes of an instance if it is time, and kills those that didn't end in time after
+    /// they failed.
     pub(super) fn check_processes_if_due(&mut self, id: InstanceId) {
         let now = self.now;
         let Some(instance) = self.get(id).filter(|one| !one.is_ending()) else { return };

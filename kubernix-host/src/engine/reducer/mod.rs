@@ -1,8 +1,9 @@
-//! The rules of a running cluster as a reducer: an input goes in, the state changes, actions come out.
+//! The rules of a running cluster as a reducer: an input goes in, the state changes, actions come
+//! out.
 //!
-//! Everything here is synchronous and has neither IO nor a clock. The loop in `engine/run.rs` performs
-//! the actions and brings their results back as inputs. Must not know components, files, processes or
-//! the Kubernetes API: of an instance it knows only its [`InstanceSpec`].
+//! Everything here is synchronous and has neither IO nor a clock. The loop in `engine/run.rs`
+//! performs the actions and brings their results back as inputs. Must not know components, files,
+//! processes or the Kubernetes API: of an instance it knows only its [`InstanceSpec`].
 
 mod bring;
 mod change;
@@ -64,7 +65,8 @@ pub struct Reducer {
     now: Time,
     phase: Phase,
     instances: BTreeMap<InstanceId, Instance>,
-    /// The instances of the cluster, in boot order. While a change goes on there are others as well.
+    /// The instances of the cluster, in boot order. While a change goes on there are others as
+    /// well.
     order: Vec<InstanceId>,
     /// Roles that are ready.
     roles: BTreeSet<RoleAt>,
@@ -123,7 +125,8 @@ impl Reducer {
         }
     }
 
-    /// Takes an input at a time that is no earlier than the last one's, and says what is to be done.
+    /// Takes an input at a time that is no earlier than the last one's, and says what is to be
+    /// done.
     pub fn handle(&mut self, now: Time, input: Input) -> Vec<Action> {
         self.now = now.max(self.now);
         if matches!(self.phase, Phase::Ended) {

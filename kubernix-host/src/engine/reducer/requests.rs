@@ -65,8 +65,8 @@ impl Reducer {
         self.performing.is_some_and(|(.., kind)| kind == RequestKind::Copy)
     }
 
-    /// Takes the request that is being performed, which is over. Processes that stood still for a copy
-    /// get time to answer again.
+    /// Takes the request that is being performed, which is over. Processes that stood still for a
+    /// copy get time to answer again.
     fn take_performing(&mut self) -> Option<(RequestId, WorkId)> {
         let was_copying = self.is_copying();
         let (request, work, _) = self.performing.take()?;

@@ -1,4 +1,5 @@
-//! The end of instances, in order: each after all that need it, with its component's last word first.
+//! The end of instances, in order: each after all that need it, with its component's last word
+//! first.
 
 use super::instance::{Slot, Stage, State};
 use super::types::{Action, End, EndedBy, InstanceId, Outcome, ProcessId, StopSignal, Work};

@@ -1,4 +1,5 @@
-//! Starts of instances and what follows when one fails or a process ends: a pause, then another start.
+//! Starts of instances and what follows when one fails or a process ends: a pause, then another
+//! start.
 
 use super::instance::{FAILURES, Instance, Slot, State};
 use super::types::{Action, Fault, InstanceId, Outcome, ProcessId, Work, WorkId};
@@ -17,7 +18,8 @@ impl Reducer {
         self.set_state(id, State::Preparing(work));
     }
 
-    /// Starts the processes of an instance that don't run, up to the first one-shot process that hasn't ended yet.
+    /// Starts the processes of an instance that don't run, up to the first one-shot process that
+    /// hasn't ended yet.
     pub(super) fn spawn_all(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let mut spawns = Vec::new();
@@ -218,8 +220,8 @@ impl Reducer {
         }
     }
 
-    /// A start came to nothing, or a process ended: the boot or change fails by it, or it is started
-    /// again after a pause.
+    /// A start came to nothing, or a process ended: the boot or change fails by it, or it is
+    /// started again after a pause.
     pub(super) fn start_failed(&mut self, id: InstanceId, fault: Fault) {
         let is_waited_for = self.is_waited_for(id);
         let Some(instance) = self.instances.get_mut(&id) else { return };

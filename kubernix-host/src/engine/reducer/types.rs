@@ -41,8 +41,8 @@ pub struct ProcessId {
     pub run: u32,
 }
 
-/// A piece of work outside of the reducer that is answered by exactly one [`Input::Done`], unless it
-/// is abandoned.
+/// A piece of work outside of the reducer that is answered by exactly one [`Input::Done`], unless
+/// it is abandoned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkId(pub u64);
 
@@ -59,8 +59,8 @@ pub struct Fault {
     pub detail: String,
     /// It might have worked later.
     pub late: bool,
-    /// The host was short of something for a moment (EAGAIN, ETXTBSY, ENOMEM, EMFILE): worth another
-    /// attempt even while a boot waits for it.
+    /// The host was short of something for a moment (EAGAIN, ETXTBSY, ENOMEM, EMFILE): worth
+    /// another attempt even while a boot waits for it.
     pub transient: bool,
 }
 
@@ -154,8 +154,8 @@ pub enum Work {
     /// Writes the state that a change leads to, durably and by one rename, and deletes what no
     /// instance wants any more.
     Commit { request: RequestId },
-    /// Takes back what a change that broke off with an earlier life of the cluster told Kubernetes of
-    /// nodes that run.
+    /// Takes back what a change that broke off with an earlier life of the cluster told Kubernetes
+    /// of nodes that run.
     SettleNodes,
     /// Performs a request that changes something beside the instances: ports, a copy, a name.
     /// Answered by [`Outcome::Answered`] or [`Outcome::Committed`].
@@ -233,8 +233,8 @@ pub enum Input {
     Tick,
     Spawned(ProcessId),
     SpawnFailed(ProcessId, Fault),
-    /// A process ended. `status` reads like `exit status 1`; `log` is the end of its log, as part of a
-    /// message.
+    /// A process ended. `status` reads like `exit status 1`; `log` is the end of its log, as part
+    /// of a message.
     Ended {
         process: ProcessId,
         status: String,

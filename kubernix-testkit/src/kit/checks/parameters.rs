@@ -32,7 +32,8 @@ pub(super) fn guarded(bench: &mut Bench) -> Verdict {
         for value in GARBAGE.iter().copied().chain([long.as_str()]) {
             let name = &parameter.name;
             let context = Arc::new(KitContext::new(bench.world(ALPHA)?.parameter(name, value), &said));
-            // A host's planner would refuse paths that climb; here it is the component that is looked at.
+            // A host's planner would refuse paths that climb; here it is the component that is
+            // looked at.
             let shown = shortened(value);
             let planned = match bench.plan(&context) {
                 Err(Stop::Failed(why)) => return failed(format!("with parameter `{name}` as {shown}: {why}")),

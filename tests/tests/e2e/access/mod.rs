@@ -1,5 +1,5 @@
-//! What the user of a host has of clusters: ports that lead into them, contexts in the own kubeconfig, and one command that ends
-//! them all.
+//! What the user of a host has of clusters: ports that lead into them, contexts in the own
+//! kubeconfig, and one command that ends them all.
 
 mod kubeconfig;
 mod ports;

@@ -171,7 +171,8 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
         UdpSocket::bind(("127.0.0.1", dns)).expect("one"),
     ));
 
-    // After a stop, without a word, and at another port of the API server's, which the merged context follows.
+    // After a stop, without a word, and at another port of the API server's, which the merged
+    // context follows.
     cluster.run(&["stop"]).ok();
     drop(TcpListener::bind(("127.0.0.1", web)).expect("a stopped cluster has no ports"));
     assert_eq!(listed(&cluster), [format!("127.0.0.1:{of_web}")]);

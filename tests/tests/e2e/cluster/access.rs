@@ -46,7 +46,8 @@ pub fn nobody_lets_others_go_first_any_more(parts: Parts) {
         for pid in component["pids"].as_array().expect("pids") {
             for thread in fs::read_dir(format!("/proc/{pid}/task")).expect("a process that runs").flatten() {
                 let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else { continue };
-                // proc_pid_stat(5): nice is the 19th field and the policy the 41st, two less after the name in parentheses.
+                // proc_pid_stat(5): nice is the 19th field and the policy the 41st, two less after
+                // the name in parentheses.
                 let rest: Vec<&str> = stat.rsplit(')').next().into_iter().flat_map(str::split_whitespace).collect();
                 assert_eq!((rest[16], rest[38]), ("0", "0"), "{component}: {stat}");
                 looked_at += 1;

@@ -1,4 +1,5 @@
-//! The fixtures: a running cluster for each choice of parts, and the pods in it that several tests talk to.
+//! The fixtures: a running cluster for each choice of parts, and the pods in it that several tests
+//! talk to.
 
 use kubernix_tests::{Cluster, Parts, oci_archive, pod};
 use serde_json::json;
@@ -58,8 +59,8 @@ pub fn cluster(parts: Parts) -> Arc<Cluster> {
     lock(&fixture(parts)).cluster(parts)
 }
 
-/// The cluster of these parts, with the image in it and the pods `server`, which says hello at port 8080 and is the Service
-/// `hello` at port 80, and `client`.
+/// The cluster of these parts, with the image in it and the pods `server`, which says hello at port
+/// 8080 and is the Service `hello` at port 80, and `client`.
 ///
 /// # Panics
 /// As [`cluster`].

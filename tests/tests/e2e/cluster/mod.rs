@@ -1,5 +1,5 @@
-//! What a running cluster can do, whatever its slots are filled with: one fixture cluster of each kind, many tests that
-//! read it.
+//! What a running cluster can do, whatever its slots are filled with: one fixture cluster of each
+//! kind, many tests that read it.
 
 mod access;
 pub mod fixture;

@@ -1,4 +1,5 @@
-//! The first process of a node: it makes its namespaces the node's own, and then is the one that reaps orphans.
+//! The first process of a node: it makes its namespaces the node's own, and then is the one that
+//! reaps orphans.
 
 use crate::sandbox::mounts::{NodeMounts, STASH, step};
 use crate::write::write_atomic;
@@ -31,8 +32,8 @@ pub(super) const FURNISHED: &str = "furnished";
 /// The FIFO in the node's directory of volatile files that it is said to.
 pub(super) const READY: &str = "ready";
 
-/// Furnishes the namespaces that this process was born into, and becomes the node's first process. Arguments: FURNITURE. One line is
-/// written to [`READY`]: that it is done, or what failed.
+/// Furnishes the namespaces that this process was born into, and becomes the node's first process.
+/// Arguments: FURNITURE. One line is written to [`READY`]: that it is done, or what failed.
 ///
 /// # Errors
 /// The arguments are wrong, or what was written.
@@ -51,7 +52,8 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
 fn furnish(furniture: Furniture) -> io::Result<File> {
     step("setting the host name", sethostname(&furniture.hostname).map_err(io::Error::from))?;
     fs::create_dir_all(STASH)?;
-    // The program that holds a pod's namespaces holds a node's as well. Where `/run` is the sandbox's, all nodes run the same file.
+    // The program that holds a pod's namespaces holds a node's as well. Where `/run` is the
+    // sandbox's, all nodes run the same file.
     let program = Path::new(STASH).join("node");
     write_atomic(&program, kubernix_pause::PAUSE, 0o700)?;
     let opened = File::open(&program)?;

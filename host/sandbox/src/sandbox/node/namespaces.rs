@@ -67,11 +67,12 @@ impl Place for Namespaces {
             }
             Ok(())
         };
-        // SAFETY: between fork and exec only write(2) and setns(2) are called, on descriptors that the closure owns; nothing is
-        // allocated.
+        // SAFETY: between fork and exec only write(2) and setns(2) are called, on descriptors that
+        // the closure owns; nothing is allocated.
         unsafe { command.pre_exec(enter) };
         privileges.apply(&mut command);
-        // A thread's children are born where it says, while it stays where it is: it is used for this one and no more.
+        // A thread's children are born where it says, while it stays where it is: it is used for
+        // this one and no more.
         own_thread::run(|| {
             setns(self.pid.as_fd(), CloneFlags::CLONE_NEWPID)?;
             command.spawn()

@@ -1,7 +1,9 @@
-//! A node's first process in a container of podman's, with the host's own root file system as an overlay.
+//! A node's first process in a container of podman's, with the host's own root file system as an
+//! overlay.
 //!
-//! What it takes is podman and crun. Their state is the sandbox's: it lies on its tmpfs, and no other podman of the host sees it. The
-//! container has namespaces of its own and no network until it gets one here; its cgroups are made here as well.
+//! What it takes is podman and crun. Their state is the sandbox's: it lies on its tmpfs, and no
+//! other podman of the host sees it. The container has namespaces of its own and no network until
+//! it gets one here; its cgroups are made here as well.
 
 use super::furnish::{Furniture, REPLACED};
 use super::namespaces::join;
@@ -24,7 +26,8 @@ pub const OCI_RUNTIME: &str = "crun";
 /// Variables by which podman finds its configuration, and the files of ours.
 const CONFIGURATION: [(&str, &str); 2] =
     [("CONTAINERS_CONF", "containers.conf"), ("CONTAINERS_STORAGE_CONF", "storage.conf")];
-/// Directories of the host's distribution, which are in the container's root, or mounted from where the host has them.
+/// Directories of the host's distribution, which are in the container's root, or mounted from where
+/// the host has them.
 const OF_THE_SYSTEM: &[&str] = &["/usr", "/bin", "/sbin"];
 
 /// A container of a node.
@@ -50,8 +53,8 @@ impl Container {
         Self { podman: podman.to_string_lossy().into_owned(), state, node: node.to_owned() }
     }
 
-    /// Makes the node's cgroups, below those of its cluster, and podman's configuration. The furniture's directory of volatile files
-    /// exists and is empty.
+    /// Makes the node's cgroups, below those of its cluster, and podman's configuration. The
+    /// furniture's directory of volatile files exists and is empty.
     ///
     /// # Errors
     /// The kernel refuses a cgroup; a file can't be made.
@@ -102,7 +105,8 @@ fn configuration(state: &Path) -> [String; 2] {
     [engine, storage]
 }
 
-/// Where directories of other file systems than the root's are mounted that a node sees as its sandbox does.
+/// Where directories of other file systems than the root's are mounted that a node sees as its
+/// sandbox does.
 fn other_mounts(mountinfo: &str) -> Vec<PathBuf> {
     let is_own = |point: &PathBuf| point == Path::new("/") || REPLACED.iter().any(|place| point.starts_with(place));
     mountinfo::points(mountinfo).filter(|point| !is_own(point)).collect()
@@ -120,8 +124,8 @@ fn outermost(paths: BTreeSet<PathBuf>) -> Vec<PathBuf> {
     outermost
 }
 
-/// The argument by which a directory is seen in the container as it is outside. podman has two forms, which end paths at different
-/// characters.
+/// The argument by which a directory is seen in the container as it is outside. podman has two
+/// forms, which end paths at different characters.
 fn mount(path: &Path) -> io::Result<String> {
     let text =
         path.to_str().ok_or_else(|| io::Error::other(format!("podman takes no path like {}", path.display())))?;
@@ -133,8 +137,8 @@ fn mount(path: &Path) -> io::Result<String> {
 }
 
 impl Run {
-    /// Starts the container: `kubernix` becomes its first process. `needed` are directories that processes on the node use, wherever
-    /// they lie.
+    /// Starts the container: `kubernix` becomes its first process. `needed` are directories that
+    /// processes on the node use, wherever they lie.
     ///
     /// # Errors
     /// There is no `/proc`; a path is one that podman doesn't take.
@@ -142,7 +146,8 @@ impl Run {
         let container = &self.container;
         let mut args: Vec<String> =
             ["run", "--detach", "--replace", "--privileged", "--log-driver=none"].map(String::from).into();
-        // What podman would make of these, and limits that a host without CAP_SYS_RESOURCE couldn't raise, isn't wanted.
+        // What podman would make of these, and limits that a host without CAP_SYS_RESOURCE couldn't
+        // raise, isn't wanted.
         args.extend(["--network=none", "--no-hosts", "--cgroups=disabled", "--ulimit=host"].map(String::from));
         args.push(format!("--name={}", container.node));
         args.push(format!("--hostname={}", container.node));
@@ -165,7 +170,8 @@ impl Place for Run {
     fn spawn(&self, mut command: std::process::Command, privileges: Privileges) -> io::Result<Child> {
         let cgroups = self.cgroups.clone();
         self.container.configure(&mut command);
-        // SAFETY: between fork and exec only write(2) is called, on descriptors that the closure owns; nothing is allocated.
+        // SAFETY: between fork and exec only write(2) is called, on descriptors that the closure
+        // owns; nothing is allocated.
         unsafe { command.pre_exec(move || join(&cgroups)) };
         privileges.apply(&mut command);
         command.spawn()

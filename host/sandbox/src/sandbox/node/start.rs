@@ -17,7 +17,8 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
-/// A node's first process, before it is started: a place that is new, and what is to be started in it.
+/// A node's first process, before it is started: a place that is new, and what is to be started in
+/// it.
 pub struct Start {
     cgroups: Arc<[File]>,
     furniture: Furniture,
@@ -32,12 +33,14 @@ pub struct Starting {
 }
 
 impl Starting {
-    /// Makes the node's cgroups, below those of its cluster, and the FIFO that its first process writes to.
+    /// Makes the node's cgroups, below those of its cluster, and the FIFO that its first process
+    /// writes to.
     pub(super) fn prepare(cluster: &str, node: &str, furniture: &Furniture) -> io::Result<Self> {
         let cgroups = cgroups_of(cluster, node)?;
         let ready = furniture.volatile.join(READY);
         mkfifo(&ready, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        // With a writer of our own, there is no end of what can be read before the other one begins.
+        // With a writer of our own, there is no end of what can be read before the other one
+        // begins.
         let ready = pipe::OpenOptions::new().read_write(true).open_receiver(ready)?;
         Ok(Self { ready, cgroups })
     }
@@ -57,7 +60,8 @@ impl Starting {
 }
 
 impl Start {
-    /// Makes the node's cgroups, below those of its cluster. The furniture's directory of volatile files exists and is empty.
+    /// Makes the node's cgroups, below those of its cluster. The furniture's directory of volatile
+    /// files exists and is empty.
     ///
     /// # Errors
     /// The kernel refuses a cgroup or the FIFO.
@@ -104,7 +108,8 @@ impl Place for Start {
             join(&cgroups)?;
             Ok(unshare(others)?)
         };
-        // SAFETY: between fork and exec only write(2) and unshare(2) are called, and nothing is allocated.
+        // SAFETY: between fork and exec only write(2) and unshare(2) are called, and nothing is
+        // allocated.
         unsafe { command.pre_exec(enter) };
         privileges.apply(&mut command);
         own_thread::run(|| {

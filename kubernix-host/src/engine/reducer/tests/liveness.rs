@@ -137,7 +137,8 @@ fn nothing_is_asked_while_it_is_copied_and_it_is_asked_soon_afterwards() {
     assert_eq!(world.count("begin check a"), 1);
 }
 
-/// The state of an instance that hangs for so many seconds, and then doesn't answer while it is copied.
+/// The state of an instance that hangs for so many seconds, and then doesn't answer while it is
+/// copied.
 fn missed_during_copy(seconds: u64) -> Option<InstanceState> {
     let mut world = hung();
     world.wait_s(seconds);

@@ -34,7 +34,8 @@ fn committed() -> Outcome {
     Outcome::Committed(Box::new(Reply::Ports { ports: Vec::new() }))
 }
 
-/// A cluster that performs a request of this kind, which is the first and takes as long as the test says.
+/// A cluster that performs a request of this kind, which is the first and takes as long as the test
+/// says.
 fn busy(kind: RequestKind) -> (World, RequestId) {
     let mut world = World::booted(control_plane());
     world.hold("perform 1");

@@ -1,5 +1,5 @@
-//! A world that answers a reducer's actions by script. By default everything works at once. What is to
-//! be slow or to fail is named like it is written in the trace: `prepare etcd`, `spawn etcd/0`.
+//! A world that answers a reducer's actions by script. By default everything works at once. What is
+//! to be slow or to fail is named like it is written in the trace: `prepare etcd`, `spawn etcd/0`.
 
 use crate::control::Reply;
 use crate::engine::reducer::{

@@ -106,8 +106,8 @@ fn random_step(rng: &mut Rng) -> What {
     }
 }
 
-/// The shortest list that this finds of those that still break something: drops parts, halves at first
-/// and single steps at last, as long as that helps.
+/// The shortest list that this finds of those that still break something: drops parts, halves at
+/// first and single steps at last, as long as that helps.
 pub(super) fn shrink(steps: &[Step], breaks: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     let mut left = steps.to_vec();
     let mut size = left.len().div_ceil(2).max(1);

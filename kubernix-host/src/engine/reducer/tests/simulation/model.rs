@@ -151,7 +151,8 @@ impl Model {
         self.at(self.now + delay, coming);
     }
 
-    /// The luck of this thing's next try. It hangs on the seed, the thing and the number of the try.
+    /// The luck of this thing's next try. It hangs on the seed, the thing and the number of the
+    /// try.
     fn luck(&mut self, thing: impl Hash) -> Rng {
         let mut hasher = DefaultHasher::new();
         (self.seed, thing).hash(&mut hasher);
