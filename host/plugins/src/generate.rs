@@ -217,7 +217,7 @@ mod tests {
         let kept = Kept::read(&path).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(kept, Kept { host: Some("1.0.0".into()), tables: tables.to_owned() });
         let text = text(Path::new("/p/libmy_cri.so"), &head(), &kept);
-        assert!(text.ends_with(&format!("\"runtime\" }]\n\n{tables}")), "{text}");
+        assert!(text.ends_with(&format!("\"runtime\" }}]\n\n{tables}")), "{text}");
         assert!(text.contains("\nhost = \"1.0.0\"\n"), "{text}");
         assert_eq!(super::tables(head_of_old), "");
     }

@@ -40,7 +40,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let [original, copy] = ["one", "two"].map(|name| Root::new(base.path(), name));
         let id = original.create().unwrap().id.unwrap().to_string();
-        assert_eq!(names(&original), [id.clone()]);
+        assert_eq!(names(&original), std::slice::from_ref(&id));
         // A copy as by `cp -a`.
         fs::create_dir_all(copy.path()).unwrap();
         fs::copy(original.path().join("state.json"), copy.path().join("state.json")).unwrap();
