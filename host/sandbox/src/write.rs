@@ -22,7 +22,12 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
         file.write_all(content)?;
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        file.persist(path).map(drop).map_err(|error| error.error)
+        // By libc's rename(2), which the fault suite can make fail. The temporary path is removed on
+        // an error.
+        let mut temporary = file.into_temp_path();
+        std::fs::rename(&temporary, path)?;
+        temporary.disable_cleanup(true);
+        Ok(())
     };
     written().map_err(|cause| io::Error::new(cause.kind(), format!("can't write `{}`: {cause}", path.display())))
 }
