@@ -17,7 +17,7 @@ const TEMPORARY: &str = ".kubernix-tmp-";
 /// The file can't be written; the message has the path and the cause. The old file is still there
 /// then.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let written = || {
+    let written = || -> io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
         file.write_all(content)?;
