@@ -1,5 +1,4 @@
-//! Who is asked for images in place of their own registry: a `hosts.toml` for each, as containerd's
-//! docs/hosts.md has them.
+//! Mirrors of registries: a `hosts.toml` for each registry, as in containerd's docs/hosts.md.
 
 use kubernix_core::{Error, Result, quote};
 

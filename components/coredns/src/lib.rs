@@ -90,8 +90,8 @@ impl Component for CoreDns {
     }
 }
 
-/// Names of the cluster first; who knows others is asked for them, or nobody: then they don't
-/// exist, and no look-up waits.
+/// Resolves names of the cluster itself. Forwards other names to the host's resolvers. Without any,
+/// they don't exist, and no look-up waits.
 fn corefile(ctx: &Context<'_>) -> Result<String> {
     let cache = ctx.parameter("cache")?;
     let upstream = ctx.parameter("upstream")?;

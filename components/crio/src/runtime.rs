@@ -21,8 +21,8 @@ fn program(ctx: &Context<'_>) -> Result<String> {
     ctx.executable(Binary::from_parameter(PARAMETER))
 }
 
-/// Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods that ask for it (Guaranteed
-/// ones, system-critical ones) would fail to start.
+/// Without CAP_SYS_RESOURCE no process can lower an oom_score_adj, and pods that need it
+/// (Guaranteed ones, system-critical ones) would fail to start.
 fn needs_wrapper(ctx: &Context<'_>) -> bool {
     !ctx.is(facts::LOWER_OOM_SCORE)
 }

@@ -79,9 +79,8 @@ impl Component for Kine {
                 "`{data}` has a `{c}`, which no path of a database can have: use another --root"
             )));
         }
-        // kine asks no client for a certificate: over TCP, with or without TLS, whoever reached it
-        // could read and change all there is. This socket it makes for its own user alone, and the
-        // kernel checks that.
+        // kine checks no client certificates: over TCP, with or without TLS, any process that
+        // reaches it could read and change all data. Only kine's own user can open its socket.
         let volatile = ctx.volatile_dir()?;
         let socket = UnixSocket::new(format!("{volatile}/kine.sock"))?;
 

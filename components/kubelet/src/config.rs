@@ -74,8 +74,8 @@ fn cgroups(ctx: &Context<'_>) -> String {
     yaml
 }
 
-/// The machine is somebody's: its swap and its full disk are no reason to refuse work or to delete
-/// images.
+/// The machine isn't dedicated to the cluster. Its swap and its full disk are no reason to reject
+/// pods or to delete images.
 const RESOURCES: &str = "\
 failSwapOn: false
 # No more precious than what else runs on this machine; lowering it also needs a capability that not every host grants.
