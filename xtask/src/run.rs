@@ -67,7 +67,8 @@ pub fn checked(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a command to its end, writes its output to a log file, and calls `line` for each line. If
-/// there is no output for a while, prints that it still runs. Returns `true` if it succeeded.
+/// there is no output for a while, prints that it still runs, with the last line: a program that
+/// hangs is then known by it. Returns `true` if it succeeded.
 pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> Result<bool> {
     let name = shown(command);
     let mut file = File::options().create(true).append(true).open(log)?;
@@ -75,15 +76,18 @@ pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> 
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("can't start `{name}`"))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let sink = Mutex::new((file, Instant::now()));
+    let sink = Mutex::new(Sink { file, last: String::new(), read: Instant::now() });
     let copy = |stream: Box<dyn std::io::Read>| -> std::io::Result<()> {
         let mut stream = BufReader::new(stream);
         let mut bytes = Vec::new();
         while stream.read_until(b'\n', &mut bytes)? > 0 {
             let text = String::from_utf8_lossy(&bytes);
             let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-            sink.0.write_all(text.as_bytes())?;
-            sink.1 = Instant::now();
+            sink.file.write_all(text.as_bytes())?;
+            sink.read = Instant::now();
+            if !text.trim().is_empty() {
+                text.trim().clone_into(&mut sink.last);
+            }
             line(text.trim_end());
             drop(sink);
             bytes.clear();
@@ -98,11 +102,11 @@ pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> 
         ];
         let status = wait_with_progress(&mut child, started, || {
             let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-            let quiet = sink.1.elapsed() >= QUIET_INTERVAL;
-            if quiet {
-                sink.1 = Instant::now();
-            }
-            quiet
+            let quiet = sink.read.elapsed() >= QUIET_INTERVAL;
+            quiet.then(|| {
+                sink.read = Instant::now();
+                sink.last.clone()
+            })
         })?;
         for reader in readers.into_iter().flatten() {
             reader.join().map_err(|_| anyhow::anyhow!("reading the output of `{name}` panicked"))??;
@@ -112,18 +116,27 @@ pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> 
     Ok(status.success())
 }
 
-/// Waits for a child. Prints that it still runs whenever `quiet` returns true.
+/// The output of a program so far.
+struct Sink {
+    file: File,
+    /// Its last line that isn't empty.
+    last: String,
+    /// When output was last read.
+    read: Instant,
+}
+
+/// Waits for a child. Prints that it still runs whenever `quiet` returns the last line of its output.
 fn wait_with_progress(
     child: &mut Child,
     started: Instant,
-    mut quiet: impl FnMut() -> bool,
+    mut quiet: impl FnMut() -> Option<String>,
 ) -> Result<std::process::ExitStatus> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        if quiet() {
-            println!("     still running after {}", duration(started.elapsed()));
+        if let Some(last) = quiet() {
+            println!("     still running after {}, last line: {last}", duration(started.elapsed()));
         }
         std::thread::sleep(Duration::from_millis(50));
     }

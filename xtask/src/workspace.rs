@@ -19,6 +19,9 @@ pub struct Package {
     pub folder: String,
     /// What it depends on, by name; true for dependencies that only its tests have.
     pub dependencies: Vec<(String, bool)>,
+    /// The names of its binaries that have tests: `cargo test --bins` also runs those whose manifest
+    /// says `test = false`.
+    pub binaries: Vec<String>,
     /// The names of its integration tests, but for those that need a feature.
     pub tests: Vec<String>,
 }
@@ -152,18 +155,20 @@ impl Package {
         let manifest = PathBuf::from(text(package, "manifest_path")?);
         let folder = manifest.parent().and_then(|folder| folder.strip_prefix(root).ok());
         let dependency = |d: &Value| Ok((text(d, "name")?.to_owned(), d["kind"] == "dev"));
-        let is_test = |target: &&Value| {
-            list(target, "kind").any(|kind| kind == "test") && list(target, "required-features").next().is_none()
+        let targets = |wanted: &str| -> Result<Vec<String>> {
+            list(package, "targets")
+                .filter(|target| list(target, "kind").any(|kind| kind == wanted))
+                .filter(|target| target["test"] == true && list(target, "required-features").next().is_none())
+                .map(|target| Ok(text(target, "name")?.to_owned()))
+                .collect()
         };
         Ok(Self {
             name: text(package, "name")?.to_owned(),
             version: text(package, "version")?.to_owned(),
             folder: folder.context("a member lies outside the workspace")?.to_string_lossy().into_owned(),
             dependencies: list(package, "dependencies").map(dependency).collect::<Result<_>>()?,
-            tests: list(package, "targets")
-                .filter(is_test)
-                .map(|target| Ok(text(target, "name")?.to_owned()))
-                .collect::<Result<_>>()?,
+            binaries: targets("bin")?,
+            tests: targets("test")?,
         })
     }
 }
@@ -234,14 +239,23 @@ mod tests {
             "packages": [{
                 "name": "kubernix-etcd", "version": "1.2.3", "manifest_path": "/w/components/etcd/Cargo.toml",
                 "dependencies": [{ "name": "kubernix-core", "kind": null }, { "name": "kubernix-testkit", "kind": "dev" }],
-                "targets": [{ "kind": ["lib"], "name": "kubernix_etcd" }, { "kind": ["test"], "name": "plan" }],
+                "targets": [
+                    { "kind": ["lib"], "name": "kubernix_etcd", "test": true },
+                    { "kind": ["bin"], "name": "etcd-tool", "test": true },
+                    { "kind": ["bin"], "name": "waits-for-ever", "test": false },
+                    { "kind": ["test"], "name": "plan", "test": true },
+                    { "kind": ["test"], "name": "libraries", "test": true, "required-features": ["libraries"] },
+                ],
             }],
         });
         let workspace = Workspace::parse(&metadata).unwrap();
         let etcd = workspace.package("kubernix-etcd").unwrap();
         assert_eq!((etcd.folder.as_str(), etcd.version.as_str()), ("components/etcd", "1.2.3"));
         assert_eq!(etcd.dependencies, [("kubernix-core".to_owned(), false), ("kubernix-testkit".to_owned(), true)]);
-        assert_eq!(etcd.tests, ["plan"]);
+        assert_eq!(
+            (etcd.binaries.as_slice(), etcd.tests.as_slice()),
+            (&["etcd-tool".to_owned()][..], &["plan".to_owned()][..])
+        );
         assert!(workspace.package("other").unwrap_err().to_string().contains("`other`"));
     }
 }

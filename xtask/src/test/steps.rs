@@ -128,10 +128,11 @@ fn check_tidy(job: &Job<'_>) -> Result<Outcome> {
 fn unit(job: &Job<'_>) -> Result<Outcome> {
     // The whole workspace is named in every step, so that cargo builds dependencies with the same
     // features for all of them.
-    let mut test = job.cargo_test(&["--workspace", "--lib", "--bins"]);
-    let others = job.workspace.packages.iter().filter(|package| package.name != TESTS);
-    for name in others.flat_map(|package| &package.tests) {
-        test.args(["--test", name]);
+    let mut test = job.cargo_test(&["--workspace", "--lib"]);
+    for package in job.workspace.packages.iter().filter(|package| package.name != TESTS) {
+        let binaries = package.binaries.iter().map(|name| ["--bin", name]);
+        let tests = package.tests.iter().map(|name| ["--test", name]);
+        test.args(binaries.chain(tests).flatten());
     }
     let unit = counted(&mut test, job.log, |_| false)?;
     let doc = counted(&mut job.cargo_test(&["--workspace", "--doc"]), job.log, |_| false)?;

@@ -104,6 +104,7 @@ mod tests {
             version: "1.0.0".to_owned(),
             folder: folder.to_owned(),
             dependencies: dependencies.iter().map(|(name, dev)| ((*name).to_owned(), *dev)).collect(),
+            binaries: Vec::new(),
             tests: Vec::new(),
         }
     }
