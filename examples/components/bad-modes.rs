@@ -1,4 +1,4 @@
-//! Caught by `modes-closed`: everybody may write its config.
+//! Caught by `modes-closed`: its config is writable by all users.
 //!
 //! `Planner` has no way to say so: it speaks to the host past it, as a component could that isn't
 //! made with kubernix-core.

@@ -1,4 +1,4 @@
-//! Caught by `parameters-explained`: nobody learns what its parameter does.
+//! Caught by `parameters-explained`: its parameter has no description.
 
 use kubernix_samples::*;
 

@@ -14,7 +14,7 @@ impl Component for Sample {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         if self.busy.swap(true, Ordering::SeqCst) {
-            return Err(Error::invalid("somebody else is planning"));
+            return Err(Error::invalid("another thread is planning"));
         }
         let planned = complete(ctx, plan, |process| process);
         self.busy.store(false, Ordering::SeqCst);

@@ -25,7 +25,7 @@ fn main() {
 fn compile() -> Result<(), String> {
     let target = variable("TARGET")?;
     let output = Path::new(&variable("OUT_DIR")?).join("pause");
-    #[allow(clippy::disallowed_methods, reason = "a build script has nobody to supervise its compiler for it")]
+    #[allow(clippy::disallowed_methods, reason = "a build script waits for its compiler itself")]
     let mut rustc = Command::new(variable("RUSTC")?);
     rustc.args(["--edition=2024", "--crate-type=bin", "--crate-name=pause", "--target", &target]);
     rustc.args(["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "-Cpanic=abort"]);

@@ -51,7 +51,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is there to be told if this fails.
+    // If this fails, there is no way to report it.
     let _ = error.print();
     // Help and version that were asked for aren't errors.
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
@@ -67,7 +67,7 @@ fn message(error: &anyhow::Error) -> String {
     })
 }
 
-/// `kubernix list | head -1`: whoever reads has had enough.
+/// `kubernix list | head -1`: the reader has exited.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -31,7 +31,7 @@ pub fn locate(flags: &Global) -> Result<Place> {
     Ok(settings::locate(global(flags), Partial::from_env(env::vars_os())?, flags.config.as_deref(), &cwd)?)
 }
 
-/// Which cluster is meant; it is called `otherwise` where nobody says.
+/// The cluster that is meant; it is called `otherwise` if no name is given.
 pub fn locate_or(flags: &Global, otherwise: &str) -> Result<Place> {
     let cwd = env::current_dir().context("can't tell the working directory")?;
     let variables = Partial::from_env(env::vars_os())?;

@@ -161,8 +161,8 @@ impl<'a> Context<'a> {
     }
 
     /// Registries that others are asked for: what images' names begin with (`docker.io`,
-    /// `127.0.0.1:5000`, `registry.example/team`), and who is asked first, in this order: URLs,
-    /// whose path is put before repositories' names.
+    /// `127.0.0.1:5000`, `registry.example/team`), and the mirrors that are asked first, in this
+    /// order: URLs, whose path is put before repositories' names.
     pub fn registries(&self) -> Vec<(String, Vec<String>)> {
         let words = |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>();
         let lines: Vec<_> = self.fact(facts::REGISTRIES).iter().flat_map(|text| text.lines()).map(words).collect();

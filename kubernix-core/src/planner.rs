@@ -95,7 +95,7 @@ impl<'a> Planner<'a> {
     /// - `link /PATH`: a symbolic link, and what it says;
     /// - `entrypoint`: the program that containers run, and once more for each of its first
     ///   arguments;
-    /// - `user`: who runs it, `65532:65532`; root without it.
+    /// - `user`: the user that it runs as, `65532:65532`; root without it.
     ///
     /// # Errors
     /// The host doesn't take it. What a part says is checked when the whole plan is there.

@@ -37,7 +37,7 @@ open_set! {
 pub struct Probe {
     /// How to ask.
     pub kind: ProbeKind,
-    /// Whom to ask; its form depends on the kind.
+    /// The address to ask; its form depends on the kind.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub target: String,
     /// The identity whose client certificate is shown; empty for none.

@@ -119,11 +119,12 @@ pub mod roles {
     /// The cluster's namespaces, network and cgroups. Provided by the host; to require it is to
     /// start at once.
     pub const SANDBOX: &str = "sandbox";
-    /// An etcd v3 API. Endpoint: `https://IP:PORT`, or `unix://PATH` of a socket that nobody else
+    /// An etcd v3 API. Endpoint: `https://IP:PORT`, or `unix://PATH` of a socket that no other user
     /// may open.
     pub const DATASTORE: &str = "datastore";
-    /// The Kubernetes API listens: TLS is answered, `/readyz` may still say no. Who waits until it
-    /// is ready is started once RBAC's bootstrap roles exist as well. Endpoint: `https://IP:PORT`.
+    /// The Kubernetes API listens: TLS is answered, `/readyz` may still say no. A component that
+    /// waits until it is ready is started once RBAC's bootstrap roles exist as well. Endpoint:
+    /// `https://IP:PORT`.
     pub const APISERVER_PORT: &str = "apiserver-port";
     /// The Kubernetes API is ready: `/readyz` says ok, RBAC's bootstrap roles exist. Endpoint:
     /// `https://IP:PORT`.

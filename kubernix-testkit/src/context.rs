@@ -137,7 +137,7 @@ impl FakeContext {
         self
     }
 
-    /// Who fills a role.
+    /// The component that fills a role.
     #[must_use]
     pub fn filled_by(mut self, role: &str, component: &str) -> Self {
         self.filled.insert(role.into(), component.into());

@@ -54,14 +54,14 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// The `kubernix` under test, untouched by the settings of whoever runs the tests.
+/// The `kubernix` under test, untouched by the settings of the user that runs the tests.
 pub fn kubernix() -> Command {
     let mut command = program(binary());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KUBERNIX_")) {
         command.env_remove(name);
     }
     // No kubernix.toml lies there: neither the working directory's nor the user's counts.
-    // Set by whoever runs the tests on a `kubernix` that has its components from there.
+    // Set by the user for a `kubernix` that has its components from there.
     if let Some(plugins) = std::env::var_os("KUBERNIX_TEST_PLUGINS") {
         command.env("KUBERNIX_PLUGIN_PATH", plugins);
     }
@@ -194,7 +194,7 @@ impl Reader {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !self.0.is_finished() {
             if Instant::now() > deadline {
-                return "(whoever it started still holds its output open)".to_owned();
+                return "(a process that it started still holds its output open)".to_owned();
             }
             sleep(Duration::from_millis(2));
         }

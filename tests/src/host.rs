@@ -160,7 +160,7 @@ fn own_processes(name: &str, base: &Path) -> Vec<String> {
 }
 
 /// The cgroups named `kubernix`, with all below them, and whether a controller sits in a hierarchy
-/// that nobody sees.
+/// that no check sees.
 fn cgroups() -> Vec<String> {
     let info = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");

@@ -1,4 +1,4 @@
-//! A host with a network that nobody else is on: two network namespaces that a test makes itself,
+//! A host with a network of its own: two network namespaces that a test makes itself,
 //! one that stands for the host and one for the world outside, joined by a pair of links. Nothing
 //! that a test sends leaves them, and they go with it.
 
@@ -127,11 +127,11 @@ impl World {
         registry
     }
 
-    /// Somebody who resolves [`NAME`] and nothing else, in the world outside or at this address of
+    /// A name server that resolves only [`NAME`], outside or at this address of
     /// the host.
     ///
     /// # Panics
-    /// Nobody can listen there.
+    /// The address can't be listened on.
     pub fn resolver(&self, at: Ipv4Addr) {
         let namespace = if at.is_loopback() { &self.host } else { &self.outside };
         let socket = self.on_thread(namespace, || UdpSocket::bind((at, 53)).expect("a socket"));
@@ -147,7 +147,7 @@ impl World {
     /// A proxy on the host's loopback that refuses with this reason. Returns its port.
     ///
     /// # Panics
-    /// Nobody can listen there.
+    /// The address can't be listened on.
     pub fn proxy(&self, reason: &'static str) -> u16 {
         let listener = self.on_thread(&self.host, || TcpListener::bind("127.0.0.1:0").expect("a socket"));
         let port = listener.local_addr().expect("an address").port();

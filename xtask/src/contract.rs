@@ -23,7 +23,7 @@ pub struct Args {
 enum Action {
     /// Keep this checkout's contract as released, as the package that a registry would get.
     Release {
-        /// Replace what is kept of this version: only as long as nobody has it.
+        /// Replace what is kept of this version: only as long as it isn't published.
         #[arg(long)]
         replace: bool,
     },
@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn refuse_released(kept: &Path, version: &str, replace: bool) -> Result<()> {
     if kept.exists() && !replace {
         bail!(
-            "contract {version} is released already: raise the version in {CONTRACT}/Cargo.toml, or, if nobody has it yet, \
+            "contract {version} is released already: raise the version in {CONTRACT}/Cargo.toml, or, if it isn't published yet, \
              give --replace"
         );
     }

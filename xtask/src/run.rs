@@ -56,6 +56,20 @@ pub fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("the output of `{name}` isn't UTF-8"))
 }
 
+/// Runs a command to its end with this text as its standard input. The error has its output.
+pub fn with_input(command: &mut Command, input: &str) -> Result<()> {
+    let name = shown(command);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("can't start `{name}`"))?;
+    // A program that ends before it has read all of it says why by its status.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("`{name}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
 /// Runs a command to its end, with the standard output and error of xtask.
 pub fn checked(command: &mut Command) -> Result<()> {
     let name = shown(command);
@@ -125,7 +139,8 @@ struct Sink {
     read: Instant,
 }
 
-/// Waits for a child. Prints that it still runs whenever `quiet` returns the last line of its output.
+/// Waits for a child. Prints that it still runs whenever `quiet` returns the last line of its
+/// output.
 fn wait_with_progress(
     child: &mut Child,
     started: Instant,
@@ -183,6 +198,13 @@ mod tests {
         assert!(!good);
         assert_eq!(seen, ["end", "err", "out"]);
         assert!(text.starts_with("$ sh -c") && text.contains("out\n") && text.contains("err\n"), "{text}");
+    }
+
+    #[test]
+    fn a_command_reads_its_input() {
+        with_input(command("grep").arg("needle"), "hay\nneedle\n").unwrap();
+        let error = with_input(command("sh").args(["-c", "cat >&2; exit 3"]), "why\n").unwrap_err().to_string();
+        assert!(error.contains("why") && error.contains('3'), "{error}");
     }
 
     #[test]

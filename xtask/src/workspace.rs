@@ -19,8 +19,8 @@ pub struct Package {
     pub folder: String,
     /// What it depends on, by name; true for dependencies that only its tests have.
     pub dependencies: Vec<(String, bool)>,
-    /// The names of its binaries that have tests: `cargo test --bins` also runs those whose manifest
-    /// says `test = false`.
+    /// The names of its binaries that have tests: `cargo test --bins` also runs those whose
+    /// manifest says `test = false`.
     pub binaries: Vec<String>,
     /// The names of its integration tests, but for those that need a feature.
     pub tests: Vec<String>,

@@ -79,8 +79,8 @@ impl Component for ApiServer {
             // Everything of worth is in the store; open watches are no reason to wait.
             .stop(Signal::TERM, Duration::from_secs(3));
         plan.process(process)?;
-        // Not by TCP: it listens a second before it answers anybody. `/version` says 200 as soon as
-        // TLS is served.
+        // Not by TCP: it listens a second before it answers a request. `/version` says 200 as soon
+        // as TLS is served.
         plan.provide(roles::APISERVER_PORT, &url, Probe::http(format!("{url}/version")).identity("admin"))?;
         plan.provide(roles::APISERVER, &url, Probe::http(format!("{url}/readyz")).identity("admin"))
     }

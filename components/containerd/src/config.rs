@@ -74,7 +74,7 @@ config_path = {registries}
 sandbox = {pause}
 
 [plugins.\"io.containerd.cri.v1.runtime\"]
-# Without CAP_SYS_RESOURCE nobody may lower an oom_score_adj, and pods that ask for it would fail to start.
+# Without CAP_SYS_RESOURCE, even root may not lower an oom_score_adj, and pods that ask for it would fail to start.
 restrict_oom_score_adj = {restrict}
 # containerd would load its own profile into the host's kernel.
 disable_apparmor = true

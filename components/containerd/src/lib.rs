@@ -57,7 +57,7 @@ impl Component for Containerd {
         vec![roles::CRI.into()]
     }
 
-    // It needs nobody: beside the API server, not behind it.
+    // It needs no other component, so it starts beside the API server, not after it.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::SANDBOX)]
     }

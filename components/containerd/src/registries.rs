@@ -2,7 +2,7 @@
 
 use kubernix_core::{Error, Result, quote};
 
-/// The file for a registry and those who are asked first.
+/// The file for a registry and the mirrors that are asked first.
 ///
 /// # Errors
 /// It is a part of a registry: containerd has mirrors of whole ones.

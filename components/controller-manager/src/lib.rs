@@ -93,7 +93,7 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         ("requestheader-client-ca-file", ctx.host_file("front-proxy-ca.crt")?),
         ("bind-address", "127.0.0.1".into()),
         ("secure-port", PORT.to_string()),
-        // Without a certificate it makes itself an RSA one at each start, that nobody can check.
+        // Without a certificate it creates an RSA one at each start, which no client can verify.
         ("tls-cert-file", tls.cert),
         ("tls-private-key-file", tls.key),
         ("leader-elect", (ctx.members()?.len() > 1).to_string()),

@@ -65,7 +65,7 @@ impl Component for CoreDns {
             Parameter::new(
                 "upstream",
                 "auto",
-                "who knows other names: addresses, `none`, or auto: the host's resolvers",
+                "servers for other names: addresses, `none`, or auto: the host's resolvers",
             ),
         ]
     }

@@ -14,7 +14,7 @@ unqualified-search-registries = [\"docker.io\"]
 short-name-mode = \"permissive\"
 ";
 
-/// registries.conf: who is asked before the registry that an image's name begins with.
+/// registries.conf: the mirrors that are asked before the registry of an image's name.
 pub(crate) fn registries_conf(ctx: &Context<'_>) -> String {
     let mirror = |url: &String| {
         let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);

@@ -1,7 +1,7 @@
 //! The etcd component: one member that fills the role `datastore`, behind TLS with client
 //! certificates.
 //!
-//! It knows etcd's flags and nothing of who uses the store.
+//! It knows etcd's flags and nothing of the store's users.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{

@@ -1,6 +1,6 @@
 //! The kine component: etcd's API in front of a SQLite file, which fills the role `datastore`.
 //!
-//! It knows kine's flags and nothing of who uses the store.
+//! It knows kine's flags and nothing of the store's users.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -90,7 +90,7 @@ impl Component for Kine {
             .flags([
                 ("endpoint", &*format!("sqlite://{data}/state.db?{OPTIONS}")),
                 ("listen-address", &socket.url()),
-                // Nobody reads them, and the port would be everybody's.
+                // Metrics aren't read by anything, and their port would be open to all users.
                 ("metrics-bind-address", "0"),
                 ("compact-interval", &ctx.parameter("compact-interval")?),
             ])

@@ -1,7 +1,7 @@
 //! The registry component: CNCF Distribution, which fills the role `registry`. The host pushes to
 //! it at an address of its own loopback, and nodes pull from it under the same name.
 //!
-//! It knows Distribution's configuration, and nothing of who pulls: the host carries connections
+//! It knows Distribution's configuration, and nothing of its clients: the host carries connections
 //! in, and tells runtimes.
 
 use kubernix_core::abi::Handle;
@@ -70,7 +70,7 @@ impl Component for Registry {
         let process = Process::new("registry", ctx.executable("registry")?)
             .arg("serve")
             .arg(config)
-            // Without this it looks for somebody on this host who collects traces.
+            // Without this it looks for a collector of traces on this host.
             .env("OTEL_TRACES_EXPORTER", "none")
             .stop(Signal::TERM, Duration::from_secs(10));
         plan.process(process)?;

@@ -78,8 +78,8 @@ impl Component for Scheduler {
             ("requestheader-client-ca-file", ctx.host_file("front-proxy-ca.crt")?),
             ("bind-address", "127.0.0.1".into()),
             ("secure-port", PORT.to_string()),
-            // Without a certificate it makes itself an RSA one at each start, that nobody can
-            // check.
+            // Without a certificate it creates an RSA one at each start, which no client can
+            // verify.
             ("tls-cert-file", tls.cert),
             ("tls-private-key-file", tls.key),
             ("v", ctx.parameter("log-level")?),

@@ -1,4 +1,4 @@
-//! Unpacks archives that somebody else made: nothing of them may leave the directory, be more than
+//! Unpacks untrusted archives: nothing of them may leave the directory, be more than
 //! a file, or be endless.
 //!
 //! This module must not know what is in the files, nor where archives come from.

@@ -160,7 +160,7 @@ impl Search {
 }
 
 impl Place {
-    /// Whether somebody named this very place: then it may hold what nobody installed.
+    /// Whether the user named this very path: then it may hold files that weren't installed.
     fn is_named(self) -> bool {
         matches!(self, Self::Given | Self::Variable)
     }

@@ -167,7 +167,7 @@ fn installed_files_are_held_against_their_lock() {
     assert!(
         matches!(refused, [Problem { path, error: DiscoverError::Locked(LockError::Unlisted { .. }) }] if *path == unlisted)
     );
-    // Whoever names a place means what lies there, but what was installed stays what it was.
+    // A path that is named means the file there; what was installed stays as it was.
     let named = Search { given: vec![dir.clone()], ..Search::default() };
     assert_eq!(run(&named).found.len(), 2);
     write(&path, "other code");

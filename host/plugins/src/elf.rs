@@ -1,6 +1,6 @@
 //! Whether a file can be a shared library for this machine, looked at before the dynamic linker
 //! sees it: a file that was cut off would end this process with SIGBUS, and one for another machine
-//! with a text that helps nobody.
+//! with a message that doesn't help.
 //!
 //! It must not run anything of the file.
 

@@ -32,7 +32,7 @@ pub enum FetchError {
         /// Why, and the way out.
         reason: String,
     },
-    /// The machine trusts nobody.
+    /// The machine has no trusted certificate authority.
     #[error("no certificates of authorities are found on this machine: install ca-certificates ({0})")]
     NoAuthorities(String),
     /// The download failed.
@@ -119,7 +119,7 @@ impl Address {
             "http" if sha256.is_some() => Way::Hashed,
             "http" if uri.host().is_some_and(is_loopback) => Way::Loopback,
             "http" => {
-                return Err(refuse("without encryption anybody could change it: use https, or append #sha256=..."));
+                return Err(refuse("without encryption, others on the network could change it: use https, or append #sha256=..."));
             }
             _ => return Err(refuse("only https and http are known")),
         };
@@ -209,7 +209,7 @@ pub(super) mod tests {
     use std::net::TcpListener;
     use std::sync::Mutex;
 
-    /// Serves an answer to everybody who asks; returns where, as `http://127.0.0.1:PORT`.
+    /// Serves this response to each request; returns the address, as `http://127.0.0.1:PORT`.
     pub fn serve(head: &str, body: Vec<u8>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -257,8 +257,8 @@ pub(super) mod tests {
         (address, certificate.to_vec())
     }
 
-    /// Who trusts nobody.
-    fn nobody() -> Result<RootCerts, FetchError> {
+    /// A machine without trusted certificate authorities.
+    fn no_authorities() -> Result<RootCerts, FetchError> {
         Err(FetchError::NoAuthorities(String::new()))
     }
 
@@ -329,18 +329,18 @@ pub(super) mod tests {
         assert_eq!(address(&at).fetch_within(MAX_SIZE, trusted).unwrap(), b"plugin");
         let error = address(&away).fetch_within(MAX_SIZE, trusted).unwrap_err().to_string();
         assert!(error.contains("https"), "{error}");
-        assert!(matches!(address(&at).fetch_within(MAX_SIZE, nobody), Err(FetchError::NoAuthorities(_))));
+        assert!(matches!(address(&at).fetch_within(MAX_SIZE, no_authorities), Err(FetchError::NoAuthorities(_))));
     }
 
     #[test]
     fn what_cant_or_mustnt_be_had_is_told() {
         let big = serve("200 OK", vec![0; 4096]);
-        assert!(matches!(address(&big).fetch_within(1024, nobody), Err(FetchError::TooLarge { .. })));
+        assert!(matches!(address(&big).fetch_within(1024, no_authorities), Err(FetchError::TooLarge { .. })));
         let missing = address(&serve("404 Not Found", Vec::new())).fetch().unwrap_err().to_string();
         assert!(missing.contains("404"), "{missing}");
         let away = serve("302 Found\r\nLocation: http://example.org/", Vec::new());
         assert!(matches!(address(&away).fetch(), Err(FetchError::Status { .. })), "it must not lead elsewhere");
-        // Nobody listens at a port that was just given back.
+        // Nothing listens on a port that was just closed.
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(matches!(address(&format!("http://{closed}/")).fetch(), Err(FetchError::Download { .. })));
     }

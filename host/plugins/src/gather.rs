@@ -29,7 +29,7 @@ pub struct Registry {
 /// What became of a plugin.
 #[derive(Debug, Clone, Serialize)]
 pub struct Plugin {
-    /// The component's name; that of the file where nobody knows better.
+    /// The component's name, or the file's name if the component's isn't known.
     pub name: String,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct Plugin {
     /// Why it can't be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Who made it, under which licence, and what it needs.
+    /// Its author, its licence, and what it needs.
     #[serde(skip)]
     pub manifest: Option<Manifest>,
 }
@@ -121,7 +121,7 @@ impl Registry {
         Ok(())
     }
 
-    /// What is wrong with plugins, for whoever boots: each with its file first.
+    /// What is wrong with plugins, for the message of a boot: each begins with its file.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.plugins.iter().filter_map(|plugin| plugin.error.as_deref())
     }

@@ -1,7 +1,7 @@
 //! Installs plugins into a directory, and removes them: from a file, a directory or an address, all
 //! of it or nothing.
 //!
-//! This module must not load anything: whoever can look into a library gives a check along.
+//! This module must not load anything: the caller passes a check that can look into a library.
 
 use super::archive::{self, ArchiveError};
 use super::compare::Refusal;
@@ -151,7 +151,7 @@ impl InstallError {
 /// Nothing was installed then, and what was there is as it was.
 pub fn install(source: &str, into: &Path, check: &Check<'_>) -> Result<Vec<Installed>, InstallError> {
     let into = std::path::absolute(into).unwrap_or_else(|_| into.to_owned());
-    // Nobody has to wait for a download.
+    // No other process has to wait for a download.
     let address = Address::parse(source)?;
     let downloaded = address.map(|address| Ok::<_, FetchError>((address.fetch()?, address))).transpose()?;
     let mut directory = Directory::open(&into)?;
@@ -233,7 +233,8 @@ fn local(path: &Path) -> Result<Vec<Candidate>, InstallError> {
     }
 }
 
-/// Stages the files of a plugin, and checks what is staged: nobody can change that in between.
+/// Stages the files of a plugin, and checks what is staged: no other user can change that in
+/// between.
 fn stage(
     candidate: &Candidate,
     origin: &str,
@@ -276,7 +277,7 @@ fn version(text: &str) -> Version {
     Version::parse(text).expect("a crate's version is one")
 }
 
-/// Checks that no new file lies where somebody else's does, unless both are the same.
+/// Checks that no new file takes the path of a file of another plugin, unless both are the same.
 fn free(lock: &Lock, new: &BTreeSet<&String>, directory: &Directory) -> Result<(), InstallError> {
     for entry in lock.plugins.iter().filter(|entry| new.contains(&entry.name)) {
         for (file, hash) in &entry.sha256 {
@@ -289,7 +290,7 @@ fn free(lock: &Lock, new: &BTreeSet<&String>, directory: &Directory) -> Result<(
             let ours = directory.owner(file).is_some();
             if !ours && path.symlink_metadata().is_ok() && fs::read(&path).map_or(true, |bytes| sha256(&bytes) != *hash)
             {
-                let owner = "nobody that was installed: move it away".to_owned();
+                let owner = "no installed plugin: move it away".to_owned();
                 return Err(InstallError::InTheWay { path, owner });
             }
         }

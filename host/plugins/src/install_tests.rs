@@ -203,7 +203,7 @@ fn files_of_others_are_left_alone() {
     assert!(error.contains("pins/go.sum` is in the way: it belongs to the plugin `b`"), "{error}");
     fs::write(disk.plugins().join("c.toml"), "by hand").unwrap();
     let error = disk.install(&disk.write("c.toml", "[component]\n")).unwrap_err().to_string();
-    assert!(error.contains("c.toml` is in the way: it belongs to nobody that was installed"), "{error}");
+    assert!(error.contains("c.toml` is in the way: it belongs to no installed plugin"), "{error}");
     assert_eq!(fs::read_to_string(disk.plugins().join("c.toml")).unwrap(), "by hand");
     let error = remove("bb", &disk.plugins()).unwrap_err().to_string();
     assert!(error.ends_with(", there is `b`"), "{error}");

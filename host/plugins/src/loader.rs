@@ -64,7 +64,7 @@ pub enum LoadProblem {
         /// Major and minor of the host's.
         ours: (u32, u32),
     },
-    /// It is somebody else's plugin.
+    /// It is a plugin of another kind.
     #[error("is a plugin of another program ({0})")]
     OtherProgram(String),
     /// Its contract is another one.

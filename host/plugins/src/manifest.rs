@@ -28,7 +28,7 @@ pub struct Manifest {
     pub version: Version,
     /// What it is, in a line.
     pub description: String,
-    /// Who made it.
+    /// Its author.
     pub authors: Vec<String>,
     /// Its licence, as an SPDX expression.
     pub license: String,

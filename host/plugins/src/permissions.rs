@@ -1,11 +1,11 @@
-//! Who could change a file that is about to be trusted: plugins run as whoever starts a cluster,
-//! mostly root.
+//! Checks which users can change a file that is about to be trusted: plugins run as the user that
+//! starts a cluster, mostly root.
 //!
-//! A file is trusted if it is a regular one and nobody but root and the user can write it, nor
-//! replace it: the same holds for each directory above it. (One that all can write is fine further
-//! above if it is sticky, as /tmp is.) Links are followed: what counts is what they lead to, and
-//! that nobody else can change the link itself. Through sudo, the user is also the one who called
-//! it: who may run `kubernix` as root can have it run any binary anyway.
+//! A file is trusted if it is a regular one and only root and the user can write it, and replace
+//! it: the same holds for each directory above it. (One that all can write is fine further above if
+//! it is sticky, as /tmp is.) Links are followed: what counts is what they lead to, and that no
+//! other user can change the link itself. Under sudo, the user is also the one that called it: a
+//! user that may run `kubernix` as root can have it run any binary anyway.
 //!
 //! This module must not know what is in the files.
 
@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Whom files may belong to.
+/// The users that files may belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
     owners: BTreeSet<u32>,
@@ -44,9 +44,9 @@ pub enum Untrusted {
         /// Its permissions.
         mode: u32,
     },
-    /// It is somebody else's.
+    /// It belongs to another user.
     #[error(
-        "`{}` belongs to user {owner}, who is neither root nor you, so what is in it isn't trusted: chown {} {}",
+        "`{}` belongs to user {owner}, which is neither root nor you, so its content isn't trusted: chown {} {}",
         path.display(), geteuid(), path.display()
     )]
     Owner {
@@ -72,7 +72,7 @@ impl Trust {
         Self::of(geteuid().as_raw(), caller)
     }
 
-    /// Root and this user; if that is root, also the one who called sudo.
+    /// Root and this user; if that is root, also the user that called sudo.
     pub fn of(user: u32, sudo_caller: Option<u32>) -> Self {
         Self { owners: [0, user].into_iter().chain(sudo_caller.filter(|_| user == 0)).collect() }
     }
@@ -180,7 +180,7 @@ mod tests {
         assert!(Trust::of(owner, None).file(&file).is_ok());
         let stranger = Trust { owners: [owner + 1].into() };
         let error = stranger.file(&file).unwrap_err().to_string();
-        assert!(error.contains(&format!("belongs to user {owner}, who is neither root nor you")), "{error}");
+        assert!(error.contains(&format!("belongs to user {owner}, which is neither root nor you")), "{error}");
         assert_eq!(Trust::of(0, Some(1000)).owners, [0, 1000].into(), "root through sudo");
         assert_eq!(Trust::of(1, Some(1000)).owners, [0, 1].into(), "the variable says nothing to others");
     }

@@ -199,7 +199,7 @@ fn call<T: Send + 'static>(
     let (sender, receiver) = channel();
     let handle = handle.clone();
     let thread = std::thread::Builder::new().name(format!("component {method}")).spawn(move || {
-        // Nobody listens any more once the time is up.
+        // The receiver is gone once the time is up.
         let _ = sender.send(f(&handle));
     });
     let result = match thread.map(|_| receive(&receiver, limit)) {

@@ -131,7 +131,7 @@ pub fn directory(directory: &Path) -> Result<Vec<Candidate>, ScanError> {
     Ok(all)
 }
 
-/// What a file that somebody named is; the manifest of a library stands for that.
+/// What a file that the user named is; the manifest of a library stands for that.
 ///
 /// # Errors
 /// It is neither a library nor TOML.
@@ -196,7 +196,7 @@ impl Candidate {
         })
     }
 
-    /// Only what has to be known to choose among files: whoever loads it reads it strictly.
+    /// Only what is needed to choose among files: loading reads it strictly.
     fn describe_toml(&self) -> Result<Described, ScanError> {
         let path = self.path.clone();
         let text = fs::read_to_string(&path).map_err(|cause| ScanError::Unreadable { path: path.clone(), cause })?;

@@ -1,4 +1,4 @@
-//! Plugins of a running cluster: copies of their own, so that whoever builds or removes a plugin
+//! Plugins of a running cluster: copies, so that building or removing a plugin
 //! meanwhile doesn't pull the library from under the cluster's first process.
 
 use super::registry::{Registered, Source};

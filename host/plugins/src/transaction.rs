@@ -1,10 +1,10 @@
-//! Puts files into a plugin directory and takes them out, all or none of them, whoever else does
-//! the same at that time.
+//! Adds files to a plugin directory and removes them, all or none of them, whatever other process
+//! does the same at that time.
 //!
 //! New files are staged in a hidden directory beside the old ones, moved in by rename, and count
-//! once the lock lists them. What fails is taken back at once; what is killed is taken back by
-//! whoever comes next, and until then the lock keeps it from being loaded. This module must not
-//! know what the files are.
+//! once the lock lists them. What fails is taken back at once; what is killed is taken back by the
+//! next transaction, and until then the lock keeps it from being loaded. This module must not know
+//! what the files are.
 
 use super::lock::{Lock, LockError};
 use kubernix_toolchain::files::{FileError, write_atomic};
@@ -47,7 +47,7 @@ fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) 
     move |cause| TransactionError::Io { action, path: path.to_owned(), cause }
 }
 
-/// A directory that nobody else changes while this is held.
+/// A directory that no other process changes while this is held.
 pub struct Directory {
     path: PathBuf,
     /// What is installed.
@@ -56,7 +56,7 @@ pub struct Directory {
     _guard: File,
 }
 
-/// What a transaction is about to do, for whoever has to take it back.
+/// What a transaction is about to do, so that a later one can undo it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Journal {
     /// The new files with their hashes.
@@ -72,7 +72,7 @@ pub struct Transaction<'a> {
 }
 
 impl Directory {
-    /// Makes the directory where there is none, waits until nobody else changes it, and takes back
+    /// Creates the directory if it is missing, waits until no other process changes it, and undoes
     /// what was broken off.
     ///
     /// # Errors
@@ -254,7 +254,7 @@ impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         let taken_back = if self.done { Ok(()) } else { self.directory.take_back(&self.staging, &self.journal) };
         match taken_back {
-            // What can't be taken back now is left to whoever comes next.
+            // What can't be undone now is left to the next transaction.
             Err(error) => log::warn!("a broken-off installation couldn't be taken back: {error}"),
             Ok(()) => {
                 if let Err(error) = fs::remove_dir_all(&self.staging) {
@@ -344,7 +344,7 @@ mod tests {
             SECOND.iter().for_each(|(file, text)| drop(transaction.stage(file, text.as_bytes()).unwrap()));
             transaction.write_journal().unwrap();
             transaction.move_in(steps).unwrap();
-            // As SIGKILL does it: nobody cleans up, but the kernel gives the guard back.
+            // As after SIGKILL: there is no clean-up, but the kernel releases the lock.
             std::mem::forget(transaction);
             drop(directory);
             let next = Directory::open(dir.path()).unwrap();

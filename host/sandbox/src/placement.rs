@@ -1,9 +1,9 @@
 //! Where the processes of nodes run: what may be chosen for a cluster, and what that comes to for
 //! each of its nodes.
 //!
-//! This is the one place that decides. Whoever has to do with the kind of place itself matches on
-//! [`Placement`]; all else asks for the node's [`Place`](crate::process::Place) and knows no
-//! difference.
+//! This is the only module that decides. Code that depends on the kind of placement matches on
+//! [`Placement`]; all other code uses the node's [`Place`](crate::process::Place) and doesn't know
+//! the kind.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -22,8 +22,8 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
         file.write_all(content)?;
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        // By libc's rename(2), which the fault suite can make fail. The temporary path is removed on
-        // an error.
+        // By libc's rename(2), which the fault suite can make fail. The temporary path is removed
+        // on an error.
         let mut temporary = file.into_temp_path();
         std::fs::rename(&temporary, path)?;
         temporary.disable_cleanup(true);

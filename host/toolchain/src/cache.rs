@@ -48,8 +48,8 @@ pub fn look_up(name: &str, spec: &ToolSpec, session: &Session<'_>) -> Option<Fou
     Some(Found { path, version: session.table.version(spec).cloned() })
 }
 
-/// A directory to build in, gone when this is dropped. Whoever holds it is the only one who builds
-/// this pin module.
+/// A directory to build in, removed when this is dropped. Its holder is the only process that
+/// builds this pin module.
 pub struct Workshop {
     dir: PathBuf,
     // Held for its lock alone, which ends with it, however the process ends.
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn one_builds_and_the_other_waits() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Workshop::enter(dir.path(), "crio", || panic!("nobody to wait for")).unwrap();
+        let first = Workshop::enter(dir.path(), "crio", || panic!("there is no other build")).unwrap();
         let path = dir.path().to_owned();
         let (sender, receiver) = mpsc::channel();
         let second = thread::spawn(move || {

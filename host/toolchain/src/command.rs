@@ -34,7 +34,7 @@ pub fn program(path: impl AsRef<OsStr>) -> Command {
 }
 
 /// Lets the program end with the thread that starts it, however that ends: nothing goes on
-/// compiling for nobody.
+/// compiling without use.
 pub fn tied(command: &mut Command) -> &mut Command {
     let tie = || nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM).map_err(io::Error::from);
     // SAFETY: between fork and exec the closure makes one system call and touches no memory of the

@@ -1,4 +1,4 @@
-//! What goes wrong with the toolchain. All of it is listed at once: nobody installs tools one
+//! Errors of the toolchain. All of them are listed at once: no user wants to install tools one
 //! failed start at a time.
 //!
 //! This module must not know how anything was found out; it words it.

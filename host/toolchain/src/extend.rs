@@ -1,4 +1,4 @@
-//! Tables of manifests: read from a file of somebody else's, checked as our own are by tests, and
+//! Tables of manifests: read from a plugin's file, checked as our own are by tests, and
 //! added to a table.
 //!
 //! This module must not know what else a manifest says.

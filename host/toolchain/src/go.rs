@@ -168,7 +168,7 @@ fn build_module(compiler: &Compiler, name: &str, mut jobs: Vec<Job<'_>>, session
         Ok(workshop) => workshop,
         Err(error) => return fail(&jobs, &format!("{} can't be used: {error}", session.dir.display()), done),
     };
-    // Whoever had the lock before may have built the same.
+    // The process that had the lock before may have built the same.
     jobs.retain(|job| match cache::look_up(job.name, job.spec, session) {
         Some(found) => {
             done(job.place, Ok(found));

@@ -1,9 +1,9 @@
 //! The toolchain: which binaries a cluster needs, in which versions, and where they come from.
 //!
 //! One table ([`Table`]) names every tool, ours and those that manifests of plugins add;
-//! *providers* are asked in order: `path`, `cache`, `go`, `host package`. What nobody can supply
-//! comes back as one error that lists all of it with what each provider said. [`resolve`] on a
-//! machine where everything is in place runs no program and costs a few milliseconds.
+//! *providers* are asked in order: `path`, `cache`, `go`, `host package`. What no provider can
+//! supply comes back as one error that lists all of it with what each provider said. [`resolve`] on
+//! a machine where everything is in place runs no program and costs a few milliseconds.
 //!
 //! This crate must not know components, clusters or root directories: names go in, paths come out.
 //! A new provider implements `provider::Provider` and takes its place in `provider::in_order`.
@@ -84,7 +84,7 @@ pub struct Tool {
     pub path: PathBuf,
     /// The version it told, or that it was built from; `unknown` where neither is known.
     pub version: String,
-    /// Who supplied it: `override`, `path`, `cache`, `go`, `host package`.
+    /// The provider that supplied it: `override`, `path`, `cache`, `go`, `host package`.
     pub provider: String,
 }
 

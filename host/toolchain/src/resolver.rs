@@ -1,4 +1,4 @@
-//! Asks the providers, one after the other, until every tool is there or nobody is left to ask.
+//! Asks the providers, one after the other, until every tool is found or no provider is left.
 //!
 //! This module must not know any provider by name, nor how tools are built.
 

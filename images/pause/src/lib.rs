@@ -1,4 +1,4 @@
-//! The pause program as bytes, for those who make images.
+//! The pause program as bytes, for code that builds images.
 //!
 //! Every pod has one pause process that holds its namespaces; runtimes want an image of it. The
 //! program is `main.rs`, compiled by `build.rs` into a static executable, so that the image needs

@@ -26,8 +26,8 @@ pub(super) fn guard<T>(method: &str, f: impl FnOnce() -> Result<T>) -> AbiResult
     result.map_err(AbiError::from).into()
 }
 
-/// For what has no way to fail: the panic is logged, and nobody but its own side is the worse for
-/// it.
+/// For calls that can't return an error: the panic is logged, and only its own side is the worse
+/// for it.
 pub(super) fn guard_or<T>(method: &str, fallback: T, f: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
         let text = panic_text(payload);

@@ -28,7 +28,7 @@ pub struct LogRecord<'a> {
 #[sabi(kind(Prefix(prefix_ref = HostLogRef)))]
 #[sabi(missing_field(panic))]
 pub struct HostLog {
-    /// Whether anybody wants messages of this level and target. Asked for each, so that the host's
+    /// Whether messages of this level and target are logged. Asked for each, so that the host's
     /// level may change.
     pub enabled: extern "C" fn(level: u32, target: RStr<'_>) -> bool,
     /// Takes a message.

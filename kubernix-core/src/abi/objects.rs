@@ -35,7 +35,7 @@ pub trait AbiContext: Send + Sync {
     fn version(&self, binary: AbiBinary) -> AbiResult<RString>;
     /// A role's endpoint.
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString>;
-    /// Who fills a role.
+    /// The component that fills a role.
     fn filled_by(&self, role: RStr<'_>) -> ROption<RString>;
     /// A parameter's text.
     fn parameter(&self, name: RStr<'_>) -> AbiResult<RString>;

@@ -139,7 +139,7 @@ pub struct AbiIdentity {
 pub struct AbiProbe {
     /// How to ask.
     pub kind: ProbeKind,
-    /// Whom to ask.
+    /// The address to ask.
     pub target: RString,
     /// Whose client certificate to show.
     pub identity: RString,

@@ -31,7 +31,7 @@ impl Board {
     /// Waits until a role is ready.
     pub(super) async fn wait(&self, role: &RoleAt) {
         let mut receiver = self.subscribe(role);
-        // The sender lives as long as the board, so this can't fail while somebody waits.
+        // The sender lives as long as the board, so this can't fail while a task waits.
         let _ = receiver.wait_for(|ready| *ready).await;
     }
 }

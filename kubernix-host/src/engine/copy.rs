@@ -21,8 +21,8 @@ impl Cluster {
     /// them.
     ///
     /// # Errors
-    /// Nobody fills the role, an instance isn't ready, or its directory can't be copied in time.
-    /// They all go on in any case.
+    /// No component fills the role, an instance isn't ready, or its directory can't be copied in
+    /// time. They all go on in any case.
     pub(super) async fn copy_state(&self, role: &str) -> Result<Copied, String> {
         let of_role: Vec<_> = self.instances().into_iter().filter(|planned| planned.fills(role)).collect();
         let Some(first) = of_role.first() else { return Err(format!("nothing fills the role `{role}`")) };

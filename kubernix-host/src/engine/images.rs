@@ -92,7 +92,7 @@ impl Cluster {
             self.import_into(planned, archive, name).await.map_err(failed)?;
             Ok(Some(node(planned)))
         };
-        // The first of each component before the others, who may have the same store.
+        // The first instance of each component comes before the others, which may share its store.
         let mut got = Vec::new();
         let (mut first, mut others) = (BTreeMap::new(), Vec::new());
         for planned in &runtimes {

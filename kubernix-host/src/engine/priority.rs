@@ -1,4 +1,4 @@
-//! Who goes first while a cluster boots. On few cores, everything that runs beside what is waited
+//! CPU priorities while a cluster boots. On few cores, everything that runs beside what is waited
 //! for delays the end.
 //!
 //! The API server takes longest: until it is ready, it and what it needs go before all others. From

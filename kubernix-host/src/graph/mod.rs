@@ -1,5 +1,5 @@
-//! From components and settings to a graph of planned instances: who fills which role, who waits
-//! for whom, and what each wants the host to do.
+//! Turns components and settings into a graph of planned instances: which component fills which
+//! role, which instance waits for which, and what each wants the host to do.
 //!
 //! This module plans; it must not start, write or touch anything: the same input gives the same
 //! graph.

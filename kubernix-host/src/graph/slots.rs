@@ -8,7 +8,7 @@ use kubernix_core::{Phase, Role, Scope, roles};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Who fills a role that more than one component could fill, unless the config says otherwise.
+/// The default component of each role that more than one component could fill.
 /// For other roles it is the component of the role's name.
 pub const DEFAULT_SLOTS: &[(&str, &str)] = &[(roles::DATASTORE, "etcd"), (roles::CRI, "crio")];
 
@@ -43,8 +43,7 @@ pub fn with_addons(
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut all = slots.clone();
     let Some(addons) = addons else {
-        // What runs in the cluster is made of objects of its API: where nobody is to serve that, a
-        // default is nobody's wish.
+        // Addons are objects of the cluster's API: without an API server, they have no default.
         if slots.get(roles::APISERVER).is_some_and(|name| name == NONE) {
             all.extend(
                 DEFAULT_ADDONS
@@ -88,7 +87,7 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// Who fills the roles on a node, or off all nodes.
+    /// The components that fill the roles on a node, or outside of nodes.
     pub fn at(&self, node: Option<&str>) -> &Chosen {
         node.and_then(|node| self.nodes.get(node)).unwrap_or(&self.everywhere)
     }

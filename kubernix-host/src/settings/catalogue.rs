@@ -1,5 +1,5 @@
 //! What there is to be set: components, the roles they fill, their parameters and binaries. Filled
-//! by whoever knows the components; here is only checked against it.
+//! by the caller, which knows the components; this module only checks against it.
 
 use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, node_of, show};
 use crate::text::nearest::{nearest, words};

@@ -3,7 +3,7 @@
 use super::{Key, Resolved, Settings};
 use std::collections::BTreeMap;
 
-/// What is shown of a setting that nobody gave.
+/// What is shown of a setting without a value.
 const UNSET: &str = "default";
 
 /// A setting that is to be another one than before.

@@ -1,4 +1,4 @@
-//! Where things lie if nobody says otherwise: the XDG directories of a user, `/var/lib` for root.
+//! Default directories: the XDG directories of a user, `/var/lib` for root.
 
 use super::Error;
 use crate::toolchain::home;
@@ -6,7 +6,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Where things lie if nobody says otherwise.
+/// Default directories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defaults {
     /// The user's home directory.

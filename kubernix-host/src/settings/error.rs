@@ -60,7 +60,7 @@ pub enum Error {
         made: String,
         /// What was asked for.
         wanted: String,
-        /// By whom.
+        /// Where it was given.
         origin: Box<Origin>,
         /// Why it can't change, and the way out.
         reason: String,

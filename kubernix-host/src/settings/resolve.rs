@@ -28,7 +28,7 @@ pub fn locate(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) -> 
     locate_or(flags, env, file, cwd, DEFAULT_NAME)
 }
 
-/// As [`locate`], for a cluster that is called `otherwise` where nobody gives it a name.
+/// As [`locate`], for a cluster that is called `otherwise` if no name is given.
 ///
 /// # Errors
 /// As [`locate`].
@@ -234,7 +234,7 @@ impl Settled {
     fn read_saved(&mut self, root: &Root, defaults: &Defaults) -> Result<Option<State>, Error> {
         let state = match root.open_existing() {
             Ok(state) => state,
-            // Whoever makes the cluster says what is wrong with that.
+            // The boot reports what is wrong with that.
             Err(root::Error::Missing { .. } | root::Error::NotACluster { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };

@@ -1,4 +1,4 @@
-//! Settings from real files and variables: who wins, what is said, and every way of getting it
+//! Settings from real files and variables: precedence, messages, and every way of getting it
 //! wrong.
 
 use super::*;

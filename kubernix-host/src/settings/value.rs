@@ -1,4 +1,4 @@
-//! Single values as text, whoever gives them: the same rules and words for flags, variables and
+//! Single values as text, from any origin: the same rules and words for flags, variables and
 //! files.
 
 use super::{MAX_NAME, NONE};
@@ -55,7 +55,7 @@ pub(super) fn show_published(published: &[Published]) -> String {
 /// are.
 pub(super) fn parse_registry(text: &str) -> Result<String, String> {
     let host = text.split('/').next().unwrap_or(text);
-    // Anything else is a repository's name, says whoever reads references to images.
+    // Anything else is a repository's name, as in references to images.
     if !is_place(text) || !(host.contains(['.', ':']) || host == "localhost") {
         return Err(format!(
             "`{text}` is not a registry: give what images' names begin with, as in docker.io or registry.example:5000/team"

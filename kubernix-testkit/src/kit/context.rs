@@ -31,7 +31,7 @@ impl Meeting {
         let mut missing = self.missing.lock().expect("no thread panics while it holds the lock");
         *missing = missing.saturating_sub(1);
         self.all.notify_all();
-        // A component may well let in one at a time: then nobody waits any longer.
+        // A component may allow one call at a time: a call that timed out then holds no lock.
         let met = self.all.wait_timeout_while(missing, MEETING, |missing| *missing > 0);
         *met.expect("no thread panics while it holds the lock").0 = 0;
     }

@@ -23,7 +23,7 @@ pub(super) struct Filled {
     pub(super) probe: Probe,
 }
 
-/// A plan as it was said, checked by nobody.
+/// A plan as the component made it, unchecked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) written: Vec<Written>,

@@ -1,5 +1,5 @@
 //! Calls that may hang or panic: each on a thread of its own, with a limit, and with an eye on
-//! panics that nobody returns.
+//! panics that no call returns.
 //!
 //! It must not know what is called.
 
@@ -9,11 +9,11 @@ use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 thread_local! {
-    /// The panics that this thread has seen; `None` where nobody watches.
+    /// The panics that this thread has seen; `None` if they aren't recorded.
     static SEEN: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// Notes a panic; false where nobody watches this thread.
+/// Records a panic; false if this thread's panics aren't recorded.
 fn note(text: String) -> bool {
     let noted = SEEN.try_with(|seen| seen.try_borrow_mut().ok()?.as_mut().map(|seen| seen.push(text)));
     noted.ok().flatten().is_some()
@@ -84,7 +84,7 @@ pub(super) fn start<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
         SEEN.set(Some(Vec::new()));
         let value = f();
         let panics = SEEN.take().unwrap_or_default();
-        // Nobody listens any more once the time is up.
+        // The receiver is gone once the time is up.
         let _ = sender.send((value, panics));
     });
     Call(receiver)

@@ -51,7 +51,7 @@ impl World {
                 roles::APISERVER | roles::APISERVER_PORT => format!("https://{control_plane}:6443"),
                 _ => format!("http://{control_plane}:8080"),
             };
-            ctx = ctx.endpoint(role, &url).filled_by(role, "somebody");
+            ctx = ctx.endpoint(role, &url).filled_by(role, "another");
         }
         ctx
     }

@@ -1,4 +1,4 @@
-//! gRPC calls, over a unix socket or TLS. It must not know who is called.
+//! gRPC calls, over a unix socket or TLS. It must not know which service is called.
 
 use super::{Result, Target};
 use http::uri::PathAndQuery;

@@ -69,7 +69,7 @@ fn put(key: &[u8], value: &[u8]) -> RequestOp {
 /// A transaction of one thing that is done only if the key's last change is of this revision; 0: if
 /// there is no such key.
 async fn guarded(channel: &Channel, key: &[u8], revision: i64, success: RequestOp) -> Result<TxnResponse> {
-    // Who changes or deletes is told what is there instead; who creates isn't.
+    // A failed update or delete returns the current value; a failed create doesn't.
     let there =
         RequestOp { request_range: Some(RangeRequest { key: key.to_vec(), revision: 0 }), ..RequestOp::default() };
     let request = TxnRequest {

@@ -1,5 +1,5 @@
-//! Checks of a role that runs: what answers at its endpoint has to do what those who need the role
-//! expect of it.
+//! Checks of a running role: the server at its endpoint has to do what components that require the
+//! role expect of it.
 //!
 //! They talk to a real thing, change it, and leave it as they found it. This module must not know
 //! which component fills the role, nor how it was started.

@@ -151,7 +151,7 @@ fn a_copy_is_an_instance_of_its_own_under_the_same_name() {
     let folder = folder();
     let copy = load(&file(&folder, &rogue())).expect("a copy loads");
     let original = load(&Workshop::open().sample("rogue")).expect("as does the original");
-    // Whoever registers both can tell by their names, which is why names are unique.
+    // The registry tells them apart by their names, which is why names are unique.
     let names = [copy, original].map(|loaded| loaded.handle.describe().expect("it answers").name);
     assert_eq!(names, ["rogue", "rogue"]);
 }

@@ -1,5 +1,5 @@
-//! All ages of plugins, in every order, in one process of each age of host: nobody's loading
-//! depends on who came before.
+//! All ages of plugins, in every order, in one process of each age of host: loading a
+//! plugin doesn't depend on those loaded before.
 
 use crate::ages::Age;
 use crate::workshop::Workshop;

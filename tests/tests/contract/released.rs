@@ -9,7 +9,7 @@ use kubernix_tests::{golden, program, run};
 use semver::Version;
 use std::path::Path;
 
-/// What somebody who changed the contract has to know.
+/// Advice for authors of a change of the contract.
 const ADVICE: &str = "the contract changed. Appended methods with default bodies and appended fields make a minor version, which \
                       kubernix-core/Cargo.toml has to say; whatever else makes a major one, which breaks all plugins. \
                       docs/contract-versioning.md has the rules";
@@ -34,7 +34,7 @@ fn plugins_of_released_contracts_work_with_this_checkout() {
         assert_eq!(loaded.contract, age.text());
         if age.version == ages::current() {
             let then = run(program(workshop.host(age)).arg("--layouts")).ok().stdout;
-            let again = "this version is released: raise it in kubernix-core/Cargo.toml, or, where nobody has it yet, \
+            let again = "this version is released: raise it in kubernix-core/Cargo.toml, or, if it isn't published yet, \
                          `cargo xtask contract release --replace`";
             assert!(then == layouts::dump(), "{ADVICE}. {again}\nreleased:\n{then}\nnow:\n{}", layouts::dump());
         }
@@ -64,8 +64,8 @@ fn manifests_keep_newer_plugins_from_older_hosts() {
             let taken = compatible(&format!("{major}.{minor}"), host);
             let should = host.version.0 == major && host.version.1 >= minor;
             assert_eq!(taken.is_ok(), should, "plugin {} on host {}: {taken:?}", plugin.text(), host.text());
-            // Who says so is taken by every host of the major version, and gets defaults for what
-            // that doesn't have.
+            // A plugin with this version is accepted by each host of the major version, and gets
+            // defaults for what that doesn't have.
             assert_eq!(compatible(&format!("{major}.0"), host).is_ok(), host.version.0 == major);
         }
     }

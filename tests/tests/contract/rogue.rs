@@ -128,7 +128,7 @@ type Message = (Level, String, String);
 struct Ear(Mutex<Vec<Message>>);
 
 static EAR: Ear = Ear(Mutex::new(Vec::new()));
-/// Held by whoever looks at messages: there is one log and one level.
+/// Held by tests that read messages: there is one log and one level.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Begins to listen to what this process logs, up to a level.

@@ -67,7 +67,7 @@ fn names(directory: &Path) -> Vec<PathBuf> {
 /// An executable script.
 fn script(directory: &Path, name: &str, text: &str) -> String {
     let (text, path) = (format!("#!/bin/sh\n{text}\n"), directory.join(name));
-    // Nobody can run what is open for writing somewhere (ETXTBSY), as it would be for a moment in
+    // A program that is open for writing can't be run (ETXTBSY), as it would be for a moment in
     // what other tests start meanwhile, if this process wrote it.
     let mut write = program("/bin/sh");
     run(write.args(["-c", "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"", "sh", &text]).arg(&path)).ok();
@@ -96,7 +96,7 @@ fn an_interrupted_build_of_the_toolchain_leaves_nothing_unfinished(_: Parts) {
 
 fn whoever_is_not_root_is_told_so(_: Parts) {
     let (cluster, place) = (Cluster::new("nobody"), Base::new());
-    // Where everybody can read it.
+    // Readable by all users.
     let binary = place.path().join("kubernix");
     fs::copy(kubernix().get_program(), &binary).expect("a copy");
     fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).expect("a directory for all");
@@ -173,8 +173,8 @@ fn a_place_that_every_sandbox_replaces_whatever_it_is_called(_: Parts) {
 fn a_port_that_is_taken(_: Parts) {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = taken.local_addr().expect("its address").port().to_string();
-    let who = format!("(process {}) has it", std::process::id());
-    up_is_refused(&["--port", &port], 1, &[&format!("port {port} of 127.0.0.1 can't be used"), &who, "--port"]);
+    let holder = format!("(process {}) has it", std::process::id());
+    up_is_refused(&["--port", &port], 1, &[&format!("port {port} of 127.0.0.1 can't be used"), &holder, "--port"]);
 }
 
 fn a_binary_that_is_not_what_it_should_be(_: Parts) {
@@ -296,7 +296,7 @@ fn a_root_directory_of_a_newer_version_or_of_somebody_else(_: Parts) {
     refused(&cluster, &mut cluster.command(&["up"]), 2, &said);
     refused(&cluster, &mut cluster.command(&["status"]), 1, &said);
     assert_eq!(fs::read_to_string(&state).expect("a file"), text);
-    // Somebody else's: no state.json.
+    // Not a cluster's: it has no state.json.
     fs::rename(&state, cluster.root().join("precious")).expect("renamed");
     refused(&cluster, &mut cluster.command(&["up"]), 2, &["is not a cluster's root directory"]);
     refused(&cluster, &mut cluster.command(&["down"]), 2, &["is not a cluster's root directory"]);

@@ -269,7 +269,7 @@ fn any_member_of_the_control_plane_can_be_lost(parts: Parts) {
 
     for member in ["node-0", "node-1", "node-2"] {
         kill_first_process(&cluster, member);
-        // Connections to it end a moment later; then all is as before, whoever is lost.
+        // Connections to it end a moment later; then all is as before, whichever member is lost.
         until(&format!("a write without {member}"), Duration::from_secs(20), || {
             let name = format!("without-{member}");
             let written = cluster.kubectl(&["create", "configmap", &name, "--request-timeout=5s"]);

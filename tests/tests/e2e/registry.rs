@@ -43,7 +43,7 @@ fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Part
     assert_eq!(name(&cluster), address);
     cluster.apply(&pulled_pod("second", &image));
     cluster.ready_pod("second");
-    // What was pulled is still there after everything was killed, and nobody pulls it again.
+    // The pulled image is still there after all processes were killed, and isn't pulled again.
     cluster.kubectl(&["delete", "pods", "first", "second", "--now"]).ok();
     let (keeper, init) = cluster.carriers();
     let all = processes_of(keeper.as_raw(), init.as_raw());

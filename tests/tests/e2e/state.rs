@@ -115,7 +115,7 @@ fn stop_and_up_keep_objects_images_and_certificates(parts: Parts) {
     alive(&cluster, POD);
 }
 
-/// As after a machine's crash: every process gone at once, nothing in `/run`, and nobody who
+/// As after a machine's crash: every process gone at once, nothing in `/run`, and no process that
 /// cleaned up.
 fn up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes(parts: Parts) {
     let cluster = Cluster::new("killed");

@@ -82,7 +82,7 @@ fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back(_: Parts) {
     let reaches = |cluster: &Cluster| {
         let url = format!("docker://{OUTSIDE}:5000/none");
         let tried = cluster.run(&["enter", "--", "skopeo", "list-tags", "--tls-verify=false", &url]);
-        // Who answers has been reached: there is no such repository.
+        // The server was reached: it answers that there is no such repository.
         assert!(tried.stderr.contains("404 (Not Found)"), "{tried:?}");
     };
     world.in_host(|| {
@@ -99,7 +99,7 @@ fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back(_: Parts) {
         reaches(&other);
         one.run(&["down"]).ok();
         reaches(&other);
-        // The last one may have been ended by nobody who could clean up: whoever looks next does.
+        // The last cluster may have ended without a clean-up: the next command cleans up.
         let (keeper, init) = other.carriers();
         for pid in [keeper, init] {
             kill(pid, Signal::SIGSTOP).expect("it is there");
@@ -140,7 +140,7 @@ fn what_listens_on_the_hosts_loopback_is_carried_in(parts: Parts) {
         run(&mut up).ok();
         let said = failed_pull(&cluster, "quay.example/nginx:1.27");
         assert!(said.contains("told by the proxy"), "{said}");
-        // The exception holds, and its name is resolved by who listens on the host alone.
+        // The exception holds, and its name is resolved by the host's resolver alone.
         cluster.apply(&pulled_pod("direct", &format!("{NAME}:5000/team/busybox:1")));
         cluster.ready_pod("direct");
     });

@@ -4,7 +4,7 @@ use super::text::code;
 use super::{File, Finding};
 use crate::workspace::Package;
 
-/// Who may depend on which members, by folder (`*`: every folder in there). Tests may use more.
+/// Which members each may depend on, by folder (`*`: every folder in there). Tests may use more.
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("kubernix-core", &[], &[]),
     ("components/*", &["kubernix-core"], &["kubernix-testkit"]),
@@ -34,7 +34,7 @@ pub fn check(packages: &[Package]) -> Vec<Finding> {
     for package in packages {
         let manifest = format!("{}/Cargo.toml", package.folder);
         let Some((_, always, in_tests)) = ALLOWED.iter().find(|(folder, ..)| matches(folder, &package.folder)) else {
-            let message = "this member isn't in xtask's table of who may depend on whom; add it there, so that its place is decided";
+            let message = "this member isn't in xtask's table of allowed dependencies; add it there, so that its place is decided";
             findings.push(Finding::new(&manifest, None, message));
             continue;
         };
@@ -77,7 +77,7 @@ pub fn contract(files: &[File]) -> Vec<Finding> {
     }
     if lines >= CORE_LINES {
         let message = format!(
-            "the contract has {lines} lines of code, and has to stay below {CORE_LINES}: whoever writes a \
+            "the contract has {lines} lines of code, and has to stay below {CORE_LINES}: an author of a \
              component reads it whole"
         );
         findings.push(Finding::new(CORE, None, message));

@@ -1,5 +1,5 @@
 //! Markdown files: relative links resolve, each document is in the index of its folder, and the two
-//! papers that everybody reads first stay short.
+//! papers that newcomers read first stay short.
 
 use super::{File, Finding};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};

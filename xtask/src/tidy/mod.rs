@@ -3,6 +3,7 @@
 
 mod components;
 mod dependencies;
+mod diffs;
 mod imports;
 mod links;
 mod manifests;
@@ -94,6 +95,7 @@ pub fn check(workspace: &Workspace) -> Result<Report> {
     let mut findings = dependencies::check(&workspace.packages);
     findings.extend(dependencies::contract(&files));
     findings.extend(links::check(&files));
+    findings.extend(diffs::check(&files, |patch| applies(workspace, patch)));
     findings.extend(components::check(&files, &crate::components::names(workspace)));
     let runtimes = components::runtimes(&files);
     findings.extend(modules::check(&files));
@@ -103,6 +105,13 @@ pub fn check(workspace: &Workspace) -> Result<Report> {
         findings.extend(manifests::check(file));
     }
     Ok(Report { files: files.len(), findings, notes: files.iter().filter_map(sources::note).collect() })
+}
+
+/// Whether a patch applies to the checkout; fails with git's reason.
+fn applies(workspace: &Workspace, patch: &str) -> Result<(), String> {
+    let mut git = run::command("git");
+    git.args(["apply", "--check", "-"]).current_dir(&workspace.root);
+    run::with_input(&mut git, patch).map_err(|error| format!("{error:#}"))
 }
 
 /// The files that are committed, or would be by `git add --all`; what isn't text is left out.

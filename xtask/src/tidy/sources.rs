@@ -42,7 +42,7 @@ pub fn check(file: &File, runtimes: &[Runtime]) -> Vec<Finding> {
     if !file.content.starts_with("//!") {
         found(
             Some(1),
-            "a module opens with `//!`: what it is for and what it must not know, so that nobody has to guess"
+            "a module opens with `//!`: what it is for and what it must not know, so that no reader has to guess"
                 .to_owned(),
         );
     }

@@ -42,7 +42,7 @@ pub fn check(file: &File) -> Vec<Finding> {
             found(format!("`{mark}`: finish it, or leave it out; what is missing belongs in an issue"));
         }
         if let Some(path) = MACHINE.iter().find(|path| has_path(line, path)) {
-            found(format!("`{path}` is a path of one machine: nobody else has it"));
+            found(format!("`{path}` is a path of one machine: others don't have it"));
         }
         if let Some(host) = HOSTS.iter().find(|host| line.contains(*host)) {
             found(format!(

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 /// Names that every component with binaries has parameters of.
 const RESERVED: &[&str] = &["binary", "any-version"];
-/// All permission bits. Setuid and the like are nobody's business here.
+/// All permission bits, without setuid and the like.
 const PERMISSIONS: u32 = 0o777;
 
 /// Where a template stands, for what may be asked there.
@@ -137,7 +137,7 @@ impl<'a> Check<'a> {
         let (entry, at) = (probe.get_ref(), probe.span().start);
         let aims = ![ProbeKind::STARTED, ProbeKind::MANIFESTS].contains(&entry.kind);
         if aims == entry.target.text.is_empty() {
-            let needs = if aims { "needs a `target`" } else { "has no `target`: it asks nobody" };
+            let needs = if aims { "needs a `target`" } else { "has no `target`: it has nothing to ask" };
             return Err(self.source.error(at, format!("a probe of kind `{}` {needs}", entry.kind)));
         }
         let unused = [("arguments", entry.arguments.is_empty()), ("env", entry.env.is_empty())];

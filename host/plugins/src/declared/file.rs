@@ -65,7 +65,7 @@ pub struct Head {
     pub version: Version,
     /// What it is, in one line.
     pub description: String,
-    /// Who made it.
+    /// Its author.
     #[serde(default)]
     pub authors: Vec<String>,
     /// Its licence, as an SPDX expression.

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// Says its name to everybody who connects, and keeps the connection.
+    /// Sends its name to each client that connects, and keeps the connection.
     async fn server(name: &'static str) -> (SocketAddr, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -113,7 +113,7 @@ mod tests {
             let mut held = Vec::new();
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                // Who only looked is gone already.
+                // A client that only probed has disconnected already.
                 let _ = stream.write_all(name.as_bytes()).await;
                 held.push(stream);
             }
@@ -143,7 +143,7 @@ mod tests {
         streams.sort_by(|one, other| one.0.cmp(&other.0));
         assert_eq!([&*streams[0].0, &*streams[1].0], ["a", "b"]);
         a_task.abort();
-        // Its connection ends, whoever noticed first; the other's goes on.
+        // Its connection ends, whichever side noticed first; the other one stays.
         assert_eq!(streams[0].1.read(&mut [0; 1]).await.unwrap_or(0), 0);
         for _ in 0..3 {
             assert_eq!(ask(address).await.0, "b");

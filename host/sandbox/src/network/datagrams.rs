@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-/// How long a session lasts in which nobody says anything.
+/// How long a session lasts without a datagram.
 const IDLE: Duration = Duration::from_secs(90);
 /// How many sessions a port has at most.
 const MOST: usize = 1024;
@@ -43,7 +43,7 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
     let mut datagram = vec![0; LONGEST];
     loop {
         let received = tokio::select! {
-            // First, so that nobody is answered by a session that is over.
+            // First, so that no datagram goes to a session that has ended.
             biased;
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
                 // One that was ended to make room is forgotten already.
@@ -71,7 +71,7 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
         let Some(session) = sessions.get(&client) else { continue };
         touch(&session.last_said);
         if let Err(error) = session.socket.send(&datagram[..length]).await {
-            // Where nobody listens yet, the next one may find somebody.
+            // Nothing listens there yet: a later datagram may arrive.
             log::debug!("{target} doesn't take a datagram: {error}");
         }
     }
@@ -106,7 +106,7 @@ async fn answer(outer: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: SocketAdd
                         log::debug!("{client} doesn't take an answer: {error}");
                     }
                 }
-                // Refused: nobody listens there now.
+                // Refused: nothing listens there now.
                 Err(error) => log::debug!("no answer for {client}: {error}"),
             },
             () = sleep_until(over) => {
@@ -142,7 +142,7 @@ mod tests {
         UdpSocket::bind("127.0.0.1:0").await.unwrap()
     }
 
-    /// Somebody inside, and the place on the host that leads there.
+    /// A server inside, and the port of the host that is forwarded to it.
     async fn published(most: usize) -> (UdpSocket, SocketAddr) {
         let (inside, outer) = (socket().await, socket().await);
         let (target, place) = (inside.local_addr().unwrap(), outer.local_addr().unwrap());
@@ -150,7 +150,7 @@ mod tests {
         (inside, place)
     }
 
-    /// Says something to a place and returns by whom it was heard inside.
+    /// Sends a datagram to an address and returns the source address that the server inside saw.
     async fn say(client: &UdpSocket, place: SocketAddr, inside: &UdpSocket, words: &str) -> SocketAddr {
         client.send_to(words.as_bytes(), place).await.unwrap();
         let mut heard = [0; 16];

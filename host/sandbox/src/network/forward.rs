@@ -1,8 +1,8 @@
 //! Connections from the host's loopback into the sandbox, and the other way round.
 //!
-//! A listening socket belongs to the namespace it was made in, whoever accepts from it: the host's
-//! side opens it, the sandbox's init inherits it, and each connection is made on the inside. No
-//! process changes namespaces for it.
+//! A listening socket belongs to the namespace it was made in, whichever process accepts from it:
+//! the host's side opens it, the sandbox's init inherits it, and each connection is made on the
+//! inside. No process changes namespaces for it.
 
 use super::host_net::HostNet;
 use std::io;
@@ -97,6 +97,6 @@ mod tests {
         assert_eq!(client.read_u8().await.unwrap(), b'x');
         task.abort();
         assert_eq!(client.read(&mut [0]).await.unwrap_or_default(), 0);
-        assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+        assert!(TcpStream::connect(address).await.is_err(), "the listener is closed");
     }
 }

@@ -1,4 +1,4 @@
-//! Who has a port that somebody else wants: the process that a socket belongs to, as far as this
+//! Finds the process that already has a port: the one that a socket belongs to, as far as this
 //! user may see it.
 
 use super::publish::{Place, Protocol};

@@ -1,4 +1,4 @@
-//! Tables of nftables that go with whoever made them, over the kernel's own interface.
+//! Tables of nftables that end with the process that made them, over the kernel's own interface.
 //!
 //! A table with an owner (Linux 5.12) is removed by the kernel when the owner's socket is closed,
 //! however that comes about. The program `nft` can't be such an owner, for it ends; the crates

@@ -61,7 +61,7 @@ pub struct Way {
 pub struct Outside {
     /// How other networks are reached; `None`: not at all.
     pub way: Option<Way>,
-    /// Who resolves names.
+    /// The name servers.
     pub resolver: Resolver,
     /// What has to be gone through.
     pub proxies: Proxies,

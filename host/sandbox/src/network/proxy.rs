@@ -66,7 +66,7 @@ impl Told {
 /// to be told.
 ///
 /// # Errors
-/// Nobody can listen there.
+/// The address can't be listened on.
 pub async fn carry(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, host: &HostNet) -> io::Result<Told> {
     let mut told = Told::nothing();
     if !proxies.exist() {
@@ -100,7 +100,7 @@ pub async fn carry(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, hos
 /// written in Go tell it their users as the error.
 ///
 /// # Errors
-/// Nobody can listen there.
+/// The address can't be listened on.
 pub async fn refuse(reason: &'static str, at: Ipv4Addr, addresses: &AddressPlan) -> io::Result<Told> {
     let listener = TcpListener::bind((at, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -17,12 +17,12 @@ const PORT: u16 = 53;
 const ANSWER: Duration = Duration::from_secs(2);
 /// The longest message over UDP, in bytes: what EDNS allows.
 const LONGEST: usize = 64 * 1024;
-/// Says of whom the file is, and why it may be empty: without a server look-ups fail at once
-/// instead of waiting.
+/// Says which program wrote the file, and why it may be empty: without a server look-ups fail at
+/// once instead of waiting.
 const HEADER: &str = "# Made by KuberNix of what the host has.\n";
 const NONE: &str = "# This cluster has no upstream resolver.\n";
 
-/// Who resolves names.
+/// The name servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolver {
     /// Servers that a sandbox reaches by itself.

@@ -4,8 +4,8 @@
 //! Two clusters may have the same addresses, so a sandbox hides all of its own behind the one that
 //! its end of the pair has, which no other cluster of this host has; the host hides that one behind
 //! its own. What is the host's goes with the sandbox: the links by their nature, the table by its
-//! owner. Only forwarding that wasn't switched on before has to be given back, by whoever outlives
-//! the cluster; it is noted in the cluster's directory and on the host's end of the pair.
+//! owner. Only forwarding that wasn't switched on before has to be restored, by the process that
+//! outlives the cluster; it is noted in the cluster's directory and on the host's end of the pair.
 
 use super::host_net::HostNet;
 use super::netlink::{BRIDGE, NetworkError, at, index, with_netlink};
@@ -171,7 +171,7 @@ fn outside(
     id: &str,
     way: &Way,
 ) -> Result<Outside, NetworkError> {
-    // What a life of this cluster left whose carriers were all killed.
+    // The rest of an earlier run of this cluster, if keeper and init were both killed.
     give_back(root, id, lock);
     let _held = lock.take();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -181,7 +181,7 @@ fn outside(
     with_netlink(async |handle| label(&handle, &note).await)?;
     let link = note.link.clone();
     let mut pass = vec![
-        // Who is outside began none of the connections that come in here.
+        // Hosts outside don't open connections to here.
         vec![Part::To(link.clone()), Part::New, Part::Drop],
     ];
     if !forwards {
@@ -262,7 +262,7 @@ fn switch_on(root: &ClusterDir, way: &Way, note: &mut Note) -> Result<bool, Netw
     let by_others: Vec<&str> = others.iter().flat_map(|(_, alias)| noted_forwarding(alias)).collect();
     let by_us = |link: &&String| !forwards(link) || by_others.contains(&link.as_str());
     note.forwarding = way.links.iter().filter(by_us).cloned().collect();
-    // First the intention: whoever dies in between has noted too much rather than too little.
+    // The note comes first: a crash in between then leaves a note too many, not one too few.
     note.write(root).map_err(failed)?;
     for link in note.forwarding.iter().chain([&note.link]).filter(|link| !forwards(link)) {
         fs::write(sysctl(link), "1").map_err(failed)?;
@@ -417,7 +417,7 @@ mod tests {
         let links = [
             link("kubernix-0", note(OTHER).alias()),
             link("kubernix-1", String::new()),
-            link("kubernix-2", "somebody's own".into()),
+            link("kubernix-2", "another program's".into()),
             link("kubernix-3", note(ID).alias()),
         ];
         assert_eq!(Note::among(&links, &ids(&[ID])), Some(Note { link: "kubernix-3".into(), ..note(ID) }));
@@ -435,7 +435,7 @@ mod tests {
         let note = Note { link: "kubernix-0".into(), token: format!("{ID} 12"), forwarding };
         assert_eq!(noted_forwarding(&note.alias()).collect::<Vec<_>>(), ["eth0", "wlan0"]);
         assert_eq!(noted_forwarding("0123456789abcdef 12 forwarding=").count(), 0);
-        assert_eq!(noted_forwarding("somebody's own").count(), 0);
+        assert_eq!(noted_forwarding("another program's").count(), 0);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Stands between a CRI runtime and its OCI runtime on hosts where nobody may lower an
-//! `oom_score_adj`: containers that ask for a negative one get the current one, and start.
+//! Runs between a CRI runtime and its OCI runtime on hosts where even root may not lower an
+//! `oom_score_adj`: containers that ask for a negative value get the current one, and start.
 //!
 //! It becomes the OCI runtime by exec: no process of its own stays. It must not know which runtimes
 //! these are.

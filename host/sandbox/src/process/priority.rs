@@ -1,4 +1,4 @@
-//! CPU priority: who may wait while others are waited for.
+//! CPU priority: work that may wait runs with SCHED_IDLE.
 
 use super::Running;
 use crate::proc_stat::numbers;

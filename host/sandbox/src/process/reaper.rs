@@ -18,7 +18,7 @@ struct Child {
     is_stopping: Arc<AtomicBool>,
 }
 
-/// What is known of a child by who started it.
+/// What the spawner gets to know about its child.
 pub(super) struct Registered {
     /// How it ended, once it is reaped. Until then its number is its own.
     pub(super) exit: watch::Receiver<Option<Exit>>,

@@ -227,7 +227,7 @@ impl Spawner {
     }
 }
 
-/// A command that nobody waits for any more is ended with all that it started.
+/// Kills a command and its children if the waiting future is dropped.
 struct KillOnDrop<'a>(&'a Running);
 
 impl Drop for KillOnDrop<'_> {

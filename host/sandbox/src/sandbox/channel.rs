@@ -55,7 +55,7 @@ impl BootChannel {
         self.0.try_clone().map(Self)
     }
 
-    /// Gives an order. One that finds nobody there any more is no error.
+    /// Sends an order. It isn't an error if the receiver has exited.
     pub fn order(&self, order: Order) {
         let _ = (&self.0).write_all(&[order.byte()]);
     }

@@ -53,7 +53,7 @@ pub fn enable(group: &Path) -> io::Result<()> {
 /// A group can't be read.
 pub fn enable_for(clusters: &Path, top: &Path) -> io::Result<()> {
     let (before, known) = (enabled(top)?, noted(clusters));
-    // First the intention: whoever dies in between has noted too much rather than too little.
+    // The note comes first: a crash in between then leaves a note too many, not one too few.
     note(clusters, &(&known | &(&names(&top.join("cgroup.controllers"))? - &before)));
     enable(top)?;
     note(clusters, &(&known | &(&enabled(top)? - &before)));
@@ -77,9 +77,9 @@ fn noted(clusters: &Path) -> Names {
     String::from_utf8_lossy(&text).split_whitespace().map(str::to_owned).collect()
 }
 
-/// What was enabled for clusters and is used by nobody else now: no other child of the top hands it
-/// on, and none has a setting of it that differs from those of `clusters`, where nobody sets
-/// anything.
+/// The controllers that were enabled for clusters and that nothing else uses now: no other child of
+/// the top enables them for its children, and none has a setting that differs from the defaults,
+/// which are those of `clusters`.
 pub fn unused(top: &Path, clusters: &Path) -> Names {
     let children: Vec<PathBuf> = fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     let others = || children.iter().filter(|path| path.is_dir() && *path != clusters);

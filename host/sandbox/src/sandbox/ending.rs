@@ -1,11 +1,10 @@
-//! What a cluster's end was ordered by, written down for whoever looks at it or waits for it
-//! meanwhile.
+//! The cause of a cluster's end, in a file for commands that look at the cluster or wait for it.
 
 use crate::cluster_dir::ClusterDir;
 use crate::write::write_atomic;
 use std::path::PathBuf;
 
-/// What a cluster's end was ordered by.
+/// The cause of a cluster's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// `kubernix stop`, or a signal to the keeper.
@@ -34,7 +33,7 @@ impl Ending {
 
     /// Writes it down. Only a note: the end itself must not depend on a disk that may be full.
     pub fn note(self, root: &ClusterDir) {
-        // By rename, so that nobody reads half of it.
+        // By rename, so that a reader never sees half of it.
         if let Err(error) = write_atomic(&Self::path(root), self.word().as_bytes(), 0o600) {
             log::debug!("{error}");
         }

@@ -2,7 +2,7 @@
 //!
 //! On a hybrid host it sits in the unified hierarchy, where runc doesn't find it ("cannot set
 //! hugetlb limit"). A v1 mount of it that only the cluster sees fixes that. Such a hierarchy
-//! outlives the mount for as long as it has groups, so whoever cleans up mounts it once more.
+//! outlives the mount as long as it has groups, so the clean-up mounts it again.
 
 use super::cgroups::{self, Hierarchy};
 use crate::HostLock;

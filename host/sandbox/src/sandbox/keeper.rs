@@ -251,7 +251,7 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<Ended
             Err(Errno::EINTR) => continue,
             Ok(0) => {
                 log::warn!("the init doesn't obey the order to end, and is killed");
-                // Our own child, not waited for yet: nobody else has its number.
+                // Our own child, not waited for yet: its PID can't have been reused.
                 kill(init, Signal::SIGKILL)?;
                 deadline = None;
                 continue;

@@ -12,8 +12,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Held for as long as the cluster's keeper lives. Whoever inherits the descriptor holds it on:
-/// closing one of several doesn't give it back, which is why it is never unlocked, only closed.
+/// A cluster's lock, held as long as its keeper lives. Inherited descriptors keep the lock: closing
+/// one of several doesn't release it, so it is only ever closed, never unlocked.
 pub struct Lock(pub(super) File);
 
 /// Why a cluster's lock can't be taken.
@@ -51,7 +51,7 @@ fn open(root: &ClusterDir) -> Result<File, LockError> {
     })
 }
 
-/// Takes the lock of a cluster; `None` where it is taken: the cluster runs, or somebody is at it.
+/// Takes the lock of a cluster; `None` if it is taken: the cluster runs, or a command works on it.
 ///
 /// # Errors
 /// There is no such directory, or it can't be opened.
@@ -60,7 +60,7 @@ pub fn take(root: &ClusterDir) -> Result<Option<Lock>, LockError> {
         let file = open(root)?;
         match file.try_lock() {
             Ok(()) if is_current(&file, root) => return Ok(Some(Lock(file))),
-            // Somebody removed the cluster between our look at it and now.
+            // The cluster was removed between `open` and `try_lock`.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(cause)) => return Err(LockError::io("lock", root.path(), cause)),
@@ -90,7 +90,7 @@ pub fn share(root: &ClusterDir) -> Result<Option<File>, LockError> {
 
 /// Whether a keeper holds the lock.
 pub fn is_taken(root: &ClusterDir) -> bool {
-    // Shared, so that those who only look don't look like keepers to each other.
+    // A shared lock, so that two commands that only check don't mistake each other for a keeper.
     open(root).is_ok_and(|directory| matches!(directory.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
@@ -129,7 +129,7 @@ mod tests {
         drop(shared);
         let lock = take(&root).unwrap().unwrap();
         assert!(is_taken(&root) && take(&root).unwrap().is_none() && share(&root).unwrap().is_none());
-        // As of somebody who waits for it meanwhile.
+        // The descriptor of a process that waits for the lock.
         let waiting = open(&root).unwrap();
         for name in ["data", "state.json"] {
             std::fs::remove_file(root.path().join(name)).unwrap();

@@ -233,7 +233,7 @@ impl NodeMounts {
 fn replace_own_resolv_conf(own: &Path) -> io::Result<()> {
     let place = Path::new("/etc/resolv.conf");
     match fs::remove_file(place) {
-        // Whoever made the root has mounted one.
+        // podman has mounted one there.
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => bind(own, place),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => fs::copy(own, place).map(drop),
@@ -284,8 +284,7 @@ fn replace_sys(outside: &str) -> io::Result<()> {
         if point.starts_with(cgroup_root) {
             fs::create_dir_all(point)?;
         }
-        // A directory that this kernel's sysfs doesn't show in a new namespace has nobody to miss
-        // it.
+        // A directory that this kernel's sysfs doesn't show in a new namespace isn't needed there.
         if point.exists() {
             shift(stash, point)?;
         }

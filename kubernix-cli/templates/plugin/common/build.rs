@@ -1,4 +1,5 @@
-//! Puts the manifest, and the pins that it names, beside the library: KuberNix reads them before it loads that.
+//! Puts the manifest, and the pins that it names, beside the library: KuberNix reads them before it
+//! loads that.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

@@ -134,31 +134,31 @@ impl AbiContext for Broken {
         AbiResult::ROk("test".into())
     }
     fn node(&self) -> AbiResult<AbiNode> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn address(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn directory(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn identity(&self, _: RStr<'_>) -> AbiResult<AbiIdentity> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn kubeconfig(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn host_file(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn executable(&self, _: AbiBinary) -> AbiResult<RString> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn version(&self, _: AbiBinary) -> AbiResult<RString> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn endpoint(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
     fn filled_by(&self, _: RStr<'_>) -> ROption<RString> {
         ROption::RNone
@@ -170,7 +170,7 @@ impl AbiContext for Broken {
         ROption::RNone
     }
     fn run(&self, _: AbiCommand) -> AbiResult<AbiOutput> {
-        unreachable!("nobody asks")
+        unreachable!("not called by this test")
     }
 }
 

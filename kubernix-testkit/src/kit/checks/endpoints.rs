@@ -48,7 +48,7 @@ pub(super) fn valid(bench: &mut Bench) -> Verdict {
         for Filled { role, url, .. } in &planned.plan.filled {
             let schemes = schemes(role);
             demand(schemes.is_empty() || schemes.iter().any(|scheme| url.starts_with(scheme)), || {
-                format!("role `{role}` is at `{url}`, and whoever needs it expects {}", schemes.join(" or "))
+                format!("role `{role}` is at `{url}`, and components that require it expect {}", schemes.join(" or "))
             })?;
             let fits = match (url.strip_prefix("unix://"), host(url)) {
                 (Some(path), _) => paths::within(path, &own),

@@ -114,6 +114,6 @@ pub(super) fn drop_contained(bench: &mut Bench) -> Verdict {
     if sees_all {
         Ok(())
     } else {
-        Err(Stop::Skipped("nobody passes on the log, in which a plugin's panic would be".into()))
+        Err(Stop::Skipped("this host doesn't pass on the log, in which a plugin's panic would be".into()))
     }
 }

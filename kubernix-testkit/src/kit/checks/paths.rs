@@ -1,4 +1,4 @@
-//! Where the plan writes, and whom it lets.
+//! Where the plan writes, and with which permissions.
 
 use super::super::bench::{Bench, Planned};
 use super::super::report::{Verdict, demand, failed};
@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Where a host's data lies that isn't this cluster's.
 const DATA: [&str; 8] = ["/var/", "/run/", "/tmp/", "/home/", "/root/", "/srv/", "/opt/", "/mnt/"];
-/// Those who aren't the owner may not write, and nobody gets another's rights.
+/// Only the owner may write, and there is no setuid or setgid bit.
 const FORBIDDEN: u32 = !0o755;
 
 /// The directories that it may write into.

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// What the user's kubeconfig is before.
-const BEFORE: &str = "apiVersion: v1\nclusters:\n# somebody else's\n- cluster:\n    server: https://192.0.2.1\n  name: prod\ncontexts:\n- context:\n    cluster: prod\n    user: me\n  name: prod\ncurrent-context: prod\nkind: Config\nusers:\n- name: me\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: login, interactiveMode: Never}\n";
+const BEFORE: &str = "apiVersion: v1\nclusters:\n# another tool's\n- cluster:\n    server: https://192.0.2.1\n  name: prod\ncontexts:\n- context:\n    cluster: prod\n    user: me\n  name: prod\ncurrent-context: prod\nkind: Config\nusers:\n- name: me\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: login, interactiveMode: Never}\n";
 
 /// A command on a cluster, by a user who has this kubeconfig.
 fn with(kubeconfig: &Path, cluster: &Cluster, command: &[&str]) -> Outcome {
@@ -69,7 +69,7 @@ pub fn contexts_come_and_go_and_all_else_stays_until_all_clusters_are_down(_: Pa
     let text = read(&file);
     assert!(!text.contains(&one.name) && text.contains(&two.name) && text.contains("current-context: \"\""), "{text}");
 
-    // All of them go, running or not, merged where nobody says, and past one that can't.
+    // All of them end, running or not, also those merged by default, and past one that can't.
     with(&link, &one, &["kubeconfig", "merge"]).ok();
     one.run(&["stop"]).ok();
     let busy = one.base().join("busy");

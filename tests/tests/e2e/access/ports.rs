@@ -17,7 +17,7 @@ const DNS: u16 = 30053;
 /// What the user's kubeconfig is before.
 const BEFORE: &str = "# mine\napiVersion: v1\nkind: Config\nclusters:\n- name: prod\n  cluster: {server: 'https://192.0.2.1'} # far away\ncontexts: []\nusers: []\ncurrent-context: \"\"\n";
 
-/// A port that nobody has, of TCP and UDP.
+/// A port that is free, of TCP and UDP.
 fn free() -> u16 {
     loop {
         let port = free_port();
@@ -115,7 +115,7 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
     let taken = taken.local_addr().map(|address| (address.port(), taken)).expect("its address");
     let own = format!("(process {})", std::process::id());
 
-    // What can't be published is said before anything is made, and by whom.
+    // A port that can't be published is reported before anything is created, with its holder.
     let [of_web, of_dns] = [format!("{web}:{WEB}"), format!("{dns}:{DNS}/udp")];
     let of_taken = format!("{}:{WEB}", taken.0);
     let port = format!("port {} of 127.0.0.1 (tcp) can't be published: ", taken.0);

@@ -24,7 +24,7 @@ pub struct Namespaces {
 /// Moves the calling process into cgroups, by their open `cgroup.procs`. Allocates nothing.
 pub(super) fn join(cgroups: &[File]) -> io::Result<()> {
     for procs in cgroups {
-        // "0" is who writes it.
+        // "0" is the writing process.
         nix::unistd::write(procs, b"0")?;
     }
     Ok(())

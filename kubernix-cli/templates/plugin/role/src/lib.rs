@@ -1,7 +1,8 @@
-//! The component `__NAME__` of a KuberNix cluster: fills the role `__ROLE__` with the program `__NAME__`.
+//! The component `__NAME__` of a KuberNix cluster: fills the role `__ROLE__` with the program
+//! `__NAME__`.
 //!
-//! A component is a pure function of its context: it answers with a plan (files, processes, probes), and KuberNix carries that
-//! out. It must not touch the machine itself.
+//! A component is a pure function of its context: it answers with a plan (files, processes,
+//! probes), and KuberNix carries that out. It must not touch the machine itself.
 
 use kubernix_core::{
     Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope,
@@ -46,7 +47,8 @@ impl Component for __TYPE__ {
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let address = format!("{}:__PORT__", ctx.__IP__);
         let url = format!("__SCHEME__://{address}");
-        // `ctx.dir()?` outlives a stop, `ctx.volatile_dir()?` doesn't; certificates are in `ctx.identity(USER)?`.
+        // `ctx.dir()?` outlives a stop, `ctx.volatile_dir()?` doesn't; certificates are in
+        // `ctx.identity(USER)?`.
         let process = Process::new("__NAME__", ctx.executable("__NAME__")?)
             .flags([("listen-address", address.as_str()), ("data-dir", &ctx.dir()?)])
             .args(ctx.words("extra-args")?);
