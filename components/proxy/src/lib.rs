@@ -51,9 +51,9 @@ impl Component for Proxy {
         vec![roles::PROXY.into()]
     }
 
-    // All that it asks of the API is there before the API is ready.
+    // All that it asks of the API is there before the API is ready. It waits for its node's object.
     fn requires(&self) -> Vec<Requirement> {
-        vec![Requirement::ready(roles::APISERVER_PORT)]
+        vec![Requirement::ready(roles::APISERVER_PORT), Requirement::known(roles::NODE)]
     }
 
     fn binaries(&self) -> Vec<Binary> {

@@ -119,7 +119,9 @@ impl Address {
             "http" if sha256.is_some() => Way::Hashed,
             "http" if uri.host().is_some_and(is_loopback) => Way::Loopback,
             "http" => {
-                return Err(refuse("without encryption, others on the network could change it: use https, or append #sha256=..."));
+                return Err(refuse(
+                    "without encryption, others on the network could change it: use https, or append #sha256=...",
+                ));
             }
             _ => return Err(refuse("only https and http are known")),
         };

@@ -43,8 +43,12 @@ pub fn with_addons(
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut all = slots.clone();
     let Some(addons) = addons else {
-        // Addons are objects of the cluster's API: without an API server, they have no default.
-        if slots.get(roles::APISERVER).is_some_and(|name| name == NONE) {
+        // Addons are objects of the cluster's API, and their pods run on nodes: without an API server
+        // or without nodes, they have no default.
+        if [roles::APISERVER, roles::NODE, roles::KUBELET]
+            .iter()
+            .any(|role| slots.get(*role).is_some_and(|name| name == NONE))
+        {
             all.extend(
                 DEFAULT_ADDONS
                     .iter()
@@ -336,10 +340,11 @@ mod tests {
     }
 
     #[test]
-    fn addons_by_default_need_an_api_server() {
+    fn addons_by_default_need_an_api_server_and_nodes() {
         let chosen = |given| with_addons(&[], &slots(given), None).unwrap();
         assert_eq!(chosen(&[("cri", "crio")]), slots(&[("cri", "crio")]));
         let without = chosen(&[("apiserver", NONE), (roles::METRICS, "own")]);
         assert_eq!((&*without[roles::DNS], &*without[roles::METRICS]), (NONE, "own"));
+        assert_eq!(chosen(&[("kubelet", NONE)])[roles::DNS], NONE);
     }
 }

@@ -11,7 +11,8 @@ pub fn check(files: &[File], apply: impl Fn(&str) -> Result<(), String>) -> Vec<
     for document in documents {
         for (line, patch) in patches(&document.content) {
             if let Err(reason) = apply(&patch) {
-                let message = format!("the diff doesn't apply, make the change again and print it with `git diff`: {reason}");
+                let message =
+                    format!("the diff doesn't apply, make the change again and print it with `git diff`: {reason}");
                 findings.push(Finding::new(&document.path, Some(line), message));
             }
         }
