@@ -1,5 +1,5 @@
 //! What processes of a component can ask for: a one-shot process, a user, a working directory,
-//! limits, environment, and a liveness probe.
+//! limits, environment, and a liveness probe. And clusters without some of the usual processes.
 
 use kubernix_tests::{Cluster, Parts, SHARED, Test, checks, once, until};
 use std::fs;
@@ -81,7 +81,27 @@ probe = { kind = "command", target = "/bin/sh", arguments = ["-c", "test -e \"$F
 "#;
 
 pub fn tests() -> Vec<Test> {
-    once(SHARED, &checks![a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_checks])
+    once(
+        SHARED,
+        &checks![
+            a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_checks,
+            a_control_plane_runs_without_nodes,
+        ],
+    )
+}
+
+fn a_control_plane_runs_without_nodes(_: Parts) {
+    let cluster = Cluster::new("nodeless");
+    let refused = cluster.up(&["--set", "kubelet=none"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let reason = "role `node` is empty, but `proxy` requires it";
+    assert!(refused.stderr.contains(reason) && refused.stderr.contains("or leave `proxy` out as well"), "{refused:?}");
+
+    // No addon either: their pods would have no node.
+    cluster.up(&["--set", "kubelet=none", "--set", "proxy=none", "--set", "cri=none"]).ok();
+    assert_eq!(cluster.kubectl(&["get", "nodes", "-o", "name"]).ok().stdout, "");
+    cluster.kubectl(&["create", "configmap", "one"]).ok();
+    cluster.run(&["down"]).ok();
 }
 
 fn a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_checks(_: Parts) {
