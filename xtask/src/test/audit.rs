@@ -8,8 +8,8 @@ use super::steps::{Job, Outcome};
 use super::summary::Counts;
 use crate::run;
 use anyhow::{Context, Result};
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Advisories that don't apply, one a line: the ID, and the reason.
@@ -53,6 +53,7 @@ pub fn run(job: &Job<'_>) -> Result<Outcome> {
     let say = match (bad.is_empty(), skipped) {
         (false, _) => bad.join("; "),
         (true, 0) => String::new(),
+        (true, 3) => "nothing was checked".to_owned(),
         (true, _) => format!("{skipped} of 3 parts skipped"),
     };
     Ok(Outcome { good: bad.is_empty(), counts, say })
@@ -73,26 +74,28 @@ fn deny(job: &Job<'_>, subjects: &[&str]) -> Result<Part> {
     })
 }
 
-/// Advisories for the versions that the pinned modules require, but for those that don't apply.
+/// Advisories for the packages that the cluster's binaries are built from, but for those that don't
+/// apply.
 fn vulnerabilities(job: &Job<'_>) -> Result<Part> {
     if !is_installed("govulncheck") {
         let advice = "govulncheck is not installed: `go install golang.org/x/vuln/cmd/govulncheck@latest`";
         return Ok(Part::Skipped(advice.to_owned()));
     }
     let ignored = ignored(&job.workspace.root.join(IGNORED))?;
+    let toolchain = job.workspace.root.join("toolchain");
+    let table = toolchain.join("tools.toml");
+    let table = std::fs::read_to_string(&table).with_context(|| format!("can't read {}", table.display()))?;
     let mut found = BTreeSet::new();
-    for module in modules(&job.workspace.root.join("toolchain"))? {
+    for (name, module) in modules(&table)? {
         let mut check = run::command("govulncheck");
-        check.args(["-scan", "module", "-format", "json"]).current_dir(&module);
-        let (good, text) = captured(&mut check, job.log)?;
-        if !good {
-            return Ok(if is_offline(&text) {
-                Part::Skipped("its database can't be fetched".to_owned())
-            } else {
-                Part::Bad(format!("govulncheck failed in {}: see {}", module.display(), job.log.display()))
-            });
+        check.args(["-scan", "package", "-format", "json"]).current_dir(toolchain.join(&name));
+        // govulncheck takes a module from the packages that it loads, never from go.mod alone.
+        check.arg(format!("-tags={}", module.tags.join(","))).args(&module.packages);
+        match run::output(&mut check).map_err(|error| format!("{error:#}")) {
+            Ok(json) => found.extend(findings(&json)?.into_iter().filter(|id| !ignored.contains(id))),
+            Err(error) if is_offline(&error) => return Ok(Part::Skipped("its database can't be fetched".to_owned())),
+            Err(error) => return Ok(Part::Bad(format!("toolchain/{name}: {error}"))),
         }
-        found.extend(findings(&text).filter(|id| !ignored.contains(*id)).map(str::to_owned));
     }
     Ok(if found.is_empty() {
         Part::Good
@@ -102,12 +105,32 @@ fn vulnerabilities(job: &Job<'_>) -> Result<Part> {
     })
 }
 
-/// The folders with a `go.mod`.
-fn modules(toolchain: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(toolchain).with_context(|| format!("can't read {}", toolchain.display()))?;
-    let mut modules: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    modules.retain(|folder| folder.join("go.mod").is_file());
-    modules.sort();
+/// What is built from a pinned Go module.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Module {
+    tags: Vec<String>,
+    packages: BTreeSet<String>,
+}
+
+/// The Go modules of `tools.toml`, by name.
+fn modules(table: &str) -> Result<BTreeMap<String, Module>> {
+    let table: toml::Table = table.parse().context("toolchain/tools.toml")?;
+    let strings = |value: &toml::Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let mut modules = BTreeMap::<String, Module>::new();
+    for (name, module) in table.get("go").and_then(toml::Value::as_table).into_iter().flatten() {
+        let tags = module.get("tags").map(strings).unwrap_or_default();
+        modules.insert(name.clone(), Module { tags, ..Module::default() });
+    }
+    for (name, tool) in table.get("tool").and_then(toml::Value::as_table).into_iter().flatten() {
+        let Some(module) = tool.get("go").and_then(toml::Value::as_str) else { continue };
+        let module = modules
+            .get_mut(module)
+            .with_context(|| format!("toolchain/tools.toml has no `go.{module}`, of `{name}`"))?;
+        module.packages.extend(tool.get("package").and_then(toml::Value::as_str).map(str::to_owned));
+        module.packages.extend(tool.get("packages").map(strings).unwrap_or_default());
+    }
     Ok(modules)
 }
 
@@ -121,10 +144,17 @@ fn ignored(file: &Path) -> Result<BTreeSet<String>> {
     Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
-/// The IDs of the findings in govulncheck's JSON: each has a line `"osv": "GO-2025-1234",`.
-fn findings(json: &str) -> impl Iterator<Item = &str> {
-    let ids = json.lines().filter_map(|line| line.trim().strip_prefix("\"osv\": \"")?.split('"').next());
-    ids.filter(|id| id.starts_with("GO-"))
+/// The IDs of the advisories in govulncheck's output, a sequence of JSON objects, that are about a
+/// package which is built. It also lists those about other packages of the same modules.
+fn findings(json: &str) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for message in serde_json::Deserializer::from_str(json).into_iter::<serde_json::Value>() {
+        let finding = &message.context("the output of govulncheck isn't JSON")?["finding"];
+        if let (Some(id), true) = (finding["osv"].as_str(), finding["trace"][0]["package"].is_string()) {
+            found.insert(id.to_owned());
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a program is on `PATH`.
@@ -153,9 +183,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn findings_are_read_from_the_json_of_govulncheck() {
-        let json = "{\n  \"osv\": {\n    \"id\": \"GO-2024-1\"\n  }\n}\n{\n  \"finding\": {\n    \"osv\": \"GO-2024-2\",\n    \"trace\": []\n  }\n}\n";
-        assert_eq!(findings(json).collect::<Vec<_>>(), ["GO-2024-2"]);
+    fn findings_about_packages_that_are_built_are_read_from_the_json_of_govulncheck() {
+        let json = r#"{"osv": {"id": "GO-2024-1"}}
+            {"finding": {"osv": "GO-2024-2", "trace": [{"module": "a.org/b", "version": "v1.0.0"}]}}
+            {"finding": {"osv": "GO-2024-3", "trace": [{"module": "a.org/b", "package": "a.org/b/c"}]}}"#;
+        assert_eq!(findings(json).unwrap().into_iter().collect::<Vec<_>>(), ["GO-2024-3"]);
+        assert!(findings("no such host").is_err());
+    }
+
+    #[test]
+    fn packages_of_each_go_module_are_read_from_the_table() {
+        let table = "[go.a]\ntags = [\"x\"]\n[tool.one]\ngo = \"a\"\npackage = \"a.org/one\"\n\
+                     [tool.two]\ngo = \"a\"\npackages = [\"a.org/b\", \"a.org/c\"]\n[tool.three]\napt = [\"three\"]\n";
+        let packages = ["a.org/b", "a.org/c", "a.org/one"].map(str::to_owned);
+        let wanted = Module { tags: vec!["x".to_owned()], packages: packages.into() };
+        assert_eq!(modules(table).unwrap(), [("a".to_owned(), wanted)].into());
+        let error = modules("[tool.one]\ngo = \"b\"\n").unwrap_err().to_string();
+        assert!(error.contains("no `go.b`, of `one`"), "{error}");
     }
 
     #[test]
