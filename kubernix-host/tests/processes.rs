@@ -2,7 +2,7 @@
 //! for every child of its process, and would take those of other tests.
 
 use kubernix_core::{Command, Process, Signal as StopSignal};
-use kubernix_host::process::{Exit, Here, Launch, Reaper, RunFile, Spawner, kill_group, order_end, tail};
+use kubernix_host::process::{Exit, Local, Launch, Reaper, RunFile, Spawner, kill_group, request_stop, tail};
 use nix::sys::signal::Signal;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -14,7 +14,7 @@ async fn with<T>(test: impl AsyncFnOnce(Spawner) -> T) -> T {
     let reaper = Reaper::default();
     let local = LocalSet::new();
     local.spawn_local(reaper.clone().run());
-    local.run_until(test(Spawner { reaper, path: "/usr/bin:/bin".into(), place: Arc::new(Here) })).await
+    local.run_until(test(Spawner { reaper, path: "/usr/bin:/bin".into(), target: Arc::new(Local) })).await
 }
 
 fn is_running(pid: i32) -> bool {
@@ -42,10 +42,10 @@ async fn processes_are_started_watched_and_ended() {
         }
         assert_eq!(running.exit(), None);
         // It ignores SIGTERM, but not SIGKILL, and its child goes with it.
-        order_end(&running, Signal::SIGTERM);
+        request_stop(&running, Signal::SIGTERM);
         let ignored = tokio::time::timeout(std::time::Duration::from_millis(100), running.wait()).await;
         assert!(ignored.is_err());
-        order_end(&running, Signal::SIGKILL);
+        request_stop(&running, Signal::SIGKILL);
         assert_eq!(running.wait().await, Exit::Signal(9));
         // One that obeys, and leaves a child behind in its group.
         let left = dir.path().join("left");
@@ -60,7 +60,7 @@ async fn processes_are_started_watched_and_ended() {
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
             }
         };
-        order_end(&obeying, Signal::SIGTERM);
+        request_stop(&obeying, Signal::SIGTERM);
         assert_eq!(obeying.wait().await, Exit::Code(0));
         while is_running(left) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -72,7 +72,7 @@ async fn processes_are_started_watched_and_ended() {
         let mut reused = obeying.clone();
         reused.pid = number;
         kill_group(&reused, Signal::SIGKILL);
-        order_end(&reused, Signal::SIGKILL);
+        request_stop(&reused, Signal::SIGKILL);
         assert!(is_running(number.as_raw()));
         bystander.kill().unwrap();
         // The reaper may have been first.

@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 /// The name of the file.
 const NAME: &str = "kubernix.lock";
 /// How long another cluster may hold the lock: it makes a few system calls.
-const LIMIT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries.
-const PAUSE: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The directory that the lock lies in. A cluster's init inherits it, since its own `/run` is
 /// another one.
@@ -30,7 +30,7 @@ pub struct HostLock(Arc<OwnedFd>);
 
 /// The lock, given back when it is dropped.
 #[derive(Debug)]
-pub struct Held<'a> {
+pub struct HostLockGuard<'a> {
     directory: &'a OwnedFd,
     /// Locked for as long as it is open.
     _file: File,
@@ -53,16 +53,16 @@ impl HostLock {
 
     /// Takes the lock. `None` where that doesn't work within two seconds: what it protects is then
     /// done without it, for a lock must not keep a cluster from ending.
-    pub fn take(&self) -> Option<Held<'_>> {
-        self.take_within(LIMIT)
+    pub fn take(&self) -> Option<HostLockGuard<'_>> {
+        self.take_within(TIMEOUT)
     }
 
-    fn take_within(&self, limit: Duration) -> Option<Held<'_>> {
+    fn take_within(&self, limit: Duration) -> Option<HostLockGuard<'_>> {
         let deadline = Instant::now() + limit;
         loop {
             match self.try_take() {
                 Ok(Some(held)) => return Some(held),
-                Ok(None) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(POLL_INTERVAL),
                 Ok(None) => {
                     log::warn!("another cluster holds {NAME} for more than {limit:?}: going on without it");
                     return None;
@@ -76,7 +76,7 @@ impl HostLock {
     }
 
     /// `None` where it is held.
-    fn try_take(&self) -> io::Result<Option<Held<'_>>> {
+    fn try_take(&self) -> io::Result<Option<HostLockGuard<'_>>> {
         // Neither a link nor a FIFO that lies there may lead elsewhere or block.
         let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(openat(&*self.0, NAME, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
@@ -88,7 +88,7 @@ impl HostLock {
             // Removed by its last holder between our open and our lock: another file is the lock by
             // now.
             Ok(()) if !self.is_current(&found) => Ok(None),
-            Ok(()) => Ok(Some(Held { directory: &self.0, _file: file })),
+            Ok(()) => Ok(Some(HostLockGuard { directory: &self.0, _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -106,7 +106,7 @@ impl AsFd for HostLock {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for HostLockGuard<'_> {
     fn drop(&mut self) {
         // While it is locked, so that it is never another's that is removed.
         match unlinkat(self.directory, NAME, UnlinkatFlags::NoRemoveDir) {

@@ -1,9 +1,9 @@
 //! Where the processes of nodes run: what may be chosen for a cluster, and what that comes to for
 //! each of its nodes.
 //!
-//! This is the only module that decides. Code that depends on the kind of placement matches on
-//! [`Placement`]; all other code uses the node's [`Place`](crate::process::Place) and doesn't know
-//! the kind.
+//! This is the one place that decides. Whoever has to do with the kind of place itself matches on
+//! [`Placement`]; all else asks for the node's [`SpawnTarget`](crate::process::SpawnTarget) and knows no
+//! difference.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,7 +15,7 @@ pub const PODMAN: &str = "podman";
 /// What nodes are placed into. Chosen once for a cluster, by `--placement`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum NodesIn {
+pub enum NodeBackend {
     /// Namespaces that are made here.
     #[default]
     Namespaces,
@@ -23,7 +23,7 @@ pub enum NodesIn {
     Podman,
 }
 
-impl NodesIn {
+impl NodeBackend {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Namespaces, Self::Podman];
 
@@ -36,7 +36,7 @@ impl NodesIn {
     }
 }
 
-impl FromStr for NodesIn {
+impl FromStr for NodeBackend {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -45,7 +45,7 @@ impl FromStr for NodesIn {
     }
 }
 
-impl fmt::Display for NodesIn {
+impl fmt::Display for NodeBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Namespaces => "namespaces",
@@ -71,16 +71,16 @@ impl Placement {
     /// A lone control plane and the first node share the sandbox, where nodes are in namespaces. Of
     /// several members none does: each can be lost for itself. A container has all that belongs to
     /// its node.
-    pub fn of(nodes: NodesIn, index: u32, control_planes: u32) -> Self {
+    pub fn of(nodes: NodeBackend, index: u32, control_planes: u32) -> Self {
         match nodes {
-            NodesIn::Podman => Self::Podman,
-            NodesIn::Namespaces if index == 0 && control_planes == 1 => Self::Sandbox,
-            NodesIn::Namespaces => Self::Namespaces,
+            NodeBackend::Podman => Self::Podman,
+            NodeBackend::Namespaces if index == 0 && control_planes == 1 => Self::Sandbox,
+            NodeBackend::Namespaces => Self::Namespaces,
         }
     }
 
     /// Whether the node's processes are in the sandbox itself.
-    pub fn is_beside(self) -> bool {
+    pub fn is_in_sandbox(self) -> bool {
         self == Self::Sandbox
     }
 }
@@ -91,17 +91,17 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_what_is_read() {
-        for kind in NodesIn::ALL {
+        for kind in NodeBackend::ALL {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        assert_eq!("docker".parse::<NodesIn>().unwrap_err(), "`docker` is neither namespaces nor podman");
+        assert_eq!("docker".parse::<NodeBackend>().unwrap_err(), "`docker` is neither namespaces nor podman");
     }
 
     #[test]
     fn only_the_first_node_of_a_lone_control_plane_is_beside_it() {
-        let beside = |nodes, index, members| Placement::of(nodes, index, members).is_beside();
-        assert!(beside(NodesIn::Namespaces, 0, 1));
-        assert!(!beside(NodesIn::Namespaces, 1, 1) && !beside(NodesIn::Namespaces, 0, 3));
-        assert!(!beside(NodesIn::Podman, 0, 1));
+        let beside = |nodes, index, members| Placement::of(nodes, index, members).is_in_sandbox();
+        assert!(beside(NodeBackend::Namespaces, 0, 1));
+        assert!(!beside(NodeBackend::Namespaces, 1, 1) && !beside(NodeBackend::Namespaces, 0, 3));
+        assert!(!beside(NodeBackend::Podman, 0, 1));
     }
 }

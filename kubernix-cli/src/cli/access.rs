@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use kubernix_host::network::Published;
-use kubernix_host::network::publish::Which;
+use kubernix_host::network::publish::PortSelector;
 
 /// The subcommands of `port`.
 #[derive(Debug, Subcommand)]
@@ -17,7 +17,7 @@ pub enum PortCommand {
     Remove {
         /// The ports as they were added, or the host side alone: 8080, 0.0.0.0:8080, [::1]:53/udp
         #[arg(required = true, value_name = "HOST[:NODEPORT]")]
-        ports: Vec<Which>,
+        ports: Vec<PortSelector>,
     },
     /// List the published ports
     List,

@@ -5,7 +5,7 @@ use crate::output::{self, Table};
 use anyhow::Result;
 use kubernix_host::control::OpenPort;
 use kubernix_host::network::Published;
-use kubernix_host::network::publish::Which;
+use kubernix_host::network::publish::PortSelector;
 use serde::Serialize;
 
 /// A published port, as it is shown.
@@ -39,7 +39,7 @@ impl App {
         self.show_ports(new, |row| format!("{} forwards to {} ({})\n", row.host, row.target, row.protocol))
     }
 
-    pub(super) fn port_remove(&self, ports: &[Which]) -> Result<()> {
+    pub(super) fn port_remove(&self, ports: &[PortSelector]) -> Result<()> {
         let (_, cluster) = self.running()?;
         let removed = cluster.unpublish(ports)?;
         self.show_ports(removed, |row| format!("{} ({}) is no longer published\n", row.host, row.protocol))

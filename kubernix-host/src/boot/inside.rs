@@ -5,7 +5,7 @@ use super::{Boot, BootFile};
 use crate::events::{Event, Sink, WriterSink};
 use crate::graph::Environment;
 use crate::root::Root;
-use crate::sandbox::{self, ChannelEnd, Furnishing};
+use crate::sandbox::{self, ChannelEnd, SandboxSetup};
 use std::ffi::OsString;
 use std::io;
 use std::ops::Deref;
@@ -52,10 +52,10 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     Ok(Inside { root: Root::inside(), boot, sandbox })
 }
 
-fn furnishing(boot: &Boot) -> Furnishing {
+fn furnishing(boot: &Boot) -> SandboxSetup {
     let environment = &boot.environment;
-    let beside = environment.nodes.iter().find(|node| node.placement.is_beside());
-    Furnishing {
+    let beside = environment.nodes.iter().find(|node| node.placement.is_in_sandbox());
+    SandboxSetup {
         hostname: boot.hostname.clone(),
         id: environment.id.to_string(),
         private: beside.map(|node| private_directories(environment, &node.name)).unwrap_or_default(),

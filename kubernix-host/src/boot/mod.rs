@@ -8,7 +8,7 @@ mod inside;
 pub use inside::{Inside, enter_sandbox, private_directories, run_keeper};
 
 use crate::graph::Environment;
-use crate::network::{Outside, Published};
+use crate::network::{Egress, Published};
 use crate::plugins::Snapshot;
 use crate::root::{ClusterFile, Environment as Shell, Error as RootError, Root, write_atomic};
 use crate::sandbox::PROGRAM;
@@ -35,7 +35,7 @@ pub struct Boot {
     pub publish: Vec<Published>,
     /// What the host has of the world outside.
     #[serde(default)]
-    pub outside: Outside,
+    pub outside: Egress,
     /// The host name inside.
     pub hostname: String,
     /// How long the boot may take, in seconds.

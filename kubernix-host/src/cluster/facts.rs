@@ -1,6 +1,6 @@
 //! Facts about the host, which components read through their context.
 
-use crate::network::Outside;
+use crate::network::Egress;
 use crate::own_thread;
 use crate::root::ClusterId;
 use crate::sandbox::cgroups;
@@ -16,10 +16,10 @@ use std::path::Path;
 const CAP_SYS_RESOURCE: u32 = 24;
 
 /// The facts of this host. `scratch`: a directory on the file system of the clusters.
-pub(super) fn detect(id: &ClusterId, scratch: &Path, outside: &Outside) -> BTreeMap<String, String> {
+pub(super) fn detect(id: &ClusterId, scratch: &Path, outside: &Egress) -> BTreeMap<String, String> {
     let version = cgroups::version(&cgroups::mounted());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let ways = [outside.way.is_some(), outside.resolver.exists()];
+    let ways = [outside.default_route.is_some(), outside.resolver.exists()];
     facts(id, version, try_overlay(scratch).is_ok(), has_capability(CAP_SYS_RESOURCE), cpus, ways)
 }
 

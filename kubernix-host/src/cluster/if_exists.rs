@@ -74,7 +74,7 @@ impl Host {
     pub(super) fn own_ports(&self, resolved: &Resolved) -> Vec<Published> {
         let cluster = Cluster::find(self.call(&resolved.settings)).ok().filter(Cluster::is_running);
         let open = cluster.and_then(|cluster| cluster.ports().ok()).unwrap_or_default();
-        let is_open = |one: &&Published| open.iter().any(|port| port.spec.place == one.place);
+        let is_open = |one: &&Published| open.iter().any(|port| port.spec.host_port == one.host_port);
         resolved.settings.publish.iter().filter(is_open).copied().collect()
     }
 

@@ -31,7 +31,7 @@ impl Target {
             (Self::Boot { root, .. }, _) if is_booted(root) => {}
             (Self::Boot { channel, keeper, .. }, _) => {
                 channel.order(Order::Kill);
-                keeper.end_at_once();
+                keeper.order_kill();
             }
             (Self::Change(changing), 1) => changing.cancel(),
             (Self::Change(changing), _) => changing.leave(),

@@ -143,7 +143,7 @@ impl Cluster {
             let nodes = boot.environment.nodes.iter().map(|node| node.name.clone()).collect();
             return Err(NodeError::NotFound { cluster: self.name().to_owned(), node: node.to_owned(), nodes }.into());
         };
-        if spec.placement.is_beside() {
+        if spec.placement.is_in_sandbox() {
             return Ok(None);
         }
         let report = self.report()?;

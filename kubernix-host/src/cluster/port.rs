@@ -2,7 +2,7 @@
 
 use super::PortError;
 use super::ports::describe_holder;
-use crate::network::publish::{Place, Protocol};
+use crate::network::publish::{HostPort, Protocol};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
@@ -30,7 +30,7 @@ pub(super) fn api_url(port: u16) -> String {
 pub(super) fn listen(selected: Option<u16>, last: Option<u16>, ports: &PortRange) -> Result<TcpListener, PortError> {
     let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let refused = |port, source: io::Error| {
-        let place = Place { address: (Ipv4Addr::LOCALHOST, port).into(), protocol: Protocol::Tcp };
+        let place = HostPort { address: (Ipv4Addr::LOCALHOST, port).into(), protocol: Protocol::Tcp };
         let cause = match describe_holder(place) {
             by if source.kind() == ErrorKind::AddrInUse && !by.is_empty() => format!("{by} has it"),
             _ => source.to_string(),

@@ -3,7 +3,7 @@
 use super::handle::QUEUED_REQUEST_TIMEOUT;
 use super::{Cluster, HostError, PortError};
 use crate::control::{OpenPort, Reply, Request};
-use crate::network::publish::{Place, Socket, Which};
+use crate::network::publish::{HostPort, Socket, PortSelector};
 use crate::network::{Published, holder};
 use crate::sandbox::carriers::Carrier;
 use crate::settings;
@@ -15,15 +15,15 @@ use crate::settings;
 /// The first port that can't be opened, with the process that has it.
 pub(super) fn reserve(ports: &[Published]) -> Result<Vec<Socket>, PortError> {
     let open = |one: &Published| {
-        let refused = |cause| PortError::Unpublishable { place: one.place, cause, by: describe_holder(one.place) };
-        Socket::open(one.place).map_err(refused)
+        let refused = |cause| PortError::Unpublishable { place: one.host_port, cause, by: describe_holder(one.host_port) };
+        Socket::open(one.host_port).map_err(refused)
     };
     ports.iter().map(open).collect()
 }
 
 /// The process that listens at an address of the host, and the cluster that it belongs to. Empty if
 /// it can't be determined.
-pub(super) fn describe_holder(place: Place) -> String {
+pub(super) fn describe_holder(place: HostPort) -> String {
     let Some(holder) = holder::of(place) else { return String::new() };
     match Carrier::of(holder.pid) {
         Some(carrier) => format!("cluster `{}`, {holder},", carrier.cluster()),
@@ -44,7 +44,7 @@ impl Cluster {
         let boot = self.boot_file()?;
         let target = |port| boot.environment.published_at(port);
         let open_port = |spec: &Published| {
-            let Place { address: host, protocol } = spec.place;
+            let HostPort { address: host, protocol } = spec.host_port;
             Some(OpenPort { host, target: target(spec.port)?, protocol, spec: *spec })
         };
         Ok(saved.iter().filter_map(open_port).collect())
@@ -57,12 +57,12 @@ impl Cluster {
     pub fn publish(&self, ports: &[Published]) -> Result<Vec<OpenPort>, HostError> {
         self.sandbox()?;
         let before: Vec<Published> = self.request_ports(&Request::Ports)?.iter().map(|port| port.spec).collect();
-        let place = |one: &&Published| one.place;
+        let place = |one: &&Published| one.host_port;
         if let Some((new, old)) = ports.iter().find_map(|new| {
             let old = before.iter().find(|old| place(&new) == place(old) && *old != new)?;
             Some((new, old))
         }) {
-            return Err(PortError::PublishedOtherwise { place: new.place, port: old.port }.into());
+            return Err(PortError::PublishedOtherwise { place: new.host_port, port: old.port }.into());
         }
         let new: Vec<Published> = ports.iter().filter(|new| !before.contains(new)).copied().collect();
         // Checked here on the host: inside the sandbox, the process that has a port can't be found.
@@ -75,14 +75,14 @@ impl Cluster {
     ///
     /// # Errors
     /// A port isn't published. None is removed then.
-    pub fn unpublish(&self, which: &[Which]) -> Result<Vec<OpenPort>, HostError> {
+    pub fn unpublish(&self, which: &[PortSelector]) -> Result<Vec<OpenPort>, HostError> {
         self.sandbox()?;
         let before = self.request_ports(&Request::Ports)?;
-        if let Some(wrong) = which.iter().find(|which| !before.iter().any(|port| which.means(&port.spec))) {
+        if let Some(wrong) = which.iter().find(|which| !before.iter().any(|port| which.matches(&port.spec))) {
             let published = before.iter().map(|port| port.spec.to_string()).collect();
             return Err(PortError::NotPublished { cluster: self.name().to_owned(), which: *wrong, published }.into());
         }
-        let is_named = |port: &OpenPort| which.iter().any(|which| which.means(&port.spec));
+        let is_named = |port: &OpenPort| which.iter().any(|which| which.matches(&port.spec));
         let removed: Vec<OpenPort> = before.into_iter().filter(is_named).collect();
         self.request_ports(&Request::Unpublish { ports: removed.iter().map(|port| port.spec).collect() })?;
         Ok(removed)
@@ -94,7 +94,7 @@ impl Cluster {
     /// Another process has a port, or the cluster doesn't answer.
     pub(super) fn can_publish(&self, wanted: &[Published]) -> Result<(), HostError> {
         let open = self.request_ports(&Request::Ports)?;
-        let is_own = |one: &&Published| open.iter().any(|port| port.spec.place == one.place);
+        let is_own = |one: &&Published| open.iter().any(|port| port.spec.host_port == one.host_port);
         let new: Vec<Published> = wanted.iter().filter(|one| !is_own(one)).copied().collect();
         Ok(reserve(&new).map(drop)?)
     }
@@ -119,7 +119,7 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let free = "127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap();
         let free =
-            Published { place: Place { address: free, protocol: crate::network::publish::Protocol::Udp }, port: 1 };
+            Published { host_port: HostPort { address: free, protocol: crate::network::publish::Protocol::Udp }, port: 1 };
         let wanted: Published = format!("{port}:30080").parse().unwrap();
         let error = reserve(&[free, wanted]).err().unwrap().to_string();
         let pid = std::process::id();

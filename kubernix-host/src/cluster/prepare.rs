@@ -3,7 +3,7 @@
 use super::{Host, HostError, NodeError, facts, port};
 use crate::boot::BootFile;
 use crate::graph::{self, Environment, Instance, NodeSpec};
-use crate::network::{AddressPlan, Outside};
+use crate::network::{AddressPlan, Egress};
 use crate::pki::{self, History, Identity, Pki, Renewal};
 use crate::root::{self, Allotment, AllottedNode, Batch, ClusterId, Root};
 use crate::sandbox::PROGRAM;
@@ -244,7 +244,7 @@ pub(super) struct HostResources<'a> {
     /// The binaries.
     pub tools: &'a Resolution,
     /// Default routes and DNS of the host.
-    pub outside: &'a Outside,
+    pub outside: &'a Egress,
     /// The local registry's port.
     pub registry_port: u16,
 }
@@ -322,7 +322,7 @@ fn add_pki(environment: &mut Environment) {
 
 /// The sandbox's host name: the name of the node in its namespaces, or `control-plane` without one.
 pub(super) fn hostname(environment: &Environment) -> String {
-    let inside = environment.nodes.iter().find(|node| node.placement.is_beside());
+    let inside = environment.nodes.iter().find(|node| node.placement.is_in_sandbox());
     inside.map_or_else(|| "control-plane".to_owned(), |node| node.name.clone())
 }
 

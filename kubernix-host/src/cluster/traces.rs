@@ -6,7 +6,7 @@ use crate::sandbox::carriers::{self, Carrier};
 
 /// The traces of a cluster with these carriers.
 pub(super) fn look(root: &Root, carriers: &[Carrier]) -> Traces {
-    Traces::look(root, carriers, names(root))
+    Traces::find(root, carriers, names(root))
 }
 
 /// The names that the cluster's cgroups may have.

@@ -5,7 +5,7 @@ use super::planned::Planned;
 use super::{Cluster, InstanceState};
 use crate::chain::chain;
 use crate::control::Copied;
-use crate::process::Paused;
+use crate::process::PausedGroups;
 use crate::root::Root;
 use crate::snapshot;
 use nix::unistd::Pid;
@@ -53,7 +53,7 @@ impl Cluster {
 
 fn copy(root: &Root, groups: &[Pid], directories: &[PathBuf]) -> Result<Duration, String> {
     let begun = Instant::now();
-    let paused = Paused::groups(groups, LIMIT).map_err(|error| format!("it can't be paused: {error}"))?;
+    let paused = PausedGroups::pause(groups, LIMIT).map_err(|error| format!("it can't be paused: {error}"))?;
     let staged = snapshot::stage(root, directories, Some(begun + LIMIT));
     drop(paused);
     match staged {

@@ -28,7 +28,7 @@ pub(super) struct First {
     pub process: Running,
     /// The container that it is the first process of, which leaves something when it ends.
     pub container: Option<node::Container>,
-    pub starting: node::Starting,
+    pub starting: node::PendingNode,
 }
 
 fn program<'e>(environment: &'e Environment, name: &str) -> io::Result<&'e Path> {
@@ -52,7 +52,7 @@ impl Cluster {
         for directory in [&volatile, &directory] {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
-        let furniture = node::Furniture {
+        let furniture = node::NodeSetup {
             hostname: name.clone(),
             volatile: volatile.components().collect(),
             private: private_directories(environment, name),
@@ -69,14 +69,14 @@ impl Cluster {
         &self,
         spec: &NodeSpec,
         environment: &Environment,
-        furniture: node::Furniture,
+        furniture: node::NodeSetup,
         directory: &Path,
     ) -> io::Result<First> {
-        let (start, starting) = node::Start::prepare(environment.id.as_str(), &spec.name, furniture)?;
+        let (start, starting) = node::NewNamespaces::prepare(environment.id.as_str(), &spec.name, furniture)?;
         let program = program(environment, "kubernix")?;
         let mut process = Process::new("node", program.to_string_lossy()).args(start.arguments());
         process.restart = Restart::NEVER;
-        let spawner = Spawner { place: Arc::new(start), ..self.spawner() };
+        let spawner = Spawner { target: Arc::new(start), ..self.spawner() };
         let process = spawner.spawn(&Launch { process: &process, directory }).map_err(io::Error::other)?;
         let namespaces = node::Namespaces::of(process.pid, starting.cgroups.clone())?;
         Ok(First { namespaces, process, container: None, starting })
@@ -86,16 +86,16 @@ impl Cluster {
         &self,
         spec: &NodeSpec,
         environment: &Environment,
-        furniture: node::Furniture,
+        furniture: node::NodeSetup,
     ) -> io::Result<First> {
         let podman = program(environment, PODMAN)?;
         let container = node::Container::new(podman, &environment.volatile_dir(PODMAN, None), &spec.name);
-        let furniture = node::Furniture { resolv_conf: environment.files.get("resolv.conf").cloned(), ..furniture };
+        let furniture = node::NodeSetup { resolv_conf: environment.files.get("resolv.conf").cloned(), ..furniture };
         let (run, starting) = container.clone().prepare(environment.id.as_str(), furniture)?;
         let mut needed: Vec<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
         needed.extend([&*environment.root, &environment.image_cache]);
         let command = run.command(program(environment, "kubernix")?, &needed)?;
-        let spawner = Spawner { place: Arc::new(run), ..self.spawner() };
+        let spawner = Spawner { target: Arc::new(run), ..self.spawner() };
         if which::which_in(node::OCI_RUNTIME, Some(&spawner.path), "/").is_err() {
             let missing = format!("podman needs {0}, which isn't on PATH: install the package {0}", node::OCI_RUNTIME);
             return Err(io::Error::new(io::ErrorKind::NotFound, missing));
@@ -116,7 +116,7 @@ impl Cluster {
 
     /// Takes away what is left of a container that ended, or ends it with all that is in it.
     pub(super) async fn take_away(&self, container: &node::Container) {
-        let spawner = Spawner { place: Arc::new(container.clone()), ..self.spawner() };
+        let spawner = Spawner { target: Arc::new(container.clone()), ..self.spawner() };
         if let Err(error) = podman_says(&spawner, &container.removal()).await {
             log::warn!("{error}");
         }

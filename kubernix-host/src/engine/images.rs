@@ -174,7 +174,7 @@ impl Cluster {
         let output = match self.api_role() {
             // Copying an image is work for both of two cores: while the API server starts, that
             // goes first.
-            Some(at) => spawner.output_patiently(command, self.board.wait(&at)).await,
+            Some(at) => spawner.run_idle(command, self.board.wait(&at)).await,
             None => spawner.output(command).await,
         };
         let output = output.map_err(|error| error.to_string())?;

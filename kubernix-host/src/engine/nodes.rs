@@ -7,7 +7,7 @@ use super::planned::Planned;
 use super::reducer::Input;
 use crate::graph::{Environment, NodeSpec};
 use crate::network::{HostNet, node as network};
-use crate::process::{Place, Running, Spawner};
+use crate::process::{SpawnTarget, Running, Spawner};
 use crate::sandbox::node;
 use nix::sys::signal::{Signal, kill};
 use std::cell::RefCell;
@@ -44,8 +44,8 @@ impl Places {
     }
 
     /// That of one node; `None` for one that doesn't run or has no namespaces of its own.
-    pub(super) fn get(&self, node: &str) -> Option<Arc<dyn Place>> {
-        self.all().get(node).cloned().map(|place| place as Arc<dyn Place>)
+    pub(super) fn get(&self, node: &str) -> Option<Arc<dyn SpawnTarget>> {
+        self.all().get(node).cloned().map(|place| place as Arc<dyn SpawnTarget>)
     }
 }
 
@@ -94,7 +94,7 @@ impl Cluster {
         let mut spawner = self.spawner();
         if let Some(node) = planned.own_node() {
             let place = self.nodes.places.get(&node.name);
-            spawner.place = place.ok_or_else(|| format!("node {} doesn't run", node.name))?;
+            spawner.target = place.ok_or_else(|| format!("node {} doesn't run", node.name))?;
         }
         Ok(spawner)
     }
@@ -139,7 +139,7 @@ impl Cluster {
         let First { namespaces, process, container, starting } = self.start_first(spec, environment).await?;
         let node = Node { namespaces: Arc::new(namespaces), first: process, container, number: spec.index };
         let ready = async {
-            tokio::try_join!(starting.furnished(), self.connect(&node, spec, environment))?;
+            tokio::try_join!(starting.ready(), self.connect(&node, spec, environment))?;
             Ok(())
         };
         let result = tokio::select! {
@@ -165,10 +165,10 @@ impl Cluster {
         let others = self.nodes.networks_but(&spec.name);
         let (sandbox, net, number) = (self.nodes.sandbox.clone(), node.namespaces.network().clone(), node.number);
         let connected = tokio::task::spawn_blocking(move || {
-            network::leave(&sandbox, number)?;
-            network::join(&sandbox, &net, number, &addresses)?;
-            network::reach(&net, &routes)?;
-            others.iter().chain([&sandbox]).try_for_each(|other| network::reach(other, &own))
+            network::detach(&sandbox, number)?;
+            network::attach(&sandbox, &net, number, &addresses)?;
+            network::add_routes(&net, &routes)?;
+            others.iter().chain([&sandbox]).try_for_each(|other| network::add_routes(other, &own))
         });
         connected.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
@@ -188,7 +188,7 @@ impl Cluster {
         let (sandbox, node) = (self.nodes.sandbox.clone(), name.to_owned());
         let cleared = tokio::task::spawn_blocking(move || {
             node::remove_cgroups(cluster.as_str(), &node);
-            network::leave(&sandbox, number)
+            network::detach(&sandbox, number)
         });
         match cleared.await {
             Ok(Ok(())) => {}

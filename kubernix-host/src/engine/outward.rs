@@ -21,11 +21,11 @@ fn warn(sink: &dyn Sink, message: String) {
 /// Begins to make the uplink, if there is to be one, beside everything else. It lasts as long as
 /// the local tasks.
 pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
-    let Some(way) = inside.boot.outside.way.clone() else { return };
+    let Some(way) = inside.boot.outside.default_route.clone() else { return };
     let (host, lock) = (inside.host.clone(), inside.host_lock.clone());
     let (root, sink) = (inside.root.clone(), sink.clone());
     let (id, addresses) = (inside.boot.environment.id.clone(), inside.boot.environment.addresses.clone());
-    let raise = move || uplink::raise(&host, &lock, &root, id.as_str(), &way, &addresses);
+    let raise = move || uplink::create(&host, &lock, &root, id.as_str(), &way, &addresses);
     // tokio panics where the host gives it no thread, and a panic here would end the cluster.
     let raised = catch_unwind(AssertUnwindSafe(|| tokio::task::spawn_blocking(raise)));
     let Ok(raised) = raised else {
@@ -50,18 +50,18 @@ pub(super) fn raise_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
 pub(super) async fn open(inside: &Inside, sink: &Arc<impl Sink + 'static>) -> BTreeMap<String, String> {
     let (outside, addresses) = (&inside.boot.outside, &inside.boot.environment.addresses);
     let at = addresses.control_plane_ip();
-    let carried = &outside.resolver.carried;
+    let carried = &outside.resolver.via_host;
     if !carried.is_empty()
         && let Err(error) = resolver::forward(at, carried.clone(), inside.host.clone()).await
     {
         warn(&**sink, format!("names from outside can't be resolved: port 53 of {at}: {error}"));
     }
-    let told = if outside.way.is_none() && !outside.proxies.exist() {
-        proxy::refuse(NO_WAY_OUT, at, addresses).await
+    let told = if outside.default_route.is_none() && !outside.proxies.exist() {
+        proxy::reject_all(NO_WAY_OUT, at, addresses).await
     } else {
-        proxy::carry(&outside.proxies, at, addresses, &inside.host).await
+        proxy::forward(&outside.proxies, at, addresses, &inside.host).await
     };
-    told.map(proxy::Told::variables).unwrap_or_else(|error| {
+    told.map(proxy::ProxyVars::variables).unwrap_or_else(|error| {
         warn(&**sink, format!("proxies can't be passed on: {error}"));
         BTreeMap::new()
     })

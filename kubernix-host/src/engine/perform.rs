@@ -4,7 +4,7 @@ use super::failure::LogTail;
 use super::reducer::{Action, EndedBy, Fault, Input, InstanceId, Outcome, ProcessId, StopSignal, Work, WorkId};
 use super::watch::By;
 use super::{Cluster, StartFailure};
-use crate::process::{Launch, end_all_patience, order_end};
+use crate::process::{Launch, reset_all_priorities, request_stop};
 use crate::sandbox::Ending;
 use futures_util::FutureExt;
 use nix::sys::signal::Signal;
@@ -31,7 +31,7 @@ impl Cluster {
                 self.announce_objects();
             }
             Action::Yield(id) => self.yield_cpu(id),
-            Action::EndYield => end_all_patience(),
+            Action::EndYield => reset_all_priorities(),
             Action::Adopt(request) => self.adopt(request),
             Action::Restore => self.restore(),
             Action::Emit(event) => self.emit(event),
@@ -97,12 +97,12 @@ impl Cluster {
         let own = i32::try_from(running.process.stop_signal.0).ok();
         let own = own.and_then(|number| Signal::try_from(number).ok()).unwrap_or(Signal::SIGTERM);
         match signal {
-            StopSignal::Stop => order_end(running, own),
+            StopSignal::Stop => request_stop(running, own),
             StopSignal::Kill => {
                 if !running.process.stop_grace.is_zero() {
                     log::warn!("{} ignored {own} for {:?}", running.process.name, running.process.stop_grace);
                 }
-                order_end(running, Signal::SIGKILL);
+                request_stop(running, Signal::SIGKILL);
             }
         }
     }

@@ -30,7 +30,7 @@ impl Planned {
 
     /// The node with namespaces of its own that it is on.
     pub(super) fn own_node(&self) -> Option<&NodeSpec> {
-        self.node().filter(|node| !node.placement.is_beside())
+        self.node().filter(|node| !node.placement.is_in_sandbox())
     }
 
     /// Its node isn't to run: it is a part of the cluster that is neither started nor waited for.

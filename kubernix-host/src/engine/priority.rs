@@ -7,7 +7,7 @@
 use super::planned::Planned;
 use super::reducer::InstanceId;
 use super::{Cluster, InstanceState};
-use crate::process::{end_patience, make_patient};
+use crate::process::{set_normal_priority, set_idle_priority};
 use kubernix_core::roles;
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ impl Cluster {
         let waits_for_server =
             || self.provider_state(roles::APISERVER).is_some_and(|state| state != InstanceState::Ready);
         if (is_ready || waits_for_server()) && !self.is_on_longest_way(&planned) {
-            self.processes_of(id).iter().for_each(make_patient);
+            self.processes_of(id).iter().for_each(set_idle_priority);
         }
     }
 
@@ -37,7 +37,7 @@ impl Cluster {
             |one: &&Rc<Planned>| !one.is_off() && reducer.instance_state(one.id) != Some(InstanceState::Ready);
         for late in all.iter().filter(is_late) {
             for one in all.iter().filter(|other| late.needs(other)).chain([late]) {
-                self.processes_of(one.id).iter().for_each(end_patience);
+                self.processes_of(one.id).iter().for_each(set_normal_priority);
             }
         }
     }

@@ -165,7 +165,7 @@ impl Cluster {
         let prober = Prober::new(ca, move |user| identities.get(user).map(tls)).commands(move |command, node| {
             let mut spawner = spawner.clone();
             if let Some(place) = node.and_then(|node| places.get(node)) {
-                spawner.place = place;
+                spawner.target = place;
             }
             async move { spawner.output(&command).await.map_err(io::Error::other) }
         });

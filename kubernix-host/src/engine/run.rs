@@ -16,7 +16,7 @@ use crate::graph::{self, Environment, NodeSpec};
 use crate::network::balance::Balancer;
 use crate::network::{forward, netlink};
 use crate::plugins::{Components, Registered, Snapshot, snapshot};
-use crate::process::{Here, Reaper, Spawner};
+use crate::process::{Local, Reaper, Spawner};
 use crate::root::ClusterFile;
 use crate::sandbox::Order;
 use crate::settings::WaitFor;
@@ -63,7 +63,7 @@ pub fn run(inside: &Inside, built_in: Vec<Arc<Registered>>) -> io::Result<()> {
     inside.kill_all();
     // Work on the uplink comes to its end first, or it would take what is about to be given back.
     runtime.shutdown_timeout(AT_MOST);
-    inside.give_uplink_back();
+    inside.release_uplink();
     // Also one that died a moment ago, when nothing was listening any more.
     if end == End::KeeperGone || inside.has_lost_keeper() {
         inside.clean_without_keeper();
@@ -184,7 +184,7 @@ async fn next(cluster: &Rc<Cluster>, inbox: &mut Inbox) -> Input {
 async fn set_up_network(inside: &Inside) -> io::Result<()> {
     let addresses = &inside.boot.environment.addresses;
     let mut own = vec![addresses.control_plane_ip()];
-    let beside = |node: &&NodeSpec| node.placement.is_beside();
+    let beside = |node: &&NodeSpec| node.placement.is_in_sandbox();
     own.extend(inside.boot.environment.nodes.iter().filter(beside).map(|node| addresses.node_ip(node.index)));
     netlink::set_up(addresses.nodes, &own).await.map_err(io::Error::other)
 }
@@ -228,7 +228,7 @@ fn assemble(
         works: RefCell::default(),
         requests: Requests::default(),
         board: Default::default(),
-        spawner: RefCell::new(Spawner { reaper, path: search_path(&environment), place: Arc::new(Here) }),
+        spawner: RefCell::new(Spawner { reaper, path: search_path(&environment), target: Arc::new(Local) }),
         nodes: Nodes::of_thread()?,
         hooks,
         inputs,

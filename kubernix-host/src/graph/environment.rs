@@ -141,7 +141,7 @@ impl Environment {
         let node = node.and_then(|node| self.node(node));
         match (name, node) {
             (facts::TOPOLOGY_ZONE, node) => node.and_then(|node| node.zone.clone()),
-            (facts::CGROUP_ROOT, Some(node)) if !node.placement.is_beside() => {
+            (facts::CGROUP_ROOT, Some(node)) if !node.placement.is_in_sandbox() => {
                 self.facts.get(name).map(|root| format!("{root}/{}", node.name))
             }
             _ => self.facts.get(name).cloned(),

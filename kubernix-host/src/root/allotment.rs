@@ -2,7 +2,7 @@
 //! Addresses follow from the index of a node.
 
 use super::{ClusterFile, Error, Root, json, write_atomic};
-use crate::placement::{NodesIn, Placement};
+use crate::placement::{NodeBackend, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,7 +31,7 @@ pub struct Allotment {
     pub control_planes: u32,
     /// The placement of its nodes.
     #[serde(default)]
-    pub placement: NodesIn,
+    pub placement: NodeBackend,
     /// The API server's port on the host's 127.0.0.1. `None` before the first boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_port: Option<u16>,
@@ -59,7 +59,7 @@ impl Default for Allotment {
         Self {
             nodes: Vec::new(),
             control_planes: 1,
-            placement: NodesIn::default(),
+            placement: NodeBackend::default(),
             api_port: None,
             registry_port: None,
         }
@@ -136,7 +136,7 @@ impl Allotment {
     /// The names of the nodes that are members of the control plane. Empty if its only member runs
     /// in the sandbox's namespaces.
     pub fn members(&self) -> Vec<String> {
-        let own = |node: &&AllottedNode| node.index < self.control_planes && !self.placement_of(node).is_beside();
+        let own = |node: &&AllottedNode| node.index < self.control_planes && !self.placement_of(node).is_in_sandbox();
         self.nodes.iter().filter(own).map(|node| node.name.clone()).collect()
     }
 

@@ -4,7 +4,7 @@ use super::form::Form;
 use super::value::{self, WaitFor};
 use crate::network::plan::parse_cidr;
 use crate::network::{AddressPlan, Published, UplinkMode, publish};
-use crate::placement::NodesIn;
+use crate::placement::NodeBackend;
 use ipnet::Ipv4Net;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -326,7 +326,7 @@ impl Choices for UplinkMode {
     const WORDS: &'static [&'static str] = &["auto", "always", "none"];
 }
 
-impl Choices for NodesIn {
+impl Choices for NodeBackend {
     const WORDS: &'static [&'static str] = &["namespaces", "podman"];
 }
 
@@ -361,11 +361,11 @@ mod tests {
     #[test]
     fn the_words_of_a_choice_are_what_it_reads_and_shows() {
         assert_words::<UplinkMode>();
-        assert_words::<NodesIn>();
+        assert_words::<NodeBackend>();
         assert_words::<WaitFor>();
         assert_eq!(
-            (UplinkMode::WORDS.len(), NodesIn::WORDS.len()),
-            (UplinkMode::ALL.len(), NodesIn::ALL.len()),
+            (UplinkMode::WORDS.len(), NodeBackend::WORDS.len()),
+            (UplinkMode::ALL.len(), NodeBackend::ALL.len()),
             "a choice has no word"
         );
     }

@@ -10,7 +10,7 @@ use super::resolve::Settled;
 use super::setting::{Operations, Scope, Setting, Standard, Takes, setting};
 use super::{DEFAULT_NAME, Defaults, Error, Origin, WaitFor};
 use crate::network::UplinkMode;
-use crate::placement::NodesIn;
+use crate::placement::NodeBackend;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,7 +69,7 @@ settings! {
 
     /// What nodes are placed into: `namespaces`, or `podman` for a container each; fixed by the
     /// first boot.
-    Placement placement: Choice<NodesIn> = unset("namespaces") => setting("placement", Scope::Cluster)
+    Placement placement: Choice<NodeBackend> = unset("namespaces") => setting("placement", Scope::Cluster)
         .flag("KIND", "What nodes are placed into: namespaces, or podman (a container each) [default: namespaces]")
         .default("`namespaces`");
 

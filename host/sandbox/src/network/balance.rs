@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// Between two looks whether a server answers.
-const PAUSE: Duration = Duration::from_millis(500);
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a server may take to accept a connection: all are on this machine.
-const ANSWER: Duration = Duration::from_millis(400);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// One server, and whether it answers.
 struct Server {
@@ -43,11 +43,11 @@ impl Balancer {
         }
         loop {
             let looks = self.servers.iter().map(|server| async {
-                let answers = matches!(timeout(ANSWER, TcpStream::connect(server.address)).await, Ok(Ok(_)));
+                let answers = matches!(timeout(CONNECT_TIMEOUT, TcpStream::connect(server.address)).await, Ok(Ok(_)));
                 server.answers.send_if_modified(|before| std::mem::replace(before, answers) != answers);
             });
             futures_util::future::join_all(looks).await;
-            sleep(PAUSE).await;
+            sleep(PROBE_INTERVAL).await;
         }
     }
 
@@ -90,7 +90,7 @@ impl Balancer {
         order.sort_by_key(|index| !*self.servers[*index].answers.borrow());
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         for index in order {
-            match timeout(ANSWER, TcpStream::connect(self.servers[index].address)).await {
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(self.servers[index].address)).await {
                 Ok(Ok(stream)) => return Ok((stream, index)),
                 Ok(Err(error)) => last = error,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),

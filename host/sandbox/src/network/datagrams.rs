@@ -13,34 +13,34 @@ use tokio::net::UdpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-/// How long a session lasts without a datagram.
-const IDLE: Duration = Duration::from_secs(90);
+/// How long a session lasts in which nobody says anything.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How many sessions a port has at most.
-const MOST: usize = 1024;
+const MAX_SESSIONS: usize = 1024;
 /// The longest datagram, in bytes.
-const LONGEST: usize = 64 * 1024;
+const MAX_DATAGRAM: usize = 64 * 1024;
 
 /// When something was said last, by either side.
-type LastSaid = Arc<Mutex<Instant>>;
+type LastActivity = Arc<Mutex<Instant>>;
 
 /// One client.
 struct Session {
     /// Connected to the target.
     socket: Arc<UdpSocket>,
-    last_said: LastSaid,
+    last_activity: LastActivity,
     answers: AbortHandle,
 }
 
 /// Forwards every datagram on `outer` to `target`, and answers back, for as long as the task lives.
 pub(super) async fn run(outer: UdpSocket, target: SocketAddr) {
-    forward(outer, target, MOST).await;
+    forward(outer, target, MAX_SESSIONS).await;
 }
 
 async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
     let outer = Arc::new(outer);
     let mut sessions = HashMap::<SocketAddr, Session>::new();
     let mut tasks = JoinSet::new();
-    let mut datagram = vec![0; LONGEST];
+    let mut datagram = vec![0; MAX_DATAGRAM];
     loop {
         let received = tokio::select! {
             // First, so that no datagram goes to a session that has ended.
@@ -69,7 +69,7 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
             }
         }
         let Some(session) = sessions.get(&client) else { continue };
-        touch(&session.last_said);
+        touch(&session.last_activity);
         if let Err(error) = session.socket.send(&datagram[..length]).await {
             // Nothing listens there yet: a later datagram may arrive.
             log::debug!("{target} doesn't take a datagram: {error}");
@@ -89,19 +89,19 @@ async fn begin(
         if target.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
     let socket = Arc::new(UdpSocket::bind(any).await?);
     socket.connect(target).await?;
-    let last_said = Arc::new(Mutex::new(Instant::now()));
-    let answers = tasks.spawn(answer(outer.clone(), socket.clone(), client, last_said.clone()));
-    Ok(Session { socket, last_said, answers })
+    let last_activity = Arc::new(Mutex::new(Instant::now()));
+    let answers = tasks.spawn(answer(outer.clone(), socket.clone(), client, last_activity.clone()));
+    Ok(Session { socket, last_activity, answers })
 }
 
-async fn answer(outer: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: SocketAddr, last_said: LastSaid) -> SocketAddr {
-    let mut datagram = vec![0; LONGEST];
+async fn answer(outer: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: SocketAddr, last_activity: LastActivity) -> SocketAddr {
+    let mut datagram = vec![0; MAX_DATAGRAM];
     loop {
-        let over = said(&last_said) + IDLE;
+        let over = said(&last_activity) + IDLE_TIMEOUT;
         tokio::select! {
             received = socket.recv(&mut datagram) => match received {
                 Ok(length) => {
-                    touch(&last_said);
+                    touch(&last_activity);
                     if let Err(error) = outer.send_to(&datagram[..length], client).await {
                         log::debug!("{client} doesn't take an answer: {error}");
                     }
@@ -111,7 +111,7 @@ async fn answer(outer: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: SocketAdd
             },
             () = sleep_until(over) => {
                 // The client may have said something meanwhile.
-                if said(&last_said) + IDLE <= Instant::now() {
+                if said(&last_activity) + IDLE_TIMEOUT <= Instant::now() {
                     return client;
                 }
             }
@@ -120,18 +120,18 @@ async fn answer(outer: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: SocketAdd
 }
 
 fn end_oldest(sessions: &mut HashMap<SocketAddr, Session>) {
-    let oldest = sessions.iter().min_by_key(|(_, session)| said(&session.last_said)).map(|(client, _)| *client);
+    let oldest = sessions.iter().min_by_key(|(_, session)| said(&session.last_activity)).map(|(client, _)| *client);
     if let Some(session) = oldest.and_then(|client| sessions.remove(&client)) {
         session.answers.abort();
     }
 }
 
-fn said(last_said: &LastSaid) -> Instant {
-    *last_said.lock().unwrap_or_else(PoisonError::into_inner)
+fn said(last_activity: &LastActivity) -> Instant {
+    *last_activity.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn touch(last_said: &LastSaid) {
-    *last_said.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+fn touch(last_activity: &LastActivity) {
+    *last_activity.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
 }
 
 #[cfg(test)]
@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn each_client_has_a_session_by_which_answers_find_back() {
-        let (inside, place) = published(MOST).await;
+        let (inside, place) = published(MAX_SESSIONS).await;
         let (a, b) = (socket().await, socket().await);
         let from_a = say(&a, place, &inside, "a").await;
         let from_b = say(&b, place, &inside, "b").await;
@@ -182,17 +182,17 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread", start_paused = true)]
     async fn a_session_ends_when_nothing_was_said_for_a_while() {
-        let (inside, place) = published(MOST).await;
+        let (inside, place) = published(MAX_SESSIONS).await;
         let client = socket().await;
         let first = say(&client, place, &inside, "1").await;
-        tokio::time::sleep(IDLE / 2).await;
+        tokio::time::sleep(IDLE_TIMEOUT / 2).await;
         assert_eq!(say(&client, place, &inside, "2").await, first);
-        tokio::time::sleep(IDLE / 2).await;
+        tokio::time::sleep(IDLE_TIMEOUT / 2).await;
         inside.send_to(b"an answer counts", first).await.unwrap();
         hears(&client).await;
-        tokio::time::sleep(IDLE / 2).await;
+        tokio::time::sleep(IDLE_TIMEOUT / 2).await;
         assert_eq!(say(&client, place, &inside, "3").await, first);
-        tokio::time::sleep(IDLE * 2).await;
+        tokio::time::sleep(IDLE_TIMEOUT * 2).await;
         assert_ne!(say(&client, place, &inside, "4").await, first);
     }
 
@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn nobody_inside_is_no_end() {
-        let (inside, place) = published(MOST).await;
+        let (inside, place) = published(MAX_SESSIONS).await;
         let target = inside.local_addr().unwrap();
         drop(inside);
         let client = socket().await;

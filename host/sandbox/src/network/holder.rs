@@ -1,7 +1,7 @@
 //! Finds the process that already has a port: the one that a socket belongs to, as far as this
 //! user may see it.
 
-use super::publish::{Place, Protocol};
+use super::publish::{HostPort, Protocol};
 use crate::proc_stat;
 use std::fmt;
 use std::fs;
@@ -25,13 +25,13 @@ impl fmt::Display for Holder {
 /// The process that keeps others from a place, in the network namespace of the calling thread; the
 /// first of several. `None` where there is none, or it can't be seen: other users' can be by root
 /// alone.
-pub fn of(place: Place) -> Option<Holder> {
-    let tables = match place.protocol {
+pub fn of(host_port: HostPort) -> Option<Holder> {
+    let tables = match host_port.protocol {
         Protocol::Tcp => ["tcp", "tcp6"],
         Protocol::Udp => ["udp", "udp6"],
     };
     let read = |table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default();
-    let sockets: Vec<String> = tables.iter().flat_map(|table| in_the_way(&read(table), place)).collect();
+    let sockets: Vec<String> = tables.iter().flat_map(|table| in_the_way(&read(table), host_port)).collect();
     let mut pids: Vec<i32> = proc_stat::numbers("/proc").collect();
     pids.sort_unstable();
     let pid = pids.into_iter().find(|pid| has_one(*pid, &sockets))?;
@@ -46,15 +46,15 @@ fn has_one(pid: i32, sockets: &[String]) -> bool {
 
 /// The sockets of a table (the text of `/proc/net/tcp` and the like) that keep others from a place,
 /// as links of descriptors name them.
-fn in_the_way(table: &str, place: Place) -> Vec<String> {
+fn in_the_way(table: &str, host_port: HostPort) -> Vec<String> {
     /// The state of a TCP socket that takes connections.
     const LISTENS: &str = "0A";
     let socket = |line: &str| {
         // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode ...
         let fields: Vec<&str> = line.split_whitespace().collect();
         let local = address(fields.get(1)?)?;
-        let counts = place.protocol == Protocol::Udp || *fields.get(3)? == LISTENS;
-        (counts && overlap(local, place.address)).then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
+        let counts = host_port.protocol == Protocol::Udp || *fields.get(3)? == LISTENS;
+        (counts && overlap(local, host_port.address)).then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
     };
     table.lines().skip(1).filter_map(socket).collect()
 }
@@ -88,8 +88,8 @@ mod tests {
     use crate::network::Published;
     use std::net::{TcpListener, UdpSocket};
 
-    fn place(text: &str) -> Place {
-        text.parse::<Published>().unwrap().place
+    fn host_port(text: &str) -> HostPort {
+        text.parse::<Published>().unwrap().host_port
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             \x20  1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12 1 0\n\
             \x20  2: 0100007F:1F91 0100007F:0050 01 00000000:00000000 00:00000000 00000000     0        0 13 1 0\n\
             nonsense\n";
-        let found = |text: &str| in_the_way(tcp, place(text)).join(" ");
+        let found = |text: &str| in_the_way(tcp, host_port(text)).join(" ");
         if cfg!(target_endian = "big") {
             return;
         }
@@ -111,8 +111,8 @@ mod tests {
         assert_eq!(found("8081:1"), "", "a connection's own end is not in the way");
         let udp6 = "head\n 0: 00000000000000000000000001000000:0035 0:0 07 0 0 0 0 0 14 2\n\
             1: 0000000000000000FFFF00000100007F:0036 0:0 07 0 0 0 0 0 15 2\n";
-        assert_eq!(in_the_way(udp6, place("[::1]:53:1/udp")), ["socket:[14]"]);
-        assert_eq!(in_the_way(udp6, place("54:1/udp")), ["socket:[15]"], "an IPv4 address in IPv6's clothes");
+        assert_eq!(in_the_way(udp6, host_port("[::1]:53:1/udp")), ["socket:[14]"]);
+        assert_eq!(in_the_way(udp6, host_port("54:1/udp")), ["socket:[15]"], "an IPv4 address in IPv6's clothes");
     }
 
     #[test]
@@ -121,10 +121,10 @@ mod tests {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let own = std::process::id().cast_signed();
         let port = tcp.local_addr().unwrap().port();
-        let holder = of(place(&format!("{port}:1"))).unwrap();
+        let holder = of(host_port(&format!("{port}:1"))).unwrap();
         assert_eq!(holder.pid, own);
         assert_eq!(holder.to_string(), format!("{} (process {own})", holder.command));
         let port = udp.local_addr().unwrap().port();
-        assert_eq!(of(place(&format!("0.0.0.0:{port}:1/udp"))).unwrap().pid, own);
+        assert_eq!(of(host_port(&format!("0.0.0.0:{port}:1/udp"))).unwrap().pid, own);
     }
 }

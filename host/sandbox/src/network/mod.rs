@@ -9,7 +9,7 @@ pub mod host_net;
 pub mod netlink;
 mod nft;
 pub mod node;
-pub mod outside;
+pub mod egress;
 pub mod plan;
 pub mod proxy;
 pub mod publish;
@@ -17,6 +17,6 @@ pub mod resolver;
 pub mod uplink;
 
 pub use host_net::HostNet;
-pub use outside::{Outside, UplinkMode};
+pub use egress::{Egress, UplinkMode};
 pub use plan::{AddressError, AddressPlan};
 pub use publish::Published;

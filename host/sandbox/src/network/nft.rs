@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// What the kernel may take to answer, in seconds; it answers at once, or not at all.
-const ANSWER_S: i64 = 5;
+const REPLY_TIMEOUT_S: i64 = 5;
 /// NFNL_SUBSYS_NFTABLES.
 const SUBSYSTEM: u16 = 10;
 /// Messages of that subsystem: NFT_MSG_*.
@@ -57,7 +57,7 @@ impl Hook {
 
 /// What a rule asks of a packet, or does with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum Expr {
     /// It came in by the link of this name; a closing `*` stands for any rest.
     From(String),
     /// It goes out by the link of this name, likewise.
@@ -80,7 +80,7 @@ pub struct Chain {
     /// Where it is asked.
     pub hook: Hook,
     /// Its rules.
-    pub rules: Vec<Vec<Part>>,
+    pub rules: Vec<Vec<Expr>>,
 }
 
 /// A table for IPv4 that is there for as long as this value.
@@ -165,7 +165,7 @@ impl Socket {
         let protocol = SockProtocol::NetlinkNetFilter;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(ANSWER_S, 0))?;
+        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(REPLY_TIMEOUT_S, 0))?;
         Ok(Self(socket))
     }
 
@@ -288,7 +288,7 @@ impl Message {
         self.text(7, kind);
     }
 
-    fn rule(&mut self, table: &str, chain: &str, parts: &[Part]) {
+    fn rule(&mut self, table: &str, chain: &str, parts: &[Expr]) {
         self.text(1, table);
         self.text(2, chain);
         self.nested(4, |m| parts.iter().for_each(|part| m.part(part)));
@@ -301,7 +301,7 @@ impl Message {
         });
     }
 
-    fn part(&mut self, part: &Part) {
+    fn part(&mut self, part: &Expr) {
         /// NFT_REG_1, and the register that holds what becomes of a packet.
         const REGISTER: u32 = 1;
         const VERDICT: u32 = 0;
@@ -328,11 +328,11 @@ impl Message {
         };
         match part {
             // NFT_META_IIFNAME and NFT_META_OIFNAME.
-            Part::From(link) | Part::To(link) => {
-                load(self, "meta", if matches!(part, Part::From(_)) { 6 } else { 7 });
+            Expr::From(link) | Expr::To(link) => {
+                load(self, "meta", if matches!(part, Expr::From(_)) { 6 } else { 7 });
                 compare(self, EQUAL, &link_name(link));
             }
-            Part::New => {
+            Expr::New => {
                 // Bits of `established` and `related`, in the machine's own order.
                 let (wanted, none) = (6_u32.to_ne_bytes(), [0; 4]);
                 load(self, "ct", 0);
@@ -345,9 +345,9 @@ impl Message {
                 });
                 compare(self, EQUAL, &none);
             }
-            Part::Masquerade => self.expression("masq", |_| {}),
-            Part::Accept => verdict(self, 1),
-            Part::Drop => verdict(self, 0),
+            Expr::Masquerade => self.expression("masq", |_| {}),
+            Expr::Accept => verdict(self, 1),
+            Expr::Drop => verdict(self, 0),
         }
     }
 }

@@ -26,7 +26,7 @@ pub type Route = (Ipv4Addr, Ipv4Net);
 ///
 /// # Errors
 /// The kernel refuses; what was made by then goes with the node's namespace.
-pub fn join(sandbox: &HostNet, node: &HostNet, number: u32, addresses: &AddressPlan) -> Result<(), NetworkError> {
+pub fn attach(sandbox: &HostNet, node: &HostNet, number: u32, addresses: &AddressPlan) -> Result<(), NetworkError> {
     within(sandbox, async |handle| {
         let peer =
             LinkMessageBuilder::<LinkUnspec>::new().name(INSIDE.to_owned()).setns_by_fd(node.as_fd().as_raw_fd());
@@ -57,7 +57,7 @@ pub fn join(sandbox: &HostNet, node: &HostNet, number: u32, addresses: &AddressP
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn reach(from: &HostNet, routes: &[Route]) -> Result<(), NetworkError> {
+pub fn add_routes(from: &HostNet, routes: &[Route]) -> Result<(), NetworkError> {
     within(from, async |handle| {
         for (node, pods) in routes {
             let route = RouteMessageBuilder::<Ipv4Addr>::new()
@@ -75,7 +75,7 @@ pub fn reach(from: &HostNet, routes: &[Route]) -> Result<(), NetworkError> {
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn leave(sandbox: &HostNet, number: u32) -> Result<(), NetworkError> {
+pub fn detach(sandbox: &HostNet, number: u32) -> Result<(), NetworkError> {
     within(sandbox, async |handle| match index(&outside(number)) {
         Ok(link) => match handle.link().del(link).execute().await {
             // The kernel was faster.

@@ -17,9 +17,9 @@ const PROXIES: [&str; 2] = ["HTTP_PROXY", "HTTPS_PROXY"];
 /// The variable that lists what is reached without one.
 const EXCEPTIONS: &str = "NO_PROXY";
 /// How long a client may take to say what it wants.
-const REQUEST: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest request that is read, in bytes.
-const LONGEST: usize = 16 * 1024;
+const MAX_REQUEST: usize = 16 * 1024;
 
 /// Proxies by variable, in upper case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,11 +44,11 @@ impl Proxies {
 }
 
 /// Which proxies a cluster's processes are told of.
-pub struct Told {
+pub struct ProxyVars {
     variables: BTreeMap<String, String>,
 }
 
-impl Told {
+impl ProxyVars {
     /// The variables, of either case.
     pub fn variables(self) -> BTreeMap<String, String> {
         let lower = self.variables.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
@@ -57,7 +57,7 @@ impl Told {
     }
 
     /// No proxy at all: everything is reached directly.
-    pub fn nothing() -> Self {
+    pub fn none() -> Self {
         Self { variables: BTreeMap::new() }
     }
 }
@@ -66,9 +66,9 @@ impl Told {
 /// to be told.
 ///
 /// # Errors
-/// The address can't be listened on.
-pub async fn carry(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, host: &HostNet) -> io::Result<Told> {
-    let mut told = Told::nothing();
+/// Nobody can listen there.
+pub async fn forward(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, host: &HostNet) -> io::Result<ProxyVars> {
+    let mut told = ProxyVars::none();
     if !proxies.exist() {
         return Ok(told);
     }
@@ -100,8 +100,8 @@ pub async fn carry(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, hos
 /// written in Go tell it their users as the error.
 ///
 /// # Errors
-/// The address can't be listened on.
-pub async fn refuse(reason: &'static str, at: Ipv4Addr, addresses: &AddressPlan) -> io::Result<Told> {
+/// Nobody can listen there.
+pub async fn reject_all(reason: &'static str, at: Ipv4Addr, addresses: &AddressPlan) -> io::Result<ProxyVars> {
     let listener = TcpListener::bind((at, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {
@@ -114,20 +114,20 @@ pub async fn refuse(reason: &'static str, at: Ipv4Addr, addresses: &AddressPlan)
     });
     let mut variables: BTreeMap<_, _> = PROXIES.map(|name| (name.to_owned(), url.clone())).into();
     variables.insert(EXCEPTIONS.to_owned(), exceptions("", addresses));
-    Ok(Told { variables })
+    Ok(ProxyVars { variables })
 }
 
 async fn tell(mut client: TcpStream, reason: &str) -> io::Result<()> {
     let mut request = Vec::new();
     let whole = async {
-        while request.len() < LONGEST && !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        while request.len() < MAX_REQUEST && !request.windows(4).any(|end| end == b"\r\n\r\n") {
             if client.read_buf(&mut request).await? == 0 {
                 break;
             }
         }
         io::Result::Ok(())
     };
-    let _ = tokio::time::timeout(REQUEST, whole).await;
+    let _ = tokio::time::timeout(REQUEST_TIMEOUT, whole).await;
     let length = reason.len() + 1;
     let head = format!("HTTP/1.1 503 {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n");
     client.write_all(format!("{head}Connection: close\r\n\r\n{reason}\n").as_bytes()).await?;
@@ -211,7 +211,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_proxy_that_refuses_gives_its_reason_as_the_status() {
-        let told = refuse("there is no network", Ipv4Addr::LOCALHOST, &plan()).await.unwrap().variables();
+        let told = reject_all("there is no network", Ipv4Addr::LOCALHOST, &plan()).await.unwrap().variables();
         assert_eq!(told["https_proxy"], told["HTTP_PROXY"]);
         let address = told["HTTPS_PROXY"].trim_start_matches("http://").to_owned();
         for request in ["CONNECT registry.example:443 HTTP/1.1\r\nHost: registry.example:443\r\n\r\n", "GET"] {

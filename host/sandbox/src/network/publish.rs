@@ -35,7 +35,7 @@ impl fmt::Display for Protocol {
 
 /// A place on the host: one socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct HostPort {
     /// Its address and port.
     pub address: SocketAddr,
     /// What is spoken there.
@@ -48,22 +48,22 @@ pub struct Place {
 #[serde(try_from = "String", into = "String")]
 pub struct Published {
     /// Where the host answers.
-    pub place: Place,
+    pub host_port: HostPort,
     /// The port of the nodes: that of a Service of the type `NodePort`, or any other.
     pub port: u16,
 }
 
 /// What `port remove` is told: a place, or a published port as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Which {
-    place: Place,
+pub struct PortSelector {
+    host_port: HostPort,
     port: Option<u16>,
 }
 
-impl Which {
+impl PortSelector {
     /// Whether this one is meant.
-    pub fn means(self, published: &Published) -> bool {
-        self.place == published.place && self.port.is_none_or(|port| port == published.port)
+    pub fn matches(self, published: &Published) -> bool {
+        self.host_port == published.host_port && self.port.is_none_or(|port| port == published.port)
     }
 }
 
@@ -106,25 +106,25 @@ impl FromStr for Published {
             return Err(refused("it says no port of a node".into()));
         };
         let (address, port) = (address(host).map_err(refused)?, port(target).map_err(refused)?);
-        Ok(Self { place: Place { address, protocol }, port })
+        Ok(Self { host_port: HostPort { address, protocol }, port })
     }
 }
 
-impl FromStr for Which {
+impl FromStr for PortSelector {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         // No text is both: a place that has a colon has an address before it, which is no place.
-        if let Ok(Published { place, port }) = text.parse() {
-            return Ok(Self { place, port: Some(port) });
+        if let Ok(Published { host_port, port }) = text.parse() {
+            return Ok(Self { host_port, port: Some(port) });
         }
         let (rest, protocol) = protocol(text)?;
-        let place = Place { address: address(rest)?, protocol };
-        Ok(Self { place, port: None })
+        let host_port = HostPort { address: address(rest)?, protocol };
+        Ok(Self { host_port, port: None })
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.protocol)
     }
@@ -132,16 +132,16 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = if self.place.protocol == Protocol::Udp { "/udp" } else { "" };
-        f.pad(&format!("{}:{}{protocol}", self.place.address, self.port))
+        let protocol = if self.host_port.protocol == Protocol::Udp { "/udp" } else { "" };
+        f.pad(&format!("{}:{}{protocol}", self.host_port.address, self.port))
     }
 }
 
-impl fmt::Display for Which {
+impl fmt::Display for PortSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {
-            Some(port) => Published { place: self.place, port }.fmt(f),
-            None => self.place.fmt(f),
+            Some(port) => Published { host_port: self.host_port, port }.fmt(f),
+            None => self.host_port.fmt(f),
         }
     }
 }
@@ -167,10 +167,10 @@ impl From<Published> for String {
 pub fn distinct(published: Vec<Published>) -> Result<Vec<Published>, String> {
     let mut all: Vec<Published> = Vec::new();
     for one in published {
-        match all.iter().find(|other| other.place == one.place) {
+        match all.iter().find(|other| other.host_port == one.host_port) {
             None => all.push(one),
             Some(other) if *other == one => {}
-            Some(other) => return Err(format!("{} can't lead to both {} and {}", one.place, other.port, one.port)),
+            Some(other) => return Err(format!("{} can't lead to both {} and {}", one.host_port, other.port, one.port)),
         }
     }
     Ok(all)
@@ -189,10 +189,10 @@ impl Socket {
     ///
     /// # Errors
     /// As bind(2).
-    pub fn open(place: Place) -> io::Result<Self> {
-        match place.protocol {
-            Protocol::Tcp => TcpListener::bind(place.address).map(Self::Tcp),
-            Protocol::Udp => UdpSocket::bind(place.address).map(Self::Udp),
+    pub fn open(host_port: HostPort) -> io::Result<Self> {
+        match host_port.protocol {
+            Protocol::Tcp => TcpListener::bind(host_port.address).map(Self::Tcp),
+            Protocol::Udp => UdpSocket::bind(host_port.address).map(Self::Udp),
         }
     }
 
@@ -254,7 +254,7 @@ mod tests {
             let json = serde_json::to_string(&of(text)).unwrap();
             assert_eq!(serde_json::from_str::<Published>(&json).unwrap(), of(text));
         }
-        assert_eq!(of("8080:1").place.to_string(), "127.0.0.1:8080/tcp");
+        assert_eq!(of("8080:1").host_port.to_string(), "127.0.0.1:8080/tcp");
     }
 
     #[test]
@@ -284,8 +284,8 @@ mod tests {
     fn what_goes_is_named_by_its_place_or_as_it_was_written() {
         let all = ["8080:30080", "8080:30053/udp", "[::1]:8080:30080"].map(of);
         let meant = |text: &str| {
-            let which: Which = text.parse().unwrap();
-            all.iter().map(|one| which.means(one)).collect::<Vec<_>>()
+            let which: PortSelector = text.parse().unwrap();
+            all.iter().map(|one| which.matches(one)).collect::<Vec<_>>()
         };
         assert_eq!(meant("8080"), [true, false, false]);
         assert_eq!(meant("127.0.0.1:8080/tcp"), [true, false, false]);
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(meant("8080:30081"), [false; 3]);
         assert_eq!(meant("8080/udp"), [false, true, false]);
         assert_eq!(meant("[::1]:8080"), [false, false, true]);
-        assert!("name:8080".parse::<Which>().is_err() && "0".parse::<Which>().is_err());
+        assert!("name:8080".parse::<PortSelector>().is_err() && "0".parse::<PortSelector>().is_err());
     }
 
     #[test]

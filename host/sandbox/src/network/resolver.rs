@@ -14,11 +14,11 @@ use tokio::time::timeout;
 
 const PORT: u16 = 53;
 /// How long one resolver may take before the next is asked; glibc's resolvers have 5 s in all.
-const ANSWER: Duration = Duration::from_secs(2);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest message over UDP, in bytes: what EDNS allows.
-const LONGEST: usize = 64 * 1024;
-/// Says which program wrote the file, and why it may be empty: without a server look-ups fail at
-/// once instead of waiting.
+const MAX_MESSAGE: usize = 64 * 1024;
+/// Says of whom the file is, and why it may be empty: without a server look-ups fail at once
+/// instead of waiting.
 const HEADER: &str = "# Made by KuberNix of what the host has.\n";
 const NONE: &str = "# This cluster has no upstream resolver.\n";
 
@@ -28,7 +28,7 @@ pub struct Resolver {
     /// Servers that a sandbox reaches by itself.
     pub direct: Vec<Ipv4Addr>,
     /// Servers that only the host reaches, asked in its place where there are no others.
-    pub carried: Vec<IpAddr>,
+    pub via_host: Vec<IpAddr>,
     /// Lines `search` and `options`, as the host has them.
     pub lines: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub struct Resolver {
 impl Resolver {
     /// Whether there is any.
     pub fn exists(&self) -> bool {
-        !self.direct.is_empty() || !self.carried.is_empty()
+        !self.direct.is_empty() || !self.via_host.is_empty()
     }
 
     /// What is `/etc/resolv.conf` inside, where the forwarder listens at this address.
@@ -61,7 +61,7 @@ pub(super) fn read(resolv_conf: &str, addresses: &AddressPlan) -> Resolver {
                 Ok(IpAddr::V4(ip)) if !ip.is_loopback() && !ip.is_unspecified() && !addresses.cidr.contains(&ip) => {
                     resolver.direct.push(ip);
                 }
-                Ok(ip) => resolver.carried.push(ip),
+                Ok(ip) => resolver.via_host.push(ip),
                 Err(_) => {}
             },
             (Some("search" | "domain" | "options"), Some(_)) => resolver.lines.push(line.trim().to_owned()),
@@ -69,7 +69,7 @@ pub(super) fn read(resolv_conf: &str, addresses: &AddressPlan) -> Resolver {
         }
     }
     if !resolver.direct.is_empty() {
-        resolver.carried.clear();
+        resolver.via_host.clear();
     }
     resolver
 }
@@ -87,7 +87,7 @@ pub async fn forward(at: Ipv4Addr, servers: Vec<IpAddr>, host: HostNet) -> io::R
         tokio::spawn(super::forward::run_from(streams, first, host.clone()));
     }
     tokio::spawn(async move {
-        let mut query = vec![0; LONGEST];
+        let mut query = vec![0; MAX_MESSAGE];
         loop {
             // What fails here is a client's that didn't wait for its answer.
             let Ok((length, client)) = socket.recv_from(&mut query).await else { continue };
@@ -110,12 +110,12 @@ async fn ask(query: &[u8], servers: &[SocketAddr], host: &HostNet) -> Option<Vec
         let asked = async {
             let socket = host.udp(*server)?;
             socket.send(query).await?;
-            let mut answer = vec![0; LONGEST];
+            let mut answer = vec![0; MAX_MESSAGE];
             let length = socket.recv(&mut answer).await?;
             answer.truncate(length);
             io::Result::Ok(answer)
         };
-        if let Ok(Ok(answer)) = timeout(ANSWER, asked).await {
+        if let Ok(Ok(answer)) = timeout(QUERY_TIMEOUT, asked).await {
             return Some(answer);
         }
     }
@@ -147,7 +147,7 @@ mod tests {
         for server in ["127.0.0.53", "127.0.0.1", "::1", "0.0.0.0", "fe80::1%eth0", "10.10.3.4"] {
             let text = format!("nameserver {server}\nsearch lan");
             assert_eq!(conf(&text), "nameserver 10.10.192.1|search lan", "{server}");
-            assert_eq!(of(&text).carried.len(), 1, "{server}");
+            assert_eq!(of(&text).via_host.len(), 1, "{server}");
         }
     }
 

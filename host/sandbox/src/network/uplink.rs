@@ -9,8 +9,8 @@
 
 use super::host_net::HostNet;
 use super::netlink::{BRIDGE, NetworkError, at, index, with_netlink};
-use super::nft::{self, Chain, Hook, Part, Table};
-use super::outside::Way;
+use super::nft::{self, Chain, Expr, Hook, Table};
+use super::egress::DefaultRoute;
 use super::plan::{AddressPlan, routed_by_host};
 use crate::HostLock;
 use crate::cluster_dir::ClusterDir;
@@ -34,7 +34,7 @@ pub const INSIDE: &str = "uplink";
 /// What the host's ends are called, with a number behind it.
 pub const OUTSIDE: &str = "kubernix-";
 /// How many clusters of a host can have an uplink: their pairs have the addresses of one /24.
-const MOST: u8 = 128;
+const MAX_UPLINKS: u8 = 128;
 /// Link-local addresses, which a host has no other use for than on one link.
 const PAIRS: [u8; 3] = [169, 254, 77];
 
@@ -48,7 +48,7 @@ pub struct Uplink {
 
 /// What has to be given back, in the cluster's directory.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Note {
+struct UplinkRecord {
     /// The host's end.
     link: String,
     /// What tells this end from a later one of the same name: the cluster's ID, a space, and
@@ -58,16 +58,16 @@ struct Note {
     forwarding: Vec<String>,
 }
 
-fn note_path(root: &ClusterDir) -> PathBuf {
+fn record_path(root: &ClusterDir) -> PathBuf {
     root.run().join("uplink.json")
 }
 
-impl Note {
+impl UplinkRecord {
     /// The note of the cluster of one of these IDs: in its directory, or where that is lost,
     /// damaged or the file another cluster's, on the host's end of the pair. `None` where nothing
     /// has to be given back.
     fn find(root: &ClusterDir, ids: &BTreeSet<String>) -> Option<Self> {
-        let path = note_path(root);
+        let path = record_path(root);
         let damage = match fs::read(&path).map(|text| serde_json::from_slice::<Self>(&text)) {
             Ok(Ok(note)) if note.is_of(ids) => return Some(note),
             // The directory is a copy of another cluster's, which may run.
@@ -100,7 +100,7 @@ impl Note {
     /// What is written on a link; `None` where it isn't an uplink's alias.
     fn of_link(link: &str, alias: &str) -> Option<Self> {
         let (token, _) = alias.split_once(" forwarding=")?;
-        let forwarding = noted_forwarding(alias).map(str::to_owned).collect();
+        let forwarding = recorded_forwarding(alias).map(str::to_owned).collect();
         Some(Self { link: link.to_owned(), token: token.to_owned(), forwarding })
     }
 
@@ -112,7 +112,7 @@ impl Note {
 
     fn write(&self, root: &ClusterDir) -> io::Result<()> {
         let text = serde_json::to_vec(self).unwrap_or_default();
-        write_atomic(&note_path(root), &text, 0o600)
+        write_atomic(&record_path(root), &text, 0o600)
     }
 
     /// What is written on the link, for other clusters to read.
@@ -122,7 +122,7 @@ impl Note {
 }
 
 /// The links that an alias says were let forward.
-fn noted_forwarding(alias: &str) -> impl Iterator<Item = &str> {
+fn recorded_forwarding(alias: &str) -> impl Iterator<Item = &str> {
     let list = alias.split_once("forwarding=").map(|(_, list)| list).unwrap_or_default();
     list.split(',').filter(|name| !name.is_empty())
 }
@@ -138,22 +138,22 @@ fn pair(number: u8) -> [Ipv4Addr; 2] {
 ///
 /// # Errors
 /// The kernel refuses; what was made by then goes with the sandbox.
-pub fn raise(
+pub fn create(
     host: &HostNet,
     lock: &HostLock,
     root: &ClusterDir,
     id: &str,
-    way: &Way,
+    route: &DefaultRoute,
     addresses: &AddressPlan,
 ) -> Result<Uplink, NetworkError> {
     let sandbox = HostNet::of_thread().map_err(|error| NetworkError::new("the sandbox's network namespace", error))?;
-    let outside = host.run(|| outside(&sandbox, lock, root, id, way));
+    let outside = host.run(|| outside(&sandbox, lock, root, id, route));
     let (gateway, own, table, warnings) =
         outside.map_err(|error| NetworkError::new("entering the host's network namespace", error))??;
     let hidden = Chain {
         name: "postrouting",
         hook: Hook::PostRouting,
-        rules: vec![vec![Part::To(INSIDE.into()), Part::Masquerade]],
+        rules: vec![vec![Expr::To(INSIDE.into()), Expr::Masquerade]],
     };
     let inner =
         Table::new("kubernix-uplink", &[hidden]).map_err(|error| NetworkError::new("a table of nftables", error))?;
@@ -169,32 +169,32 @@ fn outside(
     lock: &HostLock,
     root: &ClusterDir,
     id: &str,
-    way: &Way,
+    route: &DefaultRoute,
 ) -> Result<Outside, NetworkError> {
-    // The rest of an earlier run of this cluster, if keeper and init were both killed.
-    give_back(root, id, lock);
+    // What a life of this cluster left whose carriers were all killed.
+    revert_by_id(root, id, lock);
     let _held = lock.take();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut note = Note { token: format!("{id} {}", since.as_nanos()), ..Note::default() };
-    let number = with_netlink(async |handle| pair_of_links(&handle, sandbox, way, &mut note).await)?;
-    let forwards = switch_on(root, way, &mut note)?;
+    let mut note = UplinkRecord { token: format!("{id} {}", since.as_nanos()), ..UplinkRecord::default() };
+    let number = with_netlink(async |handle| pair_of_links(&handle, sandbox, route, &mut note).await)?;
+    let forwards = switch_on(root, route, &mut note)?;
     with_netlink(async |handle| label(&handle, &note).await)?;
     let link = note.link.clone();
     let mut pass = vec![
-        // Hosts outside don't open connections to here.
-        vec![Part::To(link.clone()), Part::New, Part::Drop],
+        // Who is outside began none of the connections that come in here.
+        vec![Expr::To(link.clone()), Expr::New, Expr::Drop],
     ];
     if !forwards {
         // A host that forwarded nothing still forwards nothing else.
         let ours = format!("{OUTSIDE}*");
-        pass.extend([vec![Part::From(ours.clone()), Part::Accept], vec![Part::To(ours), Part::Accept]]);
-        pass.push(vec![Part::Drop]);
+        pass.extend([vec![Expr::From(ours.clone()), Expr::Accept], vec![Expr::To(ours), Expr::Accept]]);
+        pass.push(vec![Expr::Drop]);
     }
     let chains = [
         Chain {
             name: "postrouting",
             hook: Hook::PostRouting,
-            rules: vec![vec![Part::From(link.clone()), Part::Masquerade]],
+            rules: vec![vec![Expr::From(link.clone()), Expr::Masquerade]],
         },
         Chain { name: "forward", hook: Hook::Forward, rules: pass },
     ];
@@ -216,9 +216,9 @@ fn blocked(chain: &str, link: &str) -> String {
 }
 
 /// Makes the pair under the first free number; the name is the reservation.
-async fn pair_of_links(handle: &Handle, sandbox: &HostNet, way: &Way, note: &mut Note) -> Result<u8, NetworkError> {
+async fn pair_of_links(handle: &Handle, sandbox: &HostNet, route: &DefaultRoute, note: &mut UplinkRecord) -> Result<u8, NetworkError> {
     let routes = fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
-    for number in 0..MOST {
+    for number in 0..MAX_UPLINKS {
         let [gateway, _] = pair(number);
         let range = Ipv4Net::new_assert(gateway, 31);
         // What routes all link-local addresses somewhere means none in particular.
@@ -228,10 +228,10 @@ async fn pair_of_links(handle: &Handle, sandbox: &HostNet, way: &Way, note: &mut
         let name = format!("{OUTSIDE}{number}");
         let peer = LinkMessageBuilder::<LinkUnspec>::new()
             .name(INSIDE.to_owned())
-            .mtu(way.mtu)
+            .mtu(route.mtu)
             .setns_by_fd(sandbox.as_fd().as_raw_fd());
         let data = InfoData::Veth(InfoVeth::Peer(peer.build()));
-        let link = LinkVeth::new(&name, INSIDE).set_info_data(data).mtu(way.mtu).up().build();
+        let link = LinkVeth::new(&name, INSIDE).set_info_data(data).mtu(route.mtu).up().build();
         match handle.link().add(link).execute().await {
             Err(rtnetlink::Error::NetlinkError(message)) if -message.raw_code() == nix::libc::EEXIST => continue,
             result => result.map_err(at("making the uplink"))?,
@@ -242,7 +242,7 @@ async fn pair_of_links(handle: &Handle, sandbox: &HostNet, way: &Way, note: &mut
         note.link = name;
         return Ok(number);
     }
-    Err(NetworkError::new("making the uplink", format!("{MOST} clusters of this host have one already")))
+    Err(NetworkError::new("making the uplink", format!("{MAX_UPLINKS} clusters of this host have one already")))
 }
 
 fn sysctl(link: &str) -> PathBuf {
@@ -256,13 +256,13 @@ fn forwards(link: &str) -> bool {
 
 /// Lets the host's links towards the outside, and the pair's own end, forward. Whether the host
 /// forwarded by itself.
-fn switch_on(root: &ClusterDir, way: &Way, note: &mut Note) -> Result<bool, NetworkError> {
+fn switch_on(root: &ClusterDir, route: &DefaultRoute, note: &mut UplinkRecord) -> Result<bool, NetworkError> {
     let failed = |error: io::Error| NetworkError::new("letting the host forward", error);
     let others = with_netlink(async |handle| Ok(peers(&handle, &note.link).await))?;
-    let by_others: Vec<&str> = others.iter().flat_map(|(_, alias)| noted_forwarding(alias)).collect();
+    let by_others: Vec<&str> = others.iter().flat_map(|(_, alias)| recorded_forwarding(alias)).collect();
     let by_us = |link: &&String| !forwards(link) || by_others.contains(&link.as_str());
-    note.forwarding = way.links.iter().filter(by_us).cloned().collect();
-    // The note comes first: a crash in between then leaves a note too many, not one too few.
+    note.forwarding = route.links.iter().filter(by_us).cloned().collect();
+    // First the intention: whoever dies in between has noted too much rather than too little.
     note.write(root).map_err(failed)?;
     for link in note.forwarding.iter().chain([&note.link]).filter(|link| !forwards(link)) {
         fs::write(sysctl(link), "1").map_err(failed)?;
@@ -299,7 +299,7 @@ async fn peers(handle: &Handle, own: &str) -> Vec<(String, String)> {
     named.collect()
 }
 
-async fn label(handle: &Handle, note: &Note) -> Result<(), NetworkError> {
+async fn label(handle: &Handle, note: &UplinkRecord) -> Result<(), NetworkError> {
     let link = LinkUnspec::new_with_index(index(&note.link)?).alias(note.alias()).build();
     handle.link().set(link).execute().await.map_err(at("labelling the uplink"))
 }
@@ -327,23 +327,23 @@ async fn inside(
 
 /// What an uplink took of the host and has to give back.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Taken(Option<Note>);
+pub struct HostChanges(Option<UplinkRecord>);
 
 /// Looks up what a cluster's uplink took of the host whose network namespace the calling thread is
 /// in: in the cluster's directory, or where that is lost, on the host's end of the pair. `ids` are
 /// those that the cluster's lives had.
-pub fn taken(root: &ClusterDir, ids: &BTreeSet<String>) -> Taken {
-    Taken(Note::find(root, ids))
+pub fn find_host_changes(root: &ClusterDir, ids: &BTreeSet<String>) -> HostChanges {
+    HostChanges(UplinkRecord::find(root, ids))
 }
 
 /// Gives back what the uplink of the cluster of this ID took of the host whose network namespace
 /// the calling thread is in; does nothing where that was done already, or never had to be.
-pub fn give_back(root: &ClusterDir, id: &str, lock: &HostLock) {
-    give_back_taken(root, lock, taken(root, &BTreeSet::from([id.to_owned()])));
+pub fn revert_by_id(root: &ClusterDir, id: &str, lock: &HostLock) {
+    revert(root, lock, find_host_changes(root, &BTreeSet::from([id.to_owned()])));
 }
 
-/// As [`give_back`], for what was looked up before the sandbox ended.
-pub fn give_back_taken(root: &ClusterDir, lock: &HostLock, taken: Taken) {
+/// As [`revert_by_id`], for what was looked up before the sandbox ended.
+pub fn revert(root: &ClusterDir, lock: &HostLock, taken: HostChanges) {
     let Some(note) = taken.0 else { return };
     // Each cluster looks at the links of the others before it takes or gives back.
     let _held = lock.take();
@@ -369,7 +369,7 @@ pub fn give_back_taken(root: &ClusterDir, lock: &HostLock, taken: Taken) {
         Err(error) => log::warn!("{error}"),
     }
     // What can't be removed is read again by the next clean-up.
-    let _ = fs::remove_file(note_path(root));
+    let _ = fs::remove_file(record_path(root));
 }
 
 #[cfg(test)]
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn pairs_are_apart_and_within_one_range() {
         assert_eq!(pair(0).map(|ip| ip.to_string()), ["169.254.77.0", "169.254.77.1"]);
-        assert_eq!(pair(MOST - 1).map(|ip| ip.to_string()), ["169.254.77.254", "169.254.77.255"]);
+        assert_eq!(pair(MAX_UPLINKS - 1).map(|ip| ip.to_string()), ["169.254.77.254", "169.254.77.255"]);
     }
 
     const ID: &str = "0123456789abcdef";
@@ -389,8 +389,8 @@ mod tests {
         ids.iter().map(|id| (*id).to_owned()).collect()
     }
 
-    fn note(id: &str) -> Note {
-        Note { link: "kubernix-0".into(), token: format!("{id} 12"), forwarding: vec!["eth0".into()] }
+    fn note(id: &str) -> UplinkRecord {
+        UplinkRecord { link: "kubernix-0".into(), token: format!("{id} 12"), forwarding: vec!["eth0".into()] }
     }
 
     #[test]
@@ -399,15 +399,15 @@ mod tests {
         // As the keeper and the init call the directory.
         let root = ClusterDir::at(base.path().join("7"));
         fs::create_dir_all(root.run()).unwrap();
-        assert_eq!(Note::find(&root, &ids(&[ID])), None, "there is none");
+        assert_eq!(UplinkRecord::find(&root, &ids(&[ID])), None, "there is none");
         note(ID).write(&root).unwrap();
-        assert_eq!(Note::find(&root, &ids(&[ID])), Some(note(ID)));
-        assert_eq!(Note::find(&root, &ids(&[OTHER, ID])), Some(note(ID)));
-        assert_eq!(Note::find(&root, &ids(&[OTHER, "7"])), None, "a copied directory has the original's note");
+        assert_eq!(UplinkRecord::find(&root, &ids(&[ID])), Some(note(ID)));
+        assert_eq!(UplinkRecord::find(&root, &ids(&[OTHER, ID])), Some(note(ID)));
+        assert_eq!(UplinkRecord::find(&root, &ids(&[OTHER, "7"])), None, "a copied directory has the original's note");
         // No link of these IDs is there.
         for damaged in ["", "{ \"link\": \"kube", "[]"] {
-            fs::write(note_path(&root), damaged).unwrap();
-            assert_eq!(Note::find(&root, &ids(&[ID])), None, "{damaged}");
+            fs::write(record_path(&root), damaged).unwrap();
+            assert_eq!(UplinkRecord::find(&root, &ids(&[ID])), None, "{damaged}");
         }
     }
 
@@ -420,28 +420,28 @@ mod tests {
             link("kubernix-2", "another program's".into()),
             link("kubernix-3", note(ID).alias()),
         ];
-        assert_eq!(Note::among(&links, &ids(&[ID])), Some(Note { link: "kubernix-3".into(), ..note(ID) }));
-        assert_eq!(Note::among(&links, &ids(&[OTHER])), Some(note(OTHER)));
-        assert_eq!(Note::among(&links, &ids(&["0123456789abcde", "7", ""])), None);
+        assert_eq!(UplinkRecord::among(&links, &ids(&[ID])), Some(UplinkRecord { link: "kubernix-3".into(), ..note(ID) }));
+        assert_eq!(UplinkRecord::among(&links, &ids(&[OTHER])), Some(note(OTHER)));
+        assert_eq!(UplinkRecord::among(&links, &ids(&["0123456789abcde", "7", ""])), None);
         // By its name, of a cluster that an older version booted.
         let old = [link("kubernix-4", note("one").alias())];
-        assert_eq!(Note::among(&old, &ids(&["one"])), Some(Note { link: "kubernix-4".into(), ..note("one") }));
-        assert_eq!(Note::among(&old, &ids(&["one-more", ID])), None);
+        assert_eq!(UplinkRecord::among(&old, &ids(&["one"])), Some(UplinkRecord { link: "kubernix-4".into(), ..note("one") }));
+        assert_eq!(UplinkRecord::among(&old, &ids(&["one-more", ID])), None);
     }
 
     #[test]
     fn what_is_written_on_a_link_is_read_again() {
         let forwarding = vec!["eth0".to_owned(), "wlan0".to_owned()];
-        let note = Note { link: "kubernix-0".into(), token: format!("{ID} 12"), forwarding };
-        assert_eq!(noted_forwarding(&note.alias()).collect::<Vec<_>>(), ["eth0", "wlan0"]);
-        assert_eq!(noted_forwarding("0123456789abcdef 12 forwarding=").count(), 0);
-        assert_eq!(noted_forwarding("another program's").count(), 0);
+        let note = UplinkRecord { link: "kubernix-0".into(), token: format!("{ID} 12"), forwarding };
+        assert_eq!(recorded_forwarding(&note.alias()).collect::<Vec<_>>(), ["eth0", "wlan0"]);
+        assert_eq!(recorded_forwarding("0123456789abcdef 12 forwarding=").count(), 0);
+        assert_eq!(recorded_forwarding("somebody's own").count(), 0);
     }
 
     #[test]
     fn what_was_never_raised_needs_nothing() {
         let base = tempfile::tempdir().unwrap();
         let lock = HostLock::new(fs::File::open(base.path()).unwrap().into());
-        give_back_taken(&ClusterDir::at(base.path().join("one")), &lock, Taken::default());
+        revert(&ClusterDir::at(base.path().join("one")), &lock, HostChanges::default());
     }
 }

@@ -8,8 +8,8 @@
 mod exit;
 mod log_tail;
 pub mod oom_shim;
-mod pause;
-mod place;
+mod pause_groups;
+mod spawn_target;
 mod priority;
 mod privileges;
 mod reaper;
@@ -19,11 +19,11 @@ mod stop;
 
 pub use exit::Exit;
 pub use log_tail::tail;
-pub use pause::Paused;
-pub use place::{Here, Place};
-pub use priority::{end_all_patience, end_patience, make_patient};
+pub use pause_groups::PausedGroups;
+pub use spawn_target::{Local, SpawnTarget};
+pub use priority::{reset_all_priorities, set_normal_priority, set_idle_priority};
 pub use privileges::{Account, PrivilegeError, Privileges};
 pub use reaper::Reaper;
 pub use run_file::RunFile;
 pub use spawn::{Launch, Running, SpawnError, Spawner};
-pub use stop::{kill_group, order_end};
+pub use stop::{kill_group, request_stop};

@@ -11,20 +11,20 @@ const LOOKS: usize = 4;
 
 /// Lets all threads of a process run only where no other wants to: SCHED_IDLE, sched(7). What they
 /// start does the same.
-pub fn make_patient(running: &Running) {
+pub fn set_idle_priority(running: &Running) {
     for thread in threads(running.pid.as_raw()) {
         set_policy(thread, libc::SCHED_IDLE);
     }
 }
 
 /// Ends the patience of one process. What it started meanwhile stays patient.
-pub fn end_patience(running: &Running) {
+pub fn set_normal_priority(running: &Running) {
     threads(running.pid.as_raw()).for_each(|thread| set_policy(thread, libc::SCHED_OTHER));
 }
 
 /// Ends the patience of everything in this PID namespace: of what was made patient, and what that
 /// started, such as containers.
-pub fn end_all_patience() {
+pub fn reset_all_priorities() {
     for _ in 0..LOOKS {
         let patient: Vec<_> = numbers("/proc").flat_map(threads).filter(|thread| is_patient(*thread)).collect();
         if patient.is_empty() {

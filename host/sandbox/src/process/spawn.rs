@@ -1,7 +1,7 @@
 //! Starts processes, each in a process group of its own.
 
 use super::reaper::Registered;
-use super::{Exit, Place, PrivilegeError, Privileges, Reaper, RunFile};
+use super::{Exit, SpawnTarget, PrivilegeError, Privileges, Reaper, RunFile};
 use crate::proc_stat::pidfd;
 use crate::write::write_atomic;
 use kubernix_core::{Command, Output, Process};
@@ -80,7 +80,7 @@ impl Running {
     }
 
     /// From now on what is left in its group is killed with its end.
-    pub(super) fn end_group_with_it(&self) {
+    pub(super) fn kill_group_on_exit(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
@@ -111,7 +111,7 @@ pub struct Spawner {
     /// `PATH` of everything that is started.
     pub path: String,
     /// Where it is started.
-    pub place: Arc<dyn Place>,
+    pub target: Arc<dyn SpawnTarget>,
 }
 
 impl Spawner {
@@ -129,7 +129,7 @@ impl Spawner {
         let mut command = self.command(&process.program, &process.args);
         command.envs(&process.env).stdin(Stdio::null()).stdout(output).stderr(errors);
         let is_plain = privileges.is_empty();
-        let child = self.place.spawn(command, privileges).map_err(|source| {
+        let child = self.target.spawn(command, privileges).map_err(|source| {
             // Not about the program: this host doesn't allow the process its user or limits.
             if !is_plain && source.raw_os_error() == Some(Errno::EPERM as i32) {
                 return SpawnError::Other { program: process.program.clone(), source };
@@ -161,7 +161,7 @@ impl Spawner {
     ///
     /// # Errors
     /// See [`SpawnError`].
-    pub async fn output_patiently(
+    pub async fn run_idle(
         &self,
         command: &Command,
         until: impl Future<Output = ()>,
@@ -174,7 +174,7 @@ impl Spawner {
         let mut built = self.command(&command.program, &command.args);
         built.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         built.envs(&command.env);
-        let mut child = self.place.spawn(built, Privileges::default()).map_err(fail)?;
+        let mut child = self.target.spawn(built, Privileges::default()).map_err(fail)?;
         let process = Process::new("command", command.program.clone());
         let running = self.register(child.id(), process, PathBuf::new());
         let guard = KillOnDrop(&running);
@@ -182,9 +182,9 @@ impl Spawner {
         let stderr = child.stderr.take().map(std::os::fd::OwnedFd::from);
         let patience = async {
             let Some(until) = patient else { return };
-            super::make_patient(&running);
+            super::set_idle_priority(&running);
             tokio::select! {
-                () = until => super::end_patience(&running),
+                () = until => super::set_normal_priority(&running),
                 _ = running.wait() => {}
             }
         };

@@ -6,8 +6,8 @@ use nix::sys::signal::{Signal, killpg};
 
 /// Signals a process that is to end. What it leaves in its group is killed with its end, also where
 /// it obeys.
-pub fn order_end(running: &Running, signal: Signal) {
-    running.end_group_with_it();
+pub fn request_stop(running: &Running, signal: Signal) {
+    running.kill_group_on_exit();
     kill_group(running, signal);
 }
 

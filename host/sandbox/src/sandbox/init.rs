@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What the sandbox of a cluster is furnished with, by the cluster's files.
-pub struct Furnishing {
+pub struct SandboxSetup {
     /// The host name inside.
     pub hostname: String,
     /// The cluster's ID.
@@ -65,7 +65,7 @@ pub struct Inside {
 /// The files can't be read, or the kernel refuses something; the text says what.
 pub fn enter_sandbox<T>(
     args: &[OsString],
-    read: impl FnOnce(&ClusterDir) -> io::Result<(Furnishing, T)>,
+    read: impl FnOnce(&ClusterDir) -> io::Result<(SandboxSetup, T)>,
     report: impl FnOnce(&ChannelEnd, String),
 ) -> io::Result<(Inside, T)> {
     let [_base, _id, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
@@ -103,7 +103,7 @@ pub fn enter_sandbox<T>(
 }
 
 /// Furnishes the namespaces for the cluster whose directory this is the lock of.
-fn furnish(furnishing: &Furnishing, lock: &OwnedFd, host_lock: &HostLock) -> io::Result<Vec<Hierarchy>> {
+fn furnish(furnishing: &SandboxSetup, lock: &OwnedFd, host_lock: &HostLock) -> io::Result<Vec<Hierarchy>> {
     sethostname(&furnishing.hostname)?;
     let (private, resolv_conf) = (furnishing.private.clone(), furnishing.resolv_conf.clone());
     let hierarchies = Mounts { root: lock.as_fd(), private, resolv_conf }.apply()?;
@@ -136,8 +136,8 @@ impl Inside {
     }
 
     /// Gives back what the uplink took of the host, after [`Inside::kill_all`].
-    pub fn give_uplink_back(&self) {
-        if let Err(error) = self.host.run(|| uplink::give_back(&self.directory, &self.id, &self.host_lock)) {
+    pub fn release_uplink(&self) {
+        if let Err(error) = self.host.run(|| uplink::revert_by_id(&self.directory, &self.id, &self.host_lock)) {
             log::warn!("the uplink can't be removed: {error}");
         }
     }

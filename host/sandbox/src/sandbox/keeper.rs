@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 /// How long an init may take to end at once before it is killed: it ends in a tenth of that, or
 /// hangs.
-const AT_ONCE: Duration = Duration::from_secs(1);
+const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// What a keeper is started with.
 pub struct KeeperStart<'a> {
@@ -57,14 +57,14 @@ pub struct Keeper(Pid);
 impl Keeper {
     /// Orders the end at once: the cluster's init has a moment to obey, then it is killed. Unlike
     /// an order to the init itself, this reaches one that hangs.
-    pub fn end_at_once(&self) {
+    pub fn order_kill(&self) {
         // One that is gone has ended everything already.
-        let _ = kill(self.0, AT_ONCE_SIGNAL);
+        let _ = kill(self.0, KILL_SIGNAL);
     }
 }
 
 /// Asks a keeper for the end at once.
-const AT_ONCE_SIGNAL: Signal = Signal::SIGQUIT;
+const KILL_SIGNAL: Signal = Signal::SIGQUIT;
 
 /// Starts a keeper in a session of its own; it goes on when the caller ends.
 ///
@@ -151,18 +151,18 @@ pub fn run(args: &[OsString], report: impl Fn(&ChannelEnd, String)) -> io::Resul
         Err(errno) if errno != Errno::EPERM => return Err(errno.into()),
         _ => {}
     }
-    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, AT_ONCE_SIGNAL, Signal::SIGCHLD];
+    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, KILL_SIGNAL, Signal::SIGCHLD];
     let signals = SigSet::from_iter(signals);
     signals.thread_block()?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
 
     let host = HostRoot::of_process()?;
-    let keeper = Kept { root: &root, cluster, id, lock, channel, listeners };
-    carry(&host, keeper, |init, life| wait(init, &signals, life), report)
+    let keeper = ClusterParts { root: &root, cluster, id, lock, channel, listeners };
+    supervise(&host, keeper, |init, life| wait(init, &signals, life), report)
 }
 
 /// The cluster that a keeper carries.
-struct Kept<'a> {
+struct ClusterParts<'a> {
     root: &'a ClusterDir,
     /// As the init's arguments have it.
     cluster: [&'a OsStr; 2],
@@ -174,19 +174,19 @@ struct Kept<'a> {
 
 /// Makes the sandbox, waits for the end of its init, and gives back what it took of the host,
 /// however it ended.
-fn carry(
+fn supervise(
     host: &impl Privileged,
-    kept: Kept<'_>,
-    wait: impl FnOnce(Pid, UnixStream) -> io::Result<Ended>,
+    kept: ClusterParts<'_>,
+    wait: impl FnOnce(Pid, UnixStream) -> io::Result<InitExit>,
     report: impl Fn(&ChannelEnd, String),
 ) -> io::Result<()> {
-    let Kept { root, cluster, id, lock, channel, listeners } = kept;
+    let ClusterParts { root, cluster, id, lock, channel, listeners } = kept;
     let result = (|| {
         host.create_cgroups(id)?;
         let (life, far) = UnixStream::pair()?;
         // The init reaches the host through them where it has to: an uplink's other end, resolvers
         // on the host's loopback.
-        let ways = host.ways_to_host()?;
+        let ways = host.host_handles()?;
         let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd()];
         fds.extend(ways.iter().map(AsFd::as_fd));
         fds.extend(listeners.iter().map(AsFd::as_fd));
@@ -198,9 +198,9 @@ fn carry(
     let ending = Ending::read(root);
     match &result {
         // It was ordered, or it said why itself.
-        Ok(Ended { asked: true, .. } | Ended { exit: Exit::Code(0), .. }) => {}
+        Ok(InitExit { was_ordered: true, .. } | InitExit { exit: Exit::Code(0), .. }) => {}
         _ if ending.is_some() => {}
-        Ok(Ended { exit, .. }) => {
+        Ok(InitExit { exit, .. }) => {
             report(&channel, format!("the first process of the sandbox ended unexpectedly: {exit}"));
         }
         Err(error) => report(&channel, format!("the sandbox can't be made: {error}")),
@@ -209,7 +209,7 @@ fn carry(
         Ending::Stop.note(root);
     }
     SandboxIds::forget(root);
-    host.give_back(root, id);
+    host.clean_up(root, id);
     // The lock, and the channel last: a command that reads it to its end finds nothing left.
     drop(lock);
     drop(channel);
@@ -217,10 +217,10 @@ fn carry(
 }
 
 /// How the init ended.
-struct Ended {
+struct InitExit {
     exit: Exit,
     /// It was ordered to.
-    asked: bool,
+    was_ordered: bool,
 }
 
 /// Lets a program begin in namespaces of its own, but for the PID namespace, which only a child can
@@ -239,8 +239,8 @@ pub(super) fn namespaced(command: &mut Command) {
 
 /// Waits for the init's end. A signal asks it to stop in order; a second one, or SIGQUIT, ends it
 /// at once, by SIGKILL where it doesn't obey.
-fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<Ended> {
-    let (mut asked, mut deadline) = (false, None::<Instant>);
+fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<InitExit> {
+    let (mut was_ordered, mut deadline) = (false, None::<Instant>);
     loop {
         let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -260,23 +260,23 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<Ended
         };
         let signal = signals.read_signal()?.and_then(|info| Signal::try_from(info.ssi_signo.cast_signed()).ok());
         let order = match signal {
-            Some(Signal::SIGTERM | Signal::SIGINT) if !asked => Some(Order::Interrupt),
-            Some(Signal::SIGTERM | Signal::SIGINT | AT_ONCE_SIGNAL) => Some(Order::Kill),
+            Some(Signal::SIGTERM | Signal::SIGINT) if !was_ordered => Some(Order::Interrupt),
+            Some(Signal::SIGTERM | Signal::SIGINT | KILL_SIGNAL) => Some(Order::Kill),
             _ => None,
         };
         if let Some(order) = order {
-            asked = true;
+            was_ordered = true;
             // One that can't be written is none that the init could obey.
             let _ = life.write_all(&[order.byte()]);
             if order == Order::Kill {
-                deadline.get_or_insert_with(|| Instant::now() + AT_ONCE);
+                deadline.get_or_insert_with(|| Instant::now() + KILL_GRACE);
             }
         }
         match waitpid(init, Some(WaitPidFlag::WNOHANG)) {
             Err(errno) if errno != Errno::EINTR => return Err(errno.into()),
             status => {
                 if let Some(exit) = status.ok().and_then(Exit::of) {
-                    return Ok(Ended { exit, asked });
+                    return Ok(InitExit { exit, was_ordered });
                 }
             }
         }

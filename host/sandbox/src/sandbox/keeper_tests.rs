@@ -10,27 +10,27 @@ const ID: &str = "0123456789abcdef";
 
 /// Records what it is asked for, and fails at one of the steps.
 #[derive(Default)]
-struct Recorded {
+struct RecordingHost {
     asked: RefCell<Vec<&'static str>>,
     fails_at: Option<&'static str>,
     /// How many descriptors the init got.
     fds: RefCell<usize>,
 }
 
-impl Recorded {
+impl RecordingHost {
     fn record(&self, step: &'static str) -> io::Result<()> {
         self.asked.borrow_mut().push(step);
         if self.fails_at == Some(step) { Err(io::Error::other(format!("no {step}"))) } else { Ok(()) }
     }
 }
 
-impl Privileged for Recorded {
+impl Privileged for RecordingHost {
     fn create_cgroups(&self, id: &str) -> io::Result<()> {
         assert_eq!(id, ID);
         self.record("cgroups")
     }
 
-    fn ways_to_host(&self) -> io::Result<[OwnedFd; 2]> {
+    fn host_handles(&self) -> io::Result<[OwnedFd; 2]> {
         self.record("ways")?;
         Ok([File::open("/")?.into(), File::open("/")?.into()])
     }
@@ -41,7 +41,7 @@ impl Privileged for Recorded {
         Ok(Pid::this())
     }
 
-    fn give_back(&self, _root: &ClusterDir, id: &str) {
+    fn clean_up(&self, _root: &ClusterDir, id: &str) {
         assert_eq!(id, ID);
         self.asked.borrow_mut().push("give back");
     }
@@ -49,7 +49,7 @@ impl Privileged for Recorded {
 
 /// Carries a cluster whose init ends so. Returns the result, what was reported, and how the end was
 /// noted.
-fn carried(host: &Recorded, end: Option<Ended>) -> (io::Result<()>, Vec<String>, Option<Ending>) {
+fn supervised(host: &RecordingHost, end: Option<InitExit>) -> (io::Result<()>, Vec<String>, Option<Ending>) {
     let base = tempfile::tempdir().unwrap();
     let root = ClusterDir::at(base.path().join("one"));
     fs::create_dir_all(root.run()).unwrap();
@@ -59,20 +59,20 @@ fn carried(host: &Recorded, end: Option<Ended>) -> (io::Result<()>, Vec<String>,
     let listeners = vec![TcpListener::bind("127.0.0.1:0").unwrap().into()];
     let cluster = [base.path().as_os_str(), OsStr::new(ID)];
     let reported = RefCell::new(Vec::new());
-    let kept = Kept { root: &root, cluster, id: ID, lock, channel, listeners };
+    let kept = ClusterParts { root: &root, cluster, id: ID, lock, channel, listeners };
     let wait = |init: Pid, _life| {
         assert_eq!(SandboxIds::read(&root).map(|ids| ids.init.pid), Some(init.as_raw()), "it is written down");
         end.ok_or_else(|| io::Error::other("no end"))
     };
-    let result = carry(host, kept, wait, |_, error| reported.borrow_mut().push(error));
+    let result = supervise(host, kept, wait, |_, error| reported.borrow_mut().push(error));
     assert_eq!(SandboxIds::read(&root), None, "nothing says that it runs");
     (result, reported.into_inner(), Ending::read(&root))
 }
 
 #[test]
 fn an_init_that_ends_in_order_is_cleaned_up_after_and_not_reported() {
-    let host = Recorded::default();
-    let (result, reported, ending) = carried(&host, Some(Ended { exit: Exit::Code(0), asked: false }));
+    let host = RecordingHost::default();
+    let (result, reported, ending) = supervised(&host, Some(InitExit { exit: Exit::Code(0), was_ordered: false }));
     assert!(result.is_ok() && reported.is_empty(), "{reported:?}");
     assert_eq!(*host.asked.borrow(), ["cgroups", "ways", "init", "give back"]);
     assert_eq!(*host.fds.borrow(), 6, "life line, channel, lock, two ways to the host, a listener");
@@ -81,10 +81,10 @@ fn an_init_that_ends_in_order_is_cleaned_up_after_and_not_reported() {
 
 #[test]
 fn an_init_that_dies_is_reported_unless_it_was_ordered_to() {
-    let host = Recorded::default();
-    let (result, reported, _) = carried(&host, Some(Ended { exit: Exit::Code(3), asked: false }));
+    let host = RecordingHost::default();
+    let (result, reported, _) = supervised(&host, Some(InitExit { exit: Exit::Code(3), was_ordered: false }));
     assert!(result.is_ok() && reported[0].contains("ended unexpectedly"), "{reported:?}");
-    let (_, reported, _) = carried(&host, Some(Ended { exit: Exit::Code(3), asked: true }));
+    let (_, reported, _) = supervised(&host, Some(InitExit { exit: Exit::Code(3), was_ordered: true }));
     assert!(reported.is_empty(), "{reported:?}");
 }
 
@@ -95,8 +95,8 @@ fn a_step_that_fails_is_reported_and_what_was_taken_is_given_back() {
         ("ways", &["cgroups", "ways", "give back"]),
         ("init", &["cgroups", "ways", "init", "give back"]),
     ] {
-        let host = Recorded { fails_at: Some(step), ..Recorded::default() };
-        let (result, reported, _) = carried(&host, None);
+        let host = RecordingHost { fails_at: Some(step), ..RecordingHost::default() };
+        let (result, reported, _) = supervised(&host, None);
         assert_eq!(result.unwrap_err().to_string(), format!("no {step}"));
         assert_eq!(reported, [format!("the sandbox can't be made: no {step}")]);
         assert_eq!(*host.asked.borrow(), asked);

@@ -32,7 +32,7 @@ mod traces;
 pub use channel::{BootChannel, ChannelEnd, Order};
 pub use ending::Ending;
 pub use identity::{ProcessId, SandboxIds};
-pub use init::{Furnishing, Inside, enter_sandbox};
+pub use init::{SandboxSetup, Inside, enter_sandbox};
 pub use keeper::{Keeper, KeeperStart, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER, NODE};
 pub use privileged::{HostRoot, Privileged};

@@ -5,5 +5,5 @@ pub const KEEPER: &str = "__keeper";
 /// Starts a cluster's init: ROOT-BASE ID LIFE-FD CHANNEL-FD LOCK-FD HOST-NETWORK-FD HOST-LOCK-FD
 /// LISTENER-FD...
 pub const INIT: &str = "__init";
-/// Starts a node's first process: FURNITURE.
+/// Starts a node's first process: SETUP.
 pub const NODE: &str = "__node";

@@ -29,7 +29,7 @@ pub trait Privileged {
     ///
     /// # Errors
     /// The kernel refuses.
-    fn ways_to_host(&self) -> io::Result<[OwnedFd; 2]>;
+    fn host_handles(&self) -> io::Result<[OwnedFd; 2]>;
 
     /// Starts the init as PID 1 of new namespaces, with these descriptors. `cluster` is the base of
     /// the root directory, and the ID.
@@ -40,7 +40,7 @@ pub trait Privileged {
 
     /// Gives back what the cluster took of the host, when nothing of it runs any more. Goes on past
     /// errors, which are logged.
-    fn give_back(&self, root: &ClusterDir, id: &str);
+    fn clean_up(&self, root: &ClusterDir, id: &str);
 }
 
 /// A keeper that is root on its host.
@@ -65,7 +65,7 @@ impl Privileged for HostRoot {
         cgroups::create(&self.hierarchies, id, &self.lock)
     }
 
-    fn ways_to_host(&self) -> io::Result<[OwnedFd; 2]> {
+    fn host_handles(&self) -> io::Result<[OwnedFd; 2]> {
         let network = HostNet::of_thread()?;
         Ok([network.as_fd().try_clone_to_owned()?, self.lock.as_fd().try_clone_to_owned()?])
     }
@@ -79,8 +79,8 @@ impl Privileged for HostRoot {
         Ok(Pid::from_raw(command.spawn()?.id().cast_signed()))
     }
 
-    fn give_back(&self, root: &ClusterDir, id: &str) {
-        uplink::give_back(root, id, &self.lock);
+    fn clean_up(&self, root: &ClusterDir, id: &str) {
+        uplink::revert_by_id(root, id, &self.lock);
         remove_groups(&self.hierarchies, id, &self.lock);
     }
 }

@@ -15,15 +15,15 @@ use std::collections::BTreeSet;
 pub struct Traces {
     /// The names of its cgroups: its ID, and what an older version may have named them by.
     groups: BTreeSet<String>,
-    uplink: uplink::Taken,
+    uplink: uplink::HostChanges,
 }
 
 impl Traces {
     /// Those of a cluster with these carriers. `own` are the names that its cgroups may have by its
     /// files.
-    pub fn look(root: &ClusterDir, carriers: &[Carrier], own: Vec<String>) -> Self {
+    pub fn find(root: &ClusterDir, carriers: &[Carrier], own: Vec<String>) -> Self {
         let groups = carriers.iter().map(|carrier| carrier.id.clone()).chain(own).collect();
-        Self { uplink: uplink::taken(root, &groups), groups }
+        Self { uplink: uplink::find_host_changes(root, &groups), groups }
     }
 
     /// Lets processes go on that are frozen in the cluster's cgroups, so that they can be killed.
@@ -40,7 +40,7 @@ impl Traces {
             Ok(lock) => lock,
             Err(error) => return log::warn!("cgroups and uplink of {} stay: {error}", root.name()),
         };
-        uplink::give_back_taken(root, &lock, self.uplink);
+        uplink::revert(root, &lock, self.uplink);
         let hierarchies = cgroups::mounted();
         for group in &self.groups {
             if !hierarchies.iter().any(|hierarchy| hierarchy.has(group)) {
@@ -81,12 +81,12 @@ mod tests {
         let text = format!(r#"{{ "link": "kubernix-0", "token": "{id} 12", "forwarding": ["eth0"] }}"#);
         fs::create_dir_all(root.run()).unwrap();
         fs::write(root.run().join("uplink.json"), text).unwrap();
-        let traces = Traces::look(&root, &[], vec![id.into()]);
+        let traces = Traces::find(&root, &[], vec![id.into()]);
         assert_eq!(traces.groups, BTreeSet::from([id.into()]));
-        assert_ne!(traces.uplink, uplink::Taken::default());
+        assert_ne!(traces.uplink, uplink::HostChanges::default());
         // A copy has the note as well, and another ID.
-        let traces = Traces::look(&root, &[], vec!["fedcba9876543210".into()]);
-        assert_eq!(traces.uplink, uplink::Taken::default());
+        let traces = Traces::find(&root, &[], vec!["fedcba9876543210".into()]);
+        assert_eq!(traces.uplink, uplink::HostChanges::default());
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let (root, id) = (ClusterDir::at(base.path().join("one")), "0123456789abcdef");
         let keeper = Carrier { part: Part::Keeper, pid: 1, id: id.into(), root: root.path().into(), is_orphan: true };
-        let traces = Traces::look(&root, &[keeper], vec!["one".into()]);
+        let traces = Traces::find(&root, &[keeper], vec!["one".into()]);
         assert_eq!(traces.groups, BTreeSet::from([id.into(), "one".into()]));
     }
 }

@@ -1,6 +1,6 @@
 //! Errors about nodes: their number, their placement, single nodes.
 
-use crate::placement::NodesIn;
+use crate::placement::NodeBackend;
 use crate::settings::Call;
 use ipnet::Ipv4Net;
 
@@ -63,9 +63,9 @@ pub enum NodeError {
         /// The cluster.
         call: Call,
         /// Its placement.
-        has: NodesIn,
+        has: NodeBackend,
         /// The requested placement.
-        wanted: NodesIn,
+        wanted: NodeBackend,
     },
     /// Fewer nodes than control planes: each control plane runs on a node of its own.
     #[error("{members} control planes need a node each, {nodes} are too few: use --nodes {members} or more")]

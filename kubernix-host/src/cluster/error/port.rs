@@ -1,6 +1,6 @@
 //! Errors about ports of the host: the cluster's own ports, and published ports of nodes.
 
-use crate::network::publish::{Place, Which};
+use crate::network::publish::{HostPort, PortSelector};
 use std::fmt;
 use std::io::{self, ErrorKind};
 
@@ -36,7 +36,7 @@ pub enum PortError {
     )]
     Unpublishable {
         /// The address on the host.
-        place: Place,
+        place: HostPort,
         /// The cause.
         cause: io::Error,
         /// The process that has the address, as text. Empty if unknown.
@@ -46,7 +46,7 @@ pub enum PortError {
     #[error("{place} is forwarded to port {port} already: remove that first (`port remove`), or choose another port")]
     PublishedOtherwise {
         /// The address on the host.
-        place: Place,
+        place: HostPort,
         /// The port that it is forwarded to.
         port: u16,
     },
@@ -56,7 +56,7 @@ pub enum PortError {
         /// The cluster.
         cluster: String,
         /// The port that was named.
-        which: Which,
+        which: PortSelector,
         /// The published ports.
         published: Vec<String>,
     },

@@ -2,7 +2,7 @@
 
 use crate::network::HostNet;
 use crate::own_thread;
-use crate::process::{Place, Privileges};
+use crate::process::{SpawnTarget, Privileges};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 use std::fs::File;
@@ -57,7 +57,7 @@ impl Namespaces {
     }
 }
 
-impl Place for Namespaces {
+impl SpawnTarget for Namespaces {
     fn spawn(&self, mut command: Command, privileges: Privileges) -> io::Result<Child> {
         let (others, cgroups) = (self.others.clone(), self.cgroups.clone());
         let enter = move || {

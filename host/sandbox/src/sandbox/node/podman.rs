@@ -5,11 +5,11 @@
 //! other podman of the host sees it. The container has namespaces of its own and no network until
 //! it gets one here; its cgroups are made here as well.
 
-use super::furnish::{Furniture, REPLACED};
+use super::first_process::{NodeSetup, REPLACED};
 use super::namespaces::join;
-use super::start::{Starting, arguments};
+use super::start::{PendingNode, arguments};
 use crate::mountinfo;
-use crate::process::{Place, Privileges};
+use crate::process::{SpawnTarget, Privileges};
 use crate::write::write_atomic;
 use kubernix_core::Command;
 use nix::unistd::Pid;
@@ -40,9 +40,9 @@ pub struct Container {
 }
 
 /// Starts podman so that its container is in the node's cgroups.
-pub struct Run {
+pub struct ContainerStart {
     container: Container,
-    furniture: Furniture,
+    setup: NodeSetup,
     cgroups: Arc<[File]>,
 }
 
@@ -58,13 +58,13 @@ impl Container {
     ///
     /// # Errors
     /// The kernel refuses a cgroup; a file can't be made.
-    pub fn prepare(self, cluster: &str, furniture: Furniture) -> io::Result<(Run, Starting)> {
+    pub fn prepare(self, cluster: &str, setup: NodeSetup) -> io::Result<(ContainerStart, PendingNode)> {
         fs::create_dir_all(&self.state)?;
         for (file, text) in CONFIGURATION.map(|(_, file)| file).iter().zip(configuration(&self.state)) {
             write_atomic(&self.state.join(file), text.as_bytes(), 0o600)?;
         }
-        let starting = Starting::prepare(cluster, &self.node, &furniture)?;
-        Ok((Run { container: self, furniture, cgroups: starting.cgroups.clone() }, starting))
+        let starting = PendingNode::prepare(cluster, &self.node, &setup)?;
+        Ok((ContainerStart { container: self, setup, cgroups: starting.cgroups.clone() }, starting))
     }
 
     fn pid_file(&self) -> PathBuf {
@@ -136,7 +136,7 @@ fn mount(path: &Path) -> io::Result<String> {
     }
 }
 
-impl Run {
+impl ContainerStart {
     /// Starts the container: `kubernix` becomes its first process. `needed` are directories that
     /// processes on the node use, wherever they lie.
     ///
@@ -154,19 +154,19 @@ impl Run {
         args.push(format!("--pidfile={}", container.pid_file().display()));
         let of_the_system = |path: &&&Path| OF_THE_SYSTEM.iter().any(|place| path.starts_with(place));
         let needed = needed.iter().filter(|path| !of_the_system(path)).map(|path| path.to_path_buf());
-        let own = [PathBuf::from("/sys/fs/cgroup"), self.furniture.volatile.clone()];
+        let own = [PathBuf::from("/sys/fs/cgroup"), self.setup.volatile.clone()];
         let others = other_mounts(&fs::read_to_string("/proc/self/mountinfo")?);
         let all: BTreeSet<PathBuf> = needed.chain(own).chain(others).filter(|path| path.is_dir()).collect();
         for path in outermost(all) {
             args.push(mount(&path)?);
         }
         args.extend(["--rootfs".into(), "/:O".into(), kubernix.to_string_lossy().into_owned()]);
-        args.extend(arguments(&self.furniture));
+        args.extend(arguments(&self.setup));
         Ok(Command::new(&container.podman, args))
     }
 }
 
-impl Place for Run {
+impl SpawnTarget for ContainerStart {
     fn spawn(&self, mut command: std::process::Command, privileges: Privileges) -> io::Result<Child> {
         let cgroups = self.cgroups.clone();
         self.container.configure(&mut command);
@@ -178,7 +178,7 @@ impl Place for Run {
     }
 }
 
-impl Place for Container {
+impl SpawnTarget for Container {
     fn spawn(&self, mut command: std::process::Command, privileges: Privileges) -> io::Result<Child> {
         self.configure(&mut command);
         privileges.apply(&mut command);

@@ -1,9 +1,9 @@
 //! The start of a node's first process, in namespaces that are made for it.
 
-use super::furnish::{FURNISHED, Furniture, READY};
+use super::first_process::{DONE, NodeSetup, READY};
 use super::namespaces::join;
 use crate::own_thread;
-use crate::process::{Place, Privileges};
+use crate::process::{SpawnTarget, Privileges};
 use crate::sandbox::cgroups::{self, Hierarchy};
 use crate::sandbox::names;
 use nix::sched::{CloneFlags, unshare};
@@ -19,25 +19,25 @@ use tokio::net::unix::pipe;
 
 /// A node's first process, before it is started: a place that is new, and what is to be started in
 /// it.
-pub struct Start {
+pub struct NewNamespaces {
     cgroups: Arc<[File]>,
-    furniture: Furniture,
+    setup: NodeSetup,
 }
 
 /// What is known of a node's first process while it furnishes.
-pub struct Starting {
+pub struct PendingNode {
     /// Gets one line when that is done, or says what failed.
     ready: pipe::Receiver,
     /// The cgroups that the node's processes are in.
     pub cgroups: Arc<[File]>,
 }
 
-impl Starting {
+impl PendingNode {
     /// Makes the node's cgroups, below those of its cluster, and the FIFO that its first process
     /// writes to.
-    pub(super) fn prepare(cluster: &str, node: &str, furniture: &Furniture) -> io::Result<Self> {
+    pub(super) fn prepare(cluster: &str, node: &str, setup: &NodeSetup) -> io::Result<Self> {
         let cgroups = cgroups_of(cluster, node)?;
-        let ready = furniture.volatile.join(READY);
+        let ready = setup.volatile.join(READY);
         mkfifo(&ready, Mode::S_IRUSR | Mode::S_IWUSR)?;
         // With a writer of our own, there is no end of what can be read before the other one
         // begins.
@@ -49,37 +49,37 @@ impl Starting {
     ///
     /// # Errors
     /// What failed.
-    pub async fn furnished(self) -> io::Result<()> {
+    pub async fn ready(self) -> io::Result<()> {
         let mut said = String::new();
         BufReader::new(self.ready).read_line(&mut said).await?;
         match said.trim_end() {
-            FURNISHED => Ok(()),
+            DONE => Ok(()),
             failed => Err(io::Error::other(failed)),
         }
     }
 }
 
-impl Start {
+impl NewNamespaces {
     /// Makes the node's cgroups, below those of its cluster. The furniture's directory of volatile
     /// files exists and is empty.
     ///
     /// # Errors
     /// The kernel refuses a cgroup or the FIFO.
-    pub fn prepare(cluster: &str, node: &str, furniture: Furniture) -> io::Result<(Self, Starting)> {
-        let starting = Starting::prepare(cluster, node, &furniture)?;
-        Ok((Self { cgroups: starting.cgroups.clone(), furniture }, starting))
+    pub fn prepare(cluster: &str, node: &str, setup: NodeSetup) -> io::Result<(Self, PendingNode)> {
+        let starting = PendingNode::prepare(cluster, node, &setup)?;
+        Ok((Self { cgroups: starting.cgroups.clone(), setup }, starting))
     }
 
     /// The arguments that our own program is to be started with here.
     pub fn arguments(&self) -> Vec<String> {
-        arguments(&self.furniture)
+        arguments(&self.setup)
     }
 }
 
 /// The arguments of our own program where it is to furnish a node.
-pub(super) fn arguments(furniture: &Furniture) -> Vec<String> {
+pub(super) fn arguments(setup: &NodeSetup) -> Vec<String> {
     // A struct of texts can't fail to be written.
-    vec![names::NODE.to_owned(), serde_json::to_string(furniture).unwrap_or_default()]
+    vec![names::NODE.to_owned(), serde_json::to_string(setup).unwrap_or_default()]
 }
 
 /// Makes a node's cgroups, below those of its cluster.
@@ -99,7 +99,7 @@ pub fn remove_cgroups(cluster: &str, node: &str) {
     }
 }
 
-impl Place for Start {
+impl SpawnTarget for NewNamespaces {
     fn spawn(&self, mut command: Command, privileges: Privileges) -> io::Result<Child> {
         let cgroups = self.cgroups.clone();
         let others =

@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 
 /// A place that processes are started in: the caller's own, or namespaces below it. Children are
 /// the caller's in any case.
-pub trait Place: Send + Sync {
+pub trait SpawnTarget: Send + Sync {
     /// Starts a program there, with these privileges: they are taken last.
     ///
     /// # Errors
@@ -16,9 +16,9 @@ pub trait Place: Send + Sync {
 
 /// Where the caller is.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Here;
+pub struct Local;
 
-impl Place for Here {
+impl SpawnTarget for Local {
     fn spawn(&self, mut command: Command, privileges: Privileges) -> io::Result<Child> {
         privileges.apply(&mut command);
         command.spawn()

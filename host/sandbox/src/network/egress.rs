@@ -49,7 +49,7 @@ impl fmt::Display for UplinkMode {
 
 /// How the host reaches other networks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Way {
+pub struct DefaultRoute {
     /// The largest packet that all of its links take, in bytes.
     pub mtu: u32,
     /// The links that lead there.
@@ -58,16 +58,16 @@ pub struct Way {
 
 /// What a host has of the world outside, as far as a cluster may use it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outside {
+pub struct Egress {
     /// How other networks are reached; `None`: not at all.
-    pub way: Option<Way>,
-    /// The name servers.
+    pub way: Option<DefaultRoute>,
+    /// Who resolves names.
     pub resolver: Resolver,
     /// What has to be gone through.
     pub proxies: Proxies,
 }
 
-impl Outside {
+impl Egress {
     /// What this process's host and environment have.
     pub fn look(mode: UplinkMode, addresses: &AddressPlan) -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -83,7 +83,7 @@ impl Outside {
 }
 
 /// The way out of a host with these routes: the text of `/proc/net/route`.
-fn way(mode: UplinkMode, routes: &str, mtu: impl Fn(&str) -> Option<u32>) -> Option<Way> {
+fn way(mode: UplinkMode, routes: &str, mtu: impl Fn(&str) -> Option<u32>) -> Option<DefaultRoute> {
     /// What links have that don't say: Ethernet's.
     const USUAL_MTU: u32 = 1500;
     /// `RTF_UP` of route(7).
@@ -112,7 +112,7 @@ fn way(mode: UplinkMode, routes: &str, mtu: impl Fn(&str) -> Option<u32>) -> Opt
         .map(|(_, link)| link)
         .collect();
     let mtu = links.iter().filter_map(|link| mtu(link)).min().unwrap_or(USUAL_MTU);
-    Some(Way { mtu, links: links.into_iter().collect() })
+    Some(DefaultRoute { mtu, links: links.into_iter().collect() })
 }
 
 #[cfg(test)]

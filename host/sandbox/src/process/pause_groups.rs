@@ -10,13 +10,13 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// Between two looks whether all threads stand still.
-const PAUSE: Duration = Duration::from_micros(500);
+const POLL_INTERVAL: Duration = Duration::from_micros(500);
 
 /// Process groups that stand still for as long as this lives.
 #[must_use]
-pub struct Paused(Vec<Pid>);
+pub struct PausedGroups(Vec<Pid>);
 
-impl Paused {
+impl PausedGroups {
     /// Stops these groups by SIGSTOP, which no process can refuse, and returns when every thread of
     /// them stands still: one that is within a call that writes ends it first. What they wrote
     /// until then is in the files, and nothing comes after it.
@@ -24,7 +24,7 @@ impl Paused {
     /// # Errors
     /// A group is gone, or a thread is at work in the kernel for longer than `limit`; all of them
     /// go on then.
-    pub fn groups(groups: &[Pid], limit: Duration) -> io::Result<Self> {
+    pub fn pause(groups: &[Pid], limit: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + limit;
         // From here on whatever happens lets them go on.
         let mut paused = Self(Vec::new());
@@ -37,13 +37,13 @@ impl Paused {
             if Instant::now() >= deadline {
                 return Err(io::Error::other(format!("it doesn't stand still within {limit:?}")));
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(paused)
     }
 }
 
-impl Drop for Paused {
+impl Drop for PausedGroups {
     fn drop(&mut self) {
         for group in &self.0 {
             match killpg(*group, Signal::SIGCONT) {
@@ -104,7 +104,7 @@ mod tests {
             let (before, deadline) = (self.size(), Instant::now() + Duration::from_secs(30));
             while self.size() <= before {
                 assert!(Instant::now() < deadline, "they don't write");
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
     }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn nothing_is_written_while_a_group_stands_still_and_more_afterwards() {
         let writers = Writers::new();
-        let paused = Paused::groups(&[writers.group()], Duration::from_secs(30)).unwrap();
+        let paused = PausedGroups::pause(&[writers.group()], Duration::from_secs(30)).unwrap();
         let size = writers.size();
         for _ in 0..20 {
             std::thread::sleep(Duration::from_millis(2));
@@ -134,7 +134,7 @@ mod tests {
         let (writers, mut gone) = (Writers::new(), Command::new("true").process_group(0).spawn().unwrap());
         let group = Pid::from_raw(gone.id().cast_signed());
         gone.wait().unwrap();
-        assert!(Paused::groups(&[writers.group(), group], Duration::from_secs(30)).is_err());
+        assert!(PausedGroups::pause(&[writers.group(), group], Duration::from_secs(30)).is_err());
         writers.grows();
     }
 }
