@@ -2,7 +2,7 @@
 //! for every child of its process, and would take those of other tests.
 
 use kubernix_core::{Command, Process, Signal as StopSignal};
-use kubernix_host::process::{Exit, Local, Launch, Reaper, RunFile, Spawner, kill_group, request_stop, tail};
+use kubernix_host::process::{Exit, Launch, Local, Reaper, RunFile, Spawner, kill_group, request_stop, tail};
 use nix::sys::signal::Signal;
 use std::io::Read;
 use std::os::unix::process::CommandExt;

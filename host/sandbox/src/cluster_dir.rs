@@ -1,20 +1,19 @@
-//! A cluster's root directory, as far as the sandbox has to know it: its path, and the files that
-//! keeper and init share.
+//! The path of a cluster's root directory, and the files in it that keeper and init share.
 //!
-//! Must not know what the files of a cluster say, nor how the directory is made and removed.
+//! Must not know the contents of a cluster's files, nor how the directory is created and removed.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
-/// Where every sandbox sees its cluster's root directory. Short: sockets lie below it, whose paths
-/// have at most 107 bytes. Below `/var/lib`, which is an overlay of the sandbox's own, and which
-/// nodes see as their sandbox does.
+/// The path of the cluster's root directory in every sandbox. It is short because paths of sockets
+/// below it are limited to 107 bytes. It lies below `/var/lib`, which is an overlay of the sandbox
+/// and the same in the nodes.
 pub const INSIDE: &str = "/var/lib/kubernix-cluster";
-/// The file that makes a directory a cluster's.
+/// The file that marks a directory as a cluster's root directory.
 pub const STATE_FILE: &str = "state.json";
-/// Its name from the moment that the cluster's removal begins.
+/// The state file's name once the removal of the cluster has begun.
 pub const REMOVING_FILE: &str = "removing.json";
 
 /// The path of a cluster's root directory, on the host or in a sandbox.
@@ -22,58 +21,59 @@ pub const REMOVING_FILE: &str = "removing.json";
 pub struct ClusterDir(PathBuf);
 
 impl ClusterDir {
-    /// The directory of this path.
+    /// The root directory at this path.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// The directory that is open in this process as `directory`, whatever it is called by now.
-    /// Only for as long as it is open.
+    /// The open directory `directory` of this process, even if it was renamed. Valid while the
+    /// descriptor is open.
     pub fn of_descriptor(directory: &impl AsFd) -> Self {
-        // The dot behind it: the link itself is none of the directory's.
+        // The trailing dot resolves the link: the path is the directory, not the link to it.
         Self(format!("/proc/self/fd/{}/.", directory.as_fd().as_raw_fd()).into())
     }
 
-    /// The directory that is open in this process as `directory`, by the path that it has on the
-    /// host now: also where that path leads elsewhere in the mount namespace of this process.
+    /// The open directory `directory` of this process, by its current path on the host. The path
+    /// may be another directory in the mount namespace of this process.
     ///
     /// # Errors
-    /// There is no `/proc`.
+    /// `/proc` isn't mounted.
     pub fn on_host(directory: &impl AsFd) -> io::Result<Self> {
         fs::read_link(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd())).map(Self)
     }
 
-    /// The base directory, which all clusters of it share.
+    /// The base directory, which contains the root directories of several clusters.
     pub fn base(&self) -> &Path {
         self.0.parent().unwrap_or(&self.0)
     }
 
-    /// The directory itself.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// The name of the directory, which is the cluster's.
+    /// The name of the directory, which is the name of the cluster.
     pub fn name(&self) -> String {
         self.0.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    /// Sockets and other things of a running cluster.
+    /// The directory of sockets and other files of a running cluster.
     pub fn run(&self) -> PathBuf {
         self.0.join("run")
     }
 
-    /// The unix socket at which a running cluster takes requests. The process that binds it checks
-    /// its length.
+    /// The unix socket on which a running cluster accepts requests. The process that binds it
+    /// checks the path's length.
     pub fn control_socket(&self) -> PathBuf {
         self.run().join("control.sock")
     }
 
-    /// Whether the cluster is gone, or its removal has begun: the directory is missing or empty, or
-    /// has the mark of a removal.
+    /// Whether the cluster was removed or is being removed: the directory is missing, empty, or
+    /// marked as being removed.
     pub fn is_removed(&self) -> bool {
         let has = |file| fs::symlink_metadata(self.0.join(file)).is_ok();
-        // In this order: a removal that begins meanwhile is seen by the one name or the other.
+        // In this order: a removal renames the first file to the second, so one of the two checks
+        // sees it.
         if has(STATE_FILE) {
             return false;
         }

@@ -1,9 +1,9 @@
-//! The lock under which clusters change what all of them share on this host: links, forwarding,
-//! cgroup controllers.
+//! The lock under which clusters change shared state of the host: links, forwarding, cgroup
+//! controllers.
 //!
-//! Any user may lock any file that it can open, so a file that others can read (a network
-//! namespace, `/sys/fs/cgroup`) would let every user keep clusters waiting. This lock is a file in
-//! `/run` that only its owner can open. It exists while it is held, so nothing of it remains.
+//! The lock is a file in `/run` that only its owner can open. A file that other users can read (a
+//! network namespace, `/sys/fs/cgroup`) wouldn't do: any user may lock any file that it can open,
+//! and so could block every cluster. The file exists only while the lock is held.
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -16,43 +16,43 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The name of the file.
+/// The name of the lock file.
 const NAME: &str = "kubernix.lock";
-/// How long another cluster may hold the lock: it makes a few system calls.
+/// How long to wait for another cluster, which holds the lock for a few system calls.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Between two tries.
+/// How often to retry while another cluster holds the lock.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The directory that the lock lies in. A cluster's init inherits it, since its own `/run` is
-/// another one.
+/// The directory that contains the lock file. A cluster's init inherits the descriptor, because its
+/// own `/run` is another directory.
 #[derive(Debug, Clone)]
 pub struct HostLock(Arc<OwnedFd>);
 
-/// The lock, given back when it is dropped.
+/// The held lock. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct HostLockGuard<'a> {
     directory: &'a OwnedFd,
-    /// Locked for as long as it is open.
+    /// Locked while it is open.
     _file: File,
 }
 
 impl HostLock {
-    /// The lock of the host, or container, that the calling process sees.
+    /// The lock of the host or container in which the calling process runs.
     ///
     /// # Errors
-    /// There is neither `/run` nor `/`.
+    /// Neither `/run` nor `/` can be opened.
     pub fn of_host() -> io::Result<Self> {
         let open = |path| OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(path);
         Ok(Self::new(open("/run").or_else(|_| open("/"))?.into()))
     }
 
-    /// The lock in a directory that is open.
+    /// The lock in an open directory.
     pub fn new(directory: OwnedFd) -> Self {
         Self(Arc::new(directory))
     }
 
-    /// Takes the lock. `None` where that doesn't work within two seconds: what it protects is then
-    /// done without it, for a lock must not keep a cluster from ending.
+    /// Takes the lock. Returns `None` if that fails or takes longer than two seconds. The caller
+    /// then proceeds without the lock, because it must not prevent a cluster from ending.
     pub fn take(&self) -> Option<HostLockGuard<'_>> {
         self.take_within(TIMEOUT)
     }
@@ -75,9 +75,9 @@ impl HostLock {
         }
     }
 
-    /// `None` where it is held.
+    /// Returns `None` if another process holds the lock.
     fn try_take(&self) -> io::Result<Option<HostLockGuard<'_>>> {
-        // Neither a link nor a FIFO that lies there may lead elsewhere or block.
+        // A symbolic link must not be followed, and a FIFO must not block.
         let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(openat(&*self.0, NAME, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
         let found = file.metadata()?;
@@ -85,8 +85,8 @@ impl HostLock {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't ours alone"));
         }
         match file.try_lock() {
-            // Removed by its last holder between our open and our lock: another file is the lock by
-            // now.
+            // The last holder removed this file between our open and our lock. The lock is another
+            // file now.
             Ok(()) if !self.is_current(&found) => Ok(None),
             Ok(()) => Ok(Some(HostLockGuard { directory: &self.0, _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -108,7 +108,7 @@ impl AsFd for HostLock {
 
 impl Drop for HostLockGuard<'_> {
     fn drop(&mut self) {
-        // While it is locked, so that it is never another's that is removed.
+        // Removed while it is locked. Otherwise the file could be another holder's already.
         match unlinkat(self.directory, NAME, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(errno) => log::warn!("{NAME} can't be removed: {errno}"),

@@ -1,8 +1,8 @@
-//! What a cluster asks of the kernel: namespaces, mounts, cgroups, links, and processes.
+//! The kernel interfaces of a cluster: namespaces, mounts, cgroups, links, and processes.
 //!
-//! This crate must not know components, plans, settings or plugins, nor what is in a cluster's
-//! directory. It gets values, and commands and processes in the form of the contract. Nearly all
-//! `unsafe` of the host is here.
+//! This crate must not know components, plans, settings or plugins, nor the contents of a cluster's
+//! directory. It gets values, and commands and processes as the contract defines them. Nearly all
+//! `unsafe` code of the host is here.
 
 mod cluster_dir;
 mod host_lock;

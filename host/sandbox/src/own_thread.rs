@@ -1,13 +1,13 @@
-//! Work on a thread of its own, for what a thread can't take back: entering a namespace.
+//! Runs work on a separate thread, because a thread can't leave a namespace that it has entered.
 
 use std::io;
 use std::thread::{Builder, scope};
 
-/// Runs work on a new thread and waits for its end. Unlike [`std::thread::spawn`], it doesn't panic
-/// where the kernel has no more threads: PID 1 of a cluster uses it, and must outlive that.
+/// Runs `work` on a new thread and waits for it. Unlike [`std::thread::spawn`], it returns an error
+/// if the kernel has no more threads: a panic would end PID 1, and so the cluster.
 ///
 /// # Errors
-/// No thread can be made, or the work panicked.
+/// The thread can't be created, or `work` panicked.
 pub fn run<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     run_with(Builder::new(), work)
 }
@@ -27,7 +27,7 @@ mod tests {
     fn a_thread_that_cannot_be_made_and_a_panic_are_errors() {
         assert_eq!(run(|| 7).unwrap(), 7);
         assert!(run(|| panic!("on purpose")).is_err());
-        // No address space holds such a stack.
+        // No address space can hold such a stack.
         let too_large = Builder::new().stack_size(usize::MAX / 2);
         assert!(run_with(too_large, || ()).is_err());
     }

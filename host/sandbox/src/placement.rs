@@ -1,33 +1,31 @@
-//! Where the processes of nodes run: what may be chosen for a cluster, and what that comes to for
-//! each of its nodes.
+//! The placement of nodes: the choice for a cluster, and the resulting placement of each node.
 //!
-//! This is the one place that decides. Whoever has to do with the kind of place itself matches on
-//! [`Placement`]; all else asks for the node's [`SpawnTarget`](crate::process::SpawnTarget) and knows no
-//! difference.
+//! Only this module decides. Code that depends on the kind of placement matches on [`Placement`].
+//! All other code uses the node's [`SpawnTarget`](crate::process::SpawnTarget).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The toolchain's name of podman.
+/// The name of podman in the toolchain's table.
 pub const PODMAN: &str = "podman";
 
-/// What nodes are placed into. Chosen once for a cluster, by `--placement`.
+/// How nodes are isolated. Chosen once for a cluster, by `--placement`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodeBackend {
-    /// Namespaces that are made here.
+    /// Namespaces that the cluster's init creates.
     #[default]
     Namespaces,
-    /// Containers of podman, each with the host's own root file system as an overlay.
+    /// podman containers, each with an overlay over the host's root file system.
     Podman,
 }
 
 impl NodeBackend {
-    /// All of them.
+    /// All backends.
     pub const ALL: [Self; 2] = [Self::Namespaces, Self::Podman];
 
-    /// The tools that it takes, by their names in the toolchain's table.
+    /// The tools that the backend needs, by their names in the toolchain's table.
     pub fn tools(self) -> &'static [&'static str] {
         match self {
             Self::Namespaces => &[],
@@ -58,18 +56,19 @@ impl fmt::Display for NodeBackend {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Placement {
-    /// In the sandbox itself, beside the control plane.
+    /// In the sandbox, together with the control plane.
     #[default]
     Sandbox,
-    /// In namespaces of the node's own below the sandbox's.
+    /// In the node's own namespaces below the sandbox.
     Namespaces,
-    /// In a container of podman's below the sandbox.
+    /// In a podman container below the sandbox.
     Podman,
 }
 
 impl Placement {
-    /// A lone control plane and the first node share the sandbox, where nodes are in namespaces. Of
-    /// several members none does: each can be lost for itself. A container has all that belongs to
+    /// The placement of the node with this index. With namespaces, the first node shares the
+    /// sandbox with a single control plane. It doesn't share it with one of several members,
+    /// because each member can be stopped by itself. A container holds everything that belongs to
     /// its node.
     pub fn of(nodes: NodeBackend, index: u32, control_planes: u32) -> Self {
         match nodes {
@@ -79,7 +78,7 @@ impl Placement {
         }
     }
 
-    /// Whether the node's processes are in the sandbox itself.
+    /// Whether the node's processes run in the sandbox itself.
     pub fn is_in_sandbox(self) -> bool {
         self == Self::Sandbox
     }

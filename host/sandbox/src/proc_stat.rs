@@ -1,42 +1,41 @@
-//! Which processes there are, and what `/proc/PID/stat` says of one, or `/proc/PID/task/TID/stat`
-//! of a thread (proc_pid_stat(5)).
+//! Lists processes, and reads `/proc/PID/stat` of a process or `/proc/PID/task/TID/stat` of a
+//! thread (proc_pid_stat(5)).
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// The fields that are used.
+/// The fields that are used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// One letter: field 3.
+    /// The state, one letter: field 3.
     pub state: char,
     /// The process group: field 5.
     pub group: i32,
-    /// When it began, in clock ticks after the machine's boot: field 22.
+    /// The start time, in clock ticks after the machine's boot: field 22.
     pub started: u64,
 }
 
 impl Stat {
-    /// Those of a process.
+    /// Reads the fields of a process.
     ///
     /// # Errors
-    /// There is no process of this number.
+    /// There is no process with this ID.
     pub fn of(pid: i32) -> io::Result<Self> {
         Self::read(format!("/proc/{pid}/stat").as_ref())
     }
 
-    /// Those in a file.
+    /// Reads the fields from a file.
     ///
     /// # Errors
-    /// It is gone, or isn't of this format.
+    /// The file can't be read or has another format.
     pub fn read(path: &Path) -> io::Result<Self> {
         Self::parse(&fs::read_to_string(path)?).ok_or_else(|| ErrorKind::InvalidData.into())
     }
 
     fn parse(text: &str) -> Option<Self> {
-        // The command's name, in parentheses, may contain anything. Field 3 is the first one behind
-        // it.
+        // The command's name is in parentheses and may contain any character. Field 3 follows it.
         let fields: Vec<&str> = text.rsplit_once(") ")?.1.split_whitespace().collect();
         Some(Self {
             state: fields.first()?.chars().next()?,
@@ -45,33 +44,33 @@ impl Stat {
         })
     }
 
-    /// Whether it is stopped, by a signal or by a debugger.
+    /// Whether a signal or a debugger has stopped it.
     pub fn is_stopped(self) -> bool {
         matches!(self.state, 'T' | 't')
     }
 
-    /// Whether it has ended; its parent may not have waited for it yet.
+    /// Whether it has ended. Its parent may not have reaped it yet.
     pub fn has_ended(self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
 }
 
 /// The entries of a directory whose names are numbers: the processes of `/proc`, or the threads of
-/// `/proc/PID/task`. Empty where the directory can't be read.
+/// `/proc/PID/task`. Empty if the directory can't be read.
 pub fn numbers(directory: impl AsRef<Path>) -> impl Iterator<Item = i32> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// What a process is called (proc_pid_comm(5)); `None` where there is no such process.
+/// The command name of a process (proc_pid_comm(5)). `None` if there is no such process.
 pub fn name(pid: i32) -> Option<String> {
     Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
 }
 
-/// A descriptor of the process that has this number now (pidfd_open(2)).
+/// A descriptor of the process that has this ID now (pidfd_open(2)).
 ///
 /// # Errors
-/// There is none, or no more files can be opened.
+/// There is no such process, or no more files can be opened.
 pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(ErrorKind::InvalidInput)?;
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)

@@ -1,29 +1,29 @@
-//! Writes small files as a whole: notes of a running cluster, which a power loss may take.
+//! Writes small files atomically: the state of a running cluster, which may be lost in a power
+//! failure.
 //!
-//! Must not know what is in them.
+//! Must not know the contents.
 
 use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// The names of temporary files begin with this; a later boot removes them.
+/// The prefix of temporary files. The next boot removes the ones that remain.
 const TEMPORARY: &str = ".kubernix-tmp-";
 
-/// Writes a file by rename: a reader sees the old content or the new one. `mode` (as of chmod(2))
-/// holds whatever the umask. Nothing is synced. The directory must exist.
+/// Writes a file by rename: a reader sees either the old or the new content. `mode` (see chmod(2))
+/// applies regardless of the umask. Nothing is synced. The directory must exist.
 ///
 /// # Errors
-/// The file can't be written; the message has the path and the cause. The old file is still there
-/// then.
+/// The file can't be written; the message has the path and the cause. The old file is unchanged.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let written = || -> io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
         file.write_all(content)?;
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        // By libc's rename(2), which the fault suite can make fail. The temporary path is removed
-        // on an error.
+        // libc's rename(2), which the fault suite can make fail. The temporary file is removed on
+        // an error.
         let mut temporary = file.into_temp_path();
         std::fs::rename(&temporary, path)?;
         temporary.disable_cleanup(true);

@@ -3,7 +3,7 @@
 use super::handle::QUEUED_REQUEST_TIMEOUT;
 use super::{Cluster, HostError, PortError};
 use crate::control::{OpenPort, Reply, Request};
-use crate::network::publish::{HostPort, Socket, PortSelector};
+use crate::network::publish::{HostPort, PortSelector, Socket};
 use crate::network::{Published, holder};
 use crate::sandbox::carriers::Carrier;
 use crate::settings;
@@ -15,7 +15,8 @@ use crate::settings;
 /// The first port that can't be opened, with the process that has it.
 pub(super) fn reserve(ports: &[Published]) -> Result<Vec<Socket>, PortError> {
     let open = |one: &Published| {
-        let refused = |cause| PortError::Unpublishable { place: one.host_port, cause, by: describe_holder(one.host_port) };
+        let refused =
+            |cause| PortError::Unpublishable { place: one.host_port, cause, by: describe_holder(one.host_port) };
         Socket::open(one.host_port).map_err(refused)
     };
     ports.iter().map(open).collect()
@@ -118,8 +119,10 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let free = "127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap();
-        let free =
-            Published { host_port: HostPort { address: free, protocol: crate::network::publish::Protocol::Udp }, port: 1 };
+        let free = Published {
+            host_port: HostPort { address: free, protocol: crate::network::publish::Protocol::Udp },
+            port: 1,
+        };
         let wanted: Published = format!("{port}:30080").parse().unwrap();
         let error = reserve(&[free, wanted]).err().unwrap().to_string();
         let pid = std::process::id();

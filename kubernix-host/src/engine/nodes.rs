@@ -7,7 +7,7 @@ use super::planned::Planned;
 use super::reducer::Input;
 use crate::graph::{Environment, NodeSpec};
 use crate::network::{HostNet, node as network};
-use crate::process::{SpawnTarget, Running, Spawner};
+use crate::process::{Running, SpawnTarget, Spawner};
 use crate::sandbox::node;
 use nix::sys::signal::{Signal, kill};
 use std::cell::RefCell;

@@ -4,7 +4,7 @@ use super::failure::LogTail;
 use super::reducer::{Action, EndedBy, Fault, Input, InstanceId, Outcome, ProcessId, StopSignal, Work, WorkId};
 use super::watch::By;
 use super::{Cluster, StartFailure};
-use crate::process::{Launch, reset_all_priorities, request_stop};
+use crate::process::{Launch, request_stop, reset_all_priorities};
 use crate::sandbox::Ending;
 use futures_util::FutureExt;
 use nix::sys::signal::Signal;

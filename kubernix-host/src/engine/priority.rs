@@ -7,7 +7,7 @@
 use super::planned::Planned;
 use super::reducer::InstanceId;
 use super::{Cluster, InstanceState};
-use crate::process::{set_normal_priority, set_idle_priority};
+use crate::process::{set_idle_priority, set_normal_priority};
 use kubernix_core::roles;
 use std::rc::Rc;
 

@@ -1,5 +1,6 @@
-//! One address in front of several servers: connections go to those that answer, and end with a
-//! server that doesn't any more, so that clients come again and are sent elsewhere.
+//! Balances connections over several servers behind one address. If a server stops accepting
+//! connections, its forwarded connections are closed, so that the clients reconnect to another
+//! server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,18 +12,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// Between two looks whether a server answers.
+/// How often to probe each server.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a server may take to accept a connection: all are on this machine.
+/// How long a server may take to accept a connection. All servers are on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// One server, and whether it answers.
+/// A server, and whether it accepts connections.
 struct Server {
     address: SocketAddr,
     answers: watch::Sender<bool>,
 }
 
-/// Several servers of the same thing. One alone is never looked at: there is no other to go to.
+/// Servers of the same service. A single server isn't probed, because there is no other one to use.
 #[derive(Clone)]
 pub struct Balancer {
     servers: Arc<[Server]>,
@@ -30,13 +31,13 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// In front of these. They needn't answer yet.
+    /// A balancer for these servers. They may start later.
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         let server = |address| Server { address, answers: watch::Sender::new(true) };
         Self { servers: addresses.into_iter().map(server).collect(), next: Arc::default() }
     }
 
-    /// Looks after the servers, for as long as the task lives.
+    /// Probes the servers until the task is dropped.
     pub async fn watch(self) {
         if self.servers.len() < 2 {
             return;
@@ -51,7 +52,7 @@ impl Balancer {
         }
     }
 
-    /// Forwards every connection on a listener, for as long as the task lives.
+    /// Forwards every connection of a listener until the task is dropped.
     pub async fn run(self, listener: TcpListener) {
         loop {
             match listener.accept().await {
@@ -59,7 +60,8 @@ impl Balancer {
                     tokio::spawn(self.clone().forward(client));
                 }
                 Err(error) => {
-                    // Out of file descriptors, or the peer went away: wait instead of spinning.
+                    // The process is out of file descriptors, or the client is gone: wait before
+                    // the next attempt.
                     log::warn!("a connection can't be accepted: {error}");
                     sleep(Duration::from_millis(100)).await;
                 }
@@ -78,12 +80,12 @@ impl Balancer {
             done = copy_bidirectional(&mut client, &mut server) => if let Err(error) = done {
                 log::debug!("a forwarded connection to {} broke: {error}", self.servers[index].address);
             },
-            // The sender is our own.
+            // This can't fail: `self` owns the sender.
             _ = answers.wait_for(|answers| !answers) => {}
         }
     }
 
-    /// The next in turn that answers, those that answered last before the others.
+    /// Connects to the next server, round-robin. Servers whose last probe failed are tried last.
     async fn connect(&self) -> io::Result<(TcpStream, usize)> {
         let (first, count) = (self.next.fetch_add(1, Ordering::Relaxed), self.servers.len());
         let mut order: Vec<usize> = (0..count).map(|step| (first + step) % count).collect();
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// Sends its name to each client that connects, and keeps the connection.
+    /// A server that sends its name to every client and keeps the connection open.
     async fn server(name: &'static str) -> (SocketAddr, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -113,7 +115,7 @@ mod tests {
             let mut held = Vec::new();
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                // A client that only probed has disconnected already.
+                // A probe has closed the connection already.
                 let _ = stream.write_all(name.as_bytes()).await;
                 held.push(stream);
             }
@@ -143,7 +145,7 @@ mod tests {
         streams.sort_by(|one, other| one.0.cmp(&other.0));
         assert_eq!([&*streams[0].0, &*streams[1].0], ["a", "b"]);
         a_task.abort();
-        // Its connection ends, whichever side noticed first; the other one stays.
+        // Its connections end, while those of the other server continue.
         assert_eq!(streams[0].1.read(&mut [0; 1]).await.unwrap_or(0), 0);
         for _ in 0..3 {
             assert_eq!(ask(address).await.0, "b");

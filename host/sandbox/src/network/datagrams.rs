@@ -1,8 +1,7 @@
-//! Datagrams from the host into the sandbox, and the answers back.
+//! Forwards datagrams from the host into the sandbox, and the replies back.
 //!
-//! Datagrams have no connections, so a *session* stands for one: what comes from one client goes
-//! out of a socket of its own, by which answers find back. Sessions end when nothing was said for a
-//! while, and the oldest makes room for a new one.
+//! Each client address has a *session* with its own socket, to which the target's replies return.
+//! An idle session ends after a timeout. If there are too many sessions, the oldest one ends.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,17 +12,17 @@ use tokio::net::UdpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-/// How long a session lasts in which nobody says anything.
+/// How long a session may be idle.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// How many sessions a port has at most.
+/// The maximum number of sessions per port.
 const MAX_SESSIONS: usize = 1024;
-/// The longest datagram, in bytes.
+/// The maximum size of a datagram, in bytes.
 const MAX_DATAGRAM: usize = 64 * 1024;
 
-/// When something was said last, by either side.
+/// The time of the last datagram in either direction.
 type LastActivity = Arc<Mutex<Instant>>;
 
-/// One client.
+/// The session of one client.
 struct Session {
     /// Connected to the target.
     socket: Arc<UdpSocket>,
@@ -31,7 +30,7 @@ struct Session {
     answers: AbortHandle,
 }
 
-/// Forwards every datagram on `outer` to `target`, and answers back, for as long as the task lives.
+/// Forwards every datagram on `outer` to `target`, and the replies back, until the task is dropped.
 pub(super) async fn run(outer: UdpSocket, target: SocketAddr) {
     forward(outer, target, MAX_SESSIONS).await;
 }
@@ -43,10 +42,10 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
     let mut datagram = vec![0; MAX_DATAGRAM];
     loop {
         let received = tokio::select! {
-            // First, so that no datagram goes to a session that has ended.
+            // First, so that no datagram is sent through a session that has ended.
             biased;
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
-                // One that was ended to make room is forgotten already.
+                // An aborted session was removed already.
                 if let Ok(client) = ended {
                     sessions.remove(&client);
                 }
@@ -54,7 +53,7 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
             }
             received = outer.recv_from(&mut datagram) => received,
         };
-        // What fails here is a client's that is gone and wouldn't hear an answer.
+        // An error is about a client that is gone.
         let Ok((length, client)) = received else { continue };
         if !sessions.contains_key(&client) {
             if sessions.len() >= most {
@@ -71,14 +70,14 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
         let Some(session) = sessions.get(&client) else { continue };
         touch(&session.last_activity);
         if let Err(error) = session.socket.send(&datagram[..length]).await {
-            // Nothing listens there yet: a later datagram may arrive.
+            // The target may start listening later.
             log::debug!("{target} doesn't take a datagram: {error}");
         }
     }
 }
 
-/// A client's socket, and the task that carries answers back to it. The task ends with the client
-/// that it was for.
+/// Opens a client's socket, and spawns the task that sends replies back to the client. The task's
+/// result is the client's address.
 async fn begin(
     outer: &Arc<UdpSocket>,
     target: SocketAddr,
@@ -94,7 +93,12 @@ async fn begin(
     Ok(Session { socket, last_activity, answers })
 }
 
-async fn answer(outer: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: SocketAddr, last_activity: LastActivity) -> SocketAddr {
+async fn answer(
+    outer: Arc<UdpSocket>,
+    socket: Arc<UdpSocket>,
+    client: SocketAddr,
+    last_activity: LastActivity,
+) -> SocketAddr {
     let mut datagram = vec![0; MAX_DATAGRAM];
     loop {
         let over = said(&last_activity) + IDLE_TIMEOUT;
@@ -110,7 +114,7 @@ async fn answer(outer: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: SocketAdd
                 Err(error) => log::debug!("no answer for {client}: {error}"),
             },
             () = sleep_until(over) => {
-                // The client may have said something meanwhile.
+                // The client may have sent a datagram meanwhile.
                 if said(&last_activity) + IDLE_TIMEOUT <= Instant::now() {
                     return client;
                 }
@@ -142,7 +146,7 @@ mod tests {
         UdpSocket::bind("127.0.0.1:0").await.unwrap()
     }
 
-    /// A server inside, and the port of the host that is forwarded to it.
+    /// A target socket, and the address at which it is published.
     async fn published(most: usize) -> (UdpSocket, SocketAddr) {
         let (inside, outer) = (socket().await, socket().await);
         let (target, place) = (inside.local_addr().unwrap(), outer.local_addr().unwrap());
@@ -150,7 +154,7 @@ mod tests {
         (inside, place)
     }
 
-    /// Sends a datagram to an address and returns the source address that the server inside saw.
+    /// Sends a datagram to a published address. Returns the sender's address as seen by the target.
     async fn say(client: &UdpSocket, place: SocketAddr, inside: &UdpSocket, words: &str) -> SocketAddr {
         client.send_to(words.as_bytes(), place).await.unwrap();
         let mut heard = [0; 16];
@@ -176,7 +180,7 @@ mod tests {
         inside.send_to(b"to b", from_b).await.unwrap();
         inside.send_to(b"to a", from_a).await.unwrap();
         assert_eq!((hears(&a).await, hears(&b).await), ("to a".into(), "to b".into()));
-        // An empty one is one as well.
+        // An empty datagram is forwarded as well.
         assert_eq!(say(&a, place, &inside, "").await, from_a);
     }
 
@@ -214,14 +218,14 @@ mod tests {
         let target = inside.local_addr().unwrap();
         drop(inside);
         let client = socket().await;
-        // Refused, which the next call on the session's socket is told.
+        // Refused. The next call on the session's socket returns the error.
         for _ in 0..3 {
             client.send_to(b"lost", place).await.unwrap();
             tokio::task::yield_now().await;
         }
         let inside = UdpSocket::bind(target).await.unwrap();
         let mut heard = [0; 16];
-        // Those that are on their way may come, or not.
+        // The lost datagrams may still arrive.
         loop {
             client.send_to(b"found", place).await.unwrap();
             let received = tokio::time::timeout(Duration::from_millis(50), inside.recv_from(&mut heard)).await;

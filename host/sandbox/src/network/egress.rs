@@ -1,6 +1,7 @@
-//! What a host has of the world outside: the way there, resolvers, proxies. Read by the command
-//! that boots, in whose place and environment it counts, and written down for the cluster's init.
-//! Text in, values out.
+//! The host's access to other networks: the default route, resolvers and proxies.
+//!
+//! The command that boots detects it, because its network and environment count. It is saved for
+//! the cluster's init.
 
 use super::plan::AddressPlan;
 use super::proxy::{self, Proxies};
@@ -10,21 +11,21 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 
-/// Whether a cluster gets a way to other networks.
+/// Whether a cluster has access to other networks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UplinkMode {
-    /// Where the host has a default route.
+    /// If the host has a default route.
     #[default]
     Auto,
-    /// Also where it reaches only the networks that it is part of.
+    /// Also if the host only reaches its directly connected networks.
     Always,
-    /// No.
+    /// Never.
     None,
 }
 
 impl UplinkMode {
-    /// All of them.
+    /// All modes.
     pub const ALL: [Self; 3] = [Self::Auto, Self::Always, Self::None];
 }
 
@@ -47,28 +48,28 @@ impl fmt::Display for UplinkMode {
     }
 }
 
-/// How the host reaches other networks.
+/// The host's links to other networks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefaultRoute {
-    /// The largest packet that all of its links take, in bytes.
+    /// The smallest MTU of the links, in bytes.
     pub mtu: u32,
-    /// The links that lead there.
+    /// The names of the links.
     pub links: Vec<String>,
 }
 
-/// What a host has of the world outside, as far as a cluster may use it.
+/// The host's access to other networks, as far as the cluster may use it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Egress {
-    /// How other networks are reached; `None`: not at all.
+    /// The links to other networks. `None` if there are none.
     pub way: Option<DefaultRoute>,
-    /// Who resolves names.
+    /// The name servers.
     pub resolver: Resolver,
-    /// What has to be gone through.
+    /// The HTTP proxies.
     pub proxies: Proxies,
 }
 
 impl Egress {
-    /// What this process's host and environment have.
+    /// Detects what this process's network and environment provide.
     pub fn look(mode: UplinkMode, addresses: &AddressPlan) -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let mtu = |link: &str| read(&format!("/sys/class/net/{link}/mtu")).trim().parse().ok();
@@ -82,9 +83,9 @@ impl Egress {
     }
 }
 
-/// The way out of a host with these routes: the text of `/proc/net/route`.
+/// Finds the default route in the text of `/proc/net/route`.
 fn way(mode: UplinkMode, routes: &str, mtu: impl Fn(&str) -> Option<u32>) -> Option<DefaultRoute> {
-    /// What links have that don't say: Ethernet's.
+    /// Ethernet's MTU, for links without one.
     const USUAL_MTU: u32 = 1500;
     /// `RTF_UP` of route(7).
     const UP: u32 = 1;

@@ -1,8 +1,8 @@
-//! Connections from the host's loopback into the sandbox, and the other way round.
+//! Forwards connections from the host's loopback into the sandbox, and in the other direction.
 //!
-//! A listening socket belongs to the namespace it was made in, whichever process accepts from it:
-//! the host's side opens it, the sandbox's init inherits it, and each connection is made on the
-//! inside. No process changes namespaces for it.
+//! A listening socket belongs to the namespace in which it was created. The host's sockets are
+//! opened on the host, the sandbox's init inherits them, and connects from inside. No process
+//! changes its namespaces.
 
 use super::host_net::HostNet;
 use std::io;
@@ -11,20 +11,20 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Forwards every connection on `listener` to `target`, for as long as the task lives; connections
-/// end with it.
+/// Forwards every connection on `listener` to `target` until the task is dropped, which also ends
+/// the connections.
 pub async fn run(listener: TcpListener, target: SocketAddr) {
     accept(listener, target, None).await;
 }
 
-/// The other way: forwards every connection on `listener`, a socket of the sandbox's, to a `target`
-/// as the host sees it.
+/// Forwards every connection on `listener`, a socket of the sandbox, to a `target` in the host's
+/// network.
 pub async fn run_from(listener: TcpListener, target: SocketAddr, host: HostNet) {
     accept(listener, target, Some(host)).await;
 }
 
 async fn accept(listener: TcpListener, target: SocketAddr, host: Option<HostNet>) {
-    // They end with the task.
+    // Dropped with the task, which ends the connections.
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -34,7 +34,8 @@ async fn accept(listener: TcpListener, target: SocketAddr, host: Option<HostNet>
         match accepted {
             Ok((client, _)) => drop(connections.spawn(forward(client, target, host.clone()))),
             Err(error) => {
-                // Out of file descriptors, or the peer went away: wait instead of spinning.
+                // The process is out of file descriptors, or the client is gone: wait before the
+                // next attempt.
                 log::warn!("a connection for {target} can't be accepted: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }

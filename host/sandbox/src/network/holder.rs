@@ -1,5 +1,4 @@
-//! Finds the process that already has a port: the one that a socket belongs to, as far as this
-//! user may see it.
+//! Finds the process that occupies a port, as far as this user may see it.
 
 use super::publish::{HostPort, Protocol};
 use crate::proc_stat;
@@ -7,12 +6,12 @@ use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// A process that has a port.
+/// A process that occupies a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its number.
+    /// Its PID.
     pub pid: i32,
-    /// Its name: `/proc/PID/comm`.
+    /// Its command name: `/proc/PID/comm`.
     pub command: String,
 }
 
@@ -22,9 +21,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The process that keeps others from a place, in the network namespace of the calling thread; the
-/// first of several. `None` where there is none, or it can't be seen: other users' can be by root
-/// alone.
+/// The first process whose socket conflicts with a port, in the network namespace of the calling
+/// thread. `None` if there is none or it can't be seen: only root sees the sockets of other users.
 pub fn of(host_port: HostPort) -> Option<Holder> {
     let tables = match host_port.protocol {
         Protocol::Tcp => ["tcp", "tcp6"],
@@ -44,10 +42,10 @@ fn has_one(pid: i32, sockets: &[String]) -> bool {
         .any(|target| sockets.iter().any(|one| target.as_os_str() == &**one))
 }
 
-/// The sockets of a table (the text of `/proc/net/tcp` and the like) that keep others from a place,
-/// as links of descriptors name them.
+/// The sockets of a table such as `/proc/net/tcp` that conflict with a port, in the form of the
+/// links in `/proc/PID/fd`.
 fn in_the_way(table: &str, host_port: HostPort) -> Vec<String> {
-    /// The state of a TCP socket that takes connections.
+    /// The state of a listening TCP socket.
     const LISTENS: &str = "0A";
     let socket = |line: &str| {
         // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode ...
@@ -59,7 +57,7 @@ fn in_the_way(table: &str, host_port: HostPort) -> Vec<String> {
     table.lines().skip(1).filter_map(socket).collect()
 }
 
-/// `0100007F:1F90`: an address in groups of four bytes, each in memory's order, and a port.
+/// Parses `0100007F:1F90`: an address in groups of four bytes, each in host byte order, and a port.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let groups: Option<Vec<[u8; 4]>> = ip

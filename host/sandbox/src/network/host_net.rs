@@ -1,9 +1,8 @@
-//! The host's network namespace, as a cluster's init reaches it: a descriptor that the keeper
-//! handed on.
+//! The host's network namespace, as a descriptor that the cluster's init inherits from the keeper.
 //!
-//! Sockets belong to the namespace that they are made in, and settings below `/proc/sys/net` to
-//! that of the thread that opens them. So single pieces of work are done by threads that enter it,
-//! and the init itself never leaves the sandbox.
+//! A socket belongs to the namespace in which it is created; a file below `/proc/sys/net` to the
+//! namespace of the thread that opens it. So short-lived threads enter the host's namespace, and
+//! the init itself stays in the sandbox.
 
 use crate::own_thread;
 use nix::sched::{CloneFlags, setns};
@@ -14,28 +13,28 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use tokio::net::{TcpSocket, TcpStream};
 
-/// The host's network namespace.
+/// A network namespace: the host's, or a node's.
 #[derive(Debug, Clone)]
 pub struct HostNet(Arc<OwnedFd>);
 
 impl HostNet {
-    /// The namespace that this descriptor is of.
+    /// The namespace of this descriptor.
     pub fn new(namespace: OwnedFd) -> Self {
         Self(Arc::new(namespace))
     }
 
-    /// That of the calling thread: what is the host's to a keeper, and the sandbox's to an init.
+    /// The namespace of the calling thread: the host's in a keeper, and the sandbox's in an init.
     ///
     /// # Errors
-    /// There is no `/proc`.
+    /// `/proc` isn't mounted.
     pub fn of_thread() -> io::Result<Self> {
         Ok(Self::new(File::open("/proc/thread-self/ns/net")?.into()))
     }
 
-    /// Does something in it, on a thread of its own, and waits for the end.
+    /// Runs `work` in the namespace on a separate thread, and waits for it.
     ///
     /// # Errors
-    /// The namespace can't be entered, or no thread be made.
+    /// The namespace can't be entered, or the thread can't be created.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
         own_thread::run(|| {
             setns(&self.0, CloneFlags::CLONE_NEWNET)?;
@@ -43,19 +42,19 @@ impl HostNet {
         })?
     }
 
-    /// Connects to an address as the host does.
+    /// Connects to an address from this namespace.
     ///
     /// # Errors
-    /// As connect(2).
+    /// See connect(2).
     pub async fn connect(&self, target: SocketAddr) -> io::Result<TcpStream> {
         let new = || if target.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         self.run(new)??.connect(target).await
     }
 
-    /// A UDP socket of the host's that talks to one address alone.
+    /// A UDP socket in this namespace that is connected to one address.
     ///
     /// # Errors
-    /// As socket(2) and connect(2).
+    /// See socket(2) and connect(2).
     pub fn udp(&self, target: SocketAddr) -> io::Result<tokio::net::UdpSocket> {
         let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
         let socket = self.run(|| std::net::UdpSocket::bind(any))??;

@@ -1,7 +1,7 @@
-//! Links, addresses and routes inside the sandbox's network namespace.
+//! Links, addresses and routes in the sandbox's network namespace.
 //!
-//! Everything here happens in the namespace of the calling thread, which must be the sandbox's own:
-//! the links vanish with it.
+//! All functions work in the namespace of the calling thread, which must be the sandbox's. The
+//! kernel removes the links with the namespace.
 
 use ipnet::Ipv4Net;
 use nix::net::if_::if_nametoindex;
@@ -9,13 +9,13 @@ use rtnetlink::{Handle, LinkBridge, LinkUnspec, RouteMessageBuilder};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The bridge that nodes hang on. At most 15 bytes (IFNAMSIZ).
+/// The bridge that connects the nodes. At most 15 bytes (IFNAMSIZ).
 pub const BRIDGE: &str = "kubernix0";
 
-/// The metric of a route that any other is better than.
+/// The metric of the fallback default route, higher than any other.
 const LAST: u32 = 1 << 16;
 
-/// Why the sandbox's network can't be made.
+/// The sandbox's network can't be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("the sandbox's network can't be set up: {step}: {why}")]
 pub struct NetworkError {
@@ -33,13 +33,13 @@ pub(super) fn at(step: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkErro
     move |error| NetworkError::new(step, error)
 }
 
-/// The number of a link.
+/// The index of a link.
 pub(super) fn index(name: &str) -> Result<u32, NetworkError> {
     if_nametoindex(name).map_err(|errno| NetworkError::new("finding a link", format!("{name}: {errno}")))
 }
 
-/// Does something with a netlink socket of the calling thread's namespace. Threads that do this
-/// have no runtime.
+/// Runs `work` with a netlink socket of the calling thread's namespace. The thread must not be in a
+/// tokio runtime.
 pub(super) fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, NetworkError>) -> Result<T, NetworkError> {
     let failed = |error: io::Error| NetworkError::new("opening a netlink socket", error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
@@ -52,12 +52,12 @@ pub(super) fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, Networ
     })
 }
 
-/// Brings up loopback and the node bridge with these addresses, and a default route over it:
-/// cluster IPs are routed before they are translated, so that without one nothing inside would
-/// reach a Service.
+/// Brings up loopback and the node bridge with these addresses, and a default route through the
+/// bridge. Service addresses need a route before they are translated, so no Service would be
+/// reachable without one.
 ///
 /// # Errors
-/// The kernel refuses (no bridge support, or missing privileges).
+/// The kernel refuses: it has no bridge support, or privileges are missing.
 pub async fn set_up(range: Ipv4Net, addresses: &[Ipv4Addr]) -> Result<(), NetworkError> {
     let io_error = |step| move |error: io::Error| NetworkError { step, why: error.to_string() };
     let (connection, handle, _) = rtnetlink::new_connection().map_err(io_error("opening a netlink socket"))?;
@@ -68,10 +68,10 @@ pub async fn set_up(range: Ipv4Net, addresses: &[Ipv4Addr]) -> Result<(), Networ
     route_packets()
 }
 
-/// Lets the calling thread's namespace route, and its bridges' packets pass by netfilter.
+/// Lets the calling thread's namespace forward packets, and bridged packets pass through netfilter.
 pub(super) fn route_packets() -> Result<(), NetworkError> {
     sysctl("net/ipv4/ip_forward", "1").map_err(|error| NetworkError::new("net.ipv4.ip_forward", error))?;
-    // Absent until br_netfilter is loaded, and then already 1.
+    // Absent until br_netfilter is loaded, and 1 from then on.
     let _ = sysctl("net/bridge/bridge-nf-call-iptables", "1");
     Ok(())
 }
@@ -85,7 +85,7 @@ async fn configure(handle: &Handle, range: Ipv4Net, addresses: &[Ipv4Addr]) -> R
         let request = handle.address().add(bridge, IpAddr::V4(*address), range.prefix_len());
         request.execute().await.map_err(at("adding an address"))?;
     }
-    // The last resort: an uplink's is better.
+    // The fallback. An uplink's route has a lower metric.
     let route = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(bridge).priority(LAST).build();
     handle.route().add(route).execute().await.map_err(at("adding the default route"))
 }

@@ -1,9 +1,9 @@
-//! Tables of nftables that end with the process that made them, over the kernel's own interface.
+//! Creates nftables tables that the kernel removes when their creator ends, over netlink.
 //!
-//! A table with an owner (Linux 5.12) is removed by the kernel when the owner's socket is closed,
-//! however that comes about. The program `nft` can't be such an owner, for it ends; the crates
-//! there are need a C library, run `nft`, or have a licence that doesn't go with this one. What is
-//! needed of the protocol is a few messages: linux/netfilter/nf_tables.h.
+//! A table with an owner (Linux 5.12) is removed when the owner's socket is closed, for any reason.
+//! The program `nft` can't be the owner because it exits. The existing crates need a C library, run
+//! `nft`, or have an incompatible licence. Only a few messages of the protocol are needed:
+//! linux/netfilter/nf_tables.h.
 
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket,
@@ -13,7 +13,7 @@ use nix::sys::time::TimeVal;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// What the kernel may take to answer, in seconds; it answers at once, or not at all.
+/// How long to wait for the kernel's reply, in seconds. It usually comes at once.
 const REPLY_TIMEOUT_S: i64 = 5;
 /// NFNL_SUBSYS_NFTABLES.
 const SUBSYSTEM: u16 = 10;
@@ -22,27 +22,27 @@ const NEW_TABLE: u16 = 0;
 const NEW_CHAIN: u16 = 3;
 const GET_CHAIN: u16 = 4;
 const NEW_RULE: u16 = 6;
-/// NLM_F_REQUEST, and with it NLM_F_ACK and NLM_F_CREATE, or NLM_F_DUMP.
+/// NLM_F_REQUEST; with NLM_F_ACK and NLM_F_CREATE; with NLM_F_DUMP.
 const REQUEST: u16 = 1;
 const CREATE: u16 = REQUEST | 0x4 | 0x400;
 const DUMP: u16 = REQUEST | 0x300;
-/// NLM_F_EXCL: not where there is one already.
+/// NLM_F_EXCL: fails if it exists.
 const NEW_ONLY: u16 = 0x200;
 /// NFPROTO_INET, NFPROTO_IPV4.
 const INET: u8 = 1;
 const IPV4: u8 = 2;
-/// Marks an attribute that holds attributes.
+/// NLA_F_NESTED: the attribute contains attributes.
 const NESTED: u16 = 0x8000;
-/// The header of a message, and of this subsystem's in it, in bytes.
+/// The sizes of a message's header, and of the subsystem's header after it, in bytes.
 const HEADER: usize = 16;
 const FAMILY_HEADER: usize = 4;
 
-/// Where in a packet's way a chain is asked: NF_INET_*.
+/// The point at which the kernel evaluates a chain: NF_INET_*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
-    /// On its way through.
+    /// When a packet is forwarded.
     Forward,
-    /// Just before it leaves.
+    /// Just before a packet leaves.
     PostRouting,
 }
 
@@ -55,45 +55,46 @@ impl Hook {
     }
 }
 
-/// What a rule asks of a packet, or does with it.
+/// An expression of a rule: a match or an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expr {
-    /// It came in by the link of this name; a closing `*` stands for any rest.
+    /// The packet came in through this link. A trailing `*` is a wildcard.
     From(String),
-    /// It goes out by the link of this name, likewise.
+    /// The packet leaves through this link. A trailing `*` is a wildcard.
     To(String),
-    /// It belongs to no connection that went this way before.
+    /// The packet doesn't belong to an existing connection.
     New,
-    /// It gets the address of the link that it leaves by.
+    /// The source address becomes the address of the outgoing link.
     Masquerade,
-    /// It goes on.
+    /// The packet is accepted.
     Accept,
-    /// It ends here.
+    /// The packet is dropped.
     Drop,
 }
 
-/// A chain that the kernel asks, with its rules in order. What no rule ends goes on.
+/// A base chain with its rules in order. The default policy is to accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     /// Its name.
     pub name: &'static str,
-    /// Where it is asked.
+    /// Where it is evaluated.
     pub hook: Hook,
     /// Its rules.
     pub rules: Vec<Vec<Expr>>,
 }
 
-/// A table for IPv4 that is there for as long as this value.
+/// An IPv4 table that exists as long as this value.
 #[derive(Debug)]
 pub struct Table {
     _owner: Socket,
 }
 
 impl Table {
-    /// Makes a table, in the calling thread's network namespace.
+    /// Creates a table in the calling thread's network namespace.
     ///
     /// # Errors
-    /// There is one of this name, the kernel is older than 5.12 or has no nftables, or we may not.
+    /// The name exists, the kernel is older than 5.12 or has no nftables, or privileges are
+    /// missing.
     pub fn new(name: &str, chains: &[Chain]) -> io::Result<Self> {
         let socket = Socket::open()?;
         let mut batch = Batch::default();
@@ -114,9 +115,8 @@ impl Table {
     }
 }
 
-/// The chains that let nothing pass through this host but what their rules name, as `FORWARD of
-/// table filter`. Those of the calling thread's network namespace; none where they can't be asked
-/// for.
+/// The chains that drop forwarded packets by default, as `FORWARD of table filter`. Looks in the
+/// calling thread's network namespace. Empty if the kernel can't be asked.
 pub fn closed_to_forwarding() -> Vec<String> {
     let ask = || {
         let socket = Socket::open()?;
@@ -133,7 +133,7 @@ pub fn closed_to_forwarding() -> Vec<String> {
     ask().unwrap_or_default()
 }
 
-/// The name of a chain that is asked about what passes through, with the policy to drop it.
+/// The name of a chain if it is a forwarding chain whose policy is to drop.
 fn closed(payload: &[u8]) -> Option<String> {
     let (header, attributes) = payload.split_at_checked(FAMILY_HEADER)?;
     if ![INET, IPV4].contains(&header[0]) {
@@ -169,7 +169,7 @@ impl Socket {
         Ok(Self(socket))
     }
 
-    /// Hands in a batch, all of which is done, or nothing.
+    /// Sends a batch, which the kernel applies as a whole or not at all.
     fn commit(&self, batch: Batch) -> io::Result<()> {
         let (bytes, mut unanswered) = batch.finish();
         send(self.0.as_raw_fd(), &bytes, MsgFlags::empty())?;
@@ -179,9 +179,9 @@ impl Socket {
         })
     }
 
-    /// Takes answers, until `more` has enough or the kernel says that there are no others.
+    /// Receives replies until `more` returns false or the kernel has sent the last one.
     fn receive(&self, mut more: impl FnMut(u16, &[u8]) -> bool) -> io::Result<()> {
-        /// NLMSG_ERROR, which says as well that there was none, and NLMSG_DONE.
+        /// NLMSG_ERROR, which also acknowledges success with code 0, and NLMSG_DONE.
         const ERROR: u16 = 2;
         const DONE: u16 = 3;
         let mut buffer = vec![0; 64 * 1024];
@@ -207,7 +207,7 @@ impl Socket {
     }
 }
 
-/// Messages that are one change.
+/// Messages that the kernel applies as one transaction.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
@@ -223,9 +223,9 @@ impl Batch {
         self.bytes.extend(message.0);
     }
 
-    /// The bytes, and how many answers there will be.
+    /// The bytes, and the number of replies to expect.
     fn finish(self) -> (Vec<u8>, u32) {
-        // NFNL_MSG_BATCH_BEGIN and _END, which name the subsystem where others have nothing.
+        // NFNL_MSG_BATCH_BEGIN and _END. They carry the subsystem in the resource ID.
         let [begin, end] = [0x10, 0x11].map(|kind| {
             let mut message = Message::new(kind, REQUEST, 0, 0);
             message.0[HEADER + 2..].copy_from_slice(&SUBSYSTEM.to_be_bytes());
@@ -274,7 +274,7 @@ impl Message {
     }
 
     fn chain(&mut self, table: &str, chain: &Chain) {
-        // The kernel's usual places: srcnat, and filter.
+        // The kernel's standard priorities: srcnat, and filter.
         let (kind, priority) = match chain.hook {
             Hook::PostRouting => ("nat", 100),
             Hook::Forward => ("filter", 0),
@@ -302,7 +302,7 @@ impl Message {
     }
 
     fn part(&mut self, part: &Expr) {
-        /// NFT_REG_1, and the register that holds what becomes of a packet.
+        /// NFT_REG_1, and the register of the verdict.
         const REGISTER: u32 = 1;
         const VERDICT: u32 = 0;
         /// NFT_CMP_EQ.
@@ -333,7 +333,7 @@ impl Message {
                 compare(self, EQUAL, &link_name(link));
             }
             Expr::New => {
-                // Bits of `established` and `related`, in the machine's own order.
+                // The bits of `established` and `related`, in host byte order.
                 let (wanted, none) = (6_u32.to_ne_bytes(), [0; 4]);
                 load(self, "ct", 0);
                 self.expression("bitwise", |m| {
@@ -352,7 +352,7 @@ impl Message {
     }
 }
 
-/// A name as it is compared: all of IFNAMSIZ, or only what is before the `*`.
+/// The bytes to compare with a link's name: padded to IFNAMSIZ, or the prefix before the `*`.
 fn link_name(name: &str) -> Vec<u8> {
     match name.strip_suffix('*') {
         Some(beginning) => beginning.as_bytes().to_vec(),

@@ -1,5 +1,5 @@
-//! A node with a network namespace of its own: a pair of links to the cluster's bridge, and routes
-//! to the pods of all others.
+//! Connects a node with its own network namespace: a veth pair to the cluster's bridge, and routes
+//! to the pods of the other nodes.
 
 use super::host_net::HostNet;
 use super::netlink::{BRIDGE, NetworkError, at, index, route_packets, with_netlink};
@@ -10,22 +10,22 @@ use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBu
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd};
 
-/// A node's end of its pair.
+/// The node's end of the pair.
 const INSIDE: &str = "eth0";
 
-/// The bridge's end of a node's pair, by the node's index.
+/// The bridge's end of the pair, by the node's index.
 fn outside(node: u32) -> String {
     format!("node{node}")
 }
 
-/// A node's address, and the range of its pods.
+/// A node's address, and its pod CIDR.
 pub type Route = (Ipv4Addr, Ipv4Net);
 
-/// Hangs a node's namespace on the bridge of the namespace `sandbox`, with the address that its
-/// index has.
+/// Connects a node's namespace to the bridge in the namespace `sandbox`, with the address of the
+/// node's index.
 ///
 /// # Errors
-/// The kernel refuses; what was made by then goes with the node's namespace.
+/// The kernel refuses. What was created disappears with the node's namespace.
 pub fn attach(sandbox: &HostNet, node: &HostNet, number: u32, addresses: &AddressPlan) -> Result<(), NetworkError> {
     within(sandbox, async |handle| {
         let peer =
@@ -53,7 +53,7 @@ pub fn attach(sandbox: &HostNet, node: &HostNet, number: u32, addresses: &Addres
     })
 }
 
-/// Sees that a namespace reaches these nodes' pods.
+/// Adds routes to the pods of these nodes.
 ///
 /// # Errors
 /// The kernel refuses.
@@ -70,15 +70,15 @@ pub fn add_routes(from: &HostNet, routes: &[Route]) -> Result<(), NetworkError> 
     })
 }
 
-/// Takes the bridge's end of a node's pair away, where it is still there: the kernel is in no hurry
-/// with a namespace that ended.
+/// Removes the bridge's end of a node's pair if it still exists: the kernel removes an ended
+/// namespace with a delay.
 ///
 /// # Errors
 /// The kernel refuses.
 pub fn detach(sandbox: &HostNet, number: u32) -> Result<(), NetworkError> {
     within(sandbox, async |handle| match index(&outside(number)) {
         Ok(link) => match handle.link().del(link).execute().await {
-            // The kernel was faster.
+            // The kernel has removed it meanwhile.
             Err(rtnetlink::Error::NetlinkError(message)) if -message.raw_code() == nix::libc::ENODEV => Ok(()),
             result => result.map_err(at("removing a node's links")),
         },

@@ -1,23 +1,25 @@
-//! The address plan: what a cluster's one CIDR is cut into. Arithmetic only: it must not know
-//! interfaces, routes of the kernel or any component; what the host routes comes in as text.
+//! The address plan: divides a cluster's CIDR into ranges for pods, Services and nodes.
+//!
+//! It only calculates. It must not know interfaces, the kernel's routes or any component; the
+//! host's routes are passed as text.
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// The largest range that a plan is cut from, as a prefix length.
+/// The prefix length of the largest allowed CIDR.
 pub const MIN_PREFIX: u8 = 8;
-/// The smallest range that a plan is cut from, as a prefix length.
+/// The prefix length of the smallest allowed CIDR.
 pub const MAX_PREFIX: u8 = 24;
-/// The prefix of a node's pod CIDR, where the pods' range is that large.
+/// The prefix length of a node's pod CIDR, if the range of all pods is large enough.
 const NODE_PREFIX: u8 = 24;
-/// kube-apiserver before 1.34 refuses larger Service ranges, and someone may swap such a one in.
+/// kube-apiserver before 1.34 rejects larger Service ranges, and a user may select such a version.
 const MIN_SERVICE_PREFIX: u8 = 12;
 
-/// The port of the cluster's own registry, which is the usual one.
+/// The port of the cluster's local registry: the registry's default port.
 const REGISTRY_PORT: u16 = 5000;
 
-/// Ranges that no cluster can have, and what they are for.
+/// Ranges that a cluster can't use, and their purposes.
 const RESERVED: [(Ipv4Addr, u8, &str); 5] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8, "this network"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
@@ -26,57 +28,57 @@ const RESERVED: [(Ipv4Addr, u8, &str); 5] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved and broadcast"),
 ];
 
-/// Why no address plan can be cut out of a CIDR, or not that far.
+/// A CIDR can't be divided as needed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// The text isn't an IPv4 CIDR.
     #[error("`{0}` is not an IPv4 CIDR, write it as ADDRESS/PREFIX: 10.10.0.0/16")]
     NotACidr(String),
-    /// The address has bits beyond the prefix.
+    /// The address has bits after the prefix.
     #[error("`{given}` has host bits set, the network's address is `{network}`")]
     HostBits {
         /// As given.
         given: Ipv4Net,
-        /// The same with its host bits cleared.
+        /// The CIDR with the host bits cleared.
         network: Ipv4Net,
     },
-    /// Fewer addresses than pods, Services and nodes need.
+    /// Too few addresses for pods, Services and nodes.
     #[error("`{0}` is too small for pods, Services and nodes, give a prefix from /{MIN_PREFIX} to /{MAX_PREFIX}")]
     TooSmall(Ipv4Net),
-    /// More addresses than one cluster can have.
+    /// More addresses than one cluster can use.
     #[error("`{0}` is too large, give a prefix from /{MIN_PREFIX} to /{MAX_PREFIX}")]
     TooLarge(Ipv4Net),
-    /// Addresses in it have another meaning.
+    /// The CIDR overlaps a reserved range.
     #[error(
         "`{cidr}` overlaps `{reserved}`, which is reserved ({purpose}): choose another range, 10.10.0.0/16 for example"
     )]
     Reserved {
         /// As given.
         cidr: Ipv4Net,
-        /// The range it overlaps.
+        /// The reserved range.
         reserved: Ipv4Net,
-        /// What that range is for.
+        /// The purpose of the range.
         purpose: &'static str,
     },
-    /// There is no pod CIDR left for a node.
+    /// All pod CIDRs are in use.
     #[error("node {index} gets no pod CIDR: `{pods}` holds {most} of /{mask}, a larger --cidr holds more")]
     NoPodCidr {
         /// The node's index, from 0.
         index: u32,
         /// The range of all pods.
         pods: Ipv4Net,
-        /// How many nodes there can be.
+        /// The maximum number of nodes.
         most: u32,
         /// The prefix of each node's pod CIDR.
         mask: u8,
     },
 }
 
-/// What a cluster's CIDR is cut into: the lower half for pods, the third quarter for Services, the
-/// last for nodes.
+/// The ranges of a cluster: the lower half of the CIDR for pods, the third quarter for Services,
+/// the last quarter for nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressPlan {
-    /// The range that all others are part of.
+    /// The CIDR that contains all other ranges.
     pub cidr: Ipv4Net,
     /// Pods of all nodes: the lower half.
     pub pods: Ipv4Net,
@@ -84,16 +86,16 @@ pub struct AddressPlan {
     pub services: Ipv4Net,
     /// The control plane and the nodes: the last quarter.
     pub nodes: Ipv4Net,
-    /// The prefix length of each node's pod CIDR: 24, or that of all pods where these are fewer.
+    /// The prefix length of each node's pod CIDR: 24, or that of the pods' range if it is smaller.
     pub node_mask: u8,
 }
 
 impl AddressPlan {
-    /// Cuts a CIDR up.
+    /// Divides a CIDR.
     ///
     /// # Errors
-    /// Host bits are set, the prefix is not one of 8 to 24, or the range overlaps one that is
-    /// reserved.
+    /// The CIDR has host bits, its prefix length isn't from 8 to 24, or it overlaps a reserved
+    /// range.
     pub fn new(cidr: Ipv4Net) -> Result<Self, AddressError> {
         if cidr.addr() != cidr.network() {
             return Err(AddressError::HostBits { given: cidr, network: cidr.trunc() });
@@ -133,31 +135,31 @@ impl AddressPlan {
         nth(&self.services, 10)
     }
 
-    /// The address at which the control plane listens: the first of the nodes' range.
+    /// The address of the control plane: the first of the nodes' range.
     pub fn control_plane_ip(&self) -> Ipv4Addr {
         nth(&self.nodes, 1)
     }
 
-    /// Where the cluster's own registry listens.
+    /// The address of the cluster's local registry.
     pub fn registry(&self) -> SocketAddrV4 {
         SocketAddrV4::new(self.control_plane_ip(), REGISTRY_PORT)
     }
 
-    /// The address of a node, counted from 0. It lies in the nodes' range for each node that has a
-    /// pod CIDR.
+    /// The address of a node, by its index from 0. Every node with a pod CIDR has an address in the
+    /// nodes' range.
     pub fn node_ip(&self, index: u32) -> Ipv4Addr {
         nth(&self.nodes, index.saturating_add(2))
     }
 
-    /// How many nodes get a pod CIDR.
+    /// The maximum number of nodes: each needs a pod CIDR.
     pub fn max_nodes(&self) -> u32 {
         1 << (self.node_mask - self.pods.prefix_len())
     }
 
-    /// The range of the pods on a node, counted from 0.
+    /// The pod CIDR of a node, by its index from 0.
     ///
     /// # Errors
-    /// The pods' range holds fewer nodes.
+    /// The pods' range has fewer pod CIDRs.
     pub fn pod_cidr(&self, index: u32) -> Result<Ipv4Net, AddressError> {
         let most = self.max_nodes();
         if index >= most {
@@ -167,17 +169,17 @@ impl AddressPlan {
     }
 }
 
-/// Reads a CIDR that an address plan can be cut from: what a flag, a variable or a file says.
+/// Parses a CIDR that [`AddressPlan::new`] accepts, from a flag, a variable or a file.
 ///
 /// # Errors
-/// It isn't an IPv4 CIDR, or [`AddressPlan::new`] refuses it.
+/// It isn't an IPv4 CIDR, or [`AddressPlan::new`] rejects it.
 pub fn parse_cidr(text: &str) -> Result<Ipv4Net, AddressError> {
     let cidr = text.trim().parse().map_err(|_| AddressError::NotACidr(text.into()))?;
     AddressPlan::new(cidr).map(|plan| plan.cidr)
 }
 
-/// The routes of `/proc/net/route` (its text) that overlap a CIDR. The default route doesn't count;
-/// routes that are down don't either.
+/// The routes in the text of `/proc/net/route` that overlap a CIDR, without the default route and
+/// routes that are down.
 pub fn routed_by_host(cidr: Ipv4Net, proc_net_route: &str) -> Vec<Ipv4Net> {
     /// `RTF_UP` of route(7).
     const UP: u32 = 1;
@@ -186,7 +188,7 @@ pub fn routed_by_host(cidr: Ipv4Net, proc_net_route: &str) -> Vec<Ipv4Net> {
         .skip(1)
         .filter_map(|line| {
             // Iface Destination Gateway Flags RefCnt Use Metric Mask ...; addresses are hexadecimal
-            // in memory's order.
+            // in host byte order.
             let fields: Vec<&str> = line.split_whitespace().collect();
             let hex = |index: usize| u32::from_str_radix(fields.get(index)?, 16).ok();
             let address = |index: usize| Some(Ipv4Addr::from(hex(index)?.to_ne_bytes()));
@@ -199,17 +201,17 @@ pub fn routed_by_host(cidr: Ipv4Net, proc_net_route: &str) -> Vec<Ipv4Net> {
     found
 }
 
-/// Two CIDRs overlap exactly if one contains the other.
+/// CIDRs overlap if one contains the other.
 fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
     a.contains(b) || b.contains(a)
 }
 
-/// The network of this prefix (at most 32, as all callers' are) that an address lies in.
+/// The network with this prefix length that contains an address. All callers pass at most 32.
 fn net(address: u32, prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::from(address), prefix).trunc()
 }
 
-/// The address so far above the network's own.
+/// The address with this offset in a network.
 fn nth(net: &Ipv4Net, offset: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(net.network()).saturating_add(offset))
 }
@@ -307,7 +309,7 @@ mod tests {
         }
     }
 
-    /// `/proc/net/route` as the kernel of this machine would print it.
+    /// The text of `/proc/net/route` with these routes, in this machine's byte order.
     fn table(rows: &[(&str, u8, u32)]) -> String {
         let hex = |address: Ipv4Addr| format!("{:08X}", u32::from_ne_bytes(address.octets()));
         let rows = rows.iter().map(|(address, prefix, flags)| {

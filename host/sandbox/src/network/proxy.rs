@@ -1,6 +1,8 @@
-//! Proxies that image pulls have to go through: those of the caller's environment, carried in where
-//! they listen on the host's loopback; and, in a cluster that has no way out at all, one of our own
-//! that says so.
+//! HTTP proxies for image pulls.
+//!
+//! Proxies of the caller's environment that listen on the host's loopback are forwarded into the
+//! sandbox. A cluster without access to other networks gets a proxy that rejects every request with
+//! the reason.
 
 use super::host_net::HostNet;
 use super::plan::AddressPlan;
@@ -12,21 +14,21 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Variables that name a proxy.
+/// The variables that name a proxy.
 const PROXIES: [&str; 2] = ["HTTP_PROXY", "HTTPS_PROXY"];
-/// The variable that lists what is reached without one.
+/// The variable that lists addresses to reach directly.
 const EXCEPTIONS: &str = "NO_PROXY";
-/// How long a client may take to say what it wants.
+/// How long a client may take to send its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest request that is read, in bytes.
+/// The maximum size of a request, in bytes.
 const MAX_REQUEST: usize = 16 * 1024;
 
-/// Proxies by variable, in upper case.
+/// Proxies by variable name in upper case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Proxies(BTreeMap<String, String>);
 
-/// The proxies of an environment; lower case counts more, as it does to curl.
+/// The proxies in an environment. The lower-case variable takes precedence, as in curl.
 pub(super) fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Proxies {
     let names = PROXIES.into_iter().chain([EXCEPTIONS]);
     let found = names.filter_map(|name| {
@@ -37,37 +39,42 @@ pub(super) fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Proxi
 }
 
 impl Proxies {
-    /// Whether there is one.
+    /// Whether a proxy is set.
     pub fn exist(&self) -> bool {
         PROXIES.iter().any(|name| self.0.contains_key(*name))
     }
 }
 
-/// Which proxies a cluster's processes are told of.
+/// The proxy variables of a cluster's processes.
 pub struct ProxyVars {
     variables: BTreeMap<String, String>,
 }
 
 impl ProxyVars {
-    /// The variables, of either case.
+    /// The variables in upper and lower case.
     pub fn variables(self) -> BTreeMap<String, String> {
         let lower = self.variables.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
         let lower: Vec<_> = lower.collect();
         self.variables.into_iter().chain(lower).collect()
     }
 
-    /// No proxy at all: everything is reached directly.
+    /// No variables: everything is reached directly.
     pub fn none() -> Self {
         Self { variables: BTreeMap::new() }
     }
 }
 
-/// Opens what leads to these proxies at an address of the sandbox, and says what its processes have
-/// to be told.
+/// Forwards proxies on the host's loopback from an address of the sandbox. Returns the variables
+/// for the cluster's processes.
 ///
 /// # Errors
-/// Nobody can listen there.
-pub async fn forward(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, host: &HostNet) -> io::Result<ProxyVars> {
+/// The address can't be bound.
+pub async fn forward(
+    proxies: &Proxies,
+    at: Ipv4Addr,
+    addresses: &AddressPlan,
+    host: &HostNet,
+) -> io::Result<ProxyVars> {
     let mut told = ProxyVars::none();
     if !proxies.exist() {
         return Ok(told);
@@ -96,11 +103,11 @@ pub async fn forward(proxies: &Proxies, at: Ipv4Addr, addresses: &AddressPlan, h
     Ok(told)
 }
 
-/// Opens a proxy at an address of the sandbox that refuses everything with this reason: clients
-/// written in Go tell it their users as the error.
+/// Starts a proxy at an address of the sandbox that rejects every request with this reason. Go's
+/// HTTP client includes the reason in its error.
 ///
 /// # Errors
-/// Nobody can listen there.
+/// The address can't be bound.
 pub async fn reject_all(reason: &'static str, at: Ipv4Addr, addresses: &AddressPlan) -> io::Result<ProxyVars> {
     let listener = TcpListener::bind((at, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -134,21 +141,20 @@ async fn tell(mut client: TcpStream, reason: &str) -> io::Result<()> {
     client.shutdown().await
 }
 
-/// What is reached without a proxy: what was said, and all that is the cluster's own.
+/// The value of `NO_PROXY`: the given addresses and those of the cluster.
 fn exceptions(given: &str, addresses: &AddressPlan) -> String {
     let own = [&addresses.cidr.to_string(), ".svc", ".cluster.local", "localhost", "127.0.0.1"].map(String::from);
     let given = given.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned);
     given.chain(own).collect::<Vec<_>>().join(",")
 }
 
-/// Where in a proxy's URL its address stands, and that address, if it is one of the host's
-/// loopback.
+/// The range of the address in a proxy's URL, and the parsed address, if it is a loopback address.
 fn on_loopback(url: &str) -> Option<(std::ops::Range<usize>, SocketAddr)> {
     let (scheme, start) = url.split_once("://").map_or(("http", 0), |(scheme, _)| (scheme, scheme.len() + 3));
     let end = url[start..].find('/').map_or(url.len(), |at| start + at);
     let start = url[start..end].rfind('@').map_or(start, |at| start + at + 1);
     let authority = &url[start..end];
-    // An IPv6 address stands in brackets, which have colons.
+    // An IPv6 address is in brackets and contains colons.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
         _ => (

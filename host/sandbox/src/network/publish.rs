@@ -1,8 +1,8 @@
-//! Published ports: places on the host that lead to ports of the cluster's nodes, as people write
-//! them, and their sockets.
+//! Published ports: addresses of the host that are forwarded to ports of the nodes, as text and as
+//! sockets.
 //!
-//! A socket belongs to the namespace that it was made in: those here are the host's, what they
-//! carry is sent on inside. Must not know which node a port leads to.
+//! The sockets belong to the host's network namespace, and their traffic is forwarded into the
+//! sandbox. Must not know to which node.
 
 use super::{datagrams, forward};
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::str::FromStr;
 
-/// How a published port is written.
+/// The syntax of a published port.
 const FORM: &str = "write HOST:NODEPORT, as in 8080:30080, 0.0.0.0:8080:30080 or [::1]:5353:30053/udp";
 
-/// What is spoken at a port.
+/// The protocol of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -33,27 +33,27 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// A place on the host: one socket.
+/// An address, port and protocol of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostPort {
-    /// Its address and port.
+    /// The address and port.
     pub address: SocketAddr,
-    /// What is spoken there.
+    /// The protocol.
     pub protocol: Protocol,
 }
 
-/// A place on the host that leads to a port of the nodes. As text: `127.0.0.1:8080:30080`,
+/// A host port that is forwarded to a port of the nodes. As text: `127.0.0.1:8080:30080`,
 /// `[::1]:5353:30053/udp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Published {
-    /// Where the host answers.
+    /// The port on the host.
     pub host_port: HostPort,
-    /// The port of the nodes: that of a Service of the type `NodePort`, or any other.
+    /// The port of the nodes: that of a `NodePort` Service, or any other.
     pub port: u16,
 }
 
-/// What `port remove` is told: a place, or a published port as it was written.
+/// The argument of `port remove`: a host port, or a published port as given to `port add`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PortSelector {
     host_port: HostPort,
@@ -61,13 +61,13 @@ pub struct PortSelector {
 }
 
 impl PortSelector {
-    /// Whether this one is meant.
+    /// Whether this selects a published port.
     pub fn matches(self, published: &Published) -> bool {
         self.host_port == published.host_port && self.port.is_none_or(|port| port == published.port)
     }
 }
 
-/// A text without its protocol, and that.
+/// Splits off the protocol.
 fn protocol(text: &str) -> Result<(&str, Protocol), String> {
     match text.rsplit_once('/') {
         None => Ok((text, Protocol::Tcp)),
@@ -82,7 +82,7 @@ fn port(text: &str) -> Result<u16, String> {
     port.ok_or_else(|| format!("`{text}` is not a port, give a number from 1 to 65535"))
 }
 
-/// PORT, IP:PORT or [IPv6]:PORT.
+/// Parses PORT, IP:PORT or [IPv6]:PORT.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let Some((ip, number)) = text.rsplit_once(':') else {
         return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port(text)?));
@@ -114,7 +114,8 @@ impl FromStr for PortSelector {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // No text is both: a place that has a colon has an address before it, which is no place.
+        // The two forms can't be confused: a host port with a colon starts with an IP address,
+        // which isn't a port.
         if let Ok(Published { host_port, port }) = text.parse() {
             return Ok(Self { host_port, port: Some(port) });
         }
@@ -160,10 +161,10 @@ impl From<Published> for String {
     }
 }
 
-/// The same ports, each once.
+/// Removes duplicates.
 ///
 /// # Errors
-/// One place is to lead to two ports.
+/// One host port is forwarded to two ports.
 pub fn distinct(published: Vec<Published>) -> Result<Vec<Published>, String> {
     let mut all: Vec<Published> = Vec::new();
     for one in published {
@@ -176,19 +177,19 @@ pub fn distinct(published: Vec<Published>) -> Result<Vec<Published>, String> {
     Ok(all)
 }
 
-/// What is open on the host.
+/// A socket on the host.
 pub enum Socket {
-    /// Takes connections.
+    /// Accepts connections.
     Tcp(TcpListener),
-    /// Takes datagrams.
+    /// Receives datagrams.
     Udp(UdpSocket),
 }
 
 impl Socket {
-    /// Opens a place, in the network namespace of the calling thread.
+    /// Opens a socket in the network namespace of the calling thread.
     ///
     /// # Errors
-    /// As bind(2).
+    /// See bind(2).
     pub fn open(host_port: HostPort) -> io::Result<Self> {
         match host_port.protocol {
             Protocol::Tcp => TcpListener::bind(host_port.address).map(Self::Tcp),
@@ -199,7 +200,7 @@ impl Socket {
     /// A second handle of the same socket.
     ///
     /// # Errors
-    /// As dup(2).
+    /// See dup(2).
     pub fn try_clone(&self) -> io::Result<Self> {
         match self {
             Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
@@ -207,11 +208,10 @@ impl Socket {
         }
     }
 
-    /// Sends on what comes to `target`, an address of the sandbox, from now on and for as long as
-    /// the task lives.
+    /// Forwards to `target`, an address in the sandbox, until the task is aborted.
     ///
     /// # Errors
-    /// The socket can't be watched.
+    /// The socket can't be registered with the runtime.
     pub fn serve(self, target: SocketAddr) -> io::Result<tokio::task::JoinHandle<()>> {
         match self {
             Self::Tcp(listener) => {

@@ -1,6 +1,7 @@
-//! The host's resolvers as a cluster sees them: those that can be reached from a sandbox by their
-//! own addresses, and a forwarder in the sandbox for those that can't, because they listen on the
-//! host's loopback.
+//! The host's DNS resolvers, for use by a cluster.
+//!
+//! The sandbox reaches some of them directly. A forwarder in the sandbox serves the others, which
+//! listen on the host's loopback.
 
 use super::host_net::HostNet;
 use super::plan::AddressPlan;
@@ -13,33 +14,33 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::timeout;
 
 const PORT: u16 = 53;
-/// How long one resolver may take before the next is asked; glibc's resolvers have 5 s in all.
+/// How long to wait for one resolver. glibc waits 5 s in all.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest message over UDP, in bytes: what EDNS allows.
+/// The maximum size of a UDP message, in bytes: EDNS's limit.
 const MAX_MESSAGE: usize = 64 * 1024;
-/// Says of whom the file is, and why it may be empty: without a server look-ups fail at once
-/// instead of waiting.
+/// Header lines of resolv.conf: the origin of the file, or the reason for the missing servers.
+/// Without servers, look-ups fail at once instead of timing out.
 const HEADER: &str = "# Made by KuberNix of what the host has.\n";
 const NONE: &str = "# This cluster has no upstream resolver.\n";
 
-/// The name servers.
+/// The DNS servers of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolver {
-    /// Servers that a sandbox reaches by itself.
+    /// Servers that the sandbox reaches directly.
     pub direct: Vec<Ipv4Addr>,
-    /// Servers that only the host reaches, asked in its place where there are no others.
+    /// Servers that only the host reaches. Used if there are no direct ones.
     pub via_host: Vec<IpAddr>,
-    /// Lines `search` and `options`, as the host has them.
+    /// The `search` and `options` lines of the host.
     pub lines: Vec<String>,
 }
 
 impl Resolver {
-    /// Whether there is any.
+    /// Whether there is a server.
     pub fn exists(&self) -> bool {
         !self.direct.is_empty() || !self.via_host.is_empty()
     }
 
-    /// What is `/etc/resolv.conf` inside, where the forwarder listens at this address.
+    /// The content of `/etc/resolv.conf` in the sandbox, with the forwarder at this address.
     pub fn resolv_conf(&self, forwarder: Ipv4Addr) -> String {
         if !self.exists() {
             return NONE.into();
@@ -51,7 +52,7 @@ impl Resolver {
     }
 }
 
-/// The resolvers of a resolv.conf, as a cluster with these addresses reaches them.
+/// Reads the servers of a resolv.conf, for a cluster with these addresses.
 pub(super) fn read(resolv_conf: &str, addresses: &AddressPlan) -> Resolver {
     let mut resolver = Resolver::default();
     for line in resolv_conf.lines() {
@@ -74,11 +75,11 @@ pub(super) fn read(resolv_conf: &str, addresses: &AddressPlan) -> Resolver {
     resolver
 }
 
-/// Answers queries at an address of the sandbox with what the host's resolvers say, for as long as
-/// the task lives.
+/// Answers queries at an address of the sandbox by asking the host's resolvers, until the runtime
+/// stops.
 ///
 /// # Errors
-/// Something listens there already.
+/// The address can't be bound.
 pub async fn forward(at: Ipv4Addr, servers: Vec<IpAddr>, host: HostNet) -> io::Result<()> {
     let socket = Arc::new(UdpSocket::bind((at, PORT)).await?);
     let streams = TcpListener::bind((at, PORT)).await?;
@@ -89,7 +90,7 @@ pub async fn forward(at: Ipv4Addr, servers: Vec<IpAddr>, host: HostNet) -> io::R
     tokio::spawn(async move {
         let mut query = vec![0; MAX_MESSAGE];
         loop {
-            // What fails here is a client's that didn't wait for its answer.
+            // An error is about a client that is gone.
             let Ok((length, client)) = socket.recv_from(&mut query).await else { continue };
             let (query, socket) = (query[..length].to_vec(), socket.clone());
             let (servers, host) = (servers.clone(), host.clone());
@@ -104,7 +105,7 @@ pub async fn forward(at: Ipv4Addr, servers: Vec<IpAddr>, host: HostNet) -> io::R
     Ok(())
 }
 
-/// The answer of the first server that gives one.
+/// The first reply of a server.
 async fn ask(query: &[u8], servers: &[SocketAddr], host: &HostNet) -> Option<Vec<u8>> {
     for server in servers {
         let asked = async {
@@ -171,7 +172,7 @@ mod tests {
             let (length, client) = server.recv_from(&mut query).await.unwrap();
             server.send_to(&[&query[..length], b"!"].concat(), client).await.unwrap();
         });
-        // The namespace of the test itself: nothing is entered that isn't its own.
+        // The test's own namespace: the thread enters the namespace that it is in.
         let Ok(host) = HostNet::of_thread() else { panic!("no /proc") };
         if host.udp(dead).is_err() {
             return; // Not root: setns(2) is refused even into one's own.

@@ -1,16 +1,16 @@
-//! The uplink: a pair of links between the host and a sandbox, and what lets connections out
-//! through it.
+//! The uplink: a veth pair between the host and a sandbox, and the rules that let connections out.
 //!
-//! Two clusters may have the same addresses, so a sandbox hides all of its own behind the one that
-//! its end of the pair has, which no other cluster of this host has; the host hides that one behind
-//! its own. What is the host's goes with the sandbox: the links by their nature, the table by its
-//! owner. Only forwarding that wasn't switched on before has to be restored, by the process that
-//! outlives the cluster; it is noted in the cluster's directory and on the host's end of the pair.
+//! Two clusters may use the same addresses. So the sandbox masquerades its addresses as the address
+//! of its end of the pair, which is unique on this host, and the host masquerades that as its own.
+//!
+//! The kernel removes the links with the sandbox, and the nftables table with its owner. Only
+//! forwarding has to be reverted if it was off before. What to revert is recorded in the cluster's
+//! directory and on the host's end of the pair.
 
+use super::egress::DefaultRoute;
 use super::host_net::HostNet;
 use super::netlink::{BRIDGE, NetworkError, at, index, with_netlink};
 use super::nft::{self, Chain, Expr, Hook, Table};
-use super::egress::DefaultRoute;
 use super::plan::{AddressPlan, routed_by_host};
 use crate::HostLock;
 use crate::cluster_dir::ClusterDir;
@@ -31,30 +31,31 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The sandbox's end.
 pub const INSIDE: &str = "uplink";
-/// What the host's ends are called, with a number behind it.
+/// The prefix of the host's ends. A number follows.
 pub const OUTSIDE: &str = "kubernix-";
-/// How many clusters of a host can have an uplink: their pairs have the addresses of one /24.
+/// The maximum number of uplinks on a host: the addresses of their pairs are in one /24.
 const MAX_UPLINKS: u8 = 128;
-/// Link-local addresses, which a host has no other use for than on one link.
+/// The first three bytes of the pairs' addresses. They are link-local, so a host routes them on a
+/// single link only.
 const PAIRS: [u8; 3] = [169, 254, 77];
 
-/// An uplink that stands, as far as it goes with its owner.
+/// An uplink. Its tables exist as long as this value.
 #[derive(Debug)]
 pub struct Uplink {
     _tables: [Table; 2],
-    /// What may keep connections from getting out, in words.
+    /// Reasons why connections may fail, as text for the user.
     pub warnings: Vec<String>,
 }
 
-/// What has to be given back, in the cluster's directory.
+/// What to revert on the host when the cluster ends. A file in the cluster's directory.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct UplinkRecord {
-    /// The host's end.
+    /// The host's end of the pair.
     link: String,
-    /// What tells this end from a later one of the same name: the cluster's ID, a space, and
+    /// Distinguishes this end from a later one with the same name: the cluster's ID, a space, and
     /// nanoseconds since the epoch.
     token: String,
-    /// Links of the host's that we let forward.
+    /// Links of the host for which forwarding was switched on.
     forwarding: Vec<String>,
 }
 
@@ -63,14 +64,14 @@ fn record_path(root: &ClusterDir) -> PathBuf {
 }
 
 impl UplinkRecord {
-    /// The note of the cluster of one of these IDs: in its directory, or where that is lost,
-    /// damaged or the file another cluster's, on the host's end of the pair. `None` where nothing
-    /// has to be given back.
+    /// Finds the record of a cluster with one of these IDs: in its directory, or on the host's end
+    /// of the pair if the file is missing, damaged or another cluster's. `None` if there is nothing
+    /// to revert.
     fn find(root: &ClusterDir, ids: &BTreeSet<String>) -> Option<Self> {
         let path = record_path(root);
         let damage = match fs::read(&path).map(|text| serde_json::from_slice::<Self>(&text)) {
             Ok(Ok(note)) if note.is_of(ids) => return Some(note),
-            // The directory is a copy of another cluster's, which may run.
+            // The directory is a copy of another cluster's directory. That cluster may be running.
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -92,20 +93,21 @@ impl UplinkRecord {
         note
     }
 
-    /// The note of the cluster of one of these IDs on these links, each with its alias.
+    /// Finds the record of a cluster with one of these IDs on these links, which are given with
+    /// their aliases.
     fn among(links: &[(String, String)], ids: &BTreeSet<String>) -> Option<Self> {
         links.iter().filter_map(|(link, alias)| Self::of_link(link, alias)).find(|note| note.is_of(ids))
     }
 
-    /// What is written on a link; `None` where it isn't an uplink's alias.
+    /// Parses the alias of a link. `None` if it isn't an uplink's.
     fn of_link(link: &str, alias: &str) -> Option<Self> {
         let (token, _) = alias.split_once(" forwarding=")?;
         let forwarding = recorded_forwarding(alias).map(str::to_owned).collect();
         Some(Self { link: link.to_owned(), token: token.to_owned(), forwarding })
     }
 
-    /// Whether the token is of a cluster of one of these IDs. An older version wrote the cluster's
-    /// name in the ID's place.
+    /// Whether the token has one of these IDs. An older version wrote the cluster's name instead of
+    /// the ID.
     fn is_of(&self, ids: &BTreeSet<String>) -> bool {
         self.token.split_once(' ').is_some_and(|(id, _)| ids.contains(id))
     }
@@ -115,29 +117,29 @@ impl UplinkRecord {
         write_atomic(&record_path(root), &text, 0o600)
     }
 
-    /// What is written on the link, for other clusters to read.
+    /// The alias of the link, which other clusters read.
     fn alias(&self) -> String {
         format!("{} forwarding={}", self.token, self.forwarding.join(","))
     }
 }
 
-/// The links that an alias says were let forward.
+/// The links in an alias for which forwarding was switched on.
 fn recorded_forwarding(alias: &str) -> impl Iterator<Item = &str> {
     let list = alias.split_once("forwarding=").map(|(_, list)| list).unwrap_or_default();
     list.split(',').filter(|name| !name.is_empty())
 }
 
-/// The addresses of a pair: the host's and the sandbox's, of a /31.
+/// The addresses of a pair, the host's and the sandbox's: a /31.
 fn pair(number: u8) -> [Ipv4Addr; 2] {
     let [a, b, c] = PAIRS;
     [0, 1].map(|end| Ipv4Addr::new(a, b, c, number * 2 + end))
 }
 
-/// Makes the uplink of the sandbox that the calling thread is in. Nothing in it needs to be ready
-/// before.
+/// Creates the uplink of the sandbox in whose namespace the calling thread is. Has no prerequisites
+/// inside the sandbox but the bridge.
 ///
 /// # Errors
-/// The kernel refuses; what was made by then goes with the sandbox.
+/// The kernel refuses. What was created disappears with the sandbox.
 pub fn create(
     host: &HostNet,
     lock: &HostLock,
@@ -163,7 +165,7 @@ pub fn create(
 
 type Outside = (Ipv4Addr, Ipv4Addr, Table, Vec<String>);
 
-/// The host's half.
+/// Creates the host's half.
 fn outside(
     sandbox: &HostNet,
     lock: &HostLock,
@@ -171,7 +173,7 @@ fn outside(
     id: &str,
     route: &DefaultRoute,
 ) -> Result<Outside, NetworkError> {
-    // What a life of this cluster left whose carriers were all killed.
+    // An earlier run of this cluster may have been killed together with its keeper.
     revert_by_id(root, id, lock);
     let _held = lock.take();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -181,11 +183,11 @@ fn outside(
     with_netlink(async |handle| label(&handle, &note).await)?;
     let link = note.link.clone();
     let mut pass = vec![
-        // Who is outside began none of the connections that come in here.
+        // Connections are only opened from inside.
         vec![Expr::To(link.clone()), Expr::New, Expr::Drop],
     ];
     if !forwards {
-        // A host that forwarded nothing still forwards nothing else.
+        // The host didn't forward before, so other packets are still dropped.
         let ours = format!("{OUTSIDE}*");
         pass.extend([vec![Expr::From(ours.clone()), Expr::Accept], vec![Expr::To(ours), Expr::Accept]]);
         pass.push(vec![Expr::Drop]);
@@ -205,8 +207,8 @@ fn outside(
     Ok((gateway, own, table, closed.iter().map(|chain| blocked(chain, &link)).collect()))
 }
 
-/// What to do about a chain that lets nothing pass: no table of ours could overrule it, and
-/// another's rules are not ours to add to.
+/// The warning about a chain that drops forwarded packets. A rule in another table can't overrule
+/// it, and KuberNix doesn't change foreign rules.
 fn blocked(chain: &str, link: &str) -> String {
     format!(
         "this host's firewall drops what it doesn't know (chain {chain}): image pulls from outside fail until it lets the \
@@ -215,13 +217,18 @@ fn blocked(chain: &str, link: &str) -> String {
     )
 }
 
-/// Makes the pair under the first free number; the name is the reservation.
-async fn pair_of_links(handle: &Handle, sandbox: &HostNet, route: &DefaultRoute, note: &mut UplinkRecord) -> Result<u8, NetworkError> {
+/// Creates the pair with the first free number. The name of the link reserves it.
+async fn pair_of_links(
+    handle: &Handle,
+    sandbox: &HostNet,
+    route: &DefaultRoute,
+    note: &mut UplinkRecord,
+) -> Result<u8, NetworkError> {
     let routes = fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
     for number in 0..MAX_UPLINKS {
         let [gateway, _] = pair(number);
         let range = Ipv4Net::new_assert(gateway, 31);
-        // What routes all link-local addresses somewhere means none in particular.
+        // A route of all link-local addresses doesn't count.
         if routed_by_host(range, &routes).iter().any(|route| route.prefix_len() > 16) {
             continue;
         }
@@ -246,7 +253,7 @@ async fn pair_of_links(handle: &Handle, sandbox: &HostNet, route: &DefaultRoute,
 }
 
 fn sysctl(link: &str) -> PathBuf {
-    // In a path of sysctl a dot of a name is a dot.
+    // In a path below /proc/sys, the dots of a link's name stay.
     format!("/proc/sys/net/ipv4/conf/{link}/forwarding").into()
 }
 
@@ -254,15 +261,16 @@ fn forwards(link: &str) -> bool {
     fs::read_to_string(sysctl(link)).is_ok_and(|text| text.trim() != "0")
 }
 
-/// Lets the host's links towards the outside, and the pair's own end, forward. Whether the host
-/// forwarded by itself.
+/// Switches on forwarding for the host's links to other networks and the host's end of the pair.
+/// Returns whether forwarding was on before.
 fn switch_on(root: &ClusterDir, route: &DefaultRoute, note: &mut UplinkRecord) -> Result<bool, NetworkError> {
     let failed = |error: io::Error| NetworkError::new("letting the host forward", error);
     let others = with_netlink(async |handle| Ok(peers(&handle, &note.link).await))?;
     let by_others: Vec<&str> = others.iter().flat_map(|(_, alias)| recorded_forwarding(alias)).collect();
     let by_us = |link: &&String| !forwards(link) || by_others.contains(&link.as_str());
     note.forwarding = route.links.iter().filter(by_us).cloned().collect();
-    // First the intention: whoever dies in between has noted too much rather than too little.
+    // Recorded before it is done: if the process is killed in between, the record has too much
+    // rather than too little.
     note.write(root).map_err(failed)?;
     for link in note.forwarding.iter().chain([&note.link]).filter(|link| !forwards(link)) {
         fs::write(sysctl(link), "1").map_err(failed)?;
@@ -289,7 +297,7 @@ fn alias_of(link: &LinkMessage) -> Option<&str> {
     })
 }
 
-/// The host's ends of other clusters' pairs, with what is written on them.
+/// The host's ends of other clusters' pairs, with their aliases.
 async fn peers(handle: &Handle, own: &str) -> Vec<(String, String)> {
     let all = links(handle).await;
     let named = all.iter().filter_map(|link| {
@@ -304,7 +312,7 @@ async fn label(handle: &Handle, note: &UplinkRecord) -> Result<(), NetworkError>
     handle.link().set(link).execute().await.map_err(at("labelling the uplink"))
 }
 
-/// The sandbox's half.
+/// Creates the sandbox's half.
 async fn inside(
     handle: &Handle,
     gateway: Ipv4Addr,
@@ -316,8 +324,8 @@ async fn inside(
     request.execute().await.map_err(at("the uplink's address"))?;
     let up = LinkUnspec::new_with_index(uplink).up().build();
     handle.link().set(up).execute().await.map_err(at("the uplink"))?;
-    // What is the cluster's own and not there (a Service without pods, say) isn't looked for
-    // outside.
+    // Unused addresses of the cluster, such as a Service without pods, must not be routed to the
+    // host.
     let (cidr, prefix) = (addresses.cidr.network(), addresses.cidr.prefix_len());
     let own = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(cidr, prefix).output_interface(bridge);
     handle.route().add(own.build()).execute().await.map_err(at("the cluster's own route"))?;
@@ -325,30 +333,31 @@ async fn inside(
     handle.route().add(default.build()).execute().await.map_err(at("the uplink's route"))
 }
 
-/// What an uplink took of the host and has to give back.
+/// The changes on the host that an uplink has to revert.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct HostChanges(Option<UplinkRecord>);
 
-/// Looks up what a cluster's uplink took of the host whose network namespace the calling thread is
-/// in: in the cluster's directory, or where that is lost, on the host's end of the pair. `ids` are
-/// those that the cluster's lives had.
+/// Finds what a cluster's uplink changed on the host. The calling thread is in the host's network
+/// namespace. `ids` are the IDs that the cluster has had. The record is in the cluster's directory,
+/// or else on the host's end of the pair.
 pub fn find_host_changes(root: &ClusterDir, ids: &BTreeSet<String>) -> HostChanges {
     HostChanges(UplinkRecord::find(root, ids))
 }
 
-/// Gives back what the uplink of the cluster of this ID took of the host whose network namespace
-/// the calling thread is in; does nothing where that was done already, or never had to be.
+/// Reverts what the uplink of the cluster with this ID changed on the host. The calling thread is
+/// in the host's network namespace. Does nothing if there is nothing to revert.
 pub fn revert_by_id(root: &ClusterDir, id: &str, lock: &HostLock) {
     revert(root, lock, find_host_changes(root, &BTreeSet::from([id.to_owned()])));
 }
 
-/// As [`revert_by_id`], for what was looked up before the sandbox ended.
+/// Reverts changes that were looked up before the sandbox ended.
 pub fn revert(root: &ClusterDir, lock: &HostLock, taken: HostChanges) {
     let Some(note) = taken.0 else { return };
-    // Each cluster looks at the links of the others before it takes or gives back.
+    // Each cluster reads the links of the others before it changes forwarding.
     let _held = lock.take();
     let result = with_netlink(async |handle| {
-        // Gone with the sandbox, or about to be; another cluster's may have the name by now.
+        // The kernel removes the link with the sandbox. Another cluster's link may have its name by
+        // now.
         let ours = peers(&handle, "").await.into_iter().any(|(name, alias)| {
             name == note.link && (alias.is_empty() || alias.starts_with(&format!("{} ", note.token)))
         });
@@ -358,17 +367,17 @@ pub fn revert(root: &ClusterDir, lock: &HostLock, taken: HostChanges) {
         Ok(peers(&handle, "").await)
     });
     match result {
-        // The next cluster has noted it as well.
+        // Other clusters use forwarding, and have recorded it as well.
         Ok(others) if others.is_empty() => {
             for link in &note.forwarding {
-                // One that is gone needs nothing.
+                // Fails if the link is gone, which needs no change.
                 let _ = fs::write(sysctl(link), "0");
             }
         }
         Ok(_) => {}
         Err(error) => log::warn!("{error}"),
     }
-    // What can't be removed is read again by the next clean-up.
+    // If it stays, the next clean-up reads it again.
     let _ = fs::remove_file(record_path(root));
 }
 
@@ -396,7 +405,7 @@ mod tests {
     #[test]
     fn a_note_is_taken_from_the_directory_of_its_own_cluster_alone() {
         let base = tempfile::tempdir().unwrap();
-        // As the keeper and the init call the directory.
+        // As the keeper and the init see the directory's name.
         let root = ClusterDir::at(base.path().join("7"));
         fs::create_dir_all(root.run()).unwrap();
         assert_eq!(UplinkRecord::find(&root, &ids(&[ID])), None, "there is none");
@@ -404,7 +413,7 @@ mod tests {
         assert_eq!(UplinkRecord::find(&root, &ids(&[ID])), Some(note(ID)));
         assert_eq!(UplinkRecord::find(&root, &ids(&[OTHER, ID])), Some(note(ID)));
         assert_eq!(UplinkRecord::find(&root, &ids(&[OTHER, "7"])), None, "a copied directory has the original's note");
-        // No link of these IDs is there.
+        // No link has these IDs.
         for damaged in ["", "{ \"link\": \"kube", "[]"] {
             fs::write(record_path(&root), damaged).unwrap();
             assert_eq!(UplinkRecord::find(&root, &ids(&[ID])), None, "{damaged}");
@@ -420,12 +429,18 @@ mod tests {
             link("kubernix-2", "another program's".into()),
             link("kubernix-3", note(ID).alias()),
         ];
-        assert_eq!(UplinkRecord::among(&links, &ids(&[ID])), Some(UplinkRecord { link: "kubernix-3".into(), ..note(ID) }));
+        assert_eq!(
+            UplinkRecord::among(&links, &ids(&[ID])),
+            Some(UplinkRecord { link: "kubernix-3".into(), ..note(ID) })
+        );
         assert_eq!(UplinkRecord::among(&links, &ids(&[OTHER])), Some(note(OTHER)));
         assert_eq!(UplinkRecord::among(&links, &ids(&["0123456789abcde", "7", ""])), None);
-        // By its name, of a cluster that an older version booted.
+        // By its name, for a cluster that an older version booted.
         let old = [link("kubernix-4", note("one").alias())];
-        assert_eq!(UplinkRecord::among(&old, &ids(&["one"])), Some(UplinkRecord { link: "kubernix-4".into(), ..note("one") }));
+        assert_eq!(
+            UplinkRecord::among(&old, &ids(&["one"])),
+            Some(UplinkRecord { link: "kubernix-4".into(), ..note("one") })
+        );
         assert_eq!(UplinkRecord::among(&old, &ids(&["one-more", ID])), None);
     }
 

@@ -1,4 +1,4 @@
-//! How a process ended.
+//! The exit of a process.
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
@@ -9,12 +9,12 @@ use std::fmt;
 pub enum Exit {
     /// It exited with this status.
     Code(i32),
-    /// This signal ended it.
+    /// This signal killed it.
     Signal(i32),
 }
 
 impl Exit {
-    /// The end that a wait reports; `None` where the process goes on.
+    /// The exit that wait(2) reports. `None` if the process still runs.
     pub fn of(status: WaitStatus) -> Option<Self> {
         match status {
             WaitStatus::Exited(_, code) => Some(Self::Code(code)),
@@ -23,7 +23,7 @@ impl Exit {
         }
     }
 
-    /// As a shell puts it: the status, or 128 + the signal.
+    /// The exit code that a shell would report: the status, or 128 + the signal.
     pub fn code(self) -> i32 {
         match self {
             Self::Code(code) => code,

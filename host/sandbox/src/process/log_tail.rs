@@ -1,14 +1,13 @@
-//! The end of a log, for errors.
+//! Reads the last lines of a log, for error messages.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Only this much of a log's end is looked at, in bytes: logs grow, and the end is what an error
-/// wants.
+/// How much of a log's end is read, in bytes. Logs can be large.
 const WINDOW: u64 = 32 * 1024;
 
-/// The last `lines` lines of a log; empty where there is none.
+/// The last `lines` lines of a log. Empty if it can't be read.
 pub fn tail(path: &Path, lines: usize) -> Vec<String> {
     let read = || -> std::io::Result<String> {
         let mut file = File::open(path)?;

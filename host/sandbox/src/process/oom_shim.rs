@@ -1,8 +1,8 @@
-//! Runs between a CRI runtime and its OCI runtime on hosts where even root may not lower an
-//! `oom_score_adj`: containers that ask for a negative value get the current one, and start.
+//! Wraps the OCI runtime on hosts where the `oom_score_adj` can't be lowered: a container that asks
+//! for a negative value gets the current one, and starts.
 //!
-//! It becomes the OCI runtime by exec: no process of its own stays. It must not know which runtimes
-//! these are.
+//! It replaces itself with the OCI runtime by exec, so it leaves no process. It must not know which
+//! runtimes call it and which it calls.
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -11,12 +11,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Becomes the OCI runtime `args[0]`, called with the arguments after it. Where these create a
-/// container, a negative `process.oomScoreAdj` in its bundle's `config.json` is first raised to
-/// this process's own.
+/// Executes the OCI runtime `args[0]` with the remaining arguments. If these create a container, a
+/// negative `process.oomScoreAdj` in the bundle's `config.json` is raised to this process's own
+/// value first.
 ///
-/// Returns only when that failed, with why. A `config.json` that can't be read or understood is no
-/// failure: the runtime itself says best what is wrong with it.
+/// Returns only the error if that fails. An unreadable or invalid `config.json` is left to the
+/// runtime, which reports it best.
 pub fn run(args: Vec<OsString>) -> Error {
     let Some((runtime, args)) = args.split_first() else {
         return Error::new(ErrorKind::InvalidInput, "no OCI runtime given");
@@ -26,14 +26,13 @@ pub fn run(args: Vec<OsString>) -> Error {
     {
         return Error::new(error.kind(), format!("raising oomScoreAdj in bundle `{}`: {error}", bundle.display()));
     }
-    // Not an execve of our own: std gives the runtime default signals, where this process ignores
-    // SIGPIPE.
+    // std's exec resets the signals to their defaults; this process ignores SIGPIPE.
     #[expect(clippy::disallowed_methods, reason = "replaces this process instead of starting another")]
     let error = std::process::Command::new(runtime).args(args).exec();
     Error::new(error.kind(), format!("executing OCI runtime `{}`: {error}", runtime.display()))
 }
 
-/// The bundle that these arguments create a container from; `None` where they don't create one.
+/// The bundle of a command that creates a container. `None` for other commands.
 fn bundle(args: &[OsString]) -> Option<PathBuf> {
     let command = args.iter().position(|arg| arg == "create" || arg == "run")?;
     let mut options = args[command + 1..].iter();
@@ -45,11 +44,11 @@ fn bundle(args: &[OsString]) -> Option<PathBuf> {
             return Some(path.into());
         }
     }
-    // The OCI runtimes' default.
+    // The default of OCI runtimes.
     Some(".".into())
 }
 
-/// Raises a negative `process.oomScoreAdj` in this file to the one in the other.
+/// Raises a negative `process.oomScoreAdj` in `config` to the value in `own`.
 fn raise(config: &Path, own: &Path) -> io::Result<()> {
     let Some((mut spec, wanted)) = fs::read(config).ok().and_then(|bytes| {
         let spec: Value = serde_json::from_slice(&bytes).ok()?;
@@ -68,7 +67,7 @@ fn raise(config: &Path, own: &Path) -> io::Result<()> {
     replace(config, &serde_json::to_vec(&spec)?)
 }
 
-/// Gives a file another content: a reader sees the old or the new one, whole. Permissions stay.
+/// Replaces a file atomically. The permissions stay.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or(OsStr::new("file")).to_owned();
     name.push(format!(".{}", std::process::id()));
@@ -79,7 +78,7 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         fs::rename(&temporary, path)
     });
     if written.is_err() {
-        // What made it fail is worth more than this.
+        // The first error matters more.
         let _ = fs::remove_file(&temporary);
     }
     written
@@ -108,7 +107,7 @@ mod tests {
         }
     }
 
-    /// What becomes of a config.json where this process has that score.
+    /// The `config.json` after a call by a process with the score `own`.
     fn raised(config: &str, own: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
         let (path, score) = (dir.path().join("config.json"), dir.path().join("oom_score_adj"));

@@ -1,5 +1,4 @@
-//! Process groups that stand still for a moment, so that what they write can be copied as it is at
-//! one point in time.
+//! Pauses process groups, so that their files can be copied in a consistent state.
 
 use crate::proc_stat::Stat;
 use nix::errno::Errno;
@@ -9,24 +8,24 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Between two looks whether all threads stand still.
+/// How often to check whether all threads are stopped.
 const POLL_INTERVAL: Duration = Duration::from_micros(500);
 
-/// Process groups that stand still for as long as this lives.
+/// Paused process groups. Dropping it resumes them.
 #[must_use]
 pub struct PausedGroups(Vec<Pid>);
 
 impl PausedGroups {
-    /// Stops these groups by SIGSTOP, which no process can refuse, and returns when every thread of
-    /// them stands still: one that is within a call that writes ends it first. What they wrote
-    /// until then is in the files, and nothing comes after it.
+    /// Stops these groups by SIGSTOP, which no process can block, and waits until every thread is
+    /// stopped. A thread that is writing finishes its system call first. After that, nothing more
+    /// is written.
     ///
     /// # Errors
-    /// A group is gone, or a thread is at work in the kernel for longer than `limit`; all of them
-    /// go on then.
+    /// A group is gone, or a thread stays in a system call for longer than `limit`. All groups are
+    /// resumed then.
     pub fn pause(groups: &[Pid], limit: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + limit;
-        // From here on whatever happens lets them go on.
+        // From here on, every return resumes the groups.
         let mut paused = Self(Vec::new());
         for group in groups {
             killpg(*group, Signal::SIGSTOP)?;
@@ -54,7 +53,7 @@ impl Drop for PausedGroups {
     }
 }
 
-/// Whether every thread of every process of these groups is stopped, or has ended.
+/// Whether every thread of these groups is stopped or has ended.
 fn all_stand_still(groups: &BTreeSet<i32>) -> io::Result<bool> {
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -78,7 +77,7 @@ mod tests {
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command};
 
-    /// A group of two processes that write without end.
+    /// A group of two processes that write continuously.
     struct Writers(Child, tempfile::NamedTempFile);
 
     impl Writers {
@@ -99,7 +98,7 @@ mod tests {
             self.1.as_file().metadata().unwrap().len()
         }
 
-        /// Waits until they have written.
+        /// Waits until the processes have written.
         fn grows(&self) {
             let (before, deadline) = (self.size(), Instant::now() + Duration::from_secs(30));
             while self.size() <= before {

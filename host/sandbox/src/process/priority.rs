@@ -1,29 +1,29 @@
-//! CPU priority: work that may wait runs with SCHED_IDLE.
+//! CPU priority: lets some processes run only when no others want the CPU.
 
 use super::Running;
 use crate::proc_stat::numbers;
 use nix::errno::Errno;
 use nix::libc;
 
-/// How often new threads are looked for. One look finds all that there are; those that appear
-/// meanwhile have the next.
+/// How often to look for threads. One pass finds all existing threads; threads that start meanwhile
+/// are found by the next pass.
 const LOOKS: usize = 4;
 
-/// Lets all threads of a process run only where no other wants to: SCHED_IDLE, sched(7). What they
-/// start does the same.
+/// Lets all threads of a process run only when no others want the CPU: SCHED_IDLE, see sched(7).
+/// Their children inherit it.
 pub fn set_idle_priority(running: &Running) {
     for thread in threads(running.pid.as_raw()) {
         set_policy(thread, libc::SCHED_IDLE);
     }
 }
 
-/// Ends the patience of one process. What it started meanwhile stays patient.
+/// Resets all threads of one process to the normal priority. Its children keep theirs.
 pub fn set_normal_priority(running: &Running) {
     threads(running.pid.as_raw()).for_each(|thread| set_policy(thread, libc::SCHED_OTHER));
 }
 
-/// Ends the patience of everything in this PID namespace: of what was made patient, and what that
-/// started, such as containers.
+/// Resets all idle-priority threads of this PID namespace to the normal priority, including
+/// children of such processes, such as containers.
 pub fn reset_all_priorities() {
     for _ in 0..LOOKS {
         let patient: Vec<_> = numbers("/proc").flat_map(threads).filter(|thread| is_patient(*thread)).collect();
@@ -39,14 +39,14 @@ fn threads(process: i32) -> impl Iterator<Item = i32> {
 }
 
 fn is_patient(thread: i32) -> bool {
-    // SAFETY: takes a number, and changes nothing.
+    // SAFETY: it takes a number, and changes nothing.
     unsafe { libc::sched_getscheduler(thread) == libc::SCHED_IDLE }
 }
 
 fn set_policy(thread: i32, policy: i32) {
     let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the parameters outlive the call, which changes nothing but the scheduling of one
-    // thread of this namespace.
+    // SAFETY: the parameters outlive the call, which changes only the scheduling of one thread of
+    // this namespace.
     let result = unsafe { libc::sched_setscheduler(thread, policy, &raw const parameters) };
     match Errno::result(result) {
         Ok(_) | Err(Errno::ESRCH) => {}

@@ -1,7 +1,7 @@
-//! With what a process runs: its working directory, user and limits.
+//! The working directory, user and limits of a process.
 //!
-//! All of it is looked up before the fork. Between fork and exec there are system calls alone. It
-//! must not know components, nor where a process is started.
+//! Everything is looked up before the fork. Between fork and exec there are only system calls. This
+//! module must not know components, nor where a process is started.
 
 use kubernix_core::{Limit, Process, UNLIMITED};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Settings of a process that this host can't give it.
+/// The host can't start a process as its plan says.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegeError {
     /// There is no such user.
@@ -25,33 +25,33 @@ pub enum PrivilegeError {
     /// The user database can't be read.
     #[error("user `{user}` can't be looked up")]
     LookUp {
-        /// The user or group.
+        /// The name of the user or group.
         user: String,
-        /// Why.
+        /// The cause.
         source: nix::Error,
     },
-    /// A resource that this version doesn't know.
+    /// This version doesn't know the resource.
     #[error("limit {0} isn't known to this version of KuberNix: upgrade KuberNix, or remove the limit")]
     UnknownLimit(Limit),
-    /// The host's own hard limit is lower.
+    /// The host's hard limit is lower.
     #[error("limit {limit} of {wanted} is above the host's {hard}, and the host doesn't let it be raised")]
     TooHigh {
-        /// The resource.
+        /// The limited resource.
         limit: Limit,
-        /// The limit of the plan.
+        /// The limit in the plan.
         wanted: u64,
         /// The host's hard limit.
         hard: u64,
     },
-    /// The working directory isn't there.
+    /// The working directory doesn't exist.
     #[error("its working directory `{0}` doesn't exist: make it a directory of the plan")]
     NoDirectory(PathBuf),
-    /// The working directory can't be a path.
+    /// The working directory contains a NUL byte.
     #[error("its working directory has a NUL byte")]
     Nul(#[from] NulError),
 }
 
-/// A user, with all groups.
+/// A user and its groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The user.
@@ -65,7 +65,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account that a process names; `None` for root.
+    /// The account of a process. `None` for root.
     ///
     /// # Errors
     /// The host has no such user or group.
@@ -88,7 +88,7 @@ impl Account {
         let failed = |source| PrivilegeError::LookUp { user: name.to_owned(), source };
         if let Ok(number) = name.parse() {
             let (uid, gid) = (Uid::from_raw(number), Gid::from_raw(number));
-            // The group of a number that the database knows is the one that it has there.
+            // The group from the user database, if the database has this user.
             let known = User::from_uid(uid).map_err(failed)?;
             let (gid, home) = known.map_or((gid, "/".into()), |user| (user.gid, user.dir));
             return Ok(Self { uid, gid, groups: vec![gid], home });
@@ -109,7 +109,7 @@ fn group_of(name: &str) -> Result<Gid, PrivilegeError> {
     group.map(|group| group.gid).ok_or_else(|| PrivilegeError::UnknownGroup(name.to_owned()))
 }
 
-/// With what a process runs.
+/// The working directory, user and limits of a process.
 #[derive(Debug, Clone, Default)]
 pub struct Privileges {
     directory: Option<CString>,
@@ -118,10 +118,10 @@ pub struct Privileges {
 }
 
 impl Privileges {
-    /// Looks up what a process asks for.
+    /// Looks up what a process needs.
     ///
     /// # Errors
-    /// This host can't give it.
+    /// The host can't provide it.
     pub fn of(process: &Process) -> Result<Self, PrivilegeError> {
         let directory = match process.directory.as_str() {
             "" => None,
@@ -132,13 +132,12 @@ impl Privileges {
         Ok(Self { directory, user: Account::of(process)?, limits })
     }
 
-    /// Whether nothing is asked for.
+    /// Whether the process needs none of them.
     pub fn is_empty(&self) -> bool {
         self.directory.is_none() && self.user.is_none() && self.limits.is_empty()
     }
 
-    /// Has a command take them, after all else that it does before its program runs: namespaces
-    /// can't be entered afterwards.
+    /// Adds them to a command as its last step before exec: namespaces can't be entered afterwards.
     pub fn apply(self, command: &mut Command) {
         if self.is_empty() {
             return;
@@ -151,12 +150,12 @@ impl Privileges {
         unsafe { command.pre_exec(move || self.take()) };
     }
 
-    /// Takes them in the calling process.
+    /// Applies them to the calling process.
     fn take(&self) -> io::Result<()> {
         for (resource, value) in &self.limits {
             setrlimit(*resource, *value, *value)?;
         }
-        // As root: the user needs no access to the directories above.
+        // Still as root, because the user may have no access to the directories above.
         if let Some(directory) = &self.directory {
             chdir(directory.as_c_str())?;
         }
@@ -165,8 +164,8 @@ impl Privileges {
         setgroups(&user.groups)?;
         setresgid(user.gid, user.gid, user.gid)?;
         setresuid(user.uid, user.uid, user.uid)?;
-        // Binaries may lie in a directory that is closed to the user. One capability is left to
-        // find them; the program itself has none, as exec of another user's program drops all
+        // The program may be in a directory that the user can't read. So one capability is kept for
+        // exec to find it. exec then drops it, because the program belongs to another user
         // (capabilities(7)).
         let find = CapabilitySet::DAC_READ_SEARCH;
         let left = CapabilitySets { effective: find, permitted: find, inheritable: CapabilitySet::empty() };
@@ -191,7 +190,7 @@ fn limit_of(limit: Limit, wanted: u64) -> Result<(Resource, u64), PrivilegeError
         other => return Err(PrivilegeError::UnknownLimit(other)),
     };
     let value = if wanted == UNLIMITED { RLIM_INFINITY } else { wanted };
-    // What can't be read is left to the kernel to reject.
+    // If the limit can't be read, the kernel decides.
     let hard = getrlimit(resource).map_or(RLIM_INFINITY, |(_, hard)| hard);
     if value > hard && !may_raise_limits() {
         return Err(PrivilegeError::TooHigh { limit, wanted, hard });

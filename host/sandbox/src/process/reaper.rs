@@ -1,4 +1,4 @@
-//! Waits for every child of this process and hands out how each ended.
+//! Reaps every child of this process and hands out the exit statuses.
 
 use super::Exit;
 use nix::errno::Errno;
@@ -12,31 +12,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// A child that isn't reaped yet.
+/// A child that hasn't been reaped yet.
 struct Child {
     exit: watch::Sender<Option<Exit>>,
     is_stopping: Arc<AtomicBool>,
 }
 
-/// What the spawner gets to know about its child.
+/// The spawner's side of a registered child.
 pub(super) struct Registered {
-    /// How it ended, once it is reaped. Until then its number is its own.
+    /// The exit, once the child is reaped. Until then its PID can't be reused.
     pub(super) exit: watch::Receiver<Option<Exit>>,
-    /// Set it, and what the child leaves in its process group is killed with its end.
+    /// If set, the child's process group is killed when the child ends.
     pub(super) is_stopping: Arc<AtomicBool>,
 }
 
-/// Waits for every child of this process and hands out how each ended.
+/// Reaps every child of this process and hands out the exit statuses.
 ///
-/// Children are registered in the same stretch of code that starts them, and reaping happens
-/// between tasks of one thread: no child can end unseen in between.
+/// A child is registered before the next await after its start, and the reaper runs as a task of
+/// the same thread. So no child can end unnoticed in between.
 #[derive(Clone, Default)]
 pub struct Reaper {
     table: Arc<Mutex<HashMap<Pid, Child>>>,
 }
 
 impl Reaper {
-    /// Wants to know how this child ends. Call it before the next await after starting it.
+    /// Registers a child. Must be called before the next await after starting it.
     pub(super) fn register(&self, pid: Pid) -> Registered {
         let (sender, exit) = watch::channel(None);
         let is_stopping = Arc::<AtomicBool>::default();
@@ -44,10 +44,10 @@ impl Reaper {
         Registered { exit, is_stopping }
     }
 
-    /// Reaps for as long as the task lives.
+    /// Reaps children until the task is dropped.
     ///
     /// # Errors
-    /// SIGCHLD can't be listened for.
+    /// SIGCHLD can't be handled.
     pub async fn run(self) -> io::Result<()> {
         let mut children = signal(SignalKind::child())?;
         loop {
@@ -57,8 +57,7 @@ impl Reaper {
     }
 
     fn reap(&self) {
-        // The first look leaves the child as it is: its number, and its group's, stay its own until
-        // it is reaped.
+        // WNOWAIT leaves the child unreaped, so that its PID and process group can't be reused yet.
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         loop {
             let status = match waitid(Id::All, look) {
@@ -68,10 +67,10 @@ impl Reaper {
                 Err(errno) => return log::error!("waiting for children failed: {errno}"),
             };
             let (Some(pid), Some(exit)) = (status.pid(), Exit::of(status)) else { continue };
-            // Orphans that were handed to PID 1 are in no table.
+            // Orphans that PID 1 inherited aren't in the table.
             let child = self.table().remove(&pid);
             if child.as_ref().is_some_and(|child| child.is_stopping.load(Ordering::Relaxed)) {
-                // No error is possible: the leader is still in the group.
+                // This can't fail: the leader is still in the group.
                 let _ = killpg(pid, Signal::SIGKILL);
             }
             while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) == Err(Errno::EINTR) {}
@@ -82,7 +81,7 @@ impl Reaper {
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, HashMap<Pid, Child>> {
-        // A panic elsewhere leaves the table whole: every change is one call.
+        // A panic elsewhere can't leave the table inconsistent, because every change is one call.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

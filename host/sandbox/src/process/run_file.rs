@@ -1,16 +1,17 @@
-//! `run.json`: what was started, beside its log, so that a person can start the same by hand.
+//! `run.json`: describes a started process, so that a person can start it by hand. It is beside the
+//! log.
 
 use kubernix_core::Process;
 use serde::{Deserialize, Serialize};
 
-/// What was started.
+/// A started process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFile {
-    /// The process as its component planned it.
+    /// The process as planned by its component.
     #[serde(flatten)]
     pub process: Process,
-    /// `PATH` of its environment.
+    /// `PATH` in its environment.
     pub path: String,
-    /// Its process ID inside the cluster's PID namespace.
+    /// Its PID in the cluster's PID namespace.
     pub pid: i32,
 }

@@ -1,7 +1,7 @@
-//! Starts processes, each in a process group of its own.
+//! Spawns processes, each in its own process group.
 
 use super::reaper::Registered;
-use super::{Exit, SpawnTarget, PrivilegeError, Privileges, Reaper, RunFile};
+use super::{Exit, PrivilegeError, Privileges, Reaper, RunFile, SpawnTarget};
 use crate::proc_stat::pidfd;
 use crate::write::write_atomic;
 use kubernix_core::{Command, Output, Process};
@@ -20,32 +20,32 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
-/// A process that can't be started.
+/// A process can't be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// The program doesn't exist.
     #[error("`{0}` doesn't exist")]
     Missing(String),
-    /// It may not be run.
+    /// The program can't be executed.
     #[error("`{0}` is not executable")]
     NotExecutable(String),
-    /// Its log or `run.json` can't be written.
+    /// The log or `run.json` can't be written.
     #[error("`{path}` can't be written")]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// This host can't give it its directory, user or limits.
+    /// The host can't provide its directory, user or limits.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
-    /// Anything else.
+    /// Any other cause.
     #[error("`{program}` can't be started")]
     Other {
         /// The program.
         program: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -60,34 +60,34 @@ impl SpawnError {
     }
 }
 
-/// A process that was started.
+/// A started process.
 #[derive(Clone)]
 pub struct Running {
-    /// Its ID, which is its process group's as well.
+    /// Its PID, which is also the ID of its process group.
     pub pid: Pid,
-    /// What was asked for.
+    /// The process as planned.
     pub process: Process,
-    /// Its output.
+    /// Its log.
     pub log: PathBuf,
     exit: watch::Receiver<Option<Exit>>,
     is_stopping: Arc<AtomicBool>,
 }
 
 impl Running {
-    /// How it ended, if it did.
+    /// The exit, if the process has ended.
     pub fn exit(&self) -> Option<Exit> {
         *self.exit.borrow()
     }
 
-    /// From now on what is left in its group is killed with its end.
+    /// From now on, the exit of the process kills its process group.
     pub(super) fn kill_group_on_exit(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub async fn wait(&self) -> Exit {
         let mut exit = self.exit.clone();
-        // The sender only goes away with the reaper, and so with this whole process.
+        // The sender lives as long as the reaper, and so as long as this process.
         match exit.wait_for(Option::is_some).await.map(|exit| *exit) {
             Ok(Some(exit)) => exit,
             _ => Exit::Signal(9),
@@ -95,27 +95,27 @@ impl Running {
     }
 }
 
-/// What to start, and where its traces go.
+/// What to start, and the directory of its files.
 pub struct Launch<'a> {
     /// The process.
     pub process: &'a Process,
-    /// Gets `NAME.log` and `NAME.run.json`.
+    /// The directory of `NAME.log` and `NAME.run.json`.
     pub directory: &'a Path,
 }
 
 /// Starts processes.
 #[derive(Clone)]
 pub struct Spawner {
-    /// Waits for all of them.
+    /// Reaps the processes.
     pub reaper: Reaper,
-    /// `PATH` of everything that is started.
+    /// `PATH` of every process.
     pub path: String,
-    /// Where it is started.
+    /// Where the processes are started.
     pub target: Arc<dyn SpawnTarget>,
 }
 
 impl Spawner {
-    /// Starts a process whose output is appended to its log.
+    /// Starts a process and appends its output to its log.
     ///
     /// # Errors
     /// See [`SpawnError`].
@@ -130,7 +130,7 @@ impl Spawner {
         command.envs(&process.env).stdin(Stdio::null()).stdout(output).stderr(errors);
         let is_plain = privileges.is_empty();
         let child = self.target.spawn(command, privileges).map_err(|source| {
-            // Not about the program: this host doesn't allow the process its user or limits.
+            // The program isn't the cause: the host doesn't allow this user or these limits.
             if !is_plain && source.raw_os_error() == Some(Errno::EPERM as i32) {
                 return SpawnError::Other { program: process.program.clone(), source };
             }
@@ -141,14 +141,14 @@ impl Spawner {
         let path = launch.directory.join(format!("{}.run.json", process.name));
         // Serialising a struct of strings and numbers can't fail.
         let text = serde_json::to_vec_pretty(&run).unwrap_or_default();
-        // The process runs: what is only a trace of it mustn't make it look as if it didn't.
+        // Only a warning: the process already runs.
         if let Err(error) = write_atomic(&path, &text, 0o600) {
             log::warn!("{error}");
         }
         Ok(running)
     }
 
-    /// Runs a command to its end; keeps a mebibyte of each of its outputs.
+    /// Runs a command until it ends. Keeps at most one MiB of each output.
     ///
     /// # Errors
     /// See [`SpawnError`].
@@ -156,16 +156,12 @@ impl Spawner {
         self.run(command, None::<std::future::Ready<()>>).await
     }
 
-    /// As [`Spawner::output`]; the command runs only where no other process wants to, until the
-    /// future is done.
+    /// Like [`Spawner::output`], but the command runs with idle priority until the future
+    /// completes.
     ///
     /// # Errors
     /// See [`SpawnError`].
-    pub async fn run_idle(
-        &self,
-        command: &Command,
-        until: impl Future<Output = ()>,
-    ) -> Result<Output, SpawnError> {
+    pub async fn run_idle(&self, command: &Command, until: impl Future<Output = ()>) -> Result<Output, SpawnError> {
         self.run(command, Some(until)).await
     }
 
@@ -194,19 +190,19 @@ impl Spawner {
         Ok(Output::new(exit.code(), stdout.map_err(fail)?, stderr.map_err(fail)?))
     }
 
-    /// Watches a process that isn't the caller's child, by a pidfd (pidfd_open(2)). How it ended is
-    /// told to its parent alone: it counts as killed.
+    /// Watches a process that isn't a child, by a pidfd (pidfd_open(2)). Only the parent can read
+    /// the exit status, so the exit is reported as SIGKILL.
     ///
     /// # Errors
-    /// There is none of this number.
+    /// There is no process with this PID.
     pub fn watch(&self, pid: Pid, name: &str) -> io::Result<Running> {
         let process = pidfd(pid.as_raw())?;
-        // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives, and lives in
-        // here.
+        // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives, and the
+        // `AsyncFd` owns it.
         let process = unsafe { AsyncFd::register(process) }?;
         let (sender, exit) = watch::channel(None);
         tokio::task::spawn_local(async move {
-            // It becomes readable once, with the process's end.
+            // It becomes readable once, when the process ends.
             let _ = process.readable().await;
             sender.send_replace(Some(Exit::Signal(Signal::SIGKILL as i32)));
         });
@@ -227,7 +223,7 @@ impl Spawner {
     }
 }
 
-/// Kills a command and its children if the waiting future is dropped.
+/// Kills the process group of a command whose future is dropped.
 struct KillOnDrop<'a>(&'a Running);
 
 impl Drop for KillOnDrop<'_> {
@@ -242,8 +238,7 @@ async fn read(fd: Option<std::os::fd::OwnedFd>) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut pipe = pipe::Receiver::from_owned_fd(fd)?;
     (&mut pipe).take(LIMIT).read_to_end(&mut bytes).await?;
-    // What is beyond the limit is read and dropped, so that the command doesn't hang on a full
-    // pipe.
+    // Reads and discards the rest, so that the command doesn't block on a full pipe.
     tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

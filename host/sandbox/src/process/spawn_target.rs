@@ -4,17 +4,17 @@ use super::Privileges;
 use std::io;
 use std::process::{Child, Command};
 
-/// A place that processes are started in: the caller's own, or namespaces below it. Children are
-/// the caller's in any case.
+/// A target for new processes: the caller's own namespaces, or namespaces below them. In both cases
+/// the processes are children of the caller.
 pub trait SpawnTarget: Send + Sync {
-    /// Starts a program there, with these privileges: they are taken last.
+    /// Starts a program in the target. The privileges are applied last.
     ///
     /// # Errors
-    /// The place is gone, or the program can't be started.
+    /// The target is gone, or the program can't be started.
     fn spawn(&self, command: Command, privileges: Privileges) -> io::Result<Child>;
 }
 
-/// Where the caller is.
+/// The caller's own namespaces.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Local;
 

@@ -1,19 +1,18 @@
-//! Signals to the processes of a cluster, each to the process's whole group.
+//! Signals to the process groups of a cluster's processes.
 
 use super::Running;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 
-/// Signals a process that is to end. What it leaves in its group is killed with its end, also where
-/// it obeys.
+/// Signals a process that should stop. Its exit kills the rest of its process group, even if it
+/// exits by itself.
 pub fn request_stop(running: &Running, signal: Signal) {
     running.kill_group_on_exit();
     kill_group(running, signal);
 }
 
-/// Signals a process's group, unless the process has ended: its number may be another's then.
-/// Reaping and this happen on one thread, so a process that isn't known to have ended still has its
-/// number.
+/// Signals a process's group. Does nothing if the process has ended, because its PID may be reused.
+/// Reaping happens on the same thread, so the PID of a process without an exit is still valid.
 pub fn kill_group(running: &Running, signal: Signal) {
     if running.exit().is_some() {
         return;

@@ -1,9 +1,9 @@
-//! The keepers and inits that run on this host, found without any file of their cluster's.
+//! Finds the keepers and inits that run on this host, without any file of their clusters.
 //!
-//! A command line alone proves nothing, since any user can start a process with any arguments. What
-//! counts is the descriptor of the cluster's root directory that a keeper and an init hold open for
-//! as long as they live (the lock): that directory belongs to the administrator alone. It also
-//! tells a directory's name of today, and whether it was removed.
+//! A command line isn't sufficient, because any user can start a process with any arguments. A
+//! carrier also holds a descriptor of its cluster's root directory (the lock), which belongs to the
+//! administrator. The descriptor also gives the directory's current name, and whether it was
+//! removed.
 
 use super::names;
 use super::process::{self, Pidfd};
@@ -18,10 +18,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What the kernel adds to the name of a directory that was removed.
+/// The suffix that the kernel adds to the name of a removed directory.
 const REMOVED: &[u8] = b" (deleted)";
 
-/// Which of a cluster's two processes it is.
+/// One of the two processes of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// PID 1 of the sandbox.
@@ -30,36 +30,36 @@ pub enum Part {
     Keeper,
 }
 
-/// A process that carries a cluster.
+/// A process that carries a cluster: its keeper or its init.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carrier {
-    /// Which of the two.
+    /// Which of the two it is.
     pub part: Part,
-    /// Its number, in the host's PID namespace.
+    /// Its PID in the host's PID namespace.
     pub pid: i32,
-    /// What the cluster's cgroups and uplink are named by: its ID, or its name where an older
-    /// version booted it.
+    /// The ID that names the cluster's cgroups and uplink. A cluster that an older version booted
+    /// has its name instead.
     pub id: String,
     /// The cluster's root directory.
     pub root: PathBuf,
-    /// That directory was removed while the cluster ran.
+    /// Whether the directory was removed while the cluster ran.
     pub is_orphan: bool,
 }
 
-/// All carriers that belong to this user, the inits first.
+/// All carriers of this user, the inits first.
 pub fn all() -> Vec<Carrier> {
     let mut found: Vec<Carrier> = process::own().filter_map(Carrier::of).collect();
     found.sort_by_key(|carrier| (carrier.part, carrier.pid));
     found
 }
 
-/// Those of one cluster, the inits first.
+/// The carriers of one cluster, the inits first.
 pub fn of(root: &ClusterDir) -> Vec<Carrier> {
     all().into_iter().filter(|carrier| carrier.root == root.path()).collect()
 }
 
 impl Carrier {
-    /// The process of this number, if it carries a cluster.
+    /// The carrier with this PID. `None` if the process isn't a carrier.
     pub fn of(pid: i32) -> Option<Self> {
         let (part, id, lock) = parse(&fs::read(format!("/proc/{pid}/cmdline")).ok()?)?;
         let lock = PathBuf::from(format!("/proc/{pid}/fd/{lock}"));
@@ -78,20 +78,21 @@ impl Carrier {
         self.root.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The directory that the cluster lies in, or lay in.
+    /// The directory that contains, or contained, the cluster's directory.
     pub fn base(&self) -> &Path {
         self.root.parent().unwrap_or(&self.root)
     }
 
-    /// Whether a signal, a debugger or a frozen cgroup keeps it from running.
+    /// Whether a signal, a debugger or a frozen cgroup has stopped it.
     pub fn is_stopped(&self) -> bool {
         Stat::of(self.pid).is_ok_and(Stat::is_stopped)
     }
 
-    /// Sends it a signal; `None` where it ended before.
+    /// Sends a signal. `None` if the process has ended.
     pub fn signal(&self, signal: Signal) -> Option<Pidfd> {
         let process = Pidfd::open(self.pid)?;
-        // From here on the number is this process's. Was it before as well?
+        // The descriptor can't change, but the PID may have been reused before it was opened: check
+        // it again.
         let is_same = Self::of(self.pid).is_some_and(|now| (now.part, now.root) == (self.part, self.root.clone()));
         (is_same && process.signal(signal)).then_some(process)
     }
@@ -112,19 +113,19 @@ impl fmt::Display for Carrier {
     }
 }
 
-/// What a command line says: which part it is, the cluster's ID, and the number of the descriptor
-/// that is the cluster's lock.
+/// Parses a command line: the part, the cluster's ID, and the number of the lock's descriptor.
 fn parse(cmdline: &[u8]) -> Option<(Part, String, u32)> {
     let words = cmdline.strip_suffix(b"\0")?.split(|byte| *byte == 0).map(std::str::from_utf8);
     let words = words.collect::<Result<Vec<_>, _>>().ok()?;
     let [_, command, base, id, numbers @ ..] = &words[..] else { return None };
-    // As `keeper::run` and `init::enter_sandbox` read them.
+    // The positions at which `keeper::run` and `init::enter_sandbox` expect the lock.
     let (part, place, least) = match *command {
         names::KEEPER => (Part::Keeper, 0, 3),
         names::INIT => (Part::Init, 2, 5),
         _ => return None,
     };
-    // Cgroups that are to be removed are named by it: it must not lead out of their directory.
+    // The ID becomes a path component of cgroups to remove, so it must not lead to another
+    // directory.
     let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let numbers = numbers.iter().map(|word| word.parse()).collect::<Result<Vec<u32>, _>>().ok()?;
     (Path::new(base).is_absolute() && is_id && numbers.len() >= least).then(|| (part, (*id).to_owned(), numbers[place]))

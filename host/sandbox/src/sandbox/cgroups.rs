@@ -1,8 +1,8 @@
-//! The cluster's cgroups: `kubernix/ID` below the root of every hierarchy that is mounted, v1,
-//! hybrid or v2.
+//! The cluster's cgroups: `kubernix/ID` below the root of every mounted hierarchy, v1, hybrid or
+//! v2.
 //!
-//! A cluster that an older version booted has its name in the place of the ID. Only groups of that
-//! name are made and removed; the hierarchies and other groups belong to others.
+//! A cluster that an older version booted has its name instead of the ID. Only these groups are
+//! created and removed.
 
 use super::controllers;
 use crate::HostLock;
@@ -12,24 +12,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The group that all clusters of this program lie in.
+/// The parent group of all clusters.
 const PARENT: &str = "kubernix";
-/// The group of our own and the control plane's processes. In v2, groups with children have no
-/// processes of their own.
+/// The group of the control plane and of KuberNix itself. In v2, a group with children can't have
+/// processes.
 const LEAF: &str = "system";
 
 /// A mounted hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchy {
-    /// Where it is mounted.
+    /// The mount point.
     pub mount: PathBuf,
-    /// The unified hierarchy of cgroup v2.
+    /// Whether it is the unified hierarchy of cgroup v2.
     pub unified: bool,
-    /// The v1 mount's options, among them its controllers.
+    /// The options of a v1 mount, which include its controllers.
     pub options: BTreeSet<String>,
 }
 
-/// The mounted hierarchies, by a mountinfo file (proc_pid_mountinfo(5)).
+/// Parses the mounted hierarchies from a mountinfo file (proc_pid_mountinfo(5)).
 pub fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
     let parse = |line: &str| {
         let (left, right) = line.split_once(" - ")?;
@@ -50,7 +50,7 @@ pub fn mounted() -> Vec<Hierarchy> {
     hierarchies(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
 }
 
-/// `v1`, `hybrid` or `v2`: as systemd and the kubelet tell them apart.
+/// `v1`, `hybrid` or `v2`, by the same rule as systemd and the kubelet.
 pub fn version(hierarchies: &[Hierarchy]) -> &'static str {
     let v1 = hierarchies.iter().any(|h| !h.unified && !h.options.iter().any(|o| o.starts_with("name=")));
     match (v1, hierarchies.iter().any(|h| h.unified)) {
@@ -60,33 +60,33 @@ pub fn version(hierarchies: &[Hierarchy]) -> &'static str {
     }
 }
 
-/// The cluster's group below a hierarchy's root: `/kubernix/ID`.
+/// The path of the cluster's group below the root of a hierarchy: `/kubernix/ID`.
 pub fn path(cluster: &str) -> String {
     format!("/{PARENT}/{cluster}")
 }
 
-/// Makes the cluster's groups in these hierarchies, which are all that the calling process sees.
-/// Takes the host's lock once.
+/// Creates the cluster's groups in these hierarchies: all that the calling process sees. Takes the
+/// host's lock once.
 ///
 /// # Errors
-/// The kernel refuses: no privileges, or a read-only mount.
+/// The kernel refuses: privileges are missing, or the mount is read-only.
 pub fn create(hierarchies: &[Hierarchy], cluster: &str, lock: &HostLock) -> io::Result<()> {
     let version = version(hierarchies);
-    // Else another cluster would take away what this one just found in place.
+    // Without the lock, another cluster could remove the parent group meanwhile.
     let _held = lock.take();
     hierarchies.iter().try_for_each(|hierarchy| hierarchy.create(cluster, version))
 }
 
-/// Removes the cluster's groups with all below them from these hierarchies; goes on past errors.
-/// With the last cluster goes the parent, and what was enabled for clusters. Takes the host's lock
-/// once.
+/// Removes the cluster's groups and everything below them from these hierarchies, and continues
+/// after errors. The last cluster also removes the parent group, and disables the controllers that
+/// were enabled for clusters. Takes the host's lock once.
 ///
 /// # Errors
-/// Groups are still in use after a second; all of them are named.
+/// Names all groups that are still in use after a second.
 pub fn remove(hierarchies: &[Hierarchy], cluster: &str, lock: &HostLock) -> io::Result<()> {
     let mut errors = Vec::new();
-    // Without the lock: they are this cluster's own, and it may take a second until nothing uses
-    // them.
+    // Without the lock, because the groups belong to this cluster, and it may take a second until
+    // they are unused.
     let removed = hierarchies.iter().filter(|hierarchy| match remove_tree(&hierarchy.cluster(cluster)) {
         Ok(()) => true,
         Err(error) => {
@@ -111,18 +111,18 @@ impl Hierarchy {
         self.parent().join(cluster)
     }
 
-    /// Whether the cluster has a group here.
+    /// Whether the cluster has a group in this hierarchy.
     pub fn has(&self, cluster: &str) -> bool {
         self.cluster(cluster).exists()
     }
 
-    /// Makes the cluster's group. The caller holds the host's lock.
+    /// Creates the cluster's group. The caller holds the host's lock.
     fn create(&self, cluster: &str, version: &str) -> io::Result<()> {
         for group in [self.parent(), self.cluster(cluster), self.cluster(cluster).join(LEAF)] {
             self.make(&group)?;
         }
-        // In a hybrid set-up the controllers are v1's; enabling the few that sit here would take
-        // them away from it.
+        // In the hybrid layout the controllers belong to v1. Enabling the few in the unified
+        // hierarchy would make them unavailable there.
         if self.unified && version == "v2" {
             controllers::enable_for(&self.parent(), &self.mount)?;
             controllers::enable(&self.parent())?;
@@ -131,8 +131,8 @@ impl Hierarchy {
         Ok(())
     }
 
-    /// Makes the group of a node below the cluster's. Returns the open file that processes of the
-    /// node are moved by.
+    /// Creates the group of a node below the cluster's. Returns the open `cgroup.procs` that moves
+    /// processes into it.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -147,7 +147,7 @@ impl Hierarchy {
         File::options().write(true).open(group.join(LEAF).join("cgroup.procs"))
     }
 
-    /// Removes a node's group with all below it.
+    /// Removes a node's group and everything below it.
     ///
     /// # Errors
     /// A group is still in use after a second.
@@ -168,7 +168,7 @@ impl Hierarchy {
         Ok(())
     }
 
-    /// Moves this process into the cluster's group; what it starts from then on is born there.
+    /// Moves this process into the cluster's group. Its future children start there.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -176,24 +176,24 @@ impl Hierarchy {
         std::fs::write(self.cluster(cluster).join(LEAF).join("cgroup.procs"), "0")
     }
 
-    /// Moves this process out again, so that the group can be removed.
+    /// Moves this process to the root group, so that the cluster's group can be removed.
     pub fn leave(&self) {
         let _ = std::fs::write(self.mount.join("cgroup.procs"), "0");
     }
 
-    /// Lets what was frozen in the cluster's group go on: in v1 not even SIGKILL ends a process
-    /// before that.
+    /// Thaws frozen processes in the cluster's group. In v1, SIGKILL has no effect on a frozen
+    /// process.
     pub fn thaw(&self, cluster: &str) {
         if !self.unified && self.options.contains("freezer") {
             thaw_tree(&self.cluster(cluster));
         }
     }
 
-    /// Removes the group of all clusters where no cluster lives in it any more. Without the host's
-    /// lock, what was enabled for clusters stays: one that begins now may need it.
+    /// Removes the parent group if it is empty. Without the host's lock, the controllers stay
+    /// enabled, because a cluster that boots now may need them.
     fn remove_parent(&self, is_locked: bool) {
         let unused = if self.unified { controllers::unused(&self.mount, &self.parent()) } else { BTreeSet::new() };
-        // Other clusters may live here.
+        // Fails if another cluster exists.
         let was_last = std::fs::remove_dir(self.parent()).is_ok();
         if was_last && is_locked {
             controllers::disable(&self.mount, &unused);
@@ -201,8 +201,8 @@ impl Hierarchy {
     }
 }
 
-/// Copies a cpuset's setting down from the parent: v1 groups start empty, and take no process until
-/// they aren't.
+/// Copies a cpuset setting from the parent. A v1 group starts with empty settings and accepts no
+/// process until they are set.
 fn inherit(group: &Path, file: &str) -> io::Result<()> {
     let own = std::fs::read_to_string(group.join(file))?;
     if !own.trim().is_empty() {
@@ -213,7 +213,7 @@ fn inherit(group: &Path, file: &str) -> io::Result<()> {
 }
 
 fn thaw_tree(group: &Path) {
-    // From the top: what is below a frozen group stays frozen.
+    // From the top, because a group below a frozen group stays frozen.
     if let Err(error) = std::fs::write(group.join("freezer.state"), "THAWED") {
         log::debug!("{}: {error}", group.display());
     }
@@ -230,7 +230,7 @@ fn remove_tree(group: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    // All of them, whatever becomes of one: what is still in use shows again at the parent.
+    // Continues after errors: a child that is still in use keeps the parent in use.
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir())
             && let Err(error) = remove_tree(&entry.path())
@@ -238,7 +238,7 @@ fn remove_tree(group: &Path) -> io::Result<()> {
             log::debug!("{error}");
         }
     }
-    // A process that was just killed leaves its group a moment later.
+    // A killed process leaves its group with a short delay.
     for _ in 0..200 {
         match std::fs::remove_dir(group) {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
@@ -261,7 +261,7 @@ mod tests {
 32 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
 33 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
 
-    /// As a directory, whose files the kernel would make.
+    /// A plain directory instead of a mounted hierarchy.
     fn hierarchy(mount: &Path) -> Hierarchy {
         Hierarchy { mount: mount.to_owned(), unified: false, options: BTreeSet::from(["cpu".to_owned()]) }
     }
@@ -277,7 +277,7 @@ mod tests {
         assert!(all.iter().all(|hierarchy| hierarchy.cluster("a").join(LEAF).is_dir() && hierarchy.has("b")));
         remove(&all, "a", &lock).unwrap();
         assert!(all.iter().all(|hierarchy| !hierarchy.has("a") && hierarchy.has("b")));
-        // What can't be removed keeps nothing else from it.
+        // A failed removal doesn't prevent the others.
         std::fs::write(all[0].cluster("b").join("file"), "").unwrap();
         assert!(remove(&all, "b", &lock).is_err());
         assert!(all[0].has("b") && !all[1].parent().exists());

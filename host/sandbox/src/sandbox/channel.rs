@@ -1,23 +1,23 @@
-//! The line between the command that boots a cluster and the cluster's init: text one way, orders
-//! the other.
+//! The connection between the command that boots a cluster and the cluster's init: events in one
+//! direction, orders in the other.
 //!
-//! It is a socket pair. The keeper holds the far end open until it has cleaned up, so that the
-//! command reads its end only when nothing is left. Must not know what the text says.
+//! It is a socket pair. The keeper keeps the far end open until it has cleaned up, so the command
+//! reads end-of-file only then. Must not know the format of the events.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
-/// What the command can tell a boot.
+/// An order of the booting command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Stop in order and clean up.
+    /// Stop gracefully and clean up.
     Interrupt,
-    /// End everything at once.
+    /// Kill everything at once.
     Kill,
 }
 
 impl Order {
-    /// The byte on the wire.
+    /// The byte that encodes the order.
     pub fn byte(self) -> u8 {
         match self {
             Self::Interrupt => b'i',
@@ -25,42 +25,42 @@ impl Order {
         }
     }
 
-    /// The order of a byte.
+    /// Decodes an order.
     pub fn from_byte(byte: u8) -> Option<Self> {
         [Self::Interrupt, Self::Kill].into_iter().find(|order| order.byte() == byte)
     }
 }
 
-/// The far end, handed through the keeper to the init.
+/// The far end, which the keeper passes to the init.
 pub type ChannelEnd = UnixStream;
 
 /// The command's end.
 pub struct BootChannel(UnixStream);
 
 impl BootChannel {
-    /// Both ends.
+    /// Creates both ends.
     ///
     /// # Errors
-    /// The kernel has no more sockets for us.
+    /// No socket can be created.
     pub fn pair() -> io::Result<(Self, ChannelEnd)> {
         let (near, far) = UnixStream::pair()?;
         Ok((Self(near), far))
     }
 
-    /// A second handle, for giving orders while events are read.
+    /// A second handle, to send orders while another thread reads events.
     ///
     /// # Errors
-    /// The kernel has no more descriptors for us.
+    /// No descriptor can be created.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self)
     }
 
-    /// Sends an order. It isn't an error if the receiver has exited.
+    /// Sends an order. Does nothing if the far end is closed.
     pub fn order(&self, order: Order) {
         let _ = (&self.0).write_all(&[order.byte()]);
     }
 
-    /// What is said of the boot, until nothing of it is left.
+    /// Reads the events until the far end is closed.
     pub fn reader(&self) -> impl Read + '_ {
         &self.0
     }

@@ -1,9 +1,8 @@
-//! Controllers of cgroup v2: enabled for clusters at the top of the hierarchy, which is the host's
-//! own, and given back with the last of them.
+//! Controllers of cgroup v2: enabled for clusters at the top of the hierarchy, and disabled again
+//! with the last cluster.
 //!
-//! Which of them were enabled for clusters is noted on the group that all clusters lie in, as an
-//! extended attribute: it lives as long as there is a cluster, whatever becomes of its processes,
-//! and goes with the group.
+//! The controllers that were enabled are recorded as an extended attribute of the clusters' parent
+//! group. It exists as long as there is a cluster, even if all processes are killed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,9 +10,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The attribute. Needs Linux 5.7.
+/// The name of the attribute. Needs Linux 5.7.
 const NOTE: &str = "user.kubernix.enabled";
-/// Files of a group that are written to as well, and hold no setting.
+/// Writable files of a group that aren't settings.
 const NO_SETTINGS: &[&str] = &[".pressure", ".peak", ".reclaim"];
 
 /// Names of controllers.
@@ -23,20 +22,20 @@ fn names(file: &Path) -> io::Result<Names> {
     Ok(fs::read_to_string(file)?.split_whitespace().map(str::to_owned).collect())
 }
 
-/// What a group's children have.
+/// The controllers that are enabled for a group's children.
 fn enabled(group: &Path) -> io::Result<Names> {
     names(&group.join("cgroup.subtree_control"))
 }
 
 fn switch(group: &Path, sign: char, controller: &str) {
-    // One that can't be enabled (real-time processes outside of the root group) is the kubelet's to
-    // complain about; one that can't be disabled is in use.
+    // A controller may not be usable (with real-time processes outside of the root group): the
+    // kubelet reports that. One that can't be disabled is in use.
     if let Err(error) = fs::write(group.join("cgroup.subtree_control"), format!("{sign}{controller}")) {
         log::debug!("cgroup controller {sign}{controller} in {}: {error}", group.display());
     }
 }
 
-/// Makes all controllers that a group has available to its children.
+/// Enables all available controllers for a group's children.
 ///
 /// # Errors
 /// The group can't be read.
@@ -46,14 +45,15 @@ pub fn enable(group: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// As [`enable`] for the top of the hierarchy; what that changes is noted on `clusters`, a child of
-/// it.
+/// Like [`enable`] for the top of the hierarchy. Records the newly enabled controllers on its child
+/// `clusters`.
 ///
 /// # Errors
 /// A group can't be read.
 pub fn enable_for(clusters: &Path, top: &Path) -> io::Result<()> {
     let (before, known) = (enabled(top)?, noted(clusters));
-    // The note comes first: a crash in between then leaves a note too many, not one too few.
+    // Recorded before it is done: if the process is killed in between, the record has too much
+    // rather than too little.
     note(clusters, &(&known | &(&names(&top.join("cgroup.controllers"))? - &before)));
     enable(top)?;
     note(clusters, &(&known | &(&enabled(top)? - &before)));
@@ -77,9 +77,8 @@ fn noted(clusters: &Path) -> Names {
     String::from_utf8_lossy(&text).split_whitespace().map(str::to_owned).collect()
 }
 
-/// The controllers that were enabled for clusters and that nothing else uses now: no other child of
-/// the top enables them for its children, and none has a setting that differs from the defaults,
-/// which are those of `clusters`.
+/// The recorded controllers that nothing else uses: no other child of the top enables them for its
+/// children or has a setting that differs from that of `clusters`, which has only defaults.
 pub fn unused(top: &Path, clusters: &Path) -> Names {
     let children: Vec<PathBuf> = fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     let others = || children.iter().filter(|path| path.is_dir() && *path != clusters);
@@ -90,7 +89,7 @@ pub fn unused(top: &Path, clusters: &Path) -> Names {
     noted(clusters).into_iter().filter(|controller| !is_used(controller)).collect()
 }
 
-/// Whether a group has a setting of a controller that `fresh` doesn't have.
+/// Whether a group has a setting of a controller that differs from that of `fresh`.
 fn sets(group: &Path, fresh: &Path, controller: &str) -> bool {
     let is_setting = |name: &str| {
         let own = name.strip_prefix(controller).is_some_and(|rest| rest.starts_with('.'));
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
     use tempfile::TempDir;
 
-    /// A top with `clusters` and one other group; plain files in the kernel's place.
+    /// A top with `clusters` and one other group, as plain files.
     fn hierarchy(files: &[(&str, &str)]) -> TempDir {
         let top = tempfile::tempdir().unwrap();
         for group in ["clusters", "other"] {
@@ -141,7 +140,7 @@ mod tests {
             return;
         }
         enable_for(&clusters, top.path()).unwrap();
-        // The kernel would list both; a plain file holds what was written last.
+        // The kernel would list both. A plain file contains the last write.
         let wrote = fs::read_to_string(top.path().join("cgroup.subtree_control")).unwrap();
         assert_eq!(wrote, "+io");
         assert_eq!(noted(&clusters), set(&["+io", "pids"]));

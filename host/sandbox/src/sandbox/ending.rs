@@ -1,24 +1,24 @@
-//! The cause of a cluster's end, in a file for commands that look at the cluster or wait for it.
+//! Records which order ended a cluster, for commands that inspect it or wait for it.
 
 use crate::cluster_dir::ClusterDir;
 use crate::write::write_atomic;
 use std::path::PathBuf;
 
-/// The cause of a cluster's end.
+/// The order that ended a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// `kubernix stop`, or a signal to the keeper.
     Stop,
     /// `kubernix down`.
     Down,
-    /// A boot that failed or was interrupted.
+    /// A failed or interrupted boot.
     Boot,
 }
 
 impl Ending {
     const ALL: [Self; 3] = [Self::Stop, Self::Down, Self::Boot];
 
-    /// The word for it, which is the command's.
+    /// The name of the command.
     pub fn word(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -31,16 +31,16 @@ impl Ending {
         root.run().join("ending")
     }
 
-    /// Writes it down. Only a note: the end itself must not depend on a disk that may be full.
+    /// Records it. Errors are only logged, because a full disk must not prevent the end.
     pub fn note(self, root: &ClusterDir) {
-        // By rename, so that a reader never sees half of it.
+        // By rename, so that a reader never sees a part of it.
         if let Err(error) = write_atomic(&Self::path(root), self.word().as_bytes(), 0o600) {
             log::debug!("{error}");
         }
     }
 
-    /// What was noted since the last boot began. A cluster that is being removed, or gone, was
-    /// taken down.
+    /// The record since the last boot began. A missing directory, or one that is being removed,
+    /// counts as [`Ending::Down`].
     pub fn read(root: &ClusterDir) -> Option<Self> {
         if root.is_removed() {
             return Some(Self::Down);
@@ -64,9 +64,9 @@ impl Ending {
         known
     }
 
-    /// Forgets it: a boot begins. The caller holds the lock.
+    /// Removes the record when a boot begins. The caller holds the lock.
     pub fn forget(root: &ClusterDir) {
-        // There is none at most times.
+        // Usually there is none.
         let _ = std::fs::remove_file(Self::path(root));
     }
 }

@@ -1,4 +1,4 @@
-//! Programs inside a running sandbox, started from outside.
+//! Runs programs inside a running sandbox.
 
 use super::SandboxIds;
 use nix::sched::{CloneFlags, setns};
@@ -9,9 +9,9 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
-/// Runs a program inside a sandbox with this process's terminal, and waits for its end. Returns its
-/// exit code, as a shell puts it: 128 + N where signal N ended it. `process` is one of the sandbox
-/// whose namespaces are meant, as the host numbers it; the init's are without it.
+/// Runs a program in a sandbox, attached to this process's terminal, and waits for it. Returns its
+/// exit code as a shell would: 128 + N if signal N killed it. The program runs in the namespaces of
+/// `process`, a host PID, or in those of the init.
 ///
 /// # Errors
 /// The sandbox is gone, or the program can't be started.
@@ -27,7 +27,7 @@ pub fn run(
     if !ids.init.is_alive() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the sandbox ended just now"));
     }
-    // Only children get it, which is why the program is one and doesn't replace this process.
+    // Applies only to children. So the program is a child and doesn't replace this process.
     setns(&pid, CloneFlags::CLONE_NEWPID)?;
     let enter = move || {
         setns(&net, CloneFlags::CLONE_NEWNET)?;
@@ -44,14 +44,14 @@ pub fn run(
     foreground(command)
 }
 
-/// Runs a program in the foreground of this process's terminal and waits for its end: the
-/// terminal's interrupts are the program's, not ours. Returns its exit code as [`run`] does.
+/// Runs a program in the foreground of this process's terminal and waits for it. The terminal's
+/// interrupts go to the program only. Returns its exit code like [`run`].
 ///
 /// # Errors
 /// The program can't be started.
 fn foreground(mut command: Command) -> io::Result<i32> {
     let mut child = command.spawn()?;
-    // After the start: a child inherits what is blocked.
+    // After the start, because a child inherits blocked signals.
     SigSet::from_iter([Signal::SIGINT, Signal::SIGQUIT]).thread_block()?;
     let status = child.wait()?;
     Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1))

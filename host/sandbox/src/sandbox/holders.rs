@@ -1,4 +1,4 @@
-//! Processes that hold a cluster's root directory open, and so may hold its lock.
+//! Finds processes that have a cluster's root directory open, and so may hold its lock.
 
 use super::process::{self, Pidfd};
 use crate::cluster_dir::ClusterDir;
@@ -12,11 +12,11 @@ use std::os::unix::fs::MetadataExt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     pid: i32,
-    /// What it is called: comm of proc_pid_comm(5).
+    /// Its command name (proc_pid_comm(5)).
     name: String,
 }
 
-/// The processes of this user that have a root directory open, without the calling one.
+/// The processes of this user that have a root directory open, except the calling one.
 pub fn of(root: &ClusterDir) -> Vec<Holder> {
     let Ok(directory) = fs::metadata(root.path()) else { return Vec::new() };
     let own = std::process::id().cast_signed();
@@ -33,8 +33,8 @@ impl Holder {
         Self { pid, name: proc_stat::name(pid).unwrap_or_default() }
     }
 
-    /// Ends a command of ours that was stopped (Ctrl-Z, SIGSTOP) while it held the lock, as an `up`
-    /// that is about to boot. One that runs comes to its end by itself.
+    /// Kills a KuberNix command that was stopped (Ctrl-Z, SIGSTOP) while it held the lock, such as
+    /// an `up` before its boot. A running command ends by itself.
     pub fn end_if_stopped(&self) {
         let Some(process) = Pidfd::open(self.pid) else { return };
         if is_same_program(self.pid) && Stat::of(self.pid).is_ok_and(Stat::is_stopped) {
@@ -49,8 +49,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Whether a process runs the same file as this one, or one of its name: the file may have been
-/// replaced since.
+/// Whether a process runs the same program as this one. Compares the file names, because the file
+/// may have been replaced.
 fn is_same_program(pid: i32) -> bool {
     let program = |process: &str| {
         let path = fs::read_link(format!("/proc/{process}/exe")).ok()?;
@@ -75,7 +75,7 @@ mod tests {
         let directory = File::open(root.path()).unwrap();
         let mut child = std::process::Command::new("/bin/sleep").arg("60").stdin(directory).spawn().unwrap();
         let pid = child.id().cast_signed();
-        // Between fork and exec it has the name of the test.
+        // Between fork and exec, it has the name of the test.
         while Holder::of(pid).name != "sleep" {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }

@@ -1,8 +1,8 @@
-//! The one controller that may have to move: hugetlb, on hosts whose other controllers are v1's.
+//! Moves the hugetlb controller to cgroup v1 on hosts whose other controllers are v1.
 //!
-//! On a hybrid host it sits in the unified hierarchy, where runc doesn't find it ("cannot set
-//! hugetlb limit"). A v1 mount of it that only the cluster sees fixes that. Such a hierarchy
-//! outlives the mount as long as it has groups, so the clean-up mounts it again.
+//! On a hybrid host it belongs to the unified hierarchy, where runc doesn't find it ("cannot set
+//! hugetlb limit"). The sandbox mounts it as v1, invisible to the host. The hierarchy outlives the
+//! mount as long as it has groups, so the clean-up mounts it again.
 
 use super::cgroups::{self, Hierarchy};
 use crate::HostLock;
@@ -12,33 +12,32 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-/// A directory that every host with cgroups has.
+/// A directory that exists on every host with cgroups.
 const ANYWHERE: &str = "/sys/fs/cgroup";
 
-/// Whether the controller sits in the unified hierarchy of a host whose other controllers are v1's,
-/// or was moved by another cluster already and isn't mounted on the host.
+/// Whether the other controllers are v1, and hugetlb is in the unified hierarchy or in a v1
+/// hierarchy that isn't mounted on the host, because another cluster moved it.
 pub fn is_stray(hierarchies: &[Hierarchy], proc_cgroups: &str) -> bool {
     let v1 = |name: &str| hierarchies.iter().any(|h| !h.unified && h.options.contains(name));
     v1("memory") && !v1("hugetlb") && proc_cgroups.lines().any(|line| line.starts_with("hugetlb\t"))
 }
 
-/// Whether this host needs the move.
+/// Whether the controller has to be moved on this host.
 pub fn is_needed(hierarchies: &[Hierarchy]) -> bool {
     is_stray(hierarchies, &std::fs::read_to_string("/proc/cgroups").unwrap_or_default())
 }
 
-/// Mounts the controller as v1 at an existing directory of this mount namespace.
+/// Mounts the controller as v1 on an existing directory of this mount namespace.
 ///
 /// # Errors
-/// The kernel refuses, for instance because groups in the unified hierarchy use it.
+/// The kernel refuses, for example because a group in the unified hierarchy uses it.
 pub fn mount_at(directory: &Path) -> io::Result<Hierarchy> {
     mount(Some("cgroup"), directory, Some("cgroup"), MsFlags::empty(), Some("hugetlb"))?;
     Ok(Hierarchy { mount: directory.to_owned(), unified: false, options: BTreeSet::from(["hugetlb".to_owned()]) })
 }
 
-/// Removes the cluster's groups from it, from outside of the cluster. Takes the calling thread, or
-/// the process of a single one, into a mount namespace of its own: it sees the host's mounts no
-/// more afterwards.
+/// Removes the cluster's groups from the controller, outside of the sandbox. Moves the calling
+/// thread, or a single-threaded process, into a new mount namespace.
 ///
 /// # Errors
 /// The kernel refuses the mount, or a group is still in use.

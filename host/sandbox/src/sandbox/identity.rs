@@ -1,4 +1,4 @@
-//! Which processes carry a sandbox, told apart from later ones that got the same number.
+//! Identifies the processes of a sandbox by PID and start time, because a PID may be reused.
 
 use super::carriers::{self, Carrier, Part};
 use super::lock;
@@ -13,17 +13,17 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A process: its number, and when it began.
+/// The identity of a process: its PID and start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
-    /// The number, in the host's PID namespace.
+    /// The PID in the host's PID namespace.
     pub pid: i32,
-    /// Clock ticks after the machine's boot: field 22 of proc_pid_stat(5).
+    /// The start time in clock ticks after the machine's boot: field 22 of proc_pid_stat(5).
     pub started: u64,
 }
 
 impl ProcessId {
-    /// The process that has this number now.
+    /// The process that has this PID now.
     ///
     /// # Errors
     /// There is none.
@@ -31,17 +31,17 @@ impl ProcessId {
         Ok(Self { pid: pid.as_raw(), started: Stat::of(pid.as_raw())?.started })
     }
 
-    /// What the kernel says of it, if it still exists.
+    /// The process's state. `None` if the process has ended.
     fn stat(self) -> Option<Stat> {
         Stat::of(self.pid).ok().filter(|stat| stat.started == self.started && !stat.has_ended())
     }
 
-    /// Whether it still exists; one that has ended but wasn't waited for yet doesn't.
+    /// Whether it still runs. A zombie doesn't.
     pub fn is_alive(self) -> bool {
         self.stat().is_some()
     }
 
-    /// How long ago it began; `None` where there is no `/proc`.
+    /// The time since its start. `None` if `/proc` isn't mounted.
     pub fn age(self) -> Option<Duration> {
         let uptime: f64 = std::fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()?;
         let ticks = u32::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
@@ -49,48 +49,48 @@ impl ProcessId {
         Some(Duration::try_from_secs_f64(uptime).ok()?.saturating_sub(started))
     }
 
-    /// Whether it exists and doesn't run, because of a signal or a debugger.
+    /// Whether a signal or a debugger has stopped it.
     pub fn is_stopped(self) -> bool {
         self.stat().is_some_and(Stat::is_stopped)
     }
 
-    /// Sends it a signal, if it still exists.
+    /// Sends it a signal. Does nothing if it has ended.
     pub fn signal(self, signal: Signal) {
-        // The descriptor is of one process. Only if that is the one that is meant, its number still
-        // is.
+        // The descriptor refers to one process. Checking the identity afterwards shows that it is
+        // the right one.
         if let Some(process) = Pidfd::open(self.pid).filter(|_| self.is_alive()) {
             process.signal(signal);
         }
     }
 }
 
-/// The two processes that carry a sandbox.
+/// The two processes of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxIds {
-    /// In the host's namespaces.
+    /// The process in the host's namespaces.
     pub keeper: ProcessId,
-    /// PID 1 inside.
+    /// PID 1 of the sandbox.
     pub init: ProcessId,
 }
 
 impl SandboxIds {
-    /// `run/sandbox.json`.
+    /// The file `run/sandbox.json`.
     pub fn path(root: &ClusterDir) -> PathBuf {
         root.run().join("sandbox.json")
     }
 
-    /// Those of a root directory, if they were written down and the init is alive.
+    /// Reads the file. `None` if it is missing or the init has ended.
     pub fn read(root: &ClusterDir) -> Option<Self> {
         let ids: Self = serde_json::from_slice(&std::fs::read(Self::path(root)).ok()?).ok()?;
         ids.init.is_alive().then_some(ids)
     }
 
-    /// As [`SandboxIds::read`]; where that file is lost, among the processes of the host.
+    /// Like [`SandboxIds::read`]. If the file is lost, searches the processes of the host.
     pub fn find(root: &ClusterDir) -> Option<Self> {
         Self::read(root).or_else(|| lock::is_taken(root).then(|| Self::among(&carriers::of(root))).flatten())
     }
 
-    /// Those of a cluster with these carriers, if both run.
+    /// The processes of a cluster with these carriers. `None` if one of them is missing.
     pub fn among(carriers: &[Carrier]) -> Option<Self> {
         let one = |part| {
             let carrier = carriers.iter().find(|carrier| carrier.part == part)?;
@@ -99,9 +99,9 @@ impl SandboxIds {
         Some(Self { keeper: one(Part::Keeper)?, init: one(Part::Init)? })
     }
 
-    /// Forgets those of an earlier life. The caller holds the lock.
+    /// Removes the files of an earlier run. The caller holds the lock.
     pub fn forget(root: &ClusterDir) {
-        // There are none at most times.
+        // Usually there are none.
         let _ = std::fs::remove_file(Self::path(root));
         let _ = std::fs::remove_file(root.control_socket());
     }

@@ -1,5 +1,4 @@
-//! The init: PID 1 of the sandbox. It furnishes the namespaces that it was born into, and hands
-//! over to the engine.
+//! The init: PID 1 of the sandbox. It sets up its namespaces, and then runs the engine.
 
 use super::cgroups::{self, Hierarchy};
 use super::channel::ChannelEnd;
@@ -20,9 +19,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What the sandbox of a cluster is furnished with, by the cluster's files.
+/// How to set up the sandbox of a cluster.
 pub struct SandboxSetup {
-    /// The host name inside.
+    /// The host name in the sandbox.
     pub hostname: String,
     /// The cluster's ID.
     pub id: String,
@@ -32,50 +31,51 @@ pub struct SandboxSetup {
     pub resolv_conf: PathBuf,
 }
 
-/// What the engine finds when the sandbox stands.
+/// The sandbox, as the engine finds it.
 pub struct Inside {
-    /// The cluster's directory, as it is seen inside.
+    /// The cluster's directory in the sandbox.
     pub directory: ClusterDir,
-    /// The cluster's ID, which its cgroups and its uplink are named by.
+    /// The cluster's ID, which names its cgroups and its uplink.
     pub id: String,
-    /// The line to the keeper: orders come in, and its end means that the keeper is gone.
+    /// The connection to the keeper: it transmits orders. End-of-file means that the keeper has
+    /// ended.
     pub life: UnixStream,
-    /// The line to the command that boots.
+    /// The connection to the command that boots.
     pub channel: ChannelEnd,
     /// The host's network namespace.
     pub host: HostNet,
-    /// The host's lock, under which clusters change what they share.
+    /// The host's lock, under which clusters change shared state.
     pub host_lock: HostLock,
-    /// The host's socket for the API server.
+    /// The host's socket of the API server.
     pub listener: TcpListener,
-    /// The host's socket for the local registry.
+    /// The host's socket of the local registry.
     pub registry: Option<TcpListener>,
     hierarchies: Vec<Hierarchy>,
-    /// The cluster's lock: a keeper that dies doesn't give it back before this process has cleaned
-    /// up in its place.
+    /// The cluster's lock. If the keeper dies, the lock stays held until this process has cleaned
+    /// up.
     pub lock: Arc<OwnedFd>,
 }
 
-/// Furnishes the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE ID LIFE-FD
-/// CHANNEL-FD LOCK-FD HOST-NETWORK-FD HOST-LOCK-FD LISTENER-FD... `read` reads the cluster's files,
-/// with which furnishing and what else the caller needs; `report` tells the command, in the form
-/// that it reads, why there is no cluster.
+/// Sets up the sandbox: mounts, host name, limits, cgroup. Arguments: ROOT-BASE ID LIFE-FD
+/// CHANNEL-FD LOCK-FD HOST-NETWORK-FD HOST-LOCK-FD LISTENER-FD... `read` reads the cluster's files
+/// and returns the setup and a value for the caller. `report` reports a failure to the command, in
+/// the format of events.
 ///
 /// # Errors
-/// The files can't be read, or the kernel refuses something; the text says what.
+/// The files can't be read, or the kernel refuses a step, which the message names.
 pub fn enter_sandbox<T>(
     args: &[OsString],
     read: impl FnOnce(&ClusterDir) -> io::Result<(SandboxSetup, T)>,
     report: impl FnOnce(&ChannelEnd, String),
 ) -> io::Result<(Inside, T)> {
     let [_base, _id, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
-    // SAFETY: this is the start of a process that the keeper made.
+    // SAFETY: this is the start of a process that the keeper started.
     let fds = unsafe { inherited(fds) }?;
     let mut fds = fds.into_iter();
     let mut next = || fds.next().ok_or(io::ErrorKind::InvalidInput);
     let [life, channel, lock, host, host_lock, listener] = [next()?, next()?, next()?, next()?, next()?, next()?];
     let (channel, host_lock) = (ChannelEnd::from(channel), HostLock::new(host_lock));
-    // The lock is one of the directory itself, whatever it is called by now.
+    // The descriptor is the directory itself, even if it was renamed.
     let furnished = read(&ClusterDir::of_descriptor(&lock)).and_then(|(furnishing, more)| {
         let hierarchies = furnish(&furnishing, &lock, &host_lock)?;
         Ok((furnishing.id, hierarchies, more))
@@ -102,17 +102,16 @@ pub fn enter_sandbox<T>(
     Ok((inside, more))
 }
 
-/// Furnishes the namespaces for the cluster whose directory this is the lock of.
+/// Sets up the namespaces for the cluster with this lock.
 fn furnish(furnishing: &SandboxSetup, lock: &OwnedFd, host_lock: &HostLock) -> io::Result<Vec<Hierarchy>> {
     sethostname(&furnishing.hostname)?;
     let (private, resolv_conf) = (furnishing.private.clone(), furnishing.resolv_conf.clone());
     let hierarchies = Mounts { root: lock.as_fd(), private, resolv_conf }.apply()?;
     let id = &furnishing.id;
-    // Those that were mounted only inside are new.
+    // Also creates groups in the hierarchies that are mounted only in the sandbox.
     cgroups::create(&hierarchies, id, host_lock)?;
     hierarchies.iter().try_for_each(|hierarchy| hierarchy.join(id))?;
-    // The API server and etcd hold many connections; what this process may have, its children
-    // inherit.
+    // The API server and etcd keep many connections open. Children inherit the limit.
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
@@ -121,28 +120,28 @@ fn furnish(furnishing: &SandboxSetup, lock: &OwnedFd, host_lock: &HostLock) -> i
 }
 
 impl Inside {
-    /// Ends every other process of the sandbox and waits until they are gone.
+    /// Kills every other process of the sandbox and waits until they have ended.
     pub fn kill_all(&self) {
-        // From PID 1 of a namespace, -1 is everything in it but itself, and nothing outside.
+        // From PID 1 of a namespace, -1 is every other process in the namespace.
         let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
         while waitpid(None, None).is_ok() {}
     }
 
-    /// Whether the keeper is gone, seen without waiting: its end of the line is closed.
+    /// Whether the keeper has ended, without waiting: its end of the connection is closed.
     pub fn has_lost_keeper(&self) -> bool {
         let mut orders = [0; 16];
         let nonblocking = self.life.set_nonblocking(true);
         nonblocking.is_ok() && (&self.life).read(&mut orders).is_ok_and(|read| read == 0)
     }
 
-    /// Gives back what the uplink took of the host, after [`Inside::kill_all`].
+    /// Reverts what the uplink changed on the host. Call it after [`Inside::kill_all`].
     pub fn release_uplink(&self) {
         if let Err(error) = self.host.run(|| uplink::revert_by_id(&self.directory, &self.id, &self.host_lock)) {
             log::warn!("the uplink can't be removed: {error}");
         }
     }
 
-    /// Cleans up in the keeper's place, after [`Inside::kill_all`]: removes the cgroups.
+    /// Does the keeper's clean-up: removes the cgroups. Call it after [`Inside::kill_all`].
     pub fn clean_without_keeper(&self) {
         self.hierarchies.iter().for_each(Hierarchy::leave);
         if let Err(error) = cgroups::remove(&self.hierarchies, &self.id, &self.host_lock) {

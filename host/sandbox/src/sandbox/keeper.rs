@@ -1,8 +1,8 @@
-//! The keeper: the one process of a cluster that stays in the host's namespaces.
+//! The keeper: the process of a cluster that stays in the host's namespaces.
 //!
-//! It holds the lock, starts the init in new namespaces, waits for its end and removes the cgroups
-//! and what an init that was killed didn't give back. It does nothing else, so that there is little
-//! that could end it; if something does, the init takes over the cleaning.
+//! It holds the lock, starts the init in new namespaces and waits for it. Then it removes the
+//! cgroups and reverts the changes that a killed init has left. It does nothing else, so that
+//! little can make it fail. If it is killed, the init cleans up.
 
 use super::channel::ChannelEnd;
 use super::lock::Lock;
@@ -30,11 +30,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long an init may take to end at once before it is killed: it ends in a tenth of that, or
-/// hangs.
+/// How long the init may take after a kill order before it is killed. It usually takes a tenth of
+/// that.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
-/// What a keeper is started with.
+/// The arguments of a new keeper.
 pub struct KeeperStart<'a> {
     /// The `kubernix` binary.
     pub executable: &'a Path,
@@ -42,57 +42,57 @@ pub struct KeeperStart<'a> {
     pub root: &'a ClusterDir,
     /// The cluster's ID.
     pub id: &'a str,
-    /// The cluster's lock, which the keeper holds on.
+    /// The cluster's lock. The keeper holds it from now on.
     pub lock: Lock,
-    /// The sockets at which the host reaches the API server, and the local registry where there is
-    /// one.
+    /// The host's sockets of the API server and of the local registry, if there is one.
     pub listeners: Vec<TcpListener>,
-    /// The line to the command that boots.
+    /// The connection to the command that boots.
     pub channel: ChannelEnd,
 }
 
-/// A keeper that this process started. Not waited for, so that its number stays its own.
+/// A keeper that this process started. It isn't reaped, so its PID can't be reused.
 pub struct Keeper(Pid);
 
 impl Keeper {
-    /// Orders the end at once: the cluster's init has a moment to obey, then it is killed. Unlike
-    /// an order to the init itself, this reaches one that hangs.
+    /// Orders the keeper to kill the cluster: it sends the order to the init, and kills the init if
+    /// that takes too long. Unlike an order to the init itself, this works if the init hangs.
     pub fn order_kill(&self) {
-        // One that is gone has ended everything already.
+        // Fails if the keeper has ended, and with it the cluster.
         let _ = kill(self.0, KILL_SIGNAL);
     }
 }
 
-/// Asks a keeper for the end at once.
+/// The signal that orders a keeper to kill the cluster.
 const KILL_SIGNAL: Signal = Signal::SIGQUIT;
 
-/// Starts a keeper in a session of its own; it goes on when the caller ends.
+/// Starts a keeper in a new session, so that it outlives the caller.
 ///
 /// # Errors
-/// The program can't be started, or its log not be written.
+/// The program can't be started, or its log can't be written.
 pub fn start(start: KeeperStart<'_>) -> io::Result<Keeper> {
     let log = OpenOptions::new().create(true).append(true).open(start.root.run().join("keeper.log"))?;
     let mut fds = vec![start.lock.0.as_fd(), start.channel.as_fd()];
     fds.extend(start.listeners.iter().map(AsFd::as_fd));
     let mut command =
         own_program(start.executable, names::KEEPER, [start.root.base().as_os_str(), start.id.as_ref()], &fds);
-    // A cluster that lives on must not hold the directory that it was started from.
+    // A cluster that outlives the command must not keep its working directory in use.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir("/");
     Ok(Keeper(Pid::from_raw(command.spawn()?.id().cast_signed())))
 }
 
-/// A hidden command of our own binary that inherits these descriptors, given as arguments behind
-/// the cluster: where it was when it was booted, and its ID. They tell people and other commands
-/// whose process it is; it finds its directory by the lock.
+/// A hidden command of the `kubernix` binary that inherits these descriptors. The arguments are
+/// `cluster`, which is the base directory at boot and the ID, and the descriptors' numbers.
+/// `cluster` shows users and other commands to which cluster the process belongs; the process
+/// itself finds its directory by the lock.
 pub(super) fn own_program(program: &Path, name: &str, cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> Command {
     #[allow(clippy::disallowed_methods)] // Our own processes are started here and nowhere else.
     let mut command = Command::new(program);
     command.arg(name).args(cluster).args(fds.iter().map(|fd| fd.as_raw_fd().to_string()));
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let inherit = move || {
-        // What the caller had inherited itself (a pipe of a shell's, say) isn't ours to hold open
-        // for a cluster's life. SAFETY: marks descriptors only, and nothing runs between here and
-        // exec that could need them.
+        // Descriptors that the caller has inherited itself (such as a shell's pipe) must not stay
+        // open for the cluster's life. SAFETY: it only marks descriptors, and nothing between here
+        // and exec needs them.
         let marked = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
         Errno::result(marked)?;
         for number in &numbers {
@@ -109,11 +109,11 @@ pub(super) fn own_program(program: &Path, name: &str, cluster: [&OsStr; 2], fds:
     command
 }
 
-/// The descriptors that [`own_program`] handed on, from the arguments.
+/// Takes the descriptors that [`own_program`] passed on, from the arguments.
 ///
 /// # Safety
-/// Must be called once, by the process that was started so, before it opens anything: the numbers
-/// are then its own.
+/// Must be called only once, by the started process, before it opens anything: only then it owns
+/// the numbers.
 pub(super) unsafe fn inherited(args: &[OsString]) -> io::Result<Vec<OwnedFd>> {
     let number = |arg: &OsString| {
         let number = arg.to_str().and_then(|text| text.parse::<RawFd>().ok());
@@ -128,14 +128,14 @@ pub(super) unsafe fn inherited(args: &[OsString]) -> io::Result<Vec<OwnedFd>> {
     args.iter().map(|arg| number(arg).and_then(own)).collect()
 }
 
-/// The keeper's main: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD... `report` tells the command, in
-/// the form that it reads, why there is no cluster.
+/// The keeper's main function. Arguments: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD... `report`
+/// reports a failure to the command, in the format of events.
 ///
 /// # Errors
-/// The sandbox can't be made; nothing of it is left.
+/// The sandbox can't be created. Nothing of it is left.
 pub fn run(args: &[OsString], report: impl Fn(&ChannelEnd, String)) -> io::Result<()> {
     let [base, id, fds @ ..] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
-    // SAFETY: this is the start of a process that `start` made.
+    // SAFETY: this is the start of a process that `start` started.
     let fds = unsafe { inherited(fds) }?;
     let mut fds = fds.into_iter();
     let (Some(lock), Some(channel)) = (fds.next(), fds.next()) else { return Err(io::ErrorKind::InvalidInput.into()) };
@@ -143,10 +143,10 @@ pub fn run(args: &[OsString], report: impl Fn(&ChannelEnd, String)) -> io::Resul
     let listeners: Vec<OwnedFd> = fds.collect();
     let cluster = [base.as_os_str(), id.as_os_str()];
     let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?;
-    // The lock is one of the directory, which may be called otherwise by the time that this ends.
+    // The descriptor is the directory itself, which may be renamed before the cluster ends.
     let root = ClusterDir::of_descriptor(&lock);
-    // Started with an own process group by `start`'s caller or not: a session keeps terminals'
-    // signals away.
+    // A new session detaches from the terminal's signals. It fails if `start`'s caller has created
+    // one already.
     match setsid() {
         Err(errno) if errno != Errno::EPERM => return Err(errno.into()),
         _ => {}
@@ -161,10 +161,10 @@ pub fn run(args: &[OsString], report: impl Fn(&ChannelEnd, String)) -> io::Resul
     supervise(&host, keeper, |init, life| wait(init, &signals, life), report)
 }
 
-/// The cluster that a keeper carries.
+/// What a keeper needs of its cluster.
 struct ClusterParts<'a> {
     root: &'a ClusterDir,
-    /// As the init's arguments have it.
+    /// The base directory at boot and the ID, as arguments of the init.
     cluster: [&'a OsStr; 2],
     id: &'a str,
     lock: OwnedFd,
@@ -172,8 +172,7 @@ struct ClusterParts<'a> {
     listeners: Vec<OwnedFd>,
 }
 
-/// Makes the sandbox, waits for the end of its init, and gives back what it took of the host,
-/// however it ended.
+/// Creates the sandbox, waits for the init's exit, and cleans up on the host, also after errors.
 fn supervise(
     host: &impl Privileged,
     kept: ClusterParts<'_>,
@@ -184,8 +183,8 @@ fn supervise(
     let result = (|| {
         host.create_cgroups(id)?;
         let (life, far) = UnixStream::pair()?;
-        // The init reaches the host through them where it has to: an uplink's other end, resolvers
-        // on the host's loopback.
+        // The init uses them to access the host: for the uplink's other end, and for resolvers on
+        // the host's loopback.
         let ways = host.host_handles()?;
         let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd()];
         fds.extend(ways.iter().map(AsFd::as_fd));
@@ -197,7 +196,7 @@ fn supervise(
     })();
     let ending = Ending::read(root);
     match &result {
-        // It was ordered, or it said why itself.
+        // The exit was ordered, or the init has reported the reason itself.
         Ok(InitExit { was_ordered: true, .. } | InitExit { exit: Exit::Code(0), .. }) => {}
         _ if ending.is_some() => {}
         Ok(InitExit { exit, .. }) => {
@@ -210,21 +209,20 @@ fn supervise(
     }
     SandboxIds::forget(root);
     host.clean_up(root, id);
-    // The lock, and the channel last: a command that reads it to its end finds nothing left.
+    // The channel is closed last: a command that reads end-of-file finds everything cleaned up.
     drop(lock);
     drop(channel);
     result.map(drop)
 }
 
-/// How the init ended.
+/// The exit of the init.
 struct InitExit {
     exit: Exit,
-    /// It was ordered to.
+    /// Whether the keeper ordered it.
     was_ordered: bool,
 }
 
-/// Lets a program begin in namespaces of its own, but for the PID namespace, which only a child can
-/// begin in.
+/// Starts a program in new namespaces, except for the PID namespace, which only a child can enter.
 pub(super) fn namespaced(command: &mut Command) {
     let others =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
@@ -237,8 +235,8 @@ pub(super) fn namespaced(command: &mut Command) {
     unsafe { command.pre_exec(enter) };
 }
 
-/// Waits for the init's end. A signal asks it to stop in order; a second one, or SIGQUIT, ends it
-/// at once, by SIGKILL where it doesn't obey.
+/// Waits for the init's exit. The first signal orders it to stop gracefully. A second one, or
+/// SIGQUIT, orders it to kill everything, and SIGKILL follows if that takes too long.
 fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<InitExit> {
     let (mut was_ordered, mut deadline) = (false, None::<Instant>);
     loop {
@@ -251,7 +249,7 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<InitE
             Err(Errno::EINTR) => continue,
             Ok(0) => {
                 log::warn!("the init doesn't obey the order to end, and is killed");
-                // Our own child, not waited for yet: its PID can't have been reused.
+                // An unreaped child, so its PID can't have been reused.
                 kill(init, Signal::SIGKILL)?;
                 deadline = None;
                 continue;
@@ -266,7 +264,7 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<InitE
         };
         if let Some(order) = order {
             was_ordered = true;
-            // One that can't be written is none that the init could obey.
+            // If it fails, the init has ended.
             let _ = life.write_all(&[order.byte()]);
             if order == Order::Kill {
                 deadline.get_or_insert_with(|| Instant::now() + KILL_GRACE);

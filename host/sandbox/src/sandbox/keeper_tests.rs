@@ -1,5 +1,4 @@
-//! The keeper against a host that only records what is asked of it: no root, no namespaces, no
-//! cgroups.
+//! Tests the keeper with a fake host that only records calls: no root, no namespaces, no cgroups.
 
 use super::*;
 use crate::cluster_dir::STATE_FILE;
@@ -8,12 +7,12 @@ use std::fs::{self, File};
 
 const ID: &str = "0123456789abcdef";
 
-/// Records what it is asked for, and fails at one of the steps.
+/// Records the calls, and fails at one of the steps.
 #[derive(Default)]
 struct RecordingHost {
     asked: RefCell<Vec<&'static str>>,
     fails_at: Option<&'static str>,
-    /// How many descriptors the init got.
+    /// The number of descriptors passed to the init.
     fds: RefCell<usize>,
 }
 
@@ -47,8 +46,8 @@ impl Privileged for RecordingHost {
     }
 }
 
-/// Carries a cluster whose init ends so. Returns the result, what was reported, and how the end was
-/// noted.
+/// Runs a keeper whose init exits like this. Returns the result, the reported errors, and the
+/// recorded ending.
 fn supervised(host: &RecordingHost, end: Option<InitExit>) -> (io::Result<()>, Vec<String>, Option<Ending>) {
     let base = tempfile::tempdir().unwrap();
     let root = ClusterDir::at(base.path().join("one"));

@@ -1,8 +1,8 @@
-//! One keeper a cluster: a lock of its root directory that the kernel gives back when the keeper
-//! goes.
+//! The lock of a cluster's root directory, held by its keeper. The kernel releases it when the
+//! keeper ends.
 //!
-//! It is the directory itself that is locked, no file in it: the lock lasts for as long as anything
-//! of the cluster does, and goes with it.
+//! The directory itself is locked, not a file in it, so the lock exists as long as the cluster
+//! does.
 
 use crate::cluster_dir::ClusterDir;
 use nix::libc;
@@ -12,27 +12,27 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A cluster's lock, held as long as its keeper lives. Inherited descriptors keep the lock: closing
-/// one of several doesn't release it, so it is only ever closed, never unlocked.
+/// A held lock. Inherited descriptors keep the lock: it is released when the last one is closed. So
+/// it is never unlocked explicitly.
 pub struct Lock(pub(super) File);
 
-/// Why a cluster's lock can't be taken.
+/// The lock can't be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// There is no such directory.
+    /// The directory doesn't exist.
     #[error("there is no cluster at `{}`", path.display())]
     Missing {
         /// The root directory.
         path: PathBuf,
     },
-    /// The file system says no.
+    /// A system call failed.
     #[error("can't {action} `{}`: {cause}", path.display())]
     Io {
-        /// What was tried: `open`, `lock`.
+        /// The operation: `open` or `lock`.
         action: &'static str,
         /// The root directory.
         path: PathBuf,
-        /// What the system said.
+        /// The cause.
         cause: io::Error,
     },
 }
@@ -51,16 +51,17 @@ fn open(root: &ClusterDir) -> Result<File, LockError> {
     })
 }
 
-/// Takes the lock of a cluster; `None` if it is taken: the cluster runs, or a command works on it.
+/// Takes the lock of a cluster. `None` if it is held: the cluster runs, or a command is working on
+/// it.
 ///
 /// # Errors
-/// There is no such directory, or it can't be opened.
+/// The directory doesn't exist or can't be opened.
 pub fn take(root: &ClusterDir) -> Result<Option<Lock>, LockError> {
     loop {
         let file = open(root)?;
         match file.try_lock() {
             Ok(()) if is_current(&file, root) => return Ok(Some(Lock(file))),
-            // The cluster was removed between `open` and `try_lock`.
+            // Another process removed the cluster between our open and our lock.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(cause)) => return Err(LockError::io("lock", root.path(), cause)),
@@ -68,17 +69,17 @@ pub fn take(root: &ClusterDir) -> Result<Option<Lock>, LockError> {
     }
 }
 
-/// Whether the directory that is locked is still the one that others will look at.
+/// Whether the locked directory is still the one at the cluster's path.
 fn is_current(lock: &File, root: &ClusterDir) -> bool {
     let now = std::fs::symlink_metadata(root.path());
     lock.metadata().is_ok_and(|ours| now.is_ok_and(|now| (ours.dev(), ours.ino()) == (now.dev(), now.ino())))
 }
 
-/// Keeps keepers away from a cluster that doesn't run, without looking like one; `None` where one
-/// holds the lock. Closed, it is given back.
+/// Takes a shared lock, which prevents a boot but doesn't make the cluster look like it runs.
+/// `None` if a keeper holds the lock. Closing the file releases the lock.
 ///
 /// # Errors
-/// There is no such directory, or it can't be opened.
+/// The directory doesn't exist or can't be opened.
 pub fn share(root: &ClusterDir) -> Result<Option<File>, LockError> {
     let file = open(root)?;
     match file.try_lock_shared() {
@@ -90,14 +91,14 @@ pub fn share(root: &ClusterDir) -> Result<Option<File>, LockError> {
 
 /// Whether a keeper holds the lock.
 pub fn is_taken(root: &ClusterDir) -> bool {
-    // A shared lock, so that two commands that only check don't mistake each other for a keeper.
+    // Shared, so that two concurrent checks don't take each other for a keeper.
     open(root).is_ok_and(|directory| matches!(directory.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// Waits until no keeper holds the lock, and takes it; `None` when the time is over.
+/// Waits until no keeper holds the lock, and takes it. `None` after the timeout.
 ///
 /// # Errors
-/// As [`take`].
+/// See [`take`].
 pub fn wait(root: &ClusterDir, limit: Duration) -> Result<Option<Lock>, LockError> {
     let deadline = Instant::now() + limit;
     loop {
@@ -129,7 +130,7 @@ mod tests {
         drop(shared);
         let lock = take(&root).unwrap().unwrap();
         assert!(is_taken(&root) && take(&root).unwrap().is_none() && share(&root).unwrap().is_none());
-        // The descriptor of a process that waits for the lock.
+        // The descriptor of a waiting process.
         let waiting = open(&root).unwrap();
         for name in ["data", "state.json"] {
             std::fs::remove_file(root.path().join(name)).unwrap();

@@ -1,11 +1,9 @@
-//! The sandbox: kernel namespaces that belong to one cluster, so that its end is the kernel's
-//! business.
+//! The sandbox: kernel namespaces that belong to one cluster. The kernel cleans up when they end.
 //!
-//! Two processes of ours carry it. The *keeper* stays in the host's namespaces, holds the cluster's
-//! lock and cleans its cgroups away. The *init* is PID 1 of new mount, PID, network, UTS and IPC
-//! namespaces and runs the engine. When the init goes, the kernel takes every process, mount, link
-//! and netfilter rule with it; when the keeper goes, the init notices, ends everything, and cleans
-//! up in its place.
+//! It has two processes. The *keeper* stays in the host's namespaces, holds the cluster's lock and
+//! removes its cgroups. The *init* is PID 1 of new mount, PID, network, UTS and IPC namespaces and
+//! runs the engine. When the init ends, the kernel ends every process, mount, link and netfilter
+//! rule with it. When the keeper is killed, the init ends everything and cleans up.
 //!
 //! This module must not know components, roles or images.
 
@@ -32,7 +30,7 @@ mod traces;
 pub use channel::{BootChannel, ChannelEnd, Order};
 pub use ending::Ending;
 pub use identity::{ProcessId, SandboxIds};
-pub use init::{SandboxSetup, Inside, enter_sandbox};
+pub use init::{Inside, SandboxSetup, enter_sandbox};
 pub use keeper::{Keeper, KeeperStart, run as run_keeper, start as start_keeper};
 pub use names::{INIT, KEEPER, NODE};
 pub use privileged::{HostRoot, Privileged};

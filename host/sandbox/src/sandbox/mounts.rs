@@ -1,8 +1,7 @@
-//! The sandbox's view of the file system: the host's, with the parts that clusters would fight over
-//! replaced.
+//! The sandbox's view of the file system: the host's, except for directories in which clusters
+//! would conflict.
 //!
-//! Everything here happens in a mount namespace that was just made, and is private towards the host
-//! from the first call.
+//! All functions run in a new mount namespace, whose changes don't propagate to the host.
 
 use super::cgroups::{Hierarchy, hierarchies};
 use super::{hugetlb, program};
@@ -15,16 +14,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where the host's mounts wait while `/sys` and `/var/lib` are replaced: on the sandbox's own
+/// Where the host's mounts are kept while `/sys` and `/var/lib` are replaced: on the sandbox's
 /// tmpfs.
 pub(super) const STASH: &str = "/run/.kubernix";
-/// Where the cluster's root directory waits there.
+/// The name of the cluster's root directory there.
 const ROOT: &str = "root";
 const VAR_LIB: &str = "/var/lib";
 
-/// Settings of the kernel that no namespace has for itself, and that a kubelet writes. What it
-/// reads and writes are files of the sandbox's own, in their place, so that the host keeps its
-/// settings.
+/// Kernel settings that exist once per host, and that a kubelet writes. The sandbox replaces them
+/// by plain files, so that the host's settings stay.
 const HOST_WIDE: &[&str] = &[
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -34,18 +32,18 @@ const HOST_WIDE: &[&str] = &[
     "kernel/keys/root_maxbytes",
 ];
 
-/// How often the root directory is looked for under another name: each time it was renamed a moment
-/// ago.
+/// How often to retry mounting the root directory. Each attempt fails only if it was renamed just
+/// before.
 const ATTEMPTS: u32 = 10;
 
-/// What a sandbox replaces.
+/// What to replace in a sandbox.
 pub struct Mounts<'fd> {
-    /// The cluster's root directory, which is mounted at [`INSIDE`].
+    /// The cluster's root directory. It is mounted at [`INSIDE`].
     pub root: BorrowedFd<'fd>,
-    /// Directories of the cluster, and the fixed paths at which programs expect them:
-    /// `/var/lib/kubelet`, `/var/log`.
+    /// Directories of the cluster, each with its mount point: a fixed path such as
+    /// `/var/lib/kubelet` or `/var/log`.
     pub private: Vec<(PathBuf, PathBuf)>,
-    /// What is read as `/etc/resolv.conf`.
+    /// The file to mount at `/etc/resolv.conf`.
     pub resolv_conf: PathBuf,
 }
 
@@ -71,14 +69,13 @@ pub(super) fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
 }
 
 impl Mounts<'_> {
-    /// Replaces what has to be replaced. The hierarchies returned are the ones that are seen
-    /// inside.
+    /// Sets up the mounts. Returns the cgroup hierarchies of the sandbox.
     ///
     /// # Errors
-    /// The kernel refuses a mount; the text says which.
+    /// The kernel refuses a mount, which the message names.
     pub fn apply(&self) -> io::Result<Vec<Hierarchy>> {
-        // What the host unmounts goes here too, or it would stay busy for the cluster's life;
-        // nothing goes the other way.
+        // Unmounts on the host propagate into the sandbox, or the file systems would stay busy.
+        // Nothing propagates to the host.
         let all = MsFlags::MS_REC | MsFlags::MS_SLAVE;
         step("making mounts private", mount(none(), "/", none(), all, none()).map_err(Into::into))?;
         let outside = fs::read_to_string("/proc/self/mountinfo")?;
@@ -98,9 +95,9 @@ impl Mounts<'_> {
         Ok(hierarchies(&fs::read_to_string("/proc/self/mountinfo")?))
     }
 
-    /// Keeps the root directory mounted at a place of the sandbox's own, before what it lies in is
-    /// replaced. Returns where it lies. A mount takes a path of this mount namespace, which the
-    /// descriptor isn't of.
+    /// Mounts the root directory in the stash before the directory above it is replaced. Returns
+    /// its path. mount(2) needs a path in this mount namespace, and the descriptor belongs to
+    /// another one.
     fn keep_root(&self) -> io::Result<PathBuf> {
         let place = Path::new(STASH).join(ROOT);
         fs::create_dir_all(&place)?;
@@ -121,9 +118,9 @@ impl Mounts<'_> {
         Err(io::Error::new(io::ErrorKind::NotFound, "it is gone"))
     }
 
-    /// Name resolution inside is the cluster's, whatever the host has: a file, none, or a link into
-    /// its own `/run`, which isn't seen here. A container runtime wants one, and look-ups that have
-    /// no way out should fail at once.
+    /// Replaces `/etc/resolv.conf`. On the host, it may be a file, missing, or a link into the
+    /// host's `/run`, which the sandbox doesn't see. A container runtime needs it, and look-ups
+    /// without a server should fail at once.
     fn replace_resolv_conf(&self) -> io::Result<()> {
         let place = Path::new("/etc/resolv.conf");
         if place.is_file() {
@@ -138,8 +135,8 @@ impl Mounts<'_> {
     }
 }
 
-/// Mounts what was kept of the root directory at [`INSIDE`]. Below `/var/lib` it stays seen where
-/// the host has it as well.
+/// Moves the root directory's mount from the stash to [`INSIDE`]. If it lies below `/var/lib`, it
+/// is also mounted at its path on the host.
 fn place_root(path: &Path) -> io::Result<()> {
     let kept = Path::new(STASH).join(ROOT);
     if path.starts_with(VAR_LIB) {
@@ -150,8 +147,8 @@ fn place_root(path: &Path) -> io::Result<()> {
     shift(&kept, Path::new(INSIDE))
 }
 
-/// Puts an overlay over a directory of the host, so that things can be made and changed there
-/// without a trace. Where there are no overlays, `otherwise` decides.
+/// Mounts an overlay over a directory of the host, so that changes stay in the sandbox. If that
+/// fails, `otherwise` decides.
 fn overlay(at: &Path, otherwise: impl FnOnce(io::Error) -> io::Result<()>) -> io::Result<()> {
     let own = Path::new(STASH).join(at.to_string_lossy().trim_matches('/').replace('/', "-"));
     let [upper, work] = ["upper", "work"].map(|name| own.join(name));
@@ -170,7 +167,7 @@ fn replace_var_lib() -> io::Result<()> {
     })
 }
 
-/// Puts a node's own directories in the places at which programs expect them.
+/// Mounts directories of the cluster at their fixed paths.
 fn give(private: &[(PathBuf, PathBuf)]) -> io::Result<()> {
     for (from, to) in private {
         fs::create_dir_all(from)?;
@@ -180,27 +177,27 @@ fn give(private: &[(PathBuf, PathBuf)]) -> io::Result<()> {
     Ok(())
 }
 
-/// Containers with mount propagation need it; towards the outside everything stays private.
+/// Containers with mount propagation need shared mounts. Nothing propagates to the host.
 fn share() -> io::Result<()> {
     let all = MsFlags::MS_REC | MsFlags::MS_SHARED;
     step("sharing mounts", mount(none(), "/", none(), all, none()).map_err(Into::into))
 }
 
-/// What a node with namespaces of its own replaces of its sandbox's view.
+/// What to replace for a node with its own namespaces, relative to the sandbox.
 pub(super) struct NodeMounts {
-    /// A directory below `/run` that stays as it is.
+    /// A directory below `/run` that stays the sandbox's.
     pub volatile: PathBuf,
     /// As [`Mounts::private`].
     pub private: Vec<(PathBuf, PathBuf)>,
-    /// As [`Mounts::resolv_conf`], where `/etc` is the node's own.
+    /// The file to copy or mount to `/etc/resolv.conf`, if the node has its own `/etc`.
     pub resolv_conf: Option<PathBuf>,
 }
 
 impl NodeMounts {
-    /// Replaces what has to be replaced.
+    /// Sets up the mounts.
     ///
     /// # Errors
-    /// The kernel refuses a mount; the text says which.
+    /// The kernel refuses a mount, which the message names.
     pub fn apply(&self) -> io::Result<()> {
         let all = MsFlags::MS_REC | MsFlags::MS_SLAVE;
         step("making mounts private", mount(none(), "/", none(), all, none()).map_err(Into::into))?;
@@ -217,7 +214,7 @@ impl NodeMounts {
         share()
     }
 
-    /// The new one is furnished beside the old one, whose directory is needed for that.
+    /// The new `/run` is prepared in the stash, because it needs a directory of the old one.
     fn replace_run(&self) -> io::Result<()> {
         let new = Path::new(STASH).join("run");
         fs::create_dir_all(&new)?;
@@ -229,11 +226,11 @@ impl NodeMounts {
     }
 }
 
-/// In a root of the node's own, the host's may be a link into a `/run` that isn't there.
+/// In the node's own root, the host's file may be a link into a missing `/run`.
 fn replace_own_resolv_conf(own: &Path) -> io::Result<()> {
     let place = Path::new("/etc/resolv.conf");
     match fs::remove_file(place) {
-        // podman has mounted one there.
+        // podman has mounted one.
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => bind(own, place),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => fs::copy(own, place).map(drop),
@@ -244,7 +241,7 @@ fn replace_sysctls() -> io::Result<()> {
     let copies = Path::new(STASH).join("sysctl");
     fs::create_dir(&copies)?;
     let sysctls = HOST_WIDE.iter().map(|name| (name.replace('/', "."), Path::new("/proc/sys").join(name)));
-    // Kernels are built without some.
+    // Some kernels lack some of them.
     for (name, sysctl) in sysctls.filter(|(_, sysctl)| sysctl.exists()) {
         let copy = copies.join(name);
         fs::write(&copy, fs::read(&sysctl)?)?;
@@ -253,8 +250,9 @@ fn replace_sysctls() -> io::Result<()> {
     Ok(())
 }
 
-/// A fresh sysfs shows the sandbox's own network links. What is mounted below the host's is carried
-/// over, cgroups with a directory of their own, so that a further hierarchy finds a place.
+/// Mounts a new sysfs, which shows the sandbox's network links. The mounts below the host's sysfs
+/// are moved over. The cgroup mounts get a new parent directory, in which more hierarchies can be
+/// mounted.
 fn replace_sys(outside: &str) -> io::Result<()> {
     let below = |point: PathBuf| {
         let stash = Path::new(STASH).join(point.to_str()?.strip_prefix("/sys/")?.replace('/', "-"));
@@ -263,8 +261,8 @@ fn replace_sys(outside: &str) -> io::Result<()> {
     let mut carried: Vec<(PathBuf, PathBuf)> = mountinfo::points(outside).filter_map(below).collect();
     let cgroup_root = Path::new("/sys/fs/cgroup");
     let v2_only = hierarchies(outside).iter().any(|h| h.unified && h.mount == cgroup_root);
-    // The tmpfs that holds v1's hierarchies is the host's: it gets a stand-in, and only what is in
-    // it is carried.
+    // The tmpfs that contains the v1 hierarchies belongs to the host. It is replaced by a new one,
+    // and only its submounts are moved.
     carried.retain(|(point, _)| v2_only || point != cgroup_root);
     let links = if v2_only { Vec::new() } else { symlinks(cgroup_root) };
     carried.dedup_by(|a, b| a.0 == b.0);
@@ -273,7 +271,7 @@ fn replace_sys(outside: &str) -> io::Result<()> {
         mount(Some(point), stash, none(), MsFlags::MS_BIND, none())?;
     }
     match fresh("sysfs", "/sys", MsFlags::MS_NOEXEC, None) {
-        // That of this network namespace is there already, as in a new container.
+        // It is this network namespace's sysfs already, as in a new container.
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
         result => result?,
     }
@@ -284,7 +282,7 @@ fn replace_sys(outside: &str) -> io::Result<()> {
         if point.starts_with(cgroup_root) {
             fs::create_dir_all(point)?;
         }
-        // A directory that this kernel's sysfs doesn't show in a new namespace isn't needed there.
+        // Some directories don't exist in the sysfs of a new namespace. Their mounts aren't needed.
         if point.exists() {
             shift(stash, point)?;
         }

@@ -1,9 +1,9 @@
-//! Programs of our own that are started by name: hidden commands of the `kubernix` binary.
+//! The names of hidden commands of the `kubernix` binary.
 
-/// Starts a cluster's keeper: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD...
+/// Runs a cluster's keeper: ROOT-BASE ID LOCK-FD CHANNEL-FD LISTENER-FD...
 pub const KEEPER: &str = "__keeper";
-/// Starts a cluster's init: ROOT-BASE ID LIFE-FD CHANNEL-FD LOCK-FD HOST-NETWORK-FD HOST-LOCK-FD
+/// Runs a cluster's init: ROOT-BASE ID LIFE-FD CHANNEL-FD LOCK-FD HOST-NETWORK-FD HOST-LOCK-FD
 /// LISTENER-FD...
 pub const INIT: &str = "__init";
-/// Starts a node's first process: SETUP.
+/// Runs a node's first process: SETUP.
 pub const NODE: &str = "__node";

@@ -1,7 +1,7 @@
-//! What a keeper can do as root only: the one seam where a cluster without root does something
-//! else, and tests do nothing.
+//! The privileged operations of a keeper, behind a trait: tests replace it, and a cluster without
+//! root could.
 //!
-//! Must not know in which order a keeper does it.
+//! Must not know the order in which a keeper calls them.
 
 use super::HostLock;
 use super::cgroups::{self, Hierarchy};
@@ -16,15 +16,15 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// What a keeper asks of the host for one cluster.
+/// The privileged operations for one cluster.
 pub trait Privileged {
-    /// Makes the cluster's cgroups.
+    /// Creates the cluster's cgroups.
     ///
     /// # Errors
     /// The kernel refuses.
     fn create_cgroups(&self, id: &str) -> io::Result<()>;
 
-    /// The namespaces and locks of the host that the init reaches it by: its network, and the
+    /// The descriptors through which the init accesses the host: its network namespace, and the
     /// directory of its lock.
     ///
     /// # Errors
@@ -38,12 +38,12 @@ pub trait Privileged {
     /// The kernel refuses the namespaces, or the program can't be started.
     fn start_init(&self, cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Pid>;
 
-    /// Gives back what the cluster took of the host, when nothing of it runs any more. Goes on past
-    /// errors, which are logged.
+    /// Reverts what the cluster changed on the host, after all its processes have ended. Errors are
+    /// logged, and don't end it early.
     fn clean_up(&self, root: &ClusterDir, id: &str);
 }
 
-/// A keeper that is root on its host.
+/// A keeper that runs as root.
 #[derive(Debug)]
 pub struct HostRoot {
     hierarchies: Vec<Hierarchy>,
@@ -51,10 +51,10 @@ pub struct HostRoot {
 }
 
 impl HostRoot {
-    /// That of the calling process.
+    /// The hierarchies and the lock that the calling process sees.
     ///
     /// # Errors
-    /// There is neither `/run` nor `/`.
+    /// Neither `/run` nor `/` can be opened.
     pub fn of_process() -> io::Result<Self> {
         Ok(Self { hierarchies: cgroups::mounted(), lock: HostLock::of_host()? })
     }
@@ -72,7 +72,7 @@ impl Privileged for HostRoot {
 
     fn start_init(&self, cluster: [&OsStr; 2], fds: &[BorrowedFd<'_>]) -> io::Result<Pid> {
         let executable = program::running()?;
-        // Only children get it: the first one becomes PID 1.
+        // Applies only to children: the first child becomes PID 1.
         unshare(CloneFlags::CLONE_NEWPID)?;
         let mut command = own_program(&executable, names::INIT, cluster, fds);
         namespaced(&mut command);

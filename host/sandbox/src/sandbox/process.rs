@@ -1,5 +1,5 @@
-//! Processes of the host as `/proc` shows them, and signals that reach the process that is meant
-//! and no later one.
+//! Processes of the host in `/proc`, and signals by pidfd, which can't reach a later process with
+//! the same PID.
 
 use crate::proc_stat::{Stat, numbers, pidfd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,38 +11,38 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-/// A process, whatever becomes of its number.
+/// A process, by a descriptor. It stays valid if the PID is reused.
 #[derive(Debug)]
 pub struct Pidfd(OwnedFd);
 
 impl Pidfd {
-    /// The process that has this number now; `None` where there is none.
+    /// The process that has this PID now. `None` if there is none.
     pub fn open(pid: i32) -> Option<Self> {
         pidfd(pid).ok().map(Self)
     }
 
-    /// Sends a signal; `false` where the process ended before.
+    /// Sends a signal. `false` if the process has ended.
     pub fn signal(&self, signal: Signal) -> bool {
         let signal = rustix::process::Signal::from_named_raw(signal as i32);
         signal.is_some_and(|signal| pidfd_send_signal(&self.0, signal).is_ok())
     }
 
-    /// Waits for its end; `false` where that doesn't come in time.
+    /// Waits until the process ends. `false` after the timeout.
     pub fn wait(&self, limit: Duration) -> bool {
         let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], limit).is_ok_and(|ready| ready > 0)
     }
 }
 
-/// The processes of this user. Others are not looked at: reading their arguments may block for as
-/// long as their owner likes.
+/// The processes of this user. Processes of other users are skipped: their owners can block reads
+/// of their arguments.
 pub fn own() -> impl Iterator<Item = i32> {
     let user = geteuid().as_raw();
     let is_own = move |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == user);
     numbers("/proc").filter(is_own)
 }
 
-/// A process in words: `process 12 (stopped, state T)`.
+/// Describes a process: `process 12 (stopped, state T)`.
 pub fn described(pid: i32) -> String {
     let Ok(stat) = Stat::of(pid) else { return format!("process {pid} (ended)") };
     let word = match stat.state {

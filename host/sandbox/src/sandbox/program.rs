@@ -1,8 +1,8 @@
-//! Our own program, as it runs: what a cluster starts of it later is the same file, whatever became
-//! of its path meanwhile.
+//! Provides the running `kubernix` binary inside the sandbox, even if its file is replaced
+//! meanwhile.
 //!
-//! A build replaces the file, an upgrade removes it. The init mounts the file that it runs itself
-//! at one path of the sandbox, and all that runs there starts it from that path.
+//! A build replaces the file, and an upgrade removes it. The init mounts the file that it runs at a
+//! fixed path, and everything in the sandbox starts it from there.
 
 use super::mounts::{STASH, bind, shift, step};
 use nix::mount::{MntFlags, umount2};
@@ -11,22 +11,21 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where a sandbox, and every node in it, has our own program.
+/// The path of the `kubernix` binary in a sandbox and its nodes.
 pub const PROGRAM: &str = "/var/lib/kubernix-program/kubernix";
 
-/// The file that this process runs, however it is called and whether it still has a name.
+/// The file that this process runs, even if it was renamed or removed.
 const RUNNING: &str = "/proc/self/exe";
 
-/// A path of the file that this process runs: the one that it was started from, where that is still
-/// the same file.
+/// A path of the file that this process runs: its original path if that is still the same file.
 ///
 /// # Errors
-/// There is no `/proc`.
+/// `/proc` isn't mounted.
 pub(super) fn running() -> io::Result<PathBuf> {
     Ok(named()?.unwrap_or_else(|| RUNNING.into()))
 }
 
-/// The path that this process was started from, if the same file is still there.
+/// The path from which this process was started, if it is still the same file.
 fn named() -> io::Result<Option<PathBuf>> {
     let (path, own) = (std::env::current_exe()?, fs::metadata(RUNNING)?);
     let is_same = fs::metadata(&path).is_ok_and(|there| is_same_file(&there, &own));
@@ -41,14 +40,14 @@ fn stashed() -> PathBuf {
     Path::new(STASH).join("program")
 }
 
-/// Keeps the program at a place of the sandbox's own, before what it lies in is replaced. It is
-/// mounted there; where its path leads to another file by now, it is copied.
+/// Mounts the program in the stash before the directory above it is replaced. Copies it if its path
+/// is another file by now.
 pub(super) fn keep() -> io::Result<()> {
     let place = stashed();
     File::create(&place)?;
     if let Some(path) = named()? {
         bind(&path, &place)?;
-        // A build may have replaced it between the look and the mount.
+        // A build may have replaced the file before the mount.
         if is_same_file(&fs::metadata(&place)?, &fs::metadata(RUNNING)?) {
             return Ok(());
         }
@@ -59,7 +58,7 @@ pub(super) fn keep() -> io::Result<()> {
     bind(&place, &place)
 }
 
-/// Mounts what was kept at [`PROGRAM`].
+/// Moves the program's mount from the stash to [`PROGRAM`].
 pub(super) fn place() -> io::Result<()> {
     let program = Path::new(PROGRAM);
     if let Some(directory) = program.parent() {

@@ -1,5 +1,5 @@
-//! What a cluster leaves on the host outside of its root directory: cgroups, and what its uplink
-//! took.
+//! What a cluster leaves on the host outside of its root directory: cgroups, and changes by its
+//! uplink.
 
 use super::carriers::Carrier;
 use super::cgroups::{self, Hierarchy};
@@ -9,32 +9,32 @@ use crate::network::uplink;
 use crate::own_thread;
 use std::collections::BTreeSet;
 
-/// What a cluster that is ended from outside leaves, as far as it can only be found while the
-/// cluster runs.
+/// The traces of a cluster that another process ends. They are looked up while the cluster runs,
+/// because some can't be found later.
 #[derive(Debug)]
 pub struct Traces {
-    /// The names of its cgroups: its ID, and what an older version may have named them by.
+    /// The names of its cgroups: its ID, and the name that an older version used.
     groups: BTreeSet<String>,
     uplink: uplink::HostChanges,
 }
 
 impl Traces {
-    /// Those of a cluster with these carriers. `own` are the names that its cgroups may have by its
-    /// files.
+    /// Finds the traces of a cluster with these carriers. `own` are the names that its cgroups may
+    /// have according to its files.
     pub fn find(root: &ClusterDir, carriers: &[Carrier], own: Vec<String>) -> Self {
         let groups = carriers.iter().map(|carrier| carrier.id.clone()).chain(own).collect();
         Self { uplink: uplink::find_host_changes(root, &groups), groups }
     }
 
-    /// Lets processes go on that are frozen in the cluster's cgroups, so that they can be killed.
+    /// Thaws processes in the cluster's cgroups, so that they can be killed.
     pub fn thaw(&self) {
         for hierarchy in cgroups::mounted() {
             self.groups.iter().for_each(|group| hierarchy.thaw(group));
         }
     }
 
-    /// Removes them, when nothing of the cluster runs any more. The caller keeps others from
-    /// booting it.
+    /// Removes the traces, after all processes of the cluster have ended. The caller prevents a
+    /// boot.
     pub fn remove(self, root: &ClusterDir) {
         let lock = match HostLock::of_host() {
             Ok(lock) => lock,
@@ -46,8 +46,7 @@ impl Traces {
             if !hierarchies.iter().any(|hierarchy| hierarchy.has(group)) {
                 continue;
             }
-            // A thread of its own, for it is left in a mount namespace that nothing else should be
-            // in.
+            // On a separate thread, because the call leaves the thread in another mount namespace.
             if let Err(error) = own_thread::run(|| remove_groups(&hierarchies, group, &lock)) {
                 log::warn!("cgroup of {group} can't be removed: {error}");
             }
@@ -55,8 +54,8 @@ impl Traces {
     }
 }
 
-/// Removes a cluster's cgroups; goes on past errors. May leave the calling thread in a mount
-/// namespace of its own.
+/// Removes a cluster's cgroups, and continues after errors. May leave the calling thread in a new
+/// mount namespace.
 pub(super) fn remove_groups(hierarchies: &[Hierarchy], group: &str, lock: &HostLock) {
     if let Err(error) = cgroups::remove(hierarchies, group, lock) {
         log::warn!("cgroup of {group} can't be removed: {error}");
@@ -84,7 +83,7 @@ mod tests {
         let traces = Traces::find(&root, &[], vec![id.into()]);
         assert_eq!(traces.groups, BTreeSet::from([id.into()]));
         assert_ne!(traces.uplink, uplink::HostChanges::default());
-        // A copy has the note as well, and another ID.
+        // A copy has the same record, but another ID.
         let traces = Traces::find(&root, &[], vec!["fedcba9876543210".into()]);
         assert_eq!(traces.uplink, uplink::HostChanges::default());
     }

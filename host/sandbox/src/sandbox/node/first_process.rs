@@ -1,5 +1,5 @@
-//! The first process of a node: it makes its namespaces the node's own, and then is the one that
-//! reaps orphans.
+//! The first process of a node: it sets up the node's namespaces, and then becomes the pause
+//! program, which reaps orphans.
 
 use crate::sandbox::mounts::{NodeMounts, STASH, step};
 use crate::write::write_atomic;
@@ -11,32 +11,33 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Places in which a node sees something else than its sandbox, or what it is given.
+/// Directories that differ between a node and its sandbox.
 pub(super) const REPLACED: &[&str] = &["/proc", "/sys", "/dev", "/run", "/etc", "/var/lib"];
 
-/// What a node's namespaces are furnished with.
+/// How to set up a node's namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSetup {
     /// The node's host name.
     pub hostname: String,
-    /// The directory of volatile files that is the same inside and outside; it exists.
+    /// The directory of volatile files. It exists, and has the same path in the sandbox and in the
+    /// node.
     pub volatile: PathBuf,
-    /// Directories of the cluster, and the fixed paths at which programs expect them.
+    /// Directories of the cluster, each with its mount point: a fixed path.
     pub private: Vec<(PathBuf, PathBuf)>,
-    /// What is read as `/etc/resolv.conf`, where that isn't the sandbox's own.
+    /// The file to use as `/etc/resolv.conf`, if it isn't the sandbox's.
     pub resolv_conf: Option<PathBuf>,
 }
 
-/// What is said when all is done.
+/// The line that reports success.
 pub(super) const DONE: &str = "furnished";
-/// The FIFO in the node's directory of volatile files that it is said to.
+/// The FIFO for the report, in the node's directory of volatile files.
 pub(super) const READY: &str = "ready";
 
-/// Furnishes the namespaces that this process was born into, and becomes the node's first process.
-/// Arguments: SETUP. One line is written to [`READY`]: that it is done, or what failed.
+/// Sets up this process's namespaces and becomes the node's first process. Arguments: SETUP. Writes
+/// one line to [`READY`]: [`DONE`] or the error.
 ///
 /// # Errors
-/// The arguments are wrong, or what was written.
+/// The arguments are invalid, or a step fails.
 pub fn run(args: &[OsString]) -> io::Result<()> {
     let [setup] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     let setup: NodeSetup = serde_json::from_str(setup.to_str().ok_or(io::ErrorKind::InvalidInput)?)?;
@@ -48,12 +49,11 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     Err(error)
 }
 
-/// Returns the program that the node's first process is.
+/// Sets up the namespaces. Returns the program to become.
 fn set_up(setup: NodeSetup) -> io::Result<File> {
     step("setting the host name", sethostname(&setup.hostname).map_err(io::Error::from))?;
     fs::create_dir_all(STASH)?;
-    // The program that holds a pod's namespaces holds a node's as well. Where `/run` is the
-    // sandbox's, all nodes run the same file.
+    // The pause program of pods. If `/run` is the sandbox's, all nodes use the same file.
     let program = Path::new(STASH).join("node");
     write_atomic(&program, kubernix_pause::PAUSE, 0o700)?;
     let opened = File::open(&program)?;

@@ -1,13 +1,13 @@
-//! Nodes with namespaces of their own below the sandbox's: mount, PID, network, UTS and IPC, and a
-//! cgroup.
+//! Nodes with their own namespaces below the sandbox's: mount, PID, network, UTS and IPC, and their
+//! own cgroup.
 //!
-//! A node's first process is started by the sandbox's init in new namespaces. It furnishes them
-//! (`first_process`) and becomes a program that only waits and reaps. All else is started by the init in
-//! the same namespaces ([`Namespaces`]): the init stays the parent of what it watches, and the
-//! kernel ends all of it with the node's first process.
+//! The sandbox's init starts a node's first process in new namespaces. That process sets them up
+//! (`first_process`) and becomes the pause program. The init starts all other processes in these
+//! namespaces ([`Namespaces`]). So it is the parent of every process that it watches, and the
+//! kernel kills them with the node's first process.
 //!
-//! Such a first process may also be that of a container ([`Container`]), whose namespaces podman
-//! makes.
+//! The first process may also be that of a container ([`Container`]), whose namespaces podman
+//! creates.
 
 mod first_process;
 mod namespaces;

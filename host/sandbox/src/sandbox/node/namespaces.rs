@@ -1,8 +1,8 @@
-//! The namespaces of a node, as the sandbox's init starts processes in them.
+//! The namespaces of a node, as a target for new processes.
 
 use crate::network::HostNet;
 use crate::own_thread;
-use crate::process::{SpawnTarget, Privileges};
+use crate::process::{Privileges, SpawnTarget};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::Arc;
 
-/// The namespaces and the cgroups of a node. They are there as long as its first process is.
+/// The namespaces and cgroups of a node. They exist as long as its first process.
 #[derive(Debug)]
 pub struct Namespaces {
     pid: OwnedFd,
@@ -21,7 +21,7 @@ pub struct Namespaces {
     cgroups: Arc<[File]>,
 }
 
-/// Moves the calling process into cgroups, by their open `cgroup.procs`. Allocates nothing.
+/// Moves the calling process into cgroups, through their open `cgroup.procs`. Doesn't allocate.
 pub(super) fn join(cgroups: &[File]) -> io::Result<()> {
     for procs in cgroups {
         // "0" is the writing process.
@@ -31,10 +31,10 @@ pub(super) fn join(cgroups: &[File]) -> io::Result<()> {
 }
 
 impl Namespaces {
-    /// Those of a process, as the caller numbers it; what is started there is in these cgroups.
+    /// The namespaces of a process, by its PID in the sandbox. Processes are started in `cgroups`.
     ///
     /// # Errors
-    /// It is gone.
+    /// The process has ended.
     pub fn of(process: Pid, cgroups: Arc<[File]>) -> io::Result<Self> {
         let open = |kind: &str| File::open(format!("/proc/{process}/ns/{kind}")).map(OwnedFd::from);
         Ok(Self {
@@ -44,7 +44,7 @@ impl Namespaces {
                 (open("net")?, CloneFlags::CLONE_NEWNET),
                 (open("uts")?, CloneFlags::CLONE_NEWUTS),
                 (open("ipc")?, CloneFlags::CLONE_NEWIPC),
-                // Last: paths mean something else from here on.
+                // Last, because paths change with it.
                 (open("mnt")?, CloneFlags::CLONE_NEWNS),
             ]),
             cgroups,
@@ -71,8 +71,8 @@ impl SpawnTarget for Namespaces {
         // the closure owns; nothing is allocated.
         unsafe { command.pre_exec(enter) };
         privileges.apply(&mut command);
-        // A thread's children are born where it says, while it stays where it is: it is used for
-        // this one and no more.
+        // A thread's PID namespace for children can't be changed back, so this thread starts only
+        // one process.
         own_thread::run(|| {
             setns(self.pid.as_fd(), CloneFlags::CLONE_NEWPID)?;
             command.spawn()

@@ -1,15 +1,15 @@
-//! A node's first process in a container of podman's, with the host's own root file system as an
-//! overlay.
+//! Runs a node's first process in a podman container, with an overlay over the host's root file
+//! system.
 //!
-//! What it takes is podman and crun. Their state is the sandbox's: it lies on its tmpfs, and no
-//! other podman of the host sees it. The container has namespaces of its own and no network until
-//! it gets one here; its cgroups are made here as well.
+//! It needs podman and crun. Their state is on the sandbox's tmpfs, invisible to other podman
+//! instances of the host. The container has its own namespaces. Its network and cgroups are set up
+//! here, not by podman.
 
 use super::first_process::{NodeSetup, REPLACED};
 use super::namespaces::join;
 use super::start::{PendingNode, arguments};
 use crate::mountinfo;
-use crate::process::{SpawnTarget, Privileges};
+use crate::process::{Privileges, SpawnTarget};
 use crate::write::write_atomic;
 use kubernix_core::Command;
 use nix::unistd::Pid;
@@ -21,20 +21,20 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 
-/// What podman runs containers with: it can leave cgroups alone.
+/// The OCI runtime. It can run containers without managing cgroups.
 pub const OCI_RUNTIME: &str = "crun";
-/// Variables by which podman finds its configuration, and the files of ours.
+/// The variables that name podman's configuration files, and the names of ours.
 const CONFIGURATION: [(&str, &str); 2] =
     [("CONTAINERS_CONF", "containers.conf"), ("CONTAINERS_STORAGE_CONF", "storage.conf")];
-/// Directories of the host's distribution, which are in the container's root, or mounted from where
-/// the host has them.
+/// Directories of the host's distribution. They are in the container's root file system, or mounted
+/// by `other_mounts`.
 const OF_THE_SYSTEM: &[&str] = &["/usr", "/bin", "/sbin"];
 
-/// A container of a node.
+/// The container of a node.
 #[derive(Debug, Clone)]
 pub struct Container {
     podman: String,
-    /// All of podman's state in this cluster.
+    /// The directory of podman's state in this cluster.
     state: PathBuf,
     node: String,
 }
@@ -47,17 +47,17 @@ pub struct ContainerStart {
 }
 
 impl Container {
-    /// The container of a node. `state` is an absolute path on a tmpfs of the cluster's own.
+    /// The container of a node. `state` is an absolute path on a tmpfs of the cluster.
     pub fn new(podman: &Path, state: &Path, node: &str) -> Self {
         let state = state.components().collect();
         Self { podman: podman.to_string_lossy().into_owned(), state, node: node.to_owned() }
     }
 
-    /// Makes the node's cgroups, below those of its cluster, and podman's configuration. The
-    /// furniture's directory of volatile files exists and is empty.
+    /// Creates the node's cgroups below the cluster's, and podman's configuration. The directory of
+    /// volatile files exists and is empty.
     ///
     /// # Errors
-    /// The kernel refuses a cgroup; a file can't be made.
+    /// The kernel refuses a cgroup, or a file can't be created.
     pub fn prepare(self, cluster: &str, setup: NodeSetup) -> io::Result<(ContainerStart, PendingNode)> {
         fs::create_dir_all(&self.state)?;
         for (file, text) in CONFIGURATION.map(|(_, file)| file).iter().zip(configuration(&self.state)) {
@@ -71,15 +71,16 @@ impl Container {
         self.state.join(format!("{}.pid", self.node))
     }
 
-    /// The container's first process, as the sandbox numbers it, once it runs.
+    /// The PID of the container's first process in the sandbox.
     ///
     /// # Errors
-    /// podman didn't say.
+    /// podman didn't write it.
     pub fn first_process(&self) -> io::Result<Pid> {
         fs::read_to_string(self.pid_file())?.trim().parse().map(Pid::from_raw).map_err(io::Error::other)
     }
 
-    /// Ends the container and takes away all that podman has of it; fine where there is none.
+    /// The command that kills the container and removes its state. Succeeds if there is no
+    /// container.
     pub fn removal(&self) -> Command {
         Command::new(&self.podman, ["rm", "--force", "--ignore", "--time", "0", &self.node])
     }
@@ -89,7 +90,7 @@ impl Container {
     }
 }
 
-/// podman's configuration, as containers.conf(5) and containers-storage.conf(5) have it.
+/// podman's configuration files, see containers.conf(5) and containers-storage.conf(5).
 fn configuration(state: &Path) -> [String; 2] {
     let path = |name: &str| toml::Value::from(&*state.join(name).to_string_lossy());
     let engine = format!(
@@ -100,22 +101,21 @@ fn configuration(state: &Path) -> [String; 2] {
         path("volumes"),
         path("networks"),
     );
-    // There are no images: a container's root is the host's.
+    // There are no images: the host's root file system is the container's.
     let storage = format!("[storage]\ndriver = \"vfs\"\ngraphroot = {}\nrunroot = {}\n", path("storage"), path("run"));
     [engine, storage]
 }
 
-/// Where directories of other file systems than the root's are mounted that a node sees as its
-/// sandbox does.
+/// The mount points of other file systems that a node shares with its sandbox.
 fn other_mounts(mountinfo: &str) -> Vec<PathBuf> {
     let is_own = |point: &PathBuf| point == Path::new("/") || REPLACED.iter().any(|place| point.starts_with(place));
     mountinfo::points(mountinfo).filter(|point| !is_own(point)).collect()
 }
 
-/// Those that aren't below another: what is mounted below comes along.
+/// The paths that aren't below another one. Mounting a directory includes everything below it.
 fn outermost(paths: BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let mut outermost: Vec<PathBuf> = Vec::new();
-    // A path sorts before all that are below it.
+    // A path sorts before the paths below it.
     for path in paths {
         if !outermost.iter().any(|outer| path.starts_with(outer)) {
             outermost.push(path);
@@ -124,8 +124,8 @@ fn outermost(paths: BTreeSet<PathBuf>) -> Vec<PathBuf> {
     outermost
 }
 
-/// The argument by which a directory is seen in the container as it is outside. podman has two
-/// forms, which end paths at different characters.
+/// The argument that mounts a directory in the container at the same path. podman has two forms,
+/// with different separators.
 fn mount(path: &Path) -> io::Result<String> {
     let text =
         path.to_str().ok_or_else(|| io::Error::other(format!("podman takes no path like {}", path.display())))?;
@@ -137,17 +137,16 @@ fn mount(path: &Path) -> io::Result<String> {
 }
 
 impl ContainerStart {
-    /// Starts the container: `kubernix` becomes its first process. `needed` are directories that
-    /// processes on the node use, wherever they lie.
+    /// The command that starts the container, with `kubernix` as its first process. `needed` are
+    /// directories that processes on the node use.
     ///
     /// # Errors
-    /// There is no `/proc`; a path is one that podman doesn't take.
+    /// `/proc` can't be read, or podman can't mount one of the paths.
     pub fn command(&self, kubernix: &Path, needed: &[&Path]) -> io::Result<Command> {
         let container = &self.container;
         let mut args: Vec<String> =
             ["run", "--detach", "--replace", "--privileged", "--log-driver=none"].map(String::from).into();
-        // What podman would make of these, and limits that a host without CAP_SYS_RESOURCE couldn't
-        // raise, isn't wanted.
+        // podman must not set these up itself, nor set limits that need CAP_SYS_RESOURCE.
         args.extend(["--network=none", "--no-hosts", "--cgroups=disabled", "--ulimit=host"].map(String::from));
         args.push(format!("--name={}", container.node));
         args.push(format!("--hostname={}", container.node));

@@ -1,9 +1,9 @@
-//! The start of a node's first process, in namespaces that are made for it.
+//! Starts a node's first process in new namespaces.
 
 use super::first_process::{DONE, NodeSetup, READY};
 use super::namespaces::join;
 use crate::own_thread;
-use crate::process::{SpawnTarget, Privileges};
+use crate::process::{Privileges, SpawnTarget};
 use crate::sandbox::cgroups::{self, Hierarchy};
 use crate::sandbox::names;
 use nix::sched::{CloneFlags, unshare};
@@ -17,38 +17,36 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
-/// A node's first process, before it is started: a place that is new, and what is to be started in
-/// it.
+/// New namespaces for a node, as a target for its first process.
 pub struct NewNamespaces {
     cgroups: Arc<[File]>,
     setup: NodeSetup,
 }
 
-/// What is known of a node's first process while it furnishes.
+/// A node whose first process is setting it up.
 pub struct PendingNode {
-    /// Gets one line when that is done, or says what failed.
+    /// Receives one line: [`DONE`] or the error.
     ready: pipe::Receiver,
-    /// The cgroups that the node's processes are in.
+    /// The cgroups of the node's processes.
     pub cgroups: Arc<[File]>,
 }
 
 impl PendingNode {
-    /// Makes the node's cgroups, below those of its cluster, and the FIFO that its first process
-    /// writes to.
+    /// Creates the node's cgroups below the cluster's, and the FIFO for the report.
     pub(super) fn prepare(cluster: &str, node: &str, setup: &NodeSetup) -> io::Result<Self> {
         let cgroups = cgroups_of(cluster, node)?;
         let ready = setup.volatile.join(READY);
         mkfifo(&ready, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        // With a writer of our own, there is no end of what can be read before the other one
-        // begins.
+        // Opened for writing as well, or reading would return end-of-file until the first process
+        // opens it.
         let ready = pipe::OpenOptions::new().read_write(true).open_receiver(ready)?;
         Ok(Self { ready, cgroups })
     }
 
-    /// Waits until it is done: forever where the process ends without a word.
+    /// Waits until the node is set up. Waits forever if the process ends without a report.
     ///
     /// # Errors
-    /// What failed.
+    /// The step that failed.
     pub async fn ready(self) -> io::Result<()> {
         let mut said = String::new();
         BufReader::new(self.ready).read_line(&mut said).await?;
@@ -60,8 +58,8 @@ impl PendingNode {
 }
 
 impl NewNamespaces {
-    /// Makes the node's cgroups, below those of its cluster. The furniture's directory of volatile
-    /// files exists and is empty.
+    /// Creates the node's cgroups below the cluster's. The directory of volatile files exists and
+    /// is empty.
     ///
     /// # Errors
     /// The kernel refuses a cgroup or the FIFO.
@@ -70,19 +68,19 @@ impl NewNamespaces {
         Ok((Self { cgroups: starting.cgroups.clone(), setup }, starting))
     }
 
-    /// The arguments that our own program is to be started with here.
+    /// The arguments of the `kubernix` binary as the first process.
     pub fn arguments(&self) -> Vec<String> {
         arguments(&self.setup)
     }
 }
 
-/// The arguments of our own program where it is to furnish a node.
+/// The arguments of the `kubernix` binary as a node's first process.
 pub(super) fn arguments(setup: &NodeSetup) -> Vec<String> {
-    // A struct of texts can't fail to be written.
+    // Serialising a struct of strings can't fail.
     vec![names::NODE.to_owned(), serde_json::to_string(setup).unwrap_or_default()]
 }
 
-/// Makes a node's cgroups, below those of its cluster.
+/// Creates a node's cgroups below the cluster's.
 fn cgroups_of(cluster: &str, node: &str) -> io::Result<Arc<[File]>> {
     let hierarchies = cgroups::mounted();
     let version = cgroups::version(&hierarchies);
@@ -90,7 +88,7 @@ fn cgroups_of(cluster: &str, node: &str) -> io::Result<Arc<[File]>> {
     Ok(hierarchies.iter().map(make).collect::<io::Result<Vec<_>>>()?.into())
 }
 
-/// Removes a node's cgroups, when nothing runs in them any more.
+/// Removes a node's cgroups after all its processes have ended.
 pub fn remove_cgroups(cluster: &str, node: &str) {
     for hierarchy in cgroups::mounted() {
         if let Err(error) = hierarchy.remove_node(cluster, node) {
@@ -113,7 +111,7 @@ impl SpawnTarget for NewNamespaces {
         unsafe { command.pre_exec(enter) };
         privileges.apply(&mut command);
         own_thread::run(|| {
-            // Only children get it: the one that this thread starts becomes PID 1 of it.
+            // Applies only to children: the first child of this thread becomes PID 1.
             unshare(CloneFlags::CLONE_NEWPID)?;
             command.spawn()
         })?
