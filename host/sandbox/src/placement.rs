@@ -34,12 +34,17 @@ impl NodeBackend {
     }
 }
 
-impl FromStr for NodeBackend {
-    type Err = String;
+/// The text isn't a [`NodeBackend`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither namespaces nor podman")]
+pub struct UnknownNodeBackend(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|kind| kind.to_string() == text);
-        found.ok_or_else(|| format!("`{text}` is neither namespaces nor podman"))
+impl FromStr for NodeBackend {
+    type Err = UnknownNodeBackend;
+
+    fn from_str(text: &str) -> Result<Self, UnknownNodeBackend> {
+        let found = Self::ALL.into_iter().find(|backend| backend.to_string() == text);
+        found.ok_or_else(|| UnknownNodeBackend(text.to_owned()))
     }
 }
 
@@ -70,8 +75,8 @@ impl Placement {
     /// sandbox with a single control plane. It doesn't share it with one of several members,
     /// because each member can be stopped by itself. A container holds everything that belongs to
     /// its node.
-    pub fn of(nodes: NodeBackend, index: u32, control_planes: u32) -> Self {
-        match nodes {
+    pub fn of(backend: NodeBackend, index: u32, control_planes: u32) -> Self {
+        match backend {
             NodeBackend::Podman => Self::Podman,
             NodeBackend::Namespaces if index == 0 && control_planes == 1 => Self::Sandbox,
             NodeBackend::Namespaces => Self::Namespaces,
@@ -89,18 +94,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_is_what_is_read() {
-        for kind in NodeBackend::ALL {
-            assert_eq!(kind.to_string().parse(), Ok(kind));
+    fn a_backend_is_parsed_from_its_display_text() {
+        for backend in NodeBackend::ALL {
+            assert_eq!(backend.to_string().parse(), Ok(backend));
         }
-        assert_eq!("docker".parse::<NodeBackend>().unwrap_err(), "`docker` is neither namespaces nor podman");
+        let error = "docker".parse::<NodeBackend>().unwrap_err().to_string();
+        assert_eq!(error, "`docker` is neither namespaces nor podman");
     }
 
     #[test]
-    fn only_the_first_node_of_a_lone_control_plane_is_beside_it() {
-        let beside = |nodes, index, members| Placement::of(nodes, index, members).is_in_sandbox();
-        assert!(beside(NodeBackend::Namespaces, 0, 1));
-        assert!(!beside(NodeBackend::Namespaces, 1, 1) && !beside(NodeBackend::Namespaces, 0, 3));
-        assert!(!beside(NodeBackend::Podman, 0, 1));
+    fn only_the_first_node_of_a_single_control_plane_is_in_the_sandbox() {
+        let in_sandbox = |backend, index, members| Placement::of(backend, index, members).is_in_sandbox();
+        assert!(in_sandbox(NodeBackend::Namespaces, 0, 1));
+        assert!(!in_sandbox(NodeBackend::Namespaces, 1, 1) && !in_sandbox(NodeBackend::Namespaces, 0, 3));
+        assert!(!in_sandbox(NodeBackend::Podman, 0, 1));
     }
 }

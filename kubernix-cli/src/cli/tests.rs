@@ -45,7 +45,7 @@ fn bad_values_are_refused_with_what_is_wrong() {
         (&["up", "--port", "70000"], "70000"),
         (&["status", "--name", "Not_A_Label"], "Not_A_Label"),
         (&["up", "--boot-timeout", "0"], "0"),
-        (&["up", "--publish", "8080"], "it says no port of a node"),
+        (&["up", "--publish", "8080"], "the port of the nodes is missing"),
         (&["port", "add", "0:30080"], "`0` is not a port"),
         (&["port", "add"], "HOST:NODEPORT"),
         (&["port", "remove", "here:8080"], "here:8080"),
@@ -99,7 +99,12 @@ fn a_bare_flag_and_a_repeated_one_have_their_meaning() {
     assert_eq!(settings.plugins, Some(vec!["/a".into(), "/b:c".into()]));
     assert_eq!(settings.publish.map(|ports| ports.len()), Some(1));
     assert!(parse(&["up", "--merge-kubeconfig=maybe"]).unwrap_err().to_string().contains("neither true nor false"));
-    assert!(parse(&["up", "--publish=1:2", "--publish=1:3"]).unwrap_err().to_string().contains("can't lead to both"));
+    assert!(
+        parse(&["up", "--publish=1:2", "--publish=1:3"])
+            .unwrap_err()
+            .to_string()
+            .contains("can't be forwarded to both")
+    );
 }
 
 #[test]

@@ -89,7 +89,8 @@ impl Cluster {
         match self.requests.asked(request) {
             Some(Request::Publish { ports }) => {
                 let before = self.committed.borrow().boot.publish.clone();
-                self.publish_exactly(distinct([before, ports].concat())?).await
+                let ports = distinct([before, ports].concat()).map_err(|error| error.to_string())?;
+                self.publish_exactly(ports).await
             }
             Some(Request::Unpublish { ports }) => {
                 let mut left = self.committed.borrow().boot.publish.clone();

@@ -281,7 +281,7 @@ impl Kind for Publish {
     }
 
     fn accept(value: Vec<Published>) -> Result<Vec<Published>, String> {
-        publish::distinct(value)
+        publish::distinct(value).map_err(|error| error.to_string())
     }
 }
 
@@ -317,7 +317,7 @@ impl Kind for Addons {
 pub struct Choice<T>(PhantomData<T>);
 
 /// The words of a [`Choice`].
-pub trait Choices: FromStr<Err = String> + Display + Clone + PartialEq {
+pub trait Choices: FromStr<Err: Display> + Display + Clone + PartialEq {
     /// All of them.
     const WORDS: &'static [&'static str];
 }
@@ -340,7 +340,7 @@ impl<T: Choices> Kind for Choice<T> {
     const EXAMPLE: &'static str = T::WORDS[1];
 
     fn parse(text: &str) -> Result<T, String> {
-        text.parse()
+        text.parse().map_err(|error: T::Err| error.to_string())
     }
 
     fn show(value: &T) -> String {
@@ -354,7 +354,7 @@ mod tests {
 
     fn assert_words<T: Choices>() {
         for word in T::WORDS {
-            assert_eq!(T::from_str(word).map(|value| value.to_string()), Ok((*word).to_owned()));
+            assert_eq!(T::from_str(word).ok().map(|value| value.to_string()), Some((*word).to_owned()));
         }
     }
 

@@ -43,7 +43,8 @@ pub(super) fn parse_port(text: &str) -> Result<u16, String> {
 /// Reads published ports, separated by commas or spaces.
 pub(super) fn parse_published(text: &str) -> Result<Vec<Published>, String> {
     let ports = text.split([',', ' ', '\t']).filter(|port| !port.is_empty()).map(str::parse);
-    publish::distinct(ports.collect::<Result<_, _>>()?)
+    let ports = ports.collect::<Result<_, publish::PublishError>>().and_then(publish::distinct);
+    ports.map_err(|error| error.to_string())
 }
 
 /// As [`parse_published`] reads them.

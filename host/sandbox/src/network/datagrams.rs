@@ -27,7 +27,7 @@ struct Session {
     /// Connected to the target.
     socket: Arc<UdpSocket>,
     last_activity: LastActivity,
-    answers: AbortHandle,
+    replies: AbortHandle,
 }
 
 /// Forwards every datagram on `outer` to `target`, and the replies back, until the task is dropped.
@@ -59,10 +59,10 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
             if sessions.len() >= most {
                 end_oldest(&mut sessions);
             }
-            match begin(&outer, target, client, &mut tasks).await {
+            match open_session(&outer, target, client, &mut tasks).await {
                 Ok(session) => drop(sessions.insert(client, session)),
                 Err(error) => {
-                    log::warn!("a datagram can't be sent on to {target}: {error}");
+                    log::warn!("a datagram can't be forwarded to {target}: {error}");
                     continue;
                 }
             }
@@ -71,14 +71,14 @@ async fn forward(outer: UdpSocket, target: SocketAddr, most: usize) {
         touch(&session.last_activity);
         if let Err(error) = session.socket.send(&datagram[..length]).await {
             // The target may start listening later.
-            log::debug!("{target} doesn't take a datagram: {error}");
+            log::debug!("a datagram can't be sent to {target}: {error}");
         }
     }
 }
 
 /// Opens a client's socket, and spawns the task that sends replies back to the client. The task's
 /// result is the client's address.
-async fn begin(
+async fn open_session(
     outer: &Arc<UdpSocket>,
     target: SocketAddr,
     client: SocketAddr,
@@ -89,11 +89,11 @@ async fn begin(
     let socket = Arc::new(UdpSocket::bind(any).await?);
     socket.connect(target).await?;
     let last_activity = Arc::new(Mutex::new(Instant::now()));
-    let answers = tasks.spawn(answer(outer.clone(), socket.clone(), client, last_activity.clone()));
-    Ok(Session { socket, last_activity, answers })
+    let replies = tasks.spawn(forward_replies(outer.clone(), socket.clone(), client, last_activity.clone()));
+    Ok(Session { socket, last_activity, replies })
 }
 
-async fn answer(
+async fn forward_replies(
     outer: Arc<UdpSocket>,
     socket: Arc<UdpSocket>,
     client: SocketAddr,
@@ -101,21 +101,21 @@ async fn answer(
 ) -> SocketAddr {
     let mut datagram = vec![0; MAX_DATAGRAM];
     loop {
-        let over = said(&last_activity) + IDLE_TIMEOUT;
+        let idle_end = activity(&last_activity) + IDLE_TIMEOUT;
         tokio::select! {
             received = socket.recv(&mut datagram) => match received {
                 Ok(length) => {
                     touch(&last_activity);
                     if let Err(error) = outer.send_to(&datagram[..length], client).await {
-                        log::debug!("{client} doesn't take an answer: {error}");
+                        log::debug!("a reply can't be sent to {client}: {error}");
                     }
                 }
                 // Refused: nothing listens there now.
-                Err(error) => log::debug!("no answer for {client}: {error}"),
+                Err(error) => log::debug!("no reply for {client}: {error}"),
             },
-            () = sleep_until(over) => {
+            () = sleep_until(idle_end) => {
                 // The client may have sent a datagram meanwhile.
-                if said(&last_activity) + IDLE_TIMEOUT <= Instant::now() {
+                if activity(&last_activity) + IDLE_TIMEOUT <= Instant::now() {
                     return client;
                 }
             }
@@ -124,13 +124,13 @@ async fn answer(
 }
 
 fn end_oldest(sessions: &mut HashMap<SocketAddr, Session>) {
-    let oldest = sessions.iter().min_by_key(|(_, session)| said(&session.last_activity)).map(|(client, _)| *client);
+    let oldest = sessions.iter().min_by_key(|(_, session)| activity(&session.last_activity)).map(|(client, _)| *client);
     if let Some(session) = oldest.and_then(|client| sessions.remove(&client)) {
-        session.answers.abort();
+        session.replies.abort();
     }
 }
 
-fn said(last_activity: &LastActivity) -> Instant {
+fn activity(last_activity: &LastActivity) -> Instant {
     *last_activity.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -147,93 +147,93 @@ mod tests {
     }
 
     /// A target socket, and the address at which it is published.
-    async fn published(most: usize) -> (UdpSocket, SocketAddr) {
+    async fn publish(most: usize) -> (UdpSocket, SocketAddr) {
         let (inside, outer) = (socket().await, socket().await);
-        let (target, place) = (inside.local_addr().unwrap(), outer.local_addr().unwrap());
+        let (target, published) = (inside.local_addr().unwrap(), outer.local_addr().unwrap());
         tokio::spawn(forward(outer, target, most));
-        (inside, place)
+        (inside, published)
     }
 
     /// Sends a datagram to a published address. Returns the sender's address as seen by the target.
-    async fn say(client: &UdpSocket, place: SocketAddr, inside: &UdpSocket, words: &str) -> SocketAddr {
-        client.send_to(words.as_bytes(), place).await.unwrap();
-        let mut heard = [0; 16];
-        let (length, from) = inside.recv_from(&mut heard).await.unwrap();
-        assert_eq!(&heard[..length], words.as_bytes());
+    async fn send(client: &UdpSocket, published: SocketAddr, inside: &UdpSocket, text: &str) -> SocketAddr {
+        client.send_to(text.as_bytes(), published).await.unwrap();
+        let mut buffer = [0; 16];
+        let (length, from) = inside.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..length], text.as_bytes());
         from
     }
 
-    async fn hears(client: &UdpSocket) -> String {
-        let mut heard = [0; 16];
-        let length = client.recv(&mut heard).await.unwrap();
-        String::from_utf8_lossy(&heard[..length]).into_owned()
+    async fn receive(client: &UdpSocket) -> String {
+        let mut buffer = [0; 16];
+        let length = client.recv(&mut buffer).await.unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn each_client_has_a_session_by_which_answers_find_back() {
-        let (inside, place) = published(MAX_SESSIONS).await;
+    async fn each_client_has_a_session_for_replies() {
+        let (inside, published) = publish(MAX_SESSIONS).await;
         let (a, b) = (socket().await, socket().await);
-        let from_a = say(&a, place, &inside, "a").await;
-        let from_b = say(&b, place, &inside, "b").await;
+        let from_a = send(&a, published, &inside, "a").await;
+        let from_b = send(&b, published, &inside, "b").await;
         assert_ne!(from_a, from_b);
-        assert_eq!(say(&a, place, &inside, "again").await, from_a);
+        assert_eq!(send(&a, published, &inside, "again").await, from_a);
         inside.send_to(b"to b", from_b).await.unwrap();
         inside.send_to(b"to a", from_a).await.unwrap();
-        assert_eq!((hears(&a).await, hears(&b).await), ("to a".into(), "to b".into()));
+        assert_eq!((receive(&a).await, receive(&b).await), ("to a".into(), "to b".into()));
         // An empty datagram is forwarded as well.
-        assert_eq!(say(&a, place, &inside, "").await, from_a);
+        assert_eq!(send(&a, published, &inside, "").await, from_a);
     }
 
     #[tokio::test(flavor = "current_thread", start_paused = true)]
-    async fn a_session_ends_when_nothing_was_said_for_a_while() {
-        let (inside, place) = published(MAX_SESSIONS).await;
+    async fn an_idle_session_ends() {
+        let (inside, published) = publish(MAX_SESSIONS).await;
         let client = socket().await;
-        let first = say(&client, place, &inside, "1").await;
+        let first = send(&client, published, &inside, "1").await;
         tokio::time::sleep(IDLE_TIMEOUT / 2).await;
-        assert_eq!(say(&client, place, &inside, "2").await, first);
+        assert_eq!(send(&client, published, &inside, "2").await, first);
         tokio::time::sleep(IDLE_TIMEOUT / 2).await;
-        inside.send_to(b"an answer counts", first).await.unwrap();
-        hears(&client).await;
+        inside.send_to(b"a reply counts", first).await.unwrap();
+        receive(&client).await;
         tokio::time::sleep(IDLE_TIMEOUT / 2).await;
-        assert_eq!(say(&client, place, &inside, "3").await, first);
+        assert_eq!(send(&client, published, &inside, "3").await, first);
         tokio::time::sleep(IDLE_TIMEOUT * 2).await;
-        assert_ne!(say(&client, place, &inside, "4").await, first);
+        assert_ne!(send(&client, published, &inside, "4").await, first);
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn the_oldest_session_makes_room() {
-        let (inside, place) = published(2).await;
+    async fn the_oldest_session_ends_if_there_are_too_many() {
+        let (inside, published) = publish(2).await;
         let clients = [socket().await, socket().await, socket().await];
-        let first = say(&clients[0], place, &inside, "0").await;
-        let second = say(&clients[1], place, &inside, "1").await;
-        assert_eq!(say(&clients[0], place, &inside, "0").await, first);
-        say(&clients[2], place, &inside, "2").await;
-        assert_eq!(say(&clients[0], place, &inside, "0").await, first, "it was not the oldest");
-        assert_ne!(say(&clients[1], place, &inside, "1").await, second);
+        let first = send(&clients[0], published, &inside, "0").await;
+        let second = send(&clients[1], published, &inside, "1").await;
+        assert_eq!(send(&clients[0], published, &inside, "0").await, first);
+        send(&clients[2], published, &inside, "2").await;
+        assert_eq!(send(&clients[0], published, &inside, "0").await, first, "it was not the oldest");
+        assert_ne!(send(&clients[1], published, &inside, "1").await, second);
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn nobody_inside_is_no_end() {
-        let (inside, place) = published(MAX_SESSIONS).await;
+    async fn forwarding_resumes_when_the_target_returns() {
+        let (inside, published) = publish(MAX_SESSIONS).await;
         let target = inside.local_addr().unwrap();
         drop(inside);
         let client = socket().await;
         // Refused. The next call on the session's socket returns the error.
         for _ in 0..3 {
-            client.send_to(b"lost", place).await.unwrap();
+            client.send_to(b"lost", published).await.unwrap();
             tokio::task::yield_now().await;
         }
         let inside = UdpSocket::bind(target).await.unwrap();
-        let mut heard = [0; 16];
+        let mut buffer = [0; 16];
         // The lost datagrams may still arrive.
         loop {
-            client.send_to(b"found", place).await.unwrap();
-            let received = tokio::time::timeout(Duration::from_millis(50), inside.recv_from(&mut heard)).await;
+            client.send_to(b"found", published).await.unwrap();
+            let received = tokio::time::timeout(Duration::from_millis(50), inside.recv_from(&mut buffer)).await;
             if let Ok(Ok((5, from))) = received {
-                inside.send_to(b"answer", from).await.unwrap();
+                inside.send_to(b"reply", from).await.unwrap();
                 break;
             }
         }
-        assert_eq!(hears(&client).await, "answer");
+        assert_eq!(receive(&client).await, "reply");
     }
 }

@@ -29,12 +29,17 @@ impl UplinkMode {
     pub const ALL: [Self; 3] = [Self::Auto, Self::Always, Self::None];
 }
 
-impl std::str::FromStr for UplinkMode {
-    type Err = String;
+/// The text isn't an [`UplinkMode`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is none of auto, always and none")]
+pub struct UnknownUplinkMode(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for UplinkMode {
+    type Err = UnknownUplinkMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownUplinkMode> {
         let found = Self::ALL.into_iter().find(|mode| mode.to_string() == text);
-        found.ok_or_else(|| format!("`{text}` is none of auto, always and none"))
+        found.ok_or_else(|| UnknownUplinkMode(text.to_owned()))
     }
 }
 
@@ -61,7 +66,8 @@ pub struct DefaultRoute {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Egress {
     /// The links to other networks. `None` if there are none.
-    pub way: Option<DefaultRoute>,
+    #[serde(rename = "way")]
+    pub default_route: Option<DefaultRoute>,
     /// The name servers.
     pub resolver: Resolver,
     /// The HTTP proxies.
@@ -70,44 +76,47 @@ pub struct Egress {
 
 impl Egress {
     /// Detects what this process's network and environment provide.
-    pub fn look(mode: UplinkMode, addresses: &AddressPlan) -> Self {
+    pub fn detect(mode: UplinkMode, addresses: &AddressPlan) -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let mtu = |link: &str| read(&format!("/sys/class/net/{link}/mtu")).trim().parse().ok();
-        let way = way(mode, &read("/proc/net/route"), mtu);
-        let resolver = match &way {
+        let default_route = default_route(mode, &read("/proc/net/route"), mtu);
+        let resolver = match &default_route {
             Some(_) => resolver::read(&read("/etc/resolv.conf"), addresses),
             None => Resolver::default(),
         };
         let proxies = proxy::of_environment(|name| std::env::var(name).ok());
-        Self { way, resolver, proxies: if mode == UplinkMode::None { Proxies::default() } else { proxies } }
+        Self { default_route, resolver, proxies: if mode == UplinkMode::None { Proxies::default() } else { proxies } }
     }
 }
 
-/// Finds the default route in the text of `/proc/net/route`.
-fn way(mode: UplinkMode, routes: &str, mtu: impl Fn(&str) -> Option<u32>) -> Option<DefaultRoute> {
-    /// Ethernet's MTU, for links without one.
-    const USUAL_MTU: u32 = 1500;
+/// Whether a line of `/proc/net/route` is a default route, and its link. `None` for routes that are
+/// down and for loopback.
+fn parse_route(line: &str) -> Option<(bool, String)> {
     /// `RTF_UP` of route(7).
     const UP: u32 = 1;
-    let lines = routes.lines().skip(1).filter_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let hex = |index: usize| u32::from_str_radix(fields.get(index)?, 16).ok();
-        let is_default = hex(1)? == 0 && hex(7)? == 0;
-        let link = fields.first()?;
-        (hex(3)? & UP != 0 && *link != "lo").then(|| (is_default, (*link).to_owned()))
-    });
-    let lines: Vec<_> = lines.collect();
-    let has_default = lines.iter().any(|(is_default, _)| *is_default);
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let hex = |index: usize| u32::from_str_radix(fields.get(index)?, 16).ok();
+    let is_default = hex(1)? == 0 && hex(7)? == 0;
+    let link = fields.first()?;
+    (hex(3)? & UP != 0 && *link != "lo").then(|| (is_default, (*link).to_owned()))
+}
+
+/// Finds the default route in the text of `/proc/net/route`.
+fn default_route(mode: UplinkMode, routes: &str, mtu: impl Fn(&str) -> Option<u32>) -> Option<DefaultRoute> {
+    /// Ethernet's MTU, for links without one.
+    const USUAL_MTU: u32 = 1500;
+    let routes: Vec<_> = routes.lines().skip(1).filter_map(parse_route).collect();
+    let has_default = routes.iter().any(|(is_default, _)| *is_default);
     let wanted = match mode {
         UplinkMode::None => false,
         UplinkMode::Auto => has_default,
-        UplinkMode::Always => !lines.is_empty(),
+        UplinkMode::Always => !routes.is_empty(),
     };
     if !wanted {
         return None;
     }
     let own = super::uplink::OUTSIDE;
-    let links: BTreeSet<String> = lines
+    let links: BTreeSet<String> = routes
         .into_iter()
         .filter(|(is_default, link)| (*is_default || !has_default) && !link.starts_with(own))
         .map(|(_, link)| link)
@@ -125,11 +134,11 @@ mod tests {
     const NEAR: &str = "eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
 
     fn found(mode: UplinkMode, routes: &[&str]) -> Option<Vec<String>> {
-        way(mode, &(HEADER.to_owned() + &routes.concat()), |_| None).map(|way| way.links)
+        default_route(mode, &(HEADER.to_owned() + &routes.concat()), |_| None).map(|route| route.links)
     }
 
     #[test]
-    fn a_default_route_is_a_way_out_and_any_route_only_if_that_was_said() {
+    fn auto_needs_a_default_route_and_always_needs_any_route() {
         let links = |name: &str| Some(vec![name.to_owned()]);
         assert_eq!(found(UplinkMode::Auto, &[DEFAULT, NEAR]), links("eth0"));
         assert_eq!(found(UplinkMode::Auto, &[NEAR]), None);
@@ -143,10 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_link_says_how_large_packets_are() {
+    fn the_mtu_is_the_smallest_of_all_links() {
         let routes = HEADER.to_owned() + DEFAULT + &DEFAULT.replace("eth0", "tun0");
         let mtu = |link: &str| Some(if link == "tun0" { 1420 } else { 9000 });
-        assert_eq!(way(UplinkMode::Auto, &routes, mtu).unwrap().mtu, 1420);
-        assert_eq!(way(UplinkMode::Auto, &routes, |_| None).unwrap().mtu, 1500);
+        assert_eq!(default_route(UplinkMode::Auto, &routes, mtu).unwrap().mtu, 1420);
+        assert_eq!(default_route(UplinkMode::Auto, &routes, |_| None).unwrap().mtu, 1500);
     }
 }

@@ -4,6 +4,7 @@
 //! kernel removes the links with the namespace.
 
 use ipnet::Ipv4Net;
+use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, RouteMessageBuilder};
 use std::io;
@@ -13,19 +14,41 @@ use std::net::{IpAddr, Ipv4Addr};
 pub const BRIDGE: &str = "kubernix0";
 
 /// The metric of the fallback default route, higher than any other.
-const LAST: u32 = 1 << 16;
+const FALLBACK_METRIC: u32 = 1 << 16;
 
 /// The sandbox's network can't be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the sandbox's network can't be set up: {step}: {why}")]
+#[error("the sandbox's network can't be set up: {step}: {cause}")]
 pub struct NetworkError {
     step: &'static str,
-    why: String,
+    cause: Cause,
+}
+
+/// The cause of a [`NetworkError`].
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Cause {
+    /// A system call failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The kernel rejected a netlink request.
+    #[error(transparent)]
+    Netlink(#[from] rtnetlink::Error),
+    /// A link doesn't exist.
+    #[error("{name}: {errno}")]
+    Link {
+        /// The name of the link.
+        name: String,
+        /// The error of if_nametoindex(3).
+        errno: Errno,
+    },
+    /// All addresses for uplinks are in use.
+    #[error("this host has the maximum of {0} uplinks already")]
+    NoFreeUplink(u8),
 }
 
 impl NetworkError {
-    pub(super) fn new(step: &'static str, why: impl ToString) -> Self {
-        Self { step, why: why.to_string() }
+    pub(super) fn new(step: &'static str, cause: impl Into<Cause>) -> Self {
+        Self { step, cause: cause.into() }
     }
 }
 
@@ -35,7 +58,8 @@ pub(super) fn at(step: &'static str) -> impl Fn(rtnetlink::Error) -> NetworkErro
 
 /// The index of a link.
 pub(super) fn index(name: &str) -> Result<u32, NetworkError> {
-    if_nametoindex(name).map_err(|errno| NetworkError::new("finding a link", format!("{name}: {errno}")))
+    let missing = |errno| NetworkError::new("finding a link", Cause::Link { name: name.to_owned(), errno });
+    if_nametoindex(name).map_err(missing)
 }
 
 /// Runs `work` with a netlink socket of the calling thread's namespace. The thread must not be in a
@@ -59,8 +83,8 @@ pub(super) fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, Networ
 /// # Errors
 /// The kernel refuses: it has no bridge support, or privileges are missing.
 pub async fn set_up(range: Ipv4Net, addresses: &[Ipv4Addr]) -> Result<(), NetworkError> {
-    let io_error = |step| move |error: io::Error| NetworkError { step, why: error.to_string() };
-    let (connection, handle, _) = rtnetlink::new_connection().map_err(io_error("opening a netlink socket"))?;
+    let failed = |error: io::Error| NetworkError::new("opening a netlink socket", error);
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(failed)?;
     let connection = tokio::spawn(connection);
     let result = configure(&handle, range, addresses).await;
     connection.abort();
@@ -79,14 +103,14 @@ pub(super) fn route_packets() -> Result<(), NetworkError> {
 async fn configure(handle: &Handle, range: Ipv4Net, addresses: &[Ipv4Addr]) -> Result<(), NetworkError> {
     let loopback = LinkUnspec::new_with_index(1).up().build();
     handle.link().set(loopback).execute().await.map_err(at("loopback"))?;
-    handle.link().add(LinkBridge::new(BRIDGE).up().build()).execute().await.map_err(at("making the bridge"))?;
+    handle.link().add(LinkBridge::new(BRIDGE).up().build()).execute().await.map_err(at("creating the bridge"))?;
     let bridge = index(BRIDGE)?;
     for address in addresses {
         let request = handle.address().add(bridge, IpAddr::V4(*address), range.prefix_len());
         request.execute().await.map_err(at("adding an address"))?;
     }
     // The fallback. An uplink's route has a lower metric.
-    let route = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(bridge).priority(LAST).build();
+    let route = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(bridge).priority(FALLBACK_METRIC).build();
     handle.route().add(route).execute().await.map_err(at("adding the default route"))
 }
 

@@ -11,10 +11,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd};
 
 /// The node's end of the pair.
-const INSIDE: &str = "eth0";
+const NODE_END: &str = "eth0";
 
 /// The bridge's end of the pair, by the node's index.
-fn outside(node: u32) -> String {
+fn bridge_end(node: u32) -> String {
     format!("node{node}")
 }
 
@@ -29,16 +29,17 @@ pub type Route = (Ipv4Addr, Ipv4Net);
 pub fn attach(sandbox: &HostNet, node: &HostNet, number: u32, addresses: &AddressPlan) -> Result<(), NetworkError> {
     within(sandbox, async |handle| {
         let peer =
-            LinkMessageBuilder::<LinkUnspec>::new().name(INSIDE.to_owned()).setns_by_fd(node.as_fd().as_raw_fd());
+            LinkMessageBuilder::<LinkUnspec>::new().name(NODE_END.to_owned()).setns_by_fd(node.as_fd().as_raw_fd());
         let data = InfoData::Veth(InfoVeth::Peer(peer.build()));
-        let link = LinkVeth::new(&outside(number), INSIDE).set_info_data(data).controller(index(BRIDGE)?).up().build();
-        handle.link().add(link).execute().await.map_err(at("making a node's links"))
+        let link =
+            LinkVeth::new(&bridge_end(number), NODE_END).set_info_data(data).controller(index(BRIDGE)?).up().build();
+        handle.link().add(link).execute().await.map_err(at("creating a node's links"))
     })?;
     let (own, gateway) = (addresses.node_ip(number), addresses.control_plane_ip());
     within(node, async |handle| {
         let loopback = LinkUnspec::new_with_index(1).up().build();
         handle.link().set(loopback).execute().await.map_err(at("a node's loopback"))?;
-        let link = index(INSIDE)?;
+        let link = index(NODE_END)?;
         let request = handle.address().add(link, IpAddr::V4(own), addresses.nodes.prefix_len());
         request.execute().await.map_err(at("a node's address"))?;
         handle
@@ -48,7 +49,7 @@ pub fn attach(sandbox: &HostNet, node: &HostNet, number: u32, addresses: &Addres
             .await
             .map_err(at("a node's link"))?;
         let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).output_interface(link);
-        handle.route().add(default.build()).execute().await.map_err(at("a node's way out"))?;
+        handle.route().add(default.build()).execute().await.map_err(at("a node's default route"))?;
         route_packets()
     })
 }
@@ -76,7 +77,7 @@ pub fn add_routes(from: &HostNet, routes: &[Route]) -> Result<(), NetworkError> 
 /// # Errors
 /// The kernel refuses.
 pub fn detach(sandbox: &HostNet, number: u32) -> Result<(), NetworkError> {
-    within(sandbox, async |handle| match index(&outside(number)) {
+    within(sandbox, async |handle| match index(&bridge_end(number)) {
         Ok(link) => match handle.link().del(link).execute().await {
             // The kernel has removed it meanwhile.
             Err(rtnetlink::Error::NetlinkError(message)) if -message.raw_code() == nix::libc::ENODEV => Ok(()),

@@ -79,7 +79,7 @@ fn ports_are_published_by_flags_variables_and_files_and_each_place_once() {
 fn what_can_not_be_published_is_named_by_where_it_was_said() {
     let error = toml_error("publish = [\"8080\"]");
     assert!(
-        error.starts_with("kubernix.toml:1:11: `8080` can't be published: it says no port of a node; write"),
+        error.starts_with("kubernix.toml:1:11: `8080` can't be published: the port of the nodes is missing; write"),
         "{error}"
     );
     assert!(
@@ -93,7 +93,7 @@ fn what_can_not_be_published_is_named_by_where_it_was_said() {
     let bench = Bench::new();
     let twice = [("KUBERNIX_PUBLISH", "8080:1,8080:2")];
     let error = bench.resolve(Partial::default(), &twice).unwrap_err().to_string();
-    assert_eq!(error, "KUBERNIX_PUBLISH: 127.0.0.1:8080/tcp can't lead to both 1 and 2");
+    assert_eq!(error, "KUBERNIX_PUBLISH: 127.0.0.1:8080/tcp can't be forwarded to both 1 and 2");
     assert!(toml_error("merge-kubeconfig = \"yes\"").contains(":1:20: `merge-kubeconfig` must be true or false"));
     assert!(env_error("KUBERNIX_MERGE_KUBECONFIG", "maybe").contains("`maybe` is neither true nor false"));
 }

@@ -4,15 +4,16 @@
 //! The sockets belong to the host's network namespace, and their traffic is forwarded into the
 //! sandbox. Must not know to which node.
 
-use super::{datagrams, forward};
+mod error;
+mod socket;
+
+pub use error::{PortSyntaxError, PublishError};
+pub use socket::Socket;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
-
-/// The syntax of a published port.
-const FORM: &str = "write HOST:NODEPORT, as in 8080:30080, 0.0.0.0:8080:30080 or [::1]:5353:30053/udp";
 
 /// The protocol of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,22 +69,22 @@ impl PortSelector {
 }
 
 /// Splits off the protocol.
-fn protocol(text: &str) -> Result<(&str, Protocol), String> {
+fn protocol(text: &str) -> Result<(&str, Protocol), PortSyntaxError> {
     match text.rsplit_once('/') {
         None => Ok((text, Protocol::Tcp)),
         Some((rest, "tcp")) => Ok((rest, Protocol::Tcp)),
         Some((rest, "udp")) => Ok((rest, Protocol::Udp)),
-        Some((_, other)) => Err(format!("`{text}`: `{other}` is neither tcp nor udp")),
+        Some((_, other)) => Err(PortSyntaxError::Protocol { text: text.to_owned(), protocol: other.to_owned() }),
     }
 }
 
-fn port(text: &str) -> Result<u16, String> {
+fn port(text: &str) -> Result<u16, PortSyntaxError> {
     let port = text.parse().ok().filter(|port| *port > 0 && text.bytes().all(|byte| byte.is_ascii_digit()));
-    port.ok_or_else(|| format!("`{text}` is not a port, give a number from 1 to 65535"))
+    port.ok_or_else(|| PortSyntaxError::Port(text.to_owned()))
 }
 
 /// Parses PORT, IP:PORT or [IPv6]:PORT.
-fn address(text: &str) -> Result<SocketAddr, String> {
+fn address(text: &str) -> Result<SocketAddr, PortSyntaxError> {
     let Some((ip, number)) = text.rsplit_once(':') else {
         return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port(text)?));
     };
@@ -93,27 +94,29 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         Some(v6) => v6.parse().map(IpAddr::V6).ok(),
         None => ip.parse().map(IpAddr::V4).ok(),
     };
-    ip.map(|ip| SocketAddr::new(ip, number)).ok_or_else(|| format!("`{text}` is neither PORT, IP:PORT nor [IPv6]:PORT"))
+    ip.map(|ip| SocketAddr::new(ip, number)).ok_or_else(|| PortSyntaxError::Address(text.to_owned()))
+}
+
+/// Parses a host port and a port of the nodes, without the protocol.
+fn addresses(text: &str) -> Result<(SocketAddr, u16), PortSyntaxError> {
+    let (host, node_port) = text.rsplit_once(':').ok_or(PortSyntaxError::NodePortMissing)?;
+    Ok((address(host)?, port(node_port)?))
 }
 
 impl FromStr for Published {
-    type Err = String;
+    type Err = PublishError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (rest, protocol) = protocol(text)?;
-        let refused = |why: String| format!("`{text}` can't be published: {why}; {FORM}");
-        let Some((host, target)) = rest.rsplit_once(':') else {
-            return Err(refused("it says no port of a node".into()));
-        };
-        let (address, port) = (address(host).map_err(refused)?, port(target).map_err(refused)?);
+    fn from_str(text: &str) -> Result<Self, PublishError> {
+        let (rest, protocol) = protocol(text).map_err(PublishError::Protocol)?;
+        let (address, port) = addresses(rest).map_err(|cause| PublishError::Syntax { text: text.to_owned(), cause })?;
         Ok(Self { host_port: HostPort { address, protocol }, port })
     }
 }
 
 impl FromStr for PortSelector {
-    type Err = String;
+    type Err = PortSyntaxError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, PortSyntaxError> {
         // The two forms can't be confused: a host port with a colon starts with an IP address,
         // which isn't a port.
         if let Ok(Published { host_port, port }) = text.parse() {
@@ -148,9 +151,9 @@ impl fmt::Display for PortSelector {
 }
 
 impl TryFrom<String> for Published {
-    type Error = String;
+    type Error = PublishError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, PublishError> {
         text.parse()
     }
 }
@@ -165,67 +168,19 @@ impl From<Published> for String {
 ///
 /// # Errors
 /// One host port is forwarded to two ports.
-pub fn distinct(published: Vec<Published>) -> Result<Vec<Published>, String> {
+pub fn distinct(published: Vec<Published>) -> Result<Vec<Published>, PublishError> {
     let mut all: Vec<Published> = Vec::new();
     for one in published {
         match all.iter().find(|other| other.host_port == one.host_port) {
             None => all.push(one),
             Some(other) if *other == one => {}
-            Some(other) => return Err(format!("{} can't lead to both {} and {}", one.host_port, other.port, one.port)),
+            Some(other) => {
+                let node_ports = [other.port, one.port];
+                return Err(PublishError::Twice { host_port: one.host_port, node_ports });
+            }
         }
     }
     Ok(all)
-}
-
-/// A socket on the host.
-pub enum Socket {
-    /// Accepts connections.
-    Tcp(TcpListener),
-    /// Receives datagrams.
-    Udp(UdpSocket),
-}
-
-impl Socket {
-    /// Opens a socket in the network namespace of the calling thread.
-    ///
-    /// # Errors
-    /// See bind(2).
-    pub fn open(host_port: HostPort) -> io::Result<Self> {
-        match host_port.protocol {
-            Protocol::Tcp => TcpListener::bind(host_port.address).map(Self::Tcp),
-            Protocol::Udp => UdpSocket::bind(host_port.address).map(Self::Udp),
-        }
-    }
-
-    /// A second handle of the same socket.
-    ///
-    /// # Errors
-    /// See dup(2).
-    pub fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
-            Self::Udp(socket) => socket.try_clone().map(Self::Udp),
-        }
-    }
-
-    /// Forwards to `target`, an address in the sandbox, until the task is aborted.
-    ///
-    /// # Errors
-    /// The socket can't be registered with the runtime.
-    pub fn serve(self, target: SocketAddr) -> io::Result<tokio::task::JoinHandle<()>> {
-        match self {
-            Self::Tcp(listener) => {
-                listener.set_nonblocking(true)?;
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                Ok(tokio::spawn(forward::run(listener, target)))
-            }
-            Self::Udp(socket) => {
-                socket.set_nonblocking(true)?;
-                let socket = tokio::net::UdpSocket::from_std(socket)?;
-                Ok(tokio::spawn(datagrams::run(socket, target)))
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -236,12 +191,12 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn refused(text: &str) -> String {
-        text.parse::<Published>().unwrap_err()
+    fn error(text: &str) -> String {
+        text.parse::<Published>().unwrap_err().to_string()
     }
 
     #[test]
-    fn a_place_is_a_port_or_an_address_with_one_and_reads_back_as_it_shows() {
+    fn a_published_port_is_parsed_from_its_display_text() {
         for (text, shown) in [
             ("8080:30080", "127.0.0.1:8080:30080"),
             ("8080:30080/tcp", "127.0.0.1:8080:30080"),
@@ -258,9 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_published_port_is_said_with_the_form_that_one_has() {
+    fn a_syntax_error_names_the_cause_and_the_syntax() {
         for (text, why) in [
-            ("8080", "it says no port of a node"),
+            ("8080", "the port of the nodes is missing"),
             ("0:30080", "`0` is not a port, give a number from 1 to 65535"),
             ("8080:0", "`0` is not a port"),
             ("8080:65536", "`65536` is not a port"),
@@ -273,34 +228,34 @@ mod tests {
             ("[127.0.0.1]:8080:80", "is neither PORT"),
             ("1.2.3:8080:80", "is neither PORT"),
         ] {
-            let said = refused(text);
-            assert!(said.starts_with(&format!("`{text}` can't be published: ")), "{said}");
-            assert!(said.contains(why) && said.ends_with(FORM), "{said}");
+            let error = error(text);
+            assert!(error.starts_with(&format!("`{text}` can't be published: ")), "{error}");
+            assert!(error.contains(why) && error.ends_with(error::SYNTAX), "{error}");
         }
-        assert_eq!(refused("8080:80/sctp"), "`8080:80/sctp`: `sctp` is neither tcp nor udp");
+        assert_eq!(error("8080:80/sctp"), "`8080:80/sctp`: `sctp` is neither tcp nor udp");
     }
 
     #[test]
-    fn what_goes_is_named_by_its_place_or_as_it_was_written() {
+    fn a_selector_is_a_host_port_or_a_published_port() {
         let all = ["8080:30080", "8080:30053/udp", "[::1]:8080:30080"].map(of);
-        let meant = |text: &str| {
-            let which: PortSelector = text.parse().unwrap();
-            all.iter().map(|one| which.matches(one)).collect::<Vec<_>>()
+        let selected = |text: &str| {
+            let selector: PortSelector = text.parse().unwrap();
+            all.iter().map(|one| selector.matches(one)).collect::<Vec<_>>()
         };
-        assert_eq!(meant("8080"), [true, false, false]);
-        assert_eq!(meant("127.0.0.1:8080/tcp"), [true, false, false]);
-        assert_eq!(meant("8080:30080"), [true, false, false]);
-        assert_eq!(meant("8080:30081"), [false; 3]);
-        assert_eq!(meant("8080/udp"), [false, true, false]);
-        assert_eq!(meant("[::1]:8080"), [false, false, true]);
+        assert_eq!(selected("8080"), [true, false, false]);
+        assert_eq!(selected("127.0.0.1:8080/tcp"), [true, false, false]);
+        assert_eq!(selected("8080:30080"), [true, false, false]);
+        assert_eq!(selected("8080:30081"), [false; 3]);
+        assert_eq!(selected("8080/udp"), [false, true, false]);
+        assert_eq!(selected("[::1]:8080"), [false, false, true]);
         assert!("name:8080".parse::<PortSelector>().is_err() && "0".parse::<PortSelector>().is_err());
     }
 
     #[test]
-    fn a_place_leads_to_one_port() {
+    fn a_host_port_is_forwarded_to_one_port() {
         let twice = ["1:2", "127.0.0.1:1:2", "1:2/udp", "0.0.0.0:1:3"].map(of).to_vec();
         assert_eq!(distinct(twice).unwrap(), ["1:2", "1:2/udp", "0.0.0.0:1:3"].map(of));
-        let error = distinct(["1:2", "1:3"].map(of).to_vec()).unwrap_err();
-        assert_eq!(error, "127.0.0.1:1/tcp can't lead to both 2 and 3");
+        let error = distinct(["1:2", "1:3"].map(of).to_vec()).unwrap_err().to_string();
+        assert_eq!(error, "127.0.0.1:1/tcp can't be forwarded to both 2 and 3");
     }
 }
