@@ -92,17 +92,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_removal_is_seen_from_its_mark_to_the_end() {
+    fn a_directory_is_removed_from_its_mark_on() {
         let base = tempfile::tempdir().unwrap();
         let directory = ClusterDir::at(base.path().join("one"));
         assert!(directory.is_removed(), "there is none");
         fs::create_dir(directory.path()).unwrap();
         assert!(directory.is_removed(), "it is empty");
         fs::write(directory.path().join("data"), "").unwrap();
-        assert!(!directory.is_removed(), "what is damaged may be a cluster");
+        assert!(!directory.is_removed(), "a damaged directory may be a cluster's");
         fs::write(directory.path().join(REMOVING_FILE), "").unwrap();
         assert!(directory.is_removed());
         fs::write(directory.path().join(STATE_FILE), "").unwrap();
-        assert!(!directory.is_removed(), "of the two, state.json counts");
+        assert!(!directory.is_removed(), "state.json takes precedence");
     }
 }

@@ -57,18 +57,18 @@ impl HostLock {
         self.take_within(TIMEOUT)
     }
 
-    fn take_within(&self, limit: Duration) -> Option<HostLockGuard<'_>> {
-        let deadline = Instant::now() + limit;
+    fn take_within(&self, timeout: Duration) -> Option<HostLockGuard<'_>> {
+        let deadline = Instant::now() + timeout;
         loop {
             match self.try_take() {
-                Ok(Some(held)) => return Some(held),
+                Ok(Some(guard)) => return Some(guard),
                 Ok(None) if Instant::now() < deadline => std::thread::sleep(POLL_INTERVAL),
                 Ok(None) => {
-                    log::warn!("another cluster holds {NAME} for more than {limit:?}: going on without it");
+                    log::warn!("another cluster has held the lock {NAME} for {timeout:?}: continuing without it");
                     return None;
                 }
                 Err(error) => {
-                    log::warn!("{NAME} can't be locked: {error}: going on without it");
+                    log::warn!("{NAME} can't be locked: {error}: continuing without the lock");
                     return None;
                 }
             }
@@ -82,7 +82,7 @@ impl HostLock {
         let file = File::from(openat(&*self.0, NAME, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
         let found = file.metadata()?;
         if !found.is_file() || found.uid() != geteuid().as_raw() || found.mode() & 0o077 != 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't ours alone"));
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "other users can open it"));
         }
         match file.try_lock() {
             // The last holder removed this file between our open and our lock. The lock is another
@@ -131,21 +131,21 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_has_it_and_nothing_of_it_remains() {
+    fn the_lock_is_exclusive_and_its_file_is_removed() {
         let (directory, lock) = lock();
-        let held = lock.take().unwrap();
+        let guard = lock.take().unwrap();
         assert!(lock.take_within(Duration::from_millis(20)).is_none());
-        drop(held);
+        drop(guard);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 
-        let inside = AtomicUsize::new(0);
+        let holders = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let _held = lock.take_within(Duration::from_secs(60)).unwrap();
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                        inside.fetch_sub(1, Ordering::SeqCst);
+                        let _guard = lock.take_within(Duration::from_secs(60)).unwrap();
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        holders.fetch_sub(1, Ordering::SeqCst);
                     }
                 });
             }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_open_is_not_trusted_and_not_waited_for() {
+    fn a_file_that_other_users_can_open_is_rejected_at_once() {
         let (directory, lock) = lock();
         let file = directory.path().join(NAME);
         std::fs::write(&file, "").unwrap();

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_cannot_be_made_and_a_panic_are_errors() {
+    fn a_failed_thread_start_and_a_panic_are_errors() {
         assert_eq!(run(|| 7).unwrap(), 7);
         assert!(run(|| panic!("on purpose")).is_err());
         // No address space can hold such a stack.

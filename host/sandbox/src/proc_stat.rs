@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_command_does_not_shift_the_fields() {
+    fn a_command_name_with_separators_does_not_shift_the_fields() {
         let rest = "T 1 7 7 0 -1 4194560 92 0 0 0 0 0 0 0 20 0 1 0 5821 2465792 224 18446744073709551615";
         for name in ["sleep", "a b", "x) Z 9 9 (y", ") "] {
             let stat = Stat::parse(&format!("12 ({name}) {rest}\n"));

@@ -17,19 +17,21 @@ const TEMPORARY: &str = ".kubernix-tmp-";
 /// # Errors
 /// The file can't be written; the message has the path and the cause. The old file is unchanged.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let written = || -> io::Result<()> {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
-        file.write_all(content)?;
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        // libc's rename(2), which the fault suite can make fail. The temporary file is removed on
-        // an error.
-        let mut temporary = file.into_temp_path();
-        std::fs::rename(&temporary, path)?;
-        temporary.disable_cleanup(true);
-        Ok(())
-    };
-    written().map_err(|cause| io::Error::new(cause.kind(), format!("can't write `{}`: {cause}", path.display())))
+    replace(path, content, mode)
+        .map_err(|cause| io::Error::new(cause.kind(), format!("can't write `{}`: {cause}", path.display())))
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
+    file.write_all(content)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    // libc's rename(2), which the fault suite can make fail. The temporary file is removed on
+    // an error.
+    let mut temporary = file.into_temp_path();
+    std::fs::rename(&temporary, path)?;
+    temporary.disable_cleanup(true);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -38,7 +40,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     #[test]
-    fn a_file_is_replaced_whole_with_its_mode_or_stays() {
+    fn a_file_is_replaced_with_its_mode() {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("note");
         write_atomic(&path, b"one", 0o700).unwrap();

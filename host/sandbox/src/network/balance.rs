@@ -20,7 +20,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
 /// A server, and whether it accepts connections.
 struct Server {
     address: SocketAddr,
-    answers: watch::Sender<bool>,
+    is_up: watch::Sender<bool>,
+}
+
+impl Server {
+    async fn probe(&self) {
+        let is_up = matches!(timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address)).await, Ok(Ok(_)));
+        self.is_up.send_if_modified(|before| std::mem::replace(before, is_up) != is_up);
+    }
 }
 
 /// Servers of the same service. A single server isn't probed, because there is no other one to use.
@@ -33,7 +40,7 @@ pub struct Balancer {
 impl Balancer {
     /// A balancer for these servers. They may start later.
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let server = |address| Server { address, answers: watch::Sender::new(true) };
+        let server = |address| Server { address, is_up: watch::Sender::new(true) };
         Self { servers: addresses.into_iter().map(server).collect(), next: Arc::default() }
     }
 
@@ -43,11 +50,7 @@ impl Balancer {
             return;
         }
         loop {
-            let looks = self.servers.iter().map(|server| async {
-                let answers = matches!(timeout(CONNECT_TIMEOUT, TcpStream::connect(server.address)).await, Ok(Ok(_)));
-                server.answers.send_if_modified(|before| std::mem::replace(before, answers) != answers);
-            });
-            futures_util::future::join_all(looks).await;
+            futures_util::future::join_all(self.servers.iter().map(Server::probe)).await;
             sleep(PROBE_INTERVAL).await;
         }
     }
@@ -72,16 +75,16 @@ impl Balancer {
     async fn forward(self, mut client: TcpStream) {
         let (mut server, index) = match self.connect().await {
             Ok(connected) => connected,
-            Err(error) => return log::debug!("no server answers a forwarded connection: {error}"),
+            Err(error) => return log::debug!("no server accepts a forwarded connection: {error}"),
         };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
-        let mut answers = self.servers[index].answers.subscribe();
+        let mut is_up = self.servers[index].is_up.subscribe();
         tokio::select! {
             done = copy_bidirectional(&mut client, &mut server) => if let Err(error) = done {
                 log::debug!("a forwarded connection to {} broke: {error}", self.servers[index].address);
             },
             // This can't fail: `self` owns the sender.
-            _ = answers.wait_for(|answers| !answers) => {}
+            _ = is_up.wait_for(|is_up| !is_up) => {}
         }
     }
 
@@ -89,7 +92,7 @@ impl Balancer {
     async fn connect(&self) -> io::Result<(TcpStream, usize)> {
         let (first, count) = (self.next.fetch_add(1, Ordering::Relaxed), self.servers.len());
         let mut order: Vec<usize> = (0..count).map(|step| (first + step) % count).collect();
-        order.sort_by_key(|index| !*self.servers[*index].answers.borrow());
+        order.sort_by_key(|index| !*self.servers[*index].is_up.borrow());
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         for index in order {
             match timeout(CONNECT_TIMEOUT, TcpStream::connect(self.servers[index].address)).await {
@@ -112,12 +115,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
-            let mut held = Vec::new();
+            let mut streams = Vec::new();
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 // A probe has closed the connection already.
                 let _ = stream.write_all(name.as_bytes()).await;
-                held.push(stream);
+                streams.push(stream);
             }
         });
         (address, task)
@@ -131,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_go_round_and_away_from_one_that_ended() {
+    async fn connections_are_balanced_and_leave_a_stopped_server() {
         let ((a, a_task), (b, _b_task)) = (server("a").await, server("b").await);
         let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = front.local_addr().unwrap();
@@ -150,7 +153,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(ask(address).await.0, "b");
         }
-        let waits = tokio::time::timeout(Duration::from_millis(50), streams[1].1.read(&mut [0; 1])).await;
-        assert!(waits.is_err(), "it ended as well");
+        let read = tokio::time::timeout(Duration::from_millis(50), streams[1].1.read(&mut [0; 1])).await;
+        assert!(read.is_err(), "the other server's connection ended as well");
     }
 }

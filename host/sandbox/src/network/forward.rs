@@ -53,7 +53,7 @@ async fn connect(target: SocketAddr, host: Option<HostNet>) -> io::Result<TcpStr
 async fn forward(mut client: TcpStream, target: SocketAddr, host: Option<HostNet>) {
     let mut server = match connect(target, host).await {
         Ok(server) => server,
-        Err(error) => return log::debug!("{target} doesn't answer a forwarded connection: {error}"),
+        Err(error) => return log::debug!("{target} doesn't accept a forwarded connection: {error}"),
     };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     if let Err(error) = copy_bidirectional(&mut client, &mut server).await {
@@ -67,7 +67,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test(flavor = "current_thread")]
-    async fn bytes_go_both_ways_and_closing_is_passed_on() {
+    async fn data_and_end_of_file_are_forwarded_in_both_directions() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (target, address) = (server.local_addr().unwrap(), front.local_addr().unwrap());
@@ -98,6 +98,6 @@ mod tests {
         assert_eq!(client.read_u8().await.unwrap(), b'x');
         task.abort();
         assert_eq!(client.read(&mut [0]).await.unwrap_or_default(), 0);
-        assert!(TcpStream::connect(address).await.is_err(), "the listener is closed");
+        assert!(TcpStream::connect(address).await.is_err(), "the listener still accepts connections");
     }
 }

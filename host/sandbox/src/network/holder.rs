@@ -29,7 +29,7 @@ pub fn of(host_port: HostPort) -> Option<Holder> {
         Protocol::Udp => ["udp", "udp6"],
     };
     let read = |table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default();
-    let sockets: Vec<String> = tables.iter().flat_map(|table| in_the_way(&read(table), host_port)).collect();
+    let sockets: Vec<String> = tables.iter().flat_map(|table| conflicting(&read(table), host_port)).collect();
     let mut pids: Vec<i32> = proc_stat::numbers("/proc").collect();
     pids.sort_unstable();
     let pid = pids.into_iter().find(|pid| has_one(*pid, &sockets))?;
@@ -44,17 +44,18 @@ fn has_one(pid: i32, sockets: &[String]) -> bool {
 
 /// The sockets of a table such as `/proc/net/tcp` that conflict with a port, in the form of the
 /// links in `/proc/PID/fd`.
-fn in_the_way(table: &str, host_port: HostPort) -> Vec<String> {
+fn conflicting(table: &str, host_port: HostPort) -> Vec<String> {
+    table.lines().skip(1).filter_map(|line| conflicting_socket(line, host_port)).collect()
+}
+
+fn conflicting_socket(line: &str, host_port: HostPort) -> Option<String> {
     /// The state of a listening TCP socket.
     const LISTENS: &str = "0A";
-    let socket = |line: &str| {
-        // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode ...
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let local = address(fields.get(1)?)?;
-        let counts = host_port.protocol == Protocol::Udp || *fields.get(3)? == LISTENS;
-        (counts && overlap(local, host_port.address)).then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
-    };
-    table.lines().skip(1).filter_map(socket).collect()
+    // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode ...
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let local = address(fields.get(1)?)?;
+    let is_bound = host_port.protocol == Protocol::Udp || *fields.get(3)? == LISTENS;
+    (is_bound && overlap(local, host_port.address)).then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
 }
 
 /// Parses `0100007F:1F90`: an address in groups of four bytes, each in host byte order, and a port.
@@ -91,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn sockets_in_the_way_are_read_from_the_kernels_tables() {
+    fn conflicting_sockets_are_read_from_the_kernels_tables() {
         let tcp = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
             \x20  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0\n\
             \x20  1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12 1 0\n\
             \x20  2: 0100007F:1F91 0100007F:0050 01 00000000:00000000 00:00000000 00000000     0        0 13 1 0\n\
             nonsense\n";
-        let found = |text: &str| in_the_way(tcp, host_port(text)).join(" ");
+        let found = |text: &str| conflicting(tcp, host_port(text)).join(" ");
         if cfg!(target_endian = "big") {
             return;
         }
@@ -106,15 +107,15 @@ mod tests {
         assert_eq!(found("[::]:8080:1"), "socket:[11]");
         assert_eq!(found("127.0.0.2:8080:1"), "");
         assert_eq!(found("127.0.0.2:80:1"), "socket:[12]");
-        assert_eq!(found("8081:1"), "", "a connection's own end is not in the way");
+        assert_eq!(found("8081:1"), "", "an established connection doesn't conflict");
         let udp6 = "head\n 0: 00000000000000000000000001000000:0035 0:0 07 0 0 0 0 0 14 2\n\
             1: 0000000000000000FFFF00000100007F:0036 0:0 07 0 0 0 0 0 15 2\n";
-        assert_eq!(in_the_way(udp6, host_port("[::1]:53:1/udp")), ["socket:[14]"]);
-        assert_eq!(in_the_way(udp6, host_port("54:1/udp")), ["socket:[15]"], "an IPv4 address in IPv6's clothes");
+        assert_eq!(conflicting(udp6, host_port("[::1]:53:1/udp")), ["socket:[14]"]);
+        assert_eq!(conflicting(udp6, host_port("54:1/udp")), ["socket:[15]"], "an IPv4-mapped IPv6 address");
     }
 
     #[test]
-    fn a_port_of_our_own_is_ours() {
+    fn the_holder_of_our_own_port_is_this_process() {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let own = std::process::id().cast_signed();

@@ -61,7 +61,7 @@ pub enum AddressError {
         purpose: &'static str,
     },
     /// All pod CIDRs are in use.
-    #[error("node {index} gets no pod CIDR: `{pods}` holds {most} of /{mask}, a larger --cidr holds more")]
+    #[error("node {index} gets no pod CIDR: `{pods}` has only {most} of /{mask}, choose a larger --cidr")]
     NoPodCidr {
         /// The node's index, from 0.
         index: u32,
@@ -224,12 +224,12 @@ mod tests {
         AddressPlan::new(cidr.parse().unwrap()).unwrap()
     }
 
-    fn refused(cidr: &str) -> String {
+    fn error(cidr: &str) -> String {
         parse_cidr(cidr).unwrap_err().to_string()
     }
 
     #[test]
-    fn the_default_is_cut_into_half_and_quarters() {
+    fn the_default_cidr_is_divided_into_a_half_and_two_quarters() {
         let plan = plan("10.10.0.0/16");
         assert_eq!(plan.pods.to_string(), "10.10.0.0/17");
         assert_eq!(plan.services.to_string(), "10.10.128.0/18");
@@ -260,41 +260,36 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_has_one_node_with_all_pods() {
+    fn the_smallest_cidr_has_one_node_with_all_pods() {
         let plan = plan("192.168.7.0/24");
         assert_eq!((plan.node_mask, plan.max_nodes()), (25, 1));
         assert_eq!(plan.pod_cidr(0).unwrap().to_string(), "192.168.7.0/25");
         let error = plan.pod_cidr(1).unwrap_err().to_string();
-        assert!(error.contains("node 1 gets no pod CIDR: `192.168.7.0/25` holds 1 of /25"), "{error}");
+        assert!(error.contains("node 1 gets no pod CIDR: `192.168.7.0/25` has only 1 of /25"), "{error}");
     }
 
     #[test]
-    fn what_is_no_cidr_is_named() {
+    fn an_invalid_cidr_is_named() {
         for text in ["", "10.10.0.0", "10.10.0.0/33", "10.10/16", "fd00::/64", "nonsense"] {
-            let error = refused(text);
+            let error = error(text);
             assert!(error.contains(&format!("`{text}` is not an IPv4 CIDR")), "{error}");
         }
     }
 
     #[test]
-    fn host_bits_suggest_the_network() {
-        assert_eq!(
-            refused("10.10.3.1/16"),
-            "`10.10.3.1/16` has host bits set, the network's address is `10.10.0.0/16`"
-        );
+    fn the_error_about_host_bits_names_the_network() {
+        assert_eq!(error("10.10.3.1/16"), "`10.10.3.1/16` has host bits set, the network's address is `10.10.0.0/16`");
     }
 
     #[test]
-    fn sizes_that_do_not_fit_name_the_limits() {
-        assert!(
-            refused("10.10.0.0/25").contains("too small for pods, Services and nodes, give a prefix from /8 to /24")
-        );
-        assert!(refused("64.0.0.0/7").contains("`64.0.0.0/7` is too large"));
-        assert!(refused("10.0.0.1/32").contains("too small"));
+    fn the_error_about_a_size_names_the_limits() {
+        assert!(error("10.10.0.0/25").contains("too small for pods, Services and nodes, give a prefix from /8 to /24"));
+        assert!(error("64.0.0.0/7").contains("`64.0.0.0/7` is too large"));
+        assert!(error("10.0.0.1/32").contains("too small"));
     }
 
     #[test]
-    fn reserved_ranges_are_named_with_the_given_one() {
+    fn the_error_about_a_reserved_range_names_both() {
         for (given, reserved) in [
             ("127.0.0.0/16", "127.0.0.0/8"),
             ("169.254.0.0/16", "169.254.0.0/16"),
@@ -304,7 +299,7 @@ mod tests {
             ("0.0.0.0/8", "0.0.0.0/8"),
             ("0.0.0.0/0", "0.0.0.0/8"),
         ] {
-            let error = refused(given);
+            let error = error(given);
             assert!(error.contains(&format!("`{given}` overlaps `{reserved}`")), "{error}");
         }
     }
@@ -323,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_that_overlap_are_found_whichever_is_larger() {
+    fn smaller_and_larger_overlapping_routes_are_found() {
         let text = table(&[("0.0.0.0", 0, 3), ("10.10.5.0", 24, 1), ("10.0.0.0", 8, 3), ("172.17.0.0", 16, 1)]);
         let cidr = "10.10.0.0/16".parse().unwrap();
         let found: Vec<String> = routed_by_host(cidr, &text).iter().map(ToString::to_string).collect();
@@ -331,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_that_are_down_and_broken_lines_do_not_count() {
+    fn routes_that_are_down_and_invalid_lines_are_ignored() {
         let text = table(&[("10.10.5.0", 24, 0)]) + "garbage\n\neth0 zz 0 1 0 0 0 zz\n";
         assert_eq!(routed_by_host("10.10.0.0/16".parse().unwrap(), &text), []);
         let real = std::fs::read_to_string("/proc/net/route").unwrap();

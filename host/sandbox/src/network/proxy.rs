@@ -75,32 +75,32 @@ pub async fn forward(
     addresses: &AddressPlan,
     host: &HostNet,
 ) -> io::Result<ProxyVars> {
-    let mut told = ProxyVars::none();
+    let mut result = ProxyVars::none();
     if !proxies.exist() {
-        return Ok(told);
+        return Ok(result);
     }
-    let mut carried = BTreeMap::<SocketAddr, SocketAddr>::new();
+    let mut forwarded = BTreeMap::<SocketAddr, SocketAddr>::new();
     for name in PROXIES {
         let Some(proxy) = proxies.0.get(name) else { continue };
         let mut value = proxy.clone();
-        if let Some((place, target)) = on_loopback(proxy) {
-            let near = match carried.get(&target) {
-                Some(near) => *near,
+        if let Some((range, target)) = on_loopback(proxy) {
+            let address = match forwarded.get(&target) {
+                Some(address) => *address,
                 None => {
                     let listener = TcpListener::bind((at, 0)).await?;
-                    let near = listener.local_addr()?;
+                    let address = listener.local_addr()?;
                     tokio::spawn(super::forward::run_from(listener, target, host.clone()));
-                    carried.insert(target, near);
-                    near
+                    forwarded.insert(target, address);
+                    address
                 }
             };
-            value.replace_range(place, &near.to_string());
+            value.replace_range(range, &address.to_string());
         }
-        told.variables.insert(name.to_owned(), value);
+        result.variables.insert(name.to_owned(), value);
     }
     let given = proxies.0.get(EXCEPTIONS).map(String::as_str).unwrap_or_default();
-    told.variables.insert(EXCEPTIONS.to_owned(), exceptions(given, addresses));
-    Ok(told)
+    result.variables.insert(EXCEPTIONS.to_owned(), exceptions(given, addresses));
+    Ok(result)
 }
 
 /// Starts a proxy at an address of the sandbox that rejects every request with this reason. Go's
@@ -114,7 +114,7 @@ pub async fn reject_all(reason: &'static str, at: Ipv4Addr, addresses: &AddressP
     tokio::spawn(async move {
         loop {
             match listener.accept().await {
-                Ok((client, _)) => drop(tokio::spawn(tell(client, reason))),
+                Ok((client, _)) => drop(tokio::spawn(reject(client, reason))),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
@@ -124,17 +124,20 @@ pub async fn reject_all(reason: &'static str, at: Ipv4Addr, addresses: &AddressP
     Ok(ProxyVars { variables })
 }
 
-async fn tell(mut client: TcpStream, reason: &str) -> io::Result<()> {
+/// Reads the head of a request.
+async fn read_request(client: &mut TcpStream) -> io::Result<()> {
     let mut request = Vec::new();
-    let whole = async {
-        while request.len() < MAX_REQUEST && !request.windows(4).any(|end| end == b"\r\n\r\n") {
-            if client.read_buf(&mut request).await? == 0 {
-                break;
-            }
+    while request.len() < MAX_REQUEST && !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        if client.read_buf(&mut request).await? == 0 {
+            break;
         }
-        io::Result::Ok(())
-    };
-    let _ = tokio::time::timeout(REQUEST_TIMEOUT, whole).await;
+    }
+    Ok(())
+}
+
+/// Rejects one request. The client may expect to send it whole, so it is read first.
+async fn reject(mut client: TcpStream, reason: &str) -> io::Result<()> {
+    let _ = tokio::time::timeout(REQUEST_TIMEOUT, read_request(&mut client)).await;
     let length = reason.len() + 1;
     let head = format!("HTTP/1.1 503 {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n");
     client.write_all(format!("{head}Connection: close\r\n\r\n{reason}\n").as_bytes()).await?;
@@ -151,22 +154,18 @@ fn exceptions(given: &str, addresses: &AddressPlan) -> String {
 /// The range of the address in a proxy's URL, and the parsed address, if it is a loopback address.
 fn on_loopback(url: &str) -> Option<(std::ops::Range<usize>, SocketAddr)> {
     let (scheme, start) = url.split_once("://").map_or(("http", 0), |(scheme, _)| (scheme, scheme.len() + 3));
+    let default_port = match scheme {
+        "https" => 443,
+        _ if scheme.starts_with("socks5") => 1080,
+        _ => 80,
+    };
     let end = url[start..].find('/').map_or(url.len(), |at| start + at);
     let start = url[start..end].rfind('@').map_or(start, |at| start + at + 1);
     let authority = &url[start..end];
     // An IPv6 address is in brackets and contains colons.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
-        _ => (
-            authority,
-            if scheme == "https" {
-                443
-            } else if scheme.starts_with("socks5") {
-                1080
-            } else {
-                80
-            },
-        ),
+        _ => (authority, default_port),
     };
     let ip = match host.trim_matches(['[', ']']) {
         "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_count_in_either_case_and_not_when_empty() {
+    fn lower_case_variables_take_precedence_and_empty_ones_are_ignored() {
         let of = |set: &[(&str, &str)]| {
             let set: BTreeMap<String, String> = set.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
             of_environment(|name| set.get(name).cloned())
@@ -197,8 +196,8 @@ mod tests {
 
     #[test]
     fn proxies_on_the_hosts_loopback_are_recognised() {
-        let on = |url: &str| on_loopback(url).map(|(place, target)| (url[place].to_owned(), target.to_string()));
-        let is = |place: &str, target: &str| Some((place.to_owned(), target.to_owned()));
+        let on = |url: &str| on_loopback(url).map(|(range, target)| (url[range].to_owned(), target.to_string()));
+        let is = |text: &str, target: &str| Some((text.to_owned(), target.to_owned()));
         assert_eq!(on("http://127.0.0.1:3128"), is("127.0.0.1:3128", "127.0.0.1:3128"));
         assert_eq!(on("http://me:p@ss@localhost:3128/"), is("localhost:3128", "127.0.0.1:3128"));
         assert_eq!(on("127.0.0.1"), is("127.0.0.1", "127.0.0.1:80"));
@@ -209,17 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_clusters_own_needs_no_proxy() {
+    fn the_clusters_own_addresses_need_no_proxy() {
         let own = "10.10.0.0/16,.svc,.cluster.local,localhost,127.0.0.1";
         assert_eq!(exceptions("", &plan()), own);
         assert_eq!(exceptions(" a.example, ,b", &plan()), format!("a.example,b,{own}"));
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_proxy_that_refuses_gives_its_reason_as_the_status() {
-        let told = reject_all("there is no network", Ipv4Addr::LOCALHOST, &plan()).await.unwrap().variables();
-        assert_eq!(told["https_proxy"], told["HTTP_PROXY"]);
-        let address = told["HTTPS_PROXY"].trim_start_matches("http://").to_owned();
+    async fn a_rejecting_proxy_gives_its_reason_in_the_status_line() {
+        let vars = reject_all("there is no network", Ipv4Addr::LOCALHOST, &plan()).await.unwrap().variables();
+        assert_eq!(vars["https_proxy"], vars["HTTP_PROXY"]);
+        let address = vars["HTTPS_PROXY"].trim_start_matches("http://").to_owned();
         for request in ["CONNECT registry.example:443 HTTP/1.1\r\nHost: registry.example:443\r\n\r\n", "GET"] {
             let mut client = TcpStream::connect(&address).await.unwrap();
             client.write_all(request.as_bytes()).await.unwrap();

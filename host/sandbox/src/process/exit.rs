@@ -50,7 +50,7 @@ mod tests {
     use nix::unistd::Pid;
 
     #[test]
-    fn only_an_end_is_one() {
+    fn only_an_exit_status_is_an_exit() {
         let pid = Pid::from_raw(7);
         assert_eq!(Exit::of(WaitStatus::Exited(pid, 3)), Some(Exit::Code(3)));
         assert_eq!(Exit::of(WaitStatus::Signaled(pid, Signal::SIGKILL, false)), Some(Exit::Signal(9)));

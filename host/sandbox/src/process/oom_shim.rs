@@ -59,7 +59,7 @@ fn raise(config: &Path, own: &Path) -> io::Result<()> {
     };
     let text = fs::read_to_string(own)?;
     let current =
-        text.trim().parse().map_err(|_| Error::new(ErrorKind::InvalidData, format!("`{text}` is no score")))?;
+        text.trim().parse().map_err(|_| Error::new(ErrorKind::InvalidData, format!("`{text}` isn't a number")))?;
     if wanted >= 0 || wanted >= current {
         return Ok(());
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bundle_is_found_in_every_form_and_only_where_a_container_is_created() {
+    fn only_commands_that_create_a_container_have_a_bundle() {
         for (text, wanted) in [
             ("--root /r --systemd-cgroup create --bundle /b --pid-file /p ID", Some("/b")),
             ("create -b /b ID", Some("/b")),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn negative_scores_are_raised_to_the_current_one_and_nothing_else_changes() {
+    fn only_negative_scores_are_raised_to_the_current_one() {
         let config =
             r#"{"ociVersion":"1.2.1","process":{"args":["a","ü"],"oomScoreAdj":-997},"x":9223372036854771712}"#;
         assert_eq!(raised(config, "0\n"), config.replace("-997", "0"));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_needs_no_change_keeps_its_bytes() {
+    fn other_configs_are_unchanged() {
         for config in [
             r#"{ "process": { "oomScoreAdj": 1000 } }"#,
             r#"{ "process": { "oomScoreAdj": -100 } }"#,
@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_config_is_left_to_the_runtime() {
+    fn a_missing_config_is_no_error() {
         assert!(raise(Path::new("/nonexistent/config.json"), Path::new("/proc/self/oom_score_adj")).is_ok());
     }
 
     #[test]
-    fn a_runtime_that_is_not_there_is_named() {
+    fn a_missing_runtime_is_named() {
         let error = run(args("/nonexistent/runc state ID"));
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("executing OCI runtime `/nonexistent/runc`"), "{error}");

@@ -32,9 +32,9 @@ impl PausedGroups {
             paused.0.push(*group);
         }
         let groups: BTreeSet<i32> = groups.iter().map(|group| group.as_raw()).collect();
-        while !all_stand_still(&groups)? {
+        while !all_stopped(&groups)? {
             if Instant::now() >= deadline {
-                return Err(io::Error::other(format!("it doesn't stand still within {limit:?}")));
+                return Err(io::Error::other(format!("it still runs after {limit:?}")));
             }
             std::thread::sleep(POLL_INTERVAL);
         }
@@ -47,14 +47,14 @@ impl Drop for PausedGroups {
         for group in &self.0 {
             match killpg(*group, Signal::SIGCONT) {
                 Ok(()) | Err(Errno::ESRCH) => {}
-                Err(errno) => log::error!("process group {group} can't go on: {errno}"),
+                Err(errno) => log::error!("process group {group} can't be resumed: {errno}"),
             }
         }
     }
 }
 
 /// Whether every thread of these groups is stopped or has ended.
-fn all_stand_still(groups: &BTreeSet<i32>) -> io::Result<bool> {
+fn all_stopped(groups: &BTreeSet<i32>) -> io::Result<bool> {
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
@@ -86,7 +86,7 @@ mod tests {
             let script = "w() { while :; do echo x >> \"$0\"; done; }; w & w";
             let child = Command::new("sh").args(["-c", script]).arg(file.path()).process_group(0).spawn().unwrap();
             let writers = Self(child, file);
-            writers.grows();
+            writers.wait_for_growth();
             writers
         }
 
@@ -99,10 +99,10 @@ mod tests {
         }
 
         /// Waits until the processes have written.
-        fn grows(&self) {
+        fn wait_for_growth(&self) {
             let (before, deadline) = (self.size(), Instant::now() + Duration::from_secs(30));
             while self.size() <= before {
-                assert!(Instant::now() < deadline, "they don't write");
+                assert!(Instant::now() < deadline, "the processes don't write");
                 std::thread::sleep(POLL_INTERVAL);
             }
         }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_while_a_group_stands_still_and_more_afterwards() {
+    fn a_paused_group_writes_nothing_until_it_is_resumed() {
         let writers = Writers::new();
         let paused = PausedGroups::pause(&[writers.group()], Duration::from_secs(30)).unwrap();
         let size = writers.size();
@@ -125,15 +125,15 @@ mod tests {
             assert_eq!(writers.size(), size);
         }
         drop(paused);
-        writers.grows();
+        writers.wait_for_growth();
     }
 
     #[test]
-    fn where_one_group_is_gone_the_others_go_on() {
+    fn a_missing_group_is_an_error_and_the_others_are_resumed() {
         let (writers, mut gone) = (Writers::new(), Command::new("true").process_group(0).spawn().unwrap());
         let group = Pid::from_raw(gone.id().cast_signed());
         gone.wait().unwrap();
         assert!(PausedGroups::pause(&[writers.group(), group], Duration::from_secs(30)).is_err());
-        writers.grows();
+        writers.wait_for_growth();
     }
 }

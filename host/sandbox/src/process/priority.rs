@@ -7,7 +7,7 @@ use nix::libc;
 
 /// How often to look for threads. One pass finds all existing threads; threads that start meanwhile
 /// are found by the next pass.
-const LOOKS: usize = 4;
+const PASSES: usize = 4;
 
 /// Lets all threads of a process run only when no others want the CPU: SCHED_IDLE, see sched(7).
 /// Their children inherit it.
@@ -25,12 +25,12 @@ pub fn set_normal_priority(running: &Running) {
 /// Resets all idle-priority threads of this PID namespace to the normal priority, including
 /// children of such processes, such as containers.
 pub fn reset_all_priorities() {
-    for _ in 0..LOOKS {
-        let patient: Vec<_> = numbers("/proc").flat_map(threads).filter(|thread| is_patient(*thread)).collect();
-        if patient.is_empty() {
+    for _ in 0..PASSES {
+        let idle: Vec<_> = numbers("/proc").flat_map(threads).filter(|thread| is_idle(*thread)).collect();
+        if idle.is_empty() {
             return;
         }
-        patient.into_iter().for_each(|thread| set_policy(thread, libc::SCHED_OTHER));
+        idle.into_iter().for_each(|thread| set_policy(thread, libc::SCHED_OTHER));
     }
 }
 
@@ -38,7 +38,7 @@ fn threads(process: i32) -> impl Iterator<Item = i32> {
     numbers(format!("/proc/{process}/task"))
 }
 
-fn is_patient(thread: i32) -> bool {
+fn is_idle(thread: i32) -> bool {
     // SAFETY: it takes a number, and changes nothing.
     unsafe { libc::sched_getscheduler(thread) == libc::SCHED_IDLE }
 }

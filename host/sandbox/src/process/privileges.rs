@@ -34,7 +34,9 @@ pub enum PrivilegeError {
     #[error("limit {0} isn't known to this version of KuberNix: upgrade KuberNix, or remove the limit")]
     UnknownLimit(Limit),
     /// The host's hard limit is lower.
-    #[error("limit {limit} of {wanted} is above the host's {hard}, and the host doesn't let it be raised")]
+    #[error(
+        "limit {limit} of {wanted} is above the host's hard limit of {hard}, and raising it needs CAP_SYS_RESOURCE"
+    )]
     TooHigh {
         /// The limited resource.
         limit: Limit,
@@ -44,7 +46,7 @@ pub enum PrivilegeError {
         hard: u64,
     },
     /// The working directory doesn't exist.
-    #[error("its working directory `{0}` doesn't exist: make it a directory of the plan")]
+    #[error("its working directory `{0}` doesn't exist: add it to the plan's directories")]
     NoDirectory(PathBuf),
     /// The working directory contains a NUL byte.
     #[error("its working directory has a NUL byte")]
@@ -147,11 +149,11 @@ impl Privileges {
         }
         // SAFETY: between fork and exec only system calls are made, on values that the closure
         // owns; nothing is allocated.
-        unsafe { command.pre_exec(move || self.take()) };
+        unsafe { command.pre_exec(move || self.apply_here()) };
     }
 
     /// Applies them to the calling process.
-    fn take(&self) -> io::Result<()> {
+    fn apply_here(&self) -> io::Result<()> {
         for (resource, value) in &self.limits {
             setrlimit(*resource, *value, *value)?;
         }
@@ -168,9 +170,9 @@ impl Privileges {
         // exec to find it. exec then drops it, because the program belongs to another user
         // (capabilities(7)).
         let find = CapabilitySet::DAC_READ_SEARCH;
-        let left = CapabilitySets { effective: find, permitted: find, inheritable: CapabilitySet::empty() };
+        let kept = CapabilitySets { effective: find, permitted: find, inheritable: CapabilitySet::empty() };
         if !user.uid.is_root() {
-            set_capabilities(None, left)?;
+            set_capabilities(None, kept)?;
         }
         Ok(())
     }
@@ -203,7 +205,7 @@ fn may_raise_limits() -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "processes that show with what they run")]
+#[expect(clippy::disallowed_methods, reason = "processes that report their own privileges")]
 mod tests {
     use super::*;
 
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_group_or_directory_is_an_error_before_the_start() {
+    fn an_unknown_user_group_or_directory_is_rejected() {
         let error = |process: Process| Privileges::of(&process).unwrap_err().to_string();
         assert!(error(process().user("no-such-user")).starts_with("user `no-such-user` doesn't exist on this host"));
         assert!(error(process().user("0:no-such-group")).starts_with("group `no-such-group` doesn't exist"));
@@ -230,12 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_asks_for_nothing_gets_nothing() {
+    fn a_process_without_settings_needs_no_privileges() {
         assert!(Privileges::of(&process()).unwrap().is_empty());
     }
 
     #[test]
-    fn the_directory_and_limits_are_those_of_the_plan() {
+    fn the_plans_directory_and_limits_are_applied() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap();
         let process = process().directory(path.to_str().unwrap()).limit(Limit::NOFILE, 77).limit(Limit::CORE, 0);
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_in_a_closed_directory_runs_as_another_user() {
+    fn a_binary_in_a_private_directory_runs_as_another_user() {
         if !Uid::effective().is_root() {
             println!("skipped: needs root");
             return;

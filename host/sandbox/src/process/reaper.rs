@@ -58,9 +58,9 @@ impl Reaper {
 
     fn reap(&self) {
         // WNOWAIT leaves the child unreaped, so that its PID and process group can't be reused yet.
-        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         loop {
-            let status = match waitid(Id::All, look) {
+            let status = match waitid(Id::All, peek) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
                 Ok(status) => status,
                 Err(Errno::EINTR) => continue,

@@ -165,7 +165,7 @@ impl Spawner {
         self.run(command, Some(until)).await
     }
 
-    async fn run(&self, command: &Command, patient: Option<impl Future<Output = ()>>) -> Result<Output, SpawnError> {
+    async fn run(&self, command: &Command, idle_until: Option<impl Future<Output = ()>>) -> Result<Output, SpawnError> {
         let fail = |error| SpawnError::new(&command.program, error);
         let mut built = self.command(&command.program, &command.args);
         built.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -176,15 +176,15 @@ impl Spawner {
         let guard = KillOnDrop(&running);
         let stdout = child.stdout.take().map(std::os::fd::OwnedFd::from);
         let stderr = child.stderr.take().map(std::os::fd::OwnedFd::from);
-        let patience = async {
-            let Some(until) = patient else { return };
+        let idle = async {
+            let Some(until) = idle_until else { return };
             super::set_idle_priority(&running);
             tokio::select! {
                 () = until => super::set_normal_priority(&running),
                 _ = running.wait() => {}
             }
         };
-        let (stdout, stderr, ()) = tokio::join!(read(stdout), read(stderr), patience);
+        let (stdout, stderr, ()) = tokio::join!(read(stdout), read(stderr), idle);
         let exit = running.wait().await;
         std::mem::forget(guard);
         Ok(Output::new(exit.code(), stdout.map_err(fail)?, stderr.map_err(fail)?))
