@@ -63,14 +63,14 @@ impl Carrier {
     pub fn of(pid: i32) -> Option<Self> {
         let (part, id, lock) = parse(&fs::read(format!("/proc/{pid}/cmdline")).ok()?)?;
         let lock = PathBuf::from(format!("/proc/{pid}/fd/{lock}"));
-        let held = fs::metadata(&lock).ok()?;
-        if !held.is_dir() || held.uid() != geteuid().as_raw() {
+        let metadata = fs::metadata(&lock).ok()?;
+        if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() {
             return None;
         }
         let path = fs::read_link(lock).ok()?;
-        let kept = path.as_os_str().as_bytes().strip_suffix(REMOVED);
-        let root = kept.map_or_else(|| path.clone(), |kept| PathBuf::from(OsStr::from_bytes(kept)));
-        root.is_absolute().then_some(Self { part, pid, id, root, is_orphan: kept.is_some() })
+        let removed = path.as_os_str().as_bytes().strip_suffix(REMOVED);
+        let root = removed.map_or_else(|| path.clone(), |path| PathBuf::from(OsStr::from_bytes(path)));
+        root.is_absolute().then_some(Self { part, pid, id, root, is_orphan: removed.is_some() })
     }
 
     /// The name of the cluster.
@@ -119,7 +119,7 @@ fn parse(cmdline: &[u8]) -> Option<(Part, String, u32)> {
     let words = words.collect::<Result<Vec<_>, _>>().ok()?;
     let [_, command, base, id, numbers @ ..] = &words[..] else { return None };
     // The positions at which `keeper::run` and `init::enter_sandbox` expect the lock.
-    let (part, place, least) = match *command {
+    let (part, position, least) = match *command {
         names::KEEPER => (Part::Keeper, 0, 3),
         names::INIT => (Part::Init, 2, 5),
         _ => return None,
@@ -128,7 +128,8 @@ fn parse(cmdline: &[u8]) -> Option<(Part, String, u32)> {
     // directory.
     let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let numbers = numbers.iter().map(|word| word.parse()).collect::<Result<Vec<u32>, _>>().ok()?;
-    (Path::new(base).is_absolute() && is_id && numbers.len() >= least).then(|| (part, (*id).to_owned(), numbers[place]))
+    (Path::new(base).is_absolute() && is_id && numbers.len() >= least)
+        .then(|| (part, (*id).to_owned(), numbers[position]))
 }
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_command_lines_of_carriers_are_taken() {
+    fn only_command_lines_of_carriers_are_parsed() {
         let keeper = ["/usr/bin/kubernix", names::KEEPER, "/b", "one", "5", "6", "7"];
         assert_eq!(parse(&line(&keeper)), Some((Part::Keeper, "one".into(), 5)));
         let init = ["kubernix", names::INIT, "/b", "0123456789abcdef", "5", "6", "7", "8", "9", "10"];
@@ -161,12 +162,12 @@ mod tests {
         ] {
             assert_eq!(parse(&line(other)), None, "{other:?}");
         }
-        assert_eq!(parse(b""), None, "a process that ended");
-        assert_eq!(parse(b"kubernix\0__keeper\0/b\0one\x005\x006\x007"), None, "a title that a process gave itself");
+        assert_eq!(parse(b""), None, "an ended process");
+        assert_eq!(parse(b"kubernix\0__keeper\0/b\0one\x005\x006\x007"), None, "a title that a process has set");
     }
 
     #[test]
-    fn a_process_that_holds_no_lock_carries_nothing() {
+    fn a_process_without_a_lock_is_no_carrier() {
         assert_eq!(Carrier::of(std::process::id().cast_signed()), None);
         assert_eq!(Carrier::of(-1), None);
     }

@@ -31,18 +31,19 @@ pub struct Hierarchy {
 
 /// Parses the mounted hierarchies from a mountinfo file (proc_pid_mountinfo(5)).
 pub fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
-    let parse = |line: &str| {
-        let (left, right) = line.split_once(" - ")?;
-        let mut right = right.split(' ');
-        let unified = match right.next()? {
-            "cgroup2" => true,
-            "cgroup" => false,
-            _ => return None,
-        };
-        let options = right.nth(1)?.split(',').map(str::to_owned).collect();
-        Some(Hierarchy { mount: left.split(' ').nth(4)?.into(), unified, options })
+    mountinfo.lines().filter_map(parse_hierarchy).collect()
+}
+
+fn parse_hierarchy(line: &str) -> Option<Hierarchy> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut right = right.split(' ');
+    let unified = match right.next()? {
+        "cgroup2" => true,
+        "cgroup" => false,
+        _ => return None,
     };
-    mountinfo.lines().filter_map(parse).collect()
+    let options = right.nth(1)?.split(',').map(str::to_owned).collect();
+    Some(Hierarchy { mount: left.split(' ').nth(4)?.into(), unified, options })
 }
 
 /// The hierarchies of this mount namespace.
@@ -73,7 +74,7 @@ pub fn path(cluster: &str) -> String {
 pub fn create(hierarchies: &[Hierarchy], cluster: &str, lock: &HostLock) -> io::Result<()> {
     let version = version(hierarchies);
     // Without the lock, another cluster could remove the parent group meanwhile.
-    let _held = lock.take();
+    let _guard = lock.take();
     hierarchies.iter().try_for_each(|hierarchy| hierarchy.create(cluster, version))
 }
 
@@ -96,8 +97,8 @@ pub fn remove(hierarchies: &[Hierarchy], cluster: &str, lock: &HostLock) -> io::
     });
     let removed: Vec<&Hierarchy> = removed.collect();
     if !removed.is_empty() {
-        let held = lock.take();
-        removed.into_iter().for_each(|hierarchy| hierarchy.remove_parent(held.is_some()));
+        let guard = lock.take();
+        removed.into_iter().for_each(|hierarchy| hierarchy.remove_parent(guard.is_some()));
     }
     if errors.is_empty() { Ok(()) } else { Err(io::Error::other(errors.join("; "))) }
 }
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_made_and_removed_in_all_hierarchies_and_the_parent_goes_with_the_last() {
+    fn the_last_cluster_removes_the_parent_group_from_all_hierarchies() {
         let base = tempfile::tempdir().unwrap();
         let lock = HostLock::new(File::open(base.path()).unwrap().into());
         let all = ["one", "two"].map(|name| hierarchy(&base.path().join(name)));
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_told_apart() {
+    fn the_version_depends_on_the_hierarchies() {
         let all = hierarchies(HYBRID);
         assert_eq!(all.len(), 3);
         assert_eq!(all[0].mount, Path::new("/sys/fs/cgroup/cpu,cpuacct"));

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the attribute. Needs Linux 5.7.
-const NOTE: &str = "user.kubernix.enabled";
+const ATTRIBUTE: &str = "user.kubernix.enabled";
 /// Writable files of a group that aren't settings.
 const NO_SETTINGS: &[&str] = &[".pressure", ".peak", ".reclaim"];
 
@@ -51,12 +51,12 @@ pub fn enable(group: &Path) -> io::Result<()> {
 /// # Errors
 /// A group can't be read.
 pub fn enable_for(clusters: &Path, top: &Path) -> io::Result<()> {
-    let (before, known) = (enabled(top)?, noted(clusters));
+    let (before, known) = (enabled(top)?, recorded(clusters));
     // Recorded before it is done: if the process is killed in between, the record has too much
     // rather than too little.
-    note(clusters, &(&known | &(&names(&top.join("cgroup.controllers"))? - &before)));
+    record(clusters, &(&known | &(&names(&top.join("cgroup.controllers"))? - &before)));
     enable(top)?;
-    note(clusters, &(&known | &(&enabled(top)? - &before)));
+    record(clusters, &(&known | &(&enabled(top)? - &before)));
     Ok(())
 }
 
@@ -65,15 +65,16 @@ pub fn disable(top: &Path, controllers: &Names) {
     controllers.iter().for_each(|controller| switch(top, '-', controller));
 }
 
-fn note(clusters: &Path, controllers: &Names) {
+fn record(clusters: &Path, controllers: &Names) {
     let text = controllers.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-    if let Err(error) = xattr::set(clusters, NOTE, text.as_bytes()) {
-        log::warn!("cgroup controllers that are enabled for clusters stay enabled: {}: {error}", clusters.display());
+    if let Err(error) = xattr::set(clusters, ATTRIBUTE, text.as_bytes()) {
+        let path = clusters.display();
+        log::warn!("can't record the enabled cgroup controllers on {path}, so they stay enabled: {error}");
     }
 }
 
-fn noted(clusters: &Path) -> Names {
-    let text = xattr::get(clusters, NOTE).ok().flatten().unwrap_or_default();
+fn recorded(clusters: &Path) -> Names {
+    let text = xattr::get(clusters, ATTRIBUTE).ok().flatten().unwrap_or_default();
     String::from_utf8_lossy(&text).split_whitespace().map(str::to_owned).collect()
 }
 
@@ -86,7 +87,7 @@ pub fn unused(top: &Path, clusters: &Path) -> Names {
         others()
             .any(|group| enabled(group).is_ok_and(|on| on.contains(controller)) || sets(group, clusters, controller))
     };
-    noted(clusters).into_iter().filter(|controller| !is_used(controller)).collect()
+    recorded(clusters).into_iter().filter(|controller| !is_used(controller)).collect()
 }
 
 /// Whether a group has a setting of a controller that differs from that of `fresh`.
@@ -128,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_missing_is_noted_and_what_was_noted_before_stays() {
+    fn newly_enabled_controllers_are_added_to_the_record() {
         let top = hierarchy(&[("cgroup.controllers", "cpu io memory"), ("cgroup.subtree_control", "memory")]);
         let clusters = top.path().join("clusters");
-        note(&clusters, &set(&["pids"]));
-        if noted(&clusters).is_empty() {
+        record(&clusters, &set(&["pids"]));
+        if recorded(&clusters).is_empty() {
             kubernix_testkit::report_skip(
-                "sandbox::controllers::only_what_was_missing_is_noted_and_what_was_noted_before_stays",
+                "sandbox::controllers::newly_enabled_controllers_are_added_to_the_record",
                 "no extended attributes here",
             );
             return;
@@ -143,11 +144,11 @@ mod tests {
         // The kernel would list both. A plain file contains the last write.
         let wrote = fs::read_to_string(top.path().join("cgroup.subtree_control")).unwrap();
         assert_eq!(wrote, "+io");
-        assert_eq!(noted(&clusters), set(&["+io", "pids"]));
+        assert_eq!(recorded(&clusters), set(&["+io", "pids"]));
     }
 
     #[test]
-    fn what_others_hand_on_or_set_is_left_alone() {
+    fn controllers_that_other_groups_use_stay_enabled() {
         let top = hierarchy(&[
             ("other/cgroup.subtree_control", "memory"),
             ("other/cpu.weight", "200\n"),
@@ -161,10 +162,10 @@ mod tests {
             ("clusters/pids.max", "max\n"),
         ]);
         let clusters = top.path().join("clusters");
-        note(&clusters, &set(&["cpu", "cpuset", "io", "memory", "pids"]));
-        if noted(&clusters).is_empty() {
+        record(&clusters, &set(&["cpu", "cpuset", "io", "memory", "pids"]));
+        if recorded(&clusters).is_empty() {
             kubernix_testkit::report_skip(
-                "sandbox::controllers::what_others_hand_on_or_set_is_left_alone",
+                "sandbox::controllers::controllers_that_other_groups_use_stay_enabled",
                 "no extended attributes here",
             );
             return;

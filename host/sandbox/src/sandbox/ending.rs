@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_word_counts_until_a_boot_begins() {
+    fn the_last_record_counts_until_a_boot_begins() {
         let base = tempfile::tempdir().unwrap();
         let root = ClusterDir::at(base.path().join("one"));
         std::fs::create_dir(root.path()).unwrap();
@@ -93,6 +93,6 @@ mod tests {
         Ending::forget(&root);
         assert_eq!(Ending::read(&root), None);
         std::fs::remove_dir_all(root.path()).unwrap();
-        assert_eq!(Ending::read(&root), Some(Ending::Down), "one that is gone");
+        assert_eq!(Ending::read(&root), Some(Ending::Down), "the directory is gone");
     }
 }

@@ -25,7 +25,7 @@ pub fn run(
     let open = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", process.unwrap_or(ids.init.pid)));
     let (pid, mount, net, uts, ipc) = (open("pid")?, open("mnt")?, open("net")?, open("uts")?, open("ipc")?);
     if !ids.init.is_alive() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the sandbox ended just now"));
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the sandbox has just ended"));
     }
     // Applies only to children. So the program is a child and doesn't replace this process.
     setns(&pid, CloneFlags::CLONE_NEWPID)?;
@@ -35,7 +35,7 @@ pub fn run(
         setns(&ipc, CloneFlags::CLONE_NEWIPC)?;
         Ok(setns(&mount, CloneFlags::CLONE_NEWNS)?)
     };
-    #[allow(clippy::disallowed_methods)] // Not a process of the cluster's own: the user's, in the user's terminal.
+    #[allow(clippy::disallowed_methods)] // The user's process in the user's terminal, not the cluster's.
     let mut command = Command::new(program);
     command.args(args).envs(environment.iter().map(|(key, value)| (key, value)));
     // SAFETY: between fork and exec only setns(2) is called, on descriptors that the closure owns;

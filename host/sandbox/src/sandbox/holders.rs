@@ -52,12 +52,13 @@ impl fmt::Display for Holder {
 /// Whether a process runs the same program as this one. Compares the file names, because the file
 /// may have been replaced.
 fn is_same_program(pid: i32) -> bool {
-    let program = |process: &str| {
-        let path = fs::read_link(format!("/proc/{process}/exe")).ok()?;
-        let name = path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned();
-        Some(name)
-    };
-    program(&pid.to_string()).is_some_and(|name| Some(name) == program("self"))
+    program_name(&pid.to_string()).is_some_and(|name| Some(name) == program_name("self"))
+}
+
+/// The file name of the program of `/proc/PROCESS`.
+fn program_name(process: &str) -> Option<String> {
+    let path = fs::read_link(format!("/proc/{process}/exe")).ok()?;
+    Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned())
 }
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods)] // No process of a cluster's.
-    fn a_process_with_the_directory_open_is_found_and_other_programs_are_left_alone() {
+    fn a_process_that_has_the_directory_open_is_found() {
         let base = tempfile::tempdir().unwrap();
         let root = ClusterDir::at(base.path().join("one"));
         fs::create_dir(root.path()).unwrap();

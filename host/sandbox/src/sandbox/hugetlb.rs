@@ -53,14 +53,14 @@ mod tests {
     use crate::sandbox::cgroups::hierarchies;
 
     #[test]
-    fn only_a_stray_controller_is_moved() {
+    fn only_a_controller_without_a_v1_mount_is_moved() {
         let v1 = "31 30 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
         let hugetlb = "32 30 0:28 / /sys/fs/cgroup/hugetlb rw - cgroup cgroup rw,hugetlb\n";
         let v2 = "33 30 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
         let known = "#subsys_name\thierarchy\nmemory\t5\t1\t1\nhugetlb\t0\t1\t1\n";
         assert!(is_stray(&hierarchies(v1), known));
-        assert!(!is_stray(&hierarchies(v1), "memory\t5\t1\t1\n"), "a kernel without it");
+        assert!(!is_stray(&hierarchies(v1), "memory\t5\t1\t1\n"), "the kernel doesn't have it");
         assert!(!is_stray(&hierarchies(&format!("{v1}{hugetlb}")), known), "it is v1 already");
-        assert!(!is_stray(&hierarchies(v2), known), "all are v2");
+        assert!(!is_stray(&hierarchies(v2), known), "all controllers are v2");
     }
 }

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_with_the_same_number_but_another_start_is_another() {
+    fn a_process_with_the_same_pid_but_another_start_time_is_another_one() {
         let own = ProcessId::of(Pid::this()).unwrap();
         assert!(own.is_alive() && !own.is_stopped());
         assert!(own.age().unwrap() < Duration::from_secs(24 * 60 * 60), "tests don't run for a day");

@@ -76,12 +76,12 @@ pub fn enter_sandbox<T>(
     let [life, channel, lock, host, host_lock, listener] = [next()?, next()?, next()?, next()?, next()?, next()?];
     let (channel, host_lock) = (ChannelEnd::from(channel), HostLock::new(host_lock));
     // The descriptor is the directory itself, even if it was renamed.
-    let furnished = read(&ClusterDir::of_descriptor(&lock)).and_then(|(furnishing, more)| {
-        let hierarchies = furnish(&furnishing, &lock, &host_lock)?;
-        Ok((furnishing.id, hierarchies, more))
+    let result = read(&ClusterDir::of_descriptor(&lock)).and_then(|(setup, value)| {
+        let hierarchies = set_up(&setup, &lock, &host_lock)?;
+        Ok((setup.id, hierarchies, value))
     });
-    let (id, hierarchies, more) = match furnished {
-        Ok(furnished) => furnished,
+    let (id, hierarchies, value) = match result {
+        Ok(result) => result,
         Err(error) => {
             report(&channel, format!("the sandbox can't be set up: {error}"));
             return Err(error);
@@ -99,15 +99,15 @@ pub fn enter_sandbox<T>(
         hierarchies,
         lock: Arc::new(lock),
     };
-    Ok((inside, more))
+    Ok((inside, value))
 }
 
 /// Sets up the namespaces for the cluster with this lock.
-fn furnish(furnishing: &SandboxSetup, lock: &OwnedFd, host_lock: &HostLock) -> io::Result<Vec<Hierarchy>> {
-    sethostname(&furnishing.hostname)?;
-    let (private, resolv_conf) = (furnishing.private.clone(), furnishing.resolv_conf.clone());
+fn set_up(setup: &SandboxSetup, lock: &OwnedFd, host_lock: &HostLock) -> io::Result<Vec<Hierarchy>> {
+    sethostname(&setup.hostname)?;
+    let (private, resolv_conf) = (setup.private.clone(), setup.resolv_conf.clone());
     let hierarchies = Mounts { root: lock.as_fd(), private, resolv_conf }.apply()?;
-    let id = &furnishing.id;
+    let id = &setup.id;
     // Also creates groups in the hierarchies that are mounted only in the sandbox.
     cgroups::create(&hierarchies, id, host_lock)?;
     hierarchies.iter().try_for_each(|hierarchy| hierarchy.join(id))?;
@@ -137,7 +137,7 @@ impl Inside {
     /// Reverts what the uplink changed on the host. Call it after [`Inside::kill_all`].
     pub fn release_uplink(&self) {
         if let Err(error) = self.host.run(|| uplink::revert_by_id(&self.directory, &self.id, &self.host_lock)) {
-            log::warn!("the uplink can't be removed: {error}");
+            log::warn!("the uplink's changes on the host can't be reverted: {error}");
         }
     }
 

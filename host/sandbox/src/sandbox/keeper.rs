@@ -157,8 +157,8 @@ pub fn run(args: &[OsString], report: impl Fn(&ChannelEnd, String)) -> io::Resul
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
 
     let host = HostRoot::of_process()?;
-    let keeper = ClusterParts { root: &root, cluster, id, lock, channel, listeners };
-    supervise(&host, keeper, |init, life| wait(init, &signals, life), report)
+    let parts = ClusterParts { root: &root, cluster, id, lock, channel, listeners };
+    supervise(&host, parts, |init, life| wait(init, &signals, life), report)
 }
 
 /// What a keeper needs of its cluster.
@@ -175,25 +175,13 @@ struct ClusterParts<'a> {
 /// Creates the sandbox, waits for the init's exit, and cleans up on the host, also after errors.
 fn supervise(
     host: &impl Privileged,
-    kept: ClusterParts<'_>,
+    parts: ClusterParts<'_>,
     wait: impl FnOnce(Pid, UnixStream) -> io::Result<InitExit>,
     report: impl Fn(&ChannelEnd, String),
 ) -> io::Result<()> {
-    let ClusterParts { root, cluster, id, lock, channel, listeners } = kept;
-    let result = (|| {
-        host.create_cgroups(id)?;
-        let (life, far) = UnixStream::pair()?;
-        // The init uses them to access the host: for the uplink's other end, and for resolvers on
-        // the host's loopback.
-        let ways = host.host_handles()?;
-        let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd()];
-        fds.extend(ways.iter().map(AsFd::as_fd));
-        fds.extend(listeners.iter().map(AsFd::as_fd));
-        let init = host.start_init(cluster, &fds)?;
-        drop((far, listeners));
-        SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init)? }.write(root);
-        wait(init, life)
-    })();
+    let ClusterParts { root, cluster, id, lock, channel, listeners } = parts;
+    let started = start_init(host, root, (cluster, id), (&lock, &channel), listeners);
+    let result = started.and_then(|(init, life)| wait(init, life));
     let ending = Ending::read(root);
     match &result {
         // The exit was ordered, or the init has reported the reason itself.
@@ -202,7 +190,7 @@ fn supervise(
         Ok(InitExit { exit, .. }) => {
             report(&channel, format!("the first process of the sandbox ended unexpectedly: {exit}"));
         }
-        Err(error) => report(&channel, format!("the sandbox can't be made: {error}")),
+        Err(error) => report(&channel, format!("the sandbox can't be created: {error}")),
     }
     if ending.is_none() {
         Ending::Stop.note(root);
@@ -213,6 +201,27 @@ fn supervise(
     drop(lock);
     drop(channel);
     result.map(drop)
+}
+
+/// Creates the cgroups and starts the init. Returns its PID, and the connection to it.
+fn start_init(
+    host: &impl Privileged,
+    root: &ClusterDir,
+    (cluster, id): ([&OsStr; 2], &str),
+    (lock, channel): (&OwnedFd, &ChannelEnd),
+    listeners: Vec<OwnedFd>,
+) -> io::Result<(Pid, UnixStream)> {
+    host.create_cgroups(id)?;
+    let (life, far) = UnixStream::pair()?;
+    // The init uses them to access the host: for the uplink's other end, and for resolvers on the
+    // host's loopback.
+    let handles = host.host_handles()?;
+    let mut fds = vec![far.as_fd(), channel.as_fd(), lock.as_fd()];
+    fds.extend(handles.iter().map(AsFd::as_fd));
+    fds.extend(listeners.iter().map(AsFd::as_fd));
+    let init = host.start_init(cluster, &fds)?;
+    SandboxIds { keeper: ProcessId::of(Pid::this())?, init: ProcessId::of(init)? }.write(root);
+    Ok((init, life))
 }
 
 /// The exit of the init.
@@ -248,7 +257,7 @@ fn wait(init: Pid, signals: &SignalFd, mut life: UnixStream) -> io::Result<InitE
         match poll(&mut fds, timeout) {
             Err(Errno::EINTR) => continue,
             Ok(0) => {
-                log::warn!("the init doesn't obey the order to end, and is killed");
+                log::warn!("the init hasn't ended {KILL_GRACE:?} after the kill order: killing it");
                 // An unreaped child, so its PID can't have been reused.
                 kill(init, Signal::SIGKILL)?;
                 deadline = None;

@@ -10,7 +10,7 @@ const ID: &str = "0123456789abcdef";
 /// Records the calls, and fails at one of the steps.
 #[derive(Default)]
 struct RecordingHost {
-    asked: RefCell<Vec<&'static str>>,
+    calls: RefCell<Vec<&'static str>>,
     fails_at: Option<&'static str>,
     /// The number of descriptors passed to the init.
     fds: RefCell<usize>,
@@ -18,7 +18,7 @@ struct RecordingHost {
 
 impl RecordingHost {
     fn record(&self, step: &'static str) -> io::Result<()> {
-        self.asked.borrow_mut().push(step);
+        self.calls.borrow_mut().push(step);
         if self.fails_at == Some(step) { Err(io::Error::other(format!("no {step}"))) } else { Ok(()) }
     }
 }
@@ -30,7 +30,7 @@ impl Privileged for RecordingHost {
     }
 
     fn host_handles(&self) -> io::Result<[OwnedFd; 2]> {
-        self.record("ways")?;
+        self.record("handles")?;
         Ok([File::open("/")?.into(), File::open("/")?.into()])
     }
 
@@ -42,7 +42,7 @@ impl Privileged for RecordingHost {
 
     fn clean_up(&self, _root: &ClusterDir, id: &str) {
         assert_eq!(id, ID);
-        self.asked.borrow_mut().push("give back");
+        self.calls.borrow_mut().push("clean up");
     }
 }
 
@@ -58,28 +58,28 @@ fn supervised(host: &RecordingHost, end: Option<InitExit>) -> (io::Result<()>, V
     let listeners = vec![TcpListener::bind("127.0.0.1:0").unwrap().into()];
     let cluster = [base.path().as_os_str(), OsStr::new(ID)];
     let reported = RefCell::new(Vec::new());
-    let kept = ClusterParts { root: &root, cluster, id: ID, lock, channel, listeners };
+    let parts = ClusterParts { root: &root, cluster, id: ID, lock, channel, listeners };
     let wait = |init: Pid, _life| {
-        assert_eq!(SandboxIds::read(&root).map(|ids| ids.init.pid), Some(init.as_raw()), "it is written down");
+        assert_eq!(SandboxIds::read(&root).map(|ids| ids.init.pid), Some(init.as_raw()), "the IDs are written");
         end.ok_or_else(|| io::Error::other("no end"))
     };
-    let result = supervise(host, kept, wait, |_, error| reported.borrow_mut().push(error));
-    assert_eq!(SandboxIds::read(&root), None, "nothing says that it runs");
+    let result = supervise(host, parts, wait, |_, error| reported.borrow_mut().push(error));
+    assert_eq!(SandboxIds::read(&root), None, "the IDs are removed");
     (result, reported.into_inner(), Ending::read(&root))
 }
 
 #[test]
-fn an_init_that_ends_in_order_is_cleaned_up_after_and_not_reported() {
+fn a_graceful_exit_of_the_init_is_cleaned_up_and_not_reported() {
     let host = RecordingHost::default();
     let (result, reported, ending) = supervised(&host, Some(InitExit { exit: Exit::Code(0), was_ordered: false }));
     assert!(result.is_ok() && reported.is_empty(), "{reported:?}");
-    assert_eq!(*host.asked.borrow(), ["cgroups", "ways", "init", "give back"]);
-    assert_eq!(*host.fds.borrow(), 6, "life line, channel, lock, two ways to the host, a listener");
+    assert_eq!(*host.calls.borrow(), ["cgroups", "handles", "init", "clean up"]);
+    assert_eq!(*host.fds.borrow(), 6, "connection, channel, lock, two handles of the host, a listener");
     assert_eq!(ending, Some(Ending::Stop));
 }
 
 #[test]
-fn an_init_that_dies_is_reported_unless_it_was_ordered_to() {
+fn a_failed_init_is_reported_unless_its_exit_was_ordered() {
     let host = RecordingHost::default();
     let (result, reported, _) = supervised(&host, Some(InitExit { exit: Exit::Code(3), was_ordered: false }));
     assert!(result.is_ok() && reported[0].contains("ended unexpectedly"), "{reported:?}");
@@ -88,16 +88,16 @@ fn an_init_that_dies_is_reported_unless_it_was_ordered_to() {
 }
 
 #[test]
-fn a_step_that_fails_is_reported_and_what_was_taken_is_given_back() {
-    for (step, asked) in [
-        ("cgroups", &["cgroups", "give back"][..]),
-        ("ways", &["cgroups", "ways", "give back"]),
-        ("init", &["cgroups", "ways", "init", "give back"]),
+fn a_failed_step_is_reported_and_cleaned_up() {
+    for (step, calls) in [
+        ("cgroups", &["cgroups", "clean up"][..]),
+        ("handles", &["cgroups", "handles", "clean up"]),
+        ("init", &["cgroups", "handles", "init", "clean up"]),
     ] {
         let host = RecordingHost { fails_at: Some(step), ..RecordingHost::default() };
         let (result, reported, _) = supervised(&host, None);
         assert_eq!(result.unwrap_err().to_string(), format!("no {step}"));
-        assert_eq!(reported, [format!("the sandbox can't be made: no {step}")]);
-        assert_eq!(*host.asked.borrow(), asked);
+        assert_eq!(reported, [format!("the sandbox can't be created: no {step}")]);
+        assert_eq!(*host.calls.borrow(), calls);
     }
 }

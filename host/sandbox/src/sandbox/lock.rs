@@ -12,6 +12,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// How often to retry while another process holds the lock.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+
 /// A held lock. Inherited descriptors keep the lock: it is released when the last one is closed. So
 /// it is never unlocked explicitly.
 pub struct Lock(pub(super) File);
@@ -99,8 +102,8 @@ pub fn is_taken(root: &ClusterDir) -> bool {
 ///
 /// # Errors
 /// See [`take`].
-pub fn wait(root: &ClusterDir, limit: Duration) -> Result<Option<Lock>, LockError> {
-    let deadline = Instant::now() + limit;
+pub fn wait(root: &ClusterDir, timeout: Duration) -> Result<Option<Lock>, LockError> {
+    let deadline = Instant::now() + timeout;
     loop {
         if let Some(lock) = take(root)? {
             return Ok(Some(lock));
@@ -108,7 +111,7 @@ pub fn wait(root: &ClusterDir, limit: Duration) -> Result<Option<Lock>, LockErro
         if Instant::now() >= deadline {
             return Ok(None);
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -117,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lock_lasts_until_nothing_of_the_cluster_is_left_and_not_beyond() {
+    fn the_lock_is_held_until_the_directory_is_removed() {
         let base = tempfile::tempdir().unwrap();
         let root = ClusterDir::at(base.path().join("one"));
         assert!(matches!(take(&root), Err(LockError::Missing { .. })) && !is_taken(&root));
@@ -139,7 +142,7 @@ mod tests {
         std::fs::remove_dir(root.path()).unwrap();
         drop(lock);
         waiting.try_lock().unwrap();
-        assert!(!is_current(&waiting, &root), "a lock of what is gone is none");
+        assert!(!is_current(&waiting, &root), "the locked directory is gone");
         std::fs::create_dir(root.path()).unwrap();
         assert!(!is_current(&waiting, &root) && take(&root).unwrap().is_some());
     }

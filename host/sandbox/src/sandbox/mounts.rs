@@ -82,15 +82,15 @@ impl Mounts<'_> {
         step("mounting /proc", fresh("proc", "/proc", MsFlags::MS_NOEXEC, None))?;
         step("mounting /run", fresh("tmpfs", "/run", MsFlags::empty(), Some("mode=755")))?;
         fs::create_dir_all(STASH)?;
-        step("keeping our own program", program::keep())?;
+        step("mounting the kubernix binary", program::keep())?;
         let root = step("keeping the cluster's directory", self.keep_root())?;
-        step("replacing settings of the kernel", replace_sysctls())?;
+        step("replacing kernel settings", replace_sysctls())?;
         step("replacing /sys", replace_sys(&outside))?;
         step("replacing /var/lib", replace_var_lib())?;
         program::place()?;
         step("mounting the cluster's directory", place_root(&root))?;
         step("replacing /etc/resolv.conf", self.replace_resolv_conf())?;
-        give(&self.private)?;
+        mount_private(&self.private)?;
         share()?;
         Ok(hierarchies(&fs::read_to_string("/proc/self/mountinfo")?))
     }
@@ -115,7 +115,7 @@ impl Mounts<'_> {
             }
             umount2(&place, MntFlags::MNT_DETACH)?;
         }
-        Err(io::Error::new(io::ErrorKind::NotFound, "it is gone"))
+        Err(io::Error::new(io::ErrorKind::NotFound, "it was moved or removed"))
     }
 
     /// Replaces `/etc/resolv.conf`. On the host, it may be a file, missing, or a link into the
@@ -162,13 +162,13 @@ fn overlay(at: &Path, otherwise: impl FnOnce(io::Error) -> io::Result<()>) -> io
 
 fn replace_var_lib() -> io::Result<()> {
     overlay(Path::new(VAR_LIB), |error| {
-        log::info!("no overlay over /var/lib ({error}): it is empty inside");
+        log::info!("can't mount an overlay over /var/lib ({error}): mounting an empty directory");
         fresh("tmpfs", VAR_LIB, MsFlags::empty(), Some("mode=755"))
     })
 }
 
 /// Mounts directories of the cluster at their fixed paths.
-fn give(private: &[(PathBuf, PathBuf)]) -> io::Result<()> {
+fn mount_private(private: &[(PathBuf, PathBuf)]) -> io::Result<()> {
     for (from, to) in private {
         fs::create_dir_all(from)?;
         let result = fs::create_dir_all(to).and_then(|()| bind(from, to));
@@ -205,12 +205,12 @@ impl NodeMounts {
         step("mounting /proc", fresh("proc", "/proc", MsFlags::MS_NOEXEC, None))?;
         step("mounting /run", self.replace_run())?;
         fs::create_dir_all(STASH)?;
-        step("replacing settings of the kernel", replace_sysctls())?;
+        step("replacing kernel settings", replace_sysctls())?;
         step("replacing /sys", replace_sys(&outside))?;
         if let Some(resolv_conf) = &self.resolv_conf {
             step("replacing /etc/resolv.conf", replace_own_resolv_conf(resolv_conf))?;
         }
-        give(&self.private)?;
+        mount_private(&self.private)?;
         share()
     }
 
@@ -254,19 +254,19 @@ fn replace_sysctls() -> io::Result<()> {
 /// are moved over. The cgroup mounts get a new parent directory, in which more hierarchies can be
 /// mounted.
 fn replace_sys(outside: &str) -> io::Result<()> {
-    let below = |point: PathBuf| {
+    let stashed = |point: PathBuf| {
         let stash = Path::new(STASH).join(point.to_str()?.strip_prefix("/sys/")?.replace('/', "-"));
         Some((point, stash))
     };
-    let mut carried: Vec<(PathBuf, PathBuf)> = mountinfo::points(outside).filter_map(below).collect();
+    let mut moved: Vec<(PathBuf, PathBuf)> = mountinfo::points(outside).filter_map(stashed).collect();
     let cgroup_root = Path::new("/sys/fs/cgroup");
     let v2_only = hierarchies(outside).iter().any(|h| h.unified && h.mount == cgroup_root);
     // The tmpfs that contains the v1 hierarchies belongs to the host. It is replaced by a new one,
     // and only its submounts are moved.
-    carried.retain(|(point, _)| v2_only || point != cgroup_root);
+    moved.retain(|(point, _)| v2_only || point != cgroup_root);
     let links = if v2_only { Vec::new() } else { symlinks(cgroup_root) };
-    carried.dedup_by(|a, b| a.0 == b.0);
-    for (point, stash) in &carried {
+    moved.dedup_by(|a, b| a.0 == b.0);
+    for (point, stash) in &moved {
         fs::create_dir_all(stash)?;
         mount(Some(point), stash, none(), MsFlags::MS_BIND, none())?;
     }
@@ -278,7 +278,7 @@ fn replace_sys(outside: &str) -> io::Result<()> {
     if !v2_only {
         fresh("tmpfs", "/sys/fs/cgroup", MsFlags::MS_NOEXEC, Some("mode=755"))?;
     }
-    for (point, stash) in &carried {
+    for (point, stash) in &moved {
         if point.starts_with(cgroup_root) {
             fs::create_dir_all(point)?;
         }

@@ -28,9 +28,9 @@ impl Pidfd {
     }
 
     /// Waits until the process ends. `false` after the timeout.
-    pub fn wait(&self, limit: Duration) -> bool {
-        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
-        poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], limit).is_ok_and(|ready| ready > 0)
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout).is_ok_and(|ready| ready > 0)
     }
 }
 
@@ -59,8 +59,8 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::disallowed_methods)] // No process of a cluster's.
-    fn a_stopped_process_is_told_and_ended() {
+    #[allow(clippy::disallowed_methods)] // Not a process of a cluster.
+    fn a_stopped_process_is_described_and_killed() {
         let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
         let pid = child.id().cast_signed();
         assert!(own().any(|own| own == pid));
@@ -71,9 +71,9 @@ mod tests {
         }
         assert_eq!(described(pid), format!("process {pid} (stopped, state T)"));
         assert!(process.signal(Signal::SIGKILL) && process.wait(Duration::from_secs(60)));
-        assert!(Stat::of(pid).is_ok_and(Stat::has_ended), "its parent has not waited for it yet");
+        assert!(Stat::of(pid).is_ok_and(Stat::has_ended), "it is a zombie");
         child.wait().unwrap();
-        assert!(!process.signal(Signal::SIGKILL), "its number is free again");
+        assert!(!process.signal(Signal::SIGKILL), "its PID is free again");
         assert_eq!(described(pid), format!("process {pid} (ended)"));
     }
 }

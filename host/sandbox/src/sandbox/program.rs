@@ -65,7 +65,7 @@ pub(super) fn place() -> io::Result<()> {
         fs::create_dir_all(directory)?;
     }
     File::create(program)?;
-    step("mounting our own program", shift(&stashed(), program))
+    step("mounting the kubernix binary", shift(&stashed(), program))
 }
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_knows_the_file_that_it_runs() {
+    fn the_running_program_has_a_path() {
         let own = fs::metadata(RUNNING).unwrap();
         assert!(is_same_file(&fs::metadata(running().unwrap()).unwrap(), &own));
         assert_eq!(named().unwrap(), Some(std::env::current_exe().unwrap()));

@@ -38,7 +38,9 @@ impl Traces {
     pub fn remove(self, root: &ClusterDir) {
         let lock = match HostLock::of_host() {
             Ok(lock) => lock,
-            Err(error) => return log::warn!("cgroups and uplink of {} stay: {error}", root.name()),
+            Err(error) => {
+                return log::warn!("cgroups and uplink of {} can't be removed: {error}", root.name());
+            }
         };
         uplink::revert(root, &lock, self.uplink);
         let hierarchies = cgroups::mounted();
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_gone_is_known_by_its_carriers() {
+    fn carriers_have_the_cgroup_names_of_a_removed_directory() {
         let base = tempfile::tempdir().unwrap();
         let (root, id) = (ClusterDir::at(base.path().join("one")), "0123456789abcdef");
         let keeper = Carrier { part: Part::Keeper, pid: 1, id: id.into(), root: root.path().into(), is_orphan: true };

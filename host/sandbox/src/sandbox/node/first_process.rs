@@ -29,7 +29,7 @@ pub struct NodeSetup {
 }
 
 /// The line that reports success.
-pub(super) const DONE: &str = "furnished";
+pub(super) const DONE: &str = "done";
 /// The FIFO for the report, in the node's directory of volatile files.
 pub(super) const READY: &str = "ready";
 
@@ -42,10 +42,10 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
     let [setup] = args else { return Err(io::ErrorKind::InvalidInput.into()) };
     let setup: NodeSetup = serde_json::from_str(setup.to_str().ok_or(io::ErrorKind::InvalidInput)?)?;
     let mut ready = File::options().write(true).open(setup.volatile.join(READY))?;
-    let furnished = set_up(setup);
-    let said = furnished.as_ref().map_or_else(|error| error.to_string().replace('\n', " "), |_| DONE.to_owned());
-    writeln!(ready, "{said}")?;
-    let Err(error) = furnished.and_then(|program| exec_pause(&program));
+    let result = set_up(setup);
+    let report = result.as_ref().map_or_else(|error| error.to_string().replace('\n', " "), |_| DONE.to_owned());
+    writeln!(ready, "{report}")?;
+    let Err(error) = result.and_then(|program| exec_pause(&program));
     Err(error)
 }
 
@@ -63,6 +63,6 @@ fn set_up(setup: NodeSetup) -> io::Result<File> {
 }
 
 fn exec_pause(program: &File) -> io::Result<Infallible> {
-    let exec_pause = fexecve(program, &[c"node"], &[] as &[&CStr]).map_err(io::Error::from);
-    step("becoming the node's first process", exec_pause)
+    let result = fexecve(program, &[c"node"], &[] as &[&CStr]).map_err(io::Error::from);
+    step("executing the pause program", result)
 }

@@ -28,7 +28,7 @@ const CONFIGURATION: [(&str, &str); 2] =
     [("CONTAINERS_CONF", "containers.conf"), ("CONTAINERS_STORAGE_CONF", "storage.conf")];
 /// Directories of the host's distribution. They are in the container's root file system, or mounted
 /// by `other_mounts`.
-const OF_THE_SYSTEM: &[&str] = &["/usr", "/bin", "/sbin"];
+const SYSTEM_DIRS: &[&str] = &["/usr", "/bin", "/sbin"];
 
 /// The container of a node.
 #[derive(Debug, Clone)]
@@ -63,8 +63,8 @@ impl Container {
         for (file, text) in CONFIGURATION.map(|(_, file)| file).iter().zip(configuration(&self.state)) {
             write_atomic(&self.state.join(file), text.as_bytes(), 0o600)?;
         }
-        let starting = PendingNode::prepare(cluster, &self.node, &setup)?;
-        Ok((ContainerStart { container: self, setup, cgroups: starting.cgroups.clone() }, starting))
+        let pending = PendingNode::prepare(cluster, &self.node, &setup)?;
+        Ok((ContainerStart { container: self, setup, cgroups: pending.cgroups.clone() }, pending))
     }
 
     fn pid_file(&self) -> PathBuf {
@@ -127,8 +127,9 @@ fn outermost(paths: BTreeSet<PathBuf>) -> Vec<PathBuf> {
 /// The argument that mounts a directory in the container at the same path. podman has two forms,
 /// with different separators.
 fn mount(path: &Path) -> io::Result<String> {
-    let text =
-        path.to_str().ok_or_else(|| io::Error::other(format!("podman takes no path like {}", path.display())))?;
+    let text = path
+        .to_str()
+        .ok_or_else(|| io::Error::other(format!("podman can't mount `{}`: it isn't UTF-8", path.display())))?;
     match (text.contains(':'), text.contains(',')) {
         (false, _) => Ok(format!("--volume={text}:{text}:rslave")),
         (true, false) => Ok(format!("--mount=type=bind,source={text},destination={text},bind-propagation=rslave")),
@@ -151,8 +152,8 @@ impl ContainerStart {
         args.push(format!("--name={}", container.node));
         args.push(format!("--hostname={}", container.node));
         args.push(format!("--pidfile={}", container.pid_file().display()));
-        let of_the_system = |path: &&&Path| OF_THE_SYSTEM.iter().any(|place| path.starts_with(place));
-        let needed = needed.iter().filter(|path| !of_the_system(path)).map(|path| path.to_path_buf());
+        let is_system = |path: &&&Path| SYSTEM_DIRS.iter().any(|place| path.starts_with(place));
+        let needed = needed.iter().filter(|path| !is_system(path)).map(|path| path.to_path_buf());
         let own = [PathBuf::from("/sys/fs/cgroup"), self.setup.volatile.clone()];
         let others = other_mounts(&fs::read_to_string("/proc/self/mountinfo")?);
         let all: BTreeSet<PathBuf> = needed.chain(own).chain(others).filter(|path| path.is_dir()).collect();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn other_file_systems_come_along_and_what_is_replaced_does_not() {
+    fn only_mounts_outside_of_replaced_directories_are_shared() {
         let mountinfo = "\
 1 0 254:0 / / rw - ext4 /dev/vda rw
 2 1 0:5 / /proc rw - proc proc rw
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_written_so_that_podman_reads_them_whole() {
+    fn paths_with_separators_use_the_other_form() {
         assert_eq!(mount(Path::new("/a,b c")).unwrap(), "--volume=/a,b c:/a,b c:rslave");
         let with_colon = mount(Path::new("/a:b")).unwrap();
         assert_eq!(with_colon, "--mount=type=bind,source=/a:b,destination=/a:b,bind-propagation=rslave");

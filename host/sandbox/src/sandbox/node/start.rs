@@ -48,11 +48,11 @@ impl PendingNode {
     /// # Errors
     /// The step that failed.
     pub async fn ready(self) -> io::Result<()> {
-        let mut said = String::new();
-        BufReader::new(self.ready).read_line(&mut said).await?;
-        match said.trim_end() {
+        let mut report = String::new();
+        BufReader::new(self.ready).read_line(&mut report).await?;
+        match report.trim_end() {
             DONE => Ok(()),
-            failed => Err(io::Error::other(failed)),
+            error => Err(io::Error::other(error)),
         }
     }
 }
@@ -64,8 +64,8 @@ impl NewNamespaces {
     /// # Errors
     /// The kernel refuses a cgroup or the FIFO.
     pub fn prepare(cluster: &str, node: &str, setup: NodeSetup) -> io::Result<(Self, PendingNode)> {
-        let starting = PendingNode::prepare(cluster, node, &setup)?;
-        Ok((Self { cgroups: starting.cgroups.clone(), setup }, starting))
+        let pending = PendingNode::prepare(cluster, node, &setup)?;
+        Ok((Self { cgroups: pending.cgroups.clone(), setup }, pending))
     }
 
     /// The arguments of the `kubernix` binary as the first process.
@@ -92,7 +92,7 @@ fn cgroups_of(cluster: &str, node: &str) -> io::Result<Arc<[File]>> {
 pub fn remove_cgroups(cluster: &str, node: &str) {
     for hierarchy in cgroups::mounted() {
         if let Err(error) = hierarchy.remove_node(cluster, node) {
-            log::warn!("cgroup of {node}: {error}");
+            log::warn!("the cgroup of {node} can't be removed: {error}");
         }
     }
 }
