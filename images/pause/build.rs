@@ -1,7 +1,7 @@
-//! Compiles `src/main.rs` into a small static executable, for the library to carry.
+//! Compiles `src/main.rs` to a small static executable, which the library includes.
 //!
-//! With rustc itself: what cargo would make of it follows the profile of the whole build, and pause
-//! has to be small and static whatever that is.
+//! It calls rustc itself. cargo would use the profile of the whole build, and pause has to be small
+//! and static with every profile.
 
 use std::env;
 use std::path::Path;
@@ -18,14 +18,14 @@ fn main() {
     }
 }
 
-/// Makes `$OUT_DIR/pause`.
+/// Creates `$OUT_DIR/pause`.
 ///
 /// # Errors
-/// What rustc said, with the way out where its linker found no static C library.
+/// The output of rustc, with a hint if its linker found no static C library.
 fn compile() -> Result<(), String> {
     let target = variable("TARGET")?;
     let output = Path::new(&variable("OUT_DIR")?).join("pause");
-    #[allow(clippy::disallowed_methods, reason = "a build script waits for its compiler itself")]
+    #[allow(clippy::disallowed_methods, reason = "a build script runs its compiler itself")]
     let mut rustc = Command::new(variable("RUSTC")?);
     rustc.args(["--edition=2024", "--crate-type=bin", "--crate-name=pause", "--target", &target]);
     rustc.args(["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "-Cpanic=abort"]);
@@ -38,17 +38,17 @@ fn compile() -> Result<(), String> {
     if result.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&result.stderr);
-    let hint = if said.contains("linking with") || said.contains("linker") {
-        " (a static executable needs the C compiler and its static C library: libc6-dev on Debian, glibc-static on Fedora)"
+    let stderr = String::from_utf8_lossy(&result.stderr);
+    let hint = if stderr.contains("linking with") || stderr.contains("linker") {
+        " (a static executable needs the C compiler and a static C library: libc6-dev on Debian, glibc-static on Fedora)"
     } else {
         ""
     };
-    // One line is all that cargo shows of an error.
-    let said = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ");
-    Err(format!("the pause program for {target} can't be built{hint}: {said}"))
+    // cargo shows only one line of an error.
+    let message = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ");
+    Err(format!("the pause program for {target} can't be built{hint}: {message}"))
 }
 
 fn variable(name: &str) -> Result<String, String> {
-    env::var(name).map_err(|error| format!("the build script's environment lacks {name}: {error}"))
+    env::var(name).map_err(|error| format!("the build script's environment doesn't have {name}: {error}"))
 }

@@ -1,9 +1,9 @@
-//! The pause program: holds a pod's namespaces open, and reaps the orphans of a shared PID
+//! The pause program: holds the namespaces of a pod open, and reaps orphans in a shared PID
 //! namespace.
 //!
-//! It must know nothing of KuberNix or Kubernetes, and use no crates: it is compiled twice, as a
-//! target of this crate and by `build.rs` with bare rustc. All waiting is one `sigwait`, so it
-//! costs no CPU.
+//! It must not know KuberNix or Kubernetes, and must not use crates: it is compiled twice, as a
+//! target of this crate and by `build.rs` with rustc alone. It only waits in `sigwait`, so it uses
+//! no CPU time.
 
 #![no_main]
 
@@ -16,11 +16,11 @@ const SIGCHLD: c_int = 17;
 const SIG_BLOCK: c_int = 0;
 const WNOHANG: c_int = 1;
 
-/// `sigset_t` of Linux's C libraries: 1024 bits, in glibc and musl alike.
+/// `sigset_t` of Linux's C libraries: 1024 bits in glibc and musl.
 #[repr(C)]
 struct SignalSet([u64; 16]);
 
-// SAFETY: these are the C library's own declarations, for 64-bit Linux, where `pid_t` is a C int.
+// SAFETY: these are the C library's declarations for 64-bit Linux, where `pid_t` is a C int.
 unsafe extern "C" {
     fn sigaddset(set: *mut SignalSet, signal: c_int) -> c_int;
     fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
@@ -28,12 +28,11 @@ unsafe extern "C" {
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
 }
 
-/// Waits for signals until one says to end. Returns the exit code: 0; 1 where signals can't be
-/// waited for.
+/// Waits for SIGINT or SIGTERM. Returns the exit code: 0, or 1 if signals can't be waited for.
 ///
-/// C's entry point and not Rust's: the runtime that Rust would start first is a seventh of the
-/// program and serves nothing.
-// SAFETY: the name is that of the one entry point, with the signature that C gives it.
+/// This is C's entry point, not Rust's. Rust's runtime would be a seventh of the program, and isn't
+/// needed.
+// SAFETY: this is the only entry point, and it has the signature of C's `main`.
 #[unsafe(no_mangle)]
 pub extern "C" fn main() -> c_int {
     let mut set = SignalSet([0; 16]);
@@ -41,17 +40,17 @@ pub extern "C" fn main() -> c_int {
         // SAFETY: `set` is a live, initialised (empty) signal set.
         unsafe { sigaddset(&mut set, signal) };
     }
-    // Blocked signals are queued even for PID 1, whom the kernel else spares those that it has no
-    // handler for. SAFETY: `set` is initialised; a null pointer for the old mask is allowed.
+    // A blocked signal is queued even for PID 1, for which the kernel otherwise ignores signals
+    // without a handler. SAFETY: `set` is initialised; the pointer for the old mask may be null.
     let blocked = unsafe { sigprocmask(SIG_BLOCK, &set, ptr::null_mut()) };
     if blocked != 0 {
         return 1;
     }
     loop {
-        // Before waiting as well: a child may have ended before SIGCHLD was blocked.
+        // Also before the first wait: a child may have ended before SIGCHLD was blocked.
         reap();
         let mut signal = 0;
-        // SAFETY: both pointers are to live values.
+        // SAFETY: both pointers point to live values.
         let failed = unsafe { sigwait(&set, &mut signal) };
         match (failed, signal) {
             (0, SIGCHLD) => {}
@@ -61,8 +60,8 @@ pub extern "C" fn main() -> c_int {
     }
 }
 
-/// Collects every child that has ended. One SIGCHLD may stand for many.
+/// Reaps every child that has ended. One SIGCHLD may stand for several children.
 fn reap() {
-    // SAFETY: a null pointer for the status is allowed.
+    // SAFETY: the pointer for the status may be null.
     while unsafe { waitpid(-1, ptr::null_mut(), WNOHANG) } > 0 {}
 }

@@ -133,8 +133,8 @@ fn create_on_host(
 /// it, and KuberNix doesn't change foreign rules.
 fn blocked(chain: &str, link: &str) -> String {
     format!(
-        "this host's firewall drops forwarded packets (chain {chain}): image pulls fail until it accepts packets of the \
-         cluster's link, for docker with `iptables -I DOCKER-USER -i {link} -j ACCEPT` and \
+        "this host's firewall drops forwarded packets (chain {chain}): image pulls fail until it accepts packets of \
+         the cluster's link, for docker with `iptables -I DOCKER-USER -i {link} -j ACCEPT` and \
          `iptables -I DOCKER-USER -o {link} -j ACCEPT`"
     )
 }

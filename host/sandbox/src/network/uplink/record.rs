@@ -48,8 +48,8 @@ impl UplinkRecord {
                 log::warn!("`{}` can't be read ({damage}); using the record on link `{}`", path.display(), record.link)
             }
             (None, Some(damage)) => log::warn!(
-                "`{}` can't be read ({damage}): `sysctl -a --pattern forwarding` shows whether this host still forwards \
-                 between its links, which the cluster may have switched on",
+                "`{}` can't be read ({damage}): `sysctl -a --pattern forwarding` shows whether this host still \
+                 forwards between its links, which the cluster may have switched on",
                 path.display()
             ),
             (_, None) => {}

@@ -94,7 +94,8 @@ impl Container {
 fn configuration(state: &Path) -> [String; 2] {
     let path = |name: &str| toml::Value::from(&*state.join(name).to_string_lossy());
     let engine = format!(
-        "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nlock_type = \"file\"\nruntime = \"{OCI_RUNTIME}\"\n\
+        "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nlock_type = \"file\"\n\
+         runtime = \"{OCI_RUNTIME}\"\n\
          static_dir = {}\ntmp_dir = {}\nvolume_path = {}\n\n[network]\nnetwork_config_dir = {}\n",
         path("static"),
         path("tmp"),
