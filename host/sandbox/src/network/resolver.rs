@@ -109,7 +109,7 @@ pub async fn forward(at: Ipv4Addr, servers: Vec<IpAddr>, host: HostNet) -> io::R
 /// The first reply of a server.
 async fn ask(query: &[u8], servers: &[SocketAddr], host: &HostNet) -> Option<Vec<u8>> {
     for server in servers {
-        let asked = async {
+        let attempt = async {
             let socket = host.udp(*server)?;
             socket.send(query).await?;
             let mut answer = vec![0; MAX_MESSAGE];
@@ -117,7 +117,7 @@ async fn ask(query: &[u8], servers: &[SocketAddr], host: &HostNet) -> Option<Vec
             answer.truncate(length);
             io::Result::Ok(answer)
         };
-        if let Ok(Ok(answer)) = timeout(QUERY_TIMEOUT, asked).await {
+        if let Ok(Ok(answer)) = timeout(QUERY_TIMEOUT, attempt).await {
             return Some(answer);
         }
     }

@@ -82,13 +82,13 @@ impl Mounts<'_> {
         step("mounting /proc", fresh("proc", "/proc", MsFlags::MS_NOEXEC, None))?;
         step("mounting /run", fresh("tmpfs", "/run", MsFlags::empty(), Some("mode=755")))?;
         fs::create_dir_all(STASH)?;
-        step("mounting the kubernix binary", program::keep())?;
-        let root = step("keeping the cluster's directory", self.keep_root())?;
+        step("stashing the kubernix binary", program::stash())?;
+        let root = step("stashing the cluster's directory", self.stash_root())?;
         step("replacing kernel settings", replace_sysctls())?;
         step("replacing /sys", replace_sys(&outside))?;
         step("replacing /var/lib", replace_var_lib())?;
-        program::place()?;
-        step("mounting the cluster's directory", place_root(&root))?;
+        program::mount_stashed()?;
+        step("mounting the cluster's directory", mount_root(&root))?;
         step("replacing /etc/resolv.conf", self.replace_resolv_conf())?;
         mount_private(&self.private)?;
         share()?;
@@ -98,22 +98,22 @@ impl Mounts<'_> {
     /// Mounts the root directory in the stash before the directory above it is replaced. Returns
     /// its path. mount(2) needs a path in this mount namespace, and the descriptor belongs to
     /// another one.
-    fn keep_root(&self) -> io::Result<PathBuf> {
-        let place = Path::new(STASH).join(ROOT);
-        fs::create_dir_all(&place)?;
+    fn stash_root(&self) -> io::Result<PathBuf> {
+        let target = Path::new(STASH).join(ROOT);
+        fs::create_dir_all(&target)?;
         let meant = nix::sys::stat::fstat(self.root)?;
         for _ in 0..ATTEMPTS {
             let path = fs::read_link(format!("/proc/self/fd/{}", self.root.as_fd().as_raw_fd()))?;
-            match bind(&path, &place) {
+            match bind(&path, &target) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Err(_) => continue,
                 Ok(()) => {}
             }
-            let found = fs::metadata(&place)?;
+            let found = fs::metadata(&target)?;
             if (found.dev(), found.ino()) == (meant.st_dev, meant.st_ino) {
                 return Ok(path);
             }
-            umount2(&place, MntFlags::MNT_DETACH)?;
+            umount2(&target, MntFlags::MNT_DETACH)?;
         }
         Err(io::Error::new(io::ErrorKind::NotFound, "it was moved or removed"))
     }
@@ -122,29 +122,29 @@ impl Mounts<'_> {
     /// host's `/run`, which the sandbox doesn't see. A container runtime needs it, and look-ups
     /// without a server should fail at once.
     fn replace_resolv_conf(&self) -> io::Result<()> {
-        let place = Path::new("/etc/resolv.conf");
-        if place.is_file() {
-            return bind(&self.resolv_conf, place);
+        let target = Path::new("/etc/resolv.conf");
+        if target.is_file() {
+            return bind(&self.resolv_conf, target);
         }
         overlay(Path::new("/etc"), Err)?;
-        match fs::remove_file(place) {
+        match fs::remove_file(target) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        fs::copy(&self.resolv_conf, place).map(drop)
+        fs::copy(&self.resolv_conf, target).map(drop)
     }
 }
 
 /// Moves the root directory's mount from the stash to [`INSIDE`]. If it lies below `/var/lib`, it
 /// is also mounted at its path on the host.
-fn place_root(path: &Path) -> io::Result<()> {
-    let kept = Path::new(STASH).join(ROOT);
+fn mount_root(path: &Path) -> io::Result<()> {
+    let stashed = Path::new(STASH).join(ROOT);
     if path.starts_with(VAR_LIB) {
         fs::create_dir_all(path)?;
-        bind(&kept, path)?;
+        bind(&stashed, path)?;
     }
     fs::create_dir_all(INSIDE)?;
-    shift(&kept, Path::new(INSIDE))
+    shift(&stashed, Path::new(INSIDE))
 }
 
 /// Mounts an overlay over a directory of the host, so that changes stay in the sandbox. If that
@@ -228,12 +228,12 @@ impl NodeMounts {
 
 /// In the node's own root, the host's file may be a link into a missing `/run`.
 fn replace_own_resolv_conf(own: &Path) -> io::Result<()> {
-    let place = Path::new("/etc/resolv.conf");
-    match fs::remove_file(place) {
+    let target = Path::new("/etc/resolv.conf");
+    match fs::remove_file(target) {
         // podman has mounted one.
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => bind(own, place),
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => bind(own, target),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => fs::copy(own, place).map(drop),
+        _ => fs::copy(own, target).map(drop),
     }
 }
 

@@ -36,36 +36,36 @@ fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-fn stashed() -> PathBuf {
+fn stash_path() -> PathBuf {
     Path::new(STASH).join("program")
 }
 
 /// Mounts the program in the stash before the directory above it is replaced. Copies it if its path
 /// is another file by now.
-pub(super) fn keep() -> io::Result<()> {
-    let place = stashed();
-    File::create(&place)?;
+pub(super) fn stash() -> io::Result<()> {
+    let target = stash_path();
+    File::create(&target)?;
     if let Some(path) = named()? {
-        bind(&path, &place)?;
+        bind(&path, &target)?;
         // A build may have replaced the file before the mount.
-        if is_same_file(&fs::metadata(&place)?, &fs::metadata(RUNNING)?) {
+        if is_same_file(&fs::metadata(&target)?, &fs::metadata(RUNNING)?) {
             return Ok(());
         }
-        umount2(&place, MntFlags::MNT_DETACH)?;
+        umount2(&target, MntFlags::MNT_DETACH)?;
     }
-    fs::copy(RUNNING, &place)?;
-    fs::set_permissions(&place, Permissions::from_mode(0o700))?;
-    bind(&place, &place)
+    fs::copy(RUNNING, &target)?;
+    fs::set_permissions(&target, Permissions::from_mode(0o700))?;
+    bind(&target, &target)
 }
 
 /// Moves the program's mount from the stash to [`PROGRAM`].
-pub(super) fn place() -> io::Result<()> {
+pub(super) fn mount_stashed() -> io::Result<()> {
     let program = Path::new(PROGRAM);
     if let Some(directory) = program.parent() {
         fs::create_dir_all(directory)?;
     }
     File::create(program)?;
-    step("mounting the kubernix binary", shift(&stashed(), program))
+    step("mounting the kubernix binary", shift(&stash_path(), program))
 }
 
 #[cfg(test)]

@@ -109,7 +109,8 @@ fn configuration(state: &Path) -> [String; 2] {
 
 /// The mount points of other file systems that a node shares with its sandbox.
 fn other_mounts(mountinfo: &str) -> Vec<PathBuf> {
-    let is_own = |point: &PathBuf| point == Path::new("/") || REPLACED.iter().any(|place| point.starts_with(place));
+    let is_own =
+        |point: &PathBuf| point == Path::new("/") || REPLACED.iter().any(|directory| point.starts_with(directory));
     mountinfo::points(mountinfo).filter(|point| !is_own(point)).collect()
 }
 
@@ -153,7 +154,7 @@ impl ContainerStart {
         args.push(format!("--name={}", container.node));
         args.push(format!("--hostname={}", container.node));
         args.push(format!("--pidfile={}", container.pid_file().display()));
-        let is_system = |path: &&&Path| SYSTEM_DIRS.iter().any(|place| path.starts_with(place));
+        let is_system = |path: &&&Path| SYSTEM_DIRS.iter().any(|directory| path.starts_with(directory));
         let needed = needed.iter().filter(|path| !is_system(path)).map(|path| path.to_path_buf());
         let own = [PathBuf::from("/sys/fs/cgroup"), self.setup.volatile.clone()];
         let others = other_mounts(&fs::read_to_string("/proc/self/mountinfo")?);
