@@ -25,9 +25,9 @@ pub struct SandboxSetup {
     pub hostname: String,
     /// The cluster's ID.
     pub id: String,
-    /// As [`Mounts::private`].
+    /// Directories of the cluster, each with its mount point: a fixed path.
     pub private: Vec<(PathBuf, PathBuf)>,
-    /// As [`Mounts::resolv_conf`].
+    /// The file to mount at `/etc/resolv.conf`.
     pub resolv_conf: PathBuf,
 }
 

@@ -83,7 +83,7 @@ fn port(text: &str) -> Result<u16, PortSyntaxError> {
     port.ok_or_else(|| PortSyntaxError::Port(text.to_owned()))
 }
 
-/// Parses PORT, IP:PORT or [IPv6]:PORT.
+/// Parses `PORT`, `IP:PORT` or `[IPv6]:PORT`.
 fn address(text: &str) -> Result<SocketAddr, PortSyntaxError> {
     let Some((ip, number)) = text.rsplit_once(':') else {
         return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port(text)?));

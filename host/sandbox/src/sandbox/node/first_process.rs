@@ -34,7 +34,7 @@ pub(super) const DONE: &str = "done";
 pub(super) const READY: &str = "ready";
 
 /// Sets up this process's namespaces and becomes the node's first process. Arguments: SETUP. Writes
-/// one line to [`READY`]: [`DONE`] or the error.
+/// one line to a FIFO in the node's directory: that it is done, or the error.
 ///
 /// # Errors
 /// The arguments are invalid, or a step fails.
