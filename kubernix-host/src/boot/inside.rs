@@ -1,5 +1,5 @@
-//! The main functions of keeper and init, with what the sandbox doesn't know: the cluster's files,
-//! and the form of events.
+//! The main functions of keeper and init: they connect the sandbox with the cluster's files and
+//! with events, neither of which the sandbox knows.
 
 use super::{Boot, BootFile};
 use crate::events::{Event, Sink, WriterSink};
@@ -11,11 +11,11 @@ use std::io;
 use std::ops::Deref;
 use std::path::PathBuf;
 
-/// What the engine finds when the sandbox stands: the sandbox, and what to boot in it.
+/// The engine's view of the complete sandbox: the sandbox itself, and what to boot in it.
 pub struct Inside {
-    /// The cluster's directory, as it is seen inside.
+    /// The cluster's directory, by its path inside.
     pub root: Root,
-    /// What to boot.
+    /// The input of the boot.
     pub boot: Boot,
     sandbox: sandbox::Inside,
 }
@@ -31,15 +31,15 @@ impl Deref for Inside {
 /// The keeper's main, see [`sandbox::run_keeper`].
 ///
 /// # Errors
-/// The sandbox can't be made; nothing of it is left.
+/// The sandbox can't be created. Everything that was created is removed again.
 pub fn run_keeper(args: &[OsString]) -> io::Result<()> {
     sandbox::run_keeper(args, report_failure)
 }
 
-/// Furnishes the sandbox for what the cluster's state says, see [`sandbox::enter_sandbox`].
+/// Sets up the sandbox as the cluster's state describes it, see [`sandbox::enter_sandbox`].
 ///
 /// # Errors
-/// The state can't be read, or the kernel refuses something; the text says what.
+/// The state can't be read, or a system call failed.
 pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
     let (sandbox, boot) = sandbox::enter_sandbox(
         args,
@@ -63,22 +63,21 @@ fn furnishing(boot: &Boot) -> SandboxSetup {
     }
 }
 
-/// Tells the command why there is no cluster: what the engine can't say, because it doesn't run yet
-/// or not any more.
+/// Sends a failure to the command that boots, while the engine doesn't run and can't send it.
 fn report_failure(channel: &ChannelEnd, error: String) {
-    // A command that went away needs no word.
+    // If the command has exited, the event is lost, which is harmless.
     WriterSink::new(channel).emit(Event::BootFailed { error, timed_out: false });
 }
 
-/// Fixed paths of the kubelet and CNI, which clusters and nodes would fight over, become the node's
-/// own.
+/// Mounts that give a node its own directories at fixed paths of the kubelet and CNI, as pairs of
+/// source and target. Otherwise clusters and nodes would share these paths.
 pub fn private_directories(environment: &Environment, node: &str) -> Vec<(PathBuf, PathBuf)> {
-    let kept = environment.node_dir(node).join("host");
-    // CNI's cache describes addresses whose leases are volatile: the two live and die together.
+    let persistent = environment.node_dir(node).join("host");
+    // CNI's cache describes addresses whose leases are volatile, so it has the same lifetime.
     let volatile = environment.volatile_dir("cni", Some(node));
     vec![
-        (kept.join("log"), "/var/log".into()),
-        (kept.join("kubelet"), "/var/lib/kubelet".into()),
+        (persistent.join("log"), "/var/log".into()),
+        (persistent.join("kubelet"), "/var/lib/kubelet".into()),
         (volatile, "/var/lib/cni".into()),
     ]
 }

@@ -1,7 +1,8 @@
-//! What a cluster is booted from, and how keeper and init come to it.
+//! The input of a boot, and the entry points of keeper and init, which read it.
 //!
-//! The command writes a [`Boot`] into the cluster's state, and the init reads it there. This module
-//! must not know how namespaces are made, nor how the engine runs what is planned.
+//! The command writes a [`Boot`] into the cluster's state, and the init reads it there.
+//!
+//! Must not know: how namespaces are created, how the engine runs plans.
 
 mod inside;
 
@@ -10,7 +11,7 @@ pub use inside::{Inside, enter_sandbox, private_directories, run_keeper};
 use crate::graph::Environment;
 use crate::network::{Egress, Published};
 use crate::plugins::Snapshot;
-use crate::root::{ClusterFile, Environment as Shell, Error as RootError, Root, write_atomic};
+use crate::root::{ClusterFile, Environment as ShellEnvironment, Error as RootError, Root, write_atomic};
 use crate::sandbox::PROGRAM;
 use crate::settings::{self, Settings, WaitFor};
 use serde::{Deserialize, Serialize};
@@ -18,59 +19,58 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// All that the init needs to plan and run the cluster.
+/// Everything that the init needs to plan and run the cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Boot {
-    /// What contexts are cut from.
+    /// The values that the contexts of components are made from.
     pub environment: Environment,
-    /// The component that fills each role; `none` where it stays empty.
+    /// The component that fills each role; `none` for an empty role.
     pub slots: BTreeMap<String, String>,
-    /// Plugins that components come from.
+    /// The plugins that provide components.
     #[serde(default)]
     pub plugins: Vec<Snapshot>,
     /// The API server's port on the host's 127.0.0.1.
     pub api_port: u16,
-    /// Ports of the nodes that the host answers at.
+    /// Host ports that are forwarded to node ports.
     #[serde(default)]
     pub publish: Vec<Published>,
-    /// What the host has of the world outside.
+    /// The host's egress.
     #[serde(default)]
     pub outside: Egress,
     /// The host name inside.
     pub hostname: String,
-    /// How long the boot may take, in seconds.
+    /// The time limit of the boot, in seconds.
     pub boot_timeout_s: u64,
-    /// How far it has come when `up` returns.
+    /// What `up` waits for before it returns.
     #[serde(default)]
     pub wait: WaitFor,
 }
 
-/// What the init boots from, as it is part of the state in force.
+/// Reads and edits the [`Boot`] in a cluster's committed state.
 pub struct BootFile;
 
 impl BootFile {
-    /// Reads it.
+    /// Reads it from the root directory.
     ///
     /// # Errors
-    /// The cluster was never booted, or the state in force can't be read.
+    /// The cluster was never booted, or its committed state can't be read.
     pub fn read(root: &Root) -> io::Result<Boot> {
         let state = ClusterFile::read(root).map_err(io::Error::other)?.ok_or(io::ErrorKind::NotFound)?;
         Self::parse(&state)
     }
 
-    /// That of a state.
+    /// Parses that of a state.
     ///
     /// # Errors
-    /// It isn't what [`Boot`] is written as.
+    /// It isn't a serialized [`Boot`].
     pub fn parse(state: &ClusterFile) -> io::Result<Boot> {
         serde_json::from_value(state.boot.clone()).map_err(Into::into)
     }
 
-    /// The state that follows this one, with something edited in its settings and in what the init
-    /// boots from.
+    /// The next state, with `edit` applied to the settings and the [`Boot`] of this one.
     ///
     /// # Errors
-    /// Its settings can't be read, or it isn't what [`Boot`] is written as.
+    /// The settings or the [`Boot`] can't be parsed.
     pub fn edited(
         root: &Root,
         state: &ClusterFile,
@@ -83,8 +83,8 @@ impl BootFile {
         Ok((next, boot))
     }
 
-    /// The state that follows this one, with another name of the cluster. The name is a label: no
-    /// plan and no path inside depends on it.
+    /// The next state, with another name of the cluster. The name is a label: no plan and no path
+    /// inside depends on it.
     ///
     /// # Errors
     /// As [`BootFile::edited`].
@@ -96,28 +96,28 @@ impl BootFile {
     }
 }
 
-/// What a shell needs to work with the cluster, where its directory is seen so.
-pub fn shell(root: &Root, environment: &Environment) -> Shell {
-    // Our own program has this path in sandboxes alone.
-    let there = environment.binaries.values().filter(|path| *path != Path::new(PROGRAM));
-    let directories: BTreeSet<PathBuf> = there.filter_map(|path| Some(root.to_outside(path.parent()?))).collect();
-    // The system's own directories are in every PATH, and not in front of a user's.
-    let own = directories.into_iter().filter(|path| !path.starts_with("/usr") && !path.starts_with("/bin"));
-    let path = own.collect();
+/// The environment of a user's shell for the cluster, with `root` as its directory.
+pub fn shell_environment(root: &Root, environment: &Environment) -> ShellEnvironment {
+    // The path of our own program exists in sandboxes only.
+    let binaries = environment.binaries.values().filter(|path| *path != Path::new(PROGRAM));
+    let directories: BTreeSet<PathBuf> = binaries.filter_map(|path| Some(root.to_outside(path.parent()?))).collect();
+    // System directories are in every PATH. Prepending them would hide the user's programs.
+    let path = directories.into_iter().filter(|path| !path.starts_with("/usr") && !path.starts_with("/bin")).collect();
     let variables = environment.variables.iter().map(|(name, text)| (name.clone(), root.text_to_outside(text)));
-    Shell { kubeconfig: root.kubeconfig("admin"), path, variables: variables.collect() }
+    ShellEnvironment { kubeconfig: root.kubeconfig("admin"), path, variables: variables.collect() }
 }
 
-/// Writes the views of a state: `kubernix.toml`, `allotted.json` and `kubernix.env`. Goes on past
-/// errors. `outside` is the root directory as the host sees it, which the views are for.
+/// Writes the files derived from a state: `kubernix.toml`, `allotted.json` and `kubernix.env`.
+/// Continues after an error. `outside` is the root directory by its path on the host, which
+/// `kubernix.env` refers to.
 ///
 /// # Errors
-/// The first of them that can't be written.
+/// The first error.
 pub fn write_views(root: &Root, outside: &Root, state: &ClusterFile) -> Result<(), RootError> {
     let settings = write_atomic(&root.settings_file(), state.settings.as_bytes(), 0o600).map(drop);
     let nodes = state.allotment.write(root).map(drop);
     let shell = match BootFile::parse(state) {
-        Ok(boot) => root.save_environment(&shell(outside, &boot.environment)).map(drop),
+        Ok(boot) => root.save_environment(&shell_environment(outside, &boot.environment)).map(drop),
         Err(cause) => Err(RootError::io("read", &ClusterFile::path(root), cause)),
     };
     settings.and(nodes).and(shell)

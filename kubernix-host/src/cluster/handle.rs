@@ -181,7 +181,7 @@ impl Cluster {
     }
 
     fn environment_at(&self, root: &Root) -> Result<Vec<(String, String)>, HostError> {
-        let shell = boot::shell(root, &self.boot_in_force()?.environment);
+        let shell = boot::shell_environment(root, &self.boot_in_force()?.environment);
         let path = std::env::var_os("PATH");
         let text = |value: OsString| value.to_string_lossy().into_owned();
         let variables = shell.variables(path.as_deref()).into_iter().map(|(key, value)| (key, text(value)));
