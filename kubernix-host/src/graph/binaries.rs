@@ -1,6 +1,6 @@
-//! Which tools a component's `binaries` mean, with the values that its parameters have.
+//! Resolves a component's `binaries` and parameters to names of tools.
 //!
-//! It must not know where tools lie.
+//! Must not know: where tools are installed.
 
 use super::GraphError;
 use crate::plugins::Registered;
@@ -9,38 +9,38 @@ use kubernix_core::{Binary, Error};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The parameters that are given: component, name, text.
-type Given = BTreeMap<String, BTreeMap<String, String>>;
+/// Parameters from the settings: component, name, value.
+type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Every declared parameter of a component, and those that were given (which `settings::validate`
-/// has checked), for its node last.
-pub(super) fn parameters(component: &Registered, node: Option<&str>, given: &Given) -> BTreeMap<String, String> {
+/// The values of all declared parameters of a component. In ascending precedence: its default, the
+/// settings, the settings for its node. `settings::validate` has checked the settings.
+pub(super) fn parameters(component: &Registered, node: Option<&str>, settings: &Settings) -> BTreeMap<String, String> {
     let declared = component.description.parameters.iter();
     let mut all: BTreeMap<String, String> = declared.map(|p| (p.name.clone(), p.default.clone())).collect();
-    let own = node.map(|node| settings::of_node(node, component.name()));
-    for of in [Some(component.name().to_owned()), own].into_iter().flatten() {
-        all.extend(given.get(&of).into_iter().flatten().map(|(name, text)| (name.clone(), text.clone())));
+    let on_node = node.map(|node| settings::of_node(node, component.name()));
+    for key in [Some(component.name().to_owned()), on_node].into_iter().flatten() {
+        all.extend(settings.get(&key).into_iter().flatten().map(|(name, text)| (name.clone(), text.clone())));
     }
     all
 }
 
-/// What the toolchain knows each binary of a component as, on a node: the name of a tool, or the
-/// absolute path that a parameter has.
+/// The tool for each binary of a component on a node: the name of a tool, or an absolute path from
+/// a parameter.
 ///
 /// # Errors
 /// A parameter is neither.
 pub fn binaries(
     component: &Registered,
     node: Option<&str>,
-    given: &Given,
+    settings: &Settings,
 ) -> Result<BTreeMap<Binary, String>, GraphError> {
-    let parameters = parameters(component, node, given);
-    let mut meant = BTreeMap::new();
+    let parameters = parameters(component, node, settings);
+    let mut tools = BTreeMap::new();
     for binary in &component.description.binaries {
         let tool = match binary {
             Binary::Tool(name) => name.clone(),
             Binary::FromParameter(parameter) => {
-                // A component that doesn't declare it isn't registered.
+                // Registration has checked that the component declares it.
                 let chosen = parameters.get(parameter.as_str()).cloned().unwrap_or_default();
                 if chosen.is_empty() || (chosen.contains('/') && !Path::new(&chosen).is_absolute()) {
                     let why = "use the name of a tool, see `kubernix toolchain list`, or an absolute path";
@@ -50,9 +50,9 @@ pub fn binaries(
                 chosen
             }
         };
-        meant.insert(binary.clone(), tool);
+        tools.insert(binary.clone(), tool);
     }
-    Ok(meant)
+    Ok(tools)
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
         }
 
         fn parameters(&self) -> Vec<Parameter> {
-            vec![Parameter::new("helper", "one", "what helps")]
+            vec![Parameter::new("helper", "one", "the helper program")]
         }
 
         fn plan(&self, _: &Context<'_>, _: &mut Planner<'_>) -> Result<()> {
@@ -90,14 +90,14 @@ mod tests {
 
     fn helper(value: Option<&str>) -> Result<String, String> {
         let component = Registered::built_in(abi::component(Chooses)).unwrap();
-        let given = value.map(|value| ("helper".to_owned(), value.to_owned()));
-        let given = BTreeMap::from([("chooses".to_owned(), given.into_iter().collect())]);
-        let meant = binaries(&component, None, &given).map_err(|error| match error {
+        let parameter = value.map(|value| ("helper".to_owned(), value.to_owned()));
+        let settings = BTreeMap::from([("chooses".to_owned(), parameter.into_iter().collect())]);
+        let tools = binaries(&component, None, &settings).map_err(|error| match error {
             GraphError::Component { source, .. } => source.to_string(),
             other => other.to_string(),
         })?;
-        assert_eq!(meant[&Binary::from("own")], "own");
-        Ok(meant[&Binary::from_parameter("helper")].clone())
+        assert_eq!(tools[&Binary::from("own")], "own");
+        Ok(tools[&Binary::from_parameter("helper")].clone())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What one instance may know: the host's side of the contract's context.
+//! The host's side of the contract's context: the values that one instance may read.
 
 use super::{Environment, NodeSpec};
 use crate::pki::Identity;
@@ -9,32 +9,32 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// Runs a command of a hook inside the sandbox and waits for its end.
+/// Runs a command of a hook inside the sandbox until it exits.
 pub type HookRunner = Box<dyn Fn(Command) -> Result<Output, Error> + Send + Sync>;
 
-/// What one instance may know.
+/// The context of one instance.
 pub struct InstanceContext {
     pub(super) environment: Arc<Environment>,
     pub(super) component: String,
     pub(super) node: Option<String>,
-    /// What the toolchain knows each declared binary as.
+    /// The tool for each declared binary.
     pub(super) binaries: BTreeMap<Binary, String>,
-    /// Text of every declared parameter.
+    /// The value of each declared parameter.
     pub(super) parameters: BTreeMap<String, String>,
     /// URLs of the roles that it requires.
     pub(super) endpoints: BTreeMap<String, String>,
-    /// The component's name behind each filled role.
+    /// The component that fills each role.
     pub(super) filled: Arc<BTreeMap<String, String>>,
     pub(super) runner: OnceLock<HookRunner>,
 }
 
 impl InstanceContext {
-    /// Lets hooks run commands. Only the cluster's init can.
+    /// Allows hooks to run commands. Only the cluster's init sets a runner.
     pub fn set_runner(&self, runner: HookRunner) {
         let _ = self.runner.set(runner);
     }
 
-    /// An identity as this instance sees it.
+    /// An identity of this instance's node, or of the cluster.
     pub fn identity_files(&self, user: &str) -> Option<&Identity> {
         Environment::of_node(&self.environment.identities, user, self.node.as_deref())
     }
@@ -43,7 +43,7 @@ impl InstanceContext {
         AbiResult::RErr(Error::not_found(format!("component `{}` has no {what} `{name}`", self.component)).into())
     }
 
-    /// What the toolchain knows a declared binary as.
+    /// The tool for a declared binary.
     fn tool(&self, binary: AbiBinary) -> Result<&str, Error> {
         let binary = Binary::try_from(binary)?;
         let tool = self.binaries.get(&binary).map(String::as_str);

@@ -1,13 +1,13 @@
-//! Why a set of components doesn't make a cluster.
+//! Errors of planning.
 
 use crate::settings::nearest;
 use kubernix_core::{Role, Scope};
 
-/// Why a set of components doesn't make a cluster.
+/// Why a set of components can't be planned.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
-    /// A slot that something requires is empty.
-    #[error("role `{role}` is empty, but `{by}` requires it: fill it with `--set {role}=COMPONENT`{}, or leave `{by}` out as well", there_is(.candidates))]
+    /// A component requires a role whose slot is empty.
+    #[error("role `{role}` is empty, but `{by}` requires it: fill it with `--set {role}=COMPONENT`{}", there_is(.candidates))]
     Empty {
         /// The empty role.
         role: Role,
@@ -26,7 +26,7 @@ pub enum GraphError {
         /// Components that could fill it.
         candidates: Vec<String>,
     },
-    /// The chosen component is something else.
+    /// The chosen component doesn't provide the role.
     #[error("component `{component}` doesn't provide role `{role}`{}", there_is(.candidates))]
     Unfit {
         /// The role.
@@ -36,20 +36,20 @@ pub enum GraphError {
         /// Components that could fill it.
         candidates: Vec<String>,
     },
-    /// A role is to be empty, and the component that provides it is chosen for another role.
+    /// A role is set to `none`, but the component that provides it is set to fill another role.
     #[error(
-        "role `{role}` is set to `none`, but `{component}` provides it and is set to fill `{held}`: set `{held}` to `none` or to \
-         another component, or leave `{role}` out"
+        "role `{role}` is set to `none`, but `{component}` provides it and is set to fill `{other}`: \
+         set `{other}` to `none` or to another component, or leave `{role}` out"
     )]
-    Held {
-        /// The role that is to be empty.
+    Conflict {
+        /// The role that is set to `none`.
         role: String,
         /// The component that provides it.
         component: String,
         /// The role that it is set to fill.
-        held: String,
+        other: String,
     },
-    /// Several components could fill a role and none is the default.
+    /// Several components could fill a role, and none of them is the default.
     #[error("role `{role}` can be filled by {}: choose one with `--set {role}=COMPONENT`", .candidates.join(", "))]
     Ambiguous {
         /// The role.
@@ -65,10 +65,10 @@ pub enum GraphError {
         /// All addons.
         candidates: Vec<String>,
     },
-    /// Two components of one name.
+    /// Two components have the same name.
     #[error("two components are named `{0}`")]
     Duplicate(String),
-    /// A component has a scope that a later version of the contract added.
+    /// A component has a scope of a later version of the contract.
     #[error(
         "component `{component}` has the scope {scope}, which this version of KuberNix doesn't know: upgrade KuberNix"
     )]
@@ -79,14 +79,14 @@ pub enum GraphError {
         scope: Scope,
     },
     /// Components wait for each other.
-    #[error("these wait for each other: {}", .0.join(" -> "))]
-    Circle(Vec<String>),
-    /// The component refused, or said something that can't be.
+    #[error("these instances wait for each other: {}", .0.join(" -> "))]
+    Cycle(Vec<String>),
+    /// The component returned an error or an invalid plan.
     #[error("{instance} can't be planned")]
     Component {
         /// The instance.
         instance: String,
-        /// What it said.
+        /// The cause.
         #[source]
         source: kubernix_core::Error,
     },

@@ -1,8 +1,7 @@
-//! Turns components and settings into a graph of planned instances: which component fills which
-//! role, which instance waits for which, and what each wants the host to do.
+//! Plans a cluster: turns components and settings into a graph of instances, each with the roles
+//! that it waits for and the plan of its component.
 //!
-//! This module plans; it must not start, write or touch anything: the same input gives the same
-//! graph.
+//! Must not: start or write anything. The same input gives the same graph.
 
 mod binaries;
 mod context;
@@ -26,66 +25,66 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A role in one place: of the whole cluster, or of one node.
+/// A role of the whole cluster, or of one node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RoleAt {
     /// The role.
     pub role: Role,
-    /// The node it belongs to; `None` for roles of the control plane.
+    /// The node that it belongs to; `None` for roles of the control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
 }
 
-/// Something that an instance waits for.
+/// A role that an instance needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Need {
-    /// The role and where.
+    /// The role.
     #[serde(flatten)]
     pub at: RoleAt,
-    /// How much of it.
+    /// What the instance waits for.
     pub wait: Wait,
 }
 
-/// One component in one place, with its plan.
+/// One instance of a component, with its plan.
 #[derive(Serialize)]
 pub struct Instance {
-    /// What people read: `etcd`, `CRI-O (node 0)`. Unique.
+    /// The name that users read: `etcd`, `CRI-O (node 0)`. Unique.
     pub instance: String,
     /// The component's name.
     pub component: String,
     /// Its phase.
     pub phase: Phase,
-    /// The node it belongs to.
+    /// The node that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// What it waits for.
+    /// The roles that it needs.
     pub needs: Vec<Need>,
-    /// What it wants.
+    /// Its plan.
     pub plan: Plan,
-    /// The component itself, for its hooks.
+    /// The component, for its hooks.
     #[serde(skip)]
     pub registered: Arc<Registered>,
-    /// What it knows, for its hooks.
+    /// Its context, for its hooks.
     #[serde(skip)]
     pub context: Arc<InstanceContext>,
 }
 
 impl Instance {
-    /// Where its roles are.
+    /// The role as this instance provides it: on its node, or of the whole cluster.
     pub fn at(&self, role: &Role) -> RoleAt {
         RoleAt { role: role.clone(), node: self.node.clone() }
     }
 
-    /// The roles that it waits for to be ready.
+    /// The roles that have to be ready before it starts.
     pub fn waits_for(&self) -> impl Iterator<Item = &RoleAt> {
         self.needs.iter().filter(|need| need.wait == Wait::READY).map(|need| &need.at)
     }
 }
 
-/// Plans all instances, in an order in which each comes after those that it needs.
+/// Plans all instances, in topological order: each comes after those that it needs.
 ///
 /// # Errors
-/// An empty slot that something requires, a circle, or a component that refuses its context.
+/// A required slot is empty, instances wait for each other, or a component rejects its context.
 pub fn plan(
     components: &Components,
     slots: &BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! Instances of the chosen components, ordered by what they need.
+//! Creates the instances of the chosen components and sorts them by their needs.
 
 use super::{Choice, Environment, GraphError, Need, NodeSpec, RoleAt};
 use crate::plugins::Components;
@@ -16,7 +16,8 @@ pub(super) struct Draft {
     pub needs: Vec<Need>,
 }
 
-/// One draft for each place that a component has to be in.
+/// Creates the drafts of all chosen components: one per node, per member of the control plane, or
+/// per cluster, depending on the scope.
 pub(super) fn expand(
     components: &Components,
     chosen: &Choice,
@@ -26,10 +27,10 @@ pub(super) fn expand(
     for index in chosen.used() {
         let component = &components[index].description;
         let (name, title) = (&component.name, &component.title);
-        let places: Vec<Option<&NodeSpec>> = match component.scope {
+        let nodes: Vec<Option<&NodeSpec>> = match component.scope {
             Scope::NODE => {
-                let fills = |node: &&NodeSpec| chosen.at(Some(&node.name)).values().any(|filler| *filler == index);
-                environment.nodes.iter().filter(fills).map(Some).collect()
+                let is_chosen = |node: &&NodeSpec| chosen.at(Some(&node.name)).values().any(|chosen| *chosen == index);
+                environment.nodes.iter().filter(is_chosen).map(Some).collect()
             }
             Scope::CONTROL_PLANE if !environment.members.is_empty() => {
                 environment.nodes.iter().filter(|node| environment.members.contains(&node.name)).map(Some).collect()
@@ -37,18 +38,18 @@ pub(super) fn expand(
             Scope::CLUSTER | Scope::CONTROL_PLANE => vec![None],
             scope => return Err(GraphError::Scope { component: name.clone(), scope }),
         };
-        for node in places {
+        for node in nodes {
             let instance = node.map_or_else(|| title.clone(), |node| format!("{title} (node {})", node.index));
-            let at = |role: &str| RoleAt { role: Role::new(role), node: node.map(|n| n.name.clone()) };
-            let here = chosen.at(node.map(|node| &*node.name));
-            let filled = component.provides.iter().filter(|role| here.get(role) == Some(&index));
+            let node_name = node.map(|node| node.name.clone());
+            let chosen_here = chosen.at(node_name.as_deref());
+            let filled = component.provides.iter().filter(|role| chosen_here.get(role) == Some(&index));
             drafts.push(Draft {
                 index,
                 component: name.clone(),
                 instance,
                 phase: component.phase,
                 node: node.cloned(),
-                provides: filled.map(|role| at(role.as_str())).collect(),
+                provides: filled.map(|role| RoleAt { role: role.clone(), node: node_name.clone() }).collect(),
                 needs: Vec::new(),
             });
         }
@@ -58,7 +59,8 @@ pub(super) fn expand(
     Ok(drafts)
 }
 
-/// What a draft waits for: exactly what its component names, or else all that earlier phases hold.
+/// The needs of a draft: the roles that its component requires, or all roles of earlier phases if
+/// it requires none.
 fn needs(components: &Components, draft: &Draft, all: &[Draft]) -> Result<Vec<Need>, GraphError> {
     let required = &components[draft.index].description.requires;
     if required.is_empty() {
@@ -68,47 +70,56 @@ fn needs(components: &Components, draft: &Draft, all: &[Draft]) -> Result<Vec<Ne
             .map(|at| Need { at, wait: Wait::READY })
             .collect());
     }
-    let mut found = Vec::new();
+    let mut needs = Vec::new();
     for requirement in required {
         let role = &requirement.role;
         if role.as_str() == roles::SANDBOX {
-            continue; // The host's own: it stands before anything is run.
+            continue; // The host provides it before anything runs.
         }
-        let same_node = draft.node.as_ref().map(|node| node.name.clone());
-        let provided = |node: &Option<String>| {
-            let at = RoleAt { role: role.clone(), node: node.clone() };
-            all.iter().any(|other| other.provides.contains(&at)).then_some(at)
-        };
-        let there = |other: &&Draft| !other.node.as_ref().is_some_and(|node| node.stopped);
-        let first = |mut drafts: Box<dyn Iterator<Item = &Draft> + '_>| {
-            drafts.find_map(|other| other.provides.iter().find(|at| at.role == *role).cloned())
-        };
-        // One that isn't to run can't be waited for, but is better than none.
-        let anywhere = || first(Box::new(all.iter().filter(there))).or_else(|| first(Box::new(all.iter())));
-        let Some(at) = provided(&same_node).or_else(|| provided(&None)).or_else(anywhere) else {
+        let Some(at) = provider(role, draft.node.as_ref(), all) else {
             let fitting = components.iter().filter(|component| component.provides(role.as_str()));
             let candidates = fitting.map(|component| component.name().to_owned()).collect();
             return Err(GraphError::Empty { role: role.clone(), by: draft.component.clone(), candidates });
         };
-        found.push(Need { at, wait: requirement.wait });
+        needs.push(Need { at, wait: requirement.wait });
     }
-    Ok(found)
+    Ok(needs)
 }
 
-/// Each draft after those that it needs; otherwise by phase and name.
+/// The role that a draft on this node uses. In descending preference: the role of its own node, the
+/// role of the whole cluster, that of any running node, that of a stopped node.
+fn provider(role: &Role, node: Option<&NodeSpec>, drafts: &[Draft]) -> Option<RoleAt> {
+    let is_stopped = |draft: &Draft| draft.node.as_ref().is_some_and(|node| node.stopped);
+    let rank = |(draft, at): &(&Draft, &RoleAt)| {
+        if at.node.as_deref() == node.map(|node| &*node.name) {
+            0
+        } else if at.node.is_none() {
+            1
+        } else if !is_stopped(draft) {
+            2
+        } else {
+            3
+        }
+    };
+    let provided = drafts.iter().flat_map(|draft| draft.provides.iter().map(move |at| (draft, at)));
+    // The first one of the lowest rank.
+    provided.filter(|(_, at)| at.role == *role).min_by_key(rank).map(|(_, at)| at.clone())
+}
+
+/// Sorts drafts topologically by their needs, and otherwise by phase and name.
 pub(super) fn sort(mut drafts: Vec<Draft>) -> Result<Vec<Draft>, GraphError> {
     drafts.sort_by(|a, b| (a.phase, &a.instance).cmp(&(b.phase, &b.instance)));
-    let mut there: BTreeSet<RoleAt> = BTreeSet::new();
+    let mut provided: BTreeSet<RoleAt> = BTreeSet::new();
     let mut sorted = Vec::with_capacity(drafts.len());
     while !drafts.is_empty() {
-        let met = |draft: &Draft| {
-            draft.needs.iter().all(|need| there.contains(&need.at) || draft.provides.contains(&need.at))
+        let has_needs_met = |draft: &Draft| {
+            draft.needs.iter().all(|need| provided.contains(&need.at) || draft.provides.contains(&need.at))
         };
-        let Some(next) = drafts.iter().position(met) else {
-            return Err(GraphError::Circle(drafts.into_iter().map(|draft| draft.instance).collect()));
+        let Some(next) = drafts.iter().position(has_needs_met) else {
+            return Err(GraphError::Cycle(drafts.into_iter().map(|draft| draft.instance).collect()));
         };
         let draft = drafts.remove(next);
-        there.extend(draft.provides.iter().cloned());
+        provided.extend(draft.provides.iter().cloned());
         sorted.push(draft);
     }
     Ok(sorted)

@@ -1,4 +1,4 @@
-//! Asks a component for its plan, and holds the plan against what it may say.
+//! Asks a component for the plan of an instance, and validates it.
 
 use super::binaries::{binaries, parameters};
 use super::order::Draft;
@@ -7,7 +7,7 @@ use crate::images::check_build;
 use crate::plugins::Components;
 use kubernix_core::{Error, Plan};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub(super) fn plan(
@@ -40,12 +40,12 @@ pub(super) fn plan(
         filled: Arc::new(filled),
         runner: OnceLock::new(),
     });
-    let refuse = |source: Error| GraphError::Component { instance: draft.instance.clone(), source };
-    let mut plan = component.plan(&context).map_err(refuse)?;
-    let own: Vec<&str> = draft.provides.iter().map(|at| at.role.as_str()).collect();
-    check(&plan, &own, &allowed(environment, &draft.component, node.as_deref()))
-        .map_err(|error| refuse(component.blame(error)))?;
-    plan.provides.retain(|endpoint| own.contains(&endpoint.role.as_str()));
+    let component_error = |source: Error| GraphError::Component { instance: draft.instance.clone(), source };
+    let mut plan = component.plan(&context).map_err(component_error)?;
+    let roles: Vec<&str> = draft.provides.iter().map(|at| at.role.as_str()).collect();
+    check(&plan, &roles, &writable_directories(environment, &draft.component, node.as_deref()))
+        .map_err(|error| component_error(component.blame(error)))?;
+    plan.provides.retain(|endpoint| roles.contains(&endpoint.role.as_str()));
     Ok(Instance {
         instance: draft.instance,
         component: draft.component,
@@ -58,18 +58,17 @@ pub(super) fn plan(
     })
 }
 
-/// The directories that an instance may write into.
-fn allowed(environment: &Environment, component: &str, node: Option<&str>) -> Vec<std::path::PathBuf> {
+fn writable_directories(environment: &Environment, component: &str, node: Option<&str>) -> Vec<PathBuf> {
     let mut directories = vec![environment.state_dir(component, node), environment.volatile_dir(component, node)];
     directories.push(environment.shared_dir(component));
     directories.extend(node.map(|node| environment.node_dir(node)));
     directories
 }
 
-fn check(plan: &Plan, roles: &[&str], allowed: &[std::path::PathBuf]) -> Result<(), Error> {
+fn check(plan: &Plan, roles: &[&str], writable: &[PathBuf]) -> Result<(), Error> {
     let paths = plan.files.iter().map(|f| &f.path).chain(plan.directories.iter().map(|d| &d.path));
     for path in paths {
-        if !allowed.iter().any(|directory| Path::new(path).starts_with(directory)) {
+        if !writable.iter().any(|directory| Path::new(path).starts_with(directory)) {
             return Err(Error::invalid(format!("the plan writes `{path}`, which is outside of its directories")));
         }
     }
@@ -112,7 +111,8 @@ mod tests {
         }
     }
 
-    fn refused(file: &str, role: &str) -> Option<String> {
+    /// The error for a plan that writes this file and provides this role.
+    fn check_error(file: &str, role: &str) -> Option<String> {
         let mut plan = Plan::default();
         let mut planner = Planner::new(&mut plan);
         planner.file(file, "x").unwrap();
@@ -124,13 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plan_may_not_want_is_named_with_the_file_that_wants_it() {
-        assert_eq!(refused("/run/quiet/a", "quiet"), None);
-        let outside = refused("/state/quiet-too/a", "quiet").unwrap();
-        let wanted = "plugin /p/quiet.toml: the plan writes `/state/quiet-too/a`, which is outside of its directories";
-        assert_eq!(outside, wanted);
-        let role = refused("/state/quiet/a", "loud").unwrap();
-        let wanted = "plugin /p/quiet.toml: the plan doesn't provide role `quiet`, which the component declares";
-        assert_eq!(role, wanted);
+    fn errors_of_an_invalid_plan_name_the_plugin() {
+        assert_eq!(check_error("/run/quiet/a", "quiet"), None);
+        let outside = check_error("/state/quiet-too/a", "quiet").unwrap();
+        let expected =
+            "plugin /p/quiet.toml: the plan writes `/state/quiet-too/a`, which is outside of its directories";
+        assert_eq!(outside, expected);
+        let role = check_error("/state/quiet/a", "loud").unwrap();
+        let expected = "plugin /p/quiet.toml: the plan doesn't provide role `quiet`, which the component declares";
+        assert_eq!(role, expected);
     }
 }

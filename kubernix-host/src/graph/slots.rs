@@ -1,4 +1,4 @@
-//! Which component fills which role. The one place that knows defaults.
+//! Chooses the component that fills each role. The only module that knows the defaults.
 
 use super::GraphError;
 use crate::plugins::{Components, Registered};
@@ -8,34 +8,34 @@ use kubernix_core::{Phase, Role, Scope, roles};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The default component of each role that more than one component could fill.
-/// For other roles it is the component of the role's name.
+/// The default components of roles that several components can fill. For other roles it is the
+/// component with the role's name.
 pub const DEFAULT_SLOTS: &[(&str, &str)] = &[(roles::DATASTORE, "etcd"), (roles::CRI, "crio")];
 
-/// The same for what runs in the cluster: what `--addons` names in place of these.
+/// The default addons, by role. `--addons` replaces them.
 pub const DEFAULT_ADDONS: &[(&str, &str)] =
     &[(roles::DNS, "coredns"), (roles::METRICS, NONE), (roles::STORAGE, NONE), (roles::REGISTRY, NONE)];
 
-/// What there is to choose from, for checking the config and for help. `tools` are those of the
+/// The possible values of settings, for their validation and for help. `tools` are those of the
 /// toolchain.
 pub fn catalogue(components: &Components, tools: Vec<String>) -> Catalogue {
     let entry = |component: &Arc<Registered>| {
-        let said = &component.description;
+        let description = &component.description;
         Entry {
-            name: said.name.clone(),
-            provides: said.provides.iter().map(ToString::to_string).collect(),
-            binaries: said.binaries.clone(),
-            parameters: said.parameters.clone(),
+            name: description.name.clone(),
+            provides: description.provides.iter().map(ToString::to_string).collect(),
+            binaries: description.binaries.clone(),
+            parameters: description.parameters.clone(),
         }
     };
     Catalogue { components: components.iter().map(entry).collect(), tools }
 }
 
-/// The slots as the config says them, and addons by name: every role of an addon of the tree is
-/// that one's, and those of the others are empty.
+/// Extends the slots of the settings with the addons chosen by name: each fills all roles that it
+/// provides, and the remaining roles of addons stay empty.
 ///
 /// # Errors
-/// There is no such component, it is no addon, or two of them fill one role.
+/// There is no addon of a name, or two of them fill one role.
 pub fn with_addons(
     components: &Components,
     slots: &BTreeMap<String, String>,
@@ -43,12 +43,8 @@ pub fn with_addons(
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut all = slots.clone();
     let Some(addons) = addons else {
-        // Addons are objects of the cluster's API, and their pods run on nodes: without an API server
-        // or without nodes, they have no default.
-        if [roles::APISERVER, roles::NODE, roles::KUBELET]
-            .iter()
-            .any(|role| slots.get(*role).is_some_and(|name| name == NONE))
-        {
+        // Addons consist of objects of the API: without an API server, there are no default ones.
+        if slots.get(roles::APISERVER).is_some_and(|name| name == NONE) {
             all.extend(
                 DEFAULT_ADDONS
                     .iter()
@@ -81,28 +77,28 @@ pub fn with_addons(
     Ok(all)
 }
 
-/// The component, by index, that fills each role.
+/// The index of the component that fills each role.
 type Chosen = BTreeMap<Role, usize>;
 
-/// Which component fills each role, and which on the nodes that differ.
+/// The components that fill the roles, with the exceptions of single nodes.
 pub(super) struct Choice {
-    everywhere: Chosen,
+    common: Chosen,
     nodes: BTreeMap<String, Chosen>,
 }
 
 impl Choice {
-    /// The components that fill the roles on a node, or outside of nodes.
+    /// The components that fill the roles on a node, or in the control plane.
     pub fn at(&self, node: Option<&str>) -> &Chosen {
-        node.and_then(|node| self.nodes.get(node)).unwrap_or(&self.everywhere)
+        node.and_then(|node| self.nodes.get(node)).unwrap_or(&self.common)
     }
 
-    /// The components that fill at least one role somewhere.
+    /// The components that fill at least one role, anywhere.
     pub fn used(&self) -> BTreeSet<usize> {
-        self.nodes.values().chain([&self.everywhere]).flat_map(BTreeMap::values).copied().collect()
+        self.nodes.values().chain([&self.common]).flat_map(BTreeMap::values).copied().collect()
     }
 }
 
-/// Chooses for the whole cluster, and for each of these nodes that has slots of its own.
+/// Chooses the components of the whole cluster, and of each of these nodes that has its own slots.
 pub(super) fn choose<'n>(
     components: &Components,
     slots: &BTreeMap<String, String>,
@@ -113,12 +109,11 @@ pub(super) fn choose<'n>(
         .filter(|(role, _)| settings::node_of(role).is_none())
         .map(|(r, c)| (r.clone(), c.clone()))
         .collect();
-    let everywhere = choose_in(components, &common)?;
-    let mut choice = Choice { everywhere, nodes: BTreeMap::new() };
-    check_of_nodes(components, slots)?;
+    let mut choice = Choice { common: choose_in(components, &common)?, nodes: BTreeMap::new() };
+    check_node_slots(components, slots)?;
     for node in nodes {
         let own = slots.iter().filter_map(|(slot, component)| match settings::node_of(slot) {
-            Some((of, role)) if of == node => Some((role, component)),
+            Some((name, role)) if name == node => Some((role, component)),
             _ => None,
         });
         let mut all = common.clone();
@@ -130,10 +125,11 @@ pub(super) fn choose<'n>(
     Ok(choice)
 }
 
-/// A node can't differ in what there is only once for all of them.
-fn check_of_nodes(components: &Components, slots: &BTreeMap<String, String>) -> Result<(), GraphError> {
-    let of_nodes = slots.iter().filter_map(|(slot, component)| Some((slot, settings::node_of(slot)?.1, component)));
-    for (slot, role, component) in of_nodes.filter(|(.., component)| *component != NONE) {
+/// Checks that slots of single nodes name components of the scope `node`: a node can't have another
+/// component than the others if the cluster has only one instance of it.
+fn check_node_slots(components: &Components, slots: &BTreeMap<String, String>) -> Result<(), GraphError> {
+    let node_slots = slots.iter().filter_map(|(slot, component)| Some((slot, settings::node_of(slot)?.1, component)));
+    for (slot, role, component) in node_slots.filter(|(.., component)| *component != NONE) {
         let fitting = components.iter().filter(|one| one.description.scope == Scope::NODE && one.provides(role));
         let candidates: Vec<String> = fitting.map(|one| one.name().to_owned()).collect();
         if !candidates.contains(component) {
@@ -166,8 +162,8 @@ fn choose_in(components: &Components, slots: &BTreeMap<String, String>) -> Resul
                 return Err(GraphError::Unfit { role, component, candidates: names(fitting) });
             }
             Some(index) => {
-                if let Some(empty) = emptied(&components[*index].description, slots) {
-                    return Err(GraphError::Held { role: empty.to_owned(), component, held: role });
+                if let Some(disabled) = disabled_role(&components[*index].description, slots) {
+                    return Err(GraphError::Conflict { role: disabled.to_owned(), component, other: role });
                 }
                 chosen.insert(Role::new(role), *index);
             }
@@ -177,8 +173,8 @@ fn choose_in(components: &Components, slots: &BTreeMap<String, String>) -> Resul
         if slots.contains_key(&role) {
             continue;
         }
-        // A component runs as a whole or not at all.
-        fitting.retain(|index| emptied(&components[*index].description, slots).is_none());
+        // A component runs with all its roles or not at all.
+        fitting.retain(|index| disabled_role(&components[*index].description, slots).is_none());
         let default = DEFAULT_SLOTS.iter().chain(DEFAULT_ADDONS).find(|(r, _)| *r == role).map(|(_, name)| *name);
         if default == Some(NONE) {
             continue;
@@ -195,40 +191,40 @@ fn choose_in(components: &Components, slots: &BTreeMap<String, String>) -> Resul
     Ok(chosen)
 }
 
-/// A role of the component that is set to `none`, which ends the component. The roles of addons are
-/// emptied by `--addons` for all addons that it doesn't name, so they end only addons.
-fn emptied<'d>(component: &'d Description, slots: &BTreeMap<String, String>) -> Option<&'d str> {
-    let of_addons = |role: &str| DEFAULT_ADDONS.iter().any(|(addon, _)| *addon == role);
-    let counts = |role: &&str| component.phase == Phase::ADDON || !of_addons(role);
+/// A role of the component that is set to `none`, which disables the component. `--addons` sets the
+/// roles of all addons that it doesn't name to `none`, so these roles disable only addons.
+fn disabled_role<'d>(component: &'d Description, slots: &BTreeMap<String, String>) -> Option<&'d str> {
+    let is_addon_role = |role: &str| DEFAULT_ADDONS.iter().any(|(addon, _)| *addon == role);
+    let counts = |role: &&str| component.phase == Phase::ADDON || !is_addon_role(role);
     let mut roles = component.provides.iter().map(Role::as_str).filter(counts);
-    roles.find(|role| slots.get(*role).is_some_and(|filler| filler == NONE))
+    roles.find(|role| slots.get(*role).is_some_and(|component| component == NONE))
 }
 
-/// Every role with the component that fills it; those that are left empty on purpose with `none`.
+/// Every role with the component that fills it, or with `none` if it was set so.
 ///
 /// # Errors
-/// A slot is filled by what doesn't fit.
+/// The component of a slot doesn't fit.
 pub fn filled(
     components: &Components,
     slots: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut filled = slots.clone();
-    for (role, index) in choose(components, slots, [])?.everywhere {
+    for (role, index) in choose(components, slots, [])?.common {
         filled.insert(role.to_string(), components[index].name().to_owned());
     }
     Ok(filled)
 }
 
-/// The component that fills a role on a node, by slots as [`filled`] has them; empty where none
-/// does.
+/// The component that fills a role on a node, from the result of [`filled`]. Empty if there is
+/// none.
 pub fn on_node(filled: &BTreeMap<String, String>, node: &str, role: &str) -> String {
     filled.get(&settings::of_node(node, role)).or_else(|| filled.get(role)).cloned().unwrap_or_default()
 }
 
-/// The components that fill at least one role, on one of these nodes or off them.
+/// The components that fill at least one role, on one of these nodes or in the control plane.
 ///
 /// # Errors
-/// A slot is filled by what doesn't fit.
+/// The component of a slot doesn't fit.
 pub fn used<'c, 'n>(
     components: &'c Components,
     slots: &BTreeMap<String, String>,
@@ -243,7 +239,7 @@ mod tests {
     use super::*;
     use kubernix_core::{Component, Context, Planner, abi};
 
-    /// A component that provides these roles.
+    /// A component with this name and phase that provides these roles.
     struct Provides(&'static str, Phase, &'static [&'static str]);
 
     impl Component for Provides {
@@ -287,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn none_ends_a_component_that_provides_a_further_role() {
+    fn none_disables_a_component_with_several_roles() {
         let all = components();
         assert_eq!(names(&all, &[]).unwrap(), ["etcd", "kubelet", "proxy"]);
         for role in ["kubelet", "node"] {
@@ -298,15 +294,15 @@ mod tests {
     }
 
     #[test]
-    fn none_ends_a_component_on_the_node_that_it_is_set_for() {
+    fn none_of_a_node_disables_the_component_on_that_node_only() {
         let choice = choose(&components(), &slots(&[("node-1/kubelet", NONE)]), ["node-0", "node-1"]).unwrap();
-        let fills = |node: &str| choice.at(Some(node)).keys().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(fills("node-0"), ["datastore", "kubelet", "node", "proxy"]);
-        assert_eq!(fills("node-1"), ["datastore", "proxy"]);
+        let roles = |node: &str| choice.at(Some(node)).keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(roles("node-0"), ["datastore", "kubelet", "node", "proxy"]);
+        assert_eq!(roles("node-1"), ["datastore", "proxy"]);
     }
 
     #[test]
-    fn none_is_rejected_where_the_component_is_set_to_fill_another_role() {
+    fn none_is_rejected_if_another_slot_names_the_component() {
         let error = names(&components(), &[("kubelet", NONE), ("node", "kubelet")]).unwrap_err();
         assert!(
             error.starts_with("role `kubelet` is set to `none`, but `kubelet` provides it and is set to fill `node`")
@@ -315,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn another_component_takes_over_the_role_that_is_left() {
+    fn another_component_fills_a_role_of_a_disabled_component() {
         let mut all = components();
         all.push(Registered::built_in(abi::component(Provides("simulated", Phase::NODE_AGENT, &["node"]))).unwrap());
         assert_eq!(names(&all, &[("kubelet", NONE)]).unwrap(), ["etcd", "proxy", "simulated"]);
     }
 
     #[test]
-    fn the_default_is_the_component_of_the_roles_name() {
+    fn the_default_is_the_component_with_the_roles_name() {
         let mut all = components();
         all.push(Registered::built_in(abi::component(Provides("other", Phase::NODE_AGENT, &["proxy"]))).unwrap());
         assert_eq!(filled(&all, &slots(&[])).unwrap()["proxy"], "proxy");
@@ -334,13 +330,13 @@ mod tests {
     }
 
     #[test]
-    fn a_role_of_addons_that_is_empty_ends_no_other_component() {
+    fn an_empty_addon_role_disables_only_addons() {
         assert!(names(&components(), &[(roles::METRICS, NONE)]).unwrap().contains(&"etcd".to_owned()));
         assert!(names(&components(), &[(roles::METRICS, NONE), ("datastore", "etcd")]).is_ok());
     }
 
     #[test]
-    fn addons_by_default_need_an_api_server_and_nodes() {
+    fn default_addons_need_an_api_server() {
         let chosen = |given| with_addons(&[], &slots(given), None).unwrap();
         assert_eq!(chosen(&[("cri", "crio")]), slots(&[("cri", "crio")]));
         let without = chosen(&[("apiserver", NONE), (roles::METRICS, "own")]);
