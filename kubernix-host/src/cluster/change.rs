@@ -7,7 +7,7 @@
 use super::handle::parse_boot;
 use super::interrupt::Interrupts;
 use super::{
-    ChangeError, Cluster, ClusterError, Host, HostError, InUseError, POLL_INTERVAL, REQUEST_TIMEOUT, prepare, up,
+    ChangeError, Cluster, ClusterError, Host, HostError, InUseError, POLL_INTERVAL, REQUEST_TIMEOUT, boot, prepare,
 };
 use crate::control::{ChangeOutcome, ChangeRequest, Client, ControlError, Reply, Request};
 use crate::digits;
@@ -87,10 +87,10 @@ impl Host {
         let found = prepare::HostResources { tools: &tools, outside: &running.outside, registry_port: port };
         let (environment, reissued) = prepare::for_boot(self, settings, root, allotment, found, &BTreeSet::new())?;
         for reason in reissued {
-            sink.emit(Event::Note { message: format!("made anew: {reason}") });
+            sink.emit(Event::Note { message: format!("created again: {reason}") });
         }
         let publish = settings.publish.clone();
-        let inherited = up::Inherited { api_port: running.api_port, publish, outside: running.outside };
+        let inherited = boot::Inherited { api_port: running.api_port, publish, outside: running.outside };
         let (next, instances) = self.prepare_boot(settings, root, environment, inherited, sink)?;
         prepare::write_kubeconfigs(root, &next.environment, &instances, next.api_port)?;
         let boot = serde_json::to_value(&next)

@@ -4,6 +4,7 @@
 //! and components, and passes them to the sandbox. Must not know what happens inside: that is the
 //! engine's part.
 
+mod boot;
 mod boot_watch;
 mod change;
 mod condition;
@@ -26,6 +27,7 @@ mod rename;
 mod restore;
 mod save;
 mod status;
+mod tools;
 mod traces;
 mod up;
 

@@ -1,35 +1,24 @@
-//! `up`: prepares a boot on the host, starts the sandbox, and waits until the cluster is ready.
+//! `up`: boots a new or a stopped cluster, or changes a running one.
 
-use super::boot_watch::watch;
+use super::boot::Acquired;
 use super::interrupt::Interrupts;
 use super::{
-    BootError, ClusterError, Host, HostError, IfExists, InUseError, PROBE_LOCK_WAIT, kubeconfig, need_root, port,
-    ports, prepare, traces,
+    ClusterError, Host, HostError, IfExists, InUseError, PROBE_LOCK_WAIT, kubeconfig, need_root, port, ports, prepare,
 };
-use crate::boot::{Boot, write_views};
-use crate::events::{Event, FileSink, Sink, Tee, ToolEvents};
-use crate::graph::{self, Environment};
+use crate::events::{Event, Sink};
 use crate::kubeconfig::Merged;
+use crate::network::Published;
 use crate::network::plan::routed_by_host;
-use crate::network::publish::Socket;
-use crate::network::{AddressPlan, Egress, Published};
 use crate::pki::Renewal;
-use crate::plugins::{Registered, snapshot};
-use crate::root::{self, Allotment, ClusterFile, CreatedDirs, Root};
+use crate::root::{self, Allotment, CreatedDirs, Root};
 use crate::sandbox::lock::{self, LockError};
-use crate::sandbox::{self, BootChannel, Ending, KeeperStart, SandboxIds};
-use crate::settings::{Resolved, Settings, binary_overrides, of_any_version};
-use crate::toolchain;
+use crate::settings::{Resolved, Settings};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The name of the certificates step in the timeline.
-const CERTIFICATES: &str = "certificates";
-/// The name of the sandbox step in the timeline. The init reports its end.
-const SANDBOX: &str = "sandbox";
 /// Exists only while the kernel module br_netfilter is loaded.
 const BRIDGE_SETTINGS: &str = "/proc/sys/net/bridge";
 /// Directories over which every sandbox mounts its own.
@@ -57,26 +46,6 @@ pub struct UpReport {
     /// The restarted instances of a cluster that ran already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
-}
-
-/// The host's part of a boot's state, which changes of the running cluster keep.
-pub(super) struct Inherited {
-    /// The API server's port.
-    pub api_port: u16,
-    /// The published ports.
-    pub publish: Vec<Published>,
-    /// Default routes and DNS of the host.
-    pub outside: Egress,
-}
-
-/// The resources that `up` acquires before a boot.
-struct Acquired {
-    lock: lock::Lock,
-    /// The reserved ports of the host that the cluster will publish.
-    reserved: Vec<Socket>,
-    tools: toolchain::Resolution,
-    /// The kinds of keys to create again.
-    renew: BTreeSet<Renewal>,
 }
 
 impl Host {
@@ -121,7 +90,7 @@ impl Host {
             _ if !lock::is_taken(&root) => {}
             IfExists::Refuse => return Err(InUseError::Running(self.call(settings)).into()),
             IfExists::Update if !renew.is_empty() => {
-                let changes = vec!["its keys can't be made anew".to_owned()];
+                let changes = vec!["its keys can't be created again".to_owned()];
                 return Err(InUseError::NeedsBoot { call: self.call(settings), changes }.into());
             }
             IfExists::Update => {
@@ -183,172 +152,6 @@ impl Host {
             }
         }
     }
-
-    /// Finds or builds all binaries that this cluster needs, and `more`.
-    ///
-    /// # Errors
-    /// One error that lists all missing binaries.
-    pub fn tools(
-        &self,
-        settings: &Settings,
-        more: &[String],
-        sink: &dyn Sink,
-    ) -> Result<toolchain::Resolution, HostError> {
-        self.tools_of(settings, &self.allot(settings)?, more, sink)
-    }
-
-    /// As [`Host::tools`], for these nodes.
-    pub(super) fn tools_of(
-        &self,
-        settings: &Settings,
-        allotment: &Allotment,
-        more: &[String],
-        sink: &dyn Sink,
-    ) -> Result<toolchain::Resolution, HostError> {
-        let needed = prepare::binaries(self, settings, allotment)?;
-        let request = toolchain::Request {
-            optional: prepare::FOR_USERS_IF_THERE.map(str::to_owned).to_vec(),
-            names: needed.iter().chain(more.iter().filter(|name| !needed.contains(name))).cloned().collect(),
-            overrides: binary_overrides(settings, &self.catalogue())?,
-            any_version: of_any_version(settings, &self.catalogue()),
-        };
-        let options = toolchain::Options { cache_dir: settings.cache_dir.clone(), install: settings.install };
-        Ok(toolchain::resolve(&self.registry.table, &request, &options, &ToolEvents(sink))?)
-    }
-
-    fn boot(
-        &self,
-        resolved: &Resolved,
-        root: &Root,
-        acquired: Acquired,
-        interrupts: &Interrupts,
-        sink: Arc<dyn Sink>,
-    ) -> Result<(PathBuf, String), HostError> {
-        let (settings, Acquired { lock, reserved, tools, renew }) = (&resolved.settings, acquired);
-        let state = root.create()?;
-        if state.id.is_none() {
-            // Created by an older version, whose cgroups have other names; or a copy of another
-            // cluster's directory.
-            traces::look(root, &[]).remove(root);
-            root.ensure_id()?;
-        }
-        // Left by the last boot.
-        Ending::forget(root);
-        SandboxIds::forget(root);
-        for directory in [root.run(), root.images()] {
-            std::fs::create_dir_all(&directory).map_err(HostError::io(format!("`{}`", directory.display())))?;
-        }
-        let file = FileSink::append(&root.events()).map_err(|cause| root::Error::io("write", &root.events(), cause))?;
-        let both = Tee::new(vec![Arc::new(file), sink.clone()]);
-        let step = |instance: &str| Event::Planned {
-            instance: instance.into(),
-            component: String::new(),
-            phase: "Host".into(),
-            waits_for: Vec::new(),
-        };
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        both.emit(Event::BootStarted { cluster: settings.name.clone(), version });
-        if let Some(message) = root.repair_ledger()? {
-            both.emit(Event::Warning { message });
-        }
-        both.emit(step(CERTIFICATES));
-        both.emit(Event::Started { instance: CERTIFICATES.into() });
-        let mut allotment = self.allot(settings)?;
-        let mut listeners = vec![port::listen(settings.port, allotment.api_port, &port::API)?];
-        let mut registry_port = 0;
-        if prepare::has_registry(self, settings)? {
-            let listener = port::listen(settings.registry_port, allotment.registry_port, &port::REGISTRY)?;
-            registry_port = listener.local_addr().map_err(HostError::io("the local registry's port"))?.port();
-            allotment.registry_port = Some(registry_port);
-            listeners.push(listener);
-        }
-        let outside = Egress::detect(settings.uplink, &AddressPlan::new(settings.cidr)?);
-        let found = prepare::HostResources { tools: &tools, outside: &outside, registry_port };
-        let (environment, reissued) = prepare::for_boot(self, settings, root, &allotment, found, &renew)?;
-        for reason in reissued {
-            both.emit(Event::Note { message: format!("made anew: {reason}") });
-        }
-        let api_port = listeners[0].local_addr().map_err(HostError::io("the API server's port"))?.port();
-        allotment.api_port = Some(api_port);
-        // Copies for an earlier boot. No process uses them any more.
-        snapshot::clear(&root.run().join(snapshot::DIRECTORY))
-            .map_err(HostError::io("old copies of plugins can't be removed"))?;
-        let inherited = Inherited { api_port, publish: settings.publish.clone(), outside };
-        let (boot, instances) = self.prepare_boot(settings, root, environment, inherited, &both)?;
-        prepare::write_kubeconfigs(root, &boot.environment, &instances, api_port)?;
-        root.record_cidr(settings.cidr)?;
-        let state = next_state(root, settings.to_toml(), allotment, &boot)?;
-        state.commit(root)?;
-        write_views(root, root, &state)?;
-        root.remove_other_nodes(&state.allotment)?;
-        both.emit(Event::Ready { instance: CERTIFICATES.into() });
-        both.emit(step(SANDBOX));
-        both.emit(Event::Started { instance: SANDBOX.into() });
-        drop(both);
-        if interrupts.any() {
-            return Err(HostError::Interrupted);
-        }
-        let (near, channel) = BootChannel::pair().map_err(HostError::io("the boot channel can't be created"))?;
-        // The cluster opens these ports itself.
-        drop(reserved);
-        let (executable, id) = (&*self.executable, boot.environment.id.as_str());
-        let start = KeeperStart { executable, root, id, lock, listeners, channel };
-        let keeper = sandbox::start_keeper(start).map_err(HostError::io("the keeper can't be started"))?;
-        let orders = near.try_clone().map_err(HostError::io("the boot channel can't be duplicated"))?;
-        interrupts.set_boot(orders, keeper, root);
-        watch(&near, root, self.call(settings), interrupts, &*sink)?;
-        Ok((root.kubeconfig("admin"), port::api_url(api_port)))
-    }
-
-    /// Plans with real files and addresses, runs the preflight checks of the components, and
-    /// creates the init's input.
-    pub(super) fn prepare_boot(
-        &self,
-        settings: &Settings,
-        root: &Root,
-        environment: Environment,
-        inherited: Inherited,
-        sink: &dyn Sink,
-    ) -> Result<(Boot, Vec<graph::Instance>), HostError> {
-        let (environment, slots) = (Arc::new(environment), self.slots(settings)?);
-        let instances = graph::plan(&self.registry.components, &slots, &environment)?;
-        self.preflight(&instances, sink)?;
-        let environment = Environment { variables: prepare::variables(&instances), ..Environment::clone(&environment) };
-        let mut plugins = snapshot::take(&used(&instances), &root.run().join(snapshot::DIRECTORY))
-            .map_err(HostError::io("plugins can't be copied into the cluster's directory"))?;
-        for plugin in &mut plugins {
-            plugin.copy = root.to_inside(&plugin.copy);
-        }
-        let boot = Boot {
-            hostname: prepare::hostname(&environment),
-            environment,
-            slots: graph::filled(&self.registry.components, &slots)?,
-            wait: settings.wait,
-            plugins,
-            api_port: inherited.api_port,
-            publish: inherited.publish,
-            outside: inherited.outside,
-            boot_timeout_s: settings.boot_timeout_s,
-        };
-        Ok((boot, instances))
-    }
-
-    /// Runs the preflight checks of all components.
-    fn preflight(&self, instances: &[graph::Instance], sink: &dyn Sink) -> Result<(), HostError> {
-        let mut fatal = Vec::new();
-        for instance in instances {
-            let failed = |source| graph::GraphError::Component { instance: instance.instance.clone(), source };
-            for finding in instance.registered.preflight(&instance.context).map_err(failed)? {
-                let message = format!("{}: {}", instance.instance, finding.message);
-                if finding.fatal {
-                    fatal.push(message);
-                } else {
-                    sink.emit(Event::Warning { message });
-                }
-            }
-        }
-        if fatal.is_empty() { Ok(()) } else { Err(BootError::Preflight(fatal).into()) }
-    }
 }
 
 /// Checks that a root directory can lie there.
@@ -362,17 +165,6 @@ pub(super) fn check_location(root: &Root) -> Result<(), ClusterError> {
     }
 }
 
-/// The components of these instances, each once.
-fn used(instances: &[graph::Instance]) -> Vec<Arc<Registered>> {
-    let mut all: Vec<Arc<Registered>> = Vec::new();
-    for instance in instances {
-        if !all.iter().any(|one| one.name() == instance.component) {
-            all.push(instance.registered.clone());
-        }
-    }
-    all
-}
-
 fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
     let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
     for route in routed_by_host(settings.cidr, &table) {
@@ -383,18 +175,6 @@ fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
         );
         sink.emit(Event::Warning { message });
     }
-}
-
-/// The next state of the cluster, which this boot commits.
-fn next_state(root: &Root, settings: String, allotment: Allotment, boot: &Boot) -> Result<ClusterFile, HostError> {
-    let boot = serde_json::to_value(boot)
-        .map_err(|error| HostError::io("the state of the cluster can't be encoded")(error.into()))?;
-    Ok(match ClusterFile::read(root) {
-        Ok(Some(last)) => last.next(settings, allotment, boot),
-        // A damaged file was reported when the settings were read.
-        Ok(None) | Err(root::Error::Damaged { .. }) => ClusterFile::first(settings, allotment, boot),
-        Err(error) => return Err(error.into()),
-    })
 }
 
 /// Removes a root directory after a failed boot, unless another command uses it by now.

@@ -121,7 +121,7 @@ fn a_running_cluster_is_renamed_and_goes_on(parts: Parts) {
     cluster.run(&["snapshot", "save", &cluster.base().join("saved.tar.gz").to_string_lossy()]).ok();
     cluster.run(&["stop"]).ok();
     let again = cluster.up(&[]).ok();
-    assert!(!again.stderr.contains("made anew"), "certificates and keys fit still: {}", again.stderr);
+    assert!(!again.stderr.contains("created again"), "certificates and keys fit still: {}", again.stderr);
     assert_eq!(cluster.running()["id"], json!(id));
     until("pod that came back", LIMIT, || {
         let pod = cluster.get(&["pod", "main"]);
@@ -162,7 +162,7 @@ fn a_stopped_cluster_is_renamed_with_its_entries_in_kubeconfigs(_: Parts) {
     let renamed = fs::read_to_string(&own).expect("a kubeconfig");
     assert_eq!(renamed, merged.replace(&format!("kubernix-{old}"), &format!("kubernix-{new}")));
     let up = with_kubeconfig(cluster.command(&["up"]), &own).ok();
-    assert!(!up.stderr.contains("made anew"), "{}", up.stderr);
+    assert!(!up.stderr.contains("created again"), "{}", up.stderr);
     cluster.kubectl(&["get", "configmap", "kept"]).ok();
     with_kubeconfig(cluster.command(&["down"]), &own).ok();
     assert!(!fs::read_to_string(&own).expect("a kubeconfig").contains("kubernix-"));

@@ -146,7 +146,7 @@ fn a_stopped_copy_takes_the_originals_place(one: &Cluster, two: &Cluster, before
     assert_eq!(one.status()["state"], "stopped");
     one.run(&["snapshot", "save"]).exits(5).says(&["was never booted"]);
     let outcome = one.up(&[]).ok();
-    assert!(!outcome.stderr.contains("made anew"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("created again"), "{}", outcome.stderr);
     assert_eq!(identity(one), *before);
     assert_eq!(fs::read(one.root().join("pki/ca.crt")).expect("a CA"), ca);
 }

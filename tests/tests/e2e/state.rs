@@ -192,7 +192,7 @@ fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
     // What was asked for once stays so.
     cluster.run(&["stop"]).ok();
     let (soon, old) = (ends_soon(&cluster), certificates(&cluster));
-    cluster.up(&[]).ok().says(&[&format!("made anew: admin: it is valid until {soon} only")]);
+    cluster.up(&[]).ok().says(&[&format!("created again: admin: it is valid until {soon} only")]);
     let new = certificates(&cluster);
     let renewed: Vec<_> =
         new.iter().filter(|(path, bytes)| old.get(*path) != Some(*bytes)).map(|(path, _)| path).collect();
@@ -231,10 +231,10 @@ fn lost_keys_are_named_and_made_anew_on_demand(_: Parts) {
     let cluster = Cluster::new("keys");
     // With cluster DNS: its pod reaches the API only with the CA of the day.
     let first = cluster.up(&["--addons", "coredns"]).ok();
-    assert!(!first.stderr.contains("made anew"), "{}", first.stderr);
+    assert!(!first.stderr.contains("created again"), "{}", first.stderr);
     cluster.kubectl(&["create", "secret", "generic", "kept", "--from-literal=answer=42"]).ok();
     let value = || cluster.kubectl(&["get", "secret", "kept", "-o", "jsonpath={.data.answer}"]);
-    cluster.up(&["--renew", "ca"]).exits(4).says(&["its keys can't be made anew", "stop"]);
+    cluster.up(&["--renew", "ca"]).exits(4).says(&["its keys can't be created again", "stop"]);
     cluster.run(&["stop"]).ok();
     let pki = cluster.root().join("pki");
     let cases = [
@@ -260,20 +260,20 @@ fn lost_keys_are_named_and_made_anew_on_demand(_: Parts) {
     // Nothing was lost by all that, nor by a second key.
     let renewed = ["--renew", "encryption", "--renew", "ca", "--renew", "service-account"];
     cluster.up(&renewed).ok().says(&[
-        "made anew: encryption: ",
-        "made anew: service-account: ",
-        "made anew: etcd-ca: ",
+        "created again: encryption: ",
+        "created again: service-account: ",
+        "created again: etcd-ca: ",
     ]);
     value().ok().prints(&["NDI="]);
     // Without a Secret that needs the old key, a lost one is no more than an order away.
     cluster.kubectl(&["delete", "secret", "kept"]).ok();
     cluster.run(&["stop"]).ok();
     fs::remove_file(pki.join("encryption.yaml")).expect("it can be removed");
-    cluster.up(&["--renew", "encryption"]).ok().says(&["made anew: encryption: it is missing"]);
+    cluster.up(&["--renew", "encryption"]).ok().says(&["created again: encryption: it is missing"]);
     cluster.kubectl(&["create", "secret", "generic", "new", "--from-literal=answer=43"]).ok();
     // One that begins with none needs no words.
     let fresh = cluster.up(&["--fresh"]).ok();
-    assert!(!fresh.stderr.contains("made anew"), "{}", fresh.stderr);
+    assert!(!fresh.stderr.contains("created again"), "{}", fresh.stderr);
 }
 
 fn certificates(cluster: &Cluster) -> BTreeMap<PathBuf, Vec<u8>> {
