@@ -1,10 +1,11 @@
-//! A new CA of a cluster that was booted before, given to its namespaces before any pod starts.
+//! Publishes a renewed CA in the namespaces of a cluster before any pod starts.
 //!
-//! A pod reads the CA once, when it starts. Nodes start pods as soon as the API answers, which is
-//! before kube-controller-manager replaces the CA in the namespaces. So nodes wait in such a boot,
-//! and the host replaces it.
+//! A pod reads the CA once, when it starts. Nodes start pods as soon as the API responds, which is
+//! before kube-controller-manager replaces the CA in the namespaces. In the first boot with a new
+//! CA, the host therefore delays the nodes and replaces the CA itself.
 
 use super::Cluster;
+use super::clients::{ApiError, read_ca};
 use super::planned::Planned;
 use super::reducer::{InstanceId, InstanceSpec};
 use crate::pki;
@@ -16,9 +17,9 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use tokio::time::Instant;
 
-/// Lets nodes wait for the role that is filled once the namespaces have a new CA, where there is
-/// one.
-pub(super) fn hold_nodes(
+/// If the CA is unpublished, lets nodes wait for the role `apiserver-port`, which becomes ready
+/// after its publication.
+pub(super) fn delay_nodes(
     root: &Root,
     planned: &BTreeMap<InstanceId, Rc<Planned>>,
     specs: &mut [(InstanceId, InstanceSpec)],
@@ -27,10 +28,10 @@ pub(super) fn hold_nodes(
     if !is_unpublished(root) {
         return;
     }
-    let published = api.instance.at(&Role::new(roles::APISERVER_PORT));
+    let role = api.instance.at(&Role::new(roles::APISERVER_PORT));
     for (id, spec) in specs {
         if planned.get(id).is_some_and(|one| one.fills(roles::NODE)) {
-            spec.waits.push(published.clone());
+            spec.waits.push(role.clone());
         }
     }
 }
@@ -40,24 +41,22 @@ fn is_unpublished(root: &Root) -> bool {
 }
 
 impl Cluster {
-    /// Gives the namespaces a new CA, where there is one, by an API server that answers.
+    /// If the CA is unpublished, replaces it in all namespaces through this API server.
     ///
     /// # Errors
     /// The deadline passed, or the CA can't be read.
-    pub(super) async fn publish_authority(&self, planned: &Planned, deadline: Instant) -> Result<(), String> {
+    pub(super) async fn publish_authority(&self, planned: &Planned, deadline: Instant) -> Result<(), ApiError> {
         if !is_unpublished(&self.root) {
             return Ok(());
         }
         let Some(endpoint) = planned.endpoint(roles::APISERVER) else { return Ok(()) };
-        let ca = planned.environment.files.get("ca.crt").ok_or("the cluster has no CA")?;
-        let ca = fs::read_to_string(ca).map_err(|error| format!("can't read {}: {error}", ca.display()))?;
-        let api = self.api_of(planned, &endpoint.url)?;
-        api.publish_authority(&ca, deadline).await.map_err(|error| error.to_string())?;
+        let ca = read_ca(&planned.environment)?;
+        self.api_of(planned, &endpoint.url)?.publish_authority(&ca, deadline).await?;
         match fs::remove_file(pki::unpublished(&self.root.pki())) {
-            // Another member of the control plane was first.
+            // Another member of the control plane has published it as well.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            // The next boot does it again, which changes nothing.
-            Err(error) => log::warn!("the note of a new CA can't be removed: {error}"),
+            // The next boot publishes it again, which is harmless.
+            Err(error) => log::warn!("the mark of an unpublished CA can't be removed: {error}"),
             Ok(()) => {}
         }
         Ok(())

@@ -1,71 +1,101 @@
-//! The commit: the state that a change leads to is written durably, and is in force from then on.
+//! Commits states: writes the next state durably, and makes it the current one.
 
+use super::copy::CopyError;
+use super::ports::PortError;
 use super::reducer::RequestId;
 use super::{Cluster, Committed};
 use crate::boot::{Boot, BootFile, write_views};
-use crate::chain::chain;
 use crate::control::{Reply, Request};
 use crate::events::Event;
 use crate::network::Published;
 use crate::network::publish::distinct;
-use crate::root::{ClusterFile, Root};
+use crate::root::{self, ClusterFile, Root};
 use std::io;
 use std::rc::Rc;
+use tokio::task::JoinError;
+
+/// Why a state can't be committed. The committed state stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommitError {
+    /// The command has disconnected.
+    #[error("the command has exited")]
+    CommandExited,
+    /// The state can't be parsed.
+    #[error("the requested state can't be parsed")]
+    Parse(#[source] io::Error),
+    /// Two ports are published at the same address.
+    #[error("{0}")]
+    Conflict(String),
+    /// A port can't be opened.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The state can't be written.
+    #[error("the change can't be saved")]
+    Save(#[source] root::Error),
+    /// The thread that writes the state panicked.
+    #[error("the change can't be saved")]
+    Thread(#[source] JoinError),
+    /// The data of a component can't be copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+}
 
 impl Cluster {
-    /// Commits what a change leads to, with the ports that it publishes.
+    /// Commits the state of a change, opens its ports and deletes the objects that it doesn't need.
     ///
     /// # Errors
-    /// A port can't be opened, or the state not be written: then the one before is in force.
-    pub(super) async fn commit(&self, request: RequestId) -> Result<(), String> {
-        let change = self.requests.change(request).ok_or("the request is gone")?;
+    /// See [`CommitError`].
+    pub(super) async fn commit(&self, request: RequestId) -> Result<(), CommitError> {
+        let change = self.requests.change(request).ok_or(CommitError::CommandExited)?;
         let file =
             self.committed.borrow().file.next(change.settings.clone(), change.allotment.clone(), change.boot.clone());
-        let boot = BootFile::parse(&file).map_err(|error| error.to_string())?;
-        self.put_in_force(file, boot).await?;
-        // What the new state lacks goes only now that there is no way back.
+        let boot = BootFile::parse(&file).map_err(CommitError::Parse)?;
+        self.commit_state(file, boot).await?;
+        // Deleted objects can't be restored, so this has to follow the commit.
         self.prune().await;
         Ok(())
     }
 
-    /// Commits a state. Its ports are open before it counts, and those that it lacks are closed
-    /// after.
-    pub(super) async fn put_in_force(&self, file: ClusterFile, boot: Boot) -> Result<(), String> {
+    /// Commits a state. Opens its ports before, and closes other ports afterwards.
+    async fn commit_state(&self, file: ClusterFile, boot: Boot) -> Result<(), CommitError> {
         self.open_missing(&boot)?;
-        let (root, written) = (self.root.clone(), file.clone());
-        self.writing.set(true);
-        let result = tokio::task::spawn_blocking(move || written.commit(&root)).await;
-        self.writing.set(false);
-        let result = result.map_err(|error| error.to_string()).and_then(|result| result.map_err(|error| chain(&error)));
-        if let Err(why) = result {
-            // Closes what was just opened.
+        if let Err(error) = self.write_state(file.clone()).await {
+            // Closes the ports that were just opened.
             let before = self.committed.borrow().boot.clone();
-            self.serve_only(&before);
-            // It may be that only the last step failed, and the new file lies there.
+            self.serve_published(&before);
+            // The new file may have been written, if only the last step failed.
             self.repair_file();
-            return Err(format!("the change can't be saved: {why}"));
+            return Err(error);
         }
         let boot = Rc::new(boot);
         *self.committed.borrow_mut() = Committed { file: file.clone(), boot: boot.clone() };
-        self.use_boot(None);
-        self.serve_only(&boot);
+        self.set_pending(None);
+        self.serve_published(&boot);
         let (root, lock) = (self.root.clone(), self.lock.clone());
         let views = tokio::task::spawn_blocking(move || {
             let outside = Root::on_host(&lock).unwrap_or_else(|_| root.clone());
             write_views(&root, &outside, &file).and(root.remove_other_nodes(&file.allotment))
         });
-        let views = views.await;
-        if let Ok(Err(error)) = views {
-            // They are written again at the next boot, and nothing of ours reads them before.
+        if let Ok(Err(error)) = views.await {
+            // Not an error: the next boot writes them again, and KuberNix doesn't read them before.
             self.emit(Event::Warning { message: error.to_string() });
         }
         Ok(())
     }
 
-    /// Writes the state in force again where its file isn't what was committed: what runs is whole.
+    async fn write_state(&self, file: ClusterFile) -> Result<(), CommitError> {
+        let root = self.root.clone();
+        self.writing.set(true);
+        let result = tokio::task::spawn_blocking(move || file.commit(&root)).await;
+        self.writing.set(false);
+        result.map_err(CommitError::Thread)?.map_err(CommitError::Save)
+    }
+
+    /// Writes the committed state again if its file differs. The running cluster is the reference.
     pub(super) fn repair_file(&self) {
         if self.writing.get() {
-            // The cluster ends while a commit is under way: it is made or it isn't.
+            // The cluster ends during a commit, which is atomic: the file has the old or the new
+            // state.
             return;
         }
         let committed = self.committed.borrow();
@@ -77,38 +107,35 @@ impl Cluster {
         };
         let path = ClusterFile::path(&self.root);
         let message = match committed.file.commit(&self.root) {
-            Ok(()) => format!("{} is written again: {why}", path.display()),
+            Ok(()) => format!("{} was written again: {why}", path.display()),
             Err(error) => format!("{error}; {why}"),
         };
         self.emit(Event::Warning { message });
     }
 
-    /// Performs a request that must not happen beside a change. The answer comes with whether a
-    /// state was committed.
-    pub(super) async fn perform_asked(&self, request: RequestId) -> Result<(Reply, bool), String> {
-        match self.requests.asked(request) {
+    /// Performs an exclusive request. Returns the reply, and whether a state was committed.
+    pub(super) async fn perform_request(&self, request: RequestId) -> Result<(Reply, bool), CommitError> {
+        match self.requests.exclusive(request) {
             Some(Request::Publish { ports }) => {
                 let before = self.committed.borrow().boot.publish.clone();
-                let ports = distinct([before, ports].concat()).map_err(|error| error.to_string())?;
-                self.publish_exactly(ports).await
+                let all = distinct([before, ports].concat());
+                self.set_published(all.map_err(|error| CommitError::Conflict(error.to_string()))?).await
             }
             Some(Request::Unpublish { ports }) => {
-                let mut left = self.committed.borrow().boot.publish.clone();
-                left.retain(|one| !ports.contains(one));
-                self.publish_exactly(left).await
+                let mut remaining = self.committed.borrow().boot.publish.clone();
+                remaining.retain(|one| !ports.contains(one));
+                self.set_published(remaining).await
             }
-            Some(Request::CopyState { role }) => {
-                self.copy_state(&role).await.map(|copied| (Reply::Copied { copied }, false))
-            }
+            Some(Request::CopyState { role }) => Ok((Reply::Copied { copied: self.copy_state(&role).await? }, false)),
             Some(Request::Rename { name }) => {
                 self.edit(|root, state| BootFile::renamed(root, state, &name)).await?;
                 Ok((Reply::Renamed { name }, true))
             }
-            _ => Err("the command that asked for it went away".into()),
+            _ => Err(CommitError::CommandExited),
         }
     }
 
-    async fn publish_exactly(&self, ports: Vec<Published>) -> Result<(Reply, bool), String> {
+    async fn set_published(&self, ports: Vec<Published>) -> Result<(Reply, bool), CommitError> {
         let publish = |root: &Root, state: &ClusterFile| {
             BootFile::edited(root, state, |settings, boot| {
                 settings.publish.clone_from(&ports);
@@ -119,13 +146,13 @@ impl Cluster {
         Ok((Reply::Ports { ports: self.published() }, true))
     }
 
-    /// Commits what an edit makes of the state in force.
+    /// Commits an edited copy of the committed state.
     async fn edit(
         &self,
         edit: impl FnOnce(&Root, &ClusterFile) -> io::Result<(ClusterFile, Boot)>,
-    ) -> Result<(), String> {
+    ) -> Result<(), CommitError> {
         let edited = edit(&self.root, &self.committed.borrow().file);
-        let (file, boot) = edited.map_err(|error| chain(&error))?;
-        self.put_in_force(file, boot).await
+        let (file, boot) = edited.map_err(CommitError::Parse)?;
+        self.commit_state(file, boot).await
     }
 }

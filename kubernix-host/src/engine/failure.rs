@@ -1,8 +1,11 @@
-//! Why a cluster doesn't come up. Each way to fail is a variant, with what a person needs to go on.
+//! Failures to start an instance, with the end of the log of its process.
 
+use super::clients::ApiError;
+use super::nodes::NodeError;
 use super::reducer::Fault;
 use crate::chain::chain;
 use crate::process::{SpawnError, tail};
+use crate::root;
 use nix::errno::Errno;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,16 +13,16 @@ use std::path::{Path, PathBuf};
 /// How much of a log an error shows, in lines.
 const LOG_LINES: usize = 20;
 
-/// What programs say where the host has no inotify instances left for this user: inotify_init(2)
-/// fails with EMFILE.
-const INOTIFY: &[&str] =
+/// Messages of programs when inotify_init(2) fails with EMFILE, because this user has no inotify
+/// instances left.
+const INOTIFY_MESSAGES: &[&str] =
     &["inotify_init: too many open files", "watcher: too many open files", "watcher too many open files"];
-const INOTIFY_HINT: &str = "All clusters of the host together hold more inotify instances than it allows, some ten a node: \
+const INOTIFY_HINT: &str = "the clusters of this host need more inotify instances than it allows, about ten per node: \
                             `sysctl -w fs.inotify.max_user_instances=1024` allows more";
 
 /// The end of a process's log, as part of a message.
 #[derive(Debug)]
-pub struct LogTail {
+pub(super) struct LogTail {
     path: PathBuf,
     lines: Vec<String>,
 }
@@ -37,31 +40,36 @@ impl fmt::Display for LogTail {
         }
         write!(f, "the end of {}:", self.path.display())?;
         self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))?;
-        match self.lines.iter().any(|line| INOTIFY.iter().any(|word| line.contains(word))) {
-            true => write!(f, "\n{INOTIFY_HINT}"),
-            false => Ok(()),
-        }
+        let has_inotify_message =
+            self.lines.iter().any(|line| INOTIFY_MESSAGES.iter().any(|message| line.contains(message)));
+        if has_inotify_message { write!(f, "\n{INOTIFY_HINT}") } else { Ok(()) }
     }
 }
 
 /// Why an instance didn't start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartFailure {
+pub(super) enum StartFailure {
+    /// The reducer has removed it meanwhile.
+    #[error("the instance was removed")]
+    Removed,
     /// A file of its plan can't be written.
     #[error("its files can't be written: {0}")]
-    File(String),
-    /// The node that it is on doesn't run.
-    #[error("{0}")]
-    Node(String),
-    /// What it wants of the API can't be applied.
-    #[error("its manifests: {0}")]
-    Api(String),
+    File(root::Error),
+    /// Its node doesn't run.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The objects of its plan can't be applied.
+    #[error("its manifests can't be applied: {0}")]
+    Manifests(ApiError),
+    /// A prober can't be created, or the CA can't be published.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// A process can't be started.
     #[error("process `{process}` can't be started")]
     Spawn {
         /// The process.
         process: String,
-        /// Why.
+        /// The cause.
         source: SpawnError,
     },
     /// A probe didn't pass in time.
@@ -69,16 +77,16 @@ pub enum StartFailure {
     Unready {
         /// The role.
         role: String,
-        /// What the probe saw.
+        /// The result of the last attempt.
         unready: String,
-        /// What its process said.
+        /// The log of its process.
         log: LogTail,
-        /// It might have passed later.
-        late: bool,
+        /// The probe may pass later.
+        timed_out: bool,
     },
 }
 
-/// What a host is short of for a moment: another attempt may work.
+/// Temporary shortages of the host's resources: a retry may work.
 const TRANSIENT: [Errno; 6] =
     [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::ETXTBSY, Errno::EINTR];
 
@@ -91,22 +99,28 @@ fn is_transient(source: &SpawnError) -> bool {
 }
 
 impl StartFailure {
-    /// The same, as the rules know it.
+    /// Converts it for the reducer.
     pub(super) fn fault(&self) -> Fault {
         let detail = chain(self);
         let summary = match self {
-            // The log belongs to the details.
+            // Without the log.
             Self::Unready { role, unready, .. } => format!("role `{role}` is not ready: {unready}"),
             _ => detail.lines().next().unwrap_or_default().to_owned(),
         };
-        let late = matches!(self, Self::Unready { late: true, .. });
+        let timed_out = matches!(self, Self::Unready { timed_out: true, .. });
         let transient = match self {
             Self::Spawn { source, .. } => is_transient(source),
-            // It ended a moment ago, and is made again.
-            Self::Node(_) => true,
+            // The node has just ended, and is started again.
+            Self::Node(_) | Self::Removed => true,
             _ => false,
         };
-        Fault { summary, detail, late, transient }
+        Fault { summary, detail, timed_out, transient }
+    }
+}
+
+impl From<StartFailure> for Fault {
+    fn from(failure: StartFailure) -> Self {
+        failure.fault()
     }
 }
 
@@ -115,14 +129,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_of_the_host_is_named_where_a_log_hints_at_it() {
+    fn a_log_with_an_inotify_error_has_a_hint() {
         let tail = |line: &str| LogTail { path: "/x.log".into(), lines: vec![line.to_owned()] }.to_string();
         assert!(tail("failed to create new watcher too many open files").contains("max_user_instances=1024"));
         assert_eq!(tail("open /x: too many open files"), "the end of /x.log:\n  open /x: too many open files");
     }
 
     #[test]
-    fn a_shortage_of_the_host_is_told_from_what_needs_a_change() {
+    fn only_resource_shortages_are_transient() {
         let spawn = |errno: Errno| {
             let source = std::io::Error::from_raw_os_error(errno as i32);
             let source = SpawnError::Other { program: "/bin/x".into(), source };
@@ -135,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_in_the_details_alone() {
+    fn the_summary_has_no_log() {
         let log = LogTail { path: "/x.log".into(), lines: vec!["no space".into()] };
-        let unready = StartFailure::Unready { role: "cri".into(), unready: "no".into(), log, late: true };
+        let unready = StartFailure::Unready { role: "cri".into(), unready: "no".into(), log, timed_out: true };
         let fault = unready.fault();
         assert_eq!(fault.summary, "role `cri` is not ready: no");
-        assert!(fault.late);
+        assert!(fault.timed_out);
         assert!(fault.detail.contains("no space"), "{}", fault.detail);
     }
 }

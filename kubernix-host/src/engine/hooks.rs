@@ -1,21 +1,49 @@
-//! Commands of components' hooks: they wait on a thread of their own, and what they ask for is run
-//! here.
+//! Calls the hooks of components, each on its own thread, and runs their commands.
 
 use super::Cluster;
+use super::nodes::NodeError;
 use super::planned::Planned;
 use super::reducer::InstanceId;
+use crate::chain::chain;
+use crate::process::SpawnError;
 use kubernix_core::{Command, Error, Output};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
 
 /// How long a hook's command may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a component's `before_stop` may take: its commands have limits of their own.
-const BEFORE_STOP_LIMIT: Duration = Duration::from_secs(120);
+/// How long a component's `before_stop` may take, in addition to the limit of each of its commands.
+const BEFORE_STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A command of a hook, and where its result goes.
+/// Why a hook failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HookError {
+    /// The component returned an error.
+    #[error(transparent)]
+    Component(#[from] kubernix_core::Error),
+    /// The hook panicked.
+    #[error(transparent)]
+    Panic(#[from] JoinError),
+    /// The hook took too long.
+    #[error("its hook took longer than {BEFORE_STOP_TIMEOUT:?}")]
+    TimedOut,
+}
+
+/// Why a command of a hook failed.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error("`{0}` took longer than {COMMAND_TIMEOUT:?}")]
+    TimedOut(String),
+}
+
+/// A command of a hook, and the receiver of its result.
 pub(super) struct HookCommand {
     command: Command,
     instance: InstanceId,
@@ -23,62 +51,58 @@ pub(super) struct HookCommand {
 }
 
 impl Cluster {
-    /// Lets an instance's hooks run commands.
-    pub(super) fn let_run_commands(&self, planned: &Planned) {
+    /// Allows an instance's hooks to run commands.
+    pub(super) fn enable_hook_commands(&self, planned: &Planned) {
         let (sender, instance) = (self.hooks.clone(), planned.id);
         planned.instance.context.set_runner(Box::new(move |command| {
-            let (reply, answer) = oneshot::channel();
-            let gone = || Error::invalid("the cluster is ending");
-            sender.send(HookCommand { command, instance, reply }).map_err(|_| gone())?;
-            answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+            let (reply, output) = oneshot::channel();
+            let ending = || Error::invalid("the cluster is ending");
+            sender.send(HookCommand { command, instance, reply }).map_err(|_| ending())?;
+            output.blocking_recv().unwrap_or_else(|_| Err(ending()))
         }));
     }
 
     /// Calls an instance's `before_stop`.
     ///
     /// # Errors
-    /// The component's own, or it takes too long.
-    pub(super) async fn before_stop(&self, id: InstanceId) -> Result<(), String> {
+    /// See [`HookError`].
+    pub(super) async fn before_stop(&self, id: InstanceId) -> Result<(), HookError> {
         let Some(planned) = self.instance(id) else { return Ok(()) };
         let (component, context) = (planned.instance.registered.clone(), planned.instance.context.clone());
-        let hook = in_thread(move || component.before_stop(&context));
-        let done = tokio::time::timeout(BEFORE_STOP_LIMIT, hook).await;
-        done.unwrap_or_else(|_| Err(format!("its hook took longer than {BEFORE_STOP_LIMIT:?}")))
+        let hook = call_hook(move || component.before_stop(&context));
+        tokio::time::timeout(BEFORE_STOP_TIMEOUT, hook).await.unwrap_or(Err(HookError::TimedOut))
     }
 
-    /// Runs what hooks ask for.
-    pub(super) async fn serve_hooks(self: Rc<Self>, mut asked: mpsc::UnboundedReceiver<HookCommand>) {
-        while let Some(HookCommand { command, instance, reply }) = asked.recv().await {
+    /// Runs the commands of hooks.
+    pub(super) async fn run_hook_commands(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<HookCommand>) {
+        while let Some(HookCommand { command, instance, reply }) = commands.recv().await {
             let cluster = self.clone();
             tokio::task::spawn_local(async move {
-                let run = cluster.run_beside(instance, &command);
-                let result = match tokio::time::timeout(COMMAND_LIMIT, run).await {
-                    Ok(result) => result.map_err(Error::invalid),
-                    Err(_) => Err(Error::invalid(format!("`{}` took longer than {COMMAND_LIMIT:?}", command.program))),
-                };
-                let _ = reply.send(result);
+                let run = cluster.run_on_node_of(instance, &command);
+                let result = tokio::time::timeout(COMMAND_TIMEOUT, run).await;
+                let result = result.unwrap_or_else(|_| Err(CommandError::TimedOut(command.program.clone())));
+                let _ = reply.send(result.map_err(|error| Error::invalid(chain(&error))));
             });
         }
     }
 
-    /// Runs a command where an instance is; in the sandbox itself for one that there isn't any
-    /// more.
-    async fn run_beside(&self, instance: InstanceId, command: &Command) -> Result<Output, String> {
+    /// Runs a command on the node of an instance, or in the sandbox itself if the instance was
+    /// removed.
+    async fn run_on_node_of(&self, instance: InstanceId, command: &Command) -> Result<Output, CommandError> {
         let spawner = match self.instance(instance) {
             Some(planned) => self.spawner_of(&planned)?,
             None => self.spawner(),
         };
-        spawner.output(command).await.map_err(|error| crate::chain::chain(&error))
+        Ok(spawner.output(command).await?)
     }
 }
 
-/// Calls a hook. It is plain code that may run commands, and so has to wait on a thread of its own.
+/// Calls a hook on its own thread, because hooks block while their commands run.
 ///
 /// # Errors
-/// The component's own, with all that caused it.
-pub(super) async fn in_thread<T: Send + 'static>(
+/// The component returned an error, or panicked.
+pub(super) async fn call_hook<T: Send + 'static>(
     hook: impl FnOnce() -> kubernix_core::Result<T> + Send + 'static,
-) -> Result<T, String> {
-    let done = tokio::task::spawn_blocking(hook).await.map_err(|error| error.to_string())?;
-    done.map_err(|error| error.frames().join(": "))
+) -> Result<T, HookError> {
+    Ok(tokio::task::spawn_blocking(hook).await??)
 }

@@ -1,40 +1,43 @@
-//! The engine: runs the planned instances of a cluster inside its sandbox, from the first process
-//! to the last.
+//! The engine: runs the planned instances of a cluster inside its sandbox, from boot to shutdown.
 //!
-//! It runs in the cluster's init, on one thread. Its rules are a reducer (`reducer/`), which
-//! decides; `run.rs` is the loop around it, `perform.rs` carries its decisions out, and the other
-//! files are the work that takes its time. This module must not know any component by name, nor how
-//! namespaces are made.
+//! It runs in the cluster's init, on one thread. Start reading at `run.rs`, the event loop. The
+//! decisions are made by a reducer (`reducer/`) and executed by `perform.rs`. The other files are
+//! the asynchronous work that the decisions start.
+//!
+//! Must not know: any component by name, how namespaces are created.
 
 mod authority;
-mod board;
+mod bootstrap;
+mod broadcast;
+mod change_plan;
+mod clients;
 mod commit;
 mod copy;
-mod difference;
+mod egress;
 mod failure;
 mod files;
-mod first;
+mod forwarding;
 mod hooks;
 mod images;
-mod node_service;
+mod node_init;
+mod node_scheduling;
 mod nodes;
 mod objects;
-mod outward;
 mod perform;
 mod planned;
 mod ports;
 mod priority;
 mod probes;
+mod readiness;
 mod reducer;
 mod requests;
 mod run;
+mod set_up;
 mod state;
-mod steps;
-mod watch;
 mod wire;
 mod work;
 
-pub use failure::StartFailure;
+use failure::StartFailure;
 pub use run::run;
 use state::{ClusterState, InstanceState};
 
@@ -44,11 +47,12 @@ use crate::plugins::Registered;
 use crate::probe::Prober;
 use crate::process::{Running, Spawner};
 use crate::root::{ClusterFile, Root};
-use board::Board;
+use broadcast::Broadcast;
 use hooks::HookCommand;
 use nodes::Nodes;
 use planned::Planned;
 use ports::Ports;
+use readiness::Readiness;
 use reducer::{Input, InstanceId, ProcessId, Reducer, Time, WorkId};
 use requests::Requests;
 use std::cell::{Cell, RefCell};
@@ -56,60 +60,59 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use watch::Watched;
 
-/// The state in force: as it is on the disk, and what of it the engine works with.
+/// The committed state: the file, and the boot that it contains.
 struct Committed {
     file: ClusterFile,
     boot: Rc<Boot>,
 }
 
-/// Everything that the parts of a running cluster share. One thread, so no locks.
+/// The shared state of the engine. It is used by one thread and needs no locks.
 struct Cluster {
     root: Root,
-    /// The lock, which is the root directory itself and tells its path on the host.
+    /// The lock, a descriptor of the root directory from which its path on the host is read.
     lock: Arc<OwnedFd>,
     built_in: Vec<Arc<Registered>>,
-    /// The rules. Borrowed for a change of state only by the loop, and never across an await.
+    /// Borrowed mutably only by the event loop, and never across an await.
     reducer: RefCell<Reducer>,
     committed: RefCell<Committed>,
-    /// A state is being written.
+    /// A commit is being written.
     writing: Cell<bool>,
-    /// What a change is trying out.
-    trying: RefCell<Option<Rc<Boot>>>,
-    /// All planned instances that the rules know.
+    /// The boot of a change that isn't committed yet.
+    pending: RefCell<Option<Rc<Boot>>>,
+    /// All instances that the reducer knows.
     planned: RefCell<BTreeMap<InstanceId, Rc<Planned>>>,
-    /// Those of them that are the cluster's, in boot order.
+    /// The current instances of the cluster, in boot order.
     order: RefCell<Vec<InstanceId>>,
     next_instance: Cell<u32>,
-    /// Processes that run, or ended a moment ago.
+    /// The running processes, and those whose exit isn't handled yet.
     running: RefCell<BTreeMap<ProcessId, Running>>,
     works: RefCell<BTreeMap<WorkId, AbortHandle>>,
     requests: Requests,
-    board: Board,
+    readiness: Readiness,
     spawner: RefCell<Spawner>,
-    /// The nodes with namespaces of their own that run.
+    /// The running nodes that have their own namespaces.
     nodes: Nodes,
-    /// Takes the commands of hooks.
+    /// Receives the commands of hooks.
     hooks: mpsc::UnboundedSender<HookCommand>,
-    /// What happened, for the rules.
+    /// Receives inputs for the reducer.
     inputs: mpsc::UnboundedSender<Input>,
-    sink: Arc<Watched>,
-    /// Asks ready instances whether they respond.
+    sink: Arc<Broadcast>,
+    /// The prober for checks of ready instances.
     checker: RefCell<Option<Rc<Prober>>>,
-    /// Proxies that processes are told of that reach out: those of instances which fill `cri`.
+    /// Proxy variables for the processes that pull images: those of instances that fill `cri`.
     proxies: BTreeMap<String, String>,
-    /// What the host answers at for the nodes.
+    /// The published ports.
     ports: Ports,
-    /// The origin of the rules' time.
+    /// The origin of the reducer's time.
     started: Instant,
     /// When this boot began.
     booted_at: SystemTime,
-    /// When the boot, or the last change, began: what was reported earlier doesn't count.
+    /// When the boot or the last change began. Older reports of nodes don't count.
     since: Cell<SystemTime>,
 }
 
@@ -118,10 +121,9 @@ impl Cluster {
         self.sink.emit(event);
     }
 
-    /// What is in force for all that begins now: what a change tries out, or what was committed
-    /// last.
+    /// The boot for all work that begins now: that of the pending change, or the committed one.
     fn boot(&self) -> Rc<Boot> {
-        self.trying.borrow().clone().unwrap_or_else(|| self.committed.borrow().boot.clone())
+        self.pending.borrow().clone().unwrap_or_else(|| self.committed.borrow().boot.clone())
     }
 
     /// The instances of the cluster, in boot order.
@@ -130,30 +132,42 @@ impl Cluster {
         self.order.borrow().iter().filter_map(|id| planned.get(id).cloned()).collect()
     }
 
-    /// An instance that the rules know.
+    /// An instance that the reducer knows.
     fn instance(&self, id: InstanceId) -> Option<Rc<Planned>> {
         self.planned.borrow().get(&id).cloned()
     }
 
-    /// The processes of an instance that run.
+    /// The first instance that fills a role and isn't switched off.
+    fn provider(&self, role: &str) -> Option<Rc<Planned>> {
+        self.instances().into_iter().find(|planned| !planned.is_off() && planned.fills(role))
+    }
+
+    /// The URLs of a role, of all instances that fill it.
+    fn endpoints(&self, role: &str) -> Vec<String> {
+        let instances = self.instances();
+        let all = instances.iter().flat_map(|planned| &planned.instance.plan.provides);
+        all.filter(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone()).collect()
+    }
+
+    /// The running processes of an instance.
     fn processes_of(&self, id: InstanceId) -> Vec<Running> {
         let running = self.running.borrow();
         let own = running.iter().filter(|(process, running)| process.instance == id && running.exit().is_none());
         own.map(|(_, running)| running.clone()).collect()
     }
 
-    /// Starts processes in the sandbox itself.
+    /// A spawner for processes in the sandbox itself.
     fn spawner(&self) -> Spawner {
         self.spawner.borrow().clone()
     }
 
-    /// The time of the rules.
+    /// The current time of the reducer.
     fn now(&self) -> Time {
         Time(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// The moment of a time of the rules.
+    /// Converts a time of the reducer.
     fn instant(&self, time: Time) -> Instant {
-        self.started + std::time::Duration::from_millis(time.0)
+        self.started + Duration::from_millis(time.0)
     }
 }

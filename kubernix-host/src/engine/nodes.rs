@@ -1,8 +1,7 @@
-//! The nodes with namespaces of their own: made, connected, and ended with all that is on them. The
-//! rules say when.
+//! Starts, connects and ends the nodes that have their own namespaces. The reducer decides when.
 
 use super::Cluster;
-use super::first::First;
+use super::node_init::NodeInit;
 use super::planned::Planned;
 use super::reducer::Input;
 use crate::graph::{Environment, NodeSpec};
@@ -16,128 +15,142 @@ use std::io;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a node may take to be made: it takes some milliseconds, with podman a tenth of a
-/// second.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long the start of a node may take. It usually takes some milliseconds, and a tenth of a
+/// second with podman.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One node that runs.
+/// Why a node can't be used or started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NodeError {
+    /// It doesn't run.
+    #[error("node {0} doesn't run")]
+    NotRunning(String),
+    /// It isn't a node of the cluster.
+    #[error("the cluster has no node {0}")]
+    Unknown(String),
+    /// It can't be started.
+    #[error("node {node} can't be started")]
+    Start { node: String, source: io::Error },
+}
+
+/// A running node.
 struct Node {
     namespaces: Arc<node::Namespaces>,
-    first: Running,
+    init: Running,
     container: Option<node::Container>,
     number: u32,
 }
 
-/// Where processes of the nodes that run are started, by node.
+/// The namespaces of the running nodes, in which their processes are started, by node.
 #[derive(Clone, Default)]
-pub(super) struct Places(Arc<std::sync::Mutex<BTreeMap<String, Arc<node::Namespaces>>>>);
+pub(super) struct SpawnTargets(Arc<std::sync::Mutex<BTreeMap<String, Arc<node::Namespaces>>>>);
 
-impl Places {
+impl SpawnTargets {
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Arc<node::Namespaces>>> {
-        // A panic elsewhere leaves the map whole: every change is one call.
+        // A panic can't leave the map inconsistent: every modification is one call.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The network namespace of one node, as [`Places::get`].
+    /// The network namespace of a node, see [`SpawnTargets::get`].
     pub(super) fn network(&self, node: &str) -> Option<HostNet> {
-        self.all().get(node).map(|place| place.network().clone())
+        self.all().get(node).map(|namespaces| namespaces.network().clone())
     }
 
-    /// That of one node; `None` for one that doesn't run or has no namespaces of its own.
-    pub(super) fn get(&self, node: &str) -> Option<Arc<dyn SpawnTarget>> {
-        self.all().get(node).cloned().map(|place| place as Arc<dyn SpawnTarget>)
+    /// The spawn target of a node; `None` if the node doesn't run or has no namespaces of its own.
+    pub(super) fn get(&self, node: &str) -> Option<Arc<dyn Place>> {
+        self.all().get(node).cloned().map(|namespaces| namespaces as Arc<dyn Place>)
     }
 }
 
-/// The nodes with namespaces of their own.
+/// The nodes that have their own namespaces.
 pub(super) struct Nodes {
     sandbox: HostNet,
-    places: Places,
-    all: RefCell<BTreeMap<String, Node>>,
+    targets: SpawnTargets,
+    running: RefCell<BTreeMap<String, Node>>,
 }
 
 impl Nodes {
-    /// None yet, in the network namespace of the calling thread.
+    /// No nodes yet. The sandbox's network namespace is that of the calling thread.
     ///
     /// # Errors
     /// There is no `/proc`.
     pub(super) fn of_thread() -> io::Result<Self> {
-        Ok(Self { sandbox: HostNet::of_thread()?, places: Places::default(), all: RefCell::default() })
+        Ok(Self { sandbox: HostNet::of_thread()?, targets: SpawnTargets::default(), running: RefCell::default() })
     }
 
-    /// Where processes of the nodes are started, now and later.
-    pub(super) fn places(&self) -> Places {
-        self.places.clone()
+    /// The spawn targets of the nodes. Includes nodes that are started later.
+    pub(super) fn targets(&self) -> SpawnTargets {
+        self.targets.clone()
     }
 
-    /// The nodes that run, as the init numbers their first processes.
-    pub(super) fn first_processes(&self) -> BTreeMap<String, i32> {
-        let all = self.all.borrow();
-        let running = all.iter().filter(|(_, node)| node.first.exit().is_none());
-        running.map(|(name, node)| (name.clone(), node.first.pid.as_raw())).collect()
+    /// The PIDs of the running nodes' inits, in the PID namespace of the cluster's init.
+    pub(super) fn init_pids(&self) -> BTreeMap<String, i32> {
+        let nodes = self.running.borrow();
+        let running = nodes.iter().filter(|(_, node)| node.init.exit().is_none());
+        running.map(|(name, node)| (name.clone(), node.init.pid.as_raw())).collect()
     }
 
-    /// The network namespaces of all nodes but one.
-    fn networks_but(&self, name: &str) -> Vec<HostNet> {
-        let all = self.all.borrow();
-        // One that is being made learns of this node by itself.
-        all.iter().filter(|(other, _)| *other != name).map(|(_, node)| node.namespaces.network().clone()).collect()
+    /// The network namespaces of all running nodes but one. A node that is being started isn't
+    /// among them: it adds the routes to the other nodes itself.
+    fn other_networks(&self, name: &str) -> Vec<HostNet> {
+        let nodes = self.running.borrow();
+        nodes.iter().filter(|(other, _)| *other != name).map(|(_, node)| node.namespaces.network().clone()).collect()
     }
 }
 
 impl Cluster {
-    /// What starts processes where an instance is.
+    /// The spawner for processes of an instance, on its node.
     ///
     /// # Errors
-    /// Its node doesn't run.
-    pub(super) fn spawner_of(&self, planned: &Planned) -> Result<Spawner, String> {
+    /// The node doesn't run.
+    pub(super) fn spawner_of(&self, planned: &Planned) -> Result<Spawner, NodeError> {
         let mut spawner = self.spawner();
         if let Some(node) = planned.own_node() {
-            let place = self.nodes.places.get(&node.name);
-            spawner.target = place.ok_or_else(|| format!("node {} doesn't run", node.name))?;
+            let target = self.nodes.targets.get(&node.name);
+            spawner.place = target.ok_or_else(|| NodeError::NotRunning(node.name.clone()))?;
         }
         Ok(spawner)
     }
 
-    /// Makes a node, after clearing what an earlier life of it left. Whatever fails, nothing of it
-    /// is left.
+    /// Starts a node, after removing the remains of an earlier run. After a failure, nothing of the
+    /// node remains.
     ///
     /// # Errors
-    /// What failed, as text.
-    pub(super) async fn make(&self, name: &str) -> Result<(), String> {
-        // Not the environment of an instance on it: one that stayed through a change keeps that
-        // from before the change, which lacks new nodes, and so the routes to them.
+    /// The cluster has no such node, or it can't be started.
+    pub(super) async fn create_node(&self, name: &str) -> Result<(), NodeError> {
+        // Not the environment of an instance on the node: an instance that was kept in a change has
+        // the environment of before, which lacks new nodes, and so the routes to them.
         let boot = self.boot();
-        let spec = boot.environment.node(name).ok_or_else(|| format!("node {name} isn't of the cluster"))?;
+        let spec = boot.environment.node(name).ok_or_else(|| NodeError::Unknown(name.to_owned()))?;
         self.end_node(name).await;
-        match self.make_node(spec, &boot.environment).await {
-            Ok(made) => {
-                self.nodes.places.all().insert(name.to_owned(), made.namespaces.clone());
-                // Its connections are made in the namespaces of the node's earlier life.
+        match self.start_node(spec, &boot.environment).await {
+            Ok(node) => {
+                self.nodes.targets.all().insert(name.to_owned(), node.namespaces.clone());
+                // Its connections are in the network namespace of the node's earlier run.
                 *self.checker.borrow_mut() = None;
-                self.watch_node(name, &made.first);
-                self.nodes.all.borrow_mut().insert(name.to_owned(), made);
+                self.watch_node(name, &node.init);
+                self.nodes.running.borrow_mut().insert(name.to_owned(), node);
                 Ok(())
             }
-            Err(error) => {
-                self.clear_after(name, spec.index).await;
-                Err(format!("node {name}: {error}"))
+            Err(source) => {
+                self.clean_up_node(name, spec.index).await;
+                Err(NodeError::Start { node: name.to_owned(), source })
             }
         }
     }
 
-    /// Says when a node's first process ends.
-    fn watch_node(&self, name: &str, first: &Running) {
-        let (name, first, inputs) = (name.to_owned(), first.clone(), self.inputs.clone());
+    /// Sends an input to the reducer when a node's init exits.
+    fn watch_node(&self, name: &str, init: &Running) {
+        let (name, init, inputs) = (name.to_owned(), init.clone(), self.inputs.clone());
         tokio::task::spawn_local(async move {
-            first.wait().await;
+            init.wait().await;
             let _ = inputs.send(Input::NodeEnded(name));
         });
     }
 
-    async fn make_node(&self, spec: &NodeSpec, environment: &Environment) -> io::Result<Node> {
-        let First { namespaces, process, container, starting } = self.start_first(spec, environment).await?;
-        let node = Node { namespaces: Arc::new(namespaces), first: process, container, number: spec.index };
+    async fn start_node(&self, spec: &NodeSpec, environment: &Environment) -> io::Result<Node> {
+        let NodeInit { namespaces, process, container, starting } = self.start_init(spec, environment).await?;
+        let node = Node { namespaces: Arc::new(namespaces), init: process, container, number: spec.index };
         let ready = async {
             tokio::try_join!(starting.ready(), self.connect(&node, spec, environment))?;
             Ok(())
@@ -145,66 +158,69 @@ impl Cluster {
         let result = tokio::select! {
             biased;
             result = ready => result,
-            _ = node.first.wait() => Err(io::Error::other("its first process ended at once")),
-            () = tokio::time::sleep(LIMIT) => Err(io::Error::other(format!("it isn't ready within {LIMIT:?}"))),
+            _ = node.init.wait() => Err(io::Error::other("its init exited during the start")),
+            () = tokio::time::sleep(START_TIMEOUT) => {
+                Err(io::Error::other(format!("it isn't ready within {START_TIMEOUT:?}")))
+            }
         };
         if let Err(error) = result {
-            self.finish(&node).await;
+            self.kill_node(&node).await;
             return Err(error);
         }
         Ok(node)
     }
 
-    /// Puts a node onto the network, and tells the others how its pods are reached.
+    /// Connects a node to the network, and adds routes between its pods and those of other nodes.
     async fn connect(&self, node: &Node, spec: &NodeSpec, environment: &Environment) -> io::Result<()> {
         let addresses = environment.addresses.clone();
         let route = |number: u32| Some((addresses.node_ip(number), addresses.pod_cidr(number).ok()?));
-        let all = environment.nodes.iter().filter(|other| other.index != spec.index);
-        let routes: Vec<_> = all.filter_map(|other| route(other.index)).collect();
+        let others = environment.nodes.iter().filter(|other| other.index != spec.index);
+        let routes: Vec<_> = others.filter_map(|other| route(other.index)).collect();
         let own: Vec<_> = route(spec.index).into_iter().collect();
-        let others = self.nodes.networks_but(&spec.name);
+        let networks = self.nodes.other_networks(&spec.name);
         let (sandbox, net, number) = (self.nodes.sandbox.clone(), node.namespaces.network().clone(), node.number);
         let connected = tokio::task::spawn_blocking(move || {
-            network::detach(&sandbox, number)?;
-            network::attach(&sandbox, &net, number, &addresses)?;
-            network::add_routes(&net, &routes)?;
-            others.iter().chain([&sandbox]).try_for_each(|other| network::add_routes(other, &own))
+            network::leave(&sandbox, number)?;
+            network::join(&sandbox, &net, number, &addresses)?;
+            network::reach(&net, &routes)?;
+            networks.iter().chain([&sandbox]).try_for_each(|other| network::reach(other, &own))
         });
         connected.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 
-    /// Ends a node with all that is on it. Nothing happens to one that doesn't run, or has no
-    /// namespaces of its own.
+    /// Ends a node with all its processes. Does nothing if the node doesn't run or has no namespaces
+    /// of its own.
     pub(super) async fn end_node(&self, name: &str) {
-        let Some(node) = self.nodes.all.borrow_mut().remove(name) else { return };
-        self.nodes.places.all().remove(name);
-        self.finish(&node).await;
-        self.clear_after(name, node.number).await;
+        let Some(node) = self.nodes.running.borrow_mut().remove(name) else { return };
+        self.nodes.targets.all().remove(name);
+        self.kill_node(&node).await;
+        self.clean_up_node(name, node.number).await;
     }
 
-    /// What a node leaves that ended: its link for a moment, and its cgroups.
-    async fn clear_after(&self, name: &str, number: u32) {
+    /// Removes the cgroups and the network link of a node that has ended. The kernel removes the
+    /// link only a moment later.
+    async fn clean_up_node(&self, name: &str, number: u32) {
         let cluster = self.boot().environment.id.clone();
         let (sandbox, node) = (self.nodes.sandbox.clone(), name.to_owned());
-        let cleared = tokio::task::spawn_blocking(move || {
+        let cleaned = tokio::task::spawn_blocking(move || {
             node::remove_cgroups(cluster.as_str(), &node);
             network::detach(&sandbox, number)
         });
-        match cleared.await {
+        match cleaned.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::warn!("{error}"),
             Err(error) => log::error!("node {name}: {error}"),
         }
     }
 
-    /// The kernel takes all else on a node with its first process.
-    async fn finish(&self, node: &Node) {
-        if node.first.exit().is_none() {
-            let _ = kill(node.first.pid, Signal::SIGKILL);
+    /// Kills a node's init. The kernel then kills the other processes in its PID namespace.
+    async fn kill_node(&self, node: &Node) {
+        if node.init.exit().is_none() {
+            let _ = kill(node.init.pid, Signal::SIGKILL);
         }
-        node.first.wait().await;
+        node.init.wait().await;
         if let Some(container) = &node.container {
-            self.take_away(container).await;
+            self.remove_container(container).await;
         }
     }
 }

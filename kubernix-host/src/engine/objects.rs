@@ -1,9 +1,10 @@
-//! What components want of the API: applied when it is ready and their images are there, and taken
-//! away with them.
+//! Applies the API objects of instances, and deletes those of removed instances. A file records
+//! what was applied.
 
 use super::Cluster;
+use super::clients::ApiError;
 use super::planned::Planned;
-use super::reducer::{Fault, InstanceId, Time};
+use super::reducer::{InstanceId, Time};
 use crate::api::{Api, ObjectRef, objects_of};
 use crate::events::Event;
 use crate::root::write_durable;
@@ -14,39 +15,40 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long objects may take to go away.
-const DELETE_LIMIT: Duration = Duration::from_secs(60);
+/// How long the deletion of objects may take.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Cluster {
     /// Applies an instance's objects.
-    pub(super) async fn apply(&self, id: InstanceId, until: Option<Time>) -> Result<(), Fault> {
+    pub(super) async fn apply(&self, id: InstanceId, until: Option<Time>) -> Result<(), ApiError> {
         let Some(planned) = self.instance(id) else { return Ok(()) };
         let deadline = self.deadline(until);
-        let api = self.api().map_err(Fault::new)?.ok_or_else(|| Fault::new("the cluster has no API server"))?;
+        let api = self.api()?.ok_or(ApiError::NoServer)?;
         apply_all(&api, &planned.instance.plan.manifests, deadline).await
     }
 
-    /// Deletes what was applied and isn't wanted any more. What can't be deleted stays on record,
-    /// for the next time.
+    /// Deletes recorded objects that no instance needs. Objects that can't be deleted stay in the
+    /// record, so that the next call tries again.
     pub(super) async fn prune(&self) {
-        let wanted = self.wanted();
-        let mut surplus = self.applied();
-        surplus.retain(|object| !wanted.contains(object));
-        let mut record = wanted;
+        let needed = self.needed_objects();
+        let mut surplus = self.recorded_objects();
+        surplus.retain(|object| !needed.contains(object));
+        let mut record = needed;
         if let (Ok(Some(api)), false) = (self.api(), surplus.is_empty())
-            && let Err(error) = api.delete(&surplus, Instant::now() + DELETE_LIMIT).await
+            && let Err(error) = api.delete(&surplus, Instant::now() + DELETE_TIMEOUT).await
         {
-            self.emit(Event::Warning { message: format!("what a removed component applied is not all gone: {error}") });
+            let message = format!("not all objects of removed components could be deleted: {error}");
+            self.emit(Event::Warning { message });
             record.extend(surplus);
         }
         self.record(&record);
     }
 
-    /// Puts on record what is about to be applied: whatever becomes of this boot, it can be taken
-    /// away again.
-    pub(super) fn announce_objects(&self) {
-        let mut record = self.applied();
-        let new: Vec<ObjectRef> = self.wanted().into_iter().filter(|object| !record.contains(object)).collect();
+    /// Records objects before they are applied, so that they can be deleted even if the boot or
+    /// change fails.
+    pub(super) fn record_objects(&self) {
+        let mut record = self.recorded_objects();
+        let new: Vec<ObjectRef> = self.needed_objects().into_iter().filter(|object| !record.contains(object)).collect();
         record.extend(new);
         self.record(&record);
     }
@@ -58,26 +60,28 @@ impl Cluster {
         }
     }
 
-    /// In the order in which they are applied: they go in the opposite one.
-    fn wanted(&self) -> Vec<ObjectRef> {
-        self.instances().iter().flat_map(|planned| wanted(planned)).collect()
+    /// The objects of all instances, in the order of their application. They are deleted in reverse
+    /// order.
+    fn needed_objects(&self) -> Vec<ObjectRef> {
+        self.instances().iter().flat_map(|planned| objects_of_plan(planned)).collect()
     }
 
-    /// What was applied once. A record that can't be read is said: objects that no component wants
-    /// any more then stay.
-    fn applied(&self) -> Vec<ObjectRef> {
+    /// The recorded objects. If the record can't be read, the user gets a warning, because objects
+    /// of removed components then remain.
+    fn recorded_objects(&self) -> Vec<ObjectRef> {
         let path = self.root.applied();
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-            Err(error) => return self.without_record(&path, &error),
+            Err(error) => return self.empty_record(&path, &error),
         };
-        serde_json::from_slice(&text).unwrap_or_else(|error| self.without_record(&path, &error))
+        serde_json::from_slice(&text).unwrap_or_else(|error| self.empty_record(&path, &error))
     }
 
-    fn without_record(&self, path: &Path, error: &dyn std::error::Error) -> Vec<ObjectRef> {
+    fn empty_record(&self, path: &Path, error: &dyn std::error::Error) -> Vec<ObjectRef> {
         let message = format!(
-            "{} can't be read ({error}): objects of components that were removed before are not deleted; the record begins anew",
+            "{} can't be read ({error}): objects of components that were removed before aren't deleted; \
+             a new record is created",
             path.display()
         );
         self.emit(Event::Warning { message });
@@ -85,18 +89,18 @@ impl Cluster {
     }
 }
 
-/// Applies objects, in their order.
+/// Applies objects in order, until the first failure.
 ///
 /// # Errors
-/// One can't be applied by the deadline. The others after it aren't tried.
-pub(super) async fn apply_all(api: &Api, manifests: &[Manifest], deadline: Instant) -> Result<(), Fault> {
+/// An object can't be applied by the deadline.
+pub(super) async fn apply_all(api: &Api, manifests: &[Manifest], deadline: Instant) -> Result<(), ApiError> {
     for manifest in manifests {
         let applied = api.apply(manifest, deadline).await;
-        applied.map_err(|error| Fault { late: Instant::now() >= deadline, ..Fault::new(error.to_string()) })?;
+        applied.map_err(|cause| ApiError::Apply { cause, timed_out: Instant::now() >= deadline })?;
     }
     Ok(())
 }
 
-fn wanted(planned: &Planned) -> Vec<ObjectRef> {
+fn objects_of_plan(planned: &Planned) -> Vec<ObjectRef> {
     planned.instance.plan.manifests.iter().flat_map(|manifest| objects_of(manifest).unwrap_or_default()).collect()
 }

@@ -1,4 +1,4 @@
-//! One planned instance, with what it was planned from.
+//! One planned instance of the cluster.
 
 use super::reducer::{InstanceId, InstanceSpec, ProcessSpec};
 use crate::graph::{Environment, Instance, NodeSpec};
@@ -11,9 +11,9 @@ use std::sync::Arc;
 pub(super) struct Planned {
     pub id: InstanceId,
     pub instance: Rc<Instance>,
-    /// What it was planned from.
+    /// The environment that it was planned with.
     pub environment: Arc<Environment>,
-    /// Logs and `run.json` go there.
+    /// The directory of its logs and `run.json`.
     pub directory: PathBuf,
 }
 
@@ -23,17 +23,17 @@ impl Planned {
         Self { id, instance: Rc::new(instance), environment: environment.clone(), directory }
     }
 
-    /// The node that it is on.
+    /// Its node.
     pub(super) fn node(&self) -> Option<&NodeSpec> {
         self.instance.node.as_deref().and_then(|node| self.environment.node(node))
     }
 
-    /// The node with namespaces of its own that it is on.
+    /// Its node, if that has its own namespaces.
     pub(super) fn own_node(&self) -> Option<&NodeSpec> {
         self.node().filter(|node| !node.placement.is_in_sandbox())
     }
 
-    /// Its node isn't to run: it is a part of the cluster that is neither started nor waited for.
+    /// Whether its node is switched off. The engine then neither starts it nor waits for it.
     pub(super) fn is_off(&self) -> bool {
         self.node().is_some_and(|node| node.stopped)
     }
@@ -47,12 +47,12 @@ impl Planned {
         self.endpoint(role).is_some()
     }
 
-    /// Its endpoint of a role.
+    /// Its endpoint for a role.
     pub(super) fn endpoint(&self, role: &str) -> Option<&Endpoint> {
         self.instance.plan.provides.iter().find(|endpoint| endpoint.role.as_str() == role)
     }
 
-    /// Whether `other` has to be up before this one.
+    /// Whether it needs a role of `other`.
     pub(super) fn needs(&self, other: &Self) -> bool {
         let provides = |need: &crate::graph::Need| {
             other.instance.plan.provides.iter().any(|endpoint| other.instance.at(&endpoint.role) == need.at)
@@ -60,8 +60,9 @@ impl Planned {
         self.instance.needs.iter().any(provides)
     }
 
-    /// What the rules need to know of it. `later`: the command that boots doesn't wait for addons.
-    pub(super) fn spec(&self, later: bool) -> InstanceSpec {
+    /// Its specification for the reducer. `background_addons`: the command that boots
+    /// doesn't wait for addons.
+    pub(super) fn spec(&self, background_addons: bool) -> InstanceSpec {
         let instance = &self.instance;
         let process = |process: &kubernix_core::Process| ProcessSpec {
             name: process.name.clone(),
@@ -73,7 +74,7 @@ impl Planned {
         InstanceSpec {
             name: instance.instance.clone(),
             off: self.is_off(),
-            later: later && instance.phase == Phase::ADDON,
+            background: background_addons && instance.phase == Phase::ADDON,
             own_node: self.own_node().map(|node| node.name.clone()),
             waits: instance.waits_for().cloned().collect(),
             needs: instance.needs.iter().map(|need| need.at.clone()).collect(),

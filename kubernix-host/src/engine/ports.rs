@@ -1,4 +1,4 @@
-//! Published ports of a running cluster: opened on the host's side and sent on inside.
+//! Published ports: host ports that are forwarded to node ports.
 
 use super::Cluster;
 use crate::boot::Boot;
@@ -12,29 +12,40 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::task::JoinHandle;
 
-/// Places on the host that are open.
-pub(super) struct Ports {
-    host: HostNet,
-    open: RefCell<BTreeMap<HostPort, Open>>,
+/// Why a port can't be published.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PortError {
+    /// There is no running node to forward to.
+    #[error("the cluster has no running node")]
+    NoNode,
+    /// The port can't be opened on the host.
+    #[error("{address} can't be published: {cause}")]
+    Open { address: Place, cause: io::Error },
 }
 
-/// One that is open, until it is dropped.
-struct Open {
-    /// A handle of the socket, to serve it anew with another target.
+/// The open ports of the host.
+pub(super) struct Ports {
+    host: HostNet,
+    open: RefCell<BTreeMap<Place, Forward>>,
+}
+
+/// An open port. It is closed on drop.
+struct Forward {
+    /// A second handle of the socket, which is needed to change the target.
     socket: Socket,
     port: u16,
     target: SocketAddr,
     task: JoinHandle<()>,
 }
 
-impl Open {
+impl Forward {
     fn serve(socket: Socket, port: u16, target: SocketAddr) -> io::Result<Self> {
         let task = socket.try_clone()?.serve(target)?;
         Ok(Self { socket, port, target, task })
     }
 }
 
-impl Drop for Open {
+impl Drop for Forward {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -45,66 +56,58 @@ impl Ports {
         Self { host, open: RefCell::default() }
     }
 
-    fn open(&self, published: &Published, target: SocketAddr) -> Result<Open, String> {
-        let place = published.host_port;
-        let opened = self.host.run(|| Socket::open(place)).and_then(|socket| socket);
-        let served = opened.and_then(|socket| Open::serve(socket, published.port, target));
-        served.map_err(|error| format!("{place} can't be published: {error}"))
+    fn open(&self, published: &Published, target: SocketAddr) -> Result<Forward, PortError> {
+        let address = published.place;
+        let socket = self.host.run(|| Socket::open(address)).and_then(|socket| socket);
+        let forward = socket.and_then(|socket| Forward::serve(socket, published.port, target));
+        forward.map_err(|cause| PortError::Open { address, cause })
     }
 }
 
 impl Cluster {
-    /// Opens the ports of the boot.
+    /// Opens the ports of a boot that aren't open yet: all of them or none.
     ///
     /// # Errors
-    /// Another process took one since the command that boots looked, and more that bind(2) may say.
-    pub(super) fn open_ports(&self) -> Result<(), String> {
-        self.open_missing(&self.boot())
-    }
-
-    /// Opens those ports of a state that aren't open: all of them or none.
-    ///
-    /// # Errors
-    /// One can't be opened.
-    pub(super) fn open_missing(&self, boot: &Boot) -> Result<(), String> {
-        let is_missing = |one: &&Published| !self.ports.open.borrow().contains_key(&one.host_port);
+    /// A port can't be opened, for example because another process uses it.
+    pub(super) fn open_missing(&self, boot: &Boot) -> Result<(), PortError> {
+        let is_missing = |one: &&Published| !self.ports.open.borrow().contains_key(&one.place);
         let open = |one: &Published| {
-            let target = boot.environment.published_at(one.port).ok_or("the cluster has no node")?;
-            Ok((one.host_port, self.ports.open(one, target)?))
+            let target = boot.environment.published_at(one.port).ok_or(PortError::NoNode)?;
+            Ok((one.place, self.ports.open(one, target)?))
         };
-        let opened = boot.publish.iter().filter(is_missing).map(open).collect::<Result<Vec<_>, String>>()?;
+        let opened = boot.publish.iter().filter(is_missing).map(open).collect::<Result<Vec<_>, PortError>>()?;
         self.ports.open.borrow_mut().extend(opened);
         Ok(())
     }
 
-    /// Closes what a state doesn't publish, and lets the rest lead where that state says: to
-    /// another node if the one before is switched off, to another port if the place has one.
-    pub(super) fn serve_only(&self, boot: &Boot) {
-        self.ports.open.borrow_mut().retain(|place, _| boot.publish.iter().any(|one| one.host_port == *place));
+    /// Closes the ports that a boot doesn't publish, and updates the targets of the others: another
+    /// node if the previous one is switched off, or another node port.
+    pub(super) fn serve_published(&self, boot: &Boot) {
+        self.ports.open.borrow_mut().retain(|address, _| boot.publish.iter().any(|one| one.place == *address));
         for published in &boot.publish {
             let Some(target) = boot.environment.published_at(published.port) else { continue };
-            let is_right = |open: &Open| open.target == target && open.port == published.port;
-            if self.ports.open.borrow().get(&published.host_port).is_some_and(is_right) {
+            let is_current = |forward: &Forward| forward.target == target && forward.port == published.port;
+            if self.ports.open.borrow().get(&published.place).is_some_and(is_current) {
                 continue;
             }
             let mut all = self.ports.open.borrow_mut();
-            let Some(open) = all.get(&published.host_port) else { continue };
-            match open.socket.try_clone().and_then(|socket| Open::serve(socket, published.port, target)) {
-                Ok(open) => drop(all.insert(published.host_port, open)),
-                Err(error) => self.emit(Event::Warning { message: format!("{}: {error}", published.host_port) }),
+            let Some(forward) = all.get(&published.place) else { continue };
+            match forward.socket.try_clone().and_then(|socket| Forward::serve(socket, published.port, target)) {
+                Ok(forward) => drop(all.insert(published.place, forward)),
+                Err(error) => self.emit(Event::Warning { message: format!("{}: {error}", published.place) }),
             }
         }
     }
 
-    /// What is published.
+    /// The published ports.
     pub(super) fn published(&self) -> Vec<OpenPort> {
         let open = self.ports.open.borrow();
-        let shown = |(place, open): (&HostPort, &Open)| OpenPort {
-            host: place.address,
-            target: open.target,
-            protocol: place.protocol,
-            spec: Published { host_port: *place, port: open.port },
+        let open_port = |(address, forward): (&Place, &Forward)| OpenPort {
+            host: address.address,
+            target: forward.target,
+            protocol: address.protocol,
+            spec: Published { place: *address, port: forward.port },
         };
-        open.iter().map(shown).collect()
+        open.iter().map(open_port).collect()
     }
 }

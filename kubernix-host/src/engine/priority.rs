@@ -1,8 +1,9 @@
-//! CPU priorities while a cluster boots. On few cores, everything that runs beside what is waited
-//! for delays the end.
+//! CPU priorities during a boot. With few cores, every process outside of the critical path delays
+//! the boot.
 //!
-//! The API server takes longest: until it is ready, it and what it needs go before all others. From
-//! then on, what is not ready yet, and what that needs, goes before what is.
+//! The API server takes longest. Until it is ready, it and the instances that it needs have
+//! priority. Afterwards, the instances that aren't ready, and those that they need, have priority
+//! over the ready ones.
 
 use super::planned::Planned;
 use super::reducer::InstanceId;
@@ -12,25 +13,25 @@ use kubernix_core::roles;
 use std::rc::Rc;
 
 impl Cluster {
-    /// Lets an instance whose processes were just started, or that is just ready, run only where no
-    /// other wants to, unless the boot waits for it.
-    pub(super) fn yield_cpu(&self, id: InstanceId) {
+    /// Gives an instance that has just started or become ready only idle CPU time, unless it is on
+    /// the critical path.
+    pub(super) fn lower_priority(&self, id: InstanceId) {
         let Some(planned) = self.instance(id) else { return };
         let state = self.reducer.borrow().instance_state(id);
         let is_ready = state == Some(InstanceState::Ready);
         if is_ready && is_server(&planned) {
-            self.let_late_run();
+            self.raise_late_instances();
         }
         let waits_for_server =
             || self.provider_state(roles::APISERVER).is_some_and(|state| state != InstanceState::Ready);
-        if (is_ready || waits_for_server()) && !self.is_on_longest_way(&planned) {
-            self.processes_of(id).iter().for_each(set_idle_priority);
+        if (is_ready || waits_for_server()) && !self.is_on_critical_path(&planned) {
+            self.processes_of(id).iter().for_each(make_patient);
         }
     }
 
-    /// On a slow machine some instances are still late when the API server is ready: one that
-    /// starts only now would keep them from ever getting on.
-    fn let_late_run(&self) {
+    /// Restores the priority of instances that aren't ready when the API server is. On a slow
+    /// machine, instances that start only now would otherwise starve them.
+    fn raise_late_instances(&self) {
         let all = self.instances();
         let reducer = self.reducer.borrow();
         let is_late =
@@ -46,9 +47,10 @@ impl Cluster {
         self.reducer.borrow().instance_state(self.provider(role)?.id)
     }
 
-    /// Whether this is the API server, or the API server waits for it, be it through others.
-    fn is_on_longest_way(&self, planned: &Planned) -> bool {
-        is_server(planned) || self.instances().iter().any(|other| other.needs(planned) && self.is_on_longest_way(other))
+    /// Whether this is the API server, or the API server needs it directly or indirectly.
+    fn is_on_critical_path(&self, planned: &Planned) -> bool {
+        is_server(planned)
+            || self.instances().iter().any(|other| other.needs(planned) && self.is_on_critical_path(other))
     }
 }
 

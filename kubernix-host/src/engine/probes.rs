@@ -1,36 +1,50 @@
-//! Questions to instances: whether they are ready, and later whether they still respond.
+//! Runs readiness probes of starting instances, and checks of ready ones.
 
+use super::clients::ApiError;
 use super::failure::LogTail;
 use super::planned::Planned;
-use super::reducer::{Fault, InstanceId, ProcessId, Time};
+use super::reducer::{InstanceId, ProcessId, Time};
 use super::{Cluster, StartFailure};
-use crate::api::Api;
-use crate::graph::Environment;
-use crate::probe::{Prober, Question, TlsFiles, Unready};
-use kubernix_core::{Endpoint, Role, roles};
-use std::io;
+use crate::probe::{Question, Unready};
+use kubernix_core::{Endpoint, roles};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
-/// How long an instance that isn't waited for is asked as a boot asks: many times a second.
-const PROMPT: Duration = Duration::from_secs(60);
-/// Between two questions to one that takes longer.
-const SPARSE: Duration = Duration::from_secs(5);
-/// How long a ready instance may take to answer.
-const CHECK_LIMIT: Duration = Duration::from_secs(3);
+/// How long a probe without a time limit is repeated at short intervals, as in a boot.
+const FAST_PROBE_PERIOD: Duration = Duration::from_secs(60);
+/// The interval of its attempts afterwards.
+const SLOW_PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a check of a ready instance may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a probe that doesn't pass is asked again.
+/// Why a ready instance or process doesn't pass its check.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CheckError {
+    /// The probe of a role.
+    #[error("role `{role}` doesn't respond")]
+    Role { role: String, source: Box<Self> },
+    /// The probe failed.
+    #[error(transparent)]
+    Unready(#[from] Unready),
+    /// The probe took too long.
+    #[error("no response within {CHECK_TIMEOUT:?}")]
+    TimedOut,
+    /// A prober can't be created.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+/// How often a probe is attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
-    /// Until then.
+enum Attempt {
+    /// At short intervals until this time.
     Until(Instant),
-    /// Not at all.
     Once,
 }
 
 impl Cluster {
-    /// Asks a probe until it passes.
+    /// Repeats a probe until it passes, or until its time limit.
     pub(super) async fn probe(
         self: &Rc<Self>,
         id: InstanceId,
@@ -39,30 +53,29 @@ impl Cluster {
     ) -> Result<(), StartFailure> {
         let Some(planned) = self.instance(id) else { return Ok(()) };
         let Some(endpoint) = planned.instance.plan.provides.get(endpoint) else { return Ok(()) };
-        let unusable = |why| StartFailure::Api(why);
-        let prober = self.prober(self.api().map_err(unusable)?).map_err(unusable)?;
+        let prober = self.prober()?;
         let log = self.processes_of(id).first().map_or_else(|| planned.directory.clone(), |first| first.log.clone());
-        let ask = async |asking| {
+        let probe = async |attempt| {
             let question = self.question(&planned, endpoint, self.since.get());
-            let asked = match asking {
-                Asking::Until(deadline) => prober.wait(question, deadline).await,
-                Asking::Once => prober.check(question).await,
+            let result = match attempt {
+                Attempt::Until(deadline) => prober.wait(question, deadline).await,
+                Attempt::Once => prober.check(question).await,
             };
-            asked.map_err(|error| StartFailure::Unready {
+            result.map_err(|error| StartFailure::Unready {
                 role: endpoint.role.to_string(),
                 unready: error.to_string(),
-                late: matches!(error, Unready::NotYet(_)),
+                timed_out: matches!(error, Unready::NotYet(_)),
                 log: LogTail::of(&log),
             })
         };
         match until {
-            Some(until) => ask(Asking::Until(self.instant(until))).await?,
-            None => persist(planned.name(), ask).await?,
+            Some(until) => probe(Attempt::Until(self.instant(until))).await?,
+            None => probe_until_ready(planned.name(), probe).await?,
         }
         if endpoint.role.as_str() == roles::APISERVER_PORT {
             let deadline = self.deadline(until);
-            self.hasten_policy(&planned, deadline).await;
-            self.publish_authority(&planned, deadline).await.map_err(StartFailure::Api)?;
+            self.create_bootstrap_roles(&planned, deadline).await;
+            self.publish_authority(&planned, deadline).await?;
         }
         Ok(())
     }
@@ -77,33 +90,32 @@ impl Cluster {
         }
     }
 
-    /// Asks all probes of a ready instance once.
-    pub(super) async fn check(self: &Rc<Self>, id: InstanceId) -> Result<(), Fault> {
+    /// Runs all probes of a ready instance once.
+    pub(super) async fn check(self: &Rc<Self>, id: InstanceId) -> Result<(), CheckError> {
         let Some(planned) = self.instance(id) else { return Ok(()) };
-        let prober = self.checker().map_err(Fault::new)?;
-        let asked = planned.instance.plan.provides.iter().map(|endpoint| {
+        let prober = self.checker()?;
+        let checks = planned.instance.plan.provides.iter().map(|endpoint| {
             let prober = prober.clone();
-            // What a node reported before a change holds on: it was ready since.
+            // Includes reports of nodes from before the last change: the instance was ready then.
             let question = self.question(&planned, endpoint, self.booted_at);
             async move {
-                let asked = tokio::time::timeout(CHECK_LIMIT, prober.check(question)).await;
-                let unready = match asked {
+                let error = match tokio::time::timeout(CHECK_TIMEOUT, prober.check(question)).await {
                     Ok(Ok(())) => return Ok(()),
-                    Ok(Err(unready)) => unready.to_string(),
-                    Err(_) => format!("no answer within {CHECK_LIMIT:?}"),
+                    Ok(Err(unready)) => CheckError::Unready(unready),
+                    Err(_) => CheckError::TimedOut,
                 };
-                Err(Fault::new(format!("role `{}` doesn't respond: {unready}", endpoint.role)))
+                Err(CheckError::Role { role: endpoint.role.to_string(), source: Box::new(error) })
             }
         });
-        futures_util::future::try_join_all(asked).await.map(drop)
+        futures_util::future::try_join_all(checks).await.map(drop)
     }
 
-    /// Asks the liveness probe of a process once.
-    pub(super) async fn check_process(self: &Rc<Self>, id: ProcessId) -> Result<(), Fault> {
+    /// Runs the liveness probe of a process once.
+    pub(super) async fn check_process(self: &Rc<Self>, id: ProcessId) -> Result<(), CheckError> {
         let Some(planned) = self.instance(id.instance) else { return Ok(()) };
         let process = planned.instance.plan.processes.get(id.slot);
         let Some(liveness) = process.and_then(|process| process.liveness.as_ref()) else { return Ok(()) };
-        let prober = self.checker().map_err(Fault::new)?;
+        let prober = self.checker()?;
         let question = Question {
             node: planned.instance.node.as_deref(),
             probe: &liveness.probe,
@@ -111,96 +123,29 @@ impl Cluster {
             since: self.booted_at,
             booted: self.booted_at,
         };
-        match tokio::time::timeout(CHECK_LIMIT, prober.check(question)).await {
-            Ok(checked) => checked.map_err(|unready| Fault::new(unready.to_string())),
-            Err(_) => Err(Fault::new(format!("no answer within {CHECK_LIMIT:?}"))),
-        }
-    }
-
-    /// What asks ready instances. It is kept, with its connections, until the next change.
-    fn checker(&self) -> Result<Rc<Prober>, String> {
-        if let Some(prober) = &*self.checker.borrow() {
-            return Ok(prober.clone());
-        }
-        let prober = Rc::new(self.prober(self.api()?)?);
-        *self.checker.borrow_mut() = Some(prober.clone());
-        Ok(prober)
-    }
-
-    /// The first instance that fills a role and is to run.
-    pub(super) fn provider(&self, role: &str) -> Option<Rc<Planned>> {
-        self.instances().into_iter().find(|planned| !planned.is_off() && planned.fills(role))
-    }
-
-    /// The URLs of a role, in all places where it is filled.
-    pub(super) fn endpoints(&self, role: &str) -> Vec<String> {
-        let instances = self.instances();
-        let all = instances.iter().flat_map(|planned| &planned.instance.plan.provides);
-        all.filter(|endpoint| endpoint.role.as_str() == role).map(|endpoint| endpoint.url.clone()).collect()
-    }
-
-    /// A client of the cluster's own API, where it has one.
-    pub(super) fn api(&self) -> Result<Option<Api>, String> {
-        let Some(server) = self.provider(roles::APISERVER) else { return Ok(None) };
-        let Some(endpoint) = server.endpoint(roles::APISERVER) else { return Ok(None) };
-        self.api_of(&server, &endpoint.url).map(Some)
-    }
-
-    /// A client of the API that an instance serves at this URL. None of several is relied on.
-    pub(super) fn api_of(&self, server: &Planned, url: &str) -> Result<Api, String> {
-        let boot = self.boot();
-        let server = boot.environment.seen_from(None, server.instance.node.as_deref(), url);
-        let identity = Environment::of_node(&boot.environment.identities, "admin", None);
-        let identity = identity.ok_or("the cluster has no identity `admin`")?;
-        Api::connect(&server, &tls(identity)).map_err(|error| error.to_string())
-    }
-
-    /// Asks `api` for nodes.
-    fn prober(&self, api: Option<Api>) -> Result<Prober, String> {
-        let boot = self.boot();
-        let environment = &boot.environment;
-        let ca = environment.files.get("ca.crt").ok_or("the cluster has no CA certificate")?;
-        let identities = environment.identities.clone();
-        let (spawner, places) = (self.spawner(), self.nodes.places());
-        let prober = Prober::new(ca, move |user| identities.get(user).map(tls)).commands(move |command, node| {
-            let mut spawner = spawner.clone();
-            if let Some(place) = node.and_then(|node| places.get(node)) {
-                spawner.target = place;
-            }
-            async move { spawner.output(&command).await.map_err(io::Error::other) }
-        });
-        let places = self.nodes.places();
-        let prober = prober.networks(move |node| places.network(node));
-        Ok(match api {
-            Some(api) => prober.api(api),
-            None => prober,
-        })
-    }
-
-    /// Whether a role of the API server is ready now.
-    pub(super) fn api_role(&self) -> Option<crate::graph::RoleAt> {
-        self.provider(roles::APISERVER).map(|server| server.instance.at(&Role::new(roles::APISERVER)))
+        let checked = tokio::time::timeout(CHECK_TIMEOUT, prober.check(question)).await;
+        Ok(checked.map_err(|_| CheckError::TimedOut)??)
     }
 }
 
-fn tls(identity: &crate::pki::Identity) -> TlsFiles {
-    TlsFiles { cert: identity.cert.clone(), key: identity.key.clone(), ca: identity.ca.clone() }
-}
-
-/// Asks until the answer is yes: promptly at first, sparsely afterwards, and for ever.
-async fn persist(name: &str, mut ask: impl AsyncFnMut(Asking) -> Result<(), StartFailure>) -> Result<(), StartFailure> {
-    let mut asking = Asking::Until(Instant::now() + PROMPT);
+/// Repeats a probe until it passes: at short intervals for [`FAST_PROBE_PERIOD`], then at
+/// [`SLOW_PROBE_INTERVAL`].
+async fn probe_until_ready(
+    name: &str,
+    mut probe: impl AsyncFnMut(Attempt) -> Result<(), StartFailure>,
+) -> Result<(), StartFailure> {
+    let mut attempt = Attempt::Until(Instant::now() + FAST_PROBE_PERIOD);
     loop {
-        match ask(asking).await {
+        match probe(attempt).await {
             Err(failure @ StartFailure::Unready { .. }) => {
-                if asking != Asking::Once {
+                if attempt != Attempt::Once {
                     log::warn!("{name} isn't ready yet: {failure}");
                 }
             }
-            done => return done,
+            result => return result,
         }
-        asking = Asking::Once;
-        sleep(SPARSE).await;
+        attempt = Attempt::Once;
+        sleep(SLOW_PROBE_INTERVAL).await;
     }
 }
 
@@ -211,21 +156,21 @@ mod tests {
     use std::path::Path;
 
     #[tokio::test(flavor = "current_thread", start_paused = true)]
-    async fn a_late_instance_is_waited_for_however_long_and_asked_sparsely() {
-        let (begun, asked) = (Instant::now(), Cell::new(0_u64));
-        let late = Duration::from_secs(3600);
-        let ask = async |asking| {
-            asked.set(asked.get() + 1);
-            if let Asking::Until(deadline) = asking {
+    async fn a_probe_without_a_limit_is_repeated_at_the_slow_interval() {
+        let (begin, attempts) = (Instant::now(), Cell::new(0_u64));
+        let delay = Duration::from_secs(3600);
+        let probe = async |attempt| {
+            attempts.set(attempts.get() + 1);
+            if let Attempt::Until(deadline) = attempt {
                 tokio::time::sleep_until(deadline).await;
             }
             let log = LogTail::of(Path::new("/nonexistent"));
             let unready =
-                StartFailure::Unready { role: "cri".into(), unready: "nothing listens".into(), log, late: true };
-            if begun.elapsed() < late { Err(unready) } else { Ok(()) }
+                StartFailure::Unready { role: "cri".into(), unready: "nothing listens".into(), log, timed_out: true };
+            if begin.elapsed() < delay { Err(unready) } else { Ok(()) }
         };
-        persist("crio", ask).await.unwrap();
-        assert!(begun.elapsed() >= late);
-        assert!(asked.get() <= late.as_secs() / SPARSE.as_secs() + 2, "asked {} times", asked.get());
+        probe_until_ready("crio", probe).await.unwrap();
+        assert!(begin.elapsed() >= delay);
+        assert!(attempts.get() <= delay.as_secs() / SLOW_PROBE_INTERVAL.as_secs() + 2, "{} attempts", attempts.get());
     }
 }

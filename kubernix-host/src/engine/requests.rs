@@ -1,8 +1,12 @@
-//! Requests that commands made, until each is answered.
+//! The open requests of commands, and the outcomes of past changes.
 
 use super::Cluster;
+use super::broadcast::Subscriber;
+use super::clients::ApiError;
+use super::images::ImageError;
 use super::reducer::{Answer, Input, RequestId, RequestKind};
-use super::watch::By;
+use crate::api::Summary;
+use crate::chain::chain;
 use crate::control::{ChangeOutcome, ChangeRequest, InstanceReport, Message, Reply, Report, Request};
 use crate::events::{Event, Watcher};
 use std::cell::{Cell, RefCell};
@@ -11,17 +15,28 @@ use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 use tokio::sync::oneshot;
 
-/// So many changes are remembered, for commands that lost the line.
-const REMEMBERED: usize = 64;
+/// How many outcomes of changes are kept, for commands that lost their connection.
+const MAX_OUTCOMES: usize = 64;
 
-/// A request that waits for its answer.
+/// A request that isn't answered yet.
 enum Open {
     Ask(Request, oneshot::Sender<Reply>),
     Change(Rc<ChangeRequest>, Option<Watcher>),
     Stop(Option<Watcher>),
 }
 
-/// Requests that wait for their answers, and what became of changes.
+/// Why a request that doesn't involve the reducer failed.
+#[derive(Debug, thiserror::Error)]
+enum RequestError {
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error("this request needs another kind of connection")]
+    WrongConnection,
+}
+
+/// The open requests, and the outcomes of past changes.
 #[derive(Default)]
 pub(super) struct Requests {
     next: Cell<u64>,
@@ -36,7 +51,7 @@ impl Requests {
         id
     }
 
-    /// The state that a change is to lead to.
+    /// An open request for a change.
     pub(super) fn change(&self, id: RequestId) -> Option<Rc<ChangeRequest>> {
         match self.open.borrow().get(&id) {
             Some(Open::Change(change, _)) => Some(change.clone()),
@@ -44,10 +59,10 @@ impl Requests {
         }
     }
 
-    /// A request that is performed beside no change.
-    pub(super) fn asked(&self, id: RequestId) -> Option<Request> {
+    /// An open request that the reducer performs exclusively. `None` if the command has
+    /// disconnected.
+    pub(super) fn exclusive(&self, id: RequestId) -> Option<Request> {
         match self.open.borrow().get(&id) {
-            // A command that went away doesn't want it any more.
             Some(Open::Ask(request, reply)) if !reply.is_closed() => Some(request.clone()),
             _ => None,
         }
@@ -65,14 +80,15 @@ impl Requests {
     fn remember(&self, id: &str, outcome: ChangeOutcome) {
         let mut outcomes = self.outcomes.borrow_mut();
         outcomes.push_back((id.to_owned(), outcome));
-        if outcomes.len() > REMEMBERED {
+        if outcomes.len() > MAX_OUTCOMES {
             outcomes.pop_front();
         }
     }
 }
 
 impl Cluster {
-    /// What a message of a command is to the rules; `None` where it is answered beside them.
+    /// Converts a message of a command to an input of the reducer. Returns `None` for a request that
+    /// doesn't involve the reducer; it is answered here.
     pub(super) fn input_of(self: &Rc<Self>, message: Message) -> Option<Input> {
         let request = |open, kind| Some(Input::Request(self.requests.add(open), kind));
         match message {
@@ -80,65 +96,67 @@ impl Cluster {
             Message::Stop(watcher) => request(Open::Stop(Some(watcher)), RequestKind::Stop),
             Message::Cancel(id) => {
                 let open = self.requests.open.borrow();
-                let meant = |open: &Open| matches!(open, Open::Change(change, _) if change.id == id);
-                open.iter().find(|(_, open)| meant(open)).map(|(id, _)| Input::Cancel(*id))
+                let is_change = |open: &Open| matches!(open, Open::Change(change, _) if change.id == id);
+                open.iter().find(|(_, open)| is_change(open)).map(|(id, _)| Input::Cancel(*id))
             }
             Message::Change(change, watcher) => {
                 let kind = RequestKind::Change { base: change.base };
                 request(Open::Change(Rc::new(*change), Some(watcher)), kind)
             }
-            Message::Ask(asked, reply) => {
-                let kind = match &asked {
+            Message::Ask(ask, reply) => {
+                let kind = match &ask {
                     Request::Report { check } => RequestKind::Report { check: *check },
                     Request::Publish { .. } | Request::Unpublish { .. } | Request::Rename { .. } => {
                         RequestKind::Exclusive
                     }
                     Request::CopyState { .. } => RequestKind::Copy,
                     _ => {
-                        self.answer_beside(asked, reply);
+                        self.answer_directly(ask, reply);
                         return None;
                     }
                 };
-                request(Open::Ask(asked, reply), kind)
+                request(Open::Ask(ask, reply), kind)
             }
         }
     }
 
-    /// Answers what the rules needn't know of; that may take its time.
-    fn answer_beside(self: &Rc<Self>, asked: Request, reply: oneshot::Sender<Reply>) {
+    /// Answers a request that doesn't involve the reducer, on its own task.
+    fn answer_directly(self: &Rc<Self>, request: Request, reply: oneshot::Sender<Reply>) {
         let cluster = self.clone();
         tokio::task::spawn_local(async move {
-            let answered = match asked {
-                Request::Summary => cluster.summary().await.map(|summary| Reply::Summary { summary }),
-                Request::Images => cluster.images().await.map(|nodes| Reply::Images { nodes }),
-                Request::Import { archive, name, id } => {
-                    cluster.import(&archive, &name, &id).await.map(|nodes| Reply::Imported { nodes })
-                }
-                Request::RemoveImage { name } => {
-                    cluster.remove_image(&name).await.map(|nodes| Reply::Removed { nodes })
-                }
-                Request::State => Ok(Reply::State { state: Box::new(cluster.committed.borrow().file.clone()) }),
-                Request::Ports => Ok(Reply::Ports { ports: cluster.published() }),
-                Request::Outcome { id } => Ok(Reply::Outcome { outcome: cluster.requests.outcome(&id) }),
-                _ => Err("this request needs another kind of connection".to_owned()),
-            };
-            let _ = reply.send(answered.unwrap_or_else(|why| Reply::Failed { why }));
+            let answer = cluster.direct_answer(request).await;
+            let _ = reply.send(answer.unwrap_or_else(|error| Reply::Failed { why: chain(&error) }));
         });
     }
 
-    async fn summary(&self) -> Result<crate::api::Summary, String> {
-        let api = self.api()?.ok_or("the cluster has no API server")?;
-        api.summary().await.map_err(|error| error.to_string())
+    async fn direct_answer(&self, request: Request) -> Result<Reply, RequestError> {
+        Ok(match request {
+            Request::Summary => Reply::Summary { summary: self.summary().await? },
+            Request::Images => Reply::Images { nodes: self.images().await? },
+            Request::Import { archive, name, id } => {
+                Reply::Imported { nodes: self.import(&archive, &name, &id).await? }
+            }
+            Request::RemoveImage { name } => Reply::Removed { nodes: self.remove_image(&name).await? },
+            Request::State => Reply::State { state: Box::new(self.committed.borrow().file.clone()) },
+            Request::Ports => Reply::Ports { ports: self.published() },
+            Request::Outcome { id } => Reply::Outcome { outcome: self.requests.outcome(&id) },
+            _ => return Err(RequestError::WrongConnection),
+        })
     }
 
-    /// Tells the command that made a request of events from now on.
+    async fn summary(&self) -> Result<Summary, ApiError> {
+        let api = self.api()?.ok_or(ApiError::NoServer)?;
+        Ok(api.summary().await?)
+    }
+
+    /// Sends events to the command of a request from now on.
     pub(super) fn watch(&self, request: RequestId) {
         let watcher = match self.requests.open.borrow_mut().get_mut(&request) {
             Some(Open::Change(_, watcher) | Open::Stop(watcher)) => watcher.take(),
             _ => None,
         };
         if let Some(watcher) = watcher {
-            self.sink.add(By::Request(request), watcher);
+            self.sink.add(Subscriber::Request(request), watcher);
         }
     }
 
@@ -147,9 +165,9 @@ impl Cluster {
         let open = self.requests.open.borrow_mut().remove(&request);
         match (open, answer) {
             (Some(Open::Ask(_, sender)), Answer::Reply(reply)) => drop(sender.send(*reply)),
-            (Some(Open::Ask(_, sender)), _) => drop(sender.send(Reply::Failed { why: "it was refused".into() })),
+            (Some(Open::Ask(_, sender)), _) => drop(sender.send(Reply::Failed { why: "it was rejected".into() })),
             (Some(Open::Change(change, watcher)), answer) => self.reply_to_change(request, &change.id, watcher, answer),
-            // Its connection ends when nothing is left.
+            // Its connection closes when the cluster has ended.
             (Some(Open::Stop(_)) | None, _) => {}
         }
     }
@@ -165,14 +183,14 @@ impl Cluster {
         };
         self.requests.remember(id, outcome);
         match watcher {
-            // It was never begun: other commands needn't know of it.
+            // The change didn't begin, so only its own command gets the event.
             Some(watcher) => watcher.send(event),
             None => self.emit(event),
         }
-        self.sink.end(By::Request(request));
+        self.sink.end(Subscriber::Request(request));
     }
 
-    /// Gives a request for a report its answer.
+    /// Answers a request for a report.
     pub(super) fn reply_report(&self, request: RequestId) {
         let report = self.report();
         self.reply(request, Answer::Reply(Box::new(Reply::Report { report })));
@@ -207,7 +225,7 @@ impl Cluster {
         let state = reducer.state();
         Report {
             instances: instances.collect(),
-            nodes: self.nodes.first_processes(),
+            nodes: self.nodes.init_pids(),
             booted_at_ms: u64::try_from(since.as_millis()).unwrap_or_default(),
             ready: reducer.is_booted() && reducer.problems().is_empty(),
             booted: reducer.is_booted(),

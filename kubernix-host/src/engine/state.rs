@@ -1,37 +1,37 @@
-//! The states of instances and of the cluster, as the rules know them.
+//! The public states of instances and of the cluster.
 
-/// Where an instance is in its life.
+/// The state of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceState {
-    /// For the roles that it needs.
+    /// It waits for the roles that it needs.
     Waiting,
-    /// Its processes run, its probes haven't passed yet.
+    /// Its processes run, but its probes haven't passed yet.
     Starting,
-    /// All its probes passed.
+    /// All its probes have passed.
     Ready,
-    /// Its processes run, and a probe that had passed doesn't pass any more.
+    /// Its processes run, but a probe that had passed fails now.
     Unresponsive,
-    /// A process ended and is being started again.
+    /// A process exited and is being restarted.
     Restarting,
-    /// A process ended and stays down.
+    /// A process exited and isn't restarted, or its starts failed repeatedly.
     Failed,
-    /// It is being ended.
+    /// It is being stopped.
     Stopping,
-    /// It has ended.
+    /// It is stopped.
     Stopped,
 }
 
-/// Where a cluster is in its life.
+/// The state of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClusterState {
     /// It boots.
     Booting,
-    /// The boot is over, and every instance is ready.
+    /// It has booted, and every instance is ready.
     Running,
-    /// The boot is over, and some instance isn't ready.
+    /// It has booted, but some instance isn't ready.
     Degraded,
     /// A command changes it.
     Changing,
-    /// It ends.
+    /// It stops.
     Stopping,
 }

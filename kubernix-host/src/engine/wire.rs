@@ -1,4 +1,4 @@
-//! What the engine says on the control socket: its states in the forms of the wire.
+//! Converts the states of the engine to those of the control socket's protocol.
 
 use super::{ClusterState, InstanceState};
 use crate::control::wire;

@@ -3,8 +3,8 @@
 //! It is committed by one durable write. Until then the old state is the one in force, on disk and
 //! for whatever fails: the new instances end and the old ones come back.
 
-use super::bring::{Bring, Kind};
-use super::instance::{Furnish, Instance, State};
+use super::bring_up::{BringUp, Purpose};
+use super::instance::{Instance, Provision, State};
 use super::requests::refusal;
 use super::types::{Action, Answer, ChangePlan, Fault, InstanceId, Outcome, RequestId, Work, WorkId};
 use super::{Phase, Reducer};
@@ -16,16 +16,16 @@ pub(super) enum ChangeStage {
     Planning(WorkId),
     Draining(WorkId),
     /// Instances that go, and nodes without any, end.
-    Ending,
+    StoppingOld,
     /// Kubernetes is told of nodes that come back.
-    Recalling(WorkId),
-    Bringing(Bring),
+    MarkingOn(WorkId),
+    BringingUp(BringUp),
     /// Kubernetes is told of nodes that are switched off.
-    Announcing(WorkId),
+    MarkingOff(WorkId),
     Committing(WorkId),
     /// The change failed: what it had started ends.
-    EndingNew,
-    BringingBack(Bring),
+    StoppingNew,
+    RollingBack(BringUp),
     /// Nodes take pods again, or are out of service again.
     Undoing(BTreeSet<WorkId>),
 }
@@ -46,16 +46,16 @@ pub(super) struct Change {
 }
 
 impl Change {
-    pub(super) fn bringing(&self) -> Option<&Bring> {
+    pub(super) fn bring_up(&self) -> Option<&BringUp> {
         match &self.stage {
-            ChangeStage::Bringing(bring) | ChangeStage::BringingBack(bring) => Some(bring),
+            ChangeStage::BringingUp(bring_up) | ChangeStage::RollingBack(bring_up) => Some(bring_up),
             _ => None,
         }
     }
 
-    pub(super) fn bringing_mut(&mut self) -> Option<&mut Bring> {
+    pub(super) fn bring_up_mut(&mut self) -> Option<&mut BringUp> {
         match &mut self.stage {
-            ChangeStage::Bringing(bring) | ChangeStage::BringingBack(bring) => Some(bring),
+            ChangeStage::BringingUp(bring_up) | ChangeStage::RollingBack(bring_up) => Some(bring_up),
             _ => None,
         }
     }
@@ -65,8 +65,8 @@ impl Change {
         match &self.stage {
             ChangeStage::Planning(work)
             | ChangeStage::Draining(work)
-            | ChangeStage::Recalling(work)
-            | ChangeStage::Announcing(work)
+            | ChangeStage::MarkingOn(work)
+            | ChangeStage::MarkingOff(work)
             | ChangeStage::Committing(work) => vec![*work],
             ChangeStage::Undoing(works) => works.iter().copied().collect(),
             _ => Vec::new(),
@@ -121,7 +121,7 @@ impl Reducer {
             return;
         }
         let is_told =
-            matches!(change.stage, ChangeStage::Recalling(_) | ChangeStage::Announcing(_) | ChangeStage::Undoing(_));
+            matches!(change.stage, ChangeStage::MarkingOn(_) | ChangeStage::MarkingOff(_) | ChangeStage::Undoing(_));
         if let (true, Outcome::Failed(fault)) = (is_told, &outcome) {
             // It has to go on without.
             self.warn(format!("Kubernetes wasn't told of nodes that change: {}", fault.summary));
@@ -133,16 +133,16 @@ impl Reducer {
             (ChangeStage::Draining(_), Outcome::Failed(fault)) => self.change_failed(fault),
             (ChangeStage::Draining(_), _) => {
                 change.drained = true;
-                self.begin_ending();
+                self.begin_stopping_old();
             }
-            (ChangeStage::Recalling(_), _) => self.begin_bringing(),
-            (ChangeStage::Announcing(_), _) => self.begin_commit(),
+            (ChangeStage::MarkingOn(_), _) => self.begin_bring_up(),
+            (ChangeStage::MarkingOff(_), _) => self.begin_commit(),
             (ChangeStage::Committing(_), Outcome::Failed(fault)) => self.change_failed(fault),
             (ChangeStage::Committing(_), _) => self.committed(),
             (ChangeStage::Undoing(works), _) => {
                 works.remove(&work);
                 if works.is_empty() {
-                    self.change_over();
+                    self.finish_change();
                 }
             }
             _ => {}
@@ -150,7 +150,7 @@ impl Reducer {
     }
 
     fn planned(&mut self, plan: ChangePlan) {
-        for (id, spec) in &plan.comes {
+        for (id, spec) in &plan.starts {
             self.instances.insert(*id, Instance::new(spec.clone()));
             // They begin when what goes has ended.
             if let Some(instance) = self.instances.get_mut(id) {
@@ -162,43 +162,45 @@ impl Reducer {
             change.plan = plan;
         }
         if drain.is_empty() {
-            return self.begin_ending();
+            return self.begin_stopping_old();
         }
         let work = self.begin(Work::Drain { nodes: drain });
         self.set_stage(ChangeStage::Draining(work));
     }
 
-    fn begin_ending(&mut self) {
+    fn begin_stopping_old(&mut self) {
         let Some(change) = self.change() else { return };
-        let (goes, request) = (change.plan.goes.clone(), change.request);
-        self.set_stage(ChangeStage::Ending);
+        let (stops, request) = (change.plan.stops.clone(), change.request);
+        self.set_stage(ChangeStage::StoppingOld);
         self.actions.push(Action::Adopt(request));
-        self.begin_stop(&goes);
+        self.begin_stop(&stops);
     }
 
     /// Goes on with a change where that doesn't hang on the end of its own work.
     pub(super) fn advance_change(&mut self) {
         let Phase::Changing(change) = &self.phase else { return };
-        let goes = || change.plan.goes.iter().copied();
+        let stops = || change.plan.stops.iter().copied();
         let rests = |id: InstanceId| self.get(id).is_none_or(Instance::is_at_rest);
         match &change.stage {
-            ChangeStage::Ending if goes().all(rests) && !self.has_surplus_nodes() => {
+            ChangeStage::StoppingOld if stops().all(rests) && !self.has_surplus_nodes() => {
                 let on = change.plan.on.clone();
-                self.tell_or(Vec::new(), on, ChangeStage::Recalling, Self::begin_bringing);
+                self.mark_or(Vec::new(), on, ChangeStage::MarkingOn, Self::begin_bring_up);
             }
-            ChangeStage::Bringing(_) if self.is_brought() => {
+            ChangeStage::BringingUp(_) if self.is_bring_up_complete() => {
                 // Also once more of those that are back: the API server itself may have been away
                 // before.
                 let (off, on) = (change.plan.off.clone(), change.plan.on.clone());
-                self.actions.push(Action::EndYield);
-                self.tell_or(off, on, ChangeStage::Announcing, Self::begin_commit);
+                self.actions.push(Action::RestorePriorities);
+                self.mark_or(off, on, ChangeStage::MarkingOff, Self::begin_commit);
             }
             // What goes may still be on its way out, if the change failed early.
-            ChangeStage::EndingNew if change.plan.coming().chain(goes()).all(rests) && !self.has_surplus_nodes() => {
-                self.begin_bringing_back();
+            ChangeStage::StoppingNew
+                if change.plan.starting().chain(stops()).all(rests) && !self.has_surplus_nodes() =>
+            {
+                self.begin_rollback();
             }
-            ChangeStage::BringingBack(_) if self.is_brought() => {
-                self.actions.push(Action::EndYield);
+            ChangeStage::RollingBack(_) if self.is_bring_up_complete() => {
+                self.actions.push(Action::RestorePriorities);
                 self.undo();
             }
             _ => {}
@@ -206,7 +208,7 @@ impl Reducer {
     }
 
     /// Tells Kubernetes of nodes, if there are any to tell of.
-    fn tell_or(
+    fn mark_or(
         &mut self,
         off: Vec<String>,
         on: Vec<String>,
@@ -216,24 +218,24 @@ impl Reducer {
         if off.is_empty() && on.is_empty() {
             return otherwise(self);
         }
-        let work = self.begin(Work::Service { off, on });
+        let work = self.begin(Work::MarkNodes { off, on });
         self.set_stage(stage(work));
     }
 
-    fn begin_bringing(&mut self) {
+    fn begin_bring_up(&mut self) {
         let Some(change) = self.change() else { return };
-        let (comes, order) = (change.plan.coming().collect(), change.plan.order.clone());
-        self.bring(&comes, order, Kind::Change, ChangeStage::Bringing);
+        let (starts, order) = (change.plan.starting().collect(), change.plan.order.clone());
+        self.start_instances(&starts, order, Purpose::Change, ChangeStage::BringingUp);
     }
 
     /// Lets instances that were put aside start, and waits for them. `order`: all instances from
     /// now on.
-    fn bring(
+    fn start_instances(
         &mut self,
         starts: &BTreeSet<InstanceId>,
         order: Vec<InstanceId>,
-        kind: Kind,
-        stage: fn(Bring) -> ChangeStage,
+        kind: Purpose,
+        stage: fn(BringUp) -> ChangeStage,
     ) {
         let Some(limit) = self.change().map(|change| change.plan.limit) else { return };
         for id in starts {
@@ -241,24 +243,27 @@ impl Reducer {
                 instance.reset();
             }
         }
-        let bring = Bring::new(self.with_stays(starts, &order), self.now + limit, kind);
+        let bring_up = BringUp::new(self.with_reprovisioned(starts, &order), self.now + limit, kind);
         self.order.clone_from(&order);
         self.actions.push(Action::Order(order));
-        self.set_stage(stage(bring));
-        self.actions.push(Action::Bring);
+        self.set_stage(stage(bring_up));
+        self.actions.push(Action::BringUp);
     }
 
     /// Instances that start, and those that stay and whose images may be missing in a new runtime.
-    fn with_stays(&mut self, starts: &BTreeSet<InstanceId>, order: &[InstanceId]) -> BTreeSet<InstanceId> {
-        let mut waited = starts.clone();
+    fn with_reprovisioned(&mut self, starts: &BTreeSet<InstanceId>, order: &[InstanceId]) -> BTreeSet<InstanceId> {
+        let mut awaited = starts.clone();
         for id in order.iter().filter(|id| !starts.contains(id)) {
             let Some(instance) = self.instances.get_mut(id) else { continue };
-            if instance.spec.has_builds && matches!(instance.state, State::Ready) && instance.furnish == Furnish::Done {
-                instance.furnish = Furnish::Images { objects: false };
-                waited.insert(*id);
+            if instance.spec.has_builds
+                && matches!(instance.state, State::Ready)
+                && instance.provision == Provision::Done
+            {
+                instance.provision = Provision::Images { objects: false };
+                awaited.insert(*id);
             }
         }
-        waited
+        awaited
     }
 
     fn begin_commit(&mut self) {
@@ -270,7 +275,7 @@ impl Reducer {
     fn committed(&mut self) {
         self.revision += 1;
         let Some(change) = self.take_change() else { return };
-        self.forget(change.plan.goes);
+        self.forget(change.plan.stops);
         self.actions.push(Action::Reply(change.request, Answer::Changed));
     }
 
@@ -287,7 +292,7 @@ impl Reducer {
         if let Some(change) = self.change() {
             change.error = Some(fault.detail.clone());
         }
-        self.change_over();
+        self.finish_change();
     }
 
     /// The command wants a change undone. Once it is being committed it is too late for that.
@@ -302,8 +307,8 @@ impl Reducer {
         let is_over = matches!(
             change.stage,
             ChangeStage::Committing(_)
-                | ChangeStage::EndingNew
-                | ChangeStage::BringingBack(_)
+                | ChangeStage::StoppingNew
+                | ChangeStage::RollingBack(_)
                 | ChangeStage::Undoing(_)
         );
         if !is_over {
@@ -315,35 +320,35 @@ impl Reducer {
     pub(super) fn change_failed(&mut self, fault: Fault) {
         let Some(change) = self.change() else { return };
         let works = change.works();
-        if let ChangeStage::BringingBack(_) = change.stage {
+        if let ChangeStage::RollingBack(_) = change.stage {
             // What ran before doesn't come back in time. Its instances go on trying.
             change.restored = false;
             if let Some(error) = &mut change.error {
                 error.push_str(&format!("\nand what ran before doesn't come back: {}", fault.detail));
             }
-            self.drop_bring();
+            self.cancel_bring_up();
             return self.undo();
         }
         change.error = Some(fault.detail.clone());
         let has_begun = !matches!(change.stage, ChangeStage::Planning(_) | ChangeStage::Draining(_));
         // A drain that is broken off leaves nodes cordoned.
         change.drained |= matches!(change.stage, ChangeStage::Draining(_));
-        let comes: Vec<InstanceId> = change.plan.coming().collect();
-        self.drop_bring();
-        works.into_iter().for_each(|work| self.drop_work(work));
+        let starts: Vec<InstanceId> = change.plan.starting().collect();
+        self.cancel_bring_up();
+        works.into_iter().for_each(|work| self.cancel_work(work));
         if !has_begun {
             return self.undo();
         }
         self.warn(format!("{}: going back to what ran before", fault.summary));
-        self.set_stage(ChangeStage::EndingNew);
-        self.begin_stop(&comes);
+        self.set_stage(ChangeStage::StoppingNew);
+        self.begin_stop(&starts);
     }
 
-    fn begin_bringing_back(&mut self) {
+    fn begin_rollback(&mut self) {
         let Some(change) = self.change() else { return };
-        let (old, order) = (change.plan.goes.iter().copied().collect(), change.order_before.clone());
+        let (old, order) = (change.plan.stops.iter().copied().collect(), change.order_before.clone());
         self.actions.push(Action::Restore);
-        self.bring(&old, order, Kind::Back, ChangeStage::BringingBack);
+        self.start_instances(&old, order, Purpose::Rollback, ChangeStage::RollingBack);
     }
 
     /// Takes back what Kubernetes was told.
@@ -356,35 +361,35 @@ impl Reducer {
             works.insert(self.begin(Work::Uncordon { nodes: drain }));
         }
         if !off.is_empty() || !on.is_empty() {
-            works.insert(self.begin(Work::Service { off, on }));
+            works.insert(self.begin(Work::MarkNodes { off, on }));
         }
         if works.is_empty() {
-            return self.change_over();
+            return self.finish_change();
         }
         self.set_stage(ChangeStage::Undoing(works));
     }
 
-    fn change_over(&mut self) {
+    fn finish_change(&mut self) {
         let Some(change) = self.take_change() else { return };
-        self.forget(change.plan.coming());
+        self.forget(change.plan.starting());
         let (error, restored) = (change.error.unwrap_or_default(), change.restored);
         self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored }));
     }
 
     /// The cluster ends while it changes. A commit goes on: only its result says what is on disk.
-    pub(super) fn drop_change(&mut self) {
+    pub(super) fn abort_change(&mut self) {
         let Some(change) = self.take_change() else { return };
         if let ChangeStage::Committing(work) = change.stage {
             self.committing = Some((change.request, work));
             return;
         }
-        change.works().into_iter().for_each(|work| self.drop_work(work));
+        change.works().into_iter().for_each(|work| self.cancel_work(work));
         let error = "the cluster is ending".to_owned();
         self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored: false }));
     }
 
     /// The commit of a change ended while the cluster does.
-    pub(super) fn committed_late(&mut self, request: RequestId, outcome: Outcome) {
+    pub(super) fn committed_during_stop(&mut self, request: RequestId, outcome: Outcome) {
         let answer = match outcome {
             Outcome::Failed(fault) => Answer::ChangeFailed { error: fault.detail, restored: false },
             _ => {

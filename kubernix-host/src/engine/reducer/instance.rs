@@ -1,61 +1,61 @@
-//! One instance: its state, and the transitions that are allowed.
+//! One instance: its state and the permitted transitions.
 
 use super::types::{InstanceSpec, Time, WorkId};
 use crate::engine::InstanceState;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The first pause before another start; each further one doubles it.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// After this long in the state `Ready` earlier failures are forgotten.
-pub(super) const STEADY: Duration = Duration::from_secs(60);
-/// This many failures in a row are reported as a failure of the instance.
-pub(super) const FAILURES: u32 = 5;
+/// The first delay before a restart. Each further delay is twice as long.
+pub(super) const MIN_BACKOFF: Duration = Duration::from_secs(1);
+/// The longest delay.
+pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// An instance that was ready for so long starts again with the first delay.
+pub(super) const BACKOFF_RESET: Duration = Duration::from_secs(60);
+/// So many consecutive failures are reported as a failure of the instance.
+pub(super) const MAX_FAILURES: u32 = 5;
 
-/// The pause that follows a pause.
-pub(super) fn longer(pause: Duration) -> Duration {
-    (pause * 2).min(LONGEST_PAUSE)
+/// The delay that follows a delay.
+pub(super) fn next_backoff(backoff: Duration) -> Duration {
+    (backoff * 2).min(MAX_BACKOFF)
 }
 
-/// Where an instance is in its life.
+/// The state of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// Its node is switched off.
     Off,
-    /// Some role that it waits for, or its node, isn't there yet.
+    /// A role that it waits for isn't ready, or its node isn't created.
     Waiting,
-    /// Its files are written.
+    /// Its files are being written.
     Preparing(WorkId),
-    /// Its processes run, its probes haven't passed yet.
+    /// Its processes run, but its probes haven't passed yet.
     Starting,
     Ready,
-    /// Its processes run, and a probe that had passed doesn't pass any more.
+    /// Its processes run, but a probe that passed before fails.
     Unresponsive,
-    /// A start failed or a process ended; the next attempt is at this time.
+    /// A start failed or a process exited. The next attempt is at this time.
     BackingOff {
         at: Time,
     },
-    /// A process that isn't to be restarted ended with a failure.
+    /// A process that must not be restarted has failed.
     Failed,
     Stopping(Stage),
     Stopped,
 }
 
-/// How far the end of an instance is.
+/// The stage of stopping an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Instances that need it end first.
+    /// It waits for the end of the instances that need it.
     Dependents { was_up: bool },
     /// Its component's `before_stop` runs.
     Hook(WorkId),
-    /// The process of this slot was signalled, and is killed at that time.
+    /// The process of this slot got its stop signal, and gets SIGKILL at this time.
     Signalled { slot: usize, kill_at: Option<Time> },
 }
 
 impl State {
-    /// Whether an instance may go from this state to that one.
+    /// Whether this transition is permitted.
     pub(super) fn may_become(self, next: Self) -> bool {
         use State::{BackingOff, Failed, Off, Preparing, Ready, Starting, Stopped, Stopping, Unresponsive, Waiting};
         match (self, next) {
@@ -82,28 +82,28 @@ pub(super) enum Slot {
     Idle,
     Spawning,
     Running,
-    /// It did what it had to do, and isn't started again.
+    /// It exited with success, and isn't started again.
     Finished,
 }
 
-/// The checks of one process, if its plan has any.
+/// The liveness checks of one process, if its plan has any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Checks {
-    /// The check that is going on.
+    /// The running check.
     pub work: Option<WorkId>,
-    /// When the next one is due.
+    /// The time of the next check.
     pub next: Time,
-    /// Checks that failed in a row.
+    /// The number of consecutive failures.
     pub failed: u32,
-    /// It failed too often: it was asked to end, and is killed at `kill_at`.
-    pub ends: bool,
+    /// It failed too often: the process got its stop signal, and gets SIGKILL at `kill_at`.
+    pub terminating: bool,
     pub kill_at: Option<Time>,
 }
 
-/// How far an instance's images and objects are.
+/// The state of an instance's images and objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Furnish {
-    /// Images first, then objects.
+pub(super) enum Provision {
+    /// The images are loaded next, then the objects are applied.
     Images {
         objects: bool,
     },
@@ -113,8 +113,8 @@ pub(super) enum Furnish {
     },
     Objects,
     Applying(WorkId),
-    /// Another attempt at that time.
-    Again {
+    /// It failed. The next attempt is at this time.
+    Retry {
         at: Time,
         images: bool,
         objects: bool,
@@ -122,8 +122,8 @@ pub(super) enum Furnish {
     Done,
 }
 
-impl Furnish {
-    /// The work that is going on for it.
+impl Provision {
+    /// The running work.
     pub(super) fn work(self) -> Option<WorkId> {
         match self {
             Self::LoadingImages { work, .. } | Self::Applying(work) => Some(work),
@@ -132,34 +132,34 @@ impl Furnish {
     }
 }
 
-/// One instance while the cluster lives.
+/// One instance.
 #[derive(Debug, Clone)]
 pub(super) struct Instance {
     pub spec: InstanceSpec,
     pub state: State,
     pub slots: Vec<Slot>,
-    /// How often each slot was started.
+    /// The number of starts of each slot.
     pub runs: Vec<u32>,
     /// The checks of each slot.
     pub checks: Vec<Checks>,
-    /// Probes that are being asked, by their work, with their endpoint.
+    /// The endpoints whose probes are running.
     pub probing: BTreeMap<WorkId, usize>,
-    /// The question whether it still responds.
+    /// The running check of its probes.
     pub check: Option<WorkId>,
     pub next_check: Time,
-    /// Checks that failed in a row.
+    /// The number of consecutive failed checks.
     pub missed: u32,
-    pub furnish: Furnish,
-    pub furnish_pause: Duration,
+    pub provision: Provision,
+    pub provision_backoff: Duration,
     pub restarts: u32,
-    /// Starts that failed in a row.
+    /// The number of consecutive failed starts.
     pub failures: u32,
-    pub pause: Duration,
-    /// When it became ready.
+    pub backoff: Duration,
+    /// When it became ready for the last time.
     pub ready_at: Option<Time>,
     /// Its processes were started at least once.
     pub was_started: bool,
-    /// Why it isn't ready, if there is more to say than its state.
+    /// The reason why it isn't ready, if it is more than its state.
     pub reason: Option<String>,
 }
 
@@ -176,11 +176,11 @@ impl Instance {
             check: None,
             next_check: Time::default(),
             missed: 0,
-            furnish: Furnish::Images { objects: true },
-            furnish_pause: FIRST_PAUSE,
+            provision: Provision::Images { objects: true },
+            provision_backoff: MIN_BACKOFF,
             restarts: 0,
             failures: 0,
-            pause: FIRST_PAUSE,
+            backoff: MIN_BACKOFF,
             ready_at: None,
             was_started: false,
             reason: None,
@@ -188,11 +188,11 @@ impl Instance {
         }
     }
 
-    /// The state as it is shown.
-    pub(super) fn shown(&self) -> InstanceState {
+    /// The state to show.
+    pub(super) fn public_state(&self) -> InstanceState {
         match self.state {
             State::Off | State::Stopped => InstanceState::Stopped,
-            _ if self.failures >= FAILURES && !self.is_ending() => InstanceState::Failed,
+            _ if self.failures >= MAX_FAILURES && !self.is_ending() => InstanceState::Failed,
             State::Preparing(_) if !self.was_started && self.slots.contains(&Slot::Running) => InstanceState::Starting,
             State::Waiting | State::Preparing(_) if !self.was_started => InstanceState::Waiting,
             State::Starting if !self.was_ready() && self.restarts == 0 => InstanceState::Starting,
@@ -210,38 +210,38 @@ impl Instance {
         self.ready_at.is_some()
     }
 
-    /// Its end was ordered: processes that end now aren't started again.
+    /// Whether it is stopping, stopped or switched off. Its processes aren't restarted.
     pub(super) fn is_ending(&self) -> bool {
         matches!(self.state, State::Stopping(_) | State::Stopped | State::Off)
     }
 
-    /// Whether nothing of it runs and nothing is to run.
+    /// Whether none of its processes runs or is going to be started.
     pub(super) fn is_at_rest(&self) -> bool {
         matches!(self.state, State::Off | State::Stopped)
     }
 
-    /// Whether a process runs once and hasn't ended with success yet.
+    /// Whether a one-shot process hasn't exited with success yet.
     pub(super) fn has_open_one_shot(&self) -> bool {
         let mut slots = self.slots.iter().zip(&self.spec.processes);
         slots.any(|(slot, process)| process.one_shot && *slot != Slot::Finished)
     }
 
-    /// Doubles the pause; returns what it was.
-    pub(super) fn next_pause(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = longer(pause);
-        pause
+    /// Returns the delay before the next start, and doubles it for the one after.
+    pub(super) fn take_backoff(&mut self) -> Duration {
+        let backoff = self.backoff;
+        self.backoff = next_backoff(backoff);
+        backoff
     }
 
-    /// Forgets failures if it was ready for long enough.
-    pub(super) fn forgive(&mut self, now: Time) {
-        if self.ready_at.is_some_and(|at| now.since(at) > STEADY) {
+    /// Resets the delay if it was ready for long enough.
+    pub(super) fn reset_backoff(&mut self, now: Time) {
+        if self.ready_at.is_some_and(|at| now.since(at) > BACKOFF_RESET) {
             self.failures = 0;
-            self.pause = FIRST_PAUSE;
+            self.backoff = MIN_BACKOFF;
         }
     }
 
-    /// As new, after a change that was to replace it came to nothing.
+    /// Prepares it for another start, after the rollback of a change that stopped it.
     pub(super) fn reset(&mut self) {
         let (runs, spec) = (std::mem::take(&mut self.runs), self.spec.clone());
         *self = Self { runs, ..Self::new(spec) };

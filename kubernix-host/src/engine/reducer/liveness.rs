@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Between two questions to an instance that responds.
-pub(super) const INTERVAL: Duration = Duration::from_secs(30);
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Between two questions to one that didn't.
-pub(super) const RECHECK: Duration = Duration::from_secs(3);
+pub(super) const RECHECK_INTERVAL: Duration = Duration::from_secs(3);
 /// This many questions without an answer make an instance unresponsive.
-pub(super) const MISSES: u32 = 2;
+pub(super) const MAX_MISSED: u32 = 2;
 
 impl Instance {
     /// The processes have time until their first check.
@@ -45,7 +45,7 @@ impl Reducer {
     pub(super) fn next_process_check(&self, instance: &Instance) -> Option<Time> {
         let is_checked = self.checks_processes(instance);
         let due = instance.checked_slots().filter_map(|(_, checks)| match checks {
-            Checks { ends: true, kill_at, .. } => *kill_at,
+            Checks { terminating: true, kill_at, .. } => *kill_at,
             Checks { work: None, next, .. } => is_checked.then_some(*next),
             _ => None,
         });
@@ -62,7 +62,7 @@ impl Reducer {
         for (slot, checks) in of_slots {
             let Some(instance) = self.instances.get_mut(&id) else { return };
             let process = ProcessId { instance: id, slot, run: instance.runs[slot] };
-            if checks.ends {
+            if checks.terminating {
                 if checks.kill_at.is_some_and(|at| at <= now) {
                     instance.checks[slot].kill_at = None;
                     self.actions.push(Action::Signal(process, StopSignal::Kill));
@@ -99,7 +99,7 @@ impl Reducer {
         if checks.failed < most {
             return;
         }
-        (checks.ends, checks.kill_at) = (true, (!grace.is_zero()).then_some(now + grace));
+        (checks.terminating, checks.kill_at) = (true, (!grace.is_zero()).then_some(now + grace));
         let reason = format!("process `{name}` failed {most} liveness checks in a row: {}", fault.summary);
         instance.reason = Some(reason.clone());
         let process = ProcessId { instance: id, slot, run: instance.runs[slot] };
@@ -117,7 +117,7 @@ impl Reducer {
         let Some(instance) = self.instances.get_mut(&process.instance) else { return Checks::default() };
         let Some(checks) = instance.checks.get_mut(process.slot).map(std::mem::take) else { return Checks::default() };
         if let Some(work) = checks.work {
-            self.drop_work(work);
+            self.cancel_work(work);
         }
         checks
     }
@@ -159,8 +159,8 @@ impl Reducer {
             Outcome::Failed(_) if is_copying => {}
             Outcome::Failed(fault) => {
                 instance.missed += 1;
-                instance.next_check = now + RECHECK;
-                let enough = instance.missed >= MISSES || is_asked;
+                instance.next_check = now + RECHECK_INTERVAL;
+                let enough = instance.missed >= MAX_MISSED || is_asked;
                 if enough {
                     instance.reason = Some(fault.summary.clone());
                 }
@@ -171,7 +171,7 @@ impl Reducer {
             }
             _ => {
                 instance.missed = 0;
-                instance.next_check = now + INTERVAL;
+                instance.next_check = now + CHECK_INTERVAL;
                 if instance.state == State::Unresponsive {
                     instance.reason = None;
                     self.set_state(id, State::Ready);

@@ -5,7 +5,7 @@
 //! performs the actions and brings their results back as inputs. Must not know components, files,
 //! processes or the Kubernetes API: of an instance it knows only its [`InstanceSpec`].
 
-mod bring;
+mod bring_up;
 mod change;
 mod instance;
 mod liveness;
@@ -18,14 +18,14 @@ mod types;
 mod tests;
 
 pub use types::{
-    Action, Answer, ChangePlan, End, EndedBy, Fault, Input, InstanceId, InstanceSpec, Outcome, ProcessId, ProcessSpec,
+    Action, Answer, ChangePlan, End, EndCause, Fault, Input, InstanceId, InstanceSpec, Outcome, ProcessId, ProcessSpec,
     RequestId, RequestKind, StopSignal, Time, Work, WorkId,
 };
 
 use super::{ClusterState, InstanceState};
 use crate::events::Event;
 use crate::graph::RoleAt;
-use bring::Bring;
+use bring_up::BringUp;
 use change::Change;
 use instance::{Instance, State};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -34,7 +34,7 @@ use std::time::Duration;
 /// Where the cluster is in its life.
 #[derive(Debug)]
 enum Phase {
-    Booting(Bring),
+    Booting(BringUp),
     Running,
     Changing(Box<Change>),
     /// Its end was ordered. What is in here is how the engine's life ends.
@@ -45,17 +45,17 @@ enum Phase {
 /// A node with namespaces of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Node {
-    Making {
+    Creating {
         work: WorkId,
         /// Until the next attempt, should this one fail.
-        pause: Duration,
+        backoff: Duration,
     },
-    Present,
+    Running,
     Ending(WorkId),
     /// It couldn't be made; the next attempt is at this time.
     BackingOff {
         at: Time,
-        pause: Duration,
+        backoff: Duration,
     },
 }
 
@@ -84,7 +84,7 @@ pub struct Reducer {
     /// A change that was being committed when the cluster's end was ordered.
     committing: Option<(RequestId, WorkId)>,
     /// Work after the boot that nothing waits for.
-    settling: Option<WorkId>,
+    restoring_nodes: Option<WorkId>,
     /// Requests for a report, each with the checks that it waits for.
     reports: Vec<(RequestId, BTreeSet<WorkId>)>,
     /// Requests to stop.
@@ -100,14 +100,14 @@ impl Reducer {
     /// A cluster of these instances that begins to boot. `revision` is that of the state on disk.
     pub fn boot(instances: Vec<(InstanceId, InstanceSpec)>, limit: Duration, revision: u64) -> Self {
         let order: Vec<InstanceId> = instances.iter().map(|(id, _)| *id).collect();
-        let waited: BTreeSet<InstanceId> =
-            instances.iter().filter(|(_, spec)| !spec.later).map(|(id, _)| *id).collect();
+        let awaited: BTreeSet<InstanceId> =
+            instances.iter().filter(|(_, spec)| !spec.background).map(|(id, _)| *id).collect();
         let instances = instances.into_iter().map(|(id, spec)| (id, Instance::new(spec))).collect();
         Self {
             now: Time::default(),
-            phase: Phase::Booting(Bring::new(waited, Time::default() + limit, bring::Kind::Boot)),
+            phase: Phase::Booting(BringUp::new(awaited, Time::default() + limit, bring_up::Purpose::Boot)),
             instances,
-            actions: vec![Action::Order(order.clone()), Action::Bring],
+            actions: vec![Action::Order(order.clone()), Action::BringUp],
             order,
             roles: BTreeSet::new(),
             nodes: BTreeMap::new(),
@@ -116,7 +116,7 @@ impl Reducer {
             revision,
             queue: VecDeque::new(),
             performing: None,
-            settling: None,
+            restoring_nodes: None,
             committing: None,
             reports: Vec::new(),
             stops: Vec::new(),
@@ -130,7 +130,7 @@ impl Reducer {
     pub fn handle(&mut self, now: Time, input: Input) -> Vec<Action> {
         self.now = now.max(self.now);
         if matches!(self.phase, Phase::Ended) {
-            self.refuse_late(&input);
+            self.reject_late(&input);
             return std::mem::take(&mut self.actions);
         }
         match input {
@@ -142,11 +142,11 @@ impl Reducer {
             Input::NodeEnded(node) => self.node_ended(&node),
             Input::Request(request, kind) => self.request(request, kind),
             Input::Cancel(request) => self.cancel(request),
-            Input::Abandon => self.abandon_boot(),
+            Input::AbortBoot => self.abort_boot(),
             // The cluster that is up isn't the command's to end.
             Input::KillBoot if self.is_booted() => {}
             Input::KillBoot => self.kill(),
-            Input::Stop => self.stop_all(End::Ordered, EndedBy::Stop),
+            Input::Stop => self.stop_all(End::Ordered, EndCause::Stop),
             Input::Kill => self.kill(),
             Input::KeeperGone => self.exit(End::KeeperGone),
         }
@@ -174,7 +174,7 @@ impl Reducer {
                 _ => {}
             }
             times.extend(self.next_process_check(instance));
-            if let instance::Furnish::Again { at, .. } = instance.furnish
+            if let instance::Provision::Retry { at, .. } = instance.provision
                 && is_ahead(at)
             {
                 times.push(at);
@@ -184,7 +184,7 @@ impl Reducer {
             Node::BackingOff { at, .. } if is_ahead(*at) => Some(*at),
             _ => None,
         }));
-        times.extend(self.bringing().map(Bring::latest));
+        times.extend(self.bring_up().map(BringUp::latest));
         times.into_iter().min()
     }
 
@@ -202,12 +202,14 @@ impl Reducer {
     /// What keeps the cluster from being as it should be: instances by name, each with the reason.
     pub fn problems(&self) -> Vec<(String, String)> {
         let all = self.order.iter().filter_map(|id| self.instances.get(id)).filter(|one| !one.is_at_rest());
-        all.filter(|one| one.shown() != InstanceState::Ready || matches!(one.furnish, instance::Furnish::Again { .. }))
-            .map(|one| {
-                let reason = one.reason.clone().unwrap_or_else(|| one.shown().to_string());
-                (one.spec.name.clone(), reason)
-            })
-            .collect()
+        all.filter(|one| {
+            one.public_state() != InstanceState::Ready || matches!(one.provision, instance::Provision::Retry { .. })
+        })
+        .map(|one| {
+            let reason = one.reason.clone().unwrap_or_else(|| one.public_state().to_string());
+            (one.spec.name.clone(), reason)
+        })
+        .collect()
     }
 
     /// The boot is over.
@@ -224,13 +226,13 @@ impl Reducer {
     pub fn instances(&self) -> impl Iterator<Item = (InstanceId, InstanceState, u32, Option<&str>)> {
         self.order.iter().filter_map(|id| {
             let one = self.instances.get(id)?;
-            Some((*id, one.shown(), one.restarts, one.reason.as_deref()))
+            Some((*id, one.public_state(), one.restarts, one.reason.as_deref()))
         })
     }
 
     /// The state of an instance; `None` for one that there isn't any more.
     pub fn instance_state(&self, id: InstanceId) -> Option<InstanceState> {
-        self.instances.get(&id).map(Instance::shown)
+        self.instances.get(&id).map(Instance::public_state)
     }
 
     /// Ends everything at once. Why a boot failed is still to be said.
@@ -244,7 +246,7 @@ impl Reducer {
 
     /// Ends the life of the engine at once. Every open request gets its answer.
     fn exit(&mut self, end: End) {
-        self.answer_all_open();
+        self.answer_all();
         for work in std::mem::take(&mut self.works) {
             self.actions.push(Action::Abandon(work));
         }
@@ -270,7 +272,7 @@ impl Reducer {
     }
 
     /// Ends work whose result isn't wanted any more.
-    fn drop_work(&mut self, work: WorkId) {
+    fn cancel_work(&mut self, work: WorkId) {
         if self.works.remove(&work) {
             self.actions.push(Action::Abandon(work));
         }
@@ -320,7 +322,7 @@ impl Reducer {
             return;
         }
         if let Some(name) = self.nodes.iter().find_map(|(name, node)| match node {
-            Node::Making { work: id, .. } | Node::Ending(id) if *id == work => Some(name.clone()),
+            Node::Creating { work: id, .. } | Node::Ending(id) if *id == work => Some(name.clone()),
             _ => None,
         }) {
             return self.node_done(&name, outcome);
@@ -329,12 +331,12 @@ impl Reducer {
             return self.performed(outcome);
         }
         if let Some((request, _)) = self.committing.take_if(|(_, id)| *id == work) {
-            return self.committed_late(request, outcome);
+            return self.committed_during_stop(request, outcome);
         }
         if let Some(id) = self.owner_of(work) {
             return self.instance_done(id, work, outcome);
         }
-        if self.bringing().is_some_and(|bring| bring.has(work)) {
+        if self.bring_up().is_some_and(|bring_up| bring_up.has(work)) {
             return self.step_done(work, outcome);
         }
         self.change_done(work, outcome);
@@ -347,7 +349,7 @@ impl Reducer {
                 || one.probing.contains_key(&work)
                 || one.check == Some(work)
                 || one.checks.iter().any(|checks| checks.work == Some(work))
-                || one.furnish.work() == Some(work)
+                || one.provision.work() == Some(work)
         };
         self.instances.iter().find(|(_, one)| owns(one)).map(|(id, _)| *id)
     }
@@ -360,8 +362,8 @@ impl Reducer {
         if instance.checks.iter().any(|checks| checks.work == Some(work)) {
             return self.process_checked(id, work, &outcome);
         }
-        if instance.furnish.work() == Some(work) {
-            return self.furnished(id, outcome);
+        if instance.provision.work() == Some(work) {
+            return self.provisioned(id, outcome);
         }
         match (instance.state, outcome) {
             (State::Preparing(_), Outcome::Failed(fault)) => self.start_failed(id, fault),
@@ -385,6 +387,6 @@ impl Reducer {
             }
             self.check_processes_if_due(id);
         }
-        self.bring_timed_out();
+        self.check_bring_up_timeout();
     }
 }

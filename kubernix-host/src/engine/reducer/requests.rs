@@ -1,8 +1,8 @@
 //! Requests of commands: which have to wait for each other, and that each gets one answer.
 
 use super::instance::State;
-use super::liveness::RECHECK;
-use super::types::{Action, Answer, End, EndedBy, Input, Outcome, RequestId, RequestKind, Work, WorkId};
+use super::liveness::RECHECK_INTERVAL;
+use super::types::{Action, Answer, End, EndCause, Input, Outcome, RequestId, RequestKind, Work, WorkId};
 use super::{Phase, Reducer};
 use crate::control::Reply;
 
@@ -30,7 +30,7 @@ impl Reducer {
             RequestKind::Stop => {
                 self.actions.push(Action::Watch(request));
                 self.stops.push(request);
-                self.stop_all(End::Ordered, EndedBy::Stop);
+                self.stop_all(End::Ordered, EndCause::Stop);
             }
             RequestKind::Change { .. } | RequestKind::Exclusive | RequestKind::Copy => match self.phase {
                 Phase::Booting(_) => self.actions.push(Action::Reply(request, refusal(kind, BOOTING))),
@@ -71,7 +71,7 @@ impl Reducer {
         let was_copying = self.is_copying();
         let (request, work, _) = self.performing.take()?;
         if was_copying {
-            let soon = self.now + RECHECK;
+            let soon = self.now + RECHECK_INTERVAL;
             self.instances.values_mut().for_each(|one| one.next_check = one.next_check.max(soon));
         }
         Some((request, work))
@@ -93,32 +93,32 @@ impl Reducer {
     }
 
     /// Refuses all that waits, and ends a copy: its processes stand still and couldn't end.
-    pub(super) fn refuse_queue(&mut self) {
+    pub(super) fn reject_queue(&mut self) {
         for (request, kind) in std::mem::take(&mut self.queue) {
             self.actions.push(Action::Reply(request, refusal(kind, ENDING)));
         }
         if self.is_copying() {
-            self.give_up_performing(ENDING);
+            self.cancel_performing(ENDING);
         }
         for (request, _) in std::mem::take(&mut self.reports) {
             self.actions.push(Action::Report(request));
         }
     }
 
-    fn give_up_performing(&mut self, why: &str) {
+    fn cancel_performing(&mut self, why: &str) {
         if let Some((request, work)) = self.take_performing() {
-            self.drop_work(work);
+            self.cancel_work(work);
             self.actions.push(Action::Reply(request, failed(why)));
         }
     }
 
     /// Answers everything that waits for an answer: there will be no other.
-    pub(super) fn answer_all_open(&mut self) {
-        self.drop_change();
-        self.refuse_queue();
-        self.give_up_performing(UNKNOWN);
+    pub(super) fn answer_all(&mut self) {
+        self.abort_change();
+        self.reject_queue();
+        self.cancel_performing(UNKNOWN);
         if let Some((request, work)) = self.committing.take() {
-            self.drop_work(work);
+            self.cancel_work(work);
             let answer = Answer::ChangeFailed { error: UNKNOWN.to_owned(), restored: false };
             self.actions.push(Action::Reply(request, answer));
         }
@@ -130,7 +130,7 @@ impl Reducer {
     }
 
     /// The engine's life is over; only the loop doesn't know it yet.
-    pub(super) fn refuse_late(&mut self, input: &Input) {
+    pub(super) fn reject_late(&mut self, input: &Input) {
         if let Input::Request(request, kind) = input {
             self.actions.push(Action::Reply(*request, refusal(*kind, ENDING)));
         }

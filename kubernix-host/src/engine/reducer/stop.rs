@@ -2,24 +2,24 @@
 //! first.
 
 use super::instance::{Slot, Stage, State};
-use super::types::{Action, End, EndedBy, InstanceId, Outcome, ProcessId, StopSignal, Work};
+use super::types::{Action, End, EndCause, InstanceId, Outcome, ProcessId, StopSignal, Work};
 use super::{Phase, Reducer};
 use crate::events::Event;
 use std::time::Duration;
 
 impl Reducer {
     /// Begins to end everything. A second order changes nothing.
-    pub(super) fn stop_all(&mut self, end: End, by: EndedBy) {
+    pub(super) fn stop_all(&mut self, end: End, by: EndCause) {
         if matches!(self.phase, Phase::Stopping(_)) {
             return;
         }
-        self.actions.push(Action::NoteEnd(by));
-        if let Some(work) = self.settling.take() {
-            self.drop_work(work);
+        self.actions.push(Action::RecordEnd(by));
+        if let Some(work) = self.restoring_nodes.take() {
+            self.cancel_work(work);
         }
-        self.drop_bring();
-        self.drop_change();
-        self.refuse_queue();
+        self.cancel_bring_up();
+        self.abort_change();
+        self.reject_queue();
         self.phase = Phase::Stopping(end);
         let all: Vec<InstanceId> = self.instances.keys().copied().collect();
         self.begin_stop(&all);
@@ -29,7 +29,7 @@ impl Reducer {
     pub(super) fn begin_stop(&mut self, ids: &[InstanceId]) {
         for id in ids {
             self.stop_probing(*id);
-            self.stop_furnishing(*id);
+            self.cancel_provision(*id);
             let Some(instance) = self.get(*id) else { continue };
             let was_up = matches!(instance.state, State::Ready | State::Unresponsive | State::BackingOff { .. });
             match instance.state {
@@ -37,7 +37,7 @@ impl Reducer {
                 State::Stopping(_) | State::Stopped => {}
                 state => {
                     if let State::Preparing(work) = state {
-                        self.drop_work(work);
+                        self.cancel_work(work);
                     }
                     self.set_state(*id, State::Stopping(Stage::Dependents { was_up }));
                 }

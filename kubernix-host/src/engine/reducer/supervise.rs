@@ -1,7 +1,7 @@
 //! Starts of instances and what follows when one fails or a process ends: a pause, then another
 //! start.
 
-use super::instance::{FAILURES, Instance, Slot, State};
+use super::instance::{Instance, MAX_FAILURES, Slot, State};
 use super::types::{Action, Fault, InstanceId, Outcome, ProcessId, Work, WorkId};
 use super::{Node, Reducer};
 use crate::events::Event;
@@ -13,7 +13,7 @@ impl Reducer {
     pub(super) fn prepare(&mut self, id: InstanceId) {
         let Some(instance) = self.get(id) else { return };
         let first = !instance.was_started;
-        let until = self.limit_of(id);
+        let until = self.deadline_of(id);
         let work = self.begin(Work::Prepare { instance: id, first, until });
         self.set_state(id, State::Preparing(work));
     }
@@ -73,7 +73,7 @@ impl Reducer {
 
     /// All processes of an instance run: its probes are asked.
     fn started(&mut self, id: InstanceId) {
-        let until = self.limit_of(id);
+        let until = self.deadline_of(id);
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let (name, first) = (instance.spec.name.clone(), !instance.was_started);
         let restarted = instance.was_started && !instance.spec.processes.is_empty();
@@ -81,7 +81,7 @@ impl Reducer {
         instance.restarts += u32::from(restarted);
         let endpoints = instance.spec.provides.len();
         self.set_state(id, State::Starting);
-        self.yield_cpu(id);
+        self.lower_priority(id);
         if first {
             self.emit(Event::Started { instance: name });
         }
@@ -112,7 +112,7 @@ impl Reducer {
     }
 
     fn ready_if_probed(&mut self, id: InstanceId) {
-        let (now, liveness) = (self.now, super::liveness::INTERVAL);
+        let (now, liveness) = (self.now, super::liveness::CHECK_INTERVAL);
         let Some(instance) = self.instances.get_mut(&id) else { return };
         if instance.state != State::Starting || !instance.probing.is_empty() {
             return;
@@ -123,19 +123,19 @@ impl Reducer {
         instance.missed = 0;
         instance.next_check = now + liveness;
         instance.schedule_checks(now);
-        if instance.failures >= FAILURES {
+        if instance.failures >= MAX_FAILURES {
             // It was reported as failed; what is reported now is that it is back.
             instance.failures = 0;
         }
         self.set_state(id, State::Ready);
         self.emit(Event::Ready { instance: name });
-        self.yield_cpu(id);
+        self.lower_priority(id);
     }
 
     /// While something is brought up, what it doesn't wait for lets the rest have the CPU first.
-    fn yield_cpu(&mut self, id: InstanceId) {
-        if self.bringing().is_some() {
-            self.actions.push(Action::Yield(id));
+    fn lower_priority(&mut self, id: InstanceId) {
+        if self.bring_up().is_some() {
+            self.actions.push(Action::LowerPriority(id));
         }
     }
 
@@ -146,7 +146,7 @@ impl Reducer {
         works.extend(instance.check.take());
         works.extend(instance.checks.iter_mut().filter_map(|checks| checks.work.take()));
         for work in works {
-            self.drop_work(work);
+            self.cancel_work(work);
             self.report_without(work);
         }
     }
@@ -173,16 +173,17 @@ impl Reducer {
         }
         let was_up = matches!(instance.state, State::Ready | State::Unresponsive);
         if was_up {
-            instance.forgive(self.now);
+            instance.reset_backoff(self.now);
         }
         let restarting = again && !has_failed;
         let before = if instance.ready_at.is_none() { " before it was ready" } else { "" };
-        let reason = if checks.ends { instance.reason.clone().map(|reason| format!("{reason}; ")) } else { None };
+        let reason =
+            if checks.terminating { instance.reason.clone().map(|reason| format!("{reason}; ")) } else { None };
         let reason = reason.unwrap_or_default();
         let summary = format!("{reason}process `{}` ended with {status}{before}", spec.name);
         let fault = Fault { detail: format!("{summary}; {log}"), ..Fault::new(summary) };
         self.emit(Event::Exited { instance: name.clone(), process: spec.name, status, restarting });
-        if !again && success && !checks.ends {
+        if !again && success && !checks.terminating {
             // It has done what it had to do.
             if let Some(slot) = self.slot_of(process) {
                 *slot = Slot::Finished;
@@ -201,9 +202,9 @@ impl Reducer {
             instance.reason = Some(fault.summary.clone());
         }
         self.set_state(id, State::Failed);
-        if self.is_waited_for(id) {
+        if self.is_awaited(id) {
             // It won't be ready again.
-            self.fail_bring(Some(name), fault);
+            self.fail_bring_up(Some(name), fault);
         }
     }
 
@@ -223,15 +224,15 @@ impl Reducer {
     /// A start came to nothing, or a process ended: the boot or change fails by it, or it is
     /// started again after a pause.
     pub(super) fn start_failed(&mut self, id: InstanceId, fault: Fault) {
-        let is_waited_for = self.is_waited_for(id);
+        let is_awaited = self.is_awaited(id);
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let (name, was_ready) = (instance.spec.name.clone(), instance.ready_at.is_some());
         instance.reason = Some(fault.summary.clone());
         if let State::Preparing(work) = instance.state {
-            self.drop_work(work);
+            self.cancel_work(work);
         }
-        if is_waited_for && !was_ready && !fault.transient {
-            self.fail_bring(Some(name), fault.clone());
+        if is_awaited && !was_ready && !fault.transient {
+            self.fail_bring_up(Some(name), fault.clone());
             // What ran before a change and doesn't come back goes on trying.
             if self.get(id).is_none_or(Instance::is_ending) {
                 return;
@@ -247,20 +248,20 @@ impl Reducer {
             // Another of its processes ended: they are started again together.
             return;
         }
-        let (name, pause) = (instance.spec.name.clone(), instance.next_pause());
+        let (name, backoff) = (instance.spec.name.clone(), instance.take_backoff());
         instance.failures += 1;
         let (failures, was_running) = (instance.failures, instance.state == State::Ready);
-        self.set_state(id, State::BackingOff { at: now + pause });
-        if failures == FAILURES {
+        self.set_state(id, State::BackingOff { at: now + backoff });
+        if failures == MAX_FAILURES {
             self.emit(Event::Failed { instance: name, error: fault.detail.clone() });
         } else if !was_running {
-            self.warn_of_attempt(&format!("{name}: {}", fault.summary), pause);
+            self.warn_of_retry(&format!("{name}: {}", fault.summary), backoff);
         }
     }
 
     /// The first process of a node ended.
     pub(super) fn node_ended(&mut self, node: &str) {
-        if self.nodes.get(node) == Some(&Node::Present) {
+        if self.nodes.get(node) == Some(&Node::Running) {
             self.nodes.remove(node);
         }
         // What one-shot processes did on the node is gone with it.
@@ -276,9 +277,9 @@ impl Reducer {
     /// A node was made or ended.
     pub(super) fn node_done(&mut self, name: &str, outcome: Outcome) {
         match (self.nodes.get(name), outcome) {
-            (Some(Node::Making { pause, .. }), Outcome::Failed(fault)) => self.node_failed(name, *pause, fault),
-            (Some(Node::Making { .. }), _) => {
-                self.nodes.insert(name.to_owned(), Node::Present);
+            (Some(Node::Creating { backoff, .. }), Outcome::Failed(fault)) => self.node_failed(name, *backoff, fault),
+            (Some(Node::Creating { .. }), _) => {
+                self.nodes.insert(name.to_owned(), Node::Running);
             }
             _ => {
                 self.nodes.remove(name);
@@ -286,22 +287,22 @@ impl Reducer {
         }
     }
 
-    fn node_failed(&mut self, name: &str, pause: Duration, fault: Fault) {
-        self.nodes.insert(name.to_owned(), Node::BackingOff { at: self.now + pause, pause });
+    fn node_failed(&mut self, name: &str, backoff: Duration, fault: Fault) {
+        self.nodes.insert(name.to_owned(), Node::BackingOff { at: self.now + backoff, backoff });
         let waiting = self.instances.iter().find(|(id, one)| {
             one.spec.own_node.as_deref() == Some(name)
                 && one.state == State::Waiting
                 && one.ready_at.is_none()
-                && self.is_waited_for(**id)
+                && self.is_awaited(**id)
         });
         match waiting.map(|(_, one)| one.spec.name.clone()) {
-            Some(instance) if !fault.transient => self.fail_bring(Some(instance), fault),
-            _ => self.warn_of_attempt(&fault.summary, pause),
+            Some(instance) if !fault.transient => self.fail_bring_up(Some(instance), fault),
+            _ => self.warn_of_retry(&fault.summary, backoff),
         }
     }
 
     /// Says what didn't work, and when it is tried again.
-    pub(super) fn warn_of_attempt(&mut self, why: &str, pause: Duration) {
-        self.warn(format!("{why}; next attempt in {} s", pause.as_secs()));
+    pub(super) fn warn_of_retry(&mut self, why: &str, backoff: Duration) {
+        self.warn(format!("{why}; next attempt in {} s", backoff.as_secs()));
     }
 }

@@ -1,13 +1,15 @@
-//! What goes into the reducer and what comes out of it, as plain data.
+//! The inputs and actions of the reducer, as plain data.
 
+use crate::chain::chain;
 use crate::control::Reply;
 use crate::events::Event;
 use crate::graph::RoleAt;
 use kubernix_core::Restart;
+use std::error::Error;
 use std::ops::Add;
 use std::time::Duration;
 
-/// A moment: milliseconds since the engine started.
+/// A time, in milliseconds since the engine started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Time(pub u64);
 
@@ -20,14 +22,14 @@ impl Add<Duration> for Time {
 }
 
 impl Time {
-    /// How long it has been since an earlier moment.
+    /// The duration since an earlier time.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// One planned instance in one set of instances. A change gives new ones to what it starts anew, so
-/// that a late result of an old instance is never taken for one of its successor.
+/// The ID of a planned instance. A change gives a new ID to each instance that it starts, so that a
+/// late result of an old instance can't be mistaken for one of its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u32);
 
@@ -35,205 +37,208 @@ pub struct InstanceId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId {
     pub instance: InstanceId,
-    /// Its place among the processes of the instance's plan.
+    /// The index among the processes of the instance's plan.
     pub slot: usize,
     /// Counts the starts of this slot.
     pub run: u32,
 }
 
-/// A piece of work outside of the reducer that is answered by exactly one [`Input::Done`], unless
-/// it is abandoned.
+/// The ID of work outside of the reducer. Each gets exactly one [`Input::Done`], unless it is
+/// abandoned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkId(pub u64);
 
-/// A request of a command. Each gets exactly one [`Action::Reply`] or [`Action::Report`].
+/// The ID of a command's request. Each gets exactly one [`Action::Reply`] or [`Action::Report`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// Why something didn't work.
+/// A failure of work, in the form that the reducer needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// In one line.
     pub summary: String,
     /// The same with all causes and the end of the log.
     pub detail: String,
-    /// It might have worked later.
-    pub late: bool,
-    /// The host was short of something for a moment (EAGAIN, ETXTBSY, ENOMEM, EMFILE): worth
-    /// another attempt even while a boot waits for it.
+    /// It ran into a time limit.
+    pub timed_out: bool,
+    /// A temporary shortage of the host's resources (EAGAIN, ETXTBSY, ENOMEM, EMFILE). It is
+    /// retried even if a boot waits for it.
     pub transient: bool,
 }
 
 impl Fault {
-    /// A fault that has no more to say than this.
+    /// A permanent fault. The first line of the text is the summary.
     pub fn new(text: impl Into<String>) -> Self {
         let detail = text.into();
         let summary = detail.lines().next().unwrap_or_default().to_owned();
-        Self { summary, detail, late: false, transient: false }
+        Self { summary, detail, timed_out: false, transient: false }
     }
 
-    /// The same, which might have worked later.
-    pub fn late(text: impl Into<String>) -> Self {
-        Self { late: true, ..Self::new(text) }
+    /// A permanent fault, with the causes of an error.
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        Self::new(chain(error))
+    }
+
+    /// A fault that is a timeout.
+    pub fn timeout(text: impl Into<String>) -> Self {
+        Self { timed_out: true, ..Self::new(text) }
     }
 }
 
-/// A process of an instance, as far as the rules depend on it.
+/// The part of a process that the reducer needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessSpec {
     pub name: String,
     pub restart: Restart,
-    /// Between its stop signal and SIGKILL; zero kills at once.
+    /// The time between its stop signal and SIGKILL. Zero: SIGKILL at once.
     pub grace: Duration,
-    /// It has to end with success before the next processes start.
+    /// It has to exit with success before the next processes start.
     pub one_shot: bool,
-    /// Between two checks of a running process, and how many failed ones in a row restart it.
+    /// The interval of its liveness checks, and the number of consecutive failures that restart it.
     pub liveness: Option<(Duration, u32)>,
 }
 
-/// A planned instance, as far as the rules depend on it.
+/// The part of a planned instance that the reducer needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceSpec {
-    /// What people read: `CRI-O (node 0)`.
+    /// The name to show: `CRI-O (node 0)`.
     pub name: String,
-    /// Its node is switched off: nothing of it runs.
+    /// Its node is switched off, so it isn't started.
     pub off: bool,
     /// `up` returns without waiting for it.
-    pub later: bool,
-    /// The node that has to be made before it can start; `None` where it runs in the sandbox.
+    pub background: bool,
+    /// The node that has to be created before it starts; `None` if it runs in the sandbox.
     pub own_node: Option<String>,
     /// Roles that have to be ready before it starts.
     pub waits: Vec<RoleAt>,
-    /// All roles that it uses: their instances stop after it.
+    /// All roles that it uses. Their instances stop after it.
     pub needs: Vec<RoleAt>,
     /// The roles of its endpoints, in the order of its plan.
     pub provides: Vec<RoleAt>,
     pub processes: Vec<ProcessSpec>,
-    /// Its images are built here and imported.
+    /// It has images to build and import.
     pub has_builds: bool,
-    /// It has objects for the Kubernetes API.
+    /// It has objects to apply to the Kubernetes API.
     pub has_manifests: bool,
 }
 
-/// Work that takes its time. It is performed outside and belongs to the state that began it.
+/// Asynchronous work. It belongs to the state that started it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
-    /// Makes a node's namespaces, after clearing what an earlier life of it left.
-    MakeNode { node: String },
-    /// Ends a node with all that is on it.
+    /// Creates a node's namespaces, after removing the remains of an earlier run.
+    CreateNode { node: String },
+    /// Kills a node's init, and with it everything on the node.
     EndNode { node: String },
-    /// Writes an instance's files, and at its first start applies the objects that have to be there
+    /// Writes an instance's files, and at its first start applies the objects that have to exist
     /// before its processes.
     Prepare { instance: InstanceId, first: bool, until: Option<Time> },
-    /// Asks a probe until it passes; without a limit for as long as it takes.
+    /// Runs a probe until it passes. Without a deadline, it is retried without end.
     Probe { instance: InstanceId, endpoint: usize, until: Option<Time> },
-    /// Asks all probes of a ready instance once.
+    /// Runs all probes of a ready instance once.
     Check { instance: InstanceId },
-    /// Asks the liveness probe of a process once.
+    /// Runs the liveness probe of a process once.
     CheckProcess { process: ProcessId },
     /// Runs the component's `before_stop`.
     BeforeStop { instance: InstanceId },
-    /// Builds an instance's images and imports them where they are missing.
+    /// Builds an instance's images and imports them on nodes that don't have them.
     LoadImages { instance: InstanceId },
     /// Applies an instance's objects.
     Apply { instance: InstanceId, until: Option<Time> },
-    /// Sees that every node has the pause image.
-    PauseImage,
-    /// Makes the default service account.
-    DefaultNamespace { until: Option<Time> },
-    /// Deletes objects that no instance wants any more.
+    /// Imports the pause image on nodes that don't have it.
+    LoadPauseImage,
+    /// Creates the default service account.
+    CreateDefaultNamespace { until: Option<Time> },
+    /// Deletes the objects that were applied and are in no plan any more.
     Prune,
-    /// Plans a requested change. Answered by [`Outcome::Planned`].
+    /// Plans a requested change. Its result is [`Outcome::Planned`].
     Plan { request: RequestId },
-    /// Moves the pods of nodes elsewhere.
+    /// Drains nodes.
     Drain { nodes: Vec<String> },
-    /// Lets nodes take pods again.
+    /// Uncordons nodes.
     Uncordon { nodes: Vec<String> },
-    /// Tells Kubernetes which nodes are out of service and which are back.
-    Service { off: Vec<String>, on: Vec<String> },
-    /// Writes the state that a change leads to, durably and by one rename, and deletes what no
-    /// instance wants any more.
+    /// Sets or removes the out-of-service taint of nodes.
+    MarkNodes { off: Vec<String>, on: Vec<String> },
+    /// Commits the new state of a change with one durable rename, then prunes.
     Commit { request: RequestId },
-    /// Takes back what a change that broke off with an earlier life of the cluster told Kubernetes
-    /// of nodes that run.
-    SettleNodes,
-    /// Performs a request that changes something beside the instances: ports, a copy, a name.
-    /// Answered by [`Outcome::Answered`] or [`Outcome::Committed`].
+    /// Uncordons running nodes and removes their out-of-service taints, if an unfinished change of
+    /// an earlier run left them.
+    RestoreNodes,
+    /// Performs a request that doesn't change the instances: ports, a copy, a name. Its result is
+    /// [`Outcome::Answered`] or [`Outcome::Committed`].
     Perform { request: RequestId },
 }
 
-/// How a process is to be signalled.
+/// The signal that stops a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopSignal {
-    /// The signal that its plan names.
+    /// The signal named by its plan.
     Stop,
-    /// SIGKILL, to its whole group.
+    /// SIGKILL, to its process group.
     Kill,
 }
 
-/// What a planned change consists of.
+/// A planned change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChangePlan {
-    /// Instances that end.
-    pub goes: Vec<InstanceId>,
+    /// Instances that stop.
+    pub stops: Vec<InstanceId>,
     /// Instances that start.
-    pub comes: Vec<(InstanceId, InstanceSpec)>,
+    pub starts: Vec<(InstanceId, InstanceSpec)>,
     /// All instances after the change, in boot order.
     pub order: Vec<InstanceId>,
-    /// Nodes whose pods move elsewhere first.
+    /// Nodes that are drained first.
     pub drain: Vec<String>,
-    /// Nodes that Kubernetes is told of: out of service after the change, and before it.
+    /// Nodes to mark as out of service for the change, and for its rollback.
     pub off: Vec<String>,
     pub off_before: Vec<String>,
-    /// Nodes that Kubernetes is told of: in service after the change, and before it.
+    /// Nodes to mark as in service for the change, and for its rollback.
     pub on: Vec<String>,
     pub on_before: Vec<String>,
-    /// How long its instances may take to become ready.
+    /// The time limit for its instances to become ready.
     pub limit: Duration,
 }
 
 impl ChangePlan {
     /// The IDs of the instances that start.
-    pub fn coming(&self) -> impl Iterator<Item = InstanceId> {
-        self.comes.iter().map(|(id, _)| *id)
+    pub fn starting(&self) -> impl Iterator<Item = InstanceId> {
+        self.starts.iter().map(|(id, _)| *id)
     }
 }
 
-/// How a piece of work ended.
+/// The result of work.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     Ok,
     Failed(Fault),
     Planned(Box<ChangePlan>),
     Answered(Box<Reply>),
-    /// Answered, and the state in force is the next one.
+    /// As `Answered`, and a new state was committed.
     Committed(Box<Reply>),
 }
 
-/// What a command asks for, as far as the rules depend on it. The rest of a request stays outside,
-/// under its ID.
+/// The part of a request that the reducer needs. The rest is stored outside, by its ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind {
-    /// Another set of instances. `base` is the revision that it was made from.
+    /// Changes the set of instances. `base` is the revision on which the new state is based.
     Change { base: u64 },
-    /// Something that must not happen beside a change.
+    /// Must not run at the same time as a change.
     Exclusive,
-    /// A copy of what the instances of a role wrote, whose processes stand still meanwhile.
+    /// Copies the data of a role's instances, whose processes are paused meanwhile.
     Copy,
-    /// The state of all instances; `check` asks their probes first.
+    /// Reports the state of all instances. `check` runs their probes first.
     Report { check: bool },
-    /// The end of everything, in order.
+    /// Stops the cluster in order.
     Stop,
 }
 
-/// What happened.
+/// An input of the reducer.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// Time went by.
+    /// The deadline of the reducer was reached.
     Tick,
     Spawned(ProcessId),
     SpawnFailed(ProcessId, Fault),
-    /// A process ended. `status` reads like `exit status 1`; `log` is the end of its log, as part
+    /// A process exited. `status` is text like `exit status 1`. `log` is the end of its log, as part
     /// of a message.
     Ended {
         process: ProcessId,
@@ -242,85 +247,86 @@ pub enum Input {
         log: String,
     },
     Done(WorkId, Outcome),
-    /// The first process of a node ended, and with it all that was on the node.
+    /// A node's init exited, and with it everything on the node.
     NodeEnded(String),
     Request(RequestId, RequestKind),
-    /// The command that asked for a change wants it undone.
+    /// The command that requested a change cancels it.
     Cancel(RequestId),
-    /// The command that boots was interrupted or went away.
-    Abandon,
+    /// The command that boots was interrupted or has exited.
+    AbortBoot,
     /// The command that boots was interrupted twice.
     KillBoot,
-    /// The keeper was asked to end the cluster in order.
+    /// The keeper was asked to stop the cluster in order.
     Stop,
-    /// Everything has to end at once.
+    /// Ends the cluster at once.
     Kill,
+    /// The keeper has exited.
     KeeperGone,
 }
 
-/// The answer to a request.
+/// The reply to a request.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// The change is committed.
     Changed,
-    /// The change came to nothing.
+    /// The change failed. `restored`: what ran before it runs again.
     ChangeFailed { error: String, restored: bool },
-    /// The change was not begun.
+    /// The change was rejected before it began.
     Refused(String),
-    /// The change was not begun: the state is another one than that which it was made from.
+    /// The change was rejected: it isn't based on the committed revision.
     Stale,
     /// Any other answer.
     Reply(Box<Reply>),
 }
 
-/// How the engine's life ends.
+/// How the engine ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// By an order.
     Ordered,
-    /// The keeper went away: its work is to be done as well.
+    /// The keeper has exited, so the caller has to do its cleanup.
     KeeperGone,
-    /// The boot came to nothing.
+    /// The boot failed.
     BootFailed { error: String, timed_out: bool },
 }
 
-/// What is to be done outside.
+/// An action that the reducer requests.
 #[derive(Debug, Clone)]
 pub enum Action {
     Begin(WorkId, Work),
-    /// Ends work whose result nothing waits for any more.
+    /// Cancels work whose result isn't needed any more.
     Abandon(WorkId),
     Spawn(ProcessId),
     Signal(ProcessId, StopSignal),
-    /// A role became ready, or isn't any more.
+    /// Sets whether a role is ready.
     Role(RoleAt, bool),
-    /// These are the instances from now on, in boot order.
+    /// Sets the current instances, in boot order.
     Order(Vec<InstanceId>),
-    /// A boot or change begins to start instances: what was reported earlier doesn't count.
-    Bring,
-    /// An instance's processes were started, or it is ready: others may have the CPU first.
-    Yield(InstanceId),
-    /// The boot or change is over: all run with the same priority.
-    EndYield,
-    /// What the change leads to is in force for all that is begun from here on.
+    /// A boot or change begins to start instances. Older reports of nodes don't count from now on.
+    BringUp,
+    /// An instance's processes were started, or it is ready: other processes may get the CPU first.
+    LowerPriority(InstanceId),
+    /// The boot or change is over: all processes get the same priority again.
+    RestorePriorities,
+    /// Uses the boot of a change for all work that begins from now on.
     Adopt(RequestId),
-    /// What was in force before the change is so again.
+    /// Uses the committed boot again.
     Restore,
     Emit(Event),
-    /// From now on the command that made this request is told of events.
+    /// Sends events to the command that made this request from now on.
     Watch(RequestId),
-    /// The command that boots needs to know nothing more.
+    /// The boot is over: its command gets no further events.
     Booted,
     Reply(RequestId, Answer),
     Report(RequestId),
-    /// Notes what ends the cluster, for commands that look at it meanwhile.
-    NoteEnd(EndedBy),
+    /// Records what ends the cluster, for other commands.
+    RecordEnd(EndCause),
     Exit(End),
 }
 
-/// What ends the cluster.
+/// The cause of the cluster's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndedBy {
+pub enum EndCause {
     /// A failed or interrupted boot.
     Boot,
     /// An order to stop.

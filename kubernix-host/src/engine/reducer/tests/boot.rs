@@ -1,6 +1,6 @@
 //! The boot: order, host steps, nodes, and its ends.
 
-use super::spec::{control_plane, later, on_node, role, server, spec, transient, with_roles};
+use super::spec::{background, control_plane, on_node, role, server, spec, transient, with_roles};
 use super::world::{BOOT_LIMIT, World};
 use crate::engine::reducer::{Fault, Input, InstanceSpec};
 use crate::engine::{ClusterState, InstanceState};
@@ -157,14 +157,14 @@ fn a_boot_that_takes_too_long_names_what_it_waits_for() {
 fn a_late_probe_tells_what_it_saw() {
     let mut world = World::booting();
     world.wait(BOOT_LIMIT);
-    world.finish_failed("probe apiserver/0", Fault::late("connection refused"));
+    world.finish_failed("probe apiserver/0", Fault::timeout("connection refused"));
     assert!(world.exit().is_some_and(|exit| exit.starts_with("boot late: ") && exit.ends_with("connection refused")));
 }
 
 #[test]
 fn an_interrupted_boot_ends_what_it_started() {
     let mut world = World::held(control_plane(), &["probe apiserver/0", "default namespace"]);
-    world.feed(Input::Abandon);
+    world.feed(Input::AbortBoot);
     assert_eq!(world.exit(), Some("boot failed: interrupted"));
     assert!(world.running.is_empty() && world.works.is_empty());
 }
@@ -172,7 +172,7 @@ fn an_interrupted_boot_ends_what_it_started() {
 #[test]
 fn a_command_that_goes_away_after_the_boot_changes_nothing() {
     let mut world = World::booted(control_plane());
-    world.feed(Input::Abandon);
+    world.feed(Input::AbortBoot);
     assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
@@ -187,7 +187,7 @@ fn a_kill_during_the_boot_exits_at_once() {
 #[test]
 fn a_second_interrupt_ends_a_boot_at_once_and_no_cluster_that_is_up() {
     let mut world = World::held(control_plane(), &["probe apiserver/0", "hook etcd"]);
-    world.feed(Input::Abandon);
+    world.feed(Input::AbortBoot);
     assert_eq!(world.exit(), None);
     world.feed(Input::KillBoot);
     assert_eq!(world.exit(), Some("boot failed: interrupted"));
@@ -205,7 +205,7 @@ fn a_keeper_that_goes_away_during_the_boot_is_told_in_the_exit() {
 
 #[test]
 fn an_instance_that_is_not_waited_for_starts_after_the_boot_and_tries_again() {
-    let mut world = World::held(vec![server("etcd", &[]), later(server("addon", &[]))], &["probe addon/0"]);
+    let mut world = World::held(vec![server("etcd", &[]), background(server("addon", &[]))], &["probe addon/0"]);
     assert!(world.saw("booted"));
     assert_eq!(world.reducer.state(), ClusterState::Degraded);
     world.wait(BOOT_LIMIT * 3);
@@ -219,7 +219,7 @@ fn an_instance_that_is_not_waited_for_starts_after_the_boot_and_tries_again() {
 #[test]
 fn images_and_objects_of_an_instance_that_is_not_waited_for_are_tried_again() {
     let mut specs = with_addon();
-    specs[2].later = true;
+    specs[2].background = true;
     for what in ["images addon", "apply addon"] {
         let mut world = World::failing(specs.clone(), what, Fault::new("refused"));
         assert!(world.saw("booted"), "{what}");

@@ -276,7 +276,7 @@ fn an_addon_that_is_removed_while_it_starts_leaves_nothing_behind() {
     for stage in ["prepare addon", "probe addon/0", "images addon", "apply addon"] {
         let addon = InstanceSpec { has_builds: true, has_manifests: true, ..server("addon", &[]) };
         let api = super::spec::with_roles("api", &[roles::APISERVER], &[]);
-        let mut world = World::held(vec![api, super::spec::later(addon)], &[stage]);
+        let mut world = World::held(vec![api, super::spec::background(addon)], &[stage]);
         assert!(world.saw("booted") && world.is_going_on(stage), "{stage}");
         let change = world.change(plan(&[1], Vec::new(), &[0]));
         assert_eq!(world.answer(change), "changed", "{stage}");
@@ -290,7 +290,7 @@ fn an_addon_that_is_removed_while_it_starts_leaves_nothing_behind() {
 #[test]
 fn an_addon_whose_start_is_not_answered_yet_is_ended_when_it_runs() {
     let mut world =
-        World::held(vec![server("etcd", &[]), super::spec::later(server("addon", &[]))], &["spawn addon/0"]);
+        World::held(vec![server("etcd", &[]), super::spec::background(server("addon", &[]))], &["spawn addon/0"]);
     let change = world.change(plan(&[1], Vec::new(), &[0]));
     assert!(world.answers(change).is_empty());
     world.finish("spawn addon/0");

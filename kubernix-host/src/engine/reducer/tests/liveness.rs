@@ -1,6 +1,6 @@
 //! Whether instances still respond.
 
-use super::spec::{GRACE, checked, plan, server, spec};
+use super::spec::{DEADLINE_GRACE, checked, plan, server, spec};
 use super::world::World;
 use crate::control::Reply;
 use crate::engine::reducer::{Fault, InstanceSpec, Outcome, RequestKind};
@@ -237,7 +237,7 @@ fn a_process_that_ignores_its_signal_is_killed_after_its_grace() {
     world.fail("check process a/0", Fault::new("no answer"));
     world.wait_s(2);
     assert!(world.saw("stop a/0") && world.runs("a/0"));
-    world.wait_s(GRACE.as_secs() - 1);
+    world.wait_s(DEADLINE_GRACE.as_secs() - 1);
     assert!(!world.saw("kill a/0"));
     world.heal("check process a/0");
     world.wait_s(3);

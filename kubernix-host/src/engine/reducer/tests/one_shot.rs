@@ -35,7 +35,7 @@ fn its_failure_fails_the_boot() {
 
 #[test]
 fn it_is_tried_again_where_nothing_waits_for_it() {
-    let mut world = World::new(vec![super::spec::later(instance()), server("b", &[])]);
+    let mut world = World::new(vec![super::spec::background(instance()), server("b", &[])]);
     world.go();
     world.crash("a/1");
     world.wait_s(1);
@@ -57,7 +57,7 @@ fn a_restart_of_another_process_does_not_run_it_again() {
 
 #[test]
 fn a_process_that_ends_beside_it_does_not_lose_its_success() {
-    let mut world = World::new(vec![super::spec::later(instance()), server("b", &[])]);
+    let mut world = World::new(vec![super::spec::background(instance()), server("b", &[])]);
     world.go();
     world.crash("a/0");
     world.end("a/1", true);

@@ -5,7 +5,7 @@ use crate::graph::RoleAt;
 use kubernix_core::{Restart, Role};
 use std::time::Duration;
 
-pub(super) const GRACE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE_GRACE: Duration = Duration::from_secs(10);
 
 /// A role of the control plane, or of a node: `cri@n1`.
 pub(super) fn role(name: &str) -> RoleAt {
@@ -20,7 +20,7 @@ fn roles(names: &[&str]) -> Vec<RoleAt> {
 }
 
 pub(super) fn process(name: &str, restart: Restart) -> ProcessSpec {
-    ProcessSpec { name: name.to_owned(), restart, grace: GRACE, one_shot: false, liveness: None }
+    ProcessSpec { name: name.to_owned(), restart, grace: DEADLINE_GRACE, one_shot: false, liveness: None }
 }
 
 /// An instance with one process and no endpoint.
@@ -28,7 +28,7 @@ pub(super) fn spec(name: &str) -> InstanceSpec {
     InstanceSpec {
         name: name.to_owned(),
         off: false,
-        later: false,
+        background: false,
         own_node: None,
         waits: Vec::new(),
         needs: Vec::new(),
@@ -53,8 +53,8 @@ pub(super) fn on_node(node: &str, spec: InstanceSpec) -> InstanceSpec {
     InstanceSpec { own_node: Some(node.to_owned()), ..spec }
 }
 
-pub(super) fn later(spec: InstanceSpec) -> InstanceSpec {
-    InstanceSpec { later: true, ..spec }
+pub(super) fn background(spec: InstanceSpec) -> InstanceSpec {
+    InstanceSpec { background: true, ..spec }
 }
 
 pub(super) fn with_processes(spec: InstanceSpec, restarts: &[Restart]) -> InstanceSpec {
@@ -83,10 +83,10 @@ pub(super) fn transient() -> Fault {
 }
 
 /// A change in which some instances go and others come, with the rest in between.
-pub(super) fn plan(goes: &[u32], comes: Vec<(u32, InstanceSpec)>, order: &[u32]) -> ChangePlan {
+pub(super) fn plan(stops: &[u32], starts: Vec<(u32, InstanceSpec)>, order: &[u32]) -> ChangePlan {
     ChangePlan {
-        goes: goes.iter().map(|id| InstanceId(*id)).collect(),
-        comes: comes.into_iter().map(|(id, spec)| (InstanceId(id), spec)).collect(),
+        stops: stops.iter().map(|id| InstanceId(*id)).collect(),
+        starts: starts.into_iter().map(|(id, spec)| (InstanceId(id), spec)).collect(),
         order: order.iter().map(|id| InstanceId(*id)).collect(),
         limit: Duration::from_secs(60),
         ..ChangePlan::default()

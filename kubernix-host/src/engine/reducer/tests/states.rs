@@ -2,7 +2,7 @@
 
 use super::spec::spec;
 use crate::engine::InstanceState;
-use crate::engine::reducer::instance::{FIRST_PAUSE, Instance, LONGEST_PAUSE, Stage, State};
+use crate::engine::reducer::instance::{Instance, MAX_BACKOFF, MIN_BACKOFF, Stage, State};
 use crate::engine::reducer::{Time, WorkId};
 use std::time::Duration;
 
@@ -53,18 +53,18 @@ fn nothing_that_is_ending_can_be_started_again() {
 #[test]
 fn pauses_double_up_to_a_limit() {
     let mut instance = Instance::new(spec("a"));
-    let pauses: Vec<u64> = (0..7).map(|_| instance.next_pause().as_secs()).collect();
+    let pauses: Vec<u64> = (0..7).map(|_| instance.take_backoff().as_secs()).collect();
     assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
 }
 
 #[test]
 fn a_minute_of_work_forgives_failures_and_a_second_less_does_not() {
     let mut instance = Instance::new(spec("a"));
-    (instance.failures, instance.pause, instance.ready_at) = (3, LONGEST_PAUSE, Some(Time(1000)));
-    instance.forgive(Time(1000) + Duration::from_secs(60));
-    assert_eq!((instance.failures, instance.pause), (3, LONGEST_PAUSE));
-    instance.forgive(Time(1000) + Duration::from_secs(61));
-    assert_eq!((instance.failures, instance.pause), (0, FIRST_PAUSE));
+    (instance.failures, instance.backoff, instance.ready_at) = (3, MAX_BACKOFF, Some(Time(1000)));
+    instance.reset_backoff(Time(1000) + Duration::from_secs(60));
+    assert_eq!((instance.failures, instance.backoff), (3, MAX_BACKOFF));
+    instance.reset_backoff(Time(1000) + Duration::from_secs(61));
+    assert_eq!((instance.failures, instance.backoff), (0, MIN_BACKOFF));
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn a_reset_keeps_the_count_of_runs_so_that_late_inputs_match_none() {
 #[test]
 fn an_instance_is_shown_as_starting_only_before_it_was_ready() {
     let mut instance = Instance::new(spec("a"));
-    assert_eq!(instance.shown(), InstanceState::Waiting);
+    assert_eq!(instance.public_state(), InstanceState::Waiting);
     (instance.state, instance.was_started) = (State::Starting, true);
-    assert_eq!(instance.shown(), InstanceState::Starting);
+    assert_eq!(instance.public_state(), InstanceState::Starting);
     instance.restarts = 1;
-    assert_eq!(instance.shown(), InstanceState::Restarting);
+    assert_eq!(instance.public_state(), InstanceState::Restarting);
 }

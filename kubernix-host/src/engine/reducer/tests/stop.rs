@@ -1,6 +1,6 @@
 //! The end: order, hooks, grace, and what happens meanwhile.
 
-use super::spec::{GRACE, control_plane, on_node, process, server, spec, transient, with_processes};
+use super::spec::{DEADLINE_GRACE, control_plane, on_node, process, server, spec, transient, with_processes};
 use super::world::{World, ended};
 use crate::engine::reducer::{Fault, Input, InstanceSpec, ProcessSpec, RequestKind};
 use crate::engine::{ClusterState, InstanceState};
@@ -65,7 +65,7 @@ fn a_process_that_ignores_its_signal_is_killed_after_its_grace() {
     let mut world = World::booted(vec![server("a", &[])]);
     world.ignore_stop("a/0");
     world.feed(Input::Stop);
-    world.wait(GRACE - Duration::from_millis(1));
+    world.wait(DEADLINE_GRACE - Duration::from_millis(1));
     assert!(!world.mentioned("kill"));
     world.wait(Duration::from_millis(1));
     world.assert_order(&["stop a/0", "kill a/0", "stopped a", "exit ordered"]);
@@ -165,7 +165,7 @@ fn a_kill_that_comes_with_the_end_of_a_grace_is_followed_by_nothing() {
     let mut world = World::booted(vec![server("a", &[])]);
     world.ignore_stop("a/0");
     world.feed(Input::Stop);
-    world.now = world.now + GRACE;
+    world.now = world.now + DEADLINE_GRACE;
     world.feed(Input::Kill);
     assert_eq!(world.trace.last().map(String::as_str), Some("exit ordered"));
 }

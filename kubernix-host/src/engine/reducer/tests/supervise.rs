@@ -68,9 +68,9 @@ fn each_further_failure_doubles_the_pause_up_to_half_a_minute() {
 #[test]
 fn a_minute_of_work_makes_the_next_pause_short_again() {
     let mut world = World::booted(vec![server("a", &[])]);
-    for pause in [1, 2, 4] {
+    for backoff in [1, 2, 4] {
         world.crash("a/0");
-        world.wait_s(pause);
+        world.wait_s(backoff);
     }
     world.wait_s(61);
     world.crash("a/0");

@@ -206,7 +206,7 @@ impl World {
 
     /// Says what the change that is requested next consists of.
     pub(super) fn plan_next(&mut self, plan: ChangePlan) {
-        for (id, spec) in &plan.comes {
+        for (id, spec) in &plan.starts {
             self.names.insert(*id, spec.name.clone());
         }
         self.plans.insert(RequestId(self.next_request + 1), Outcome::Planned(Box::new(plan)));
@@ -335,7 +335,7 @@ impl World {
 
     fn work(&self, work: &Work) -> String {
         match work {
-            Work::MakeNode { node } => format!("make node {node}"),
+            Work::CreateNode { node } => format!("make node {node}"),
             Work::EndNode { node } => format!("end node {node}"),
             Work::Prepare { instance, .. } => format!("prepare {}", self.name(*instance)),
             Work::Probe { instance, endpoint, .. } => format!("probe {}/{endpoint}", self.name(*instance)),
@@ -344,14 +344,14 @@ impl World {
             Work::BeforeStop { instance } => format!("hook {}", self.name(*instance)),
             Work::LoadImages { instance } => format!("images {}", self.name(*instance)),
             Work::Apply { instance, .. } => format!("apply {}", self.name(*instance)),
-            Work::PauseImage => "pause image".into(),
-            Work::DefaultNamespace { .. } => "default namespace".into(),
+            Work::LoadPauseImage => "pause image".into(),
+            Work::CreateDefaultNamespace { .. } => "default namespace".into(),
             Work::Prune => "prune".into(),
-            Work::SettleNodes => "settle nodes".into(),
+            Work::RestoreNodes => "settle nodes".into(),
             Work::Plan { .. } => "plan".into(),
             Work::Drain { nodes } => format!("drain {}", nodes.join(",")),
             Work::Uncordon { nodes } => format!("uncordon {}", nodes.join(",")),
-            Work::Service { off, on } => format!("service off={} on={}", off.join(","), on.join(",")),
+            Work::MarkNodes { off, on } => format!("service off={} on={}", off.join(","), on.join(",")),
             Work::Commit { .. } => "commit".into(),
             Work::Perform { request } => format!("perform {}", request.0),
         }
@@ -375,14 +375,14 @@ impl World {
             Action::Exit(End::KeeperGone) => "exit keeper gone".into(),
             Action::Exit(End::BootFailed { error, timed_out: false }) => format!("exit boot failed: {error}"),
             Action::Exit(End::BootFailed { error, .. }) => format!("exit boot late: {error}"),
-            Action::Bring => "bring".into(),
+            Action::BringUp => "bring".into(),
             Action::Booted => "booted".into(),
             Action::Adopt(_) => "adopt".into(),
             Action::Restore => "restore".into(),
-            Action::EndYield => "end yield".into(),
-            Action::Yield(id) => format!("yield {}", self.name(*id)),
+            Action::RestorePriorities => "end yield".into(),
+            Action::LowerPriority(id) => format!("yield {}", self.name(*id)),
             Action::Watch(request) => format!("watch {}", request.0),
-            Action::NoteEnd(by) => format!("note end {by:?}"),
+            Action::RecordEnd(by) => format!("note end {by:?}"),
         }
     }
 }

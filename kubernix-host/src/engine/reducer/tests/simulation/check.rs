@@ -35,13 +35,13 @@ impl Model {
         };
         reducer.owner_of(work).is_some()
             || reducer.nodes.values().any(|node| match node {
-                Node::Making { work: id, .. } | Node::Ending(id) => *id == work,
+                Node::Creating { work: id, .. } | Node::Ending(id) => *id == work,
                 _ => false,
             })
             || reducer.performing.is_some_and(|(_, id, _)| id == work)
-            || reducer.settling == Some(work)
+            || reducer.restoring_nodes == Some(work)
             || reducer.committing.is_some_and(|(_, id)| id == work)
-            || reducer.bringing().is_some_and(|bring| bring.has(work))
+            || reducer.bring_up().is_some_and(|bring_up| bring_up.has(work))
             || of_change()
     }
 

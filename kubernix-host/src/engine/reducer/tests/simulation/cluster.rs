@@ -1,7 +1,7 @@
 //! Random clusters, and random changes of them.
 
 use crate::engine::reducer::tests::spec::{
-    checked, later, on_node, one_shot, process, server, spec, with_processes, with_roles,
+    background, checked, on_node, one_shot, process, server, spec, with_processes, with_roles,
 };
 use crate::engine::reducer::{ChangePlan, InstanceId, InstanceSpec};
 use fastrand::Rng;
@@ -50,7 +50,7 @@ fn addon_of(rng: &mut Rng, name: &str) -> InstanceSpec {
         _ => InstanceSpec { processes: vec![process(name, Restart::ALWAYS)], ..base },
     };
     let base = InstanceSpec { has_builds: rng.bool(), has_manifests: rng.bool(), ..base };
-    if rng.bool() { later(base) } else { base }
+    if rng.bool() { background(base) } else { base }
 }
 
 /// A change of these instances. New ones get IDs from `next` on.
@@ -61,26 +61,26 @@ pub(super) fn change(rng: &mut Rng, before: &Instances, next: &mut u32) -> Chang
     let on_it = |spec: &InstanceSpec| node.is_some() && spec.own_node == node;
     let mut plan = ChangePlan { limit: Duration::from_secs(30), ..ChangePlan::default() };
     let mut after = Instances::new();
-    let mut goes = BTreeSet::new();
-    let mut comes = Vec::new();
+    let mut stops = BTreeSet::new();
+    let mut starts = Vec::new();
     match rng.u8(..8) {
-        0 => comes.push(addon_of(rng, "new addon")),
-        1 => comes.extend(of_node(rng, "n7")),
+        0 => starts.push(addon_of(rng, "new addon")),
+        1 => starts.extend(of_node(rng, "n7")),
         2 => {
-            comes.extend(of_node(rng, "n8"));
-            comes.push(on_node("n9", spec("lonely")));
+            starts.extend(of_node(rng, "n8"));
+            starts.push(on_node("n9", spec("lonely")));
         }
-        3 => goes.extend(before.iter().filter(|(_, spec)| spec.name.contains("addon")).map(|(id, _)| *id)),
+        3 => stops.extend(before.iter().filter(|(_, spec)| spec.name.contains("addon")).map(|(id, _)| *id)),
         4 => {
-            goes.extend(before.iter().filter(|(_, spec)| on_it(spec)).map(|(id, _)| *id));
+            stops.extend(before.iter().filter(|(_, spec)| on_it(spec)).map(|(id, _)| *id));
             plan.drain = node.clone().into_iter().collect();
         }
         5 => {
             // The node is switched off, or on again.
             let of_node: Vec<_> = before.iter().filter(|(_, spec)| on_it(spec)).collect();
-            goes.extend(of_node.iter().map(|(id, _)| *id));
+            stops.extend(of_node.iter().map(|(id, _)| *id));
             let is_off = of_node.iter().any(|(_, spec)| spec.off);
-            comes.extend(of_node.into_iter().map(|(_, spec)| InstanceSpec { off: !is_off, ..spec.clone() }));
+            starts.extend(of_node.into_iter().map(|(_, spec)| InstanceSpec { off: !is_off, ..spec.clone() }));
             let name: Vec<String> = node.clone().into_iter().collect();
             let (change, back) =
                 if is_off { (&mut plan.on, &mut plan.off_before) } else { (&mut plan.off, &mut plan.on_before) };
@@ -88,24 +88,24 @@ pub(super) fn change(rng: &mut Rng, before: &Instances, next: &mut u32) -> Chang
         }
         6 => {
             let (id, spec) = &before[rng.usize(..before.len())];
-            goes.insert(*id);
-            comes.push(spec.clone());
+            stops.insert(*id);
+            starts.push(spec.clone());
         }
         _ => {}
     }
     // There is one of each name at most.
-    comes.retain(|new| before.iter().all(|(id, old)| goes.contains(id) || old.name != new.name));
-    let comes: Instances = comes
+    starts.retain(|new| before.iter().all(|(id, old)| stops.contains(id) || old.name != new.name));
+    let starts: Instances = starts
         .into_iter()
         .map(|spec| {
             *next += 1;
             (InstanceId(*next), spec)
         })
         .collect();
-    after.extend(before.iter().filter(|(id, _)| !goes.contains(id)).cloned());
-    after.extend(comes.clone());
+    after.extend(before.iter().filter(|(id, _)| !stops.contains(id)).cloned());
+    after.extend(starts.clone());
     plan.order = after.iter().map(|(id, _)| *id).collect();
-    plan.goes = goes.into_iter().collect();
-    plan.comes = comes;
+    plan.stops = stops.into_iter().collect();
+    plan.starts = starts;
     plan
 }

@@ -281,11 +281,11 @@ impl Model {
         let mut outcome = if fails { Outcome::Failed(Fault::new("broken")) } else { Outcome::Ok };
         if let Work::Prepare { until: Some(until), .. }
         | Work::Apply { until: Some(until), .. }
-        | Work::DefaultNamespace { until: Some(until) } = &work
+        | Work::CreateDefaultNamespace { until: Some(until) } = &work
             && self.now + delay > until.0
         {
             delay = until.0.saturating_sub(self.now);
-            outcome = Outcome::Failed(Fault::late("not yet"));
+            outcome = Outcome::Failed(Fault::timeout("not yet"));
         }
         match &work {
             Work::Probe { .. } if !fails => self.after(delay, Coming::Ask(id)),
@@ -295,7 +295,7 @@ impl Model {
             Work::Check { instance } if self.is_hung(*instance) => {
                 self.after(2_000, Coming::Done(id, Outcome::Failed(Fault::new("no answer"))));
             }
-            Work::MakeNode { .. } if fails && luck.bool() => {
+            Work::CreateNode { .. } if fails && luck.bool() => {
                 self.after(delay, Coming::Done(id, Outcome::Failed(transient())));
             }
             Work::Plan { request } if !fails => {
@@ -304,7 +304,7 @@ impl Model {
                 };
                 let mut rng = Rng::with_seed(*seed);
                 let made = cluster::change(&mut rng, &self.disk.instances, &mut self.next_instance);
-                self.specs.extend(made.comes.iter().cloned());
+                self.specs.extend(made.starts.iter().cloned());
                 *plan = Some(made.clone());
                 self.after(delay, Coming::Done(id, Outcome::Planned(Box::new(made))));
             }
@@ -371,7 +371,7 @@ impl Model {
     fn ask(&mut self, id: WorkId) -> Result<(), String> {
         let Some(Work::Probe { instance, until, .. }) = self.works.get(&id).cloned() else { return Ok(()) };
         if until.is_some_and(|until| until.0 <= self.now) {
-            return self.feed(Input::Done(id, Outcome::Failed(Fault::late("no answer"))));
+            return self.feed(Input::Done(id, Outcome::Failed(Fault::timeout("no answer"))));
         }
         if !self.is_hung(instance) {
             return self.feed(Input::Done(id, Outcome::Ok));
@@ -387,7 +387,7 @@ impl Model {
             // What was abandoned may have ended before it was told: now and then its result comes.
             None if id.0.is_multiple_of(2) => {}
             None => return Ok(()),
-            Some(Work::MakeNode { node }) if works => {
+            Some(Work::CreateNode { node }) if works => {
                 self.tally.nodes_made += 1;
                 if !self.nodes.insert(node.clone()) {
                     return Err(format!("{node} is made twice"));

@@ -44,7 +44,7 @@ impl Model {
                 let request = (self.answers.len() as u64).checked_sub(1 + back as u64);
                 request.map_or(Ok(()), |request| self.feed(Input::Cancel(RequestId(request))))
             }
-            What::Abandon => self.feed(Input::Abandon),
+            What::Abandon => self.feed(Input::AbortBoot),
             What::KillBoot => self.feed(Input::KillBoot),
             What::StopRequest => {
                 self.is_end_ordered = true;

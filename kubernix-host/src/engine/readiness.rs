@@ -1,4 +1,4 @@
-//! Which roles are ready, for those that wait for them.
+//! Which roles are ready, with a way to wait for one.
 
 use crate::graph::RoleAt;
 use std::cell::RefCell;
@@ -7,17 +7,17 @@ use tokio::sync::watch;
 
 /// Which roles are ready.
 #[derive(Default)]
-pub(super) struct Board {
+pub(super) struct Readiness {
     roles: RefCell<BTreeMap<RoleAt, watch::Sender<bool>>>,
 }
 
-impl Board {
+impl Readiness {
     fn subscribe(&self, role: &RoleAt) -> watch::Receiver<bool> {
         let mut roles = self.roles.borrow_mut();
         roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).subscribe()
     }
 
-    /// Says that a role is ready, or not any more.
+    /// Records whether a role is ready.
     pub(super) fn set(&self, role: &RoleAt, ready: bool) {
         let mut roles = self.roles.borrow_mut();
         roles.entry(role.clone()).or_insert_with(|| watch::channel(false).0).send_replace(ready);
@@ -31,7 +31,7 @@ impl Board {
     /// Waits until a role is ready.
     pub(super) async fn wait(&self, role: &RoleAt) {
         let mut receiver = self.subscribe(role);
-        // The sender lives as long as the board, so this can't fail while a task waits.
+        // Can't fail: the sender lives as long as `self`.
         let _ = receiver.wait_for(|ready| *ready).await;
     }
 }
@@ -42,16 +42,16 @@ mod tests {
     use kubernix_core::Role;
 
     #[tokio::test(flavor = "current_thread")]
-    async fn who_asks_early_is_woken_and_who_asks_late_does_not_wait() {
-        let board = Board::default();
+    async fn wait_returns_for_early_and_late_subscribers() {
+        let readiness = Readiness::default();
         let cri = RoleAt { role: Role::new("cri"), node: Some("node-0".into()) };
         let other = RoleAt { role: Role::new("cri"), node: Some("node-1".into()) };
         let set = async {
             tokio::task::yield_now().await;
-            board.set(&other, true);
-            board.set(&cri, true);
+            readiness.set(&other, true);
+            readiness.set(&cri, true);
         };
-        tokio::join!(board.wait(&cri), set);
-        board.wait(&cri).await;
+        tokio::join!(readiness.wait(&cri), set);
+        readiness.wait(&cri).await;
     }
 }
