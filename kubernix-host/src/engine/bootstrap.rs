@@ -1,5 +1,5 @@
-//! The host's own steps of a boot: RBAC's bootstrap roles and the default namespace. The pause image
-//! is in `images.rs`.
+//! The host's own steps of a boot: RBAC's bootstrap roles and the default namespace. The pause
+//! image is in `images.rs`.
 
 use super::Cluster;
 use super::clients::{ApiError, read_ca};
@@ -24,8 +24,8 @@ const STEPS: &[(&str, &str, &[&str])] = &[
 
 impl Cluster {
     /// Once the port of an API server answers, creates RBAC's bootstrap roles so that the scheduler
-    /// and kube-proxy aren't rejected: a rejected client backs off for a second. Errors are ignored,
-    /// because the API server doesn't become ready without these roles.
+    /// and kube-proxy aren't rejected: a rejected client backs off for a second. Errors are
+    /// ignored, because the API server doesn't become ready without these roles.
     pub(super) async fn create_bootstrap_roles(&self, planned: &Planned, deadline: Instant) {
         let ready = planned.instance.at(&Role::new(roles::APISERVER));
         let Some(Ok(api)) = planned.endpoint(roles::APISERVER).map(|endpoint| self.api_of(planned, &endpoint.url))

@@ -69,8 +69,8 @@ pub(super) async fn forward(inside: &Inside, sink: &Arc<impl Sink + 'static>) ->
 }
 
 impl Cluster {
-    /// Adds the proxy variables to a process of an instance that pulls images. Variables of its plan
-    /// have precedence.
+    /// Adds the proxy variables to a process of an instance that pulls images. Variables of its
+    /// plan have precedence.
     pub(super) fn with_proxies(&self, planned: &Planned, process: &Process) -> Process {
         let mut process = process.clone();
         if planned.fills(roles::CRI) {

@@ -49,8 +49,8 @@ impl Cluster {
         }
     }
 
-    /// Marks the nodes `off` as out of service, so that their pods are replaced at once, and removes
-    /// the mark of the nodes `on`.
+    /// Marks the nodes `off` as out of service, so that their pods are replaced at once, and
+    /// removes the mark of the nodes `on`.
     pub(super) async fn mark_nodes(&self, off: &[String], on: &[String]) {
         for (nodes, out) in [(off, true), (on, false)] {
             let Ok(Some(api)) = self.api_for(nodes) else { continue };

@@ -188,8 +188,8 @@ impl Cluster {
         connected.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 
-    /// Ends a node with all its processes. Does nothing if the node doesn't run or has no namespaces
-    /// of its own.
+    /// Ends a node with all its processes. Does nothing if the node doesn't run or has no
+    /// namespaces of its own.
     pub(super) async fn end_node(&self, name: &str) {
         let Some(node) = self.nodes.running.borrow_mut().remove(name) else { return };
         self.nodes.targets.all().remove(name);

@@ -87,8 +87,8 @@ impl Requests {
 }
 
 impl Cluster {
-    /// Converts a message of a command to an input of the reducer. Returns `None` for a request that
-    /// doesn't involve the reducer; it is answered here.
+    /// Converts a message of a command to an input of the reducer. Returns `None` for a request
+    /// that doesn't involve the reducer; it is answered here.
     pub(super) fn input_of(self: &Rc<Self>, message: Message) -> Option<Input> {
         let request = |open, kind| Some(Input::Request(self.requests.add(open), kind));
         match message {

@@ -1,7 +1,7 @@
-//! The way up, for a boot and for a change: each instance starts as soon as what it needs is there,
-//! and the host's own steps run beside it.
+//! Brings up instances, for a boot or a change: starts each as soon as its needs are met, and runs
+//! the host's own steps in parallel.
 
-use super::instance::{Instance, MIN_BACKOFF, Provision, State, next_backoff};
+use super::instance::{Instance, Provision, State};
 use super::types::{Action, End, EndCause, Fault, InstanceId, Outcome, Time, Work, WorkId};
 use super::{Node, Phase, Reducer};
 use crate::events::Event;
@@ -10,8 +10,8 @@ use kubernix_core::roles;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Work that has a limit ends by itself at that time and says what it saw. This much later the
-/// whole is over, for what can't.
+/// The time between the deadline of work and that of the whole bring-up. Work that ends at its own
+/// deadline has a more precise error.
 const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 
 /// One of the host's own steps.
@@ -22,19 +22,38 @@ enum Step {
     Done,
 }
 
-/// What instances are brought up for.
+/// What to do about a pending step.
+enum Decision {
+    Wait,
+    Skip,
+    Run(Work),
+}
+
+impl Decision {
+    fn new(is_needed: bool, is_possible: bool, work: Work) -> Self {
+        if !is_needed {
+            Self::Skip
+        } else if is_possible {
+            Self::Run(work)
+        } else {
+            Self::Wait
+        }
+    }
+}
+
+/// The reason for a bring-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Boot,
     Change,
-    /// The way back of a change that failed.
+    /// The rollback of a failed change.
     Rollback,
 }
 
-/// The way up of some instances.
+/// A running bring-up.
 #[derive(Debug)]
 pub(super) struct BringUp {
-    /// Those that have to be ready before it is over.
+    /// The instances that have to become ready.
     awaited: BTreeSet<InstanceId>,
     until: Time,
     pause_image: Step,
@@ -43,14 +62,14 @@ pub(super) struct BringUp {
 }
 
 impl BringUp {
-    pub(super) fn new(awaited: BTreeSet<InstanceId>, until: Time, kind: Purpose) -> Self {
-        let default_namespace = if kind == Purpose::Boot { Step::Pending } else { Step::Done };
-        // What a change takes away is deleted once it is committed: until then it may have to stay.
-        let prune = if kind == Purpose::Change { Step::Done } else { Step::Pending };
+    pub(super) fn new(awaited: BTreeSet<InstanceId>, until: Time, purpose: Purpose) -> Self {
+        let default_namespace = if purpose == Purpose::Boot { Step::Pending } else { Step::Done };
+        // A change deletes removed objects after its commit, because a rollback needs them.
+        let prune = if purpose == Purpose::Change { Step::Done } else { Step::Pending };
         Self { awaited, until, pause_image: Step::Pending, default_namespace, prune }
     }
 
-    /// When it is over at the latest.
+    /// Its deadline.
     pub(super) fn latest(&self) -> Time {
         self.until + DEADLINE_GRACE
     }
@@ -59,7 +78,7 @@ impl BringUp {
         [
             ("pause image", &mut self.pause_image),
             ("default service account", &mut self.default_namespace),
-            ("objects that went", &mut self.prune),
+            ("removed objects", &mut self.prune),
         ]
     }
 
@@ -76,7 +95,7 @@ impl BringUp {
 }
 
 impl Reducer {
-    /// The way up that is going on.
+    /// The running bring-up.
     pub(super) fn bring_up(&self) -> Option<&BringUp> {
         match &self.phase {
             Phase::Booting(bring_up) => Some(bring_up),
@@ -93,17 +112,17 @@ impl Reducer {
         }
     }
 
-    /// Whether a boot or a change fails where this instance does.
+    /// Whether a failure of this instance is one of the boot or change.
     pub(super) fn is_awaited(&self, id: InstanceId) -> bool {
         self.bring_up().is_some_and(|bring_up| bring_up.awaited.contains(&id))
     }
 
-    /// The time by which an instance has to be up.
+    /// The time by which an instance has to be ready.
     pub(super) fn deadline_of(&self, id: InstanceId) -> Option<Time> {
         self.bring_up().filter(|bring_up| bring_up.awaited.contains(&id)).map(|bring_up| bring_up.until)
     }
 
-    /// Goes on with whatever can go on now.
+    /// Makes all progress that is possible now.
     pub(super) fn advance(&mut self) {
         loop {
             let before = (self.actions.len(), self.transitions);
@@ -119,7 +138,8 @@ impl Reducer {
             self.advance_change();
             self.advance_queue();
             self.advance_end();
-            // An instance that never ran ends without an action, and others wait for its end.
+            // Transitions count as well: an instance that never ran stops without an action, but
+            // others may wait for it.
             if (self.actions.len(), self.transitions) == before || matches!(self.phase, Phase::Ended) {
                 return;
             }
@@ -142,149 +162,23 @@ impl Reducer {
         }
     }
 
-    /// Makes a node if nothing is being done about it.
-    fn request_node(&mut self, node: &str) {
-        let backoff = match self.nodes.get(node) {
-            None => MIN_BACKOFF,
-            Some(Node::BackingOff { at, backoff }) if *at <= self.now => next_backoff(*backoff),
-            Some(_) => return,
-        };
-        let work = self.begin(Work::CreateNode { node: node.to_owned() });
-        self.nodes.insert(node.to_owned(), Node::Creating { work, backoff });
-    }
-
-    /// Ends nodes on which nothing is to run any more.
-    fn advance_nodes(&mut self) {
-        if matches!(self.phase, Phase::Stopping(_)) {
-            return;
-        }
-        let is_wanted = |name: &String| {
-            self.instances.values().any(|one| one.spec.own_node.as_ref() == Some(name) && !one.is_at_rest())
-        };
-        let surplus: Vec<(String, Node)> =
-            self.nodes.iter().filter(|(name, _)| !is_wanted(name)).map(|(name, node)| (name.clone(), *node)).collect();
-        for (node, state) in surplus {
-            match state {
-                Node::Running => {
-                    let work = self.begin(Work::EndNode { node: node.clone() });
-                    self.nodes.insert(node, Node::Ending(work));
-                }
-                Node::BackingOff { .. } => drop(self.nodes.remove(&node)),
-                // One that is being made is ended when it is whole.
-                Node::Creating { .. } | Node::Ending(_) => {}
-            }
-        }
-    }
-
-    /// Whether nodes are being ended, or made without need.
-    pub(super) fn has_surplus_nodes(&self) -> bool {
-        self.nodes.iter().any(|(name, node)| {
-            matches!(node, Node::Ending(_))
-                || !self.instances.values().any(|one| one.spec.own_node.as_ref() == Some(name) && !one.is_at_rest())
-        })
-    }
-
     fn runtimes(&self) -> impl Iterator<Item = &Instance> {
         let all = self.order.iter().filter_map(|id| self.get(*id)).filter(|one| !one.is_ending());
         all.filter(|one| provides(&one.spec.provides, roles::CRI))
     }
 
-    fn runtimes_are_ready(&self) -> bool {
+    pub(super) fn runtimes_are_ready(&self) -> bool {
         self.runtimes().all(|one| one.spec.provides.iter().all(|role| self.roles.contains(role)))
     }
 
-    /// The role of the first API server; `None` where the cluster has none.
-    fn api(&self) -> Option<&RoleAt> {
+    /// The role of the first API server; `None` if the cluster has none.
+    pub(super) fn api(&self) -> Option<&RoleAt> {
         let instances = self.order.iter().filter_map(|id| self.get(*id)).filter(|one| !one.is_ending());
         instances.flat_map(|one| &one.spec.provides).find(|role| role.role.as_str() == roles::APISERVER)
     }
 
-    fn api_is_ready(&self) -> bool {
+    pub(super) fn api_is_ready(&self) -> bool {
         self.api().is_some_and(|role| self.roles.contains(role))
-    }
-
-    fn advance_provision(&mut self, id: InstanceId) {
-        let until = self.deadline_of(id);
-        let is_in_order = self.order.contains(&id);
-        let Some(instance) = self.get(id) else { return };
-        if !is_in_order
-            || matches!(instance.state, State::Stopping(_) | State::Stopped)
-            || matches!(self.phase, Phase::Stopping(_))
-        {
-            return;
-        }
-        let (has_builds, has_manifests) = (instance.spec.has_builds, instance.spec.has_manifests);
-        let next = match instance.provision {
-            Provision::Images { objects } if !has_builds => after_images(objects),
-            Provision::Images { objects } if self.runtimes_are_ready() => {
-                let work = self.begin(Work::LoadImages { instance: id });
-                Provision::LoadingImages { work, objects }
-            }
-            Provision::Objects if !has_manifests => Provision::Done,
-            Provision::Objects if self.api().is_none() => {
-                let fault = Fault::new("the cluster has no API server");
-                return self.provision_failed(id, fault, false, true);
-            }
-            Provision::Objects if self.api_is_ready() => {
-                Provision::Applying(self.begin(Work::Apply { instance: id, until }))
-            }
-            Provision::Retry { at, images, objects } if at <= self.now => {
-                if images {
-                    Provision::Images { objects }
-                } else {
-                    Provision::Objects
-                }
-            }
-            _ => return,
-        };
-        if let Some(instance) = self.instances.get_mut(&id) {
-            instance.provision = next;
-        }
-        // Nothing to load and nothing to apply: both are over in one go.
-        self.advance_provision(id);
-    }
-
-    /// Images were loaded or objects applied.
-    pub(super) fn provisioned(&mut self, id: InstanceId, outcome: Outcome) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        let (was_images, objects) = match instance.provision {
-            Provision::LoadingImages { objects, .. } => (true, objects),
-            _ => (false, true),
-        };
-        match outcome {
-            Outcome::Failed(fault) => self.provision_failed(id, fault, was_images, objects),
-            _ => {
-                instance.provision = if was_images { after_images(objects) } else { Provision::Done };
-                if instance.state == State::Ready {
-                    instance.reason = None;
-                }
-            }
-        }
-    }
-
-    fn provision_failed(&mut self, id: InstanceId, fault: Fault, images: bool, objects: bool) {
-        let (is_awaited, now) = (self.is_awaited(id), self.now);
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        let what = if images { "images" } else { "manifests" };
-        let detail = format!("{what} of {} failed: {}", instance.spec.name, fault.detail);
-        // Set in any case: an instance that outlives a failed change goes on trying.
-        let backoff = instance.provision_backoff;
-        instance.provision_backoff = next_backoff(backoff);
-        instance.provision = Provision::Retry { at: now + backoff, images, objects };
-        if is_awaited {
-            return self.fail_bring_up(None, Fault { summary: detail.clone(), detail, ..fault });
-        }
-        instance.reason = Some(detail.clone());
-        self.warn_of_retry(&detail, backoff);
-    }
-
-    pub(super) fn cancel_provision(&mut self, id: InstanceId) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        let work = instance.provision.work();
-        instance.provision = Provision::Done;
-        if let Some(work) = work {
-            self.cancel_work(work);
-        }
     }
 
     fn advance_steps(&mut self) {
@@ -294,32 +188,25 @@ impl Reducer {
         let until = Some(bring_up.until);
         let provisioned =
             bring_up.awaited.iter().all(|id| self.get(*id).is_none_or(|one| one.provision == Provision::Done));
-        let begin = [
-            match bring_up.pause_image {
-                Step::Pending if !has_runtime => Some(None),
-                Step::Pending if runtimes_ready => Some(Some(Work::LoadPauseImage)),
-                _ => None,
-            },
-            match bring_up.default_namespace {
-                Step::Pending if !api => Some(None),
-                Step::Pending if api_ready => Some(Some(Work::CreateDefaultNamespace { until })),
-                _ => None,
-            },
-            match bring_up.prune {
-                Step::Pending if provisioned => Some(Some(Work::Prune)),
-                _ => None,
-            },
+        let mut steps = [bring_up.pause_image, bring_up.default_namespace, bring_up.prune];
+        let decisions = [
+            Decision::new(has_runtime, runtimes_ready, Work::LoadPauseImage),
+            Decision::new(api, api_ready, Work::CreateDefaultNamespace { until }),
+            Decision::new(true, provisioned, Work::Prune),
         ];
-        let next = begin.map(|work| work.map(|work| work.map_or(Step::Done, |work| Step::Running(self.begin(work)))));
-        let Some(bring_up) = self.bring_up_mut() else { return };
-        for ((_, step), next) in bring_up.steps().into_iter().zip(next) {
-            if let Some(next) = next {
-                *step = next;
+        for (step, decision) in steps.iter_mut().zip(decisions).filter(|(step, _)| **step == Step::Pending) {
+            match decision {
+                Decision::Wait => {}
+                Decision::Skip => *step = Step::Done,
+                Decision::Run(work) => *step = Step::Running(self.begin(work)),
             }
+        }
+        if let Some(bring_up) = self.bring_up_mut() {
+            [bring_up.pause_image, bring_up.default_namespace, bring_up.prune] = steps;
         }
     }
 
-    /// One of the host's steps ended.
+    /// Handles the result of one of the host's steps.
     pub(super) fn step_done(&mut self, work: WorkId, outcome: Outcome) {
         let Some(bring_up) = self.bring_up_mut() else { return };
         let Some((name, step)) = bring_up.steps().into_iter().find(|(_, step)| **step == Step::Running(work)) else {
@@ -332,7 +219,7 @@ impl Reducer {
         }
     }
 
-    /// Whether all that is waited for is there.
+    /// Whether all awaited instances are ready and provisioned, and all steps are done.
     pub(super) fn is_bring_up_complete(&self) -> bool {
         let Some(bring_up) = self.bring_up() else { return false };
         let is_up = |id: &InstanceId| {
@@ -354,7 +241,7 @@ impl Reducer {
         }
     }
 
-    /// Ends the work of the way up itself; that of its instances belongs to them.
+    /// Cancels the steps of the bring-up. The work of its instances belongs to them.
     pub(super) fn cancel_bring_up(&mut self) {
         let works: Vec<WorkId> = self.bring_up().map(|bring_up| bring_up.works().collect()).unwrap_or_default();
         for work in works {
@@ -362,28 +249,29 @@ impl Reducer {
         }
     }
 
-    /// Instances that are waited for and aren't there.
+    /// The awaited instances that aren't ready, each with its state.
     fn late(&self) -> Vec<(String, String)> {
         let Some(bring_up) = self.bring_up() else { return Vec::new() };
-        let of_order = self.order.iter().filter(|id| bring_up.awaited.contains(id)).filter_map(|id| self.get(*id));
-        let late = of_order.filter(|one| !matches!(one.state, State::Ready | State::Off));
+        let awaited = self.order.iter().filter(|id| bring_up.awaited.contains(id)).filter_map(|id| self.get(*id));
+        let late = awaited.filter(|one| !matches!(one.state, State::Ready | State::Off));
         late.map(|one| (one.spec.name.clone(), one.public_state().to_string())).collect()
     }
 
+    /// Fails the boot or change if its deadline has passed.
     pub(super) fn check_bring_up_timeout(&mut self) {
         if self.bring_up().is_none_or(|bring_up| bring_up.latest() > self.now) {
             return;
         }
         let late = self.late();
         let waiting = if late.is_empty() {
-            "the Kubernetes API to answer".to_owned()
+            "the Kubernetes API to respond".to_owned()
         } else {
             late.iter().map(|(name, state)| format!("{name} ({state})")).collect::<Vec<_>>().join(", ")
         };
         self.fail_bring_up(None, Fault::timeout(format!("still waiting for {waiting}")));
     }
 
-    /// The boot or the change comes to nothing. `instance` is the one that failed, if it was one.
+    /// Fails the boot or change. `instance`: the instance that failed.
     pub(super) fn fail_bring_up(&mut self, instance: Option<String>, fault: Fault) {
         let late = self.late().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
         let (summary, text) = match &instance {
@@ -404,16 +292,12 @@ impl Reducer {
         self.stop_all(End::BootFailed { error, timed_out: fault.timed_out }, EndCause::Boot);
     }
 
-    /// The command that boots was interrupted or went away.
+    /// Stops the cluster if it still boots: its command was interrupted or has exited.
     pub(super) fn abort_boot(&mut self) {
         if matches!(self.phase, Phase::Booting(_)) {
             self.stop_all(End::BootFailed { error: "interrupted".into(), timed_out: false }, EndCause::Boot);
         }
     }
-}
-
-fn after_images(objects: bool) -> Provision {
-    if objects { Provision::Objects } else { Provision::Done }
 }
 
 fn provides(all: &[RoleAt], role: &str) -> bool {

@@ -1,48 +1,47 @@
-//! A change of a running cluster: from one set of instances to another, or back.
+//! Changes of a running cluster, from one set of instances to another.
 //!
-//! It is committed by one durable write. Until then the old state is the one in force, on disk and
-//! for whatever fails: the new instances end and the old ones come back.
+//! A change is committed by one durable write. Until then the old state is the committed one, and
+//! any failure rolls the change back (`rollback.rs`).
 
 use super::bring_up::{BringUp, Purpose};
 use super::instance::{Instance, Provision, State};
-use super::requests::refusal;
-use super::types::{Action, Answer, ChangePlan, Fault, InstanceId, Outcome, RequestId, Work, WorkId};
+use super::types::{Action, Answer, ChangePlan, InstanceId, Outcome, RequestId, Work, WorkId};
 use super::{Phase, Reducer};
 use std::collections::BTreeSet;
 
-/// Where a change is.
+/// The stage of a change.
 #[derive(Debug)]
 pub(super) enum ChangeStage {
     Planning(WorkId),
     Draining(WorkId),
-    /// Instances that go, and nodes without any, end.
+    /// Removed instances stop, then nodes that no instance needs end.
     StoppingOld,
-    /// Kubernetes is told of nodes that come back.
+    /// Nodes that are switched on are unmarked in Kubernetes.
     MarkingOn(WorkId),
     BringingUp(BringUp),
-    /// Kubernetes is told of nodes that are switched off.
+    /// Nodes that are switched off are marked in Kubernetes.
     MarkingOff(WorkId),
     Committing(WorkId),
-    /// The change failed: what it had started ends.
+    /// The change failed: the instances that it had started stop.
     StoppingNew,
     RollingBack(BringUp),
-    /// Nodes take pods again, or are out of service again.
+    /// Nodes are uncordoned, and their marks are restored.
     Undoing(BTreeSet<WorkId>),
 }
 
-/// A change that is going on.
+/// A running change.
 #[derive(Debug)]
 pub(super) struct Change {
     pub request: RequestId,
     pub stage: ChangeStage,
-    plan: ChangePlan,
-    /// The order before the change.
-    order_before: Vec<InstanceId>,
-    drained: bool,
-    /// Why it came to nothing.
-    error: Option<String>,
-    /// What ran before runs again.
-    restored: bool,
+    pub plan: ChangePlan,
+    /// The order of instances before the change.
+    pub order_before: Vec<InstanceId>,
+    pub drained: bool,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// After a failure: the previous instances run again.
+    pub restored: bool,
 }
 
 impl Change {
@@ -90,15 +89,16 @@ impl Reducer {
         self.phase = Phase::Changing(Box::new(change));
     }
 
-    fn change(&mut self) -> Option<&mut Change> {
+    /// The running change.
+    pub(super) fn change(&mut self) -> Option<&mut Change> {
         match &mut self.phase {
             Phase::Changing(change) => Some(change),
             _ => None,
         }
     }
 
-    /// Takes the change that is over; the cluster just runs from then on.
-    fn take_change(&mut self) -> Option<Box<Change>> {
+    /// Removes the running change. The phase is `Running` afterwards.
+    pub(super) fn take_change(&mut self) -> Option<Box<Change>> {
         match std::mem::replace(&mut self.phase, Phase::Running) {
             Phase::Changing(change) => Some(change),
             other => {
@@ -108,23 +108,23 @@ impl Reducer {
         }
     }
 
-    fn set_stage(&mut self, stage: ChangeStage) {
+    pub(super) fn set_stage(&mut self, stage: ChangeStage) {
         if let Some(change) = self.change() {
             change.stage = stage;
         }
     }
 
-    /// Work of the change itself ended.
+    /// Handles the result of the change's own work.
     pub(super) fn change_done(&mut self, work: WorkId, outcome: Outcome) {
         let Some(change) = self.change() else { return };
         if !change.works().contains(&work) {
             return;
         }
-        let is_told =
+        let is_optional =
             matches!(change.stage, ChangeStage::MarkingOn(_) | ChangeStage::MarkingOff(_) | ChangeStage::Undoing(_));
-        if let (true, Outcome::Failed(fault)) = (is_told, &outcome) {
-            // It has to go on without.
-            self.warn(format!("Kubernetes wasn't told of nodes that change: {}", fault.summary));
+        if let (true, Outcome::Failed(fault)) = (is_optional, &outcome) {
+            // The change continues.
+            self.warn(format!("nodes can't be marked in Kubernetes: {}", fault.summary));
         }
         let Some(change) = self.change() else { return };
         match (&mut change.stage, outcome) {
@@ -152,7 +152,7 @@ impl Reducer {
     fn planned(&mut self, plan: ChangePlan) {
         for (id, spec) in &plan.starts {
             self.instances.insert(*id, Instance::new(spec.clone()));
-            // They begin when what goes has ended.
+            // They start only after the removed instances have stopped.
             if let Some(instance) = self.instances.get_mut(id) {
                 instance.state = State::Stopped;
             }
@@ -176,26 +176,25 @@ impl Reducer {
         self.begin_stop(&stops);
     }
 
-    /// Goes on with a change where that doesn't hang on the end of its own work.
+    /// Continues a change in the stages that don't end with work of its own.
     pub(super) fn advance_change(&mut self) {
         let Phase::Changing(change) = &self.phase else { return };
         let stops = || change.plan.stops.iter().copied();
-        let rests = |id: InstanceId| self.get(id).is_none_or(Instance::is_at_rest);
+        let is_at_rest = |id: InstanceId| self.get(id).is_none_or(Instance::is_at_rest);
         match &change.stage {
-            ChangeStage::StoppingOld if stops().all(rests) && !self.has_surplus_nodes() => {
+            ChangeStage::StoppingOld if stops().all(is_at_rest) && !self.has_surplus_nodes() => {
                 let on = change.plan.on.clone();
                 self.mark_or(Vec::new(), on, ChangeStage::MarkingOn, Self::begin_bring_up);
             }
             ChangeStage::BringingUp(_) if self.is_bring_up_complete() => {
-                // Also once more of those that are back: the API server itself may have been away
-                // before.
+                // Unmarks nodes again, because the API server itself may not have run before.
                 let (off, on) = (change.plan.off.clone(), change.plan.on.clone());
                 self.actions.push(Action::RestorePriorities);
                 self.mark_or(off, on, ChangeStage::MarkingOff, Self::begin_commit);
             }
-            // What goes may still be on its way out, if the change failed early.
+            // Removed instances may still be stopping, if the change failed early.
             ChangeStage::StoppingNew
-                if change.plan.starting().chain(stops()).all(rests) && !self.has_surplus_nodes() =>
+                if change.plan.starting().chain(stops()).all(is_at_rest) && !self.has_surplus_nodes() =>
             {
                 self.begin_rollback();
             }
@@ -207,7 +206,7 @@ impl Reducer {
         }
     }
 
-    /// Tells Kubernetes of nodes, if there are any to tell of.
+    /// Marks nodes in Kubernetes and enters this stage, or continues if there are none.
     fn mark_or(
         &mut self,
         off: Vec<String>,
@@ -228,9 +227,8 @@ impl Reducer {
         self.start_instances(&starts, order, Purpose::Change, ChangeStage::BringingUp);
     }
 
-    /// Lets instances that were put aside start, and waits for them. `order`: all instances from
-    /// now on.
-    fn start_instances(
+    /// Begins to bring up instances. `order`: all instances from now on.
+    pub(super) fn start_instances(
         &mut self,
         starts: &BTreeSet<InstanceId>,
         order: Vec<InstanceId>,
@@ -250,7 +248,8 @@ impl Reducer {
         self.actions.push(Action::BringUp);
     }
 
-    /// Instances that start, and those that stay and whose images may be missing in a new runtime.
+    /// The instances that start, and the kept ones whose images may be missing in a new runtime.
+    /// The images of the latter are loaded again.
     fn with_reprovisioned(&mut self, starts: &BTreeSet<InstanceId>, order: &[InstanceId]) -> BTreeSet<InstanceId> {
         let mut awaited = starts.clone();
         for id in order.iter().filter(|id| !starts.contains(id)) {
@@ -275,128 +274,15 @@ impl Reducer {
     fn committed(&mut self) {
         self.revision += 1;
         let Some(change) = self.take_change() else { return };
-        self.forget(change.plan.stops);
+        self.remove(change.plan.stops);
         self.actions.push(Action::Reply(change.request, Answer::Changed));
     }
 
-    /// Instances that ended for good.
-    fn forget(&mut self, ids: impl IntoIterator<Item = InstanceId>) {
+    /// Removes instances.
+    pub(super) fn remove(&mut self, ids: impl IntoIterator<Item = InstanceId>) {
         for id in ids {
             self.instances.remove(&id);
         }
         self.actions.push(Action::Order(self.order.clone()));
-    }
-
-    /// A change whose instances can't even be planned: nothing was touched.
-    fn reject_change(&mut self, fault: &Fault) {
-        if let Some(change) = self.change() {
-            change.error = Some(fault.detail.clone());
-        }
-        self.finish_change();
-    }
-
-    /// The command wants a change undone. Once it is being committed it is too late for that.
-    pub(super) fn cancel(&mut self, request: RequestId) {
-        if let Some(at) = self.queue.iter().position(|(queued, _)| *queued == request) {
-            if let Some((_, kind)) = self.queue.remove(at) {
-                self.actions.push(Action::Reply(request, refusal(kind, "interrupted")));
-            }
-            return;
-        }
-        let Some(change) = self.change().filter(|change| change.request == request) else { return };
-        let is_over = matches!(
-            change.stage,
-            ChangeStage::Committing(_)
-                | ChangeStage::StoppingNew
-                | ChangeStage::RollingBack(_)
-                | ChangeStage::Undoing(_)
-        );
-        if !is_over {
-            self.change_failed(Fault::new("interrupted"));
-        }
-    }
-
-    /// A change came to nothing: goes back to what ran before.
-    pub(super) fn change_failed(&mut self, fault: Fault) {
-        let Some(change) = self.change() else { return };
-        let works = change.works();
-        if let ChangeStage::RollingBack(_) = change.stage {
-            // What ran before doesn't come back in time. Its instances go on trying.
-            change.restored = false;
-            if let Some(error) = &mut change.error {
-                error.push_str(&format!("\nand what ran before doesn't come back: {}", fault.detail));
-            }
-            self.cancel_bring_up();
-            return self.undo();
-        }
-        change.error = Some(fault.detail.clone());
-        let has_begun = !matches!(change.stage, ChangeStage::Planning(_) | ChangeStage::Draining(_));
-        // A drain that is broken off leaves nodes cordoned.
-        change.drained |= matches!(change.stage, ChangeStage::Draining(_));
-        let starts: Vec<InstanceId> = change.plan.starting().collect();
-        self.cancel_bring_up();
-        works.into_iter().for_each(|work| self.cancel_work(work));
-        if !has_begun {
-            return self.undo();
-        }
-        self.warn(format!("{}: going back to what ran before", fault.summary));
-        self.set_stage(ChangeStage::StoppingNew);
-        self.begin_stop(&starts);
-    }
-
-    fn begin_rollback(&mut self) {
-        let Some(change) = self.change() else { return };
-        let (old, order) = (change.plan.stops.iter().copied().collect(), change.order_before.clone());
-        self.actions.push(Action::Restore);
-        self.start_instances(&old, order, Purpose::Rollback, ChangeStage::RollingBack);
-    }
-
-    /// Takes back what Kubernetes was told.
-    fn undo(&mut self) {
-        let Some(change) = self.change() else { return };
-        let (drained, plan) = (change.drained, &change.plan);
-        let (drain, off, on) = (plan.drain.clone(), plan.off_before.clone(), plan.on_before.clone());
-        let mut works = BTreeSet::new();
-        if drained {
-            works.insert(self.begin(Work::Uncordon { nodes: drain }));
-        }
-        if !off.is_empty() || !on.is_empty() {
-            works.insert(self.begin(Work::MarkNodes { off, on }));
-        }
-        if works.is_empty() {
-            return self.finish_change();
-        }
-        self.set_stage(ChangeStage::Undoing(works));
-    }
-
-    fn finish_change(&mut self) {
-        let Some(change) = self.take_change() else { return };
-        self.forget(change.plan.starting());
-        let (error, restored) = (change.error.unwrap_or_default(), change.restored);
-        self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored }));
-    }
-
-    /// The cluster ends while it changes. A commit goes on: only its result says what is on disk.
-    pub(super) fn abort_change(&mut self) {
-        let Some(change) = self.take_change() else { return };
-        if let ChangeStage::Committing(work) = change.stage {
-            self.committing = Some((change.request, work));
-            return;
-        }
-        change.works().into_iter().for_each(|work| self.cancel_work(work));
-        let error = "the cluster is ending".to_owned();
-        self.actions.push(Action::Reply(change.request, Answer::ChangeFailed { error, restored: false }));
-    }
-
-    /// The commit of a change ended while the cluster does.
-    pub(super) fn committed_during_stop(&mut self, request: RequestId, outcome: Outcome) {
-        let answer = match outcome {
-            Outcome::Failed(fault) => Answer::ChangeFailed { error: fault.detail, restored: false },
-            _ => {
-                self.revision += 1;
-                Answer::Changed
-            }
-        };
-        self.actions.push(Action::Reply(request, answer));
     }
 }

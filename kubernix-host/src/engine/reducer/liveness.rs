@@ -1,8 +1,8 @@
-//! Questions to instances that are ready: whether they still respond.
+//! Checks of ready instances and their processes.
 //!
-//! An instance that doesn't respond is reported and not restarted: a person may have stopped it on
-//! purpose, with a debugger or SIGSTOP, and a restart would take that away. The exception are
-//! processes whose plan has a liveness probe of their own.
+//! An instance that doesn't respond is reported, but not restarted: a user may have stopped it on
+//! purpose, with a debugger or SIGSTOP. Only a process whose plan has a liveness probe is
+//! restarted.
 
 use super::Reducer;
 use super::instance::{Checks, Instance, Slot, State};
@@ -11,15 +11,15 @@ use crate::events::Event;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Between two questions to an instance that responds.
+/// The interval of checks of an instance that responds.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(30);
-/// Between two questions to one that didn't.
+/// The interval after a failed check.
 pub(super) const RECHECK_INTERVAL: Duration = Duration::from_secs(3);
-/// This many questions without an answer make an instance unresponsive.
+/// So many consecutive failed checks make an instance unresponsive.
 pub(super) const MAX_MISSED: u32 = 2;
 
 impl Instance {
-    /// The processes have time until their first check.
+    /// Schedules the first liveness checks of its processes.
     pub(super) fn schedule_checks(&mut self, now: Time) {
         for (checks, process) in self.checks.iter_mut().zip(&self.spec.processes) {
             if let Some((interval, _)) = process.liveness {
@@ -28,7 +28,7 @@ impl Instance {
         }
     }
 
-    /// The slots whose processes have a liveness probe and run.
+    /// The slots of running processes that have a liveness probe.
     fn checked_slots(&self) -> impl Iterator<Item = (usize, &Checks)> {
         let all = self.checks.iter().enumerate();
         all.filter(|(slot, _)| self.spec.processes[*slot].liveness.is_some() && self.slots[*slot] == Slot::Running)
@@ -36,12 +36,12 @@ impl Instance {
 }
 
 impl Reducer {
-    /// Whether the processes of an instance are checked now.
+    /// Whether the processes of an instance may be checked now.
     fn checks_processes(&self, instance: &Instance) -> bool {
         self.is_booted() && !self.is_copying() && matches!(instance.state, State::Ready | State::Unresponsive)
     }
 
-    /// When the next check or kill of a process of an instance is due.
+    /// The time of the next check or kill of an instance's processes.
     pub(super) fn next_process_check(&self, instance: &Instance) -> Option<Time> {
         let is_checked = self.checks_processes(instance);
         let due = instance.checked_slots().filter_map(|(_, checks)| match checks {
@@ -52,14 +52,14 @@ impl Reducer {
         due.min().filter(|_| !instance.is_ending())
     }
 
-    /// Checks processes of an instance if it is time, and kills those that didn't end in time after
-    /// they failed.
+    /// Starts the due checks of an instance's processes, and kills processes whose grace period
+    /// after failed checks has passed.
     pub(super) fn check_processes_if_due(&mut self, id: InstanceId) {
         let now = self.now;
         let Some(instance) = self.get(id).filter(|one| !one.is_ending()) else { return };
         let is_checked = self.checks_processes(instance);
-        let of_slots: Vec<(usize, Checks)> = instance.checked_slots().map(|(slot, checks)| (slot, *checks)).collect();
-        for (slot, checks) in of_slots {
+        let slots: Vec<(usize, Checks)> = instance.checked_slots().map(|(slot, checks)| (slot, *checks)).collect();
+        for (slot, checks) in slots {
             let Some(instance) = self.instances.get_mut(&id) else { return };
             let process = ProcessId { instance: id, slot, run: instance.runs[slot] };
             if checks.terminating {
@@ -76,18 +76,18 @@ impl Reducer {
         }
     }
 
-    /// A process was checked.
+    /// Handles the result of a process's liveness check.
     pub(super) fn process_checked(&mut self, id: InstanceId, work: WorkId, outcome: &Outcome) {
         let (now, is_copying) = (self.now, self.is_copying());
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let Some(slot) = instance.checks.iter().position(|checks| checks.work == Some(work)) else { return };
         let Some(spec) = instance.spec.processes.get(slot) else { return };
-        let Some((interval, most)) = spec.liveness else { return };
+        let Some((interval, max_failures)) = spec.liveness else { return };
         let (name, grace) = (spec.name.clone(), spec.grace);
         let checks = &mut instance.checks[slot];
         (checks.work, checks.next) = (None, now + interval);
         let fault = match outcome {
-            // Its processes stand still on purpose.
+            // Its processes are paused for the copy.
             Outcome::Failed(_) if is_copying => return,
             Outcome::Failed(fault) => fault,
             _ => {
@@ -96,11 +96,11 @@ impl Reducer {
             }
         };
         checks.failed += 1;
-        if checks.failed < most {
+        if checks.failed < max_failures {
             return;
         }
         (checks.terminating, checks.kill_at) = (true, (!grace.is_zero()).then_some(now + grace));
-        let reason = format!("process `{name}` failed {most} liveness checks in a row: {}", fault.summary);
+        let reason = format!("process `{name}` failed {max_failures} liveness checks in a row: {}", fault.summary);
         instance.reason = Some(reason.clone());
         let process = ProcessId { instance: id, slot, run: instance.runs[slot] };
         let (instance, was_ready) = (instance.spec.name.clone(), instance.state == State::Ready);
@@ -112,7 +112,7 @@ impl Reducer {
         self.actions.push(Action::Signal(process, signal));
     }
 
-    /// A process ended, and its checks with it. Returns what they were.
+    /// Ends the checks of a process that has exited, and returns them.
     pub(super) fn end_checks(&mut self, process: ProcessId) -> Checks {
         let Some(instance) = self.instances.get_mut(&process.instance) else { return Checks::default() };
         let Some(checks) = instance.checks.get_mut(process.slot).map(std::mem::take) else { return Checks::default() };
@@ -122,7 +122,7 @@ impl Reducer {
         checks
     }
 
-    /// Whether an instance is asked from time to time.
+    /// Whether an instance may be checked now.
     pub(super) fn checks_liveness(&self, instance: &Instance) -> bool {
         self.is_booted()
             && matches!(instance.state, State::Ready | State::Unresponsive)
@@ -131,7 +131,7 @@ impl Reducer {
             && !instance.spec.provides.is_empty()
     }
 
-    /// Asks an instance if it is time.
+    /// Checks an instance if it is due.
     pub(super) fn check_if_due(&mut self, id: InstanceId) {
         let now = self.now;
         if self.get(id).is_some_and(|one| self.checks_liveness(one) && one.next_check <= now) {
@@ -147,24 +147,24 @@ impl Reducer {
         work
     }
 
-    /// An instance answered, or it didn't.
+    /// Handles the result of an instance's check.
     pub(super) fn checked(&mut self, id: InstanceId, work: WorkId, outcome: &Outcome) {
         let (now, is_copying) = (self.now, self.is_copying());
-        let is_asked = self.reports.iter().any(|(_, works)| works.contains(&work));
+        let is_for_report = self.reports.iter().any(|(_, works)| works.contains(&work));
         let Some(instance) = self.instances.get_mut(&id) else { return };
         instance.check = None;
         let name = instance.spec.name.clone();
         match outcome {
-            // Its processes stand still on purpose.
+            // Its processes are paused for the copy.
             Outcome::Failed(_) if is_copying => {}
             Outcome::Failed(fault) => {
                 instance.missed += 1;
                 instance.next_check = now + RECHECK_INTERVAL;
-                let enough = instance.missed >= MAX_MISSED || is_asked;
-                if enough {
+                let is_unresponsive = instance.missed >= MAX_MISSED || is_for_report;
+                if is_unresponsive {
                     instance.reason = Some(fault.summary.clone());
                 }
-                if enough && instance.state == State::Ready {
+                if is_unresponsive && instance.state == State::Ready {
                     self.set_state(id, State::Unresponsive);
                     self.emit(Event::Unresponsive { instance: name, reason: fault.summary.clone() });
                 }
@@ -182,7 +182,7 @@ impl Reducer {
         self.report_without(work);
     }
 
-    /// Asks all instances, and reports when each has answered or didn't in time.
+    /// Checks all instances, and reports when all checks have ended.
     pub(super) fn report_checked(&mut self, request: RequestId) {
         let due: Vec<(InstanceId, Option<WorkId>)> = self
             .order
@@ -192,14 +192,15 @@ impl Reducer {
             .map(|(id, one)| (id, one.check))
             .collect();
         let works: BTreeSet<WorkId> =
-            due.into_iter().map(|(id, going_on)| going_on.unwrap_or_else(|| self.check(id))).collect();
+            due.into_iter().map(|(id, running)| running.unwrap_or_else(|| self.check(id))).collect();
         if works.is_empty() {
             return self.actions.push(Action::Report(request));
         }
         self.reports.push((request, works));
     }
 
-    /// A check ended, or its result is not needed: reports that waited for it alone are given.
+    /// Removes a check that ended or was cancelled from the reports that wait for it, and sends
+    /// those that are complete.
     pub(super) fn report_without(&mut self, work: WorkId) {
         for (_, works) in &mut self.reports {
             works.remove(&work);

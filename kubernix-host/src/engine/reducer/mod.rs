@@ -1,17 +1,24 @@
-//! The rules of a running cluster as a reducer: an input goes in, the state changes, actions come
-//! out.
+//! The reducer: the state machine of a running cluster. It takes an input, changes its state, and
+//! returns actions.
 //!
-//! Everything here is synchronous and has neither IO nor a clock. The loop in `engine/run.rs`
-//! performs the actions and brings their results back as inputs. Must not know components, files,
-//! processes or the Kubernetes API: of an instance it knows only its [`InstanceSpec`].
+//! Everything here is synchronous, without IO and without a clock. The event loop in
+//! `engine/run.rs` executes the actions and returns their results as inputs.
+//!
+//! Must not know: components, files, processes, the Kubernetes API. It knows an instance only by
+//! its [`InstanceSpec`].
 
 mod bring_up;
 mod change;
+mod dispatch;
 mod instance;
 mod liveness;
+mod nodes;
+mod provision;
 mod requests;
+mod rollback;
 mod stop;
 mod supervise;
+mod timers;
 mod types;
 
 #[cfg(test)]
@@ -27,69 +34,52 @@ use crate::events::Event;
 use crate::graph::RoleAt;
 use bring_up::BringUp;
 use change::Change;
-use instance::{Instance, State};
+use instance::{Instance, Provision, State};
+use nodes::Node;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// Where the cluster is in its life.
+/// The phase of the cluster.
 #[derive(Debug)]
 enum Phase {
     Booting(BringUp),
     Running,
     Changing(Box<Change>),
-    /// Its end was ordered. What is in here is how the engine's life ends.
+    /// Instances are being stopped. The engine then ends with this.
     Stopping(End),
     Ended,
 }
 
-/// A node with namespaces of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Node {
-    Creating {
-        work: WorkId,
-        /// Until the next attempt, should this one fail.
-        backoff: Duration,
-    },
-    Running,
-    Ending(WorkId),
-    /// It couldn't be made; the next attempt is at this time.
-    BackingOff {
-        at: Time,
-        backoff: Duration,
-    },
-}
-
-/// The state of a cluster and the rules by which it changes.
+/// The state machine of a cluster.
 #[derive(Debug)]
 pub struct Reducer {
     now: Time,
     phase: Phase,
     instances: BTreeMap<InstanceId, Instance>,
-    /// The instances of the cluster, in boot order. While a change goes on there are others as
-    /// well.
+    /// The current instances, in boot order. During a change, `instances` has others as well.
     order: Vec<InstanceId>,
     /// Roles that are ready.
     roles: BTreeSet<RoleAt>,
-    /// Nodes with namespaces of their own, but for those that aren't there.
+    /// The nodes that have their own namespaces. A node without an entry doesn't exist.
     nodes: BTreeMap<String, Node>,
-    /// Work that is going on.
+    /// Running work.
     works: BTreeSet<WorkId>,
     next_work: u64,
-    /// Counts committed changes.
+    /// Counts committed states.
     revision: u64,
-    /// Requests that are served one at a time, in the order in which they came.
+    /// Requests that are served one at a time, in the order of their arrival.
     queue: VecDeque<(RequestId, RequestKind)>,
-    /// The request of the queue that is being performed beside no change.
+    /// The request of the queue that is being performed, if it isn't a change.
     performing: Option<(RequestId, WorkId, RequestKind)>,
-    /// A change that was being committed when the cluster's end was ordered.
+    /// A change that was being committed when the cluster began to stop.
     committing: Option<(RequestId, WorkId)>,
-    /// Work after the boot that nothing waits for.
+    /// The work that restores nodes after the boot. Nothing waits for it.
     restoring_nodes: Option<WorkId>,
     /// Requests for a report, each with the checks that it waits for.
     reports: Vec<(RequestId, BTreeSet<WorkId>)>,
-    /// Requests to stop.
-    stops: Vec<RequestId>,
-    /// How long a boot may take.
+    /// Requests to stop the cluster.
+    stop_requests: Vec<RequestId>,
+    /// The time limit of the boot.
     boot_limit: Duration,
     /// Counts transitions of instances.
     transitions: u64,
@@ -97,7 +87,7 @@ pub struct Reducer {
 }
 
 impl Reducer {
-    /// A cluster of these instances that begins to boot. `revision` is that of the state on disk.
+    /// A cluster that begins to boot these instances. `revision` is that of the state on disk.
     pub fn boot(instances: Vec<(InstanceId, InstanceSpec)>, limit: Duration, revision: u64) -> Self {
         let order: Vec<InstanceId> = instances.iter().map(|(id, _)| *id).collect();
         let awaited: BTreeSet<InstanceId> =
@@ -119,14 +109,14 @@ impl Reducer {
             restoring_nodes: None,
             committing: None,
             reports: Vec::new(),
-            stops: Vec::new(),
+            stop_requests: Vec::new(),
             boot_limit: limit,
             transitions: 0,
         }
     }
 
-    /// Takes an input at a time that is no earlier than the last one's, and says what is to be
-    /// done.
+    /// Handles an input and returns the actions to execute. `now` must not be earlier than for the
+    /// previous input.
     pub fn handle(&mut self, now: Time, input: Input) -> Vec<Action> {
         self.now = now.max(self.now);
         if matches!(self.phase, Phase::Ended) {
@@ -143,14 +133,14 @@ impl Reducer {
             Input::Request(request, kind) => self.request(request, kind),
             Input::Cancel(request) => self.cancel(request),
             Input::AbortBoot => self.abort_boot(),
-            // The cluster that is up isn't the command's to end.
+            // The boot was complete already.
             Input::KillBoot if self.is_booted() => {}
             Input::KillBoot => self.kill(),
             Input::Stop => self.stop_all(End::Ordered, EndCause::Stop),
             Input::Kill => self.kill(),
             Input::KeeperGone => self.exit(End::KeeperGone),
         }
-        // Nothing is performed after the exit.
+        // No action may follow the exit.
         if !matches!(self.phase, Phase::Ended) {
             self.fire_timers();
             self.advance();
@@ -158,37 +148,7 @@ impl Reducer {
         std::mem::take(&mut self.actions)
     }
 
-    /// When the next input is due at the latest: a [`Input::Tick`] then does.
-    pub fn deadline(&self) -> Option<Time> {
-        if matches!(self.phase, Phase::Ended) {
-            return None;
-        }
-        // A start whose time has come and that hasn't begun waits for something else than time.
-        let is_ahead = |at: Time| at > self.now;
-        let mut times: Vec<Time> = Vec::new();
-        for instance in self.instances.values() {
-            match instance.state {
-                State::BackingOff { at } if is_ahead(at) => times.push(at),
-                State::Stopping(instance::Stage::Signalled { kill_at: Some(at), .. }) => times.push(at),
-                State::Ready | State::Unresponsive if self.checks_liveness(instance) => times.push(instance.next_check),
-                _ => {}
-            }
-            times.extend(self.next_process_check(instance));
-            if let instance::Provision::Retry { at, .. } = instance.provision
-                && is_ahead(at)
-            {
-                times.push(at);
-            }
-        }
-        times.extend(self.nodes.values().filter_map(|node| match node {
-            Node::BackingOff { at, .. } if is_ahead(*at) => Some(*at),
-            _ => None,
-        }));
-        times.extend(self.bring_up().map(BringUp::latest));
-        times.into_iter().min()
-    }
-
-    /// The state of the cluster as it is shown.
+    /// The public state of the cluster.
     pub fn state(&self) -> ClusterState {
         match &self.phase {
             Phase::Booting(_) => ClusterState::Booting,
@@ -199,25 +159,23 @@ impl Reducer {
         }
     }
 
-    /// What keeps the cluster from being as it should be: instances by name, each with the reason.
+    /// The instances that aren't ready or not provisioned, by name, each with the reason.
     pub fn problems(&self) -> Vec<(String, String)> {
         let all = self.order.iter().filter_map(|id| self.instances.get(id)).filter(|one| !one.is_at_rest());
-        all.filter(|one| {
-            one.public_state() != InstanceState::Ready || matches!(one.provision, instance::Provision::Retry { .. })
-        })
-        .map(|one| {
-            let reason = one.reason.clone().unwrap_or_else(|| one.public_state().to_string());
-            (one.spec.name.clone(), reason)
-        })
-        .collect()
+        all.filter(|one| one.public_state() != InstanceState::Ready || matches!(one.provision, Provision::Retry { .. }))
+            .map(|one| {
+                let reason = one.reason.clone().unwrap_or_else(|| one.public_state().to_string());
+                (one.spec.name.clone(), reason)
+            })
+            .collect()
     }
 
-    /// The boot is over.
+    /// Whether the boot is complete.
     pub fn is_booted(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Changing(_))
     }
 
-    /// The revision of the state that is in force.
+    /// The revision of the committed state.
     pub fn revision(&self) -> u64 {
         self.revision
     }
@@ -230,12 +188,12 @@ impl Reducer {
         })
     }
 
-    /// The state of an instance; `None` for one that there isn't any more.
+    /// The public state of an instance; `None` if it was removed.
     pub fn instance_state(&self, id: InstanceId) -> Option<InstanceState> {
         self.instances.get(&id).map(Instance::public_state)
     }
 
-    /// Ends everything at once. Why a boot failed is still to be said.
+    /// Ends the engine at once. If the boot had failed, that is still reported.
     fn kill(&mut self) {
         let end = match &self.phase {
             Phase::Stopping(end @ End::BootFailed { .. }) => end.clone(),
@@ -244,7 +202,7 @@ impl Reducer {
         self.exit(end);
     }
 
-    /// Ends the life of the engine at once. Every open request gets its answer.
+    /// Ends the engine at once, after answering every open request.
     fn exit(&mut self, end: End) {
         self.answer_all();
         for work in std::mem::take(&mut self.works) {
@@ -262,7 +220,7 @@ impl Reducer {
         self.emit(Event::Warning { message });
     }
 
-    /// Begins work.
+    /// Starts work.
     fn begin(&mut self, work: Work) -> WorkId {
         let id = WorkId(self.next_work);
         self.next_work += 1;
@@ -271,7 +229,7 @@ impl Reducer {
         id
     }
 
-    /// Ends work whose result isn't wanted any more.
+    /// Cancels work whose result isn't needed any more.
     fn cancel_work(&mut self, work: WorkId) {
         if self.works.remove(&work) {
             self.actions.push(Action::Abandon(work));
@@ -286,7 +244,7 @@ impl Reducer {
     fn set_state(&mut self, id: InstanceId, next: State) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         if !instance.state.may_become(next) {
-            // A defect of these rules. The state is kept, so that nothing is started twice.
+            // A bug of the reducer. The state is kept, so that no process is started twice.
             log::error!("{}: {:?} can't become {next:?}", instance.spec.name, instance.state);
             debug_assert!(false, "{}: {:?} can't become {next:?}", instance.spec.name, instance.state);
             return;
@@ -295,7 +253,7 @@ impl Reducer {
         self.transitions += 1;
     }
 
-    /// Notes whether the roles of an instance are ready.
+    /// Sets whether a role of an instance is ready.
     fn set_role(&mut self, id: InstanceId, role: &RoleAt, ready: bool) {
         let is_news = if ready { self.roles.insert(role.clone()) } else { self.roles.remove(role) };
         if !is_news {
@@ -313,80 +271,5 @@ impl Reducer {
         for role in roles {
             self.set_role(id, &role, false);
         }
-    }
-
-    /// A piece of work ended.
-    fn done(&mut self, work: WorkId, outcome: Outcome) {
-        // The result of work that was abandoned may be on its way already.
-        if !self.works.remove(&work) {
-            return;
-        }
-        if let Some(name) = self.nodes.iter().find_map(|(name, node)| match node {
-            Node::Creating { work: id, .. } | Node::Ending(id) if *id == work => Some(name.clone()),
-            _ => None,
-        }) {
-            return self.node_done(&name, outcome);
-        }
-        if self.performing.is_some_and(|(_, id, _)| id == work) {
-            return self.performed(outcome);
-        }
-        if let Some((request, _)) = self.committing.take_if(|(_, id)| *id == work) {
-            return self.committed_during_stop(request, outcome);
-        }
-        if let Some(id) = self.owner_of(work) {
-            return self.instance_done(id, work, outcome);
-        }
-        if self.bring_up().is_some_and(|bring_up| bring_up.has(work)) {
-            return self.step_done(work, outcome);
-        }
-        self.change_done(work, outcome);
-    }
-
-    /// The instance that a piece of work belongs to.
-    fn owner_of(&self, work: WorkId) -> Option<InstanceId> {
-        let owns = |one: &Instance| {
-            matches!(one.state, State::Preparing(id) | State::Stopping(instance::Stage::Hook(id)) if id == work)
-                || one.probing.contains_key(&work)
-                || one.check == Some(work)
-                || one.checks.iter().any(|checks| checks.work == Some(work))
-                || one.provision.work() == Some(work)
-        };
-        self.instances.iter().find(|(_, one)| owns(one)).map(|(id, _)| *id)
-    }
-
-    fn instance_done(&mut self, id: InstanceId, work: WorkId, outcome: Outcome) {
-        let Some(instance) = self.get(id) else { return };
-        if instance.check == Some(work) {
-            return self.checked(id, work, &outcome);
-        }
-        if instance.checks.iter().any(|checks| checks.work == Some(work)) {
-            return self.process_checked(id, work, &outcome);
-        }
-        if instance.provision.work() == Some(work) {
-            return self.provisioned(id, outcome);
-        }
-        match (instance.state, outcome) {
-            (State::Preparing(_), Outcome::Failed(fault)) => self.start_failed(id, fault),
-            (State::Preparing(_), _) => self.spawn_all(id),
-            (State::Stopping(instance::Stage::Hook(_)), outcome) => self.hook_done(id, outcome),
-            (_, outcome) => self.probed(id, work, outcome),
-        }
-    }
-
-    /// What is due by now.
-    fn fire_timers(&mut self) {
-        let now = self.now;
-        let due: Vec<(InstanceId, State)> = self.instances.iter().map(|(id, one)| (*id, one.state)).collect();
-        for (id, state) in due {
-            match state {
-                State::Stopping(instance::Stage::Signalled { slot, kill_at: Some(at) }) if at <= now => {
-                    self.kill_slot(id, slot);
-                }
-                State::Ready | State::Unresponsive => self.check_if_due(id),
-                _ => {}
-            }
-            self.check_processes_if_due(id);
-        }
-        self.check_bring_up_timeout();
     }
 }

@@ -1,4 +1,5 @@
-//! Requests of commands: which have to wait for each other, and that each gets one answer.
+//! Requests of commands: queues those that must not run at the same time, and answers each exactly
+//! once.
 
 use super::instance::State;
 use super::liveness::RECHECK_INTERVAL;
@@ -8,8 +9,8 @@ use crate::control::Reply;
 
 const BOOTING: &str = "the cluster is still booting";
 const ENDING: &str = "the cluster is ending";
-/// What may have been committed already.
-const UNKNOWN: &str = "the cluster ended before this was known to be done";
+/// For a request that may have been committed already.
+const UNKNOWN: &str = "the cluster ended before the outcome was known";
 
 fn failed(why: &str) -> Answer {
     Answer::Reply(Box::new(Reply::Failed { why: why.to_owned() }))
@@ -29,7 +30,7 @@ impl Reducer {
             RequestKind::Report { .. } => self.actions.push(Action::Report(request)),
             RequestKind::Stop => {
                 self.actions.push(Action::Watch(request));
-                self.stops.push(request);
+                self.stop_requests.push(request);
                 self.stop_all(End::Ordered, EndCause::Stop);
             }
             RequestKind::Change { .. } | RequestKind::Exclusive | RequestKind::Copy => match self.phase {
@@ -42,7 +43,7 @@ impl Reducer {
         }
     }
 
-    /// Begins the next request that waits.
+    /// Begins the next request of the queue.
     pub(super) fn advance_queue(&mut self) {
         if !matches!(self.phase, Phase::Running) || self.performing.is_some() {
             return;
@@ -60,24 +61,25 @@ impl Reducer {
         }
     }
 
-    /// A copy lets processes stand still: that they don't answer meanwhile says nothing.
+    /// Whether a copy is running. Its processes are paused, so failures of their checks don't
+    /// count.
     pub(super) fn is_copying(&self) -> bool {
         self.performing.is_some_and(|(.., kind)| kind == RequestKind::Copy)
     }
 
-    /// Takes the request that is being performed, which is over. Processes that stood still for a
-    /// copy get time to answer again.
+    /// Removes the request that was being performed. Processes that were paused for a copy get time
+    /// to respond again.
     fn take_performing(&mut self) -> Option<(RequestId, WorkId)> {
         let was_copying = self.is_copying();
         let (request, work, _) = self.performing.take()?;
         if was_copying {
-            let soon = self.now + RECHECK_INTERVAL;
-            self.instances.values_mut().for_each(|one| one.next_check = one.next_check.max(soon));
+            let earliest = self.now + RECHECK_INTERVAL;
+            self.instances.values_mut().for_each(|one| one.next_check = one.next_check.max(earliest));
         }
         Some((request, work))
     }
 
-    /// A request beside a change was performed.
+    /// Handles the result of a request that isn't a change.
     pub(super) fn performed(&mut self, outcome: Outcome) {
         let Some((request, _)) = self.take_performing() else { return };
         let answer = match outcome {
@@ -92,7 +94,8 @@ impl Reducer {
         self.actions.push(Action::Reply(request, answer));
     }
 
-    /// Refuses all that waits, and ends a copy: its processes stand still and couldn't end.
+    /// Rejects the queued requests, answers those for reports, and cancels a copy: its paused
+    /// processes couldn't stop.
     pub(super) fn reject_queue(&mut self) {
         for (request, kind) in std::mem::take(&mut self.queue) {
             self.actions.push(Action::Reply(request, refusal(kind, ENDING)));
@@ -112,7 +115,7 @@ impl Reducer {
         }
     }
 
-    /// Answers everything that waits for an answer: there will be no other.
+    /// Answers all open requests.
     pub(super) fn answer_all(&mut self) {
         self.abort_change();
         self.reject_queue();
@@ -122,14 +125,14 @@ impl Reducer {
             let answer = Answer::ChangeFailed { error: UNKNOWN.to_owned(), restored: false };
             self.actions.push(Action::Reply(request, answer));
         }
-        for request in std::mem::take(&mut self.stops) {
+        for request in std::mem::take(&mut self.stop_requests) {
             let ended = self.instances.values().all(|one| matches!(one.state, State::Off | State::Stopped));
-            let reply = if ended { Reply::Ended } else { Reply::Failed { why: "it was ended at once".into() } };
+            let reply = if ended { Reply::Ended } else { Reply::Failed { why: "the cluster was killed".into() } };
             self.actions.push(Action::Reply(request, Answer::Reply(Box::new(reply))));
         }
     }
 
-    /// The engine's life is over; only the loop doesn't know it yet.
+    /// Rejects a request that arrives after the exit, before the event loop ends.
     pub(super) fn reject_late(&mut self, input: &Input) {
         if let Input::Request(request, kind) = input {
             self.actions.push(Action::Reply(*request, refusal(*kind, ENDING)));

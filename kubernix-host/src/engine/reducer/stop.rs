@@ -1,5 +1,4 @@
-//! The end of instances, in order: each after all that need it, with its component's last word
-//! first.
+//! Stops instances in order: each after all that need it, and after its component's `before_stop`.
 
 use super::instance::{Slot, Stage, State};
 use super::types::{Action, End, EndCause, InstanceId, Outcome, ProcessId, StopSignal, Work};
@@ -8,7 +7,7 @@ use crate::events::Event;
 use std::time::Duration;
 
 impl Reducer {
-    /// Begins to end everything. A second order changes nothing.
+    /// Begins to stop the cluster. Does nothing if it stops already.
     pub(super) fn stop_all(&mut self, end: End, by: EndCause) {
         if matches!(self.phase, Phase::Stopping(_)) {
             return;
@@ -25,7 +24,7 @@ impl Reducer {
         self.begin_stop(&all);
     }
 
-    /// Begins to end instances. Work that goes on for them ends with this.
+    /// Begins to stop instances, and cancels their work.
     pub(super) fn begin_stop(&mut self, ids: &[InstanceId]) {
         for id in ids {
             self.stop_probing(*id);
@@ -45,7 +44,7 @@ impl Reducer {
         }
     }
 
-    /// Goes on with the end of an instance as far as possible.
+    /// Continues to stop an instance as far as possible.
     pub(super) fn advance_stop(&mut self, id: InstanceId) {
         let Some(State::Stopping(stage)) = self.get(id).map(|one| one.state) else { return };
         match stage {
@@ -61,7 +60,7 @@ impl Reducer {
         }
     }
 
-    /// Whether something that is to end before this instance hasn't ended yet.
+    /// Whether instances that need this one are still stopping.
     fn has_running_dependents(&self, id: InstanceId) -> bool {
         let Some(instance) = self.get(id) else { return false };
         self.instances.iter().any(|(other, one)| {
@@ -74,7 +73,7 @@ impl Reducer {
     fn begin_end(&mut self, id: InstanceId, was_up: bool) {
         let Some(instance) = self.get(id) else { return };
         if instance.slots.contains(&Slot::Spawning) {
-            // The answer comes with the next inputs.
+            // The result of the spawn is among the next inputs.
             return;
         }
         let event = Event::Stopping { instance: instance.spec.name.clone() };
@@ -91,13 +90,13 @@ impl Reducer {
 
     pub(super) fn hook_done(&mut self, id: InstanceId, outcome: Outcome) {
         if let (Outcome::Failed(fault), Some(instance)) = (outcome, self.get(id)) {
-            let message = format!("{} didn't end cleanly: {}", instance.spec.name, fault.summary);
+            let message = format!("{} didn't stop cleanly: {}", instance.spec.name, fault.summary);
             self.warn(message);
         }
         self.signal_next(id);
     }
 
-    /// Signals the last process of an instance that still runs; without one the instance has ended.
+    /// Signals the last running process of an instance. Without one, the instance is stopped.
     fn signal_next(&mut self, id: InstanceId) {
         let now = self.now;
         let Some(instance) = self.get(id) else { return };
@@ -113,7 +112,7 @@ impl Reducer {
         self.actions.push(Action::Signal(process, StopSignal::Stop));
     }
 
-    /// Kills a process that had its time, or gets none.
+    /// Kills a process whose grace period has passed, or that has none.
     pub(super) fn kill_slot(&mut self, id: InstanceId, slot: usize) {
         let Some(instance) = self.get(id) else { return };
         let process = ProcessId { instance: id, slot, run: instance.runs.get(slot).copied().unwrap_or_default() };
@@ -121,16 +120,16 @@ impl Reducer {
         self.actions.push(Action::Signal(process, StopSignal::Kill));
     }
 
-    fn stopped(&mut self, id: InstanceId, told: bool) {
+    fn stopped(&mut self, id: InstanceId, had_processes: bool) {
         self.set_state(id, State::Stopped);
         self.clear_roles(id);
-        if let (true, Some(instance)) = (told, self.get(id)) {
+        if let (true, Some(instance)) = (had_processes, self.get(id)) {
             let event = Event::Stopped { instance: instance.spec.name.clone() };
             self.emit(event);
         }
     }
 
-    /// Ends the engine's life once everything has ended.
+    /// Ends the engine once all instances have stopped.
     pub(super) fn advance_end(&mut self) {
         let Phase::Stopping(end) = &self.phase else { return };
         if self.committing.is_none() && self.instances.values().all(|one| one.is_at_rest()) {

@@ -1,15 +1,14 @@
-//! Starts of instances and what follows when one fails or a process ends: a pause, then another
-//! start.
+//! Starts instances, and restarts them with back-off after a failed start or the exit of a process.
 
+use super::Reducer;
 use super::instance::{Instance, MAX_FAILURES, Slot, State};
 use super::types::{Action, Fault, InstanceId, Outcome, ProcessId, Work, WorkId};
-use super::{Node, Reducer};
 use crate::events::Event;
 use kubernix_core::Restart;
 use std::time::Duration;
 
 impl Reducer {
-    /// Starts an instance whose roles and node are there.
+    /// Begins to start an instance whose roles and node are ready.
     pub(super) fn prepare(&mut self, id: InstanceId) {
         let Some(instance) = self.get(id) else { return };
         let first = !instance.was_started;
@@ -18,8 +17,8 @@ impl Reducer {
         self.set_state(id, State::Preparing(work));
     }
 
-    /// Starts the processes of an instance that don't run, up to the first one-shot process that
-    /// hasn't ended yet.
+    /// Spawns the processes of an instance that don't run, up to the first one-shot process that
+    /// hasn't exited yet.
     pub(super) fn spawn_all(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let mut spawns = Vec::new();
@@ -39,7 +38,7 @@ impl Reducer {
         self.actions.extend(spawns.into_iter().map(Action::Spawn));
     }
 
-    /// The slot of a process that the reducer knows, if it is the current run.
+    /// The slot of a process, if this is its current run.
     fn slot_of(&mut self, process: ProcessId) -> Option<&mut Slot> {
         let instance = self.instances.get_mut(&process.instance)?;
         let is_current = instance.runs.get(process.slot) == Some(&process.run);
@@ -52,9 +51,9 @@ impl Reducer {
         let id = process.instance;
         let is_open = |one: &Instance| one.slots.contains(&Slot::Spawning) || one.has_open_one_shot();
         match self.get(id).map(|one| (one.state, is_open(one))) {
-            // The answer may be one to an earlier start, while the files are being written.
+            // While the files are being written, this may be the result of an earlier start.
             Some((State::Preparing(work), false)) if !self.works.contains(&work) => self.started(id),
-            // Its end was ordered between the order to spawn and this answer.
+            // It began to stop during the spawn.
             Some((State::Stopping(_), _)) => self.advance_stop(id),
             _ => {}
         }
@@ -71,7 +70,7 @@ impl Reducer {
         }
     }
 
-    /// All processes of an instance run: its probes are asked.
+    /// Starts the probes of an instance whose processes all run.
     fn started(&mut self, id: InstanceId) {
         let until = self.deadline_of(id);
         let Some(instance) = self.instances.get_mut(&id) else { return };
@@ -94,7 +93,7 @@ impl Reducer {
         self.ready_if_probed(id);
     }
 
-    /// A probe of a starting instance was answered.
+    /// Handles the result of a probe of a starting instance.
     pub(super) fn probed(&mut self, id: InstanceId, work: WorkId, outcome: Outcome) {
         let Some(endpoint) = self.instances.get_mut(&id).and_then(|one| one.probing.remove(&work)) else { return };
         match outcome {
@@ -124,7 +123,7 @@ impl Reducer {
         instance.next_check = now + liveness;
         instance.schedule_checks(now);
         if instance.failures >= MAX_FAILURES {
-            // It was reported as failed; what is reported now is that it is back.
+            // It was reported as failed, and is reported as ready now.
             instance.failures = 0;
         }
         self.set_state(id, State::Ready);
@@ -132,14 +131,15 @@ impl Reducer {
         self.lower_priority(id);
     }
 
-    /// While something is brought up, what it doesn't wait for lets the rest have the CPU first.
+    /// During a boot or change, lowers the CPU priority of an instance outside of the critical
+    /// path.
     fn lower_priority(&mut self, id: InstanceId) {
         if self.bring_up().is_some() {
             self.actions.push(Action::LowerPriority(id));
         }
     }
 
-    /// Ends the questions to an instance whose answers don't matter any more.
+    /// Cancels the probes and checks of an instance.
     pub(super) fn stop_probing(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let mut works: Vec<WorkId> = std::mem::take(&mut instance.probing).into_keys().collect();
@@ -151,7 +151,7 @@ impl Reducer {
         }
     }
 
-    /// A process ended.
+    /// Handles the exit of a process.
     pub(super) fn ended(&mut self, process: ProcessId, status: String, success: bool, log: &str) {
         let id = process.instance;
         let Some(slot) = self.slot_of(process) else { return };
@@ -167,7 +167,7 @@ impl Reducer {
         let Some(spec) = instance.spec.processes.get(process.slot).cloned() else { return };
         let name = instance.spec.name.clone();
         let has_failed = instance.state == State::Failed;
-        let again = spec.restart == Restart::ALWAYS && !spec.one_shot;
+        let restarts = spec.restart == Restart::ALWAYS && !spec.one_shot;
         if spec.one_shot && success {
             return self.one_shot_done(process);
         }
@@ -175,16 +175,15 @@ impl Reducer {
         if was_up {
             instance.reset_backoff(self.now);
         }
-        let restarting = again && !has_failed;
+        let restarting = restarts && !has_failed;
         let before = if instance.ready_at.is_none() { " before it was ready" } else { "" };
-        let reason =
-            if checks.terminating { instance.reason.clone().map(|reason| format!("{reason}; ")) } else { None };
-        let reason = reason.unwrap_or_default();
-        let summary = format!("{reason}process `{}` ended with {status}{before}", spec.name);
+        let cause = instance.reason.as_ref().filter(|_| checks.terminating);
+        let cause = cause.map(|reason| format!("{reason}; ")).unwrap_or_default();
+        let summary = format!("{cause}process `{}` ended with {status}{before}", spec.name);
         let fault = Fault { detail: format!("{summary}; {log}"), ..Fault::new(summary) };
         self.emit(Event::Exited { instance: name.clone(), process: spec.name, status, restarting });
-        if !again && success && !checks.terminating {
-            // It has done what it had to do.
+        if !restarts && success && !checks.terminating {
+            // It isn't to be restarted.
             if let Some(slot) = self.slot_of(process) {
                 *slot = Slot::Finished;
             }
@@ -195,7 +194,7 @@ impl Reducer {
         if has_failed {
             return;
         }
-        if again || !was_up {
+        if restarts || !was_up {
             return self.start_failed(id, fault);
         }
         if let Some(instance) = self.instances.get_mut(&id) {
@@ -203,12 +202,12 @@ impl Reducer {
         }
         self.set_state(id, State::Failed);
         if self.is_awaited(id) {
-            // It won't be ready again.
+            // It doesn't become ready again.
             self.fail_bring_up(Some(name), fault);
         }
     }
 
-    /// A one-shot process did what it had to do: the next processes start.
+    /// Handles the successful exit of a one-shot process: spawns the next processes.
     fn one_shot_done(&mut self, process: ProcessId) {
         if let Some(slot) = self.slot_of(process) {
             *slot = Slot::Finished;
@@ -216,13 +215,13 @@ impl Reducer {
         let id = process.instance;
         match self.get(id).map(|one| one.state) {
             Some(State::Preparing(work)) if !self.works.contains(&work) => self.spawn_all(id),
-            // Another process ended meanwhile: the next start goes on from here.
+            // Another process has exited meanwhile. The next start continues from here.
             _ => {}
         }
     }
 
-    /// A start came to nothing, or a process ended: the boot or change fails by it, or it is
-    /// started again after a pause.
+    /// Handles a failed start or the exit of a process: fails the boot or change, or starts the
+    /// instance again after a delay.
     pub(super) fn start_failed(&mut self, id: InstanceId, fault: Fault) {
         let is_awaited = self.is_awaited(id);
         let Some(instance) = self.instances.get_mut(&id) else { return };
@@ -233,7 +232,7 @@ impl Reducer {
         }
         if is_awaited && !was_ready && !fault.transient {
             self.fail_bring_up(Some(name), fault.clone());
-            // What ran before a change and doesn't come back goes on trying.
+            // A previous instance that doesn't start in a rollback retries.
             if self.get(id).is_none_or(Instance::is_ending) {
                 return;
             }
@@ -245,7 +244,7 @@ impl Reducer {
         let now = self.now;
         let Some(instance) = self.instances.get_mut(&id) else { return };
         if matches!(instance.state, State::BackingOff { .. }) {
-            // Another of its processes ended: they are started again together.
+            // Another of its processes has exited before. They are restarted together.
             return;
         }
         let (name, backoff) = (instance.spec.name.clone(), instance.take_backoff());
@@ -259,49 +258,7 @@ impl Reducer {
         }
     }
 
-    /// The first process of a node ended.
-    pub(super) fn node_ended(&mut self, node: &str) {
-        if self.nodes.get(node) == Some(&Node::Running) {
-            self.nodes.remove(node);
-        }
-        // What one-shot processes did on the node is gone with it.
-        for instance in self.instances.values_mut().filter(|one| one.spec.own_node.as_deref() == Some(node)) {
-            for (slot, process) in instance.slots.iter_mut().zip(&instance.spec.processes) {
-                if process.one_shot && *slot == Slot::Finished {
-                    *slot = Slot::Idle;
-                }
-            }
-        }
-    }
-
-    /// A node was made or ended.
-    pub(super) fn node_done(&mut self, name: &str, outcome: Outcome) {
-        match (self.nodes.get(name), outcome) {
-            (Some(Node::Creating { backoff, .. }), Outcome::Failed(fault)) => self.node_failed(name, *backoff, fault),
-            (Some(Node::Creating { .. }), _) => {
-                self.nodes.insert(name.to_owned(), Node::Running);
-            }
-            _ => {
-                self.nodes.remove(name);
-            }
-        }
-    }
-
-    fn node_failed(&mut self, name: &str, backoff: Duration, fault: Fault) {
-        self.nodes.insert(name.to_owned(), Node::BackingOff { at: self.now + backoff, backoff });
-        let waiting = self.instances.iter().find(|(id, one)| {
-            one.spec.own_node.as_deref() == Some(name)
-                && one.state == State::Waiting
-                && one.ready_at.is_none()
-                && self.is_awaited(**id)
-        });
-        match waiting.map(|(_, one)| one.spec.name.clone()) {
-            Some(instance) if !fault.transient => self.fail_bring_up(Some(instance), fault),
-            _ => self.warn_of_retry(&fault.summary, backoff),
-        }
-    }
-
-    /// Says what didn't work, and when it is tried again.
+    /// Warns of a failure that is retried.
     pub(super) fn warn_of_retry(&mut self, why: &str, backoff: Duration) {
         self.warn(format!("{why}; next attempt in {} s", backoff.as_secs()));
     }

@@ -238,8 +238,8 @@ pub enum Input {
     Tick,
     Spawned(ProcessId),
     SpawnFailed(ProcessId, Fault),
-    /// A process exited. `status` is text like `exit status 1`. `log` is the end of its log, as part
-    /// of a message.
+    /// A process exited. `status` is text like `exit status 1`. `log` is the end of its log, as
+    /// part of a message.
     Ended {
         process: ProcessId,
         status: String,

@@ -1,4 +1,4 @@
-//! The boot: order, host steps, nodes, and its ends.
+//! Tests of the boot: order, host steps, nodes, failures.
 
 use super::spec::{background, control_plane, on_node, role, server, spec, transient, with_roles};
 use super::world::{BOOT_LIMIT, World};
@@ -25,13 +25,13 @@ fn an_instance_starts_when_the_roles_it_waits_for_are_ready() {
 }
 
 #[test]
-fn instances_that_need_nothing_of_each_other_start_together() {
-    let world = World::held(vec![server("a", &[]), server("b", &[])], &["probe a/0", "probe b/0"]);
+fn independent_instances_start_concurrently() {
+    let world = World::blocked(vec![server("a", &[]), server("b", &[])], &["probe a/0", "probe b/0"]);
     assert!(world.runs("a/0") && world.runs("b/0"));
 }
 
 #[test]
-fn an_instance_without_an_endpoint_is_ready_when_it_runs() {
+fn an_instance_without_endpoints_is_ready_when_it_runs() {
     let world = World::booted(vec![spec("a")]);
     world.assert_order(&["spawn a/0", "started a", "ready a", "boot ready", "booted"]);
 }
@@ -43,8 +43,9 @@ fn an_instance_without_a_process_is_ready_when_it_is_prepared() {
 }
 
 #[test]
-fn each_endpoint_lets_its_own_dependents_start_and_all_make_it_ready() {
-    let mut world = World::held(vec![with_roles("a", &["x", "y"], &[]), with_roles("b", &[], &["x"])], &["probe a/1"]);
+fn dependents_wait_for_one_endpoint_and_readiness_for_all() {
+    let mut world =
+        World::blocked(vec![with_roles("a", &["x", "y"], &[]), with_roles("b", &[], &["x"])], &["probe a/1"]);
     assert!(world.runs("b/0"));
     assert_eq!(world.instance(0), Some(InstanceState::Starting));
     world.finish("probe a/1");
@@ -55,7 +56,7 @@ fn each_endpoint_lets_its_own_dependents_start_and_all_make_it_ready() {
 #[test]
 fn the_boot_waits_for_the_host_steps() {
     for step in ["pause image", "default namespace", "prune"] {
-        let mut world = World::held(with_addon(), &[step]);
+        let mut world = World::blocked(with_addon(), &[step]);
         assert_eq!(world.reducer.state(), ClusterState::Booting, "{step}");
         world.finish(step);
         assert_eq!(world.reducer.state(), ClusterState::Running, "{step}");
@@ -63,10 +64,10 @@ fn the_boot_waits_for_the_host_steps() {
 }
 
 #[test]
-fn host_steps_wait_for_what_they_need() {
-    let mut world = World::held(with_addon(), &["probe runtime/0", "probe api/0"]);
+fn host_steps_wait_for_their_roles() {
+    let mut world = World::blocked(with_addon(), &["probe runtime/0", "probe api/0"]);
     for step in ["pause image", "default namespace", "prune", "images addon"] {
-        assert!(!world.is_going_on(step) && !world.saw(&format!("begin {step}")), "{step}");
+        assert!(!world.is_active(step) && !world.saw(&format!("begin {step}")), "{step}");
     }
     world.finish("probe runtime/0");
     assert!(world.saw("begin pause image") && world.saw("begin images addon"));
@@ -83,7 +84,7 @@ fn a_failing_host_step_fails_the_boot() {
 }
 
 #[test]
-fn a_cluster_without_runtime_and_api_needs_no_host_step_for_them() {
+fn a_cluster_without_runtime_and_api_skips_their_host_steps() {
     let world = World::booted(vec![spec("a")]);
     assert!(!world.mentioned("pause image") && !world.mentioned("default namespace"));
 }
@@ -96,7 +97,7 @@ fn objects_without_an_api_server_fail_the_boot() {
 }
 
 #[test]
-fn a_process_that_ends_before_it_is_ready_fails_the_boot_and_ends_the_rest() {
+fn a_process_that_exits_before_it_is_ready_fails_the_boot_and_stops_the_rest() {
     let mut world = World::booting();
     world.crash("apiserver/0");
     assert_eq!(
@@ -108,7 +109,7 @@ fn a_process_that_ends_before_it_is_ready_fails_the_boot_and_ends_the_rest() {
     assert!(world.running.is_empty() && world.works.is_empty());
     world.assert_order(&[
         "failed apiserver: apiserver failed to start: process `apiserver` ended with exit status 1 before it was ready",
-        "note end Boot",
+        "record end Boot",
         "stop etcd/0",
     ]);
 }
@@ -126,7 +127,7 @@ fn a_missing_binary_fails_the_boot() {
 }
 
 #[test]
-fn what_the_host_is_short_of_for_a_moment_delays_the_boot_only() {
+fn a_temporary_resource_shortage_only_delays_the_boot() {
     let mut world = World::failing(control_plane(), "spawn etcd/0", transient());
     world.wait_s(2);
     assert_eq!(world.exit(), None);
@@ -136,41 +137,43 @@ fn what_the_host_is_short_of_for_a_moment_delays_the_boot_only() {
 }
 
 #[test]
-fn what_the_host_is_short_of_for_too_long_fails_the_boot() {
+fn a_permanent_resource_shortage_fails_the_boot() {
     let mut world = World::failing(vec![server("etcd", &[])], "spawn etcd/0", transient());
     world.wait(BOOT_LIMIT + Duration::from_secs(2));
-    assert!(world.exit().is_some_and(|exit| exit.starts_with("boot late: ") && exit.contains("etcd")));
+    assert!(world.exit().is_some_and(|exit| exit.starts_with("boot timed out: ") && exit.contains("etcd")));
 }
 
 #[test]
-fn a_boot_that_takes_too_long_names_what_it_waits_for() {
+fn a_boot_that_times_out_names_the_missing_instances() {
     let mut world = World::booting();
     world.wait(BOOT_LIMIT);
     assert_eq!(world.exit(), None);
     world.wait_s(1);
-    let late = "boot late: not ready after 60 s: apiserver, scheduler\n\
+    let late = "boot timed out: not ready after 60 s: apiserver, scheduler\n\
                 still waiting for apiserver (starting), scheduler (waiting)";
     assert_eq!(world.exit(), Some(late));
 }
 
 #[test]
-fn a_late_probe_tells_what_it_saw() {
+fn a_probe_that_times_out_reports_its_last_result() {
     let mut world = World::booting();
     world.wait(BOOT_LIMIT);
     world.finish_failed("probe apiserver/0", Fault::timeout("connection refused"));
-    assert!(world.exit().is_some_and(|exit| exit.starts_with("boot late: ") && exit.ends_with("connection refused")));
+    assert!(
+        world.exit().is_some_and(|exit| exit.starts_with("boot timed out: ") && exit.ends_with("connection refused"))
+    );
 }
 
 #[test]
-fn an_interrupted_boot_ends_what_it_started() {
-    let mut world = World::held(control_plane(), &["probe apiserver/0", "default namespace"]);
+fn an_interrupted_boot_stops_the_started_instances() {
+    let mut world = World::blocked(control_plane(), &["probe apiserver/0", "default namespace"]);
     world.feed(Input::AbortBoot);
     assert_eq!(world.exit(), Some("boot failed: interrupted"));
     assert!(world.running.is_empty() && world.works.is_empty());
 }
 
 #[test]
-fn a_command_that_goes_away_after_the_boot_changes_nothing() {
+fn the_exit_of_the_command_after_the_boot_is_ignored() {
     let mut world = World::booted(control_plane());
     world.feed(Input::AbortBoot);
     assert_eq!(world.reducer.state(), ClusterState::Running);
@@ -185,8 +188,8 @@ fn a_kill_during_the_boot_exits_at_once() {
 }
 
 #[test]
-fn a_second_interrupt_ends_a_boot_at_once_and_no_cluster_that_is_up() {
-    let mut world = World::held(control_plane(), &["probe apiserver/0", "hook etcd"]);
+fn a_second_interrupt_kills_a_boot_but_not_a_running_cluster() {
+    let mut world = World::blocked(control_plane(), &["probe apiserver/0", "hook etcd"]);
     world.feed(Input::AbortBoot);
     assert_eq!(world.exit(), None);
     world.feed(Input::KillBoot);
@@ -197,27 +200,27 @@ fn a_second_interrupt_ends_a_boot_at_once_and_no_cluster_that_is_up() {
 }
 
 #[test]
-fn a_keeper_that_goes_away_during_the_boot_is_told_in_the_exit() {
+fn the_exit_of_the_keeper_during_the_boot_is_reported() {
     let mut world = World::booting();
     world.feed(Input::KeeperGone);
     assert_eq!(world.exit(), Some("keeper gone"));
 }
 
 #[test]
-fn an_instance_that_is_not_waited_for_starts_after_the_boot_and_tries_again() {
-    let mut world = World::held(vec![server("etcd", &[]), background(server("addon", &[]))], &["probe addon/0"]);
+fn a_background_instance_is_retried_after_the_boot() {
+    let mut world = World::blocked(vec![server("etcd", &[]), background(server("addon", &[]))], &["probe addon/0"]);
     assert!(world.saw("booted"));
     assert_eq!(world.reducer.state(), ClusterState::Degraded);
     world.wait(BOOT_LIMIT * 3);
     world.finish_failed("probe addon/0", Fault::new("answers 500"));
     world.wait_s(1);
-    assert!(world.is_going_on("probe addon/0"));
+    assert!(world.is_active("probe addon/0"));
     world.finish("probe addon/0");
     assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
 #[test]
-fn images_and_objects_of_an_instance_that_is_not_waited_for_are_tried_again() {
+fn images_and_objects_of_a_background_instance_are_retried() {
     let mut specs = with_addon();
     specs[2].background = true;
     for what in ["images addon", "apply addon"] {
@@ -232,41 +235,41 @@ fn images_and_objects_of_an_instance_that_is_not_waited_for_are_tried_again() {
 }
 
 #[test]
-fn a_node_is_made_once_for_all_its_instances() {
+fn a_node_is_created_once_for_all_its_instances() {
     let mut world =
-        World::held(vec![on_node("n1", server("a", &[])), on_node("n1", server("b", &[]))], &["make node n1"]);
+        World::blocked(vec![on_node("n1", server("a", &[])), on_node("n1", server("b", &[]))], &["create node n1"]);
     assert!(world.running.is_empty());
-    world.finish("make node n1");
+    world.finish("create node n1");
     assert!(world.runs("a/0") && world.runs("b/0"));
-    assert_eq!(world.count("begin make node n1"), 1);
+    assert_eq!(world.count("begin create node n1"), 1);
 }
 
 #[test]
-fn a_node_that_can_not_be_made_fails_the_boot() {
-    let world = World::failing(vec![on_node("n1", spec("a"))], "make node n1", Fault::new("too many links"));
+fn a_node_that_can_not_be_created_fails_the_boot() {
+    let world = World::failing(vec![on_node("n1", spec("a"))], "create node n1", Fault::new("too many links"));
     assert_eq!(world.exit(), Some("boot failed: a failed to start: too many links"));
 }
 
 #[test]
-fn a_node_that_can_not_be_made_for_a_moment_is_tried_again() {
-    let mut world = World::failing(vec![on_node("n1", spec("a"))], "make node n1", transient());
+fn a_transient_node_failure_is_retried() {
+    let mut world = World::failing(vec![on_node("n1", spec("a"))], "create node n1", transient());
     world.wait_s(3);
     assert_eq!(world.exit(), None);
-    world.heal("make node n1");
+    world.heal("create node n1");
     world.wait_s(10);
     assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
 #[test]
-fn instances_of_a_node_that_is_switched_off_do_not_run() {
+fn instances_of_a_switched_off_node_are_not_started() {
     let off = InstanceSpec { off: true, ..on_node("n1", server("a", &[])) };
     let world = World::booted(vec![off, spec("b")]);
     assert_eq!(world.instance(0), Some(InstanceState::Stopped));
-    assert!(!world.mentioned("make node") && !world.runs("a/0"));
+    assert!(!world.mentioned("create node") && !world.runs("a/0"));
 }
 
 #[test]
-fn roles_are_told_of_nodes_as_well() {
+fn roles_of_nodes_become_ready() {
     let world = World::booted(vec![with_roles("a", &["cri@n1"], &[]), with_roles("b", &[], &["cri@n1"])]);
     assert_eq!(role("cri@n1").node.as_deref(), Some("n1"));
     world.assert_order(&["role cri true", "spawn b/0"]);

@@ -1,6 +1,6 @@
-//! Whether instances still respond.
+//! Tests of checks of ready instances, and of liveness checks of processes.
 
-use super::spec::{DEADLINE_GRACE, checked, plan, server, spec};
+use super::spec::{STOP_GRACE, checked, plan, server, spec};
 use super::world::World;
 use crate::control::Reply;
 use crate::engine::reducer::{Fault, InstanceSpec, Outcome, RequestKind};
@@ -14,7 +14,7 @@ fn hung() -> World {
 }
 
 #[test]
-fn a_ready_instance_is_asked_every_half_minute() {
+fn a_ready_instance_is_checked_every_half_minute() {
     let mut world = World::booted(vec![server("a", &[]), spec("without endpoint")]);
     world.wait_s(29);
     assert_eq!(world.count("begin check a"), 0);
@@ -24,7 +24,7 @@ fn a_ready_instance_is_asked_every_half_minute() {
 }
 
 #[test]
-fn two_misses_make_an_instance_unresponsive() {
+fn two_failed_checks_make_an_instance_unresponsive() {
     let mut world = hung();
     world.wait_s(30);
     assert_eq!(world.instance(0), Some(InstanceState::Ready));
@@ -38,7 +38,7 @@ fn two_misses_make_an_instance_unresponsive() {
 }
 
 #[test]
-fn one_miss_is_forgotten_by_an_answer() {
+fn a_passed_check_resets_the_failure_count() {
     let mut world = hung();
     world.wait_s(30);
     world.heal("check a");
@@ -49,7 +49,7 @@ fn one_miss_is_forgotten_by_an_answer() {
 }
 
 #[test]
-fn an_answer_makes_it_ready_again() {
+fn a_passed_check_makes_it_ready_again() {
     let mut world = hung();
     world.wait_s(33);
     world.heal("check a");
@@ -60,7 +60,7 @@ fn an_answer_makes_it_ready_again() {
 }
 
 #[test]
-fn an_unresponsive_instance_whose_process_ends_is_started_again() {
+fn an_unresponsive_instance_whose_process_exits_is_restarted() {
     let mut world = hung();
     world.wait_s(33);
     world.crash("a/0");
@@ -77,9 +77,9 @@ fn a_checked_report_finds_an_unresponsive_instance_at_once() {
 }
 
 #[test]
-fn a_checked_report_waits_for_all_answers_and_is_given_once() {
+fn a_checked_report_waits_for_all_checks_and_is_sent_once() {
     let mut world = World::booted(vec![server("a", &[]), server("b", &[])]);
-    world.hold("check a").hold("check b");
+    world.block("check a").block("check b");
     let report = world.request(RequestKind::Report { check: true });
     world.finish("check b");
     assert!(world.answers(report).is_empty());
@@ -88,9 +88,9 @@ fn a_checked_report_waits_for_all_answers_and_is_given_once() {
 }
 
 #[test]
-fn two_reports_share_their_questions() {
+fn two_reports_share_their_checks() {
     let mut world = World::booted(vec![server("a", &[]), server("b", &[])]);
-    world.hold("check a");
+    world.block("check a");
     let reports = [0, 1].map(|_| world.request(RequestKind::Report { check: true }));
     assert_eq!(world.count("begin check a"), 1);
     world.finish("check a");
@@ -98,9 +98,9 @@ fn two_reports_share_their_questions() {
 }
 
 #[test]
-fn a_report_does_not_wait_for_a_process_that_ends_meanwhile() {
+fn a_report_does_not_wait_for_a_process_that_exits_meanwhile() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.hold("check a");
+    world.block("check a");
     let report = world.request(RequestKind::Report { check: true });
     world.crash("a/0");
     assert_eq!(world.answer(report), "report");
@@ -108,7 +108,7 @@ fn a_report_does_not_wait_for_a_process_that_ends_meanwhile() {
 }
 
 #[test]
-fn a_report_without_check_asks_nothing() {
+fn a_report_without_check_runs_no_probes() {
     let mut world = World::booted(vec![server("a", &[])]);
     let report = world.request(RequestKind::Report { check: false });
     assert_eq!(world.answer(report), "report");
@@ -116,16 +116,16 @@ fn a_report_without_check_asks_nothing() {
 }
 
 #[test]
-fn a_checked_report_of_nothing_that_can_be_asked_is_given_at_once() {
+fn a_checked_report_without_endpoints_is_sent_at_once() {
     let mut world = World::booted(vec![spec("a")]);
     let report = world.request(RequestKind::Report { check: true });
     assert_eq!(world.answer(report), "report");
 }
 
 #[test]
-fn nothing_is_asked_while_it_is_copied_and_it_is_asked_soon_afterwards() {
+fn checks_pause_during_a_copy_and_resume_soon_afterwards() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.hold("perform 1");
+    world.block("perform 1");
     let copy = world.request(RequestKind::Copy);
     world.wait_s(300);
     assert_eq!(world.count("begin check a"), 0);
@@ -137,31 +137,30 @@ fn nothing_is_asked_while_it_is_copied_and_it_is_asked_soon_afterwards() {
     assert_eq!(world.count("begin check a"), 1);
 }
 
-/// The state of an instance that hangs for so many seconds, and then doesn't answer while it is
-/// copied.
+/// The state of an instance that hangs for so many seconds and whose next check fails during a copy.
 fn missed_during_copy(seconds: u64) -> Option<InstanceState> {
     let mut world = hung();
     world.wait_s(seconds);
-    world.hold("check a").hold("perform 1");
+    world.block("check a").block("perform 1");
     world.wait_s(3);
     world.request(RequestKind::Copy);
-    world.finish_failed("check a", Fault::new("stands still"));
+    world.finish_failed("check a", Fault::new("paused"));
     world.instance(0)
 }
 
 #[test]
-fn a_miss_during_a_copy_says_nothing() {
+fn a_failed_check_during_a_copy_is_ignored() {
     assert_eq!(missed_during_copy(30), Some(InstanceState::Ready));
 }
 
 #[test]
-fn a_miss_during_a_copy_makes_no_unresponsive_instance_ready() {
+fn an_unresponsive_instance_stays_unresponsive_during_a_copy() {
     assert_eq!(missed_during_copy(33), Some(InstanceState::Unresponsive));
 }
 
 #[test]
-fn nothing_is_asked_while_the_cluster_boots() {
-    let mut world = World::held(vec![server("a", &[]), server("b", &[])], &["probe b/0"]);
+fn checks_do_not_run_during_the_boot() {
+    let mut world = World::blocked(vec![server("a", &[]), server("b", &[])], &["probe b/0"]);
     world.wait_s(50);
     assert!(!world.mentioned("begin check"));
     let report = world.request(RequestKind::Report { check: true });
@@ -169,9 +168,9 @@ fn nothing_is_asked_while_the_cluster_boots() {
 }
 
 #[test]
-fn nothing_is_asked_while_the_cluster_ends() {
+fn checks_do_not_run_during_a_stop() {
     let mut world = World::booted(vec![server("a", &[]), server("b", &["a"])]);
-    world.hold("hook b").hold("check a");
+    world.block("hook b").block("check a");
     let waiting = world.request(RequestKind::Report { check: true });
     world.request(RequestKind::Stop);
     assert_eq!(world.answer(waiting), "report");
@@ -182,15 +181,15 @@ fn nothing_is_asked_while_the_cluster_ends() {
 }
 
 #[test]
-fn instances_are_asked_during_a_change_as_well() {
+fn checks_run_during_a_change() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.hold("probe b/0");
+    world.block("probe b/0");
     world.change(plan(&[], vec![(1, server("b", &[]))], &[0, 1]));
     world.wait_s(31);
     assert_eq!(world.count("begin check a"), 1);
 }
 
-/// An instance whose process has a liveness probe, beside another.
+/// An instance whose process has a liveness probe, and another instance.
 fn checked_world(restart: Restart) -> World {
     World::booted(vec![InstanceSpec { processes: vec![checked("a", restart)], ..server("a", &[]) }, server("b", &[])])
 }
@@ -204,7 +203,7 @@ fn a_process_with_a_liveness_probe_is_checked_in_its_interval() {
 }
 
 #[test]
-fn failed_checks_in_a_row_restart_the_process() {
+fn consecutive_failed_checks_restart_the_process() {
     let mut world = checked_world(Restart::ALWAYS);
     world.fail("check process a/0", Fault::new("no answer"));
     world.wait_s(1);
@@ -219,7 +218,7 @@ fn failed_checks_in_a_row_restart_the_process() {
 }
 
 #[test]
-fn a_passed_check_forgets_failures() {
+fn a_passed_liveness_check_resets_the_failure_count() {
     let mut world = checked_world(Restart::ALWAYS);
     for _ in 0..3 {
         world.fail("check process a/0", Fault::new("no answer"));
@@ -233,11 +232,11 @@ fn a_passed_check_forgets_failures() {
 #[test]
 fn a_process_that_ignores_its_signal_is_killed_after_its_grace() {
     let mut world = checked_world(Restart::ALWAYS);
-    world.ignore_stop("a/0");
+    world.ignore_stop_signal("a/0");
     world.fail("check process a/0", Fault::new("no answer"));
     world.wait_s(2);
     assert!(world.saw("stop a/0") && world.runs("a/0"));
-    world.wait_s(DEADLINE_GRACE.as_secs() - 1);
+    world.wait_s(STOP_GRACE.as_secs() - 1);
     assert!(!world.saw("kill a/0"));
     world.heal("check process a/0");
     world.wait_s(3);
@@ -246,7 +245,7 @@ fn a_process_that_ignores_its_signal_is_killed_after_its_grace() {
 }
 
 #[test]
-fn a_process_that_is_not_restarted_fails_with_its_checks() {
+fn failed_checks_fail_a_process_that_is_never_restarted() {
     let mut world = checked_world(Restart::NEVER);
     world.fail("check process a/0", Fault::new("no answer"));
     world.wait_s(5);
@@ -256,14 +255,14 @@ fn a_process_that_is_not_restarted_fails_with_its_checks() {
 }
 
 #[test]
-fn processes_are_not_checked_while_they_are_copied_or_end() {
+fn liveness_checks_do_not_run_during_a_copy_or_stop() {
     let mut world = checked_world(Restart::ALWAYS);
-    world.hold("perform 1");
+    world.block("perform 1");
     world.request(RequestKind::Copy);
     world.wait_s(10);
     assert!(!world.mentioned("begin check process"));
     world.finish_with("perform 1", Outcome::Answered(Box::new(Reply::Ended)));
-    world.hold("hook a").request(RequestKind::Stop);
+    world.block("hook a").request(RequestKind::Stop);
     let before = world.count("begin check process a/0");
     world.wait_s(10);
     assert_eq!(world.count("begin check process a/0"), before);

@@ -1,5 +1,5 @@
-//! Tests of the rules. [`world::World`] answers a reducer's actions by script; `simulation` plays
-//! random histories against a model of processes, nodes, time and the disk.
+//! Tests of the reducer. [`world::World`] executes its actions by script. `simulation` runs random
+//! histories against a model of processes, nodes, time and the disk.
 
 mod boot;
 mod change;

@@ -1,4 +1,4 @@
-//! Processes that run once, before the next ones of their instance.
+//! Tests of one-shot processes, which have to succeed before the next ones of their instance start.
 
 use super::spec::{on_node, one_shot, process, server};
 use super::world::World;
@@ -6,14 +6,14 @@ use crate::engine::InstanceState;
 use crate::engine::reducer::InstanceSpec;
 use kubernix_core::Restart;
 
-/// An instance with a process, one that runs once, and another process.
+/// An instance with a one-shot process between two other processes.
 fn instance() -> InstanceSpec {
     let processes = vec![process("first", Restart::ALWAYS), one_shot("once"), process("last", Restart::ALWAYS)];
     InstanceSpec { processes, ..server("a", &[]) }
 }
 
 #[test]
-fn the_next_processes_wait_for_its_success() {
+fn later_processes_wait_for_the_success_of_a_one_shot_process() {
     let mut world = World::new(vec![instance()]);
     world.go();
     assert!(world.runs("a/0") && world.runs("a/1") && !world.saw("spawn a/2"));
@@ -21,11 +21,11 @@ fn the_next_processes_wait_for_its_success() {
     assert_eq!(world.instance(0), Some(InstanceState::Starting));
     world.end("a/1", true);
     assert!(world.runs("a/2") && world.saw("boot ready"));
-    assert!(!world.mentioned("exited"), "it did what it had to do");
+    assert!(!world.mentioned("exited"), "its success is no event");
 }
 
 #[test]
-fn its_failure_fails_the_boot() {
+fn a_failed_one_shot_process_fails_the_boot() {
     let mut world = World::new(vec![instance()]);
     world.go();
     world.crash("a/1");
@@ -34,7 +34,7 @@ fn its_failure_fails_the_boot() {
 }
 
 #[test]
-fn it_is_tried_again_where_nothing_waits_for_it() {
+fn a_failed_one_shot_process_of_a_background_instance_is_retried() {
     let mut world = World::new(vec![super::spec::background(instance()), server("b", &[])]);
     world.go();
     world.crash("a/1");
@@ -45,7 +45,7 @@ fn it_is_tried_again_where_nothing_waits_for_it() {
 }
 
 #[test]
-fn a_restart_of_another_process_does_not_run_it_again() {
+fn a_restart_of_another_process_does_not_rerun_a_one_shot_process() {
     let mut world = World::new(vec![instance()]);
     world.go();
     world.end("a/1", true);
@@ -56,7 +56,7 @@ fn a_restart_of_another_process_does_not_run_it_again() {
 }
 
 #[test]
-fn a_process_that_ends_beside_it_does_not_lose_its_success() {
+fn a_one_shot_process_that_succeeds_during_back_off_is_not_rerun() {
     let mut world = World::new(vec![super::spec::background(instance()), server("b", &[])]);
     world.go();
     world.crash("a/0");
@@ -68,7 +68,7 @@ fn a_process_that_ends_beside_it_does_not_lose_its_success() {
 }
 
 #[test]
-fn a_node_that_is_created_again_runs_it_again() {
+fn a_recreated_node_reruns_one_shot_processes() {
     let mut world = World::new(vec![on_node("n1", instance())]);
     world.go();
     world.end("a/1", true);

@@ -1,4 +1,4 @@
-//! Requests: which wait for each other, and that each gets one answer.
+//! Tests of requests: their order, and that each gets one answer.
 
 use super::spec::{control_plane, plan, server};
 use super::world::World;
@@ -6,7 +6,7 @@ use crate::control::Reply;
 use crate::engine::ClusterState;
 use crate::engine::reducer::{Fault, Input, Outcome, RequestId, RequestKind};
 
-/// One request of each kind, but for a stop.
+/// Each kind of request except a stop.
 const KINDS: [RequestKind; 5] = [
     RequestKind::Change { base: 7 },
     RequestKind::Exclusive,
@@ -15,7 +15,7 @@ const KINDS: [RequestKind; 5] = [
     RequestKind::Report { check: true },
 ];
 
-fn ask_all(world: &mut World) -> Vec<RequestId> {
+fn request_all(world: &mut World) -> Vec<RequestId> {
     KINDS
         .iter()
         .map(|kind| {
@@ -29,24 +29,23 @@ fn answers(world: &World, requests: &[RequestId]) -> Vec<String> {
     requests.iter().map(|request| world.answer(*request).to_owned()).collect()
 }
 
-/// What a request for ports ends with.
+/// The outcome of a request that publishes ports.
 fn committed() -> Outcome {
     Outcome::Committed(Box::new(Reply::Ports { ports: Vec::new() }))
 }
 
-/// A cluster that performs a request of this kind, which is the first and takes as long as the test
-/// says.
+/// A cluster that performs a first request of this kind, which blocks.
 fn busy(kind: RequestKind) -> (World, RequestId) {
     let mut world = World::booted(control_plane());
-    world.hold("perform 1");
+    world.block("perform 1");
     let request = world.request(kind);
     (world, request)
 }
 
 #[test]
-fn a_booting_cluster_refuses_everything_but_reports() {
-    let mut world = World::held(control_plane(), &["probe etcd/0"]);
-    let requests = ask_all(&mut world);
+fn a_booting_cluster_rejects_all_requests_but_reports() {
+    let mut world = World::blocked(control_plane(), &["probe etcd/0"]);
+    let requests = request_all(&mut world);
     let busy = "the cluster is still booting";
     let expected = [format!("refused: {busy}"), format!("failed: {busy}"), format!("failed: {busy}")];
     assert_eq!(answers(&world, &requests)[..3], expected);
@@ -56,16 +55,16 @@ fn a_booting_cluster_refuses_everything_but_reports() {
 #[test]
 fn a_running_cluster_answers_every_kind_once() {
     let mut world = World::booted(control_plane());
-    let requests = ask_all(&mut world);
+    let requests = request_all(&mut world);
     assert_eq!(answers(&world, &requests), ["changed", "ports", "ports", "report", "report"]);
 }
 
 #[test]
-fn an_ending_cluster_refuses_everything_but_reports_and_stops() {
+fn a_stopping_cluster_rejects_all_requests_but_reports_and_stops() {
     let mut world = World::booted(control_plane());
-    world.hold("hook scheduler");
+    world.block("hook scheduler");
     let stop = world.request(RequestKind::Stop);
-    let requests = ask_all(&mut world);
+    let requests = request_all(&mut world);
     let over = "the cluster is ending";
     let expected = [format!("refused: {over}"), format!("failed: {over}"), format!("failed: {over}")];
     assert_eq!(answers(&world, &requests)[..3], expected);
@@ -75,33 +74,33 @@ fn an_ending_cluster_refuses_everything_but_reports_and_stops() {
 }
 
 #[test]
-fn what_waits_is_answered_when_the_cluster_is_killed() {
+fn pending_requests_are_answered_when_the_cluster_is_killed() {
     let (mut world, first) = busy(RequestKind::Exclusive);
-    world.hold("check etcd");
-    let requests = ask_all(&mut world);
+    world.block("check etcd");
+    let requests = request_all(&mut world);
     world.feed(Input::Kill);
     world.assert_answered_once(requests.into_iter().chain([first]));
 }
 
 #[test]
-fn what_waits_is_answered_when_the_cluster_stops() {
+fn pending_requests_are_answered_when_the_cluster_stops() {
     let (mut world, first) = busy(RequestKind::Copy);
-    world.hold("check etcd");
-    let requests = ask_all(&mut world);
+    world.block("check etcd");
+    let requests = request_all(&mut world);
     let stop = world.request(RequestKind::Stop);
     world.assert_answered_once(requests.into_iter().chain([first, stop]));
     assert!(world.works.is_empty());
 }
 
 #[test]
-fn requests_are_served_one_at_a_time_in_their_order() {
+fn exclusive_requests_are_performed_one_at_a_time_in_order() {
     let mut world = World::booted(control_plane());
-    world.hold("perform 1").hold("perform 2").hold("commit");
+    world.block("perform 1").block("perform 2").block("commit");
     let first = world.request(RequestKind::Exclusive);
     let second = world.request(RequestKind::Exclusive);
-    assert!(!world.is_going_on("perform 2"));
+    assert!(!world.is_active("perform 2"));
     world.finish("perform 1");
-    assert!(world.is_going_on("perform 2") && !world.answers(first).is_empty());
+    assert!(world.is_active("perform 2") && !world.answers(first).is_empty());
     let revision = world.reducer.revision();
     world.plan_next(plan(&[], Vec::new(), &[0, 1, 2]));
     let change = world.request(RequestKind::Change { base: revision });
@@ -115,7 +114,7 @@ fn requests_are_served_one_at_a_time_in_their_order() {
 }
 
 #[test]
-fn a_request_that_fails_says_why_and_lets_the_next_begin() {
+fn a_failed_request_reports_its_error_and_the_next_one_begins() {
     let mut world = World::booted(control_plane());
     world.fail("perform 1", Fault::new("port 80 is taken"));
     let requests = [world.request(RequestKind::Exclusive), world.request(RequestKind::Exclusive)];
@@ -123,7 +122,7 @@ fn a_request_that_fails_says_why_and_lets_the_next_begin() {
 }
 
 #[test]
-fn a_port_is_a_new_state_and_one_that_fails_is_none() {
+fn only_a_successful_request_increments_the_revision() {
     let mut world = World::booted(control_plane());
     world.request(RequestKind::Exclusive);
     assert_eq!(world.reducer.revision(), 8);
@@ -133,19 +132,19 @@ fn a_port_is_a_new_state_and_one_that_fails_is_none() {
 }
 
 #[test]
-fn a_change_of_an_older_state_is_stale() {
+fn a_change_queued_behind_a_committed_request_is_stale() {
     let (mut world, port) = busy(RequestKind::Exclusive);
     let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
     world.finish_with("perform 1", committed());
     assert_eq!((world.answer(port), world.answer(change)), ("ports", "stale"));
-    assert!(!world.saw("begin plan"), "both survive: the change is made anew from the state with the port");
+    assert!(!world.saw("begin plan"), "the command retries the change, based on the new revision");
     assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
 #[test]
-fn a_port_beside_a_change_is_added_after_it() {
+fn an_exclusive_request_waits_for_a_running_change() {
     let mut world = World::booted(control_plane());
-    world.hold("commit");
+    world.block("commit");
     let change = world.change(plan(&[], vec![(3, server("addon", &[]))], &[0, 1, 2, 3]));
     let port = world.request(RequestKind::Exclusive);
     assert!(world.answers(port).is_empty());
@@ -155,7 +154,7 @@ fn a_port_beside_a_change_is_added_after_it() {
 }
 
 #[test]
-fn a_request_that_waits_can_be_cancelled() {
+fn a_queued_request_can_be_cancelled() {
     let (mut world, _) = busy(RequestKind::Exclusive);
     let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
     let port = world.request(RequestKind::Exclusive);
@@ -167,7 +166,7 @@ fn a_request_that_waits_can_be_cancelled() {
 }
 
 #[test]
-fn a_cancel_of_an_unknown_or_answered_request_does_nothing() {
+fn a_cancel_of_an_unknown_or_answered_request_is_ignored() {
     let mut world = World::booted(control_plane());
     let change = world.change(plan(&[], Vec::new(), &[0, 1, 2]));
     world.feed(Input::Cancel(change));
@@ -176,9 +175,9 @@ fn a_cancel_of_an_unknown_or_answered_request_does_nothing() {
 }
 
 #[test]
-fn a_port_that_is_being_committed_when_the_cluster_stops_is_answered_with_its_result() {
+fn a_request_that_commits_during_a_stop_is_answered_with_its_result() {
     let (mut world, port) = busy(RequestKind::Exclusive);
-    world.hold("hook scheduler");
+    world.block("hook scheduler");
     world.request(RequestKind::Stop);
     assert!(world.answers(port).is_empty());
     world.finish_with("perform 1", committed());
@@ -188,18 +187,18 @@ fn a_port_that_is_being_committed_when_the_cluster_stops_is_answered_with_its_re
 }
 
 #[test]
-fn a_request_that_takes_longer_than_the_stop_does_not_hold_it_up() {
+fn a_stop_does_not_wait_for_a_running_request() {
     let (mut world, port) = busy(RequestKind::Exclusive);
     world.request(RequestKind::Stop);
-    assert_eq!(world.answer(port), "failed: the cluster ended before this was known to be done");
+    assert_eq!(world.answer(port), "failed: the cluster ended before the outcome was known");
     assert!(world.saw("abandon perform 1"));
     assert_eq!(world.exit(), Some("ordered"));
 }
 
 #[test]
-fn a_copy_ends_with_the_order_to_stop_so_that_its_processes_can_end() {
+fn a_stop_cancels_a_copy_so_that_its_processes_can_stop() {
     let (mut world, copy) = busy(RequestKind::Copy);
-    world.hold("hook scheduler");
+    world.block("hook scheduler");
     world.request(RequestKind::Stop);
     assert_eq!(world.answer(copy), "failed: the cluster is ending");
     assert!(world.saw("abandon perform 1"));

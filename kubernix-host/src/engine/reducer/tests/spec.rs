@@ -1,11 +1,11 @@
-//! Builds the instances that tests run.
+//! Builds instances and changes for tests.
 
 use crate::engine::reducer::{ChangePlan, Fault, InstanceId, InstanceSpec, ProcessSpec};
 use crate::graph::RoleAt;
 use kubernix_core::{Restart, Role};
 use std::time::Duration;
 
-pub(super) const DEADLINE_GRACE: Duration = Duration::from_secs(10);
+pub(super) const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// A role of the control plane, or of a node: `cri@n1`.
 pub(super) fn role(name: &str) -> RoleAt {
@@ -20,7 +20,7 @@ fn roles(names: &[&str]) -> Vec<RoleAt> {
 }
 
 pub(super) fn process(name: &str, restart: Restart) -> ProcessSpec {
-    ProcessSpec { name: name.to_owned(), restart, grace: DEADLINE_GRACE, one_shot: false, liveness: None }
+    ProcessSpec { name: name.to_owned(), restart, grace: STOP_GRACE, one_shot: false, liveness: None }
 }
 
 /// An instance with one process and no endpoint.
@@ -39,12 +39,12 @@ pub(super) fn spec(name: &str) -> InstanceSpec {
     }
 }
 
-/// An instance that fills roles and starts and stops in the order that others give.
+/// An instance that fills the roles `provides`, and needs and waits for the roles `needs`.
 pub(super) fn with_roles(name: &str, provides: &[&str], needs: &[&str]) -> InstanceSpec {
     InstanceSpec { provides: roles(provides), waits: roles(needs), needs: roles(needs), ..spec(name) }
 }
 
-/// One that fills a role of its own name.
+/// An instance that fills a role of its own name.
 pub(super) fn server(name: &str, needs: &[&str]) -> InstanceSpec {
     with_roles(name, &[name], needs)
 }
@@ -62,12 +62,12 @@ pub(super) fn with_processes(spec: InstanceSpec, restarts: &[Restart]) -> Instan
     InstanceSpec { processes: processes.collect(), ..spec }
 }
 
-/// A process that runs once.
+/// A one-shot process.
 pub(super) fn one_shot(name: &str) -> ProcessSpec {
     ProcessSpec { one_shot: true, ..process(name, Restart::NEVER) }
 }
 
-/// A process that is checked every second, and restarted after two failed checks.
+/// A process with a liveness check each second, which is restarted after two failures.
 pub(super) fn checked(name: &str, restart: Restart) -> ProcessSpec {
     ProcessSpec { liveness: Some((Duration::from_secs(1), 2)), ..process(name, restart) }
 }
@@ -77,12 +77,12 @@ pub(super) fn control_plane() -> Vec<InstanceSpec> {
     vec![server("etcd", &[]), server("apiserver", &["etcd"]), server("scheduler", &["apiserver"])]
 }
 
-/// The host was short of something for a moment.
+/// A temporary resource shortage.
 pub(super) fn transient() -> Fault {
     Fault { transient: true, ..Fault::new("text file busy") }
 }
 
-/// A change in which some instances go and others come, with the rest in between.
+/// A change that stops and starts instances.
 pub(super) fn plan(stops: &[u32], starts: Vec<(u32, InstanceSpec)>, order: &[u32]) -> ChangePlan {
     ChangePlan {
         stops: stops.iter().map(|id| InstanceId(*id)).collect(),

@@ -1,4 +1,4 @@
-//! The transitions of an instance, and its pauses.
+//! Tests of the states of an instance, and of its backoff.
 
 use super::spec::spec;
 use crate::engine::InstanceState;
@@ -19,7 +19,7 @@ const ALL: [State; 10] = [
     State::Stopped,
 ];
 
-/// Row by row from which state, column by column to which one, in the order of `ALL`.
+/// The permitted transitions: a row for each old state, a column for each new one, as in `ALL`.
 const TABLE: [&str; 10] = [
     // Off, Waiting, Preparing, Starting, Ready, Unresponsive, BackingOff, Failed, Stopping, Stopped
     ".........x", // Off
@@ -35,7 +35,7 @@ const TABLE: [&str; 10] = [
 ];
 
 #[test]
-fn every_pair_of_states_is_allowed_or_forbidden_as_in_the_table() {
+fn transitions_are_permitted_as_in_the_table() {
     for (from, row) in ALL.iter().zip(TABLE) {
         for (to, cell) in ALL.iter().zip(row.chars()) {
             assert_eq!(from.may_become(*to), cell == 'x', "{from:?} to {to:?}");
@@ -44,21 +44,21 @@ fn every_pair_of_states_is_allowed_or_forbidden_as_in_the_table() {
 }
 
 #[test]
-fn nothing_that_is_ending_can_be_started_again() {
+fn a_stopping_instance_can_not_start_again() {
     for next in ALL.iter().filter(|next| !matches!(next, State::Stopping(_) | State::Stopped)) {
         assert!(!State::Stopping(Stage::Dependents { was_up: true }).may_become(*next), "{next:?}");
     }
 }
 
 #[test]
-fn pauses_double_up_to_a_limit() {
+fn the_backoff_doubles_up_to_a_limit() {
     let mut instance = Instance::new(spec("a"));
-    let pauses: Vec<u64> = (0..7).map(|_| instance.take_backoff().as_secs()).collect();
-    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+    let delays: Vec<u64> = (0..7).map(|_| instance.take_backoff().as_secs()).collect();
+    assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
 }
 
 #[test]
-fn a_minute_of_work_forgives_failures_and_a_second_less_does_not() {
+fn the_backoff_resets_after_more_than_a_minute_of_readiness() {
     let mut instance = Instance::new(spec("a"));
     (instance.failures, instance.backoff, instance.ready_at) = (3, MAX_BACKOFF, Some(Time(1000)));
     instance.reset_backoff(Time(1000) + Duration::from_secs(60));
@@ -68,7 +68,7 @@ fn a_minute_of_work_forgives_failures_and_a_second_less_does_not() {
 }
 
 #[test]
-fn a_reset_keeps_the_count_of_runs_so_that_late_inputs_match_none() {
+fn a_reset_keeps_the_run_count_so_that_late_inputs_are_ignored() {
     let mut instance = Instance::new(spec("a"));
     instance.runs[0] = 4;
     instance.state = State::Stopped;
@@ -77,7 +77,7 @@ fn a_reset_keeps_the_count_of_runs_so_that_late_inputs_match_none() {
 }
 
 #[test]
-fn an_instance_is_shown_as_starting_only_before_it_was_ready() {
+fn the_public_state_is_starting_only_during_the_first_start() {
     let mut instance = Instance::new(spec("a"));
     assert_eq!(instance.public_state(), InstanceState::Waiting);
     (instance.state, instance.was_started) = (State::Starting, true);

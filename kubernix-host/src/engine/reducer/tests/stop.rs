@@ -1,6 +1,6 @@
-//! The end: order, hooks, grace, and what happens meanwhile.
+//! Tests of stops: order, hooks, grace, and inputs during a stop.
 
-use super::spec::{DEADLINE_GRACE, control_plane, on_node, process, server, spec, transient, with_processes};
+use super::spec::{STOP_GRACE, control_plane, on_node, process, server, spec, transient, with_processes};
 use super::world::{World, ended};
 use crate::engine::reducer::{Fault, Input, InstanceSpec, ProcessSpec, RequestKind};
 use crate::engine::{ClusterState, InstanceState};
@@ -8,7 +8,7 @@ use kubernix_core::Restart;
 use std::time::Duration;
 
 #[test]
-fn instances_end_after_all_that_need_them() {
+fn instances_stop_after_their_dependents() {
     let mut world = World::booted(control_plane());
     let stop = world.request(RequestKind::Stop);
     world.assert_order(&["stop scheduler/0", "stopped scheduler", "stop apiserver/0", "stopped apiserver"]);
@@ -18,17 +18,17 @@ fn instances_end_after_all_that_need_them() {
 }
 
 #[test]
-fn instances_that_do_not_need_each_other_end_together() {
+fn independent_instances_stop_concurrently() {
     let mut world = World::booted(vec![server("a", &[]), server("b", &[])]);
-    world.hold("hook a").hold("hook b");
+    world.block("hook a").block("hook b");
     world.feed(Input::Stop);
-    assert!(world.is_going_on("hook a") && world.is_going_on("hook b"));
+    assert!(world.is_active("hook a") && world.is_active("hook b"));
 }
 
 #[test]
 fn a_hook_runs_before_the_signal() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.hold("hook a");
+    world.block("hook a");
     world.feed(Input::Stop);
     assert!(world.runs("a/0"));
     assert_eq!(world.reducer.state(), ClusterState::Stopping);
@@ -37,24 +37,24 @@ fn a_hook_runs_before_the_signal() {
 }
 
 #[test]
-fn a_failing_hook_is_told_and_ends_the_instance_all_the_same() {
+fn a_failed_hook_is_a_warning_and_the_instance_stops() {
     let mut world = World::booted(vec![server("a", &[])]);
     world.fail("hook a", Fault::new("can't unmount"));
     world.feed(Input::Stop);
-    assert!(world.saw("warning a didn't end cleanly: can't unmount"));
+    assert!(world.saw("warning a didn't stop cleanly: can't unmount"));
     assert_eq!(world.exit(), Some("ordered"));
 }
 
 #[test]
 fn an_instance_that_was_never_ready_has_no_hook() {
-    let mut world = World::held(vec![server("a", &[])], &["probe a/0"]);
+    let mut world = World::blocked(vec![server("a", &[])], &["probe a/0"]);
     world.feed(Input::Stop);
     assert!(!world.mentioned("hook") && world.saw("abandon probe a/0") && world.saw("stop a/0"));
     assert_eq!(world.exit(), Some("ordered"));
 }
 
 #[test]
-fn processes_of_an_instance_end_one_by_one_from_the_last() {
+fn processes_of_an_instance_stop_one_by_one_in_reverse_order() {
     let mut world = World::booted(vec![with_processes(spec("a"), &[Restart::ALWAYS; 3])]);
     world.feed(Input::Stop);
     world.assert_order(&["stop a/2", "stop a/1", "stop a/0", "stopped a"]);
@@ -63,9 +63,9 @@ fn processes_of_an_instance_end_one_by_one_from_the_last() {
 #[test]
 fn a_process_that_ignores_its_signal_is_killed_after_its_grace() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.ignore_stop("a/0");
+    world.ignore_stop_signal("a/0");
     world.feed(Input::Stop);
-    world.wait(DEADLINE_GRACE - Duration::from_millis(1));
+    world.wait(STOP_GRACE - Duration::from_millis(1));
     assert!(!world.mentioned("kill"));
     world.wait(Duration::from_millis(1));
     world.assert_order(&["stop a/0", "kill a/0", "stopped a", "exit ordered"]);
@@ -80,11 +80,11 @@ fn a_process_without_grace_is_killed_at_once() {
     assert_eq!(world.exit(), Some("ordered"));
 }
 
-/// A process ends while the cluster does, which waits for a hook: it isn't started again.
+/// Asserts that a process that exits during a stop, which waits for a hook, isn't restarted.
 #[track_caller]
-fn end_during_stop(specs: Vec<InstanceSpec>, hook: &str, process: &str) {
+fn assert_not_restarted_during_stop(specs: Vec<InstanceSpec>, hook: &str, process: &str) {
     let mut world = World::booted(specs);
-    world.hold(hook);
+    world.block(hook);
     world.feed(Input::Stop);
     world.crash(process);
     world.wait_s(60);
@@ -93,17 +93,17 @@ fn end_during_stop(specs: Vec<InstanceSpec>, hook: &str, process: &str) {
 }
 
 #[test]
-fn a_process_that_ends_during_its_hook_is_not_started_again() {
-    end_during_stop(vec![server("a", &[])], "hook a", "a/0");
+fn a_process_that_exits_during_its_hook_is_not_restarted() {
+    assert_not_restarted_during_stop(vec![server("a", &[])], "hook a", "a/0");
 }
 
 #[test]
-fn a_process_that_ends_before_its_turn_is_not_started_again() {
-    end_during_stop(control_plane(), "hook scheduler", "etcd/0");
+fn a_process_that_exits_before_its_stop_signal_is_not_restarted() {
+    assert_not_restarted_during_stop(control_plane(), "hook scheduler", "etcd/0");
 }
 
 #[test]
-fn an_instance_that_is_backing_off_is_not_started_again() {
+fn an_instance_in_back_off_is_not_restarted_during_a_stop() {
     let mut world = World::booted(control_plane());
     world.crash("etcd/0");
     world.feed(Input::Stop);
@@ -112,8 +112,8 @@ fn an_instance_that_is_backing_off_is_not_started_again() {
 }
 
 #[test]
-fn a_start_that_is_answered_during_the_stop_is_ended() {
-    let mut world = World::held(vec![server("a", &[])], &["spawn a/0"]);
+fn a_process_that_is_spawned_during_a_stop_is_stopped() {
+    let mut world = World::blocked(vec![server("a", &[])], &["spawn a/0"]);
     world.feed(Input::Stop);
     assert_eq!(world.exit(), None);
     world.finish("spawn a/0");
@@ -122,16 +122,16 @@ fn a_start_that_is_answered_during_the_stop_is_ended() {
 }
 
 #[test]
-fn a_start_that_fails_during_the_stop_ends_the_instance() {
-    let mut world = World::held(vec![server("a", &[])], &["spawn a/0"]);
+fn a_spawn_that_fails_during_a_stop_ends_the_instance() {
+    let mut world = World::blocked(vec![server("a", &[])], &["spawn a/0"]);
     world.feed(Input::Stop);
     world.finish_failed("spawn a/0", Fault::new("no such file"));
     assert_eq!(world.exit(), Some("ordered"));
 }
 
 #[test]
-fn instances_that_never_ran_end_without_a_further_input() {
-    let mut world = World::held(control_plane(), &["prepare etcd"]);
+fn instances_that_never_ran_stop_without_a_further_input() {
+    let mut world = World::blocked(control_plane(), &["prepare etcd"]);
     world.feed(Input::Stop);
     assert_eq!(world.exit(), Some("ordered"), "{:#?}", world.trace);
 }
@@ -139,7 +139,7 @@ fn instances_that_never_ran_end_without_a_further_input() {
 #[test]
 fn a_second_stop_is_answered_with_the_first() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.hold("hook a");
+    world.block("hook a");
     let first = world.request(RequestKind::Stop);
     let second = world.request(RequestKind::Stop);
     world.feed(Input::Stop);
@@ -150,28 +150,28 @@ fn a_second_stop_is_answered_with_the_first() {
 }
 
 #[test]
-fn a_kill_during_the_stop_exits_at_once_and_says_so() {
+fn a_kill_during_a_stop_exits_at_once_and_is_reported() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.hold("hook a");
+    world.block("hook a");
     let stop = world.request(RequestKind::Stop);
     world.feed(Input::Kill);
-    assert_eq!(world.answer(stop), "failed: it was ended at once");
+    assert_eq!(world.answer(stop), "failed: the cluster was killed");
     assert_eq!(world.exit(), Some("ordered"));
     assert!(world.works.is_empty());
 }
 
 #[test]
-fn a_kill_that_comes_with_the_end_of_a_grace_is_followed_by_nothing() {
+fn a_kill_at_the_end_of_a_stop_grace_is_the_last_action() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.ignore_stop("a/0");
+    world.ignore_stop_signal("a/0");
     world.feed(Input::Stop);
-    world.now = world.now + DEADLINE_GRACE;
+    world.now = world.now + STOP_GRACE;
     world.feed(Input::Kill);
     assert_eq!(world.trace.last().map(String::as_str), Some("exit ordered"));
 }
 
 #[test]
-fn a_keeper_that_goes_away_ends_everything_at_once() {
+fn the_exit_of_the_keeper_ends_the_engine_at_once() {
     let mut world = World::booted(control_plane());
     world.feed(Input::KeeperGone);
     assert_eq!(world.exit(), Some("keeper gone"));
@@ -186,8 +186,8 @@ fn a_stop_during_the_boot_is_an_ordered_end() {
 }
 
 #[test]
-fn a_stop_after_a_failed_boot_does_not_hide_why_it_failed() {
-    let mut world = World::held(control_plane(), &["probe apiserver/0", "hook etcd"]);
+fn a_stop_after_a_failed_boot_keeps_the_error() {
+    let mut world = World::blocked(control_plane(), &["probe apiserver/0", "hook etcd"]);
     world.crash("apiserver/0");
     let stop = world.request(RequestKind::Stop);
     world.finish("hook etcd");
@@ -201,9 +201,9 @@ fn a_stop_after_a_failed_boot_does_not_hide_why_it_failed() {
 }
 
 #[test]
-fn a_node_that_could_not_be_made_does_not_keep_the_loop_busy_while_the_cluster_ends() {
+fn a_failed_node_causes_no_busy_loop_during_a_stop() {
     let mut world = World::new(vec![server("a", &[]), on_node("n1", server("b", &[]))]);
-    world.fail("make node n1", transient()).hold("hook a").go();
+    world.fail("create node n1", transient()).block("hook a").go();
     world.feed(Input::Stop);
     world.wait_s(30);
     world.finish("hook a");
@@ -211,7 +211,7 @@ fn a_node_that_could_not_be_made_does_not_keep_the_loop_busy_while_the_cluster_e
 }
 
 #[test]
-fn instances_of_a_node_that_is_switched_off_end_silently() {
+fn instances_of_a_switched_off_node_stop_without_events() {
     let mut world = World::booted(vec![InstanceSpec { off: true, ..server("a", &[]) }, server("b", &[])]);
     world.feed(Input::Stop);
     assert!(!world.mentioned("stopping a"));
@@ -219,7 +219,7 @@ fn instances_of_a_node_that_is_switched_off_end_silently() {
 }
 
 #[test]
-fn what_happens_after_the_exit_changes_nothing() {
+fn inputs_after_the_exit_are_ignored() {
     let mut world = World::booted(vec![server("a", &[])]);
     let process = *world.running.first().expect("it runs");
     world.feed(Input::Kill);

@@ -1,4 +1,4 @@
-//! What follows when a process ends or a start fails after the boot.
+//! Tests of process exits and failed starts after the boot.
 
 use super::spec::{control_plane, on_node, server, spec, with_processes};
 use super::world::World;
@@ -10,7 +10,7 @@ use std::time::Duration;
 const ALWAYS: Restart = Restart::ALWAYS;
 const NEVER: Restart = Restart::NEVER;
 
-/// A process ended, and what is named here fails when it is started again.
+/// A cluster whose process crashed, and in whose restart this work fails.
 fn failing_again(what: &str, why: &str) -> World {
     let mut world = World::booted(vec![server("a", &[])]);
     world.fail(what, Fault::new(why));
@@ -23,7 +23,7 @@ fn restarts(world: &World) -> u32 {
 }
 
 #[test]
-fn a_process_that_ends_is_started_again_after_a_pause() {
+fn a_process_that_exits_is_restarted_after_the_backoff() {
     let mut world = World::booted(control_plane());
     world.crash("etcd/0");
     assert_eq!(world.instance(0), Some(InstanceState::Restarting));
@@ -37,7 +37,7 @@ fn a_process_that_ends_is_started_again_after_a_pause() {
 }
 
 #[test]
-fn a_role_is_gone_while_its_process_is() {
+fn a_role_is_not_ready_while_its_process_is_down() {
     let mut world = World::booted(control_plane());
     world.crash("etcd/0");
     world.wait_s(1);
@@ -46,27 +46,27 @@ fn a_role_is_gone_while_its_process_is() {
 }
 
 #[test]
-fn dependents_of_a_process_that_ends_run_on() {
+fn dependents_of_a_process_that_exits_keep_running() {
     let mut world = World::booted(control_plane());
     world.crash("etcd/0");
     assert!(world.runs("apiserver/0") && world.runs("scheduler/0"));
 }
 
 #[test]
-fn each_further_failure_doubles_the_pause_up_to_half_a_minute() {
+fn each_failure_doubles_the_backoff_up_to_half_a_minute() {
     let mut world = World::booted(vec![server("a", &[])]);
-    let mut pauses = Vec::new();
+    let mut delays = Vec::new();
     for _ in 0..7 {
         world.crash("a/0");
-        let at = world.reducer.deadline().expect("it is to be started again");
-        pauses.push(at.since(world.now).as_secs());
+        let at = world.reducer.deadline().expect("a restart is scheduled");
+        delays.push(at.since(world.now).as_secs());
         world.wait(at.since(world.now));
     }
-    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+    assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
 }
 
 #[test]
-fn a_minute_of_work_makes_the_next_pause_short_again() {
+fn the_backoff_is_reset_after_a_minute_of_readiness() {
     let mut world = World::booted(vec![server("a", &[])]);
     for backoff in [1, 2, 4] {
         world.crash("a/0");
@@ -79,7 +79,7 @@ fn a_minute_of_work_makes_the_next_pause_short_again() {
 }
 
 #[test]
-fn a_binary_that_is_away_for_four_seconds_is_found_again() {
+fn a_failed_spawn_is_retried() {
     let mut world = failing_again("spawn a/0", "no such file");
     world.wait_s(4);
     assert_eq!(world.reducer.state(), ClusterState::Degraded);
@@ -89,7 +89,7 @@ fn a_binary_that_is_away_for_four_seconds_is_found_again() {
 }
 
 #[test]
-fn five_failures_in_a_row_are_reported_once_and_it_comes_back_by_itself() {
+fn five_consecutive_failures_are_reported_once_and_retried() {
     let mut world = failing_again("spawn a/0", "no such file");
     world.wait_s(14);
     assert_eq!(world.instance(0), Some(InstanceState::Restarting));
@@ -103,7 +103,7 @@ fn five_failures_in_a_row_are_reported_once_and_it_comes_back_by_itself() {
 }
 
 #[test]
-fn a_preparation_that_fails_after_the_boot_is_tried_again() {
+fn a_preparation_that_fails_after_the_boot_is_retried() {
     let mut world = failing_again("prepare a", "no space left");
     world.wait_s(8);
     assert!(world.mentioned("warning a: no space left"));
@@ -113,9 +113,9 @@ fn a_preparation_that_fails_after_the_boot_is_tried_again() {
 }
 
 #[test]
-fn a_process_that_ends_while_it_is_asked_ends_the_question() {
+fn a_process_exit_cancels_its_probe() {
     let mut world = World::booted(vec![server("a", &[])]);
-    world.hold("probe a/0");
+    world.block("probe a/0");
     world.crash("a/0");
     world.wait_s(1);
     world.crash("a/0");
@@ -126,7 +126,7 @@ fn a_process_that_ends_while_it_is_asked_ends_the_question() {
 }
 
 #[test]
-fn only_the_process_that_ended_is_started_again() {
+fn only_the_process_that_exited_is_restarted() {
     let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
     world.crash("a/1");
     world.wait_s(1);
@@ -135,7 +135,7 @@ fn only_the_process_that_ended_is_started_again() {
 }
 
 #[test]
-fn two_processes_that_end_together_are_one_failure() {
+fn two_processes_that_exit_together_are_one_failure() {
     let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
     world.crash("a/0");
     world.crash("a/1");
@@ -145,36 +145,36 @@ fn two_processes_that_end_together_are_one_failure() {
 }
 
 #[test]
-fn an_instance_is_asked_when_all_its_processes_run() {
-    let mut world = World::held(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])], &["spawn a/1"]);
+fn probes_start_when_all_processes_run() {
+    let mut world = World::blocked(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])], &["spawn a/1"]);
     assert!(world.runs("a/0") && !world.saw("begin probe a/0"));
     world.finish("spawn a/1");
     assert!(world.saw("begin probe a/0") && world.saw("booted"));
 }
 
 #[test]
-fn a_start_that_is_answered_late_does_not_count_for_the_next_one() {
+fn a_late_spawn_result_does_not_complete_the_next_start() {
     let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
     world.crash("a/0");
     world.crash("a/1");
-    world.hold("spawn a/1");
+    world.block("spawn a/1");
     world.wait_s(1);
     world.crash("a/0");
-    world.hold("prepare a");
+    world.block("prepare a");
     world.wait_s(2);
     world.finish("spawn a/1");
-    assert!(world.is_going_on("prepare a"), "it isn't started before its files are written");
+    assert!(world.is_active("prepare a"), "the start waits for its files");
     world.finish("prepare a");
     assert!(world.runs("a/0") && world.runs("a/1"));
     assert_eq!(world.instance(0), Some(InstanceState::Ready));
 }
 
 #[test]
-fn an_instance_with_a_start_that_is_not_answered_yet_is_not_asked() {
+fn probes_wait_for_pending_spawns() {
     let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, ALWAYS])]);
     world.crash("a/0");
     world.crash("a/1");
-    world.hold("spawn a/0").hold("spawn a/1");
+    world.block("spawn a/0").block("spawn a/1");
     world.wait_s(1);
     world.finish_failed("spawn a/0", Fault::new("no such file"));
     world.finish("spawn a/1");
@@ -189,7 +189,7 @@ fn an_instance_with_a_start_that_is_not_answered_yet_is_not_asked() {
 }
 
 #[test]
-fn a_process_that_has_done_its_work_is_not_started_again() {
+fn a_process_that_succeeds_and_is_never_restarted_stays_finished() {
     let mut world = World::booted(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])]);
     world.end("a/1", true);
     assert_eq!(world.reducer.state(), ClusterState::Running);
@@ -200,7 +200,7 @@ fn a_process_that_has_done_its_work_is_not_started_again() {
 }
 
 #[test]
-fn a_process_that_is_not_to_be_started_again_and_fails_makes_its_instance_fail() {
+fn a_failed_process_that_is_never_restarted_fails_its_instance() {
     let mut world = World::booted(vec![with_processes(server("a", &[]), &[NEVER])]);
     world.crash("a/0");
     world.wait_s(100);
@@ -210,7 +210,7 @@ fn a_process_that_is_not_to_be_started_again_and_fails_makes_its_instance_fail()
 }
 
 #[test]
-fn other_processes_of_a_failed_instance_may_end_as_well() {
+fn other_processes_of_a_failed_instance_may_exit() {
     let mut world = World::booted(vec![with_processes(server("a", &[]), &[NEVER, ALWAYS])]);
     world.crash("a/0");
     world.crash("a/1");
@@ -221,9 +221,9 @@ fn other_processes_of_a_failed_instance_may_end_as_well() {
 }
 
 #[test]
-fn a_process_that_is_not_to_be_started_again_fails_the_boot_that_waits_for_others() {
+fn a_failed_process_that_is_never_restarted_fails_a_boot_that_waits_for_others() {
     let once = with_processes(server("a", &[]), &[NEVER]);
-    let mut world = World::held(vec![once, server("b", &[])], &["probe b/0"]);
+    let mut world = World::blocked(vec![once, server("b", &[])], &["probe b/0"]);
     world.crash("a/0");
     assert_eq!(
         world.exit(),
@@ -232,8 +232,8 @@ fn a_process_that_is_not_to_be_started_again_fails_the_boot_that_waits_for_other
 }
 
 #[test]
-fn a_process_that_has_done_its_work_before_its_instance_is_ready_fails_no_boot() {
-    let mut world = World::held(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])], &["probe a/0"]);
+fn a_process_that_succeeds_before_its_instance_is_ready_does_not_fail_the_boot() {
+    let mut world = World::blocked(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])], &["probe a/0"]);
     world.end("a/1", true);
     assert_eq!(world.exit(), None);
     world.finish("probe a/0");
@@ -243,7 +243,7 @@ fn a_process_that_has_done_its_work_before_its_instance_is_ready_fails_no_boot()
 
 #[test]
 fn a_process_that_fails_before_its_instance_is_ready_fails_the_boot() {
-    let mut world = World::held(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])], &["probe a/0"]);
+    let mut world = World::blocked(vec![with_processes(server("a", &[]), &[ALWAYS, NEVER])], &["probe a/0"]);
     world.crash("a/1");
     assert_eq!(
         world.exit(),
@@ -256,7 +256,7 @@ fn a_process_that_fails_before_its_instance_is_ready_fails_the_boot() {
 
 #[test]
 fn a_ready_instance_that_restarts_during_the_boot_does_not_fail_it() {
-    let mut world = World::held(vec![server("a", &[]), server("b", &[])], &["probe b/0"]);
+    let mut world = World::blocked(vec![server("a", &[]), server("b", &[])], &["probe b/0"]);
     world.crash("a/0");
     world.finish("probe b/0");
     assert!(!world.saw("booted"));
@@ -265,55 +265,55 @@ fn a_ready_instance_that_restarts_during_the_boot_does_not_fail_it() {
 }
 
 #[test]
-fn a_node_that_dies_is_made_again_and_its_processes_are_started_there() {
+fn a_node_that_dies_is_created_again_and_its_processes_are_restarted() {
     let mut world = World::booted(vec![on_node("n1", server("a", &[])), on_node("n1", server("b", &[]))]);
     world.end_node("n1", &["a/0", "b/0"]);
     world.wait_s(1);
-    assert_eq!(world.count("begin make node n1"), 2);
+    assert_eq!(world.count("begin create node n1"), 2);
     assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
 #[test]
-fn a_node_that_takes_long_to_be_made_again_does_not_keep_the_loop_busy() {
+fn a_slow_node_causes_no_busy_loop() {
     let mut world = World::booted(vec![on_node("n1", server("a", &[]))]);
-    world.hold("make node n1");
+    world.block("create node n1");
     world.end_node("n1", &["a/0"]);
     world.wait_s(20);
-    world.finish("make node n1");
+    world.finish("create node n1");
     assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
 #[test]
-fn pauses_between_attempts_to_make_a_node_grow() {
+fn the_backoff_of_a_node_grows() {
     let mut world = World::booted(vec![on_node("n1", server("a", &[]))]);
-    world.fail("make node n1", Fault::new("no links"));
+    world.fail("create node n1", Fault::new("no links"));
     world.end_node("n1", &["a/0"]);
     world.wait_s(300);
-    let attempts = world.count("begin make node n1");
+    let attempts = world.count("begin create node n1");
     assert!((8..=16).contains(&attempts), "{attempts} attempts");
-    world.heal("make node n1");
+    world.heal("create node n1");
     world.wait_s(31);
     assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
 #[test]
-fn a_node_whose_instance_waits_for_a_role_does_not_keep_the_loop_busy() {
+fn a_failed_node_whose_instance_waits_for_a_role_causes_no_busy_loop() {
     let mut world = World::failing(
         vec![server("a", &[]), on_node("n1", server("b", &["a"]))],
-        "make node n1",
+        "create node n1",
         super::spec::transient(),
     );
-    world.hold("probe a/0");
+    world.block("probe a/0");
     world.crash("a/0");
     world.wait_s(20);
-    world.heal("make node n1");
+    world.heal("create node n1");
     world.finish("probe a/0");
     world.wait_s(30);
     assert_eq!(world.reducer.state(), ClusterState::Running);
 }
 
 #[test]
-fn late_inputs_of_an_earlier_run_are_ignored() {
+fn inputs_of_an_earlier_run_are_ignored() {
     let mut world = World::booted(vec![spec("a")]);
     let old = *world.running.first().expect("it runs");
     world.crash("a/0");

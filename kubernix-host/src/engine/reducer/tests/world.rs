@@ -1,5 +1,5 @@
-//! A world that answers a reducer's actions by script. By default everything works at once. What is
-//! to be slow or to fail is named like it is written in the trace: `prepare etcd`, `spawn etcd/0`.
+//! Executes a reducer's actions by script. By default all work succeeds at once. Tests name work that
+//! has to block or fail as the trace does: `prepare etcd`, `spawn etcd/0`.
 
 use crate::control::Reply;
 use crate::engine::reducer::{
@@ -17,24 +17,24 @@ pub(super) struct World {
     pub reducer: Reducer,
     pub now: Time,
     names: BTreeMap<InstanceId, String>,
-    /// Work that is going on, by its name.
+    /// The names of active work.
     pub works: BTreeMap<WorkId, String>,
     spawning: Vec<ProcessId>,
     pub running: BTreeSet<ProcessId>,
-    /// Names of what takes as long as the test says.
-    held: BTreeSet<String>,
+    /// The names of work that blocks until the test finishes it.
+    blocked: BTreeSet<String>,
     failing: BTreeMap<String, Fault>,
-    /// Names of processes that don't end by their stop signal.
-    stubborn: BTreeSet<String>,
+    /// The names of processes that ignore their stop signal.
+    ignoring_stop: BTreeSet<String>,
     plans: BTreeMap<RequestId, Outcome>,
     next_request: u64,
     inputs: VecDeque<Input>,
-    /// Every action, as text.
+    /// All actions, as text.
     pub trace: Vec<String>,
 }
 
 impl World {
-    /// A cluster at the first moment of its boot.
+    /// A cluster at the start of its boot.
     pub(super) fn new(specs: Vec<InstanceSpec>) -> Self {
         let instances: Vec<_> = (0..).map(InstanceId).zip(specs).collect();
         let names = instances.iter().map(|(id, spec)| (*id, spec.name.clone())).collect();
@@ -45,9 +45,9 @@ impl World {
             works: BTreeMap::new(),
             spawning: Vec::new(),
             running: BTreeSet::new(),
-            held: BTreeSet::new(),
+            blocked: BTreeSet::new(),
             failing: BTreeMap::new(),
-            stubborn: BTreeSet::new(),
+            ignoring_stop: BTreeSet::new(),
             plans: BTreeMap::new(),
             next_request: 0,
             inputs: VecDeque::new(),
@@ -55,17 +55,17 @@ impl World {
         }
     }
 
-    /// A cluster whose boot stands still at what is named here.
-    pub(super) fn held(specs: Vec<InstanceSpec>, names: &[&str]) -> Self {
+    /// A cluster whose boot blocks at this work.
+    pub(super) fn blocked(specs: Vec<InstanceSpec>, names: &[&str]) -> Self {
         let mut world = Self::new(specs);
         for name in names {
-            world.hold(name);
+            world.block(name);
         }
         world.go();
         world
     }
 
-    /// A cluster whose boot goes as far as what is named here, which fails.
+    /// A cluster in whose boot this work fails.
     pub(super) fn failing(specs: Vec<InstanceSpec>, name: &str, fault: Fault) -> Self {
         let mut world = Self::new(specs);
         world.fail(name, fault).go();
@@ -74,7 +74,7 @@ impl World {
 
     /// A control plane whose API server isn't ready yet.
     pub(super) fn booting() -> Self {
-        Self::held(super::spec::control_plane(), &["probe apiserver/0"])
+        Self::blocked(super::spec::control_plane(), &["probe apiserver/0"])
     }
 
     /// A cluster that has booted.
@@ -85,13 +85,13 @@ impl World {
         world
     }
 
-    /// Lets what is named here take as long as the test says.
-    pub(super) fn hold(&mut self, name: &str) -> &mut Self {
-        self.held.insert(name.to_owned());
+    /// Blocks this work until the test finishes it.
+    pub(super) fn block(&mut self, name: &str) -> &mut Self {
+        self.blocked.insert(name.to_owned());
         self
     }
 
-    /// Lets what is named here fail, until [`World::heal`].
+    /// Lets this work fail until [`World::heal`].
     pub(super) fn fail(&mut self, name: &str, fault: Fault) -> &mut Self {
         self.failing.insert(name.to_owned(), fault);
         self
@@ -102,16 +102,16 @@ impl World {
     }
 
     /// Lets a process ignore its stop signal.
-    pub(super) fn ignore_stop(&mut self, process: &str) {
-        self.stubborn.insert(process.to_owned());
+    pub(super) fn ignore_stop_signal(&mut self, process: &str) {
+        self.ignoring_stop.insert(process.to_owned());
     }
 
-    /// Starts, or goes on until nothing happens without time going by.
+    /// Sends a tick, and executes all actions that follow at this time.
     pub(super) fn go(&mut self) {
         self.feed(Input::Tick);
     }
 
-    /// Gives the reducer an input and answers what follows from it.
+    /// Sends an input to the reducer, and executes all actions that follow.
     pub(super) fn feed(&mut self, input: Input) {
         self.inputs.push_back(input);
         let mut steps = 0;
@@ -124,17 +124,17 @@ impl World {
                 self.perform(action);
             }
             steps += 1;
-            assert!(steps < 1000, "there is no end to it: {:#?}", &self.trace[self.trace.len() - 20..]);
+            assert!(steps < 1000, "the actions don't end: {:#?}", &self.trace[self.trace.len() - 20..]);
         }
     }
 
-    /// Lets time go by. Looks at the reducer exactly when it asks to be looked at.
+    /// Advances the time. Sends a tick at each deadline of the reducer.
     pub(super) fn wait(&mut self, duration: Duration) {
         let until = self.now + duration;
-        let mut in_vain = 0;
+        let mut idle_rounds = 0;
         while let Some(at) = self.reducer.deadline().filter(|at| *at <= until) {
-            in_vain = if at > self.now { 0 } else { in_vain + 1 };
-            assert!(in_vain < 5, "its deadline {at:?} is in the past at {:?}", self.now);
+            idle_rounds = if at > self.now { 0 } else { idle_rounds + 1 };
+            assert!(idle_rounds < 5, "its deadline {at:?} is in the past at {:?}", self.now);
             self.now = at.max(self.now);
             self.go();
         }
@@ -146,7 +146,7 @@ impl World {
         self.wait(Duration::from_secs(seconds));
     }
 
-    /// Ends held work or a held spawn as if it worked.
+    /// Finishes blocked work or a blocked spawn with success.
     pub(super) fn finish(&mut self, name: &str) {
         self.finish_with(name, Outcome::Ok);
     }
@@ -163,7 +163,7 @@ impl World {
             };
         }
         let id = self.works.iter().find(|(_, work)| *work == name).map(|(id, _)| *id);
-        let id = id.unwrap_or_else(|| panic!("{name} isn't going on, but {:?}", self.works));
+        let id = id.unwrap_or_else(|| panic!("{name} isn't active, but {:?}", self.works));
         self.works.remove(&id);
         self.feed(Input::Done(id, outcome));
     }
@@ -172,7 +172,7 @@ impl World {
         self.finish_with(name, Outcome::Failed(fault));
     }
 
-    /// Lets a process end by itself.
+    /// Lets a process exit by itself.
     pub(super) fn end(&mut self, name: &str, success: bool) {
         let found = self.running.iter().find(|process| self.process(**process) == name).copied();
         let process = found.unwrap_or_else(|| panic!("{name} doesn't run"));
@@ -184,7 +184,7 @@ impl World {
         self.end(name, false);
     }
 
-    /// A node's first process ends, and the given processes with it.
+    /// Ends a node's init and the given processes on the node.
     pub(super) fn end_node(&mut self, node: &str, processes: &[&str]) {
         self.feed(Input::NodeEnded(node.to_owned()));
         processes.iter().for_each(|process| self.crash(process));
@@ -197,14 +197,14 @@ impl World {
         id
     }
 
-    /// Asks for a change of the current state.
+    /// Requests a change that is based on the current revision.
     pub(super) fn change(&mut self, plan: ChangePlan) -> RequestId {
         let base = self.reducer.revision();
         self.plan_next(plan);
         self.request(RequestKind::Change { base })
     }
 
-    /// Says what the change that is requested next consists of.
+    /// Sets the plan of the next requested change.
     pub(super) fn plan_next(&mut self, plan: ChangePlan) {
         for (id, spec) in &plan.starts {
             self.names.insert(*id, spec.name.clone());
@@ -212,13 +212,13 @@ impl World {
         self.plans.insert(RequestId(self.next_request + 1), Outcome::Planned(Box::new(plan)));
     }
 
-    /// Answers that a request got, as text.
+    /// The answers to a request, as text.
     pub(super) fn answers(&self, request: RequestId) -> Vec<&str> {
         let start = format!("answer {}: ", request.0);
         self.trace.iter().filter_map(|line| line.strip_prefix(&start)).collect()
     }
 
-    /// The only answer that a request got.
+    /// The answer to a request. Panics if it has none or several.
     pub(super) fn answer(&self, request: RequestId) -> &str {
         match self.answers(request)[..] {
             [one] => one,
@@ -237,7 +237,7 @@ impl World {
         self.trace.iter().find_map(|line| line.strip_prefix("exit "))
     }
 
-    /// The place of a line in the trace.
+    /// The index of a line in the trace.
     pub(super) fn at(&self, line: &str) -> usize {
         self.trace.iter().position(|one| one == line).unwrap_or_else(|| panic!("no {line:?} in {:#?}", self.trace))
     }
@@ -250,19 +250,19 @@ impl World {
         self.count(line) > 0
     }
 
-    /// Whether a line with this in it was traced.
+    /// Whether the trace has a line that contains this text.
     pub(super) fn mentioned(&self, text: &str) -> bool {
         self.trace.iter().any(|line| line.contains(text))
     }
 
-    /// Checks that lines were traced in this order.
+    /// Asserts that the trace has these lines in this order.
     #[track_caller]
     pub(super) fn assert_order(&self, lines: &[&str]) {
         let places: Vec<usize> = lines.iter().map(|line| self.at(line)).collect();
         assert!(places.is_sorted(), "{lines:?} are at {places:?} in {:#?}", self.trace);
     }
 
-    pub(super) fn is_going_on(&self, name: &str) -> bool {
+    pub(super) fn is_active(&self, name: &str) -> bool {
         self.works.values().any(|work| work == name)
     }
 
@@ -288,12 +288,12 @@ impl World {
         match action {
             Action::Begin(id, work) => self.begin(id, &work),
             Action::Abandon(id) => {
-                assert!(self.works.remove(&id).is_some(), "{id:?} isn't going on");
+                assert!(self.works.remove(&id).is_some(), "{id:?} isn't active");
             }
             Action::Spawn(process) => self.spawn(process),
             Action::Signal(process, signal) => {
-                let is_stubborn = signal == StopSignal::Stop && self.stubborn.contains(&self.process(process));
-                if !is_stubborn && self.running.remove(&process) {
+                let ignores = signal == StopSignal::Stop && self.ignoring_stop.contains(&self.process(process));
+                if !ignores && self.running.remove(&process) {
                     self.inputs.push_back(ended(process, true));
                 }
             }
@@ -308,7 +308,7 @@ impl World {
             Work::Perform { .. } => Some(Outcome::Committed(Box::new(Reply::Ports { ports: Vec::new() }))),
             _ => None,
         };
-        if !self.held.contains(&name) {
+        if !self.blocked.contains(&name) {
             let failed = self.failing.get(&name).cloned().map(Outcome::Failed);
             self.inputs.push_back(Input::Done(id, failed.or(planned).unwrap_or(Outcome::Ok)));
         }
@@ -323,7 +323,7 @@ impl World {
             .find(|one| one.instance == process.instance && one.slot == process.slot);
         assert!(twin.is_none(), "{} is started twice", self.process(process));
         let name = format!("spawn {}", self.process(process));
-        if self.held.contains(&name) {
+        if self.blocked.contains(&name) {
             self.spawning.push(process);
         } else if let Some(fault) = self.failing.get(&name) {
             self.inputs.push_back(Input::SpawnFailed(process, fault.clone()));
@@ -335,7 +335,7 @@ impl World {
 
     fn work(&self, work: &Work) -> String {
         match work {
-            Work::CreateNode { node } => format!("make node {node}"),
+            Work::CreateNode { node } => format!("create node {node}"),
             Work::EndNode { node } => format!("end node {node}"),
             Work::Prepare { instance, .. } => format!("prepare {}", self.name(*instance)),
             Work::Probe { instance, endpoint, .. } => format!("probe {}/{endpoint}", self.name(*instance)),
@@ -347,11 +347,11 @@ impl World {
             Work::LoadPauseImage => "pause image".into(),
             Work::CreateDefaultNamespace { .. } => "default namespace".into(),
             Work::Prune => "prune".into(),
-            Work::RestoreNodes => "settle nodes".into(),
+            Work::RestoreNodes => "restore nodes".into(),
             Work::Plan { .. } => "plan".into(),
             Work::Drain { nodes } => format!("drain {}", nodes.join(",")),
             Work::Uncordon { nodes } => format!("uncordon {}", nodes.join(",")),
-            Work::MarkNodes { off, on } => format!("service off={} on={}", off.join(","), on.join(",")),
+            Work::MarkNodes { off, on } => format!("mark nodes off={} on={}", off.join(","), on.join(",")),
             Work::Commit { .. } => "commit".into(),
             Work::Perform { request } => format!("perform {}", request.0),
         }
@@ -374,15 +374,15 @@ impl World {
             Action::Exit(End::Ordered) => "exit ordered".into(),
             Action::Exit(End::KeeperGone) => "exit keeper gone".into(),
             Action::Exit(End::BootFailed { error, timed_out: false }) => format!("exit boot failed: {error}"),
-            Action::Exit(End::BootFailed { error, .. }) => format!("exit boot late: {error}"),
-            Action::BringUp => "bring".into(),
+            Action::Exit(End::BootFailed { error, .. }) => format!("exit boot timed out: {error}"),
+            Action::BringUp => "bring up".into(),
             Action::Booted => "booted".into(),
             Action::Adopt(_) => "adopt".into(),
             Action::Restore => "restore".into(),
-            Action::RestorePriorities => "end yield".into(),
-            Action::LowerPriority(id) => format!("yield {}", self.name(*id)),
+            Action::RestorePriorities => "restore priorities".into(),
+            Action::LowerPriority(id) => format!("lower priority {}", self.name(*id)),
             Action::Watch(request) => format!("watch {}", request.0),
-            Action::RecordEnd(by) => format!("note end {by:?}"),
+            Action::RecordEnd(by) => format!("record end {by:?}"),
         }
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn change(rng: &mut Rng, before: &Instances, next: &mut u32) -> Chang
         }
         _ => {}
     }
-    // There is one of each name at most.
+    // Names are unique.
     starts.retain(|new| before.iter().all(|(id, old)| stops.contains(id) || old.name != new.name));
     let starts: Instances = starts
         .into_iter()

@@ -1,14 +1,14 @@
-//! What happens in a history, and how one that breaks an invariant is made shorter.
+//! Random histories, and how a failing one is shrunk.
 
 use super::cluster;
 use crate::engine::reducer::InstanceSpec;
 use fastrand::Rng;
 
-/// Something that comes from outside, at a moment in milliseconds.
+/// An incident at a time in milliseconds.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub at: u64,
-    pub what: What,
+    pub incident: Incident,
 }
 
 impl Step {
@@ -17,15 +17,15 @@ impl Step {
     }
 }
 
-/// Numbers pick one of what there is at that moment.
+/// An external event. Numbers select one of the existing processes, nodes or requests.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum What {
+pub(super) enum Incident {
     Crash(usize),
-    /// A process stands still until something lets it go on.
+    /// A process hangs until `Resume`.
     Hang(usize),
     Resume,
     EndNode(usize),
-    /// A change from the state on disk, or from an older one. `plan` decides what it consists of.
+    /// A change of the committed state or of an older one. `plan` is the seed of its plan.
     Change {
         plan: u64,
         stale: bool,
@@ -35,9 +35,9 @@ pub(super) enum What {
     Report {
         check: bool,
     },
-    /// A command is interrupted, or lost: the request that is so many before the last is cancelled.
+    /// Cancels a request: the last one, or one before it.
     Cancel(usize),
-    Abandon,
+    AbortBoot,
     KillBoot,
     StopRequest,
     Stop,
@@ -45,12 +45,12 @@ pub(super) enum What {
     KeeperGone,
 }
 
-/// When, and how often, things fail or take long by themselves.
+/// A period in which work fails or is slow at random.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sick {
+pub(super) struct FaultPeriod {
     pub from: u64,
     pub until: u64,
-    /// In a thousand.
+    /// The probability, in thousandths.
     pub rate: u64,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Sick {
 pub(super) struct History {
     pub seed: u64,
     pub instances: Vec<InstanceSpec>,
-    pub sick: Sick,
+    pub faults: FaultPeriod,
     pub steps: Vec<Step>,
 }
 
@@ -66,48 +66,48 @@ impl History {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let instances = cluster::random(&mut rng);
-        // Most clusters boot, so that most of what happens meets one that runs.
+        // Most clusters boot without faults, so that most incidents happen to a running cluster.
         let from = if rng.u8(..5) == 0 { 0 } else { 5_000 };
         let until = from + rng.u64(1_000..40_000);
         let rate = [0, 20, 100, 300][rng.usize(..4)];
         let mut at = if from == 0 { 0 } else { rng.u64(0..5_000) };
         let steps = (0..rng.usize(0..12)).map(|_| {
             at += if rng.bool() { rng.u64(0..500) } else { rng.u64(0..8_000) };
-            Step { at, what: random_step(&mut rng) }
+            Step { at, incident: random_step(&mut rng) }
         });
         let steps = steps.collect();
-        Self { seed, instances, sick: Sick { from, until, rate }, steps }
+        Self { seed, instances, faults: FaultPeriod { from, until, rate }, steps }
     }
 
-    /// From here on nothing fails any more.
+    /// The time from which nothing fails any more.
     pub(super) fn healthy_from(&self) -> u64 {
-        self.steps.iter().map(|step| step.at).max().unwrap_or_default().max(self.sick.until)
+        self.steps.iter().map(|step| step.at).max().unwrap_or_default().max(self.faults.until)
     }
 }
 
-fn random_step(rng: &mut Rng) -> What {
+fn random_step(rng: &mut Rng) -> Incident {
     let pick = rng.usize(..64);
     match rng.u8(..100) {
-        0..20 => What::Crash(pick),
-        20..27 => What::Hang(pick),
-        27..31 => What::Resume,
-        31..36 => What::EndNode(pick),
-        36..62 => What::Change { plan: rng.u64(..), stale: rng.u8(..10) == 0 },
-        62..69 => What::Exclusive,
-        69..73 => What::Copy,
-        73..81 => What::Report { check: rng.bool() },
-        81..92 => What::Cancel(rng.usize(..3)),
-        92 => What::Abandon,
-        93 => What::KillBoot,
-        94..96 => What::StopRequest,
-        96..98 => What::Stop,
-        98 => What::Kill,
-        _ => What::KeeperGone,
+        0..20 => Incident::Crash(pick),
+        20..27 => Incident::Hang(pick),
+        27..31 => Incident::Resume,
+        31..36 => Incident::EndNode(pick),
+        36..62 => Incident::Change { plan: rng.u64(..), stale: rng.u8(..10) == 0 },
+        62..69 => Incident::Exclusive,
+        69..73 => Incident::Copy,
+        73..81 => Incident::Report { check: rng.bool() },
+        81..92 => Incident::Cancel(rng.usize(..3)),
+        92 => Incident::AbortBoot,
+        93 => Incident::KillBoot,
+        94..96 => Incident::StopRequest,
+        96..98 => Incident::Stop,
+        98 => Incident::Kill,
+        _ => Incident::KeeperGone,
     }
 }
 
-/// The shortest list that this finds of those that still break something: drops parts, halves at
-/// first and single steps at last, as long as that helps.
+/// Shrinks steps that break an invariant: drops parts of them, first halves and finally single steps,
+/// as long as the rest still breaks it.
 pub(super) fn shrink(steps: &[Step], breaks: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     let mut left = steps.to_vec();
     let mut size = left.len().div_ceil(2).max(1);

@@ -1,8 +1,8 @@
-//! Plays random histories against a model of processes, nodes, time, the disk and commands.
+//! Runs random histories against a model of processes, nodes, time, the disk and commands.
 //!
-//! All of a history comes from its seed. One that breaks an invariant is made shorter by dropping
-//! what happens in it, and printed. `KUBERNIX_SIMULATION_SEED` plays one history again, and
-//! `KUBERNIX_SIMULATION_HISTORIES` says how many are played.
+//! A history is determined by its seed. One that breaks an invariant is shrunk and printed.
+//! `KUBERNIX_SIMULATION_SEED` runs one history again. `KUBERNIX_SIMULATION_HISTORIES` is the number of
+//! histories.
 
 mod check;
 mod cluster;
@@ -24,7 +24,7 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect("it is a number"))
 }
 
-/// Plays a history to its end. A panic of the rules is a failure like any other.
+/// Runs a history to its end. A panic of the reducer is a failure like any other.
 fn play(history: &History, traced: bool) -> (Result<Tally, String>, Vec<String>) {
     let mut model = Model::new(history, traced);
     let result = catch_unwind(AssertUnwindSafe(|| model.play(history)));
@@ -35,15 +35,15 @@ fn play(history: &History, traced: bool) -> (Result<Tally, String>, Vec<String>)
     (result, std::mem::take(&mut model.trace))
 }
 
-/// What is printed of a history that breaks an invariant.
+/// Describes a history that breaks an invariant.
 fn describe(seed: u64, history: &History, error: &str) -> String {
     let steps =
         shrink(&history.steps, |steps| play(&History { steps: steps.to_vec(), ..history.clone() }, false).0.is_err());
     let short = History { steps, ..history.clone() };
     let (result, trace) = play(&short, true);
     let error = result.err().unwrap_or_else(|| error.to_owned());
-    let mut text = format!("seed {seed}: {error}\nplay it again with KUBERNIX_SIMULATION_SEED={seed}\n");
-    let _ = writeln!(text, "faults: {:?}", short.sick);
+    let mut text = format!("seed {seed}: {error}\nrun it again with KUBERNIX_SIMULATION_SEED={seed}\n");
+    let _ = writeln!(text, "faults: {:?}", short.faults);
     for (id, spec) in short.instances.iter().enumerate() {
         let _ = writeln!(text, "instance {id}: {spec:?}");
     }
@@ -53,7 +53,7 @@ fn describe(seed: u64, history: &History, error: &str) -> String {
     text
 }
 
-/// Plays histories until there are none left, or one breaks an invariant.
+/// Runs histories until none is left, or one breaks an invariant.
 fn play_all(next: &AtomicU64, end: u64) -> Tally {
     let mut tally = Tally::default();
     loop {
@@ -93,9 +93,9 @@ fn random_histories_keep_the_invariants() {
     });
     println!("{histories} histories: {tally:?}");
     if histories >= 1000 {
-        // Histories in which nothing happens prove nothing.
+        // Histories in which nothing happens test nothing.
         let all = tally.all();
-        assert!(all.iter().all(|count| *count > histories / 500), "something hardly ever happens: {tally:?}");
+        assert!(all.iter().all(|count| *count > histories / 500), "an event hardly ever happens: {tally:?}");
     }
 }
 
@@ -108,7 +108,7 @@ fn the_same_seed_plays_the_same_history() {
 }
 
 #[test]
-fn a_history_is_shortened_to_what_breaks_it() {
+fn a_failing_history_is_shrunk_to_the_steps_that_break_it() {
     let steps = History::new(1).steps.iter().cloned().cycle().take(60).collect::<Vec<_>>();
     let numbered: Vec<_> = steps.into_iter().enumerate().map(|(at, step)| step.at(at as u64)).collect();
     let breaks = |steps: &[history::Step]| [7, 31, 32].iter().all(|at| steps.iter().any(|step| step.at == *at));

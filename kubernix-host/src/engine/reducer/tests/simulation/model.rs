@@ -1,7 +1,7 @@
-//! The world of a history: what becomes of the reducer's actions, and when.
+//! The model of a history: executes the reducer's actions, with random results and delays.
 
 use super::cluster::{self, Instances};
-use super::history::{History, Step, What};
+use super::history::{History, Incident, Step};
 use super::tally::Tally;
 use crate::control::Reply;
 use crate::engine::reducer::tests::spec::transient;
@@ -17,29 +17,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-/// A healthy world is as it should be after this time: the longest pause twice, and the limit of a
-/// change, back and forth.
-const RECOVERY: u64 = 240_000;
+/// The time in which a cluster recovers without faults: two maximal backoffs, and the time limits of a
+/// change and its rollback.
+const RECOVERY_MS: u64 = 240_000;
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
-const MOST_ACTIONS: usize = 400;
-const MOST_INPUTS: usize = 5_000;
+const MAX_ACTIONS: usize = 400;
+const MAX_INPUTS: usize = 5_000;
 
-/// Something that comes at its time.
+/// A scheduled event.
 #[derive(Debug, Clone)]
-pub(super) enum Coming {
-    Step(What),
+pub(super) enum Scheduled {
+    Step(Incident),
     Done(WorkId, Outcome),
-    /// A probe looks.
-    Ask(WorkId),
-    /// The rename of a commit.
+    /// An attempt of a probe.
+    RunProbe(WorkId),
+    /// The rename of a commit takes effect.
     Write(WorkId),
     Spawn(ProcessId, Result<(), Fault>),
     End(ProcessId, bool),
-    /// From here on nothing fails.
+    /// The end of all faults.
     Healthy,
 }
 
-/// What is committed.
+/// The committed state.
 #[derive(Debug)]
 pub(super) struct Disk {
     pub revision: u64,
@@ -49,25 +49,25 @@ pub(super) struct Disk {
 pub(super) struct Model {
     pub reducer: Reducer,
     seed: u64,
-    sick: super::history::Sick,
+    faults: super::history::FaultPeriod,
     now: u64,
     specs: BTreeMap<InstanceId, InstanceSpec>,
     pub works: BTreeMap<WorkId, Work>,
     pub spawning: BTreeSet<ProcessId>,
     pub running: BTreeSet<ProcessId>,
     pub(super) hung: BTreeSet<ProcessId>,
-    /// Hung processes whose stop signal waits.
+    /// Hung processes with a pending stop signal.
     pub(super) signalled: BTreeSet<ProcessId>,
     pub nodes: BTreeSet<String>,
-    coming: BTreeMap<(u64, u64), Coming>,
+    scheduled: BTreeMap<(u64, u64), Scheduled>,
     sequence: u64,
-    /// How often each thing was tried, so that its luck doesn't hang on what else happens.
-    tries: BTreeMap<u64, u64>,
+    /// The number of attempts of each action, so that its random results don't depend on others.
+    attempts: BTreeMap<u64, u64>,
     pub disk: Disk,
     pub(super) plans: BTreeMap<RequestId, (u64, Option<ChangePlan>)>,
     pub(super) copies: BTreeSet<RequestId>,
     next_instance: u32,
-    /// Requests, with how many answers each got.
+    /// The number of answers to each request.
     pub answers: BTreeMap<RequestId, u32>,
     pub exit: Option<End>,
     pub is_end_ordered: bool,
@@ -82,7 +82,7 @@ impl Model {
         let mut model = Self {
             reducer: Reducer::boot(instances.clone(), BOOT_LIMIT, 1),
             seed: history.seed,
-            sick: history.sick,
+            faults: history.faults,
             now: 0,
             specs: instances.iter().cloned().collect(),
             works: BTreeMap::new(),
@@ -91,9 +91,9 @@ impl Model {
             hung: BTreeSet::new(),
             signalled: BTreeSet::new(),
             nodes: BTreeSet::new(),
-            coming: BTreeMap::new(),
+            scheduled: BTreeMap::new(),
             sequence: 0,
-            tries: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             disk: Disk { revision: 1, instances },
             plans: BTreeMap::new(),
             copies: BTreeSet::new(),
@@ -105,36 +105,36 @@ impl Model {
             trace: Vec::new(),
             tally: Tally::default(),
         };
-        for Step { at, what } in &history.steps {
-            model.at(*at, Coming::Step(*what));
+        for Step { at, incident } in &history.steps {
+            model.at(*at, Scheduled::Step(*incident));
         }
-        model.at(history.healthy_from(), Coming::Healthy);
+        model.at(history.healthy_from(), Scheduled::Healthy);
         model
     }
 
-    /// Plays to the exit, or until the world was healthy for long enough.
+    /// Runs to the exit, or until the cluster was healthy for long enough.
     pub(super) fn play(&mut self, history: &History) -> Result<Tally, String> {
-        let end = history.healthy_from() + RECOVERY;
+        let end = history.healthy_from() + RECOVERY_MS;
         self.feed(Input::Tick)?;
-        let (mut inputs, mut in_vain) = (0, 0);
+        let (mut inputs, mut idle_rounds) = (0, 0);
         while self.exit.is_none() {
-            let next = self.coming.first_key_value().map(|((at, _), _)| *at);
+            let next = self.scheduled.first_key_value().map(|((at, _), _)| *at);
             let due = self.reducer.deadline().map(|at| at.0);
             let Some(at) = next.into_iter().chain(due).min().filter(|at| *at <= end) else { break };
-            in_vain = if at > self.now { 0 } else { in_vain + 1 };
+            idle_rounds = if at > self.now { 0 } else { idle_rounds + 1 };
             self.now = at.max(self.now);
             if next.is_some_and(|next| next <= self.now) {
-                in_vain = 0;
-                let (_, coming) = self.coming.pop_first().expect("there is one");
-                self.come(coming)?;
+                idle_rounds = 0;
+                let (_, scheduled) = self.scheduled.pop_first().expect("there is one");
+                self.handle(scheduled)?;
             } else {
                 self.feed(Input::Tick)?;
             }
             inputs += 1;
-            if in_vain > 3 || inputs > MOST_INPUTS {
-                return Err(format!("the loop is busy at {}: {inputs} inputs, deadline {due:?}", self.now));
+            if idle_rounds > 3 || inputs > MAX_INPUTS {
+                return Err(format!("busy loop at {}: {inputs} inputs, deadline {due:?}", self.now));
             }
-            if self.now > history.healthy_from() && self.coming.is_empty() && self.is_healthy() {
+            if self.now > history.healthy_from() && self.scheduled.is_empty() && self.is_healthy() {
                 break;
             }
         }
@@ -142,41 +142,41 @@ impl Model {
         Ok(std::mem::take(&mut self.tally))
     }
 
-    pub(super) fn at(&mut self, at: u64, coming: Coming) {
+    pub(super) fn at(&mut self, at: u64, scheduled: Scheduled) {
         self.sequence += 1;
-        self.coming.insert((at, self.sequence), coming);
+        self.scheduled.insert((at, self.sequence), scheduled);
     }
 
-    pub(super) fn after(&mut self, delay: u64, coming: Coming) {
-        self.at(self.now + delay, coming);
+    pub(super) fn after(&mut self, delay: u64, scheduled: Scheduled) {
+        self.at(self.now + delay, scheduled);
     }
 
-    /// The luck of this thing's next try. It hangs on the seed, the thing and the number of the
-    /// try.
-    fn luck(&mut self, thing: impl Hash) -> Rng {
+    /// The random numbers of an action's next attempt. They depend only on the seed, the action and the
+    /// number of the attempt.
+    fn rng_of(&mut self, action: impl Hash) -> Rng {
         let mut hasher = DefaultHasher::new();
-        (self.seed, thing).hash(&mut hasher);
+        (self.seed, action).hash(&mut hasher);
         let key = hasher.finish();
-        let tries = self.tries.entry(key).or_default();
-        *tries += 1;
-        Rng::with_seed(key.wrapping_add(*tries))
+        let attempts = self.attempts.entry(key).or_default();
+        *attempts += 1;
+        Rng::with_seed(key.wrapping_add(*attempts))
     }
 
-    fn is_sick(&self) -> bool {
-        (self.sick.from..self.sick.until).contains(&self.now)
+    fn is_faulty(&self) -> bool {
+        (self.faults.from..self.faults.until).contains(&self.now)
     }
 
-    fn fails(&self, luck: &mut Rng) -> bool {
-        self.is_sick() && luck.u64(..1000) < self.sick.rate
+    fn fails(&self, rng: &mut Rng) -> bool {
+        self.is_faulty() && rng.u64(..1000) < self.faults.rate
     }
 
-    fn delay(&self, luck: &mut Rng) -> u64 {
-        if self.is_sick() && luck.u64(..1000) < self.sick.rate {
-            luck.u64(..20_000)
-        } else if luck.bool() {
+    fn delay(&self, rng: &mut Rng) -> u64 {
+        if self.is_faulty() && rng.u64(..1000) < self.faults.rate {
+            rng.u64(..20_000)
+        } else if rng.bool() {
             0
         } else {
-            luck.u64(..200)
+            rng.u64(..200)
         }
     }
 
@@ -192,7 +192,7 @@ impl Model {
             self.works.remove(work);
         }
         let actions = self.reducer.handle(Time(self.now), input);
-        if actions.len() > MOST_ACTIONS {
+        if actions.len() > MAX_ACTIONS {
             return Err(format!("{} actions at once", actions.len()));
         }
         for action in actions {
@@ -211,7 +211,7 @@ impl Model {
         match action {
             Action::Begin(id, work) => self.begin(id, work)?,
             Action::Abandon(id) => {
-                self.works.remove(&id).ok_or_else(|| format!("{id:?} is abandoned and doesn't go on"))?;
+                self.works.remove(&id).ok_or_else(|| format!("{id:?} is abandoned, but isn't active"))?;
             }
             Action::Spawn(process) => self.spawn(process)?,
             Action::Signal(process, signal) => self.signal(process, signal),
@@ -246,7 +246,7 @@ impl Model {
     fn answer(&mut self, request: RequestId, text: &str) -> Result<(), String> {
         match self.answers.get_mut(&request) {
             Some(0) => self.answers.insert(request, 1).map(drop).ok_or_else(String::new),
-            other => Err(format!("{request:?} gets the answer {text:?} and had {other:?}")),
+            other => Err(format!("{request:?} gets the answer {text:?} after {other:?}")),
         }
     }
 
@@ -256,28 +256,28 @@ impl Model {
             return Err(format!("{process:?} is started twice"));
         }
         self.spawning.insert(process);
-        let mut luck = self.luck(("spawn", process.instance, process.slot));
-        let fault = if luck.bool() { transient() } else { Fault::new("no such file") };
-        let result = if self.fails(&mut luck) { Err(fault) } else { Ok(()) };
-        let delay = self.delay(&mut luck).min(3_000);
-        self.after(delay, Coming::Spawn(process, result));
+        let mut rng = self.rng_of(("spawn", process.instance, process.slot));
+        let fault = if rng.bool() { transient() } else { Fault::new("no such file") };
+        let result = if self.fails(&mut rng) { Err(fault) } else { Ok(()) };
+        let delay = self.delay(&mut rng).min(3_000);
+        self.after(delay, Scheduled::Spawn(process, result));
         Ok(())
     }
 
     fn signal(&mut self, process: ProcessId, signal: StopSignal) {
-        let mut luck = self.luck(("signal", process.instance, process.slot));
+        let mut rng = self.rng_of(("signal", process.instance, process.slot));
         match signal {
-            StopSignal::Kill => self.after(luck.u64(..10), Coming::End(process, false)),
+            StopSignal::Kill => self.after(rng.u64(..10), Scheduled::End(process, false)),
             StopSignal::Stop if self.hung.contains(&process) => drop(self.signalled.insert(process)),
-            // One that ignores it.
-            StopSignal::Stop if self.fails(&mut luck) => {}
-            StopSignal::Stop => self.after(luck.u64(..300), Coming::End(process, true)),
+            // The process ignores it.
+            StopSignal::Stop if self.fails(&mut rng) => {}
+            StopSignal::Stop => self.after(rng.u64(..300), Scheduled::End(process, true)),
         }
     }
 
     fn begin(&mut self, id: WorkId, work: Work) -> Result<(), String> {
-        let mut luck = self.luck(("work", std::mem::discriminant(&work), instance_of(&work)));
-        let (fails, mut delay) = (self.fails(&mut luck), self.delay(&mut luck));
+        let mut rng = self.rng_of(("work", std::mem::discriminant(&work), instance_of(&work)));
+        let (fails, mut delay) = (self.fails(&mut rng), self.delay(&mut rng));
         let mut outcome = if fails { Outcome::Failed(Fault::new("broken")) } else { Outcome::Ok };
         if let Work::Prepare { until: Some(until), .. }
         | Work::Apply { until: Some(until), .. }
@@ -288,32 +288,32 @@ impl Model {
             outcome = Outcome::Failed(Fault::timeout("not yet"));
         }
         match &work {
-            Work::Probe { .. } if !fails => self.after(delay, Coming::Ask(id)),
+            Work::Probe { .. } if !fails => self.after(delay, Scheduled::RunProbe(id)),
             Work::CheckProcess { process } if self.hung.contains(process) => {
-                self.after(2_000, Coming::Done(id, Outcome::Failed(Fault::new("no answer"))));
+                self.after(2_000, Scheduled::Done(id, Outcome::Failed(Fault::new("no answer"))));
             }
             Work::Check { instance } if self.is_hung(*instance) => {
-                self.after(2_000, Coming::Done(id, Outcome::Failed(Fault::new("no answer"))));
+                self.after(2_000, Scheduled::Done(id, Outcome::Failed(Fault::new("no answer"))));
             }
-            Work::CreateNode { .. } if fails && luck.bool() => {
-                self.after(delay, Coming::Done(id, Outcome::Failed(transient())));
+            Work::CreateNode { .. } if fails && rng.bool() => {
+                self.after(delay, Scheduled::Done(id, Outcome::Failed(transient())));
             }
             Work::Plan { request } if !fails => {
                 let Some((seed, plan)) = self.plans.get_mut(request) else {
-                    return Err(format!("{request:?} is planned and asked for no change"));
+                    return Err(format!("{request:?} is planned, but isn't a change"));
                 };
                 let mut rng = Rng::with_seed(*seed);
                 let made = cluster::change(&mut rng, &self.disk.instances, &mut self.next_instance);
                 self.specs.extend(made.starts.iter().cloned());
                 *plan = Some(made.clone());
-                self.after(delay, Coming::Done(id, Outcome::Planned(Box::new(made))));
+                self.after(delay, Scheduled::Done(id, Outcome::Planned(Box::new(made))));
             }
             Work::Commit { .. } | Work::Perform { .. } if !fails => {
                 if let Some((_, other)) = self.works.iter().find(|(_, work)| writes(work)) {
-                    return Err(format!("{work:?} beside {other:?}"));
+                    return Err(format!("{work:?} at the same time as {other:?}"));
                 }
                 let written = delay / 2;
-                self.after(written, Coming::Write(id));
+                self.after(written, Scheduled::Write(id));
                 let outcome = match &work {
                     Work::Perform { request } if self.copies.contains(request) => {
                         Outcome::Answered(Box::new(Reply::Ended))
@@ -321,9 +321,9 @@ impl Model {
                     Work::Perform { .. } => Outcome::Committed(Box::new(Reply::Ports { ports: Vec::new() })),
                     _ => Outcome::Ok,
                 };
-                self.after(delay, Coming::Done(id, outcome));
+                self.after(delay, Scheduled::Done(id, outcome));
             }
-            _ => self.after(delay, Coming::Done(id, outcome)),
+            _ => self.after(delay, Scheduled::Done(id, outcome)),
         }
         match self.works.insert(id, work) {
             Some(other) => Err(format!("{id:?} is already {other:?}")),
@@ -335,26 +335,26 @@ impl Model {
         self.hung.iter().any(|process| process.instance == instance)
     }
 
-    fn come(&mut self, coming: Coming) -> Result<(), String> {
-        match coming {
-            Coming::Step(what) => self.step(what),
-            Coming::Healthy => {
+    fn handle(&mut self, scheduled: Scheduled) -> Result<(), String> {
+        match scheduled {
+            Scheduled::Step(incident) => self.step(incident),
+            Scheduled::Healthy => {
                 self.resume();
                 Ok(())
             }
-            Coming::Write(id) => {
+            Scheduled::Write(id) => {
                 self.write(id);
                 Ok(())
             }
-            Coming::Ask(id) => self.ask(id),
-            Coming::Done(id, outcome) => self.done(id, outcome),
-            Coming::Spawn(process, result) => self.spawned(process, result),
-            Coming::End(process, success) if self.running.contains(&process) => self.end(process, success),
-            Coming::End(..) => Ok(()),
+            Scheduled::RunProbe(id) => self.run_probe(id),
+            Scheduled::Done(id, outcome) => self.done(id, outcome),
+            Scheduled::Spawn(process, result) => self.spawned(process, result),
+            Scheduled::End(process, success) if self.running.contains(&process) => self.end(process, success),
+            Scheduled::End(..) => Ok(()),
         }
     }
 
-    /// A rename, unless the commit was abandoned before.
+    /// Writes the state of a commit, unless the commit was abandoned.
     fn write(&mut self, id: WorkId) {
         match self.works.get(&id) {
             Some(Work::Commit { request }) => {
@@ -368,7 +368,7 @@ impl Model {
         }
     }
 
-    fn ask(&mut self, id: WorkId) -> Result<(), String> {
+    fn run_probe(&mut self, id: WorkId) -> Result<(), String> {
         let Some(Work::Probe { instance, until, .. }) = self.works.get(&id).cloned() else { return Ok(()) };
         if until.is_some_and(|until| until.0 <= self.now) {
             return self.feed(Input::Done(id, Outcome::Failed(Fault::timeout("no answer"))));
@@ -377,20 +377,20 @@ impl Model {
             return self.feed(Input::Done(id, Outcome::Ok));
         }
         let again = (self.now + 500).min(until.map_or(u64::MAX, |until| until.0));
-        self.at(again, Coming::Ask(id));
+        self.at(again, Scheduled::RunProbe(id));
         Ok(())
     }
 
     fn done(&mut self, id: WorkId, outcome: Outcome) -> Result<(), String> {
         let works = !matches!(outcome, Outcome::Failed(_));
         match self.works.get(&id).cloned() {
-            // What was abandoned may have ended before it was told: now and then its result comes.
+            // Abandoned work may have ended before: sometimes, its result arrives.
             None if id.0.is_multiple_of(2) => {}
             None => return Ok(()),
             Some(Work::CreateNode { node }) if works => {
-                self.tally.nodes_made += 1;
+                self.tally.nodes_created += 1;
                 if !self.nodes.insert(node.clone()) {
-                    return Err(format!("{node} is made twice"));
+                    return Err(format!("{node} is created twice"));
                 }
             }
             Some(Work::EndNode { node }) => {
@@ -399,7 +399,7 @@ impl Model {
                 let on_it: Vec<ProcessId> =
                     self.running.iter().filter(|one| self.is_on(**one, &node)).copied().collect();
                 if let Some(process) = on_it.first() {
-                    return Err(format!("{node} ends and {process:?} runs there"));
+                    return Err(format!("{node} ends, but {process:?} runs there"));
                 }
             }
             Some(_) => {}
@@ -422,9 +422,9 @@ impl Model {
             Ok(()) if is_possible => {
                 self.running.insert(process);
                 if self.is_one_shot(process) {
-                    let mut luck = self.luck(("one-shot", process.instance, process.slot));
-                    let (success, delay) = (!self.fails(&mut luck), self.delay(&mut luck));
-                    self.after(delay, Coming::End(process, success));
+                    let mut rng = self.rng_of(("one-shot", process.instance, process.slot));
+                    let (success, delay) = (!self.fails(&mut rng), self.delay(&mut rng));
+                    self.after(delay, Scheduled::End(process, success));
                 }
                 self.feed(Input::Spawned(process))
             }
@@ -438,7 +438,7 @@ impl Model {
         self.hung.remove(&process);
         self.signalled.remove(&process);
         let spec = self.specs.get(&process.instance).and_then(|spec| spec.processes.get(process.slot));
-        // One that runs once never fails here: its instance would be failed for good.
+        // A process that is never restarted doesn't fail here: its instance would never recover.
         let once = spec.is_some_and(|spec| spec.restart == Restart::NEVER && !spec.one_shot);
         self.feed(ended(process, success || once))
     }

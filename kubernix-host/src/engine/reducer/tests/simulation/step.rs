@@ -1,14 +1,14 @@
-//! What comes from outside: signals, dying nodes, requests and orders.
+//! Applies incidents: signals, dying nodes, requests and orders.
 
-use super::history::What;
-use super::model::{Coming, Model};
+use super::history::Incident;
+use super::model::{Model, Scheduled};
 use crate::engine::reducer::{Input, ProcessId, RequestId, RequestKind};
 
 impl Model {
     pub(super) fn resume(&mut self) {
         self.hung.clear();
         for process in std::mem::take(&mut self.signalled) {
-            self.after(1, Coming::End(process, true));
+            self.after(1, Scheduled::End(process, true));
         }
     }
 
@@ -16,43 +16,43 @@ impl Model {
         self.running.iter().nth(n.checked_rem(self.running.len())?).copied()
     }
 
-    pub(super) fn step(&mut self, what: What) -> Result<(), String> {
-        match what {
-            What::Crash(n) => self.nth_process(n).map_or(Ok(()), |process| self.end(process, false)),
-            What::Hang(n) => {
+    pub(super) fn step(&mut self, incident: Incident) -> Result<(), String> {
+        match incident {
+            Incident::Crash(n) => self.nth_process(n).map_or(Ok(()), |process| self.end(process, false)),
+            Incident::Hang(n) => {
                 self.hung.extend(self.nth_process(n));
                 Ok(())
             }
-            What::Resume => {
+            Incident::Resume => {
                 self.resume();
                 Ok(())
             }
-            What::EndNode(n) => self.end_node(n),
-            What::Change { plan, stale } => {
+            Incident::EndNode(n) => self.end_node(n),
+            Incident::Change { plan, stale } => {
                 let request = RequestId(self.answers.len() as u64);
                 self.plans.insert(request, (plan, None));
                 let base = self.reducer.revision() - u64::from(stale);
                 self.request(RequestKind::Change { base })
             }
-            What::Exclusive => self.request(RequestKind::Exclusive),
-            What::Copy => {
+            Incident::Exclusive => self.request(RequestKind::Exclusive),
+            Incident::Copy => {
                 self.copies.insert(RequestId(self.answers.len() as u64));
                 self.request(RequestKind::Copy)
             }
-            What::Report { check } => self.request(RequestKind::Report { check }),
-            What::Cancel(back) => {
+            Incident::Report { check } => self.request(RequestKind::Report { check }),
+            Incident::Cancel(back) => {
                 let request = (self.answers.len() as u64).checked_sub(1 + back as u64);
                 request.map_or(Ok(()), |request| self.feed(Input::Cancel(RequestId(request))))
             }
-            What::Abandon => self.feed(Input::AbortBoot),
-            What::KillBoot => self.feed(Input::KillBoot),
-            What::StopRequest => {
+            Incident::AbortBoot => self.feed(Input::AbortBoot),
+            Incident::KillBoot => self.feed(Input::KillBoot),
+            Incident::StopRequest => {
                 self.is_end_ordered = true;
                 self.request(RequestKind::Stop)
             }
-            What::Stop => self.order(Input::Stop),
-            What::Kill => self.order(Input::Kill),
-            What::KeeperGone => self.order(Input::KeeperGone),
+            Incident::Stop => self.order(Input::Stop),
+            Incident::Kill => self.order(Input::Kill),
+            Incident::KeeperGone => self.order(Input::KeeperGone),
         }
     }
 
@@ -72,7 +72,7 @@ impl Model {
         let Some(node) = n.checked_rem(count).and_then(|n| self.nodes.iter().nth(n).cloned()) else { return Ok(()) };
         let on_it: Vec<ProcessId> = self.running.iter().filter(|one| self.is_on(**one, &node)).copied().collect();
         self.nodes.remove(&node);
-        // Its processes end first or last: the reaper sees them in any order.
+        // The reaper may see the exits of the node's init and its processes in any order.
         let node_first = n.is_multiple_of(2);
         if node_first {
             self.feed(Input::NodeEnded(node.clone()))?;

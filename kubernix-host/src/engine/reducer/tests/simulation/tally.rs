@@ -1,6 +1,6 @@
-//! Counts what happened in histories: histories in which nothing happens prove nothing.
+//! Counts the events of histories, because histories in which nothing happens test nothing.
 
-/// Counts what happened in histories.
+/// The number of events in histories.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub booted: u64,
@@ -14,14 +14,14 @@ pub(super) struct Tally {
     pub restarts: u64,
     pub failed: u64,
     pub unresponsive: u64,
-    pub nodes_made: u64,
+    pub nodes_created: u64,
     pub nodes_ended: u64,
 }
 
 impl Tally {
     pub(super) fn all(&self) -> [u64; 13] {
         let Self { booted, boot_failures, stops, kills, commits, failed_changes, not_restored, stale, .. } = *self;
-        let Self { restarts, failed, unresponsive, nodes_made, nodes_ended, .. } = *self;
+        let Self { restarts, failed, unresponsive, nodes_created, nodes_ended, .. } = *self;
         [
             booted,
             boot_failures,
@@ -34,7 +34,7 @@ impl Tally {
             restarts,
             failed,
             unresponsive,
-            nodes_made,
+            nodes_created,
             nodes_ended,
         ]
     }
@@ -51,7 +51,7 @@ impl Tally {
         self.restarts += other.restarts;
         self.failed += other.failed;
         self.unresponsive += other.unresponsive;
-        self.nodes_made += other.nodes_made;
+        self.nodes_created += other.nodes_created;
         self.nodes_ended += other.nodes_ended;
     }
 }
