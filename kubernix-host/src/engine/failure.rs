@@ -7,6 +7,7 @@ use crate::chain::chain;
 use crate::process::{SpawnError, tail};
 use crate::root;
 use nix::errno::Errno;
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -115,6 +116,13 @@ impl StartFailure {
             _ => false,
         };
         Fault { summary, detail, timed_out, transient }
+    }
+}
+
+impl Fault {
+    /// A permanent fault, with the causes of an error.
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        Self::new(chain(error))
     }
 }
 

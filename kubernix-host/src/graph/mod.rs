@@ -3,6 +3,7 @@
 //!
 //! Must not: start or write anything. The same input gives the same graph.
 
+mod addons;
 mod binaries;
 mod context;
 mod environment;
@@ -11,11 +12,12 @@ mod order;
 mod planner;
 mod slots;
 
+pub use addons::{DEFAULT_ADDONS, with_addons};
 pub use binaries::binaries;
 pub use context::{HookRunner, InstanceContext};
 pub use environment::{Environment, NodeSpec};
 pub use error::GraphError;
-pub use slots::{DEFAULT_ADDONS, DEFAULT_SLOTS, catalogue, filled, on_node, used, with_addons};
+pub use slots::{DEFAULT_SLOTS, catalogue, filled, on_node, used};
 
 use slots::Choice;
 

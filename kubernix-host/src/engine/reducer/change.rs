@@ -5,7 +5,8 @@
 
 use super::bring_up::{BringUp, Purpose};
 use super::instance::{Instance, Provision, State};
-use super::types::{Action, Answer, ChangePlan, InstanceId, Outcome, RequestId, Work, WorkId};
+use super::spec::ChangePlan;
+use super::types::{Action, Answer, InstanceId, Outcome, RequestId, Work, WorkId};
 use super::{Phase, Reducer};
 use std::collections::BTreeSet;
 

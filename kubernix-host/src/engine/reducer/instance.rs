@@ -1,6 +1,7 @@
 //! One instance: its state and the permitted transitions.
 
-use super::types::{InstanceSpec, Time, WorkId};
+use super::spec::InstanceSpec;
+use super::types::{Time, WorkId};
 use crate::engine::InstanceState;
 use std::collections::BTreeMap;
 use std::time::Duration;

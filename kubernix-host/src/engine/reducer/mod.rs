@@ -16,6 +16,7 @@ mod nodes;
 mod provision;
 mod requests;
 mod rollback;
+mod spec;
 mod stop;
 mod supervise;
 mod timers;
@@ -24,9 +25,10 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use spec::{ChangePlan, InstanceSpec, ProcessSpec};
 pub use types::{
-    Action, Answer, ChangePlan, End, EndCause, Fault, Input, InstanceId, InstanceSpec, Outcome, ProcessId, ProcessSpec,
-    RequestId, RequestKind, StopSignal, Time, Work, WorkId,
+    Action, Answer, End, EndCause, Fault, Input, InstanceId, Outcome, ProcessId, RequestId, RequestKind, StopSignal,
+    Time, Work, WorkId,
 };
 
 use super::{ClusterState, InstanceState};

@@ -137,7 +137,8 @@ fn checks_pause_during_a_copy_and_resume_soon_afterwards() {
     assert_eq!(world.count("begin check a"), 1);
 }
 
-/// The state of an instance that hangs for so many seconds and whose next check fails during a copy.
+/// The state of an instance that hangs for so many seconds and whose next check fails during a
+/// copy.
 fn missed_during_copy(seconds: u64) -> Option<InstanceState> {
     let mut world = hung();
     world.wait_s(seconds);

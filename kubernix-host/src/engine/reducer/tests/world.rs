@@ -1,5 +1,5 @@
-//! Executes a reducer's actions by script. By default all work succeeds at once. Tests name work that
-//! has to block or fail as the trace does: `prepare etcd`, `spawn etcd/0`.
+//! Executes a reducer's actions by script. By default all work succeeds at once. Tests name work
+//! that has to block or fail as the trace does: `prepare etcd`, `spawn etcd/0`.
 
 use crate::control::Reply;
 use crate::engine::reducer::{

@@ -106,8 +106,8 @@ fn random_step(rng: &mut Rng) -> Incident {
     }
 }
 
-/// Shrinks steps that break an invariant: drops parts of them, first halves and finally single steps,
-/// as long as the rest still breaks it.
+/// Shrinks steps that break an invariant: drops parts of them, first halves and finally single
+/// steps, as long as the rest still breaks it.
 pub(super) fn shrink(steps: &[Step], breaks: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     let mut left = steps.to_vec();
     let mut size = left.len().div_ceil(2).max(1);

@@ -1,8 +1,8 @@
 //! Runs random histories against a model of processes, nodes, time, the disk and commands.
 //!
 //! A history is determined by its seed. One that breaks an invariant is shrunk and printed.
-//! `KUBERNIX_SIMULATION_SEED` runs one history again. `KUBERNIX_SIMULATION_HISTORIES` is the number of
-//! histories.
+//! `KUBERNIX_SIMULATION_SEED` runs one history again. `KUBERNIX_SIMULATION_HISTORIES` is the number
+//! of histories.
 
 mod check;
 mod cluster;

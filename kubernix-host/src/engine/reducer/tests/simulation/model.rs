@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-/// The time in which a cluster recovers without faults: two maximal backoffs, and the time limits of a
-/// change and its rollback.
+/// The time in which a cluster recovers without faults: two maximal backoffs, and the time limits
+/// of a change and its rollback.
 const RECOVERY_MS: u64 = 240_000;
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
 const MAX_ACTIONS: usize = 400;
@@ -151,8 +151,8 @@ impl Model {
         self.at(self.now + delay, scheduled);
     }
 
-    /// The random numbers of an action's next attempt. They depend only on the seed, the action and the
-    /// number of the attempt.
+    /// The random numbers of an action's next attempt. They depend only on the seed, the action and
+    /// the number of the attempt.
     fn rng_of(&mut self, action: impl Hash) -> Rng {
         let mut hasher = DefaultHasher::new();
         (self.seed, action).hash(&mut hasher);
