@@ -8,7 +8,7 @@ use crate::boot::{Boot, write_views};
 use crate::events::{Event, FileSink, Sink, Tee};
 use crate::graph::{self, Environment};
 use crate::network::publish::Socket;
-use crate::network::{AddressPlan, Outside, Published};
+use crate::network::{AddressPlan, Egress, Published};
 use crate::pki::Renewal;
 use crate::plugins::{Registered, snapshot};
 use crate::root::{self, Allotment, ClusterFile, Root};
@@ -32,7 +32,7 @@ pub(super) struct Inherited {
     /// The published ports.
     pub publish: Vec<Published>,
     /// Default routes and DNS of the host.
-    pub outside: Outside,
+    pub outside: Egress,
 }
 
 /// The resources that `up` acquires before a boot.
@@ -97,7 +97,7 @@ impl Host {
             allotment.registry_port = Some(registry_port);
             listeners.push(listener);
         }
-        let outside = Outside::look(settings.uplink, &AddressPlan::new(settings.cidr)?);
+        let outside = Egress::detect(settings.uplink, &AddressPlan::new(settings.cidr)?);
         let found = prepare::HostResources { tools: &tools, outside: &outside, registry_port };
         let (environment, reissued) = prepare::for_boot(self, settings, root, &allotment, found, &renew)?;
         for reason in reissued {

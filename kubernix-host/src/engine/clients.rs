@@ -93,7 +93,7 @@ impl Cluster {
         let prober = Prober::new(ca, move |user| identities.get(user).map(tls_files)).commands(move |command, node| {
             let mut spawner = spawner.clone();
             if let Some(target) = node.and_then(|node| targets.get(node)) {
-                spawner.place = target;
+                spawner.target = target;
             }
             async move { spawner.output(&command).await.map_err(io::Error::other) }
         });

@@ -4,7 +4,7 @@
 use super::planned::Planned;
 use super::{Cluster, InstanceState};
 use crate::control::Copied;
-use crate::process::Paused;
+use crate::process::PausedGroups;
 use crate::root::{self, Root};
 use crate::snapshot;
 use nix::unistd::Pid;
@@ -88,7 +88,7 @@ impl Cluster {
 /// Copies directories while these process groups are paused. Returns the time of the pause.
 fn copy(root: &Root, groups: &[Pid], directories: &[PathBuf]) -> Result<Duration, CopyError> {
     let begin = Instant::now();
-    let paused = Paused::groups(groups, PAUSE_TIMEOUT).map_err(CopyError::Pause)?;
+    let paused = PausedGroups::pause(groups, PAUSE_TIMEOUT).map_err(CopyError::Pause)?;
     let staged = snapshot::stage(root, directories, Some(begin + PAUSE_TIMEOUT));
     drop(paused);
     match staged {

@@ -22,11 +22,11 @@ fn warn(sink: &dyn Sink, message: String) {
 /// Starts to create the uplink in the background, if the cluster has one. It exists as long as the
 /// local tasks.
 pub(super) fn set_up_uplink(inside: &Inside, sink: &Arc<impl Sink + 'static>) {
-    let Some(way) = inside.boot.outside.way.clone() else { return };
+    let Some(way) = inside.boot.outside.default_route.clone() else { return };
     let (host, lock) = (inside.host.clone(), inside.host_lock.clone());
     let (root, sink) = (inside.root.clone(), sink.clone());
     let (id, addresses) = (inside.boot.environment.id.clone(), inside.boot.environment.addresses.clone());
-    let raise = move || uplink::raise(&host, &lock, &root, id.as_str(), &way, &addresses);
+    let raise = move || uplink::create(&host, &lock, &root, id.as_str(), &way, &addresses);
     // tokio panics if the host has no thread left. Unwinding from here would end the cluster.
     let task = catch_unwind(AssertUnwindSafe(|| tokio::task::spawn_blocking(raise)));
     let Ok(task) = task else {
@@ -57,12 +57,12 @@ pub(super) async fn forward(inside: &Inside, sink: &Arc<impl Sink + 'static>) ->
     {
         warn(&**sink, format!("external names can't be resolved: port 53 of {at}: {error}"));
     }
-    let variables = if outside.way.is_none() && !outside.proxies.exist() {
-        proxy::refuse(NO_EGRESS, at, addresses).await
+    let variables = if outside.default_route.is_none() && !outside.proxies.exist() {
+        proxy::reject_all(NO_EGRESS, at, addresses).await
     } else {
         proxy::forward(&outside.proxies, at, addresses, &inside.host).await
     };
-    variables.map(proxy::Told::variables).unwrap_or_else(|error| {
+    variables.map(proxy::ProxyVars::variables).unwrap_or_else(|error| {
         warn(&**sink, format!("the host's proxies can't be forwarded: {error}"));
         BTreeMap::new()
     })

@@ -235,7 +235,7 @@ impl Cluster {
         let output = match self.api_role() {
             // An import can keep two cores busy. While the API server starts, it gets only idle CPU
             // time.
-            Some(at) => spawner.output_patiently(command, self.readiness.wait(&at)).await?,
+            Some(at) => spawner.run_idle(command, self.readiness.wait(&at)).await?,
             None => spawner.output(command).await?,
         };
         if output.code == 0 { Ok(()) } else { Err(ImageError::Command(output.stderr.trim().to_owned())) }

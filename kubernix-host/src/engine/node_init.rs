@@ -72,7 +72,7 @@ impl Cluster {
         furniture: node::NodeSetup,
         directory: &Path,
     ) -> io::Result<NodeInit> {
-        let (start, starting) = node::Start::prepare(environment.id.as_str(), &spec.name, furniture)?;
+        let (start, starting) = node::NewNamespaces::prepare(environment.id.as_str(), &spec.name, furniture)?;
         let program = program(environment, "kubernix")?;
         let mut process = Process::new("node", program.to_string_lossy()).args(start.arguments());
         process.restart = Restart::NEVER;
@@ -86,7 +86,7 @@ impl Cluster {
         &self,
         spec: &NodeSpec,
         environment: &Environment,
-        furniture: node::Furniture,
+        furniture: node::NodeSetup,
     ) -> io::Result<NodeInit> {
         let podman = program(environment, PODMAN)?;
         let container = node::Container::new(podman, &environment.volatile_dir(PODMAN, None), &spec.name);
@@ -95,7 +95,7 @@ impl Cluster {
         let mut mounts: Vec<&Path> = environment.binaries.values().filter_map(|path| path.parent()).collect();
         mounts.extend([&*environment.root, &environment.image_cache]);
         let command = run.command(program(environment, "kubernix")?, &mounts)?;
-        let spawner = Spawner { place: Arc::new(run), ..self.spawner() };
+        let spawner = Spawner { target: Arc::new(run), ..self.spawner() };
         if which::which_in(node::OCI_RUNTIME, Some(&spawner.path), "/").is_err() {
             let missing = format!("podman needs {0}, which isn't on PATH: install the package {0}", node::OCI_RUNTIME);
             return Err(io::Error::new(io::ErrorKind::NotFound, missing));
@@ -116,7 +116,7 @@ impl Cluster {
 
     /// Removes a container. If it runs, podman kills it.
     pub(super) async fn remove_container(&self, container: &node::Container) {
-        let spawner = Spawner { place: Arc::new(container.clone()), ..self.spawner() };
+        let spawner = Spawner { target: Arc::new(container.clone()), ..self.spawner() };
         if let Err(error) = run_podman(&spawner, &container.removal()).await {
             log::warn!("{error}");
         }

@@ -57,8 +57,8 @@ impl SpawnTargets {
     }
 
     /// The spawn target of a node; `None` if the node doesn't run or has no namespaces of its own.
-    pub(super) fn get(&self, node: &str) -> Option<Arc<dyn Place>> {
-        self.all().get(node).cloned().map(|namespaces| namespaces as Arc<dyn Place>)
+    pub(super) fn get(&self, node: &str) -> Option<Arc<dyn SpawnTarget>> {
+        self.all().get(node).cloned().map(|namespaces| namespaces as Arc<dyn SpawnTarget>)
     }
 }
 
@@ -107,7 +107,7 @@ impl Cluster {
         let mut spawner = self.spawner();
         if let Some(node) = planned.own_node() {
             let target = self.nodes.targets.get(&node.name);
-            spawner.place = target.ok_or_else(|| NodeError::NotRunning(node.name.clone()))?;
+            spawner.target = target.ok_or_else(|| NodeError::NotRunning(node.name.clone()))?;
         }
         Ok(spawner)
     }
@@ -180,10 +180,10 @@ impl Cluster {
         let networks = self.nodes.other_networks(&spec.name);
         let (sandbox, net, number) = (self.nodes.sandbox.clone(), node.namespaces.network().clone(), node.number);
         let connected = tokio::task::spawn_blocking(move || {
-            network::leave(&sandbox, number)?;
-            network::join(&sandbox, &net, number, &addresses)?;
-            network::reach(&net, &routes)?;
-            networks.iter().chain([&sandbox]).try_for_each(|other| network::reach(other, &own))
+            network::detach(&sandbox, number)?;
+            network::attach(&sandbox, &net, number, &addresses)?;
+            network::add_routes(&net, &routes)?;
+            networks.iter().chain([&sandbox]).try_for_each(|other| network::add_routes(other, &own))
         });
         connected.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }

@@ -31,7 +31,7 @@ impl Cluster {
                 self.record_objects();
             }
             Action::LowerPriority(id) => self.lower_priority(id),
-            Action::RestorePriorities => end_all_patience(),
+            Action::RestorePriorities => reset_all_priorities(),
             Action::Adopt(request) => self.adopt(request),
             Action::Restore => self.restore(),
             Action::Emit(event) => self.emit(event),
@@ -96,7 +96,7 @@ impl Cluster {
         let stop_signal = i32::try_from(running.process.stop_signal.0).ok();
         let stop_signal = stop_signal.and_then(|number| Signal::try_from(number).ok()).unwrap_or(Signal::SIGTERM);
         match signal {
-            StopSignal::Stop => order_end(running, stop_signal),
+            StopSignal::Stop => request_stop(running, stop_signal),
             StopSignal::Kill => {
                 if !running.process.stop_grace.is_zero() {
                     let (name, grace) = (&running.process.name, running.process.stop_grace);

@@ -20,13 +20,13 @@ pub(super) enum PortError {
     NoNode,
     /// The port can't be opened on the host.
     #[error("{address} can't be published: {cause}")]
-    Open { address: Place, cause: io::Error },
+    Open { address: HostPort, cause: io::Error },
 }
 
 /// The open ports of the host.
 pub(super) struct Ports {
     host: HostNet,
-    open: RefCell<BTreeMap<Place, Forward>>,
+    open: RefCell<BTreeMap<HostPort, Forward>>,
 }
 
 /// An open port. It is closed on drop.
@@ -57,7 +57,7 @@ impl Ports {
     }
 
     fn open(&self, published: &Published, target: SocketAddr) -> Result<Forward, PortError> {
-        let address = published.place;
+        let address = published.host_port;
         let socket = self.host.run(|| Socket::open(address)).and_then(|socket| socket);
         let forward = socket.and_then(|socket| Forward::serve(socket, published.port, target));
         forward.map_err(|cause| PortError::Open { address, cause })
@@ -70,10 +70,10 @@ impl Cluster {
     /// # Errors
     /// A port can't be opened, for example because another process uses it.
     pub(super) fn open_missing(&self, boot: &Boot) -> Result<(), PortError> {
-        let is_missing = |one: &&Published| !self.ports.open.borrow().contains_key(&one.place);
+        let is_missing = |one: &&Published| !self.ports.open.borrow().contains_key(&one.host_port);
         let open = |one: &Published| {
             let target = boot.environment.published_at(one.port).ok_or(PortError::NoNode)?;
-            Ok((one.place, self.ports.open(one, target)?))
+            Ok((one.host_port, self.ports.open(one, target)?))
         };
         let opened = boot.publish.iter().filter(is_missing).map(open).collect::<Result<Vec<_>, PortError>>()?;
         self.ports.open.borrow_mut().extend(opened);
@@ -83,18 +83,18 @@ impl Cluster {
     /// Closes the ports that a boot doesn't publish, and updates the targets of the others: another
     /// node if the previous one is switched off, or another node port.
     pub(super) fn serve_published(&self, boot: &Boot) {
-        self.ports.open.borrow_mut().retain(|address, _| boot.publish.iter().any(|one| one.place == *address));
+        self.ports.open.borrow_mut().retain(|address, _| boot.publish.iter().any(|one| one.host_port == *address));
         for published in &boot.publish {
             let Some(target) = boot.environment.published_at(published.port) else { continue };
             let is_current = |forward: &Forward| forward.target == target && forward.port == published.port;
-            if self.ports.open.borrow().get(&published.place).is_some_and(is_current) {
+            if self.ports.open.borrow().get(&published.host_port).is_some_and(is_current) {
                 continue;
             }
             let mut all = self.ports.open.borrow_mut();
-            let Some(forward) = all.get(&published.place) else { continue };
+            let Some(forward) = all.get(&published.host_port) else { continue };
             match forward.socket.try_clone().and_then(|socket| Forward::serve(socket, published.port, target)) {
-                Ok(forward) => drop(all.insert(published.place, forward)),
-                Err(error) => self.emit(Event::Warning { message: format!("{}: {error}", published.place) }),
+                Ok(forward) => drop(all.insert(published.host_port, forward)),
+                Err(error) => self.emit(Event::Warning { message: format!("{}: {error}", published.host_port) }),
             }
         }
     }
@@ -102,11 +102,11 @@ impl Cluster {
     /// The published ports.
     pub(super) fn published(&self) -> Vec<OpenPort> {
         let open = self.ports.open.borrow();
-        let open_port = |(address, forward): (&Place, &Forward)| OpenPort {
+        let open_port = |(address, forward): (&HostPort, &Forward)| OpenPort {
             host: address.address,
             target: forward.target,
             protocol: address.protocol,
-            spec: Published { place: *address, port: forward.port },
+            spec: Published { host_port: *address, port: forward.port },
         };
         open.iter().map(open_port).collect()
     }

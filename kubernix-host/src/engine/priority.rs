@@ -25,7 +25,7 @@ impl Cluster {
         let waits_for_server =
             || self.provider_state(roles::APISERVER).is_some_and(|state| state != InstanceState::Ready);
         if (is_ready || waits_for_server()) && !self.is_on_critical_path(&planned) {
-            self.processes_of(id).iter().for_each(make_patient);
+            self.processes_of(id).iter().for_each(set_idle_priority);
         }
     }
 

@@ -40,7 +40,7 @@ pub fn run(inside: &Inside, built_in: Vec<Arc<Registered>>) -> io::Result<()> {
     inside.kill_all();
     // Work on the uplink has to end first. Otherwise it could acquire what is released here.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
-    inside.give_uplink_back();
+    inside.release_uplink();
     // The keeper may have died after the event loop ended.
     if end == End::KeeperGone || inside.has_lost_keeper() {
         inside.clean_without_keeper();

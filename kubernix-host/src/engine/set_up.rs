@@ -15,7 +15,7 @@ use crate::events::{Event, Sink, Watcher};
 use crate::graph::{self, Environment, GraphError, NodeSpec};
 use crate::network::netlink;
 use crate::plugins::{Components, Registered, Snapshot, snapshot};
-use crate::process::{Here, Reaper, Spawner};
+use crate::process::{Local, Reaper, Spawner};
 use crate::root::{self, ClusterFile};
 use crate::sandbox::Order;
 use crate::settings::WaitFor;
@@ -117,7 +117,7 @@ pub(super) async fn set_up(
 async fn set_up_network(inside: &Inside) -> io::Result<()> {
     let addresses = &inside.boot.environment.addresses;
     let mut own = vec![addresses.control_plane_ip()];
-    let in_sandbox = |node: &&NodeSpec| node.placement.is_beside();
+    let in_sandbox = |node: &&NodeSpec| node.placement.is_in_sandbox();
     own.extend(inside.boot.environment.nodes.iter().filter(in_sandbox).map(|node| addresses.node_ip(node.index)));
     netlink::set_up(addresses.nodes, &own).await.map_err(io::Error::other)
 }
@@ -210,7 +210,7 @@ fn assemble(
         works: RefCell::default(),
         requests: Requests::default(),
         readiness: Default::default(),
-        spawner: RefCell::new(Spawner { reaper, path: search_path(&environment), place: Arc::new(Here) }),
+        spawner: RefCell::new(Spawner { reaper, path: search_path(&environment), target: Arc::new(Local) }),
         nodes: Nodes::of_thread()?,
         hooks,
         inputs,

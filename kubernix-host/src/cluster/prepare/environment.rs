@@ -8,7 +8,7 @@ use super::pki::{add_pki, past, request};
 use crate::boot::BootFile;
 use crate::cluster::{Host, HostError, facts, port};
 use crate::graph::Environment;
-use crate::network::{AddressPlan, Outside};
+use crate::network::{AddressPlan, Egress};
 use crate::pki::{self, Renewal};
 use crate::root::{self, Allotment, ClusterId, Root};
 use crate::sandbox::PROGRAM;
@@ -122,7 +122,7 @@ pub(in crate::cluster) struct HostResources<'a> {
     /// The binaries.
     pub tools: &'a Resolution,
     /// Default routes and DNS of the host.
-    pub outside: &'a Outside,
+    pub outside: &'a Egress,
     /// The local registry's port.
     pub registry_port: u16,
 }

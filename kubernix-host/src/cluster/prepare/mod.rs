@@ -22,7 +22,7 @@ const OWN: &str = "kubernix";
 
 /// The sandbox's host name: the name of the node in its namespaces, or `control-plane` without one.
 pub(super) fn hostname(environment: &Environment) -> String {
-    let inside = environment.nodes.iter().find(|node| node.placement.is_beside());
+    let inside = environment.nodes.iter().find(|node| node.placement.is_in_sandbox());
     inside.map_or_else(|| "control-plane".to_owned(), |node| node.name.clone())
 }
 
