@@ -11,6 +11,9 @@ use std::sync::Arc;
 pub const DEFAULT_ADDONS: &[(&str, &str)] =
     &[(roles::DNS, "coredns"), (roles::METRICS, NONE), (roles::STORAGE, NONE), (roles::REGISTRY, NONE)];
 
+/// The roles without which there are no default addons.
+const NEEDED: [&str; 3] = [roles::APISERVER, roles::KUBELET, roles::NODE];
+
 /// Extends the slots of the settings with the addons chosen by name: each fills all roles that it
 /// provides, and the remaining roles of addons stay empty.
 ///
@@ -23,8 +26,9 @@ pub fn with_addons(
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut all = slots.clone();
     let Some(addons) = addons else {
-        // Addons consist of objects of the API: without an API server, there are no default ones.
-        if slots.get(roles::APISERVER).is_some_and(|name| name == NONE) {
+        // Addons consist of objects of the API, and their pods run on nodes: without an API server or
+        // without nodes, there are no default ones.
+        if NEEDED.iter().any(|role| slots.get(*role).is_some_and(|name| name == NONE)) {
             all.extend(
                 DEFAULT_ADDONS
                     .iter()
@@ -66,10 +70,11 @@ mod tests {
     }
 
     #[test]
-    fn default_addons_need_an_api_server() {
+    fn default_addons_need_an_api_server_and_nodes() {
         let chosen = |given| with_addons(&[], &slots(given), None).unwrap();
         assert_eq!(chosen(&[("cri", "crio")]), slots(&[("cri", "crio")]));
         let without = chosen(&[("apiserver", NONE), (roles::METRICS, "own")]);
         assert_eq!((&*without[roles::DNS], &*without[roles::METRICS]), (NONE, "own"));
+        assert_eq!(chosen(&[("kubelet", NONE)])[roles::DNS], NONE);
     }
 }

@@ -7,7 +7,7 @@ use kubernix_core::{Role, Scope};
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
     /// A component requires a role whose slot is empty.
-    #[error("role `{role}` is empty, but `{by}` requires it: fill it with `--set {role}=COMPONENT`{}", there_is(.candidates))]
+    #[error("role `{role}` is empty, but `{by}` requires it: fill it with `--set {role}=COMPONENT`{}, or leave `{by}` out as well", there_is(.candidates))]
     Empty {
         /// The empty role.
         role: Role,
