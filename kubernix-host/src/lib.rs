@@ -19,7 +19,7 @@ pub mod settings;
 pub mod snapshot;
 
 pub use kubernix_plugins as plugins;
-pub use kubernix_sandbox::{ClusterDir, HostLock, network, placement, process, sandbox};
+pub use kubernix_sandbox::{ClusterDir, HostLock, cgroups, network, placement, process, sandbox};
 pub(crate) use kubernix_sandbox::{mountinfo, own_thread, proc_stat};
 pub use kubernix_toolchain as toolchain;
 pub use kubernix_toolchain::text::chain::chain;

@@ -4,6 +4,7 @@
 //! directory. It gets values, and commands and processes as the contract defines them. Nearly all
 //! `unsafe` code of the host is here.
 
+pub mod cgroups;
 mod cluster_dir;
 mod host_lock;
 pub mod mountinfo;

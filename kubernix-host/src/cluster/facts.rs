@@ -1,9 +1,9 @@
 //! Facts about the host, which components read through their context.
 
+use crate::cgroups;
 use crate::network::Egress;
 use crate::own_thread;
 use crate::root::ClusterId;
-use crate::sandbox::cgroups;
 use kubernix_core::facts;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};

@@ -1,10 +1,10 @@
 //! The init: PID 1 of the sandbox. It sets up its namespaces, and then runs the engine.
 
-use super::cgroups::{self, Hierarchy};
 use super::channel::ChannelEnd;
 use super::keeper::inherited;
 use super::mounts::Mounts;
 use crate::HostLock;
+use crate::cgroups::{self, Hierarchy};
 use crate::cluster_dir::{ClusterDir, INSIDE};
 use crate::network::{HostNet, uplink};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -8,13 +8,10 @@
 //! This module must not know components, roles or images.
 
 pub mod carriers;
-pub mod cgroups;
 mod channel;
-mod controllers;
 mod ending;
 pub mod enter;
 pub mod holders;
-mod hugetlb;
 mod identity;
 mod init;
 mod keeper;

@@ -3,8 +3,9 @@
 //!
 //! All functions run in a new mount namespace, whose changes don't propagate to the host.
 
-use super::cgroups::{Hierarchy, hierarchies};
-use super::{hugetlb, program};
+use super::program;
+use crate::cgroups::hugetlb;
+use crate::cgroups::{Hierarchy, hierarchies};
 use crate::cluster_dir::INSIDE;
 use crate::mountinfo;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};

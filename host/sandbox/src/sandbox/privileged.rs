@@ -4,10 +4,10 @@
 //! Must not know the order in which a keeper calls them.
 
 use super::HostLock;
-use super::cgroups::{self, Hierarchy};
 use super::keeper::{namespaced, own_program};
 use super::traces::remove_groups;
 use super::{names, program};
+use crate::cgroups::{self, Hierarchy};
 use crate::cluster_dir::ClusterDir;
 use crate::network::{HostNet, uplink};
 use nix::sched::{CloneFlags, unshare};

@@ -1,9 +1,10 @@
 //! What a cluster leaves on the host outside of its root directory: cgroups, and changes by its
 //! uplink.
 
+use super::HostLock;
 use super::carriers::Carrier;
-use super::cgroups::{self, Hierarchy};
-use super::{HostLock, hugetlb};
+use crate::cgroups::hugetlb;
+use crate::cgroups::{self, Hierarchy};
 use crate::cluster_dir::ClusterDir;
 use crate::network::uplink;
 use crate::own_thread;

@@ -2,9 +2,9 @@
 
 use super::first_process::{DONE, NodeSetup, READY};
 use super::namespaces::join;
+use crate::cgroups::{self, Hierarchy};
 use crate::own_thread;
 use crate::process::{Privileges, SpawnTarget};
-use crate::sandbox::cgroups::{self, Hierarchy};
 use crate::sandbox::names;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;

@@ -4,7 +4,9 @@
 //! A cluster that an older version booted has its name instead of the ID. Only these groups are
 //! created and removed.
 
-use super::controllers;
+mod controllers;
+pub mod hugetlb;
+
 use crate::HostLock;
 use std::collections::BTreeSet;
 use std::fs::File;

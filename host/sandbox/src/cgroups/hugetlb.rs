@@ -4,7 +4,7 @@
 //! hugetlb limit"). The sandbox mounts it as v1, invisible to the host. The hierarchy outlives the
 //! mount as long as it has groups, so the clean-up mounts it again.
 
-use super::cgroups::{self, Hierarchy};
+use super::Hierarchy;
 use crate::HostLock;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -44,13 +44,13 @@ pub fn mount_at(directory: &Path) -> io::Result<Hierarchy> {
 pub fn clean(cluster: &str, lock: &HostLock) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-    cgroups::remove(&[mount_at(Path::new(ANYWHERE))?], cluster, lock)
+    super::remove(&[mount_at(Path::new(ANYWHERE))?], cluster, lock)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::hierarchies;
     use super::*;
-    use crate::sandbox::cgroups::hierarchies;
 
     #[test]
     fn only_a_controller_without_a_v1_mount_is_moved() {
