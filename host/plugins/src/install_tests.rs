@@ -178,7 +178,7 @@ fn what_isnt_installed_leaves_all_as_it_was() {
         "[component]\n[go.x]\nversion = \"1.0.0\"\ncgo = false\npins = \"../../outside\"\n",
     );
     let evil = disk.source().join("toolchain/evil.toml").display().to_string();
-    unchanged(disk.install(&evil).unwrap_err(), "`../../outside` is no directory below");
+    unchanged(disk.install(&evil).unwrap_err(), "`../../outside` isn't a directory below");
     unchanged(disk.install("/nonexistent/libx.so").unwrap_err(), "can't read `/nonexistent/libx.so`");
 }
 

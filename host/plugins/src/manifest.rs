@@ -5,13 +5,12 @@
 //! elsewhere. This module must not load anything, nor know where manifests are looked for.
 
 use kubernix_core::Binary;
-use kubernix_toolchain::text::position;
+use kubernix_toolchain::text::Located;
 use kubernix_toolchain::{GoModule, Need, Section, Table, ToolSpec};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Deserializer, de};
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// How much of a manifest is read.
@@ -61,18 +60,9 @@ pub enum ManifestError {
         /// Why.
         cause: io::Error,
     },
-    /// It doesn't say what a manifest can say.
-    #[error("{}:{line}:{column}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column in characters, from 1.
-        column: usize,
-        /// What is wrong there.
-        reason: String,
-    },
+    /// It isn't TOML, or a key or value isn't valid.
+    #[error(transparent)]
+    File(#[from] Located),
 }
 
 /// The file, as it is written.
@@ -130,16 +120,12 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::read`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, ManifestError> {
-        let error = |at: Range<usize>, reason: String| {
-            let (line, column) = position(text, at.start);
-            ManifestError::File { path: path.to_owned(), line, column, reason }
-        };
-        let written: Written = toml::from_str(text)
-            .map_err(|cause| error(cause.span().unwrap_or(0..0), cause.message().trim().replace('\n', ", ")))?;
+        let written: Written = toml::from_str(text).map_err(|error| Located::toml(path, text, &error))?;
         let Written { name, version, description, authors, license, homepage, contract, host, .. } = written;
         let pins = written.go.values().filter_map(|module| module.pins_dir.clone()).collect();
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let tools = Table::of_sections(written.go, written.tool, written.need, directory);
+        let tools = Table::from_sections(written.go, written.tool, written.need, directory)
+            .map_err(|error| Located::new(path, text, error.at.start, &error))?;
         let text_of = |labels: Vec<Label>| labels.into_iter().map(|label| label.0).collect();
         Ok(Self {
             path: path.to_owned(),
@@ -154,7 +140,7 @@ impl Manifest {
             contract,
             host,
             binaries: written.binaries,
-            tools: tools.map_err(|unsound| error(unsound.at, unsound.reason))?,
+            tools,
             pins,
         })
     }
@@ -233,10 +219,10 @@ mod tests {
             (with("provides = [\"cri\", \"a b\"]\n"), "/p/x.toml:4:20: `a b` is no DNS label"),
             (with("provides = \"cri\"\n"), "/p/x.toml:4:12: invalid type: string \"cri\", expected a sequence"),
             (with("[tool.x]\npakage = \"y\"\n"), "/p/x.toml:5:1: unknown field `pakage`"),
-            (with("\n[tool.x]\n"), "/p/x.toml:5:7: [tool.x]: nothing can supply it"),
+            (with("\n[tool.x]\n"), "/p/x.toml:5:7: [tool.x]: no provider can supply it"),
             (
                 with("[go.x]\nversion = \"1.0.0\"\ncgo = false\npins = \"../x\"\n"),
-                "/p/x.toml:4:5: [go.x]: `../x` is no",
+                "/p/x.toml:4:5: [go.x]: `../x` isn't a directory below",
             ),
             (with("x = \n"), "/p/x.toml:4:5: "),
         ] {

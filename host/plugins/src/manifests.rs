@@ -62,8 +62,8 @@ pub fn component(path: &Path) -> io::Result<String> {
         let yaml =
             fs::read_to_string(&file).map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
         let manifest = Manifest::new(file.display().to_string(), yaml);
-        let wrong = |cause| io::Error::other(format!("manifest `{}`: {cause}", manifest.name));
-        let objects = objects(&manifest.yaml).map_err(wrong)?;
+        let objects = objects(&manifest.yaml)
+            .map_err(|cause| io::Error::other(format!("manifest `{}`: {cause}", manifest.name)))?;
         if objects.is_empty() {
             continue;
         }

@@ -3,7 +3,7 @@
 //! This module must not decide what is trusted or loaded, nor know why a directory is looked at.
 
 use super::manifest::{Manifest, ManifestError, is_label};
-use kubernix_toolchain::text::position;
+use kubernix_toolchain::text::Located;
 use kubernix_toolchain::{GoModule, Need, Section, Table, ToolSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -52,17 +52,8 @@ pub enum ScanError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A TOML file that isn't TOML, or no component.
-    #[error("{}:{line}:{column}: {reason}", path.display())]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column in characters, from 1.
-        column: usize,
-        /// What is wrong there.
-        reason: String,
-    },
+    #[error(transparent)]
+    Toml(#[from] Located),
     /// Neither a library nor TOML.
     #[error("`{}` is no plugin: one is a shared library, `libX.so`, or a TOML component, `X.toml`", .0.display())]
     Other(PathBuf),
@@ -200,37 +191,31 @@ impl Candidate {
     fn describe_toml(&self) -> Result<Described, ScanError> {
         let path = self.path.clone();
         let text = fs::read_to_string(&path).map_err(|cause| ScanError::Unreadable { path: path.clone(), cause })?;
-        let error = |at: usize, reason: String| {
-            let (line, column) = position(&text, at);
-            ScanError::Toml { path: path.clone(), line, column, reason }
-        };
-        let parsed = DeTable::parse(&text);
-        let parsed = parsed.map_err(|cause| {
-            error(cause.span().map_or(0, |span| span.start), cause.message().trim().replace('\n', ", "))
-        })?;
+        let parsed = DeTable::parse(&text).map_err(|error| Located::toml(&path, &text, &error))?;
         let table = parsed.get_ref();
         let Some(component) = table.get("component").and_then(|value| value.get_ref().as_table()) else {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let reason =
                 format!("neither a component, which has a [component], nor the manifest of a lib{stem}.so beside it");
-            return Err(error(0, reason));
+            return Err(Located::new(&path, &text, 0, reason).into());
         };
         let value = |key: &str| component.get(key).or_else(|| table.get(key));
         let name = match value("name") {
             Some(name) => match name.get_ref().as_str().filter(|name| is_label(name)) {
                 Some(name) => name.to_owned(),
-                None => return Err(error(name.span().start, "`name` is no DNS label in quotes".to_owned())),
+                None => {
+                    let reason = "`name` must be a DNS label in quotes";
+                    return Err(Located::new(&path, &text, name.span().start, reason).into());
+                }
             },
             None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
         let roles = value("provides").and_then(|roles| roles.get_ref().as_array()).into_iter().flatten();
-        let sections = toml::from_str::<Sections>(&text).map_err(|cause| {
-            error(cause.span().map_or(0, |span| span.start), cause.message().trim().replace('\n', ", "))
-        })?;
+        let sections = toml::from_str::<Sections>(&text).map_err(|error| Located::toml(&path, &text, &error))?;
         let pins: Vec<String> = sections.go.values().filter_map(|module| module.pins_dir.clone()).collect();
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let tools = Table::of_sections(sections.go, sections.tool, sections.need, directory);
-        let tools = tools.map_err(|unsound| error(unsound.at.start, unsound.reason))?;
+        let tools = Table::from_sections(sections.go, sections.tool, sections.need, directory)
+            .map_err(|error| Located::new(&path, &text, error.at.start, &error))?;
         Ok(Described {
             name,
             version: value("version").and_then(|version| match version.get_ref() {
@@ -331,7 +316,7 @@ mod tests {
             ("a = \n", ":1:5: "),
             ("[component]\nname = \"A b\"\n", ":2:8: "),
             ("name = \"x\"\n", ":1:1: neither"),
-            ("[component]\n[tool.x]\n", ":2:7: [tool.x]: nothing can supply it"),
+            ("[component]\n[tool.x]\n", ":2:7: [tool.x]: no provider can supply it"),
         ] {
             let error = describe(text).unwrap_err().to_string();
             assert!(error.contains(&format!("kwok.toml{at}")), "{error}");

@@ -1,7 +1,7 @@
-//! Errors of the toolchain. All of them are listed at once: no user wants to install tools one
-//! failed start at a time.
+//! Errors of the toolchain. An error lists everything that is wrong, so that one run shows all
+//! missing tools.
 //!
-//! This module must not know how anything was found out; it words it.
+//! This module only formats. It must not know how a problem was found.
 
 use std::fmt::{self, Write};
 use std::path::PathBuf;
@@ -9,18 +9,18 @@ use std::path::PathBuf;
 /// Why a request can't be met.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Binaries that the user named don't fit: all of them.
+    /// Binaries of the user that can't be used: all of them.
     #[error("{}", list_overrides(.0))]
     Overrides(Vec<OverrideError>),
-    /// Tools that no provider can supply: all that are known to be so.
+    /// Tools that no provider can supply.
     #[error("{}", list_missing(.tools, .packages))]
     Missing {
         /// The tools, by name.
         tools: Vec<MissingTool>,
-        /// The command that installs all host packages that would help, where there are such.
+        /// The command that installs all host packages that would help, if there are any.
         packages: Option<String>,
     },
-    /// Ctrl-C; what was begun is cleared away.
+    /// The user interrupted the command. Unfinished work was removed.
     #[error("interrupted")]
     Interrupted,
 }
@@ -30,18 +30,19 @@ pub enum Error {
 pub struct MissingTool {
     /// The tool's name.
     pub name: String,
-    /// The version that is wanted, as people read it: `1.36.3`, `>=2.1.6`, or empty.
+    /// The required version: `1.36.3`, `>=2.1.6`, or empty.
     pub wanted: String,
-    /// What each provider that was asked said, in their order.
-    pub said: Vec<(&'static str, String)>,
-    /// The tool that was probably meant, where the table doesn't know the name.
+    /// The providers that were asked, in their order, each with the reason why it can't supply the
+    /// tool.
+    pub refusals: Vec<(&'static str, String)>,
+    /// The most similar name of the table, if the table doesn't have this one.
     pub nearest: Option<String>,
 }
 
-/// A binary of the user's own that doesn't fit.
+/// A binary of the user that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverrideError {
-    /// The tool it was meant to be.
+    /// The tool that it is for.
     pub name: String,
     /// The path, made absolute.
     pub path: PathBuf,
@@ -49,40 +50,40 @@ pub struct OverrideError {
     pub problem: OverrideProblem,
 }
 
-/// What is wrong with a binary of the user's own.
+/// Why a binary of the user can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OverrideProblem {
-    /// There is nothing at the path.
+    /// The path doesn't exist.
     NotFound,
-    /// It is there, but not what it should be: a directory, a device.
+    /// It isn't a regular file, but a directory or device.
     NotAFile,
-    /// A group of programs was asked for, and this isn't a directory.
+    /// The tool is a group of programs, and the path isn't a directory.
     NotADirectory,
-    /// It is one program of a group, and a group is replaced as a whole.
+    /// It is one program of a group, which can only be replaced as a whole.
     PartOfGroup {
         /// The group.
         group: String,
     },
-    /// It may not be executed.
+    /// It isn't executable.
     NotExecutable {
         /// Its permissions.
         mode: u32,
     },
-    /// It wouldn't tell its version.
+    /// It prints no version.
     NoVersion {
-        /// What happened instead.
+        /// The reason.
         reason: String,
     },
     /// Its version doesn't fit.
     WrongVersion {
-        /// What it told.
+        /// Its version.
         found: String,
-        /// What would fit.
+        /// The required version.
         wanted: String,
     },
-    /// The path can't be looked at.
+    /// The path can't be examined.
     Unreadable {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -94,21 +95,22 @@ impl fmt::Display for OverrideError {
             OverrideProblem::NotFound => write!(f, "{name}: {path} doesn't exist"),
             OverrideProblem::NotAFile => write!(f, "{name}: {path} isn't a file"),
             OverrideProblem::NotADirectory => {
-                write!(f, "{name}: {path} isn't a directory: {name} is several programs that lie in one")
+                write!(f, "{name}: {path} isn't a directory: {name} is a directory of several programs")
             }
             OverrideProblem::PartOfGroup { group } => write!(
                 f,
-                "{name}: it belongs to {group}, whose programs share one directory: name one that holds them all with --set {group}.binary=DIRECTORY"
+                "{name}: it is one of the programs of {group}, which share a directory: \
+                 replace all of them with --set {group}.binary=DIRECTORY"
             ),
             OverrideProblem::NotExecutable { mode } => {
                 write!(f, "{name}: {path} isn't executable (mode {mode:04o}): chmod +x {path}")
             }
             OverrideProblem::NoVersion { reason } => {
-                write!(f, "{name}: {reason}\nto use it all the same: --set {name}.any-version=true")
+                write!(f, "{name}: {reason}\nto use it anyway: --set {name}.any-version=true")
             }
             OverrideProblem::WrongVersion { found, wanted } => write!(
                 f,
-                "{name}: {path} is of version {found}, but {wanted} is wanted; to use it all the same: --set {name}.any-version=true"
+                "{name}: {path} has version {found}, but {wanted} is required; to use it anyway: --set {name}.any-version=true"
             ),
             OverrideProblem::Unreadable { reason } => write!(f, "{name}: {path}: {reason}"),
         }
@@ -121,42 +123,42 @@ fn list_overrides(errors: &[OverrideError]) -> String {
 
 fn list_missing(tools: &[MissingTool], packages: &Option<String>) -> String {
     let mut text = match tools {
-        [_] => String::from("a tool is missing, and nothing here can supply it:"),
-        _ => format!("{} tools are missing, and nothing here can supply them:", tools.len()),
+        [_] => String::from("a tool is missing, and no provider can supply it:"),
+        _ => format!("{} tools are missing, and no provider can supply them:", tools.len()),
     };
-    // Tools that share a fate share a paragraph: six of them are built from one module.
+    // Tools with the same refusals share a paragraph: several are built from one module.
     let mut paragraphs: Vec<(&MissingTool, Vec<&str>)> = Vec::new();
     for tool in tools {
-        let alike = |(first, _): &&mut (&MissingTool, _)| {
-            (&first.wanted, &first.said, &first.nearest) == (&tool.wanted, &tool.said, &tool.nearest)
+        let is_same = |(first, _): &&mut (&MissingTool, _)| {
+            (&first.wanted, &first.refusals, &first.nearest) == (&tool.wanted, &tool.refusals, &tool.nearest)
         };
-        match paragraphs.iter_mut().find(alike) {
+        match paragraphs.iter_mut().find(is_same) {
             Some((_, names)) => names.push(&tool.name),
             None => paragraphs.push((tool, vec![&tool.name])),
         }
     }
-    let mut told: Vec<&str> = Vec::new();
+    let mut shown: Vec<&str> = Vec::new();
     for (tool, names) in paragraphs {
         let _ = write!(text, "\n  {} {}", names.join(", "), tool.wanted);
         text.truncate(text.trim_end().len());
-        for (provider, said) in &tool.said {
-            // What a compiler or a package manager printed is told once.
-            let shown = match said.split_once('\n') {
-                Some((first, _)) if told.contains(&said.as_str()) => format!("{first} see above"),
-                _ => said.replace('\n', "\n      "),
+        for (provider, reason) in &tool.refusals {
+            // The output of a compiler or a package manager is shown once.
+            let reason_text = match reason.split_once('\n') {
+                Some((first, _)) if shown.contains(&reason.as_str()) => format!("{first} see above"),
+                _ => reason.replace('\n', "\n      "),
             };
-            told.push(said);
-            let _ = write!(text, "\n    {provider}: {shown}");
+            shown.push(reason);
+            let _ = write!(text, "\n    {provider}: {reason_text}");
         }
         if let Some(nearest) = &tool.nearest {
             let _ = write!(text, "\n    did you mean {nearest}?");
         }
     }
     if let Some(command) = packages {
-        let _ = write!(text, "\nto install the packages that are missing: {command}");
+        let _ = write!(text, "\nto install the missing packages: {command}");
     }
     let example = tools.first().map_or("NAME", |tool| &tool.name);
-    let _ = write!(text, "\nbinaries of your own can be named, as in --set {example}.binary=PATH");
+    let _ = write!(text, "\nto use a binary of your own: --set {example}.binary=PATH");
     text
 }
 
@@ -165,21 +167,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_compiler_printed_is_told_once() {
+    fn the_output_of_a_compiler_is_shown_once() {
         let tool = |name: &str, wanted: &str| MissingTool {
             name: name.to_owned(),
             wanted: wanted.to_owned(),
-            said: vec![("go", "go failed (exit status: 1):\nno space left on device".to_owned())],
+            refusals: vec![("go", "go failed (exit status: 1):\nno space left on device".to_owned())],
             nearest: None,
         };
         let tools = vec![tool("crio", "1.36.3"), tool("pinns", "1.36.3"), tool("runc", "1.5.2")];
-        let expected = "3 tools are missing, and nothing here can supply them:
+        let expected = "3 tools are missing, and no provider can supply them:
   crio, pinns 1.36.3
     go: go failed (exit status: 1):
       no space left on device
   runc 1.5.2
     go: go failed (exit status: 1): see above
-binaries of your own can be named, as in --set crio.binary=PATH";
+to use a binary of your own: --set crio.binary=PATH";
         assert_eq!(Error::Missing { tools, packages: None }.to_string(), expected);
     }
 }

@@ -1,8 +1,8 @@
-//! Writes files as a whole: a reader sees the old content or the new one, never a part of either.
+//! Writes files atomically: a reader sees the old content or the new one, never a part of either.
 //!
 //! | function | after a crash of the process | after a power loss |
 //! |---|---|---|
-//! | [`write_atomic`] | old or new | old, new, or **empty**: only for what the next boot makes anew |
+//! | [`write_atomic`] | old or new | old, new, or **empty**: only for files that the next boot writes again |
 //! | [`write_durable`] | old or new | new, once it has returned; else old or new |
 
 use std::ffi::{OsStr, OsString};
@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug, thiserror::Error)]
 #[error("can't {action} `{}`: {cause}", path.display())]
 pub struct FileError {
-    /// What was tried: `write`, `change the mode of`.
+    /// The operation: `write`, `change the mode of`.
     pub action: &'static str,
-    /// On what.
+    /// The file.
     pub path: PathBuf,
-    /// What the system said.
+    /// The cause.
     pub cause: io::Error,
 }
 
@@ -30,7 +30,7 @@ impl FileError {
     }
 }
 
-/// The names of temporary files begin with this.
+/// The prefix of the names of temporary files.
 const TEMPORARY: &str = ".kubernix-tmp-";
 
 /// Writes a file by rename, unless it has this content already. `mode` (as of chmod(2)) holds in
@@ -41,8 +41,7 @@ const TEMPORARY: &str = ".kubernix-tmp-";
 /// written by [`write_durable`].
 ///
 /// # Errors
-/// The file can't be written; the error has the path and the cause. The old file is still there
-/// then.
+/// The file can't be written. The old file still exists then.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<bool, FileError> {
     if is_unchanged(path, content, mode)? {
         return Ok(false);
@@ -55,12 +54,12 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<bool, File
 /// Like [`write_atomic`], but returns only when the disk has the file and its name: both the file
 /// and its directory are synced. A file that has this content already is synced as well.
 ///
-/// It costs a commit of the file system's journal, some milliseconds. For several files at once
-/// there are the parts of it: [`Staged`] and [`sync`].
+/// It costs a commit of the file system's journal, some milliseconds. To write several files at
+/// once, use its parts: [`Staged`] and [`sync`].
 ///
 /// # Errors
-/// The file can't be written or synced; the error has the path and the cause. The old file is still
-/// there then, or the new one where only the directory couldn't be synced.
+/// The file can't be written or synced. The old file still exists then, or the new one if only the
+/// directory can't be synced.
 pub fn write_durable(path: &Path, content: &[u8], mode: u32) -> Result<bool, FileError> {
     let changed = !is_unchanged(path, content, mode)?;
     if changed {
@@ -74,7 +73,7 @@ pub fn write_durable(path: &Path, content: &[u8], mode: u32) -> Result<bool, Fil
     Ok(changed)
 }
 
-/// Whether a regular file has this content already. Its mode is corrected then. A file that can't
+/// Whether a regular file has this content already. If so, its mode is corrected. A file that can't
 /// be read counts as changed.
 pub fn is_unchanged(path: &Path, content: &[u8], mode: u32) -> Result<bool, FileError> {
     let found = match fs::symlink_metadata(path) {
@@ -115,15 +114,15 @@ impl<'a> Staged<'a> {
     /// Waits until the disk has the content.
     ///
     /// # Errors
-    /// The disk says no.
+    /// The file can't be synced.
     pub fn sync(&self) -> Result<(), FileError> {
         self.file.sync_all().map_err(|cause| FileError::new("write", self.path, cause))
     }
 
-    /// Puts the content in place.
+    /// Replaces the file.
     ///
     /// # Errors
-    /// The file system says no.
+    /// The file can't be replaced.
     pub fn rename(mut self) -> Result<(), FileError> {
         let Some(temporary) = &self.temporary else { return Ok(()) };
         fs::rename(temporary, self.path).map_err(|cause| FileError::new("write", self.path, cause))?;
@@ -135,13 +134,13 @@ impl<'a> Staged<'a> {
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            // The error to report is why the file couldn't be written.
+            // The caller reports the error that prevented the write.
             let _ = fs::remove_file(temporary);
         }
     }
 }
 
-/// Syncs a file or directory. An error names the file that is written, not its directory.
+/// Syncs a file or directory. An error names the file to write, not its directory.
 pub fn sync(place: &Path, written: &Path) -> Result<(), FileError> {
     let synced = File::open(place).and_then(|file| file.sync_all());
     synced.map_err(|cause: io::Error| FileError::new("write", written, cause))
@@ -156,7 +155,7 @@ pub fn directory(path: &Path) -> &Path {
     }
 }
 
-/// A name beside the file that no other thread or process uses.
+/// A path beside the file that no other thread or process uses.
 fn temporary_name(path: &Path) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let mut name = OsString::from(format!("{TEMPORARY}{}-", std::process::id()));
@@ -164,7 +163,7 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Whether a file of this name is one that is not whole yet, or never became so.
+/// Whether this is the name of a temporary file, which is incomplete.
 pub fn is_temporary(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }

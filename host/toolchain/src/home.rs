@@ -3,8 +3,8 @@
 use std::env;
 use std::path::PathBuf;
 
-/// `HOME` where it is an absolute path, else what the system's table of users says; `None` where
-/// neither tells.
+/// `HOME` if it is an absolute path, else the home directory in the system's user database; `None`
+/// if neither exists.
 pub fn home() -> Option<PathBuf> {
     let entry = || nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
     env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute()).or_else(entry)

@@ -1,17 +1,16 @@
-//! The toolchain: which binaries a cluster needs, in which versions, and where they come from.
+//! The toolchain: the binaries that a cluster needs, their versions, and how to get them.
 //!
-//! One table ([`Table`]) names every tool, ours and those that manifests of plugins add;
-//! *providers* are asked in order: `path`, `cache`, `go`, `host package`. What no provider can
-//! supply comes back as one error that lists all of it with what each provider said. [`resolve`] on
-//! a machine where everything is in place runs no program and costs a few milliseconds.
+//! One table ([`Table`]) has every tool: ours, and those that manifests of plugins add. *Providers*
+//! are asked in order: `path`, `cache`, `go`, `host package`. One error lists all tools that no
+//! provider can supply, with the reason of each provider. If all tools exist, [`resolve`] runs no
+//! program and takes a few milliseconds.
 //!
 //! This crate must not know components, clusters or root directories: names go in, paths come out.
-//! A new provider implements `provider::Provider` and takes its place in `provider::in_order`.
+//! A new provider implements `provider::Provider` and gets a line in `provider::in_order`.
 //!
-//! [`text`] and [`files`] are what other crates of the host use as well: errors, positions and
-//! digits as text, and files that are written as a whole.
+//! Other crates of the host use [`text`] and [`files`] as well: errors, positions and digits as
+//! text, and atomic writes.
 
-mod answers;
 mod cache;
 mod command;
 mod error;
@@ -29,69 +28,73 @@ mod progress;
 mod provider;
 mod report;
 mod resolver;
+mod sections;
 mod table;
 #[cfg(test)]
 mod tests;
 pub mod text;
 mod version;
+mod version_cache;
 
 pub use error::{Error, MissingTool, OverrideError, OverrideProblem};
-pub use extend::{Conflict, Section, Unsound};
+pub use extend::Conflict;
 pub use home::home;
-pub use pins::Pins;
+pub use pins::{Pins, PinsError};
 pub use report::{Reporter, ToolState};
+pub use sections::{EntryError, EntryProblem, Section};
 pub use table::{GoModule, Need, Table, ToolSpec};
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// What is asked for.
+/// The tools to get.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Tools by name, see [`Table`]: `crio`, `cni`, or one program of a group, `bridge`. A name
-    /// that the table doesn't have is looked for on PATH, in any version. An absolute path is held
-    /// against the tool that its last part names, where the table has that.
+    /// that the table doesn't have is searched on PATH, in any version. An absolute path is checked
+    /// as an override of the tool that its last part names, if the table has that tool.
     pub names: Vec<String>,
-    /// Tools that are only taken where they are there already. They are neither built nor
-    /// installed, and left out if missing.
+    /// Tools that are only used if they exist. Missing ones are left out: they are neither built
+    /// nor installed.
     pub optional: Vec<String>,
-    /// The user's own binaries by tool name; a directory for a group. Tools that aren't asked for
-    /// are left out.
+    /// The user's own binaries by tool name; a directory for a group. Those of tools that aren't
+    /// requested are ignored.
     pub overrides: BTreeMap<String, PathBuf>,
     /// Tools whose override may have any version.
     pub any_version: BTreeSet<String>,
 }
 
-/// Where and how tools are got.
+/// How to get tools.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The user's cache directory; tools lie in `toolchain/` of it, shared by all clusters.
+    /// The user's cache directory. Tools are in its subdirectory `toolchain/`, which all clusters
+    /// share.
     pub cache_dir: PathBuf,
-    /// Whether host packages may be installed. If not, the error says what to type.
+    /// Whether host packages may be installed. If not, the error has the command that does it.
     pub install: bool,
 }
 
-/// The version of a tool that can't be asked for one.
+/// The version of a tool whose version isn't known.
 pub const UNKNOWN_VERSION: &str = "unknown";
 
-/// A tool that is there.
+/// A tool that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
     /// Its name: a tool, a group (its path is the directory then), or a program of a group.
     pub name: String,
-    /// Absolute path.
+    /// The absolute path.
     pub path: PathBuf,
-    /// The version it told, or that it was built from; `unknown` where neither is known.
+    /// The version that it printed or was built from; `unknown` if neither is known.
     pub version: String,
-    /// The provider that supplied it: `override`, `path`, `cache`, `go`, `host package`.
+    /// The provider: `override`, `path`, `cache`, `go`, `host package`.
     pub provider: String,
 }
 
-/// What came of a [`Request`].
+/// The tools of a [`Request`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
-    /// Tools by name. A group is there under its own name and those of all its programs.
+    /// Tools by name. A group appears under its own name and those of all its programs.
     pub tools: BTreeMap<String, Tool>,
 }
 
@@ -107,13 +110,13 @@ impl Resolution {
 pub struct Known {
     /// The tool's name.
     pub name: String,
-    /// Its programs, where it is a group of several in one directory.
+    /// Its programs, if it is a group of several in one directory.
     pub programs: Vec<String>,
-    /// The version that is built from source, where it can be.
+    /// The version that is built from source, if it can be built.
     pub version: Option<String>,
-    /// The versions that are taken from PATH or a host package, as a semver requirement.
+    /// The versions that are used from PATH or a host package, as a semver requirement.
     pub requires: Option<String>,
-    /// The manifest that added it; none for our own.
+    /// The manifest that added it; `None` for our own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<PathBuf>,
 }
@@ -146,11 +149,11 @@ pub fn known(table: &Table) -> Vec<Known> {
     table.tool.iter().map(entry).collect()
 }
 
-/// Gets all tools of a request as the table says, building and installing what isn't there yet.
+/// Gets all tools of a request. Builds or installs those that don't exist yet.
 ///
 /// # Errors
-/// [`Error::Overrides`] with every override that doesn't fit; [`Error::Missing`] with every tool
-/// that no provider can supply, before anything slow is begun where that can be told.
+/// [`Error::Overrides`] with every override that can't be used. [`Error::Missing`] with every tool
+/// that no provider can supply: before anything is built, if that is known by then.
 pub fn resolve(
     table: &Table,
     request: &Request,

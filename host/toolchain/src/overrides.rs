@@ -1,7 +1,7 @@
-//! The user's own binaries: used when they are what they should be, and refused with what is wrong
-//! otherwise.
+//! The user's own binaries: used if they are executable and their version fits, rejected with the
+//! reason otherwise.
 //!
-//! This module must not look for anything: the user said where it is.
+//! This module must not search for anything: the user gave the path.
 
 use super::error::{OverrideError, OverrideProblem};
 use super::provider::{Found, Session};
@@ -12,10 +12,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Checks a binary, or a group's directory, that the user named for a tool.
+/// Checks a binary, or a group's directory, that the user gave for a tool.
 ///
 /// # Errors
-/// What is wrong with it.
+/// It can't be used.
 pub fn check(name: &str, path: &Path, any_version: bool, session: &Session<'_>) -> Result<Found, OverrideError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let error = |problem| OverrideError { name: name.to_owned(), path: path.clone(), problem };
@@ -58,7 +58,7 @@ fn check_program(
             Err(OverrideProblem::WrongVersion { found: version.to_string(), wanted: wanted(spec, session) })
         }
         Err(_) if any_version => Ok(None),
-        Err(reason) => Err(OverrideProblem::NoVersion { reason }),
+        Err(error) => Err(OverrideProblem::NoVersion { reason: error.to_string() }),
     }
 }
 
@@ -80,9 +80,9 @@ fn unreadable(error: &std::io::Error) -> OverrideProblem {
     }
 }
 
-/// A user's own build is trusted further than what lies on PATH: the minor version has to be right,
-/// or, where the table has no version of its own, its requirement is met. A pre-release of a
-/// version counts as that version.
+/// Whether a version fits. The rule is looser than for programs on PATH: only the minor version
+/// must be right or, if the table has no version of its own, its requirement must be met. A
+/// pre-release of a version counts as that version.
 fn fits(version: &Version, spec: &ToolSpec, session: &Session<'_>) -> bool {
     match (session.table.version(spec), &spec.requires) {
         (Some(ours), _) => (version.major, version.minor) == (ours.major, ours.minor),

@@ -1,9 +1,9 @@
-//! Provider `path`: programs that the machine has, used only if their version fits.
+//! Provider `path`: existing programs on PATH, used only if their version fits.
 //!
-//! It must not change anything, and never trusts a program by its name alone where the table says
-//! how to ask it.
+//! It must not change anything. Where the table says how to ask a program for its version, the name
+//! alone isn't enough.
 
-use super::provider::{Done, Found, Offer, Provider, Session, Wanted};
+use super::provider::{Found, Offer, Provider, Session, Wanted};
 
 /// Programs on PATH.
 pub struct OnPath;
@@ -20,36 +20,33 @@ impl Provider for OnPath {
     fn offer(&self, wanted: Wanted<'_>, session: &Session<'_>) -> Offer {
         let Some(spec) = wanted.spec else {
             return match session.find(wanted.name) {
-                Some(path) => Offer::Has(Found { path, version: None }),
-                None => Offer::no("not on PATH"),
+                Some(path) => Offer::Found(Found { path, version: None }),
+                None => Offer::unavailable("not on PATH"),
             };
         };
-        let Some(requires) = &spec.requires else { return Offer::Silent };
-        let mut unfit = Vec::new();
+        let Some(requires) = &spec.requires else { return Offer::NotApplicable };
+        let mut rejections = Vec::new();
         for path in session.find_all(wanted.name) {
             match session.version(&path, spec) {
                 Ok((version, _)) if requires.matches(&version) => {
-                    return Offer::Has(Found { path, version: Some(version) });
+                    return Offer::Found(Found { path, version: Some(version) });
                 }
-                Ok((version, asked)) => {
+                Ok((version, was_run)) => {
                     let message = format!("{} is {version}, which doesn't fit {requires}", path.display());
-                    log::debug!("{} isn't taken from PATH: {message}", wanted.name);
-                    // Said once, and not again at each boot.
-                    if asked {
+                    log::debug!("{} isn't used from PATH: {message}", wanted.name);
+                    // Noted once, not at each boot.
+                    if was_run {
                         session.reporter.note(format!("{message}: not used"));
                     }
-                    unfit.push(message);
+                    rejections.push(message);
                 }
-                Err(reason) => unfit.push(reason),
+                Err(error) => rejections.push(error.to_string()),
             }
         }
-        match unfit.is_empty() {
-            true => Offer::no("not on PATH"),
-            false => Offer::no(unfit.join("; ")),
+        if rejections.is_empty() {
+            Offer::unavailable("not on PATH")
+        } else {
+            Offer::unavailable(rejections.join("; "))
         }
-    }
-
-    fn supply(&self, wanted: &[Wanted<'_>], _: &Session<'_>, done: &mut Done<'_>) {
-        (0..wanted.len()).for_each(|place| done(place, Err("nothing can be put on PATH".to_owned())));
     }
 }

@@ -1,4 +1,4 @@
-//! The progress of a `go build`, read from the packages that it names as it compiles them.
+//! The progress of a `go build`, read from the names of packages that it prints.
 //!
 //! This module must not run anything.
 
@@ -6,17 +6,17 @@ use super::ToolState;
 use super::provider::Session;
 use std::time::{Duration, Instant};
 
-/// How often a build is reported at most.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The shortest time between two reports.
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a line of the Go command is.
+/// A line that the Go command prints.
 #[derive(Debug, PartialEq)]
 pub enum Line<'a> {
-    /// It fetches a module: `k8s.io/api v0.36.3`.
+    /// It downloads a module: `k8s.io/api v0.36.3`.
     Downloading(&'a str),
-    /// It names a package.
+    /// The name of a package.
     Package(&'a str),
-    /// Nothing.
+    /// An empty line.
     Blank,
     /// An error or a warning.
     Other,
@@ -32,7 +32,7 @@ pub fn read(line: &str) -> Line<'_> {
     }
 }
 
-/// A build as it is reported.
+/// Reports a build.
 pub struct Progress<'a> {
     session: &'a Session<'a>,
     name: &'a str,
@@ -42,37 +42,37 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// The progress of what is called `name`.
+    /// The progress of the tool or module `name`.
     pub fn new(session: &'a Session<'a>, name: &'a str) -> Self {
         Self { session, name, done: 0, total: 0, last: None }
     }
 
-    /// Sets the number of steps, and says what is going on.
+    /// Sets the number of steps, and reports the first one.
     pub fn begin(&mut self, total: u64, detail: &str) {
         (self.done, self.total, self.last) = (0, total, None);
-        self.say(detail);
+        self.report(detail);
     }
 
-    /// One more step is being done.
+    /// Reports the next step.
     pub fn step(&mut self, detail: &str) {
         self.done = (self.done + 1).min(self.total);
-        self.say(detail);
+        self.report(detail);
     }
 
-    /// Says what is going on, but not too often.
-    pub fn say(&mut self, detail: &str) {
-        if self.last.is_some_and(|last| last.elapsed() < PAUSE) {
+    /// Reports the current step, unless the last report was a moment ago.
+    pub fn report(&mut self, detail: &str) {
+        if self.last.is_some_and(|last| last.elapsed() < REPORT_INTERVAL) {
             return;
         }
         self.last = Some(Instant::now());
         let state = ToolState::Building { detail: detail.to_owned(), done: self.done, total: self.total };
-        self.session.tell(self.name, state);
+        self.session.report(self.name, state);
     }
 
-    /// Says it whatever was said a moment ago: the next word may be long in coming.
-    pub fn say_now(&mut self, detail: &str) {
+    /// Reports the current step in any case: the next one may be far off.
+    pub fn report_now(&mut self, detail: &str) {
         self.last = None;
-        self.say(detail);
+        self.report(detail);
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_the_go_command_are_told_apart() {
+    fn lines_of_the_go_command_are_recognised() {
         for (line, expected) in [
             ("k8s.io/apimachinery/pkg/util/sets", Line::Package("k8s.io/apimachinery/pkg/util/sets")),
             ("go: downloading k8s.io/api v0.36.3", Line::Downloading("k8s.io/api v0.36.3")),

@@ -1,18 +1,19 @@
-//! What is told while tools are searched, built and installed. Must not know what is done with it.
+//! The progress of a search for tools: which are found, built and installed. Must not know how it
+//! is shown.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Is told how far the search for tools is.
+/// Receives the progress of a search for tools.
 pub trait Reporter {
-    /// How far one tool is.
+    /// One tool has a new state.
     fn tool(&self, name: &str, state: ToolState);
 
-    /// Something worth saying.
+    /// A message for the user.
     fn note(&self, message: String);
 }
 
-/// How far the search for a binary is.
+/// The state of the search for one tool.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum ToolState {
@@ -25,25 +26,25 @@ pub enum ToolState {
     },
     /// It is being built.
     Building {
-        /// What is being done at this moment.
+        /// The present step.
         detail: String,
-        /// Steps that are done.
+        /// The number of completed steps.
         done: u64,
-        /// Steps in all; 0 where that isn't known.
+        /// The number of all steps; 0 if that isn't known.
         total: u64,
     },
-    /// It is there.
+    /// It was found, built or installed.
     Ready {
-        /// The provider it came from.
+        /// The provider that supplied it.
         provider: String,
         /// Its version.
         version: String,
-        /// Where it lies.
+        /// Its path.
         path: PathBuf,
     },
     /// No provider can supply it.
     Failed {
-        /// Why.
+        /// The reasons, by provider.
         error: String,
     },
 }

@@ -1,14 +1,14 @@
-//! Asks the providers, one after the other, until every tool is found or no provider is left.
+//! Asks the providers in order, until every tool is found or no provider is left.
 //!
 //! This module must not know any provider by name, nor how tools are built.
 
-use super::answers::Answers;
 use super::error::{Error, MissingTool};
 use super::host_package::Apt;
 use super::interrupt;
 use super::overrides;
 use super::provider::{self, Found, Offer, Provider, Session, Wanted};
 use super::table::{Table, ToolSpec};
+use super::version_cache::VersionCache;
 use super::{Options, Request, Resolution, Tool, UNKNOWN_VERSION};
 use super::{Reporter, ToolState};
 use std::cell::RefCell;
@@ -17,9 +17,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Directories of the administrator's programs: not every user's PATH has them, and `nft` lies
-/// there.
-const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/// Directories of the administrator's programs, such as `nft`. Not every user's PATH has them.
+const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// See [`super::resolve`].
 pub fn resolve(
@@ -31,7 +30,7 @@ pub fn resolve(
     resolve_within(search_path(env::var_os("PATH").unwrap_or_default()), table, request, options, reporter)
 }
 
-/// Resolves with the programs that a search path has.
+/// As [`resolve`], with this search path in place of PATH.
 pub fn resolve_within(
     search: OsString,
     table: &Table,
@@ -40,18 +39,18 @@ pub fn resolve_within(
     reporter: &dyn Reporter,
 ) -> Result<Resolution, Error> {
     let dir = options.cache_dir.join("toolchain");
-    // Compilers run in directories of their own.
+    // Compilers run in other directories.
     let dir = std::path::absolute(&dir).unwrap_or(dir);
-    let answers = RefCell::new(Answers::read(dir.join("versions.json")));
-    let session = Session { table, dir, apt: Apt::look(&search, options.install), search, answers, reporter };
+    let versions = RefCell::new(VersionCache::read(dir.join("versions.json")));
+    let session = Session { table, dir, apt: Apt::find(&search, options.install), search, versions, reporter };
     let resolution = Resolver { session: &session, providers: provider::in_order() }.resolve(request);
-    session.answers.borrow_mut().save();
+    session.versions.borrow_mut().save();
     resolution
 }
 
 fn search_path(path: OsString) -> OsString {
-    let directories = env::split_paths(&path).filter(|dir| dir.is_absolute()).chain(SYSTEM.map(PathBuf::from));
-    // Where /bin is a link to /usr/bin, one look is enough.
+    let directories = env::split_paths(&path).filter(|dir| dir.is_absolute()).chain(SYSTEM_DIRS.map(PathBuf::from));
+    // /bin may be a link to /usr/bin: each directory is searched once.
     let mut seen = BTreeSet::new();
     let new = directories.filter(|dir| dir.canonicalize().is_ok_and(|real| seen.insert(real)));
     env::join_paths(new).unwrap_or(path)
@@ -62,16 +61,16 @@ struct Resolver<'a> {
     providers: Vec<Box<dyn Provider>>,
 }
 
-/// A tool on its way along the providers.
+/// A tool that isn't found yet.
 struct Pending<'a> {
     wanted: Wanted<'a>,
-    /// The provider whose turn it is.
+    /// The index of the next provider to ask.
     at: usize,
-    /// What the providers before it said.
-    said: Vec<(&'static str, String)>,
-    /// Packages that the provider needs first.
+    /// The providers that can't supply it, each with the reason.
+    refusals: Vec<(&'static str, String)>,
+    /// Packages that this provider needs.
     packages: Vec<String>,
-    /// Packages that would have helped.
+    /// Packages that would have made another provider supply it.
     helpful: Vec<String>,
 }
 
@@ -117,7 +116,7 @@ impl Resolver<'_> {
             let wanted = Wanted { name, spec: table.tool.get(name) };
             let finders = self.providers.iter().filter(|provider| provider.only_finds());
             let found = finders.filter_map(|provider| match provider.offer(wanted, self.session) {
-                Offer::Has(found) => Some((provider.name(), found)),
+                Offer::Found(found) => Some((provider.name(), found)),
                 _ => None,
             });
             if let Some((provider, found)) = found.into_iter().next() {
@@ -129,13 +128,13 @@ impl Resolver<'_> {
             .map(|(name, spec)| Pending {
                 wanted: Wanted { name, spec },
                 at: 0,
-                said: Vec::new(),
+                refusals: Vec::new(),
                 packages: Vec::new(),
                 helpful: Vec::new(),
             })
             .collect();
         while !pending.is_empty() {
-            pending = self.look(pending, &mut resolution)?;
+            pending = self.ask_providers(pending, &mut resolution)?;
             let (ready, failed) = self.install(pending);
             pending = failed;
             pending.extend(self.supply(ready, &mut resolution));
@@ -143,59 +142,68 @@ impl Resolver<'_> {
         Ok(resolution)
     }
 
-    /// Takes what is there, and leaves each other tool at a provider that can supply it.
-    fn look<'a>(&self, pending: Vec<Pending<'a>>, resolution: &mut Resolution) -> Result<Vec<Pending<'a>>, Error> {
-        let (mut left, mut lost) = (Vec::new(), Vec::new());
+    /// Records the tools that exist. Moves each other tool on to the next provider that can supply
+    /// it.
+    ///
+    /// # Errors
+    /// No provider can supply a tool.
+    fn ask_providers<'a>(
+        &self,
+        pending: Vec<Pending<'a>>,
+        resolution: &mut Resolution,
+    ) -> Result<Vec<Pending<'a>>, Error> {
+        let (mut available, mut missing) = (Vec::new(), Vec::new());
         'tools: for mut tool in pending {
             while let Some(provider) = self.providers.get(tool.at) {
                 match provider.offer(tool.wanted, self.session) {
-                    Offer::Has(found) => {
+                    Offer::Found(found) => {
                         self.add(resolution, tool.wanted, provider.name(), &found);
                         continue 'tools;
                     }
-                    Offer::Can { packages } => match self.session.apt.refusal() {
-                        Some(refusal) if !packages.is_empty() => {
-                            tool.said.push((provider.name(), format!("needs {}: {refusal}", packages.join(" "))));
+                    Offer::Available { packages } => match self.session.apt.obstacle() {
+                        Some(obstacle) if !packages.is_empty() => {
+                            let reason = format!("needs {}: {obstacle}", packages.join(" "));
+                            tool.refusals.push((provider.name(), reason));
                             tool.helpful.extend(packages);
                         }
                         _ => {
                             tool.packages = packages;
-                            left.push(tool);
+                            available.push(tool);
                             continue 'tools;
                         }
                     },
-                    Offer::No { reason, packages } => {
-                        tool.said.push((provider.name(), reason));
+                    Offer::Unavailable { reason, packages } => {
+                        tool.refusals.push((provider.name(), reason));
                         tool.helpful.extend(packages);
                     }
-                    Offer::Silent => {}
+                    Offer::NotApplicable => {}
                 }
                 tool.at += 1;
             }
-            lost.push(tool);
+            missing.push(tool);
         }
-        if lost.is_empty() { Ok(left) } else { Err(self.missing(lost)) }
+        if missing.is_empty() { Ok(available) } else { Err(self.missing(missing)) }
     }
 
     /// Installs the packages of all tools in one call. Returns the tools that can be supplied now,
-    /// and those whose packages couldn't be had, moved on to their next provider.
+    /// and those whose packages can't be installed, moved on to their next provider.
     fn install<'a>(&self, pending: Vec<Pending<'a>>) -> (Vec<Pending<'a>>, Vec<Pending<'a>>) {
         let packages = sorted(pending.iter().flat_map(|tool| tool.packages.iter().cloned()));
         let Some(command) = self.session.apt.command_line(&packages) else { return (pending, Vec::new()) };
         for tool in pending.iter().filter(|tool| !tool.packages.is_empty()) {
-            self.session.tell(tool.wanted.name, ToolState::Installing { command: command.clone() });
+            self.session.report(tool.wanted.name, ToolState::Installing { command: command.clone() });
         }
         let Err(error) = self.session.apt.install(&packages) else { return (pending, Vec::new()) };
         let (ready, mut failed): (Vec<_>, Vec<_>) = pending.into_iter().partition(|tool| tool.packages.is_empty());
         for tool in &mut failed {
-            tool.said.push((self.providers[tool.at].name(), format!("{command}: {error}")));
+            tool.refusals.push((self.providers[tool.at].name(), format!("{command}: {error}")));
             tool.at += 1;
         }
         (ready, failed)
     }
 
-    /// Lets each provider supply its tools. Returns those that it failed on, moved on to their next
-    /// one.
+    /// Has each provider supply its tools. Returns those that failed, moved on to their next
+    /// provider.
     fn supply<'a>(&self, ready: Vec<Pending<'a>>, resolution: &mut Resolution) -> Vec<Pending<'a>> {
         let mut queues: BTreeMap<usize, Vec<Pending<'a>>> = BTreeMap::new();
         for tool in ready {
@@ -206,18 +214,18 @@ impl Resolver<'_> {
             let provider = &self.providers[at];
             let wanted: Vec<Wanted<'_>> = tools.iter().map(|tool| tool.wanted).collect();
             let mut tools: Vec<Option<Pending<'a>>> = tools.into_iter().map(Some).collect();
-            provider.supply(&wanted, self.session, &mut |place, result| {
-                let Some(mut tool) = tools.get_mut(place).and_then(Option::take) else { return };
+            provider.supply(&wanted, self.session, &mut |index, result| {
+                let Some(mut tool) = tools.get_mut(index).and_then(Option::take) else { return };
                 match result {
-                    Ok(found) => self.add(resolution, tool.wanted, provider.name(), &found),
-                    Err(reason) => {
-                        tool.said.push((provider.name(), reason));
+                    Ok(found) => self.add(resolution, tool.wanted, provider.name(), found),
+                    Err(error) => {
+                        tool.refusals.push((provider.name(), error.to_string()));
                         tool.at += 1;
                         failed.push(tool);
                     }
                 }
             });
-            // A provider that forgot a tool doesn't make it vanish.
+            // The provider gave no result for these.
             for mut tool in tools.into_iter().flatten() {
                 tool.at += 1;
                 failed.push(tool);
@@ -226,7 +234,7 @@ impl Resolver<'_> {
         failed
     }
 
-    /// Records a tool: a group under its own name and those of its programs.
+    /// Records a tool. A group is recorded under its own name and those of its programs.
     fn add(&self, resolution: &mut Resolution, wanted: Wanted<'_>, provider: &str, found: &Found) {
         let version = found.version.as_ref().map_or_else(|| UNKNOWN_VERSION.to_owned(), ToString::to_string);
         let tool = |name: &str, path| Tool {
@@ -242,22 +250,22 @@ impl Resolver<'_> {
             }
         }
         let tool = tool(wanted.name, found.path.clone());
-        self.session.tell_ready(&tool);
+        self.session.report_ready(&tool);
         resolution.tools.insert(tool.name.clone(), tool);
     }
 
-    fn missing(&self, lost: Vec<Pending<'_>>) -> Error {
-        if interrupt::seen() {
+    fn missing(&self, missing: Vec<Pending<'_>>) -> Error {
+        if interrupt::received() {
             return Error::Interrupted;
         }
-        let packages = sorted(lost.iter().flat_map(|tool| tool.helpful.iter().cloned()));
-        let tools = lost.into_iter().map(|tool| self.missing_tool(tool)).collect();
+        let packages = sorted(missing.iter().flat_map(|tool| tool.helpful.iter().cloned()));
+        let tools = missing.into_iter().map(|tool| self.missing_tool(tool)).collect();
         let error = Error::Missing { tools, packages: self.session.apt.command_line(&packages) };
         if let Error::Missing { tools, .. } = &error {
             for tool in tools {
-                let said: Vec<String> =
-                    tool.said.iter().map(|(provider, said)| format!("{provider}: {said}")).collect();
-                self.session.tell(&tool.name, ToolState::Failed { error: said.join("; ") });
+                let refusals: Vec<String> =
+                    tool.refusals.iter().map(|(provider, reason)| format!("{provider}: {reason}")).collect();
+                self.session.report(&tool.name, ToolState::Failed { error: refusals.join("; ") });
             }
         }
         error
@@ -271,7 +279,7 @@ impl Resolver<'_> {
             (None, requires) => requires.as_ref().map(ToString::to_string).unwrap_or_default(),
         });
         let nearest = if tool.wanted.spec.is_none() { nearest(&name, table) } else { None };
-        MissingTool { name, wanted: wanted.unwrap_or_default(), said: tool.said, nearest }
+        MissingTool { name, wanted: wanted.unwrap_or_default(), refusals: tool.refusals, nearest }
     }
 }
 

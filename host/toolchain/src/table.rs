@@ -1,5 +1,4 @@
-//! The table of tools and the pins that belong to it. Ours is carried inside of the binary;
-//! manifests add to it.
+//! The table of tools, with their pins. Ours is compiled in, and manifests add to it.
 //!
 //! This module must not look at the machine: it is data, read once.
 
@@ -12,11 +11,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{LazyLock, OnceLock};
 
-/// Build tags of every module: modules with cgo then use the same packages `net` and `os/user` as
-/// those without, and share all that imports them.
+/// Build tags of every module. Modules with and without cgo then use the same packages `net` and
+/// `os/user`, and share all packages that import them.
 const SHARED_TAGS: [&str; 2] = ["netgo", "osusergo"];
 
-/// Tools and how each is got. See `toolchain/tools.toml`, which explains every field.
+/// The tools, and how to get each. `toolchain/tools.toml` explains every field.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
@@ -26,7 +25,7 @@ pub struct Table {
     pub tool: BTreeMap<String, ToolSpec>,
     /// Build requirements.
     pub need: BTreeMap<String, Need>,
-    /// The files that added entries, by `SECTION.NAME`; what isn't here is our own.
+    /// The files that added entries, by `SECTION.NAME`. Entries that aren't here are our own.
     #[serde(skip)]
     pub(super) sources: BTreeMap<String, PathBuf>,
 }
@@ -38,14 +37,14 @@ pub struct GoModule {
     /// In a manifest, the directory of its go.mod and go.sum, below the manifest's own.
     #[serde(rename = "pins")]
     pub pins_dir: Option<String>,
-    /// What its tools report.
+    /// The version that its tools report.
     pub version: Version,
     /// Whether it is built with cgo.
     pub cgo: bool,
     /// Build tags.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Flags of the C compiler, in place of Go's `-g -O2`.
+    /// Flags of the C compiler that replace Go's `-g -O2`.
     #[serde(default, rename = "c-flags")]
     pub c_flags: Option<String>,
     /// `VARIABLE=VALUE` for the linker.
@@ -54,7 +53,7 @@ pub struct GoModule {
     /// Names of build requirements.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// The hash of pins and flags, once it is known.
+    /// The hash of pins and flags, once it is computed.
     #[serde(skip)]
     digest: OnceLock<[u8; 32]>,
     /// Its go.mod and go.sum.
@@ -68,10 +67,10 @@ pub struct GoModule {
 pub struct ToolSpec {
     /// Versions that fit.
     pub requires: Option<VersionReq>,
-    /// Arguments of the version question.
+    /// The arguments that make it print its version.
     #[serde(default)]
     pub ask: Vec<String>,
-    /// What stands before the version in the answer; without it, the tool can't be asked.
+    /// The text before the version in its output. Without it, the tool can't be asked.
     pub after: Option<String>,
     /// Its pin module.
     pub go: Option<String>,
@@ -84,7 +83,7 @@ pub struct ToolSpec {
     pub c_module: Option<String>,
     /// The directory of C files in that module.
     pub c_sources: Option<String>,
-    /// Build requirements, where they are others than its pin module's.
+    /// Build requirements, if they differ from its pin module's.
     pub needs: Option<Vec<String>>,
     /// Debian packages.
     #[serde(default)]
@@ -95,11 +94,11 @@ pub struct ToolSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Need {
-    /// A program that has to be on PATH.
+    /// A program that must be on PATH.
     pub command: Option<String>,
-    /// A header that the C compiler has to find.
+    /// A header that the C compiler must find.
     pub header: Option<String>,
-    /// A library that pkg-config has to know.
+    /// A library that pkg-config must know.
     pub library: Option<String>,
     /// Debian packages.
     pub apt: Vec<String>,
@@ -113,13 +112,14 @@ impl ToolSpec {
 
     /// The names of its programs; `name` is the tool's own.
     pub fn programs(&self, name: &str) -> Vec<String> {
-        match self.is_group() {
-            true => self.packages.iter().map(|p| last_element(p).to_owned()).collect(),
-            false => vec![name.to_owned()],
+        if self.is_group() {
+            self.packages.iter().map(|p| last_element(p).to_owned()).collect()
+        } else {
+            vec![name.to_owned()]
         }
     }
 
-    /// The Go main packages it is built from, with the program that each makes.
+    /// The Go main packages that it is built from, each with its program.
     pub fn main_packages(&self, name: &str) -> Vec<(String, String)> {
         let own = self.package.iter().map(|p| (p.clone(), name.to_owned()));
         own.chain(self.packages.iter().map(|p| (p.clone(), last_element(p).to_owned()))).collect()
@@ -127,7 +127,7 @@ impl ToolSpec {
 }
 
 impl Table {
-    /// The table that this program carries.
+    /// The compiled-in table.
     pub fn embedded() -> &'static Self {
         static TABLE: LazyLock<Table> = LazyLock::new(|| {
             Table::parse(include_str!("../../../toolchain/tools.toml")).expect("a test reads the embedded table")
@@ -135,7 +135,7 @@ impl Table {
         &TABLE
     }
 
-    /// Reads a table whose modules are pinned by what this program carries.
+    /// Parses a table whose pins are compiled in.
     pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let mut table: Self = toml::from_str(text)?;
         for (name, module) in &mut table.go {
@@ -144,7 +144,7 @@ impl Table {
         Ok(table)
     }
 
-    /// The tool or group that a name stands for: its own name, or that of one of its programs.
+    /// The tool or group of a name: its own, or that of one of its programs.
     pub fn find(&self, name: &str) -> Option<(&str, &ToolSpec)> {
         let holds =
             |(tool, spec): &(&String, &ToolSpec)| spec.is_group() && spec.programs(tool).iter().any(|p| p == name);
@@ -161,29 +161,29 @@ impl Table {
         self.go.get(module)?.pins.as_ref()
     }
 
-    /// The file that added a tool; none for our own.
+    /// The file that added a tool; `None` for our own.
     pub fn source(&self, tool: &str) -> Option<&std::path::Path> {
         self.sources.get(&format!("tool.{tool}")).map(PathBuf::as_path)
     }
 
-    /// The version that a tool is built from source in.
+    /// The version in which a tool is built from source.
     pub fn version(&self, spec: &ToolSpec) -> Option<&Version> {
         self.module(spec).map(|(_, module)| &module.version)
     }
 
-    /// Names of what has to be there to build a tool.
+    /// The names of a tool's build requirements.
     pub fn needs<'a>(&'a self, spec: &'a ToolSpec) -> &'a [String] {
         let of_module = || self.module(spec).map(|(_, module)| module.needs.as_slice());
         spec.needs.as_deref().or_else(of_module).unwrap_or_default()
     }
 
-    /// The name of a tool's directory in the cache, `NAME-VERSION-HASH`: another pin or flag is
-    /// another directory.
+    /// The name of a tool's directory in the cache, `NAME-VERSION-HASH`. The hash covers pins and
+    /// flags, so that a change of either is built in a new directory.
     pub fn cache_name(&self, name: &str) -> Option<String> {
         let spec = self.tool.get(name)?;
         let (_, module) = self.module(spec)?;
         let pins = module.pins.as_ref()?;
-        // A pin module's part is the largest by far, and the same for all of its tools.
+        // Hashing the pins takes longest, and all tools of a module share them.
         let shared = module.digest.get_or_init(|| {
             let cgo = if module.cgo { module.c_flags.as_deref().unwrap_or("cgo") } else { "" };
             let flags = [&module.flags().join(","), cgo, std::env::consts::ARCH].join(";");
@@ -204,12 +204,12 @@ impl Table {
 }
 
 impl GoModule {
-    /// The flags of `go build`. All modules have the same ones, but for their own tags and stamps:
-    /// packages that several of them use are compiled once.
+    /// The flags of `go build`. Apart from their own tags and stamps, all modules have the same
+    /// flags, so that packages which several of them use are compiled once.
     pub fn flags(&self) -> [String; 3] {
         let own = self.tags.iter().map(String::as_str);
         let tags: Vec<&str> = SHARED_TAGS.into_iter().chain(own).collect();
-        // Without DWARF, which the linker would strip.
+        // No DWARF: the linker would strip it.
         [format!("-tags={}", tags.join(",")), "-gcflags=all=-dwarf=false".to_owned(), self.ldflags()]
     }
 
@@ -224,8 +224,8 @@ impl GoModule {
     }
 }
 
-/// The program that `go build` makes of a package. (A trailing `/v3` would name the directory
-/// above, but no group has one.)
+/// The name that `go build` gives the program of a package. (For a trailing `/v3` it would be the
+/// directory above, but no group has one.)
 pub(super) fn last_element(package: &str) -> &str {
     package.rsplit('/').next().unwrap_or(package)
 }
@@ -234,12 +234,12 @@ pub(super) fn last_element(package: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// Modules that a cluster doesn't need by default, or that share little with the others: they
-    /// keep the versions that their upstream tests.
+    /// Modules that a cluster doesn't need by default, or that share little with the others. They
+    /// use the versions that upstream tests.
     const OWN_VERSIONS: [&str; 5] = ["containerd", "kine", "local-path", "registry", "runc"];
 
     #[test]
-    fn the_table_is_sound() {
+    fn every_tool_of_the_table_can_be_supplied() {
         let table = Table::embedded();
         for (name, spec) in &table.tool {
             let (built, packaged) = (spec.go.is_some(), !spec.apt.is_empty());
@@ -252,9 +252,12 @@ mod tests {
                     "{name} has nothing to build"
                 );
                 let fits = spec.requires.as_ref().is_none_or(|requires| requires.matches(&module.version));
-                assert!(fits, "{name}: what is built doesn't meet its own requirement");
+                assert!(fits, "{name}: the version that is built doesn't meet its own requirement");
             }
-            assert!(spec.requires.is_none() || spec.after.is_some(), "{name} requires a version that can't be asked");
+            assert!(
+                spec.requires.is_none() || spec.after.is_some(),
+                "{name} requires a version, but can't be asked for it"
+            );
         }
         for need in table.tool.values().flat_map(|spec| table.needs(spec)) {
             assert!(table.need.contains_key(need), "there is no [need.{need}]");
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn pins_hold_the_versions_that_the_table_names() {
+    fn pins_have_the_versions_of_the_table() {
         let table = Table::embedded();
         for (name, spec) in &table.tool {
             let Some((module_name, module)) = table.module(spec) else { continue };
@@ -270,8 +273,8 @@ mod tests {
             let packages = spec.main_packages(name);
             let paths = packages.iter().map(|(package, _)| package.as_str()).chain(spec.c_module.as_deref());
             for path in paths {
-                // The package of a module with its own main.go has the module's path, upstream's
-                // ends in the same name.
+                // A module with its own main.go has the module's path. Upstream's path ends in the
+                // same name.
                 let own = path.strip_prefix(&format!("kubernix.dev/toolchain/{module_name}"));
                 let pinned = |line: &str| {
                     let mut words = line.split_whitespace();
@@ -315,11 +318,11 @@ mod tests {
         let differ =
             |users: &BTreeMap<&str, &str>| users.values().any(|version| Some(version) != users.values().next());
         let unlike: BTreeMap<_, _> = versions.into_iter().filter(|(_, users)| differ(users)).collect();
-        assert!(unlike.is_empty(), "what several modules use would be compiled several times: {unlike:#?}");
+        assert!(unlike.is_empty(), "these dependencies would be compiled several times: {unlike:#?}");
     }
 
     #[test]
-    fn what_is_built_together_is_named_as_go_names_it() {
+    fn programs_of_one_build_have_the_names_that_go_gives_them() {
         let table = Table::embedded();
         for module in table.go.keys() {
             let tools = table.tool.iter().filter(|(_, spec)| spec.go.as_ref() == Some(module));
@@ -345,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn another_flag_is_another_directory() {
+    fn a_different_flag_gives_a_different_cache_directory() {
         let text = |tags| {
             format!(
                 "need = {{}}\n[go.crio]\nversion = \"1.0.0\"\ncgo = true\ntags = {tags}\n[tool.crio]\ngo = \"crio\"\npackage = \"x/y\"\n"

@@ -1,4 +1,4 @@
-//! The toolchain as a whole, against real files, a real Go and a real C compiler.
+//! The whole toolchain, with real files, a real Go and a real C compiler.
 
 use super::resolver::resolve_within;
 use super::*;
@@ -7,37 +7,37 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Keeps what it is told.
+/// Records what is reported.
 #[derive(Default)]
-struct Heard(Mutex<Vec<Word>>);
+struct Recorder(Mutex<Vec<Report>>);
 
 #[derive(Debug, Clone)]
-enum Word {
+enum Report {
     Tool(String, ToolState),
     Note,
 }
 
-impl Reporter for Heard {
+impl Reporter for Recorder {
     fn tool(&self, name: &str, state: ToolState) {
-        self.0.lock().unwrap().push(Word::Tool(name.to_owned(), state));
+        self.0.lock().unwrap().push(Report::Tool(name.to_owned(), state));
     }
 
     fn note(&self, _message: String) {
-        self.0.lock().unwrap().push(Word::Note);
+        self.0.lock().unwrap().push(Report::Note);
     }
 }
 
-/// A machine of which only a directory of programs is there.
+/// A machine that has only one directory of programs.
 struct Machine {
     dir: tempfile::TempDir,
-    heard: Heard,
+    reports: Recorder,
 }
 
 impl Machine {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("bin")).unwrap();
-        Self { dir, heard: Heard::default() }
+        Self { dir, reports: Recorder::default() }
     }
 
     fn bin(&self, name: &str) -> PathBuf {
@@ -50,7 +50,7 @@ impl Machine {
 
     fn resolve(&self, request: &Request) -> Result<Resolution, Error> {
         let search = self.dir.path().join("bin").into_os_string();
-        resolve_within(search, Table::embedded(), request, &self.options(), &self.heard)
+        resolve_within(search, Table::embedded(), request, &self.options(), &self.reports)
     }
 
     fn overridden(&self, name: &str, path: &Path) -> Result<Resolution, OverrideProblem> {
@@ -84,12 +84,12 @@ fn a_program_on_path_is_used_only_if_its_version_fits() {
     let error = machine.resolve(&request(&["kubectl"])).unwrap_err().to_string();
     let unfit = format!("path: {} is 1.32.4-dispatcher, which doesn't fit ~1.36.3", machine.bin("kubectl").display());
     assert!(error.contains(&unfit), "{error}");
-    let notes = machine.heard.0.lock().unwrap().iter().filter(|event| matches!(event, Word::Note)).count();
-    assert_eq!(notes, 1, "a refusal is said");
+    let notes = machine.reports.0.lock().unwrap().iter().filter(|report| matches!(report, Report::Note)).count();
+    assert_eq!(notes, 1, "the rejection is noted");
 }
 
 #[test]
-fn an_optional_tool_is_taken_if_it_is_there_and_left_out_otherwise() {
+fn an_optional_tool_is_used_if_it_exists_and_left_out_otherwise() {
     let machine = Machine::new();
     let asked = Request { optional: vec!["crictl".to_owned()], ..request(&[]) };
     assert!(machine.resolve(&asked).unwrap().tools.is_empty());
@@ -102,7 +102,7 @@ fn an_optional_tool_is_taken_if_it_is_there_and_left_out_otherwise() {
 }
 
 #[test]
-fn all_that_is_missing_is_one_error() {
+fn one_error_lists_all_missing_tools() {
     let machine = Machine::new();
     let error = machine.resolve(&request(&["kubelet", "kube-proxy", "conmon", "pinns", "kubctl"])).unwrap_err();
     let Error::Missing { tools, .. } = &error else { panic!("{error}") };
@@ -110,10 +110,10 @@ fn all_that_is_missing_is_one_error() {
     assert_eq!(names, ["conmon", "kubctl", "kube-proxy", "kubelet", "pinns"]);
     let cache = machine.dir.path().join("cache/toolchain");
     let expected = format!(
-        "5 tools are missing, and nothing here can supply them:
+        "5 tools are missing, and no provider can supply them:
   conmon >=2.1.6
     path: not on PATH
-    host package: needs conmon: there is no apt-get here, install what this system has instead
+    host package: needs conmon: there is no apt-get here, install this system's equivalent
   kubctl
     path: not on PATH
     did you mean kubectl?
@@ -124,40 +124,40 @@ fn all_that_is_missing_is_one_error() {
   pinns 1.36.3
     cache: not in {0}
     go: go isn't on PATH; building it takes Go 1.26.3 or newer, see https://go.dev/dl
-binaries of your own can be named, as in --set conmon.binary=PATH",
+to use a binary of your own: --set conmon.binary=PATH",
         cache.display()
     );
     assert_eq!(error.to_string(), expected);
 }
 
 #[test]
-fn without_leave_to_install_the_command_is_told() {
+fn if_installing_is_disabled_the_error_has_the_command() {
     let machine = Machine::new();
-    // What it does doesn't matter: it must not be called.
+    // It must not be called.
     let called = machine.dir.path().join("called");
     script(&machine.bin("apt-get"), &format!("touch {}", called.display()), 0o755);
     let error = machine.resolve(&request(&["conmon", "nft", "skopeo"])).unwrap_err().to_string();
-    assert!(error.contains("host package: needs conmon: installing is switched off"), "{error}");
+    assert!(error.contains("host package: needs conmon: installing packages is disabled"), "{error}");
     assert!(error.contains("apt-get install -y --no-install-recommends conmon nftables skopeo\n"), "{error}");
     assert!(!called.exists());
 }
 
 #[test]
-fn a_go_that_is_too_old_is_told_what_to_do() {
+fn the_error_about_an_old_go_says_how_to_get_a_newer_one() {
     let machine = Machine::new();
-    for (says, expected) in [
+    for (go, expected) in [
         ("echo go1.19.8; echo", "is 1.19.8, too old: install Go 1.26.0 or newer, see https://go.dev/dl"),
-        ("echo go1.22.1; echo local", "or let it fetch one with GOTOOLCHAIN=auto"),
-        ("echo nonsense", "`go env` told no version: nonsense"),
+        ("echo go1.22.1; echo local", "or let it download one with GOTOOLCHAIN=auto"),
+        ("echo nonsense", "`go env` printed no version: nonsense"),
     ] {
-        script(&machine.bin("go"), says, 0o755);
+        script(&machine.bin("go"), go, 0o755);
         let error = machine.resolve(&request(&["etcd"])).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
 
 #[test]
-fn a_fitting_binary_of_the_users_own_comes_before_all_others() {
+fn a_fitting_override_comes_before_all_providers() {
     let machine = Machine::new();
     script(&machine.bin("crio"), "echo crio version 1.36.3", 0o755);
     let own = machine.dir.path().join("my-crio");
@@ -168,7 +168,7 @@ fn a_fitting_binary_of_the_users_own_comes_before_all_others() {
 }
 
 #[test]
-fn what_is_wrong_with_an_override_is_told() {
+fn each_problem_of_an_override_is_reported() {
     let machine = Machine::new();
     let own = machine.dir.path().join("my-crio");
     assert_eq!(machine.overridden("crio", &own), Err(OverrideProblem::NotFound));
@@ -186,13 +186,13 @@ fn what_is_wrong_with_an_override_is_told() {
 }
 
 #[test]
-fn the_user_can_insist_on_a_version() {
+fn the_user_can_allow_any_version() {
     let machine = Machine::new();
     let own = machine.dir.path().join("my-crio");
     script(&own, "echo crio version 1.30.2", 0o755);
     let mut request = Request { overrides: [("crio".to_owned(), own.clone())].into(), ..request(&["crio"]) };
     let error = machine.resolve(&request).unwrap_err().to_string();
-    assert!(error.contains("is of version 1.30.2, but 1.36 is wanted"), "{error}");
+    assert!(error.contains("has version 1.30.2, but 1.36 is required"), "{error}");
     assert!(error.ends_with("--set crio.any-version=true"), "{error}");
     request.any_version.insert("crio".to_owned());
     assert_eq!(machine.resolve(&request).unwrap().tools["crio"].version, "1.30.2");
@@ -201,7 +201,7 @@ fn the_user_can_insist_on_a_version() {
 }
 
 #[test]
-fn overrides_that_dont_fit_are_told_together_and_others_are_left_alone() {
+fn one_error_lists_all_bad_overrides_of_requested_tools() {
     let machine = Machine::new();
     let none = PathBuf::from("/nonexistent");
     let overrides = ["crio", "etcd", "runc"].map(|name| (name.to_owned(), none.clone())).into();
@@ -210,7 +210,7 @@ fn overrides_that_dont_fit_are_told_together_and_others_are_left_alone() {
 }
 
 #[test]
-fn a_program_that_the_table_doesnt_know_is_found_by_name() {
+fn a_program_that_is_not_in_the_table_is_found_by_name() {
     let machine = Machine::new();
     script(&machine.bin("my-runtime"), "exit 1", 0o755);
     let tool = machine.resolve(&request(&["my-runtime"])).unwrap().tools.remove("my-runtime").unwrap();
@@ -218,25 +218,25 @@ fn a_program_that_the_table_doesnt_know_is_found_by_name() {
 }
 
 #[test]
-fn what_was_built_is_found_again_without_go() {
+fn built_tools_are_found_in_the_cache_without_go() {
     let machine = Machine::new();
     let wanted = request(&["host-local", "pinns"]);
     let built =
-        resolve(Table::embedded(), &wanted, &machine.options(), &machine.heard).unwrap_or_else(|e| panic!("{e}"));
+        resolve(Table::embedded(), &wanted, &machine.options(), &machine.reports).unwrap_or_else(|e| panic!("{e}"));
     let names: Vec<&str> = built.tools.keys().map(String::as_str).collect();
     assert_eq!(names, ["bridge", "cni", "host-local", "loopback", "pinns", "portmap", "ptp"]);
     assert!(built.tools.values().all(|tool| tool.provider == "go" && tool.path.exists()));
     assert_eq!(built.path("bridge").unwrap().parent(), built.path("cni"));
-    let heard = machine.heard.0.lock().unwrap().clone();
-    let building = |word: &Word| matches!(word, Word::Tool(name, ToolState::Building { .. }) if name == "cni");
-    assert!(heard.iter().any(building), "{heard:?}");
+    let reports = machine.reports.0.lock().unwrap().clone();
+    let building = |report: &Report| matches!(report, Report::Tool(name, ToolState::Building { .. }) if name == "cni");
+    assert!(reports.iter().any(building), "{reports:?}");
     let again = machine.resolve(&wanted).unwrap();
     assert!(again.tools.values().all(|tool| tool.provider == "cache"));
     assert_eq!(again.path("pinns"), built.path("pinns"));
 }
 
 #[test]
-fn what_is_in_place_runs_nothing() {
+fn a_second_resolution_runs_no_program() {
     let machine = Machine::new();
     let runs = machine.dir.path().join("runs");
     script(&machine.bin("crio"), &format!("echo run >> {}; echo crio version 1.36.3", runs.display()), 0o755);
@@ -246,12 +246,12 @@ fn what_is_in_place_runs_nothing() {
 }
 
 #[test]
-fn a_build_that_fails_shows_what_the_compiler_said() {
+fn a_failed_build_shows_the_output_of_the_compiler() {
     let table = "need = {}\n[go.cni]\nversion = \"1.9.1\"\ncgo = false\n[tool.nothing]\ngo = \"cni\"\n\
                  package = \"github.com/containernetworking/plugins/plugins/main/nothing\"\n";
     let machine = Machine::new();
     let table = Table::parse(table).unwrap();
-    let error = resolve(&table, &request(&["nothing"]), &machine.options(), &machine.heard).unwrap_err().to_string();
+    let error = resolve(&table, &request(&["nothing"]), &machine.options(), &machine.reports).unwrap_err().to_string();
     assert!(error.contains("go: go failed (exit status: 1):\n"), "{error}");
     assert!(error.contains("plugins/main/nothing"), "{error}");
     let left: Vec<_> = fs::read_dir(machine.dir.path().join("cache/toolchain")).unwrap().flatten().collect();
@@ -259,7 +259,7 @@ fn a_build_that_fails_shows_what_the_compiler_said() {
 }
 
 #[test]
-fn a_path_is_held_against_the_tool_that_it_is_called_like() {
+fn an_absolute_path_is_checked_as_the_tool_of_its_file_name() {
     let machine = Machine::new();
     let (old, fit, own) = (machine.bin("crun"), machine.dir.path().join("crun"), machine.bin("own"));
     script(&old, "echo crun version 1.8.1", 0o755);
@@ -271,23 +271,23 @@ fn a_path_is_held_against_the_tool_that_it_is_called_like() {
     assert_eq!(resolution.path(&path(&own)), Some(&*own));
     let asked = request(&[&path(&old)]);
     let error = machine.resolve(&asked).unwrap_err().to_string();
-    assert!(error.contains("/crun is of version 1.8.1, but >=1.14.3 is wanted"), "{error}");
+    assert!(error.contains("/crun has version 1.8.1, but >=1.14.3 is required"), "{error}");
     machine.resolve(&Request { any_version: ["crun".to_owned()].into(), ..asked }).unwrap();
 
-    // By its name alone, only what fits is taken from PATH.
+    // By name, a program on PATH is only used if its version fits.
     let error = machine.resolve(&request(&["crun"])).unwrap_err().to_string();
     assert!(error.contains("crun is 1.8.1, which doesn't fit >=1.14.3"), "{error}");
 }
 
 #[test]
-fn a_package_that_would_not_do_is_not_installed() {
+fn a_package_whose_version_does_not_fit_is_not_installed() {
     let machine = Machine::new();
     let called = machine.dir.path().join("called");
     script(&machine.bin("apt-get"), &format!("touch {}", called.display()), 0o755);
     script(&machine.bin("apt-cache"), "echo \"$2:\"; echo '  Candidate: 1.8.1-1+deb12u1'", 0o755);
     let options = Options { install: true, ..machine.options() };
     let search = machine.dir.path().join("bin").into_os_string();
-    let error = resolve_within(search, Table::embedded(), &request(&["crun"]), &options, &machine.heard).unwrap_err();
+    let error = resolve_within(search, Table::embedded(), &request(&["crun"]), &options, &machine.reports).unwrap_err();
     let wanted = "host package: this distribution's crun has version 1.8.1, which doesn't fit >=1.14.3";
     assert!(error.to_string().contains(wanted), "{error}");
     assert!(!called.exists());

@@ -1,6 +1,6 @@
-//! Versions as programs tell them: finding one in what was printed, and reading it leniently.
+//! Parses versions as programs print them, leniently.
 //!
-//! This module must not know how a program is run, nor which versions are wanted.
+//! This module must not know how a program is run, nor which versions are required.
 
 use semver::Version;
 
@@ -10,7 +10,7 @@ pub fn find(printed: &str, after: &str) -> Option<Version> {
     parse(rest.split(|c: char| c.is_whitespace() || c == ',').next()?)
 }
 
-/// Reads `1.2.3`, `v1.2.3`, `1.2`, and what distributions make of them (`2.1.6+ds1`,
+/// Parses `1.2.3`, `v1.2.3`, `1.2`, and versions of distributions (`2.1.6+ds1`,
 /// `1.1.12-0ubuntu3~22.04`).
 pub fn parse(text: &str) -> Option<Version> {
     let text = text.strip_prefix('v').unwrap_or(text);
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tools_own_words_are_understood() {
+    fn versions_are_found_in_the_output_of_each_tool() {
         let cases = [
             ("Kubernetes v1.36.3\n", "Kubernetes ", "1.36.3"),
             ("Client Version: v1.36.3\nKustomize Version: v5.8.1\n", "Client Version: ", "1.36.3"),
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_none() {
+    fn output_without_a_version_gives_none() {
         for (printed, after) in [
             ("crictl version unknown\n", "crictl version "),
             ("CNI bridge plugin version unknown", "plugin "),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_patched_versions_are_read_leniently() {
+    fn short_and_patched_versions_are_parsed() {
         for (text, expected) in [("1.2", "1.2.0"), ("v4", "4.0.0"), ("1.04.1", "1.4.1"), ("1.1.12_beta~1", "1.1.12")] {
             assert_eq!(parse(text).map(|v| v.to_string()).as_deref(), Some(expected), "{text}");
         }

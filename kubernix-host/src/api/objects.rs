@@ -108,7 +108,7 @@ impl Api {
 /// The objects of a manifest, in order. Lists are replaced by their items.
 pub(super) fn objects(manifest: &Manifest) -> Result<Vec<DynamicObject>, Error> {
     let malformed = |cause: String| Error::Manifest { name: manifest.name.clone(), cause };
-    let values = crate::text::manifest::objects(&manifest.yaml).map_err(malformed)?;
+    let values = crate::text::manifest::objects(&manifest.yaml).map_err(|error| malformed(error.to_string()))?;
     let objects =
         values.into_iter().map(|value| serde_json::from_value(value).map_err(|error| malformed(error.to_string())));
     objects.collect()

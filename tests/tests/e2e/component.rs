@@ -162,7 +162,7 @@ fn another_oci_runtime_is_chosen(parts: Parts) {
     fs::write(cluster.base().join("crun"), "#!/bin/sh\necho crun version 1.8.1\n").expect("a script");
     let old = set(&cluster.base().join("crun").to_string_lossy());
     let refused = cluster.run(&["component", "replace", "--set", &old]).exits(3);
-    refused.says(&["crun is of version 1.8.1, but >=1.14.3 is wanted"]);
+    refused.says(&["crun has version 1.8.1, but >=1.14.3 is required"]);
     cluster.run(&["component", "replace", "--set", &set("bin/crun")]).exits(2).says(&["`runtime` is `bin/crun`"]);
     alive(&cluster, "other");
 }

@@ -1,9 +1,10 @@
-//! What is wrong with a component file.
+//! Errors of component files.
 
+use kubernix_toolchain::text::Located;
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with a component file. Each message holds its cause: there is no further chain.
+/// Why a component file can't be used. Each message includes its cause: there is no source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,19 +13,10 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
-    /// It doesn't say what a component file can say.
-    #[error("{}:{line}:{column}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column in characters, from 1.
-        column: usize,
-        /// What is wrong there.
-        reason: String,
-    },
+    /// It isn't TOML, or a key or value isn't valid.
+    #[error(transparent)]
+    File(#[from] Located),
 }

@@ -18,6 +18,7 @@ pub use error::Error;
 pub use file::Head;
 
 use file::Document;
+use kubernix_toolchain::text::Located;
 use source::Source;
 use std::fs::File;
 use std::io::{self, Read};
@@ -53,10 +54,7 @@ pub fn read(path: &Path) -> Result<Declared, Error> {
 /// As [`read`].
 pub fn parse(path: &Path, text: impl Into<String>) -> Result<Declared, Error> {
     let source = Source { path: path.to_owned(), text: text.into() };
-    let document: Document = toml::from_str(&source.text).map_err(|error| {
-        let at = error.span().unwrap_or(0..0);
-        source.error(at.start, error.message().trim().replace('\n', ", "))
-    })?;
+    let document: Document = toml::from_str(&source.text).map_err(|error| Located::toml(path, &source.text, &error))?;
     check::check(&document, &source)?;
     Ok(Declared { document, source })
 }

@@ -1,10 +1,10 @@
-//! Places in a component file: where in the raw text a part of a value stands.
+//! Positions in a component file: where a part of a value is in the raw text.
 //!
-//! A TOML value's span covers the literal as it is written, so that a place inside of the value has
-//! to be found again behind escapes, cut line ends and opening quotes.
+//! The span of a TOML value covers the literal as it is written. A position inside of the value is
+//! computed from it, past escapes, line-ending backslashes and opening quotes.
 
 use super::Error;
-use kubernix_toolchain::text::position;
+use kubernix_toolchain::text::{Located, position};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -16,20 +16,19 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// What is wrong at a byte of the text.
-    pub fn error(&self, byte: usize, reason: impl Into<String>) -> Error {
-        let (line, column) = position(&self.text, byte);
-        Error::File { path: self.path.clone(), line, column, reason: reason.into() }
+    /// An error at a byte of the text.
+    pub fn error(&self, byte: usize, reason: impl ToString) -> Error {
+        Located::new(&self.path, &self.text, byte, reason).into()
     }
 
-    /// Where a byte of the text is. Without the file: a host says which component's plan it is
-    /// about, and where that is from.
+    /// The position of a byte of the text. It doesn't include the file: errors of a plan name the
+    /// component and its file already.
     pub fn place(&self, byte: usize) -> String {
         let (line, column) = position(&self.text, byte);
         format!("line {line}, column {column}")
     }
 
-    /// The byte of the text at which byte `at` of a string value stands, given the literal's span.
+    /// The byte of the text where byte `at` of a string value is, given the literal's span.
     pub fn byte_of(&self, span: &Range<usize>, value: &str, at: usize) -> usize {
         let literal = self.text.get(span.clone()).unwrap_or_default();
         let before = value.get(..at).unwrap_or(value).chars().count();
@@ -37,33 +36,33 @@ impl Source {
     }
 }
 
-/// The byte of a TOML string literal, quotes included, at which the character of this index of its
-/// value stands.
+/// The byte of a TOML string literal, quotes included, where the character of this index of its
+/// value is.
 fn raw_offset(literal: &str, characters: usize) -> usize {
     let basic = literal.starts_with('"');
     let multi = literal.starts_with("\"\"\"") || literal.starts_with("'''");
     let mut at = if multi { 3 } else { 1 };
     if multi {
-        // A line end right after the opening quotes is no part of the value.
+        // A line end right after the opening quotes isn't part of the value.
         at += line_end(literal.get(at..).unwrap_or_default());
     }
     for _ in 0..characters {
         if basic {
-            at += cut(&literal[at..]);
+            at += skipped(&literal[at..]);
         }
         at += width(&literal[at..], basic);
     }
-    at + if basic { cut(literal.get(at..).unwrap_or_default()) } else { 0 }
+    at + if basic { skipped(literal.get(at..).unwrap_or_default()) } else { 0 }
 }
 
-/// The bytes of a line end at the start.
+/// The length of a line end at the start, in bytes.
 fn line_end(text: &str) -> usize {
     ["\r\n", "\n"].iter().find(|end| text.starts_with(**end)).map_or(0, |end| end.len())
 }
 
-/// The bytes that line-ending backslashes at the start remove: each with all white space up to the
-/// next character.
-fn cut(text: &str) -> usize {
+/// The length of line-ending backslashes at the start, each with all white space up to the next
+/// character. They aren't part of the value.
+fn skipped(text: &str) -> usize {
     let mut rest = text;
     while let Some(after) = rest.strip_prefix('\\') {
         let line = after.trim_start_matches([' ', '\t']);
@@ -75,7 +74,7 @@ fn cut(text: &str) -> usize {
     text.len() - rest.len()
 }
 
-/// The bytes in which the character at the start is written.
+/// The length in bytes of the literal's first character, which may be an escape.
 fn width(text: &str, basic: bool) -> usize {
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
     use toml::Spanned;
 
-    /// Finds the `@` of a value in the text that it was read from.
+    /// Finds the `@` of a value in the literal that it was parsed from.
     fn found(literal: &str) -> &str {
         let text = format!("key = {literal}");
         let table: std::collections::BTreeMap<String, Spanned<String>> = toml::from_str(&text).unwrap();
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_found_in_every_form_of_string() {
+    fn a_position_is_found_in_every_form_of_string() {
         assert_eq!(found("\"ab@1\""), "@1\"");
         assert_eq!(found("'a\\b@1'"), "@1'");
         assert_eq!(found("'''\na\n'@1'''"), "@1'''");
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_as_wide_as_they_are_written() {
+    fn escapes_have_their_written_width() {
         assert_eq!(found(r#""\t\\\"\u00e4\U0001f600\x41ä@1""#), "@1\"");
         assert_eq!(found("\"\"\"a\\\n    b \\  \r\n\n\t @1\"\"\""), "@1\"\"\"");
         assert_eq!(found("\"\"\"\\\n  @1\"\"\""), "@1\"\"\"");

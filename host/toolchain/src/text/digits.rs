@@ -1,4 +1,4 @@
-//! Bytes as digits: hexadecimal, and hashes. Knows nothing of what they name.
+//! Bytes and hashes as hexadecimal digits. Must not know what they identify.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_are_lower_case_and_whole() {
+    fn digits_are_lower_case_with_leading_zeros() {
         assert_eq!(hex(&[0, 1, 0xab, 0xff]), "0001abff");
         assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }

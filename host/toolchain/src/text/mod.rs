@@ -1,13 +1,15 @@
-//! Text that several crates of the host make alike: errors with their causes, names that were
-//! probably meant, places in files, digits, and manifests as values.
+//! Texts that several crates of the host need: errors with their causes, similar names, places in
+//! files, digits, and Kubernetes manifests as values.
 //!
-//! Must not know what any of it is about.
+//! Must not know what any of these texts is about.
 
 pub mod chain;
 pub mod digits;
+pub mod located;
 pub mod manifest;
 pub mod nearest;
 pub mod position;
 
+pub use located::Located;
 pub use nearest::nearest;
 pub use position::position;

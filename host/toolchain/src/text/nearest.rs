@@ -1,8 +1,7 @@
-//! Names that were probably meant, for messages about unknown ones. Must not know what the names
-//! are of.
+//! Suggests a name for an unknown one. Must not know what the names belong to.
 
-/// The end of a message about an unknown name: the nearest of those that there are, or all of them
-/// if none is near.
+/// The end of a message about an unknown name: the nearest known name, or all of them if none is
+/// near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
@@ -14,13 +13,13 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Stri
     }
 }
 
-/// The name that was probably meant, if any is close.
+/// The most similar known name, if one is similar enough.
 pub fn nearest_of<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
     let near = known.iter().map(|other| (distance(other), *other)).min();
-    // A third of the letters may be wrong, two in short names; beyond that only a beginning or an
-    // end counts.
+    // A third of the letters may be wrong, two in short names. Beyond that, the name must be the
+    // beginning or the end of a known one.
     near.filter(|(distance, other)| *distance <= (lower.len() / 3).max(2) && *distance < other.len())
         .map(|(_, other)| other)
         .or_else(|| {
@@ -31,7 +30,7 @@ pub fn nearest_of<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         })
 }
 
-/// Names as a list for people: `a`, `b`.
+/// Names as a list in a message: `a`, `b`.
 pub fn words(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
