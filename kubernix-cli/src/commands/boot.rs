@@ -90,8 +90,8 @@ impl App {
     /// The settings. Logs the notes on them as warnings.
     pub(super) fn resolve(&self, args: &BootArgs) -> Result<Resolved> {
         let resolved = settings::resolve(&self.flags, args)?;
-        for said in &resolved.said {
-            log::warn!("{said}");
+        for note in &resolved.notes {
+            log::warn!("{note}");
         }
         Ok(resolved)
     }

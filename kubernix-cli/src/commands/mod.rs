@@ -122,7 +122,7 @@ impl App {
     fn host(&self, settings: &Settings) -> Result<Host> {
         let executable = std::env::current_exe().context("can't find the path of kubernix itself")?;
         let mut registry = Registry::gather(registry::components()?, &settings.plugin_search());
-        registry.add_manifests(&settings.addon_files).map_err(|why| Refusal::error(Exit::Usage, why))?;
+        registry.add_manifests(&settings.addon_files).map_err(|error| Refusal::error(Exit::Usage, error.to_string()))?;
         Ok(Host { registry, executable, program: self.program.clone() })
     }
 
@@ -161,7 +161,7 @@ impl App {
             let mut resolved = settings::resolve(&self.flags, args)?;
             // Removed from the settings, so that the host doesn't show them too. Shown first,
             // because they may explain an error.
-            for note in std::mem::take(&mut resolved.said) {
+            for note in std::mem::take(&mut resolved.notes) {
                 if shown.insert(note.clone()) {
                     log::info!("{note}");
                 }

@@ -76,7 +76,7 @@ impl BootFile {
         state: &ClusterFile,
         edit: impl FnOnce(&mut Settings, &mut Boot),
     ) -> io::Result<(ClusterFile, Boot)> {
-        let mut settings = settings::of_text(root, &state.settings).map_err(io::Error::other)?;
+        let mut settings = settings::parse_saved(root, &state.settings).map_err(io::Error::other)?;
         let mut boot = Self::parse(state)?;
         edit(&mut settings, &mut boot);
         let next = state.next(settings.to_toml(), state.allotment.clone(), serde_json::to_value(&boot)?);

@@ -51,7 +51,7 @@ impl Host {
         if changes.is_empty() {
             return Err(InUseError::Running(call).into());
         }
-        let fixed: Vec<String> = changes.iter().filter(|change| change.of_boot).map(describe).collect();
+        let fixed: Vec<String> = changes.iter().filter(|change| change.needs_boot).map(describe).collect();
         if !fixed.is_empty() {
             return Err(InUseError::NeedsBoot { call, changes: fixed }.into());
         }

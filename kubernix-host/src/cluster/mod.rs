@@ -116,7 +116,7 @@ impl Host {
         removed: &[String],
         sink: &dyn Sink,
     ) -> Result<(), HostError> {
-        for message in &resolved.said {
+        for message in &resolved.notes {
             sink.emit(Event::Note { message: message.clone() });
         }
         for problem in self.registry.problems() {

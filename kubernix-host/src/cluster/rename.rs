@@ -47,7 +47,7 @@ impl Cluster {
     pub fn rename(&self, name: &str, sink: &dyn Sink) -> Result<Renamed, HostError> {
         need_root("rename")?;
         let call = Call::new(self.call.program(), name, self.call.base());
-        let name = settings::parse_name(name).map_err(|reason| ClusterError::InvalidName { reason })?;
+        let name = settings::parse_name(name).map_err(ClusterError::InvalidName)?;
         let state = self.root().open_existing()?;
         if state.removing {
             return Err(ClusterError::NotFound { call: self.call.clone(), hint: String::new() }.into());

@@ -70,13 +70,13 @@ fn fill(
     snapshot::unpack(file, manifest, root.path(), &|| !interrupts.any())?.ok_or(HostError::Interrupted)?;
     let settings = root.settings_file();
     let text = std::fs::read_to_string(&settings).map_err(HostError::io("the snapshot's settings can't be read"))?;
-    let carried = settings::carry(&file.join(snapshot::SETTINGS), &text, &name, &head.datastore.component)?;
-    for key in carried.left_out {
+    let transferred = settings::transfer(&file.join(snapshot::SETTINGS), &text, &name, &head.datastore.component)?;
+    for key in transferred.omitted {
         let message =
             format!("`{key}` isn't restored, cluster `{}` may use it: set another one if needed", head.cluster);
         sink.emit(Event::Note { message });
     }
-    write_durable(&settings, carried.text.as_bytes(), 0o600)?;
+    write_durable(&settings, transferred.text.as_bytes(), 0o600)?;
     Ok(root.complete_fill()?)
 }
 

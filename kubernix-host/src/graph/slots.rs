@@ -57,14 +57,14 @@ pub(super) fn choose<'n>(
 ) -> Result<Choice, GraphError> {
     let common: BTreeMap<String, String> = slots
         .iter()
-        .filter(|(role, _)| settings::node_of(role).is_none())
+        .filter(|(role, _)| settings::split_node_key(role).is_none())
         .map(|(r, c)| (r.clone(), c.clone()))
         .collect();
     let mut choice = Choice { common: choose_in(components, &common)?, nodes: BTreeMap::new() };
     check_node_slots(components, slots)?;
     for node in nodes {
-        let own = slots.iter().filter_map(|(slot, component)| match settings::node_of(slot) {
-            Some((name, role)) if name == node => Some((role, component)),
+        let own = slots.iter().filter_map(|(slot, component)| match settings::split_node_key(slot) {
+            Some((of, role)) if of == node => Some((role, component)),
             _ => None,
         });
         let mut all = common.clone();
@@ -76,11 +76,11 @@ pub(super) fn choose<'n>(
     Ok(choice)
 }
 
-/// Checks that slots of single nodes name components of the scope `node`: a node can't have another
-/// component than the others if the cluster has only one instance of it.
-fn check_node_slots(components: &Components, slots: &BTreeMap<String, String>) -> Result<(), GraphError> {
-    let node_slots = slots.iter().filter_map(|(slot, component)| Some((slot, settings::node_of(slot)?.1, component)));
-    for (slot, role, component) in node_slots.filter(|(.., component)| *component != NONE) {
+/// A node can't differ in what there is only once for all of them.
+fn check_of_nodes(components: &Components, slots: &BTreeMap<String, String>) -> Result<(), GraphError> {
+    let of_nodes =
+        slots.iter().filter_map(|(slot, component)| Some((slot, settings::split_node_key(slot)?.1, component)));
+    for (slot, role, component) in of_nodes.filter(|(.., component)| *component != NONE) {
         let fitting = components.iter().filter(|one| one.description.scope == Scope::NODE && one.provides(role));
         let candidates: Vec<String> = fitting.map(|one| one.name().to_owned()).collect();
         if !candidates.contains(component) {
@@ -169,7 +169,7 @@ pub fn filled(
 /// The component that fills a role on a node, from the result of [`filled`]. Empty if there is
 /// none.
 pub fn on_node(filled: &BTreeMap<String, String>, node: &str, role: &str) -> String {
-    filled.get(&settings::of_node(node, role)).or_else(|| filled.get(role)).cloned().unwrap_or_default()
+    filled.get(&settings::node_key(node, role)).or_else(|| filled.get(role)).cloned().unwrap_or_default()
 }
 
 /// The components that fill at least one role, on one of these nodes or in the control plane.

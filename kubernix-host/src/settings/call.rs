@@ -1,11 +1,10 @@
-//! What a user types to do something with a cluster, for the advice in messages: it must work as it
-//! reads.
+//! Command lines for the advice in messages. They must work as printed.
 
 use super::{DEFAULT_NAME, Defaults};
 use kubernix_core::shell_quote;
 use std::path::{Path, PathBuf};
 
-/// One cluster, as a user names it on the command line.
+/// A cluster, as a command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     program: String,
@@ -14,13 +13,13 @@ pub struct Call {
 }
 
 impl Call {
-    /// The cluster of this name below a base directory; `program` is what the user types to call
-    /// us, quoted if need be.
+    /// The cluster of this name below a base directory. `program` is the command that the user
+    /// typed for `kubernix`, quoted for a shell.
     pub fn new(program: impl Into<String>, name: impl Into<String>, base: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), name: name.into(), base: base.into() }
     }
 
-    /// What the user types to call us.
+    /// The command that the user typed for `kubernix`.
     pub fn program(&self) -> &str {
         &self.program
     }
@@ -30,18 +29,18 @@ impl Call {
         &self.name
     }
 
-    /// The directory that it lies in.
+    /// The base directory.
     pub fn base(&self) -> &Path {
         &self.base
     }
 
-    /// A command on this cluster. What would be the default anyway is left out.
+    /// A command for this cluster. Flags with default values are omitted.
     pub fn to(&self, command: &str) -> String {
         let name = if self.name == DEFAULT_NAME { String::new() } else { format!(" --name {}", self.name) };
         format!("{} {command}{name}{}", self.program, self.place())
     }
 
-    /// A command on all clusters of its place.
+    /// A command for all clusters of its base directory.
     pub fn of_all(&self, command: &str) -> String {
         format!("{} {command}{}", self.program, self.place())
     }
@@ -54,7 +53,7 @@ impl Call {
     }
 }
 
-/// One word of a shell; as it is, where that is safe.
+/// A word of a shell, quoted only if necessary.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=@%,".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { shell_quote(word) }
@@ -69,9 +68,9 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn advice_names_only_what_differs_from_the_default() {
-        let standard = Defaults::of_process().root.unwrap();
-        assert_eq!(Call::new("kubernix", "kubernix", &standard).to("up"), "kubernix up");
+    fn advice_omits_flags_with_default_values() {
+        let default = Defaults::of_process().root.unwrap();
+        assert_eq!(Call::new("kubernix", "kubernix", &default).to("up"), "kubernix up");
         assert_eq!(Call::new("kubernix", "b", "/a dir").to("up"), "kubernix up --name b --root '/a dir'");
         assert_eq!(Call::new("./k", "b", "/it's").of_all("list"), r"./k list --root '/it'\''s'");
     }

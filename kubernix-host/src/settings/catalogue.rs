@@ -1,7 +1,7 @@
-//! What there is to be set: components, the roles they fill, their parameters and binaries. Filled
-//! by the caller, which knows the components; this module only checks against it.
+//! The components that settings can name, with their roles, parameters and binaries. Settings are
+//! checked against it. The caller fills it, because this module must not know any component.
 
-use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, node_of, show};
+use super::{Error, Key, Origin, Resolved, Row, Settings, Unknown, show, split_node_key};
 use crate::text::nearest::{nearest, words};
 use kubernix_core::{Binary, Parameter};
 use serde::Serialize;
@@ -11,23 +11,23 @@ use std::path::PathBuf;
 /// The parameter that every component and every binary has: the path of the binary to run.
 pub(super) const BINARY: &str = "binary";
 
-/// The parameter that every binary has: `true` lets it be of any version.
+/// The parameter that every binary has: `true` allows any version of it.
 pub(super) const ANY_VERSION: &str = "any-version";
-/// All parameters that binaries have.
-const OF_BINARIES: [&str; 2] = [BINARY, ANY_VERSION];
-/// What leaves a slot empty, in place of a component's name.
+/// The parameters of binaries.
+const BINARY_PARAMETERS: [&str; 2] = [BINARY, ANY_VERSION];
+/// Leaves a slot empty, in place of a component's name.
 pub const NONE: &str = "none";
 
-/// What there is to be set.
+/// The names that settings can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Catalogue {
     /// All components, compiled in or loaded.
     pub components: Vec<Entry>,
-    /// All tools that the toolchain knows: binaries that no component has to name.
+    /// All tools of the toolchain, whether a component runs them or not.
     pub tools: Vec<String>,
 }
 
-/// A component, as far as settings go.
+/// The names of a component that settings can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// Its name: `crio`.
@@ -60,8 +60,7 @@ impl Catalogue {
         self.components.iter().flat_map(|entry| entry.provides.iter().map(String::as_str))
     }
 
-    /// The binary that `NAME.binary` means: that of the name, where there is one, else the
-    /// component's.
+    /// The binary of `NAME.binary`: the binary of this name or, if there is none, the component's.
     pub(super) fn binary_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let is_binary = self.binaries().any(|binary| binary == name);
         is_binary.then_some(name).or_else(|| self.get(name).and_then(Entry::own_binary))
@@ -74,8 +73,7 @@ impl Catalogue {
 }
 
 impl Entry {
-    /// The binary that `COMPONENT.binary` means: the one of the component's own name, else its
-    /// first.
+    /// The binary of `COMPONENT.binary`: the one with the component's name, else its first one.
     fn own_binary(&self) -> Option<&str> {
         let mut tools = self.binaries.iter().filter_map(Binary::tool);
         tools.clone().find(|tool| *tool == self.name).or_else(|| tools.next())
@@ -87,13 +85,11 @@ impl Entry {
     }
 }
 
-/// Checks settings against what there is. [`Resolved::validate`] says as well where a wrong value
-/// came from.
+/// Checks settings against a catalogue. The errors of [`Resolved::validate`] have origins as well.
 ///
 /// # Errors
-/// A component, role or parameter that there isn't, with the nearest that there is; a slot filled
-/// by a component that doesn't provide its role; a parameter whose value doesn't fit; one binary
-/// with two paths.
+/// A component, role or parameter doesn't exist; a slot is filled by a component that doesn't
+/// provide its role; the value of a parameter isn't valid; or a binary has two paths.
 pub fn validate(settings: &Settings, catalogue: &Catalogue) -> Result<(), Error> {
     findings(settings, catalogue).into_iter().next().map_or(Ok(()), Err)
 }
@@ -104,7 +100,7 @@ pub(super) fn findings(settings: &Settings, catalogue: &Catalogue) -> Vec<Error>
     let parameters = settings.components.iter().flat_map(|(component, parameters)| {
         parameters.iter().map(move |(name, value)| {
             parameter(component, name, catalogue)?;
-            value_of(component, name, value, catalogue)
+            parameter_value(component, name, value, catalogue)
         })
     });
     let binaries = binary_overrides(settings, catalogue).map(drop);
@@ -117,13 +113,13 @@ fn unknown(what: Unknown, name: &str, key: &Key, hint: String) -> Error {
 
 fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error> {
     let key = Key::Slot(role.into());
-    let (given, role) = (role, node_of(role).map_or(role, |(_, role)| role));
+    let (given, role) = (role, split_node_key(role).map_or(role, |(_, role)| role));
     let fillers = catalogue.fillers(role);
     if fillers.is_empty() {
         let hint = match catalogue.get(role) {
             Some(entry) => {
                 let provided: Vec<&str> = entry.provides.iter().map(String::as_str).collect();
-                format!(": that is a component, which can fill {}", words(&provided))
+                format!(": this is a component, which can fill {}", words(&provided))
             }
             None => nearest(role, catalogue.roles()),
         };
@@ -139,11 +135,11 @@ fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error>
         return Ok(());
     }
     let provided: Vec<&str> = entry.provides.iter().map(String::as_str).collect();
-    Err(Error::Unfit {
+    Err(Error::WrongRole {
         role: given.into(),
         component: component.into(),
         provides: if provided.is_empty() {
-            "it fills none".into()
+            "it provides no role".into()
         } else {
             format!("it provides {}", words(&provided))
         },
@@ -152,34 +148,35 @@ fn slot(role: &str, component: &str, catalogue: &Catalogue) -> Result<(), Error>
     })
 }
 
-/// Checks the value of a parameter, given that there is such a parameter.
-fn value_of(component: &str, name: &str, value: &str, catalogue: &Catalogue) -> Result<(), Error> {
-    let entry = catalogue.get(node_of(component).map_or(component, |(_, component)| component));
-    let Some(Err(error)) = entry.and_then(|entry| entry.parameter(name)).map(|parameter| parameter.check(value)) else {
+/// Checks the value of an existing parameter.
+fn parameter_value(component: &str, name: &str, value: &str, catalogue: &Catalogue) -> Result<(), Error> {
+    let entry = catalogue.get(split_node_key(component).map_or(component, |(_, component)| component));
+    let Some(Err(reason)) = entry.and_then(|entry| entry.parameter(name)).map(|parameter| parameter.check(value))
+    else {
         return Ok(());
     };
     let key = Key::Parameter(component.into(), name.into()).to_string();
-    Err(Error::Parameter { component: component.into(), reason: error.to_string(), key, origin: None })
+    Err(Error::Parameter { component: component.into(), reason, key, origin: None })
 }
 
 fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), Error> {
     let key = Key::Parameter(component.into(), name.into());
-    let of_node = node_of(component);
-    let component = of_node.map_or(component, |(_, component)| component);
-    if of_node.is_some() && OF_BINARIES.contains(&name) {
-        let hint = format!(" of one node alone: all nodes run the same, give `{component}.{name}`");
+    let on_node = split_node_key(component);
+    let component = on_node.map_or(component, |(_, component)| component);
+    if on_node.is_some() && BINARY_PARAMETERS.contains(&name) {
+        let hint = format!(" of a single node: all nodes run the same binary, give `{component}.{name}`");
         return Err(unknown(Unknown::Parameter, name, &key, hint));
     }
     let is_binary = catalogue.binaries().any(|binary| binary == component);
     let Some(entry) = catalogue.get(component) else {
-        if is_binary && OF_BINARIES.contains(&name) {
+        if is_binary && BINARY_PARAMETERS.contains(&name) {
             return Ok(());
         }
         if is_binary {
-            let hint = format!(" of the binary `{component}`{}", nearest(name, OF_BINARIES));
+            let hint = format!(" of the binary `{component}`{}", nearest(name, BINARY_PARAMETERS));
             return Err(unknown(Unknown::Parameter, name, &key, hint));
         }
-        let binaries = catalogue.binaries().filter(|_| OF_BINARIES.contains(&name));
+        let binaries = catalogue.binaries().filter(|_| BINARY_PARAMETERS.contains(&name));
         let hint = nearest(component, catalogue.names().chain(binaries));
         return Err(unknown(Unknown::Component, component, &key, hint));
     };
@@ -188,18 +185,18 @@ fn parameter(component: &str, name: &str, catalogue: &Catalogue) -> Result<(), E
         .parameters
         .iter()
         .map(|parameter| parameter.name.as_str())
-        .chain(OF_BINARIES.into_iter().filter(|_| has_binary));
+        .chain(BINARY_PARAMETERS.into_iter().filter(|_| has_binary));
     if known.clone().any(|known| known == name) {
         return Ok(());
     }
     Err(unknown(Unknown::Parameter, name, &key, format!(" of `{component}`{}", nearest(name, known))))
 }
 
-/// The paths that replace binaries of the toolchain, by toolchain name. `NAME.binary` means the
-/// binary of that name where there is one, else the component's.
+/// The paths that replace binaries of the toolchain, by toolchain name. `NAME.binary` is the binary
+/// of this name or, if there is none, the component's.
 ///
 /// # Errors
-/// One binary with two paths.
+/// A binary has two paths.
 pub fn binary_overrides(settings: &Settings, catalogue: &Catalogue) -> Result<BTreeMap<String, PathBuf>, Error> {
     let mut paths = BTreeMap::<String, PathBuf>::new();
     for (name, parameters) in &settings.components {
@@ -216,14 +213,15 @@ pub fn binary_overrides(settings: &Settings, catalogue: &Catalogue) -> Result<BT
     Ok(paths)
 }
 
-/// The binaries, by toolchain name, that may be of any version; named as in [`binary_overrides`].
-pub fn of_any_version(settings: &Settings, catalogue: &Catalogue) -> BTreeSet<String> {
-    let asked =
-        settings.components.iter().filter(|(_, parameters)| parameters.get(ANY_VERSION).is_some_and(|v| v == "true"));
-    asked.filter_map(|(name, _)| catalogue.binary_of(name).map(str::to_owned)).collect()
+/// The binaries that may have any version, by toolchain name. They are named as in
+/// [`binary_overrides`].
+pub fn any_version_binaries(settings: &Settings, catalogue: &Catalogue) -> BTreeSet<String> {
+    let is_any = |parameters: &BTreeMap<String, String>| parameters.get(ANY_VERSION).is_some_and(|v| v == "true");
+    let named = settings.components.iter().filter(|(_, parameters)| is_any(parameters));
+    named.filter_map(|(name, _)| catalogue.binary_of(name).map(str::to_owned)).collect()
 }
 
-/// As [`show`], and every parameter that components declare with its default.
+/// As [`show`], with all other parameters of components and their defaults.
 pub fn show_all(resolved: &Resolved, catalogue: &Catalogue) -> Vec<Row> {
     let mut rows = show(resolved);
     for entry in &catalogue.components {
@@ -239,8 +237,8 @@ pub fn show_all(resolved: &Resolved, catalogue: &Catalogue) -> Vec<Row> {
     rows
 }
 
-/// Forms of `--set` that can be listed: each component for its roles, and each parameter with the
-/// values that fit. A parameter whose values can't be listed is there without one.
+/// The arguments of `--set` for completion: each component for its roles, and each parameter with
+/// its valid values. A parameter whose values can't be listed has none.
 pub fn set_forms(catalogue: &Catalogue) -> Vec<String> {
     let mut forms = Vec::new();
     for entry in &catalogue.components {

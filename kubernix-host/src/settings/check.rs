@@ -1,12 +1,12 @@
-//! A configuration file by itself: everything that is wrong in it, for `kubernix config validate`.
+//! Checks a single configuration file, for `kubernix config validate`.
 
 use super::document::{Document, Finding};
-use super::resolve::alone;
+use super::resolve::resolve_single;
 use super::{Catalogue, Defaults, Error, Id, Key, Partial, Settings, catalogue};
 use std::fs;
 use std::path::Path;
 
-/// A configuration file that was read as far as possible.
+/// A configuration file, read as far as possible.
 #[derive(Debug)]
 pub struct CheckedFile {
     document: Document,
@@ -17,32 +17,31 @@ impl CheckedFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// It can't be read, or the user has no home directory and no default for it.
+    /// The file can't be read, or a default is missing because the user has no home directory.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
         let directory = std::path::absolute(path).ok().and_then(|path| Some(path.parent()?.to_owned()));
-        Self::of_text(path, &text, &directory.unwrap_or_default(), &Defaults::of_process())
+        Self::parse(path, &text, &directory.unwrap_or_default(), &Defaults::of_process())
     }
 
-    fn of_text(path: &Path, text: &str, directory: &Path, defaults: &Defaults) -> Result<Self, Error> {
+    fn parse(path: &Path, text: &str, directory: &Path, defaults: &Defaults) -> Result<Self, Error> {
         let mut document = Document::read(path, text);
-        let mut wrong = document.partial.make_absolute(directory, defaults.home.as_deref());
+        let mut invalid = document.partial.make_absolute(directory, defaults.home.as_deref());
         for id in Id::ALL.iter().copied() {
             let accepted = (id.setting().operations.accept)(&document.partial);
-            wrong.extend(accepted.err().map(|reason| (Key::Plain(id), reason)));
+            invalid.extend(accepted.err().map(|reason| (Key::Plain(id), reason)));
         }
-        for (key, message) in wrong {
-            document.find(&key.to_string(), message);
+        for (key, reason) in invalid {
+            document.find(&key.to_string(), reason.to_string());
         }
-        // Only what finds plugins and names components. None of it can be rejected now.
+        // Only the settings that find plugins and name components. They are valid at this point.
         let Partial { name, root, plugins, plugin_path, addon_files, slots, components, .. } = document.partial.clone();
         let source = Partial { name, root, plugins, plugin_path, addon_files, slots, components, ..Partial::default() };
-        Ok(Self { settings: alone(source, Partial::default(), defaults)?, document })
+        Ok(Self { settings: resolve_single(source, Partial::default(), defaults)?, document })
     }
 
-    /// What finds the plugins that the file names, to build the catalogue for
-    /// [`CheckedFile::findings`]. `others` are further places to search, such as those of the
-    /// environment.
+    /// The settings that find plugins, to build the catalogue for [`CheckedFile::findings`].
+    /// `others` has further places to search, such as those of the environment.
     ///
     /// # Errors
     /// A path of `others` is empty or not UTF-8.
@@ -54,8 +53,8 @@ impl CheckedFile {
         Ok(settings)
     }
 
-    /// Everything that is wrong, in the order of the file: also components, roles, parameters and
-    /// addons that don't exist.
+    /// All errors, in the order of the file. They include components, roles, parameters and addons
+    /// that don't exist.
     pub fn findings(&self, catalogue: &Catalogue) -> Vec<Finding> {
         let mut document = self.document.clone();
         for error in catalogue::findings(&self.settings, catalogue) {
@@ -96,13 +95,13 @@ mod tests {
     fn findings(text: &str) -> Vec<String> {
         let home = Some("/home/me".into());
         let defaults = Defaults { root: Some("/s".into()), cache_dir: Some("/c".into()), home, config: None };
-        let file = CheckedFile::of_text(Path::new("k.toml"), text, Path::new("/d"), &defaults).unwrap();
+        let file = CheckedFile::parse(Path::new("k.toml"), text, Path::new("/d"), &defaults).unwrap();
         let found = file.findings(&catalogue()).into_iter();
         found.map(|it| format!("{}:{}: {}", it.line, it.column, it.message)).collect()
     }
 
     #[test]
-    fn everything_that_is_wrong_is_found_in_the_order_of_the_file() {
+    fn findings_are_all_errors_in_the_order_of_the_file() {
         let text = "colour = 1\nname = \"A\"\ncidr = \"10.0.0.0/28\"\nport = \"x\"\nroot = \"\"\naddons = [\"corends\"]\n\
                     [slots]\ncri = \"criio\"\n  cry = \"crio\"\n[components.crio]\nlog-levl = 1\nbinary = \"\"\nx = []\n\
                     [node.node-1.slot]\n";
@@ -136,17 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn every_syntax_error_is_found_and_nothing_else_then() {
+    fn a_file_with_syntax_errors_has_no_other_findings() {
         let found = findings("a = = 1\nport = 7000\nb = [1\ncolour = 2\nname = \"x\n");
         assert!(found.len() > 1 && found[0].starts_with("1:5: "), "{found:#?}");
         assert!(found.iter().all(|it| !it.contains("colour")), "{found:#?}");
     }
 
     #[test]
-    fn plugins_are_searched_relative_to_the_file_and_in_further_places() {
+    fn plugins_are_searched_relative_to_the_file_and_in_other_places() {
         let defaults = Defaults { root: Some("/s".into()), cache_dir: Some("/c".into()), home: None, config: None };
         let text = "name = \"a\"\nplugins = [\"p\"]\n";
-        let file = CheckedFile::of_text(Path::new("k.toml"), text, Path::new("/d"), &defaults).unwrap();
+        let file = CheckedFile::parse(Path::new("k.toml"), text, Path::new("/d"), &defaults).unwrap();
         let others = Partial { plugin_path: Some(vec!["q".into()]), ..Partial::default() };
         let settings = file.settings(others, Path::new("/here")).unwrap();
         assert_eq!((settings.plugins, settings.plugin_path), (vec!["/d/p".into()], vec!["/here/q".into()]));

@@ -13,22 +13,22 @@ pub struct Defaults {
     pub home: Option<PathBuf>,
     /// The base of clusters' root directories.
     pub root: Option<PathBuf>,
-    /// Where built tools are kept.
+    /// The directory of built tools.
     pub cache_dir: Option<PathBuf>,
-    /// The user's configuration file, there or not.
+    /// The user's configuration file, which may not exist.
     pub config: Option<PathBuf>,
 }
 
 impl Defaults {
-    /// Those of this process: its user and environment.
+    /// The defaults of this process's user and environment.
     pub fn of_process() -> Self {
         let user = nix::unistd::geteuid();
         Self::of(user.is_root(), home(), |name| env::var_os(name))
     }
 
-    /// Those of a user with these variables.
+    /// The defaults of a user with these variables.
     pub fn of(is_root: bool, home: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        // A relative XDG directory is to be ignored, says the XDG specification.
+        // The XDG specification says to ignore relative paths.
         let xdg = |name: &str, below_home: &str| {
             let given = variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
             given.or_else(|| home.as_ref().map(|home| home.join(below_home))).map(|base| base.join("kubernix"))
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_and_others_have_places_of_their_own() {
+    fn root_and_other_users_have_different_directories() {
         let home = || Some(PathBuf::from("/home/me"));
         let root = Defaults::of(true, home(), |_| None);
         assert_eq!(root.root.unwrap(), PathBuf::from("/var/lib/kubernix"));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn no_home_says_what_to_give_instead() {
+    fn without_a_home_directory_the_error_names_a_flag_or_a_variable() {
         let none = Defaults::of(false, None, |_| None);
         assert!(none.root().unwrap_err().to_string().contains("set HOME or give --root"));
         assert!(none.cache_dir().unwrap_err().to_string().contains("KUBERNIX_CACHE_DIR"));

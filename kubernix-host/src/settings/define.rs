@@ -1,4 +1,4 @@
-//! The macro that makes the types and the functions of settings of their table.
+//! The macro that generates types and functions from the table of settings.
 
 use super::kind::Kind;
 use super::{Error, Origin};
@@ -6,14 +6,14 @@ use super::{Error, Origin};
 /// The value of a kind.
 pub(super) type Value<K> = <K as Kind>::Value;
 
-/// The default of a kind, of its text.
-pub(super) fn standard<K: Kind>(text: &str) -> Result<K::Value, Error> {
+/// Parses the default of a kind.
+pub(super) fn parse_default<K: Kind>(text: &str) -> Result<K::Value, Error> {
     K::parse(text).map_err(|reason| Error::value(Origin::Default, reason))
 }
 
 /// Whether a value is the default of a kind, given the default's text.
 pub(super) fn is_default<K: Kind>(text: &str, value: &K::Value) -> bool {
-    K::parse(text).is_ok_and(|standard| standard == *value)
+    K::parse(text).is_ok_and(|default| default == *value)
 }
 
 /// The value for a file.
@@ -21,24 +21,24 @@ pub(super) fn to_toml<K: Kind>(value: &K::Value) -> toml::Value {
     K::FORM.to_toml(K::show(value), K::items(value))
 }
 
-/// What the three sorts of defaults mean: for the type of a field, for a value that nothing sets,
-/// and for what is shown and saved.
+/// The code for the three sorts of defaults: a field's type, the value if no source has one, and
+/// the shown and saved values.
 macro_rules! per_sort {
     (type value $kind:ty) => { Value<$kind> };
     (type of_user $kind:ty) => { Value<$kind> };
     (type unset $kind:ty) => { Option<Value<$kind>> };
 
-    (about value $text:expr) => { Standard::Value($text) };
-    (about of_user $default:expr) => { Standard::OfUser };
-    (about unset $words:expr) => { Standard::Unset($words) };
+    (about value $text:expr) => { DefaultValue::Value($text) };
+    (about of_user $default:expr) => { DefaultValue::OfUser };
+    (about unset $words:expr) => { DefaultValue::Unset($words) };
 
-    (settle value $kind:ty, $text:expr, $found:expr, $defaults:expr) => {
-        match $found { Some(value) => value, None => define::standard::<$kind>($text)? }
+    (resolve value $kind:ty, $text:expr, $found:expr, $defaults:expr) => {
+        match $found { Some(value) => value, None => define::parse_default::<$kind>($text)? }
     };
-    (settle of_user $kind:ty, $default:expr, $found:expr, $defaults:expr) => {
+    (resolve of_user $kind:ty, $default:expr, $found:expr, $defaults:expr) => {
         match $found { Some(value) => value, None => $default($defaults)? }
     };
-    (settle unset $kind:ty, $words:expr, $found:expr, $defaults:expr) => { $found };
+    (resolve unset $kind:ty, $words:expr, $found:expr, $defaults:expr) => { $found };
 
     (given value $field:expr) => { Some(&$field) };
     (given of_user $field:expr) => { Some(&$field) };
@@ -54,20 +54,20 @@ macro_rules! per_sort {
 }
 pub(super) use per_sort;
 
-/// Builds, of one entry for each setting: [`Id`], [`Settings`], [`Partial`], the table, and how
-/// layers become settings.
+/// Generates [`Id`], [`Settings`], [`Partial`], the table, and [`Resolver::settings`] from one
+/// entry for each setting.
 ///
 /// An entry is `/// description`, the setting's name as a variant and as a field, its kind, its
-/// default, and what else is [`Declared`]. A default is `value("TEXT")`, `of_user(FUNCTION)` of
-/// [`Defaults`], or `unset("WORDS")` where the field is an `Option`.
+/// default, and its other properties ([`Declared`]). A default is `value("TEXT")`,
+/// `of_user(FUNCTION)` of [`Defaults`], or `unset("WORDS")` for a field of type `Option`.
 macro_rules! settings {
     ($( $(#[doc = $doc:literal])+ $id:ident $field:ident: $kind:ty = $sort:ident($default:expr) => $declared:expr; )+) => {
-        /// A single setting. In the order in which settings are shown.
+        /// A single setting. The order is that in which settings are shown.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Id { $( $(#[doc = $doc])+ $id, )+ }
 
         impl Id {
-            /// All of them.
+            /// All settings.
             pub const ALL: &'static [Self] = &[$( Self::$id, )+];
         }
 
@@ -75,42 +75,41 @@ macro_rules! settings {
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Settings {
             $( $(#[doc = $doc])+ pub $field: per_sort!(type $sort $kind), )+
-            /// Registry -> URLs that are asked for its images first, in this order.
+            /// Registry -> its mirrors, which are tried first, in this order.
             pub mirrors: BTreeMap<String, Vec<String>>,
-            /// Role -> component: the slots that are set. The others have their default.
+            /// Role -> component. Only the slots that are set: the others have their default.
             pub slots: BTreeMap<String, String>,
             /// Component (or binary) -> parameter -> text. Paths of `binary` are absolute.
             pub components: BTreeMap<String, BTreeMap<String, String>>,
         }
 
-        /// What one source sets: the flags, the environment or a file. Each field is as in
-        /// [`Settings`]; `None` is not set.
+        /// The settings of one source: flags, environment variables or a file. Each field is as in
+        /// [`Settings`]; `None` means not set.
         ///
-        /// The flags of a command become one by [`Partial::put_flag`], and by
-        /// [`Partial::with_sets`] for `--set`.
+        /// Flags are added by [`Partial::put_flag`], and `--set` by [`Partial::with_sets`].
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Partial {
             $( $(#[doc = $doc])+ pub $field: Option<Value<$kind>>, )+
-            /// Registry -> URLs that are asked first.
+            /// Registry -> its mirrors, which are tried first.
             pub mirrors: BTreeMap<String, Vec<String>>,
             /// Role -> component.
             pub slots: BTreeMap<String, String>,
             /// Component -> parameter -> text.
             pub components: BTreeMap<String, BTreeMap<String, String>>,
-            /// The cluster is created anew: the CIDR of an existing one with the same name doesn't
-            /// bind.
+            /// The cluster is created again: the CIDR of an existing cluster with the same name may
+            /// differ.
             pub fresh: bool,
             /// The configuration file to read.
             pub config: Option<PathBuf>,
-            /// Where values came from, by key. If it is missing, the value is of the setting's
+            /// The origins of values, by key. A value without an origin is that of the setting's
             /// flag.
             pub origins: BTreeMap<String, Origin>,
-            /// What should be shown to the user, but is no error.
+            /// Messages for the user that aren't errors.
             pub notes: Vec<String>,
         }
 
         impl Partial {
-            /// The same with the single settings that `other` sets.
+            /// Replaces the single settings that `other` sets.
             #[must_use]
             pub fn with(self, other: Self) -> Self {
                 Self { $( $field: other.$field.or(self.$field), )+ ..self }
@@ -122,7 +121,7 @@ macro_rules! settings {
             about: &[$($doc),+],
             form: <$kind as Kind>::FORM,
             example: <$kind as Kind>::EXAMPLE,
-            standard: per_sort!(about $sort $default),
+            default_value: per_sort!(about $sort $default),
             operations: Operations {
                 put: |partial, text| {
                     partial.$field = Some(<$kind as Kind>::parse(text)?);
@@ -150,8 +149,9 @@ macro_rules! settings {
             },
         }, )+];
 
-        impl Settled {
-            /// All settings of a cluster. What `decided` has isn't looked for in any source.
+        impl Resolver {
+            /// Resolves all settings of a cluster. Values in `decided` have precedence over all
+            /// sources.
             pub(super) fn settings(&mut self, decided: Partial, defaults: &Defaults) -> Result<Settings, Error> {
                 Ok(Settings {
                     $( $field: {
@@ -159,7 +159,7 @@ macro_rules! settings {
                             Some(value) => Some(value),
                             None => self.accepted::<$kind>(Id::$id, |source| source.$field.clone())?,
                         };
-                        per_sort!(settle $sort $kind, $default, found, defaults)
+                        per_sort!(resolve $sort $kind, $default, found, defaults)
                     }, )+
                     mirrors: self.mirrors(),
                     slots: self.slots(),

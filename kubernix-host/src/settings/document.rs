@@ -1,8 +1,8 @@
-//! `kubernix.toml`, read with the position of every value and with everything that is wrong in it.
+//! Reads `kubernix.toml`: all values with their positions, and all errors.
 
 use super::form::{Read, texts_of};
-use super::{Error, Id, Key, Origin, Partial, of_node};
-use crate::text::{nearest, position};
+use super::{Error, Id, Key, Origin, Partial, node_key};
+use crate::text::{Located, nearest, position};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,35 +16,35 @@ pub(super) const SLOTS: &str = "slots";
 pub(super) const REGISTRY: &str = "registry";
 pub(super) const MIRRORS: &str = "mirrors";
 pub(super) const COMPONENTS: &str = "components";
-/// The table of what holds on one node alone: `[node.NAME.slots]`,
+/// The table of settings that apply to one node only: `[node.NAME.slots]`,
 /// `[node.NAME.components.COMPONENT]`.
 pub(super) const NODE: &str = "node";
 
-/// Something that is wrong in a configuration file.
+/// An error in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The error.
     pub message: String,
 }
 
-/// A configuration file that was read as far as possible.
+/// A configuration file, read as far as possible.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Document {
-    /// The values that fit.
+    /// The valid values.
     pub partial: Partial,
-    /// Everything else, in the order of the file.
+    /// The errors, in the order of the file.
     pub findings: Vec<Finding>,
     /// Line and column of each value, by key.
     pub positions: BTreeMap<String, (usize, usize)>,
 }
 
 impl Document {
-    /// Reads a text. Relative paths stay relative; `path` is for origins. If the text isn't TOML,
-    /// only that is found.
+    /// Reads a text. Relative paths stay relative; `path` is used in origins. If the text isn't
+    /// TOML, the only findings are its syntax errors.
     pub fn read(path: &Path, text: &str) -> Self {
         let mut reader = Reader { path, text, document: Self::default() };
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -62,18 +62,17 @@ impl Document {
 }
 
 impl Partial {
-    /// What a configuration file sets, given its text. Relative paths in it stay relative until it
-    /// is resolved; `path` is for origins and messages.
+    /// Parses the text of a configuration file. Relative paths stay relative until the settings are
+    /// resolved; `path` is used in origins and messages.
     ///
     /// # Errors
-    /// The text isn't TOML, or has a key or a value that no configuration can have: the first of
-    /// them, by line and column.
+    /// The text isn't TOML, or has an unknown key or an invalid value. The error is the first of them.
     pub fn from_toml(path: &Path, text: &str) -> Result<Self, Error> {
         let document = Document::read(path, text);
         match document.findings.into_iter().next() {
             None => Ok(document.partial),
-            Some(Finding { line, column, message }) => {
-                Err(Error::File { path: path.to_owned(), line, column, reason: message })
+            Some(Finding { line, column, message: reason }) => {
+                Err(Error::File(Located { path: path.to_owned(), line, column, reason }))
             }
         }
     }
@@ -102,7 +101,7 @@ impl Reader<'_> {
             match (name.get_ref().as_ref(), Id::of_key(name.get_ref())) {
                 (_, Some(id)) => match id.setting().form().read(value.get_ref()) {
                     Ok(read) => self.put(Key::Plain(id), read, value),
-                    Err(wanted) => self.wrong_type(&Key::Plain(id), &wanted, value),
+                    Err(expected) => self.wrong_type(&Key::Plain(id), &expected.to_string(), value),
                 },
                 (SLOTS, _) => self.slots(None, value),
                 (COMPONENTS, _) => self.components(None, value),
@@ -136,7 +135,7 @@ impl Reader<'_> {
     fn slots(&mut self, node: Option<&str>, value: &Value<'_>) {
         for (role, component) in self.table(SLOTS, value).into_iter().flatten() {
             let role = role.get_ref();
-            let key = Key::Slot(node.map_or_else(|| role.to_string(), |node| of_node(node, role)));
+            let key = Key::Slot(node.map_or_else(|| role.to_string(), |node| node_key(node, role)));
             match component.get_ref().as_str() {
                 Some(text) => self.put(key, Read::Text(text.into()), component),
                 None => self.wrong_type(&key, "a component's name in quotes", component),
@@ -147,7 +146,7 @@ impl Reader<'_> {
     fn components(&mut self, node: Option<&str>, value: &Value<'_>) {
         for (component, parameters) in self.table(COMPONENTS, value).into_iter().flatten() {
             let component = component.get_ref();
-            let component = node.map_or_else(|| component.to_string(), |node| of_node(node, component));
+            let component = node.map_or_else(|| component.to_string(), |node| node_key(node, component));
             self.parameters(&component, parameters);
         }
     }
@@ -197,7 +196,7 @@ impl Reader<'_> {
         let origin = Origin::File(self.path.to_owned(), position.0);
         self.document.positions.insert(key.to_string(), position);
         if let Err(reason) = self.document.partial.put_read(key, read, origin) {
-            self.find(&value.span(), reason);
+            self.find(&value.span(), reason.to_string());
         }
     }
 
@@ -209,8 +208,8 @@ impl Reader<'_> {
         table
     }
 
-    fn wrong_type(&mut self, key: &Key, wanted: &str, value: &Value<'_>) {
-        self.find(&value.span(), format!("`{key}` must be {wanted}, not {}", kind(value)));
+    fn wrong_type(&mut self, key: &Key, expected: &str, value: &Value<'_>) {
+        self.find(&value.span(), format!("`{key}` must be {expected}, not {}", kind(value)));
     }
 
     fn find(&mut self, at: &Range<usize>, message: String) {
@@ -219,7 +218,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a value is, with its article.
+/// The type of a value, with its article.
 fn kind(value: &Value<'_>) -> String {
     let name = value.get_ref().type_str();
     format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })

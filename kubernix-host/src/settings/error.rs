@@ -1,13 +1,15 @@
-//! What is wrong with settings, and the nearest thing that would be right.
+//! Errors of settings.
 
+use super::value::ValueError;
 use super::{Key, Origin};
 use crate::root;
+use crate::text::Located;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with settings. Each message holds its cause: there is no further chain.
+/// Settings can't be resolved, or don't fit the components. Each message includes its cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,108 +18,98 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
-    /// The settings of a cluster that has data are gone: it is not booted with defaults in their
-    /// place.
+    /// The settings of a cluster with data are lost. It isn't booted with the defaults instead.
     #[error(
-        "`{}` and cluster.json are both missing or empty, so the settings of this cluster are lost: put one of them back from a backup or a snapshot, or begin anew with `up --fresh`",
+        "`{}` and cluster.json are both missing or empty, so the settings of this cluster are lost: restore one of them from a backup or a snapshot, or create the cluster again with `up --fresh`",
         path.display()
     )]
     Lost {
         /// The file.
         path: PathBuf,
     },
-    /// A configuration file doesn't say what one can say.
-    #[error("{}:{line}:{column}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column in characters, from 1.
-        column: usize,
-        /// What is wrong there.
-        reason: String,
-    },
-    /// A value doesn't fit.
+    /// A configuration file isn't TOML, or has an unknown key or an invalid value.
+    #[error(transparent)]
+    File(Located),
+    /// A value isn't valid.
     #[error("{origin}: {reason}")]
     Value {
         /// Where it was given.
         origin: Origin,
-        /// Why, with the value.
-        reason: String,
+        /// The reason, with the value.
+        reason: ValueError,
     },
-    /// Something that can't change once a cluster was made.
+    /// A setting that can't change after the cluster was created.
     #[error("the {key} of cluster `{cluster}` is `{made}` and can't become `{wanted}` ({origin}): {reason}")]
     Fixed {
         /// The setting: `cidr` or `name`.
         key: &'static str,
         /// The cluster.
         cluster: String,
-        /// What it was made with.
+        /// The value that it was created with.
         made: String,
-        /// What was asked for.
+        /// The requested value.
         wanted: String,
-        /// Where it was given.
+        /// Where that was given.
         origin: Box<Origin>,
-        /// Why it can't change, and the way out.
+        /// The reason, and the way out.
         reason: String,
     },
-    /// A name that nothing has.
+    /// A name that doesn't exist.
     #[error("{}unknown {what} `{name}`{hint}", At(origin))]
     Unknown {
-        /// What should have had it.
+        /// The kind of the name.
         what: Unknown,
         /// The name.
         name: String,
-        /// The key it is used in.
+        /// The key that has it.
         key: String,
-        /// The nearest name there is, as the end of the message.
+        /// The most similar name, as the end of the message.
         hint: String,
         /// Where it was given, if known.
         origin: Option<Box<Origin>>,
     },
-    /// A slot filled by a component that doesn't provide its role.
+    /// A slot that is filled by a component that doesn't provide its role.
     #[error(
         "{}`{component}` can't fill the slot `{role}`: {provides}; `{role}` can be filled by {fillers}",
         At(origin)
     )]
-    Unfit {
+    WrongRole {
         /// The slot.
         role: String,
         /// The component.
         component: String,
-        /// What that provides, in words.
+        /// The roles that it provides, as a part of the message.
         provides: String,
-        /// Components that would fit, in words.
+        /// The components that provide the role, as a list.
         fillers: String,
         /// Where it was given, if known.
         origin: Option<Box<Origin>>,
     },
-    /// The value of a parameter doesn't fit.
+    /// The value of a parameter isn't valid.
     #[error("{}component `{component}`: {reason}", At(origin))]
     Parameter {
-        /// The component, or that of one node.
+        /// The component; with a node, if the parameter applies to this node only.
         component: String,
-        /// Why, with the parameter, the value and what fits.
-        reason: String,
+        /// The reason, with the parameter, the value and the valid values.
+        reason: kubernix_core::Error,
         /// The key.
         key: String,
         /// Where it was given, if known.
         origin: Option<Box<Origin>>,
     },
-    /// One binary got two paths by two names.
+    /// Two keys set two paths for one binary.
     #[error("{}`{binary}` gets two paths, `{first}` and `{second}`: give one of them", At(origin))]
     TwoBinaries {
         /// The binary.
         binary: String,
-        /// One path.
+        /// The first path.
         first: PathBuf,
-        /// The other.
+        /// The second path.
         second: PathBuf,
-        /// The key of the second.
+        /// The key of the second path.
         key: String,
         /// Where that was given, if known.
         origin: Option<Box<Origin>>,
@@ -125,9 +117,9 @@ pub enum Error {
     /// There is no home directory to derive a default from.
     #[error("no home directory is known to keep the {what} in: set HOME or give {flag}")]
     NoHome {
-        /// What would lie there.
+        /// What would be there.
         what: &'static str,
-        /// What to give instead.
+        /// The flag or the variable that replaces the default.
         flag: &'static str,
     },
     /// The cluster's root directory can't be used.
@@ -135,7 +127,7 @@ pub enum Error {
     Root(#[from] root::Error),
 }
 
-/// What an unknown name should have been the name of.
+/// The kind of an unknown name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
     /// A component, or a binary that components run.
@@ -157,26 +149,26 @@ impl fmt::Display for Unknown {
 }
 
 impl Error {
-    pub(super) fn value(origin: Origin, reason: impl ToString) -> Self {
-        Self::Value { origin, reason: reason.to_string() }
+    pub(super) fn value(origin: Origin, reason: ValueError) -> Self {
+        Self::Value { origin, reason }
     }
 
-    /// The key of the value that it is about, if it is one of a slot or a parameter.
+    /// The key of the invalid value, if that is a slot or a parameter.
     pub(super) fn key(&self) -> Option<String> {
         match self {
             Self::Unknown { key, .. } | Self::Parameter { key, .. } | Self::TwoBinaries { key, .. } => {
                 Some(key.clone())
             }
-            Self::Unfit { role, .. } => Some(Key::Slot(role.clone()).to_string()),
+            Self::WrongRole { role, .. } => Some(Key::Slot(role.clone()).to_string()),
             _ => None,
         }
     }
 
-    /// The same error with the origin of the key that it is about.
-    pub(super) fn from(mut self, origins: &BTreeMap<String, Origin>) -> Self {
+    /// Adds the origin of the invalid value.
+    pub(super) fn with_origin(mut self, origins: &BTreeMap<String, Origin>) -> Self {
         let found = self.key().and_then(|key| origins.get(&key));
         if let Self::Unknown { origin, .. }
-        | Self::Unfit { origin, .. }
+        | Self::WrongRole { origin, .. }
         | Self::Parameter { origin, .. }
         | Self::TwoBinaries { origin, .. } = &mut self
         {
@@ -186,7 +178,7 @@ impl Error {
     }
 }
 
-/// `--set cri: `, or nothing.
+/// Prints `--set cri: `, or nothing if the origin isn't known.
 struct At<'a>(&'a Option<Box<Origin>>);
 
 impl fmt::Display for At<'_> {

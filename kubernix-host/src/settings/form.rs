@@ -1,11 +1,12 @@
-//! What the value of a setting may be: its type in `kubernix.toml`, its JSON Schema, and the words
-//! for completion.
+//! The valid values of a setting: the type in `kubernix.toml`, the JSON Schema, and the words for
+//! completion.
 
 use serde_json::{Value as Json, json};
+use std::fmt;
 use toml::Value as Toml;
 use toml::de::{DeArray, DeValue};
 
-/// What a value may be.
+/// The valid values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Text that this regular expression matches.
@@ -28,18 +29,18 @@ pub enum Form {
     Numbers(&'static [&'static str]),
     /// One of a few words.
     Choice(&'static [&'static str]),
-    /// A list in a file. In variables it is one text.
+    /// A list in a file. In variables, it is one text.
     List {
-        /// What is listed, for messages: `paths`.
+        /// The items, for messages: `paths`.
         of: &'static str,
         /// The regular expression of an item, of ECMA 262.
         pattern: &'static str,
-        /// What separates the items of a text.
+        /// The separator of items in a text.
         separator: char,
     },
 }
 
-/// A value of a file, before its setting reads it.
+/// A value of a file, before its setting parses it.
 pub(super) enum Read {
     /// One text.
     Text(String),
@@ -47,8 +48,29 @@ pub(super) enum Read {
     Items(Vec<String>),
 }
 
+/// The type that a value of a file must have. Prints as `a number`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Number,
+    Bool,
+    Text,
+    /// A list of these items.
+    List(&'static str),
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number => f.write_str("a number"),
+            Self::Bool => f.write_str("true or false"),
+            Self::Text => f.write_str("text in quotes"),
+            Self::List(items) => write!(f, "a list of {items} in quotes"),
+        }
+    }
+}
+
 impl Form {
-    /// All values, as text, where they are few.
+    /// All values as text, if they are few.
     pub fn words(self) -> &'static [&'static str] {
         match self {
             Self::Bool => &["true", "false"],
@@ -57,22 +79,25 @@ impl Form {
         }
     }
 
-    /// Takes a value of a file. `Err` is what the value must be instead, in words.
-    pub(super) fn read(self, value: &DeValue<'_>) -> Result<Read, String> {
+    /// Reads a value of a file.
+    ///
+    /// # Errors
+    /// The value has another type than expected.
+    pub(super) fn read(self, value: &DeValue<'_>) -> Result<Read, Expected> {
         match (self, value) {
             (Self::Number { .. } | Self::Numbers(_), DeValue::Integer(number)) => Ok(Read::Text(number.to_string())),
-            (Self::Number { .. } | Self::Numbers(_), _) => Err("a number".into()),
-            (Self::Bool, DeValue::Boolean(yes)) => Ok(Read::Text(yes.to_string())),
-            (Self::Bool, _) => Err("true or false".into()),
+            (Self::Number { .. } | Self::Numbers(_), _) => Err(Expected::Number),
+            (Self::Bool, DeValue::Boolean(value)) => Ok(Read::Text(value.to_string())),
+            (Self::Bool, _) => Err(Expected::Bool),
             (Self::List { of, .. }, DeValue::Array(items)) => {
-                texts_of(items).map(Read::Items).ok_or_else(|| format!("a list of {of} in quotes"))
+                texts_of(items).map(Read::Items).ok_or(Expected::List(of))
             }
             (_, DeValue::String(text)) => Ok(Read::Text(text.to_string())),
-            _ => Err("text in quotes".into()),
+            _ => Err(Expected::Text),
         }
     }
 
-    /// The value for a file, given as text and, for a list, as items.
+    /// Converts a value to TOML. It is given as text and, for a list, as items.
     pub(super) fn to_toml(self, text: String, items: Vec<String>) -> Toml {
         match self {
             Self::Number { .. } | Self::Numbers(_) => text.parse().map_or(Toml::String(text), Toml::Integer),
@@ -101,7 +126,7 @@ impl Form {
         }
     }
 
-    /// A value, given as text, in JSON; nothing for lists.
+    /// Converts a value to JSON; `None` for lists.
     pub(super) fn json(self, text: &str) -> Option<Json> {
         match self {
             Self::Number { .. } | Self::Numbers(_) => text.parse::<u64>().ok().map(Json::from),
@@ -112,7 +137,7 @@ impl Form {
     }
 }
 
-/// The texts of an array; nothing where an item is of another type.
+/// The texts of an array; `None` if an item has another type.
 pub(super) fn texts_of(array: &DeArray<'_>) -> Option<Vec<String>> {
     array.iter().map(|text| text.get_ref().as_str().map(String::from)).collect()
 }

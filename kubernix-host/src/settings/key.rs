@@ -1,21 +1,21 @@
-//! The names of settings, and where a value can come from.
+//! The keys of settings, and the origins of values.
 
 use super::{Id, Scope};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::fmt;
 use std::path::PathBuf;
 
-/// What the keys of mirrors begin with.
+/// The prefix of the keys of mirrors.
 pub(super) const MIRRORS: &str = "registry.mirrors.";
 
-/// A setting's name. Ordered as settings are shown.
+/// The key of a setting. The order is that in which settings are shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     /// A single setting.
     Plain(Id),
-    /// URLs that are asked for images in front of the registry that their names begin with.
+    /// The mirrors of a registry.
     Mirrors(String),
-    /// The component that fills this role.
+    /// The component that fills a role.
     Slot(String),
     /// A component's parameter.
     Parameter(String, String),
@@ -39,13 +39,13 @@ impl Key {
         }
     }
 
-    /// Whether it belongs to the cluster and is saved with it, and not to each call.
+    /// Whether it is saved with the cluster.
     pub fn is_saved(&self) -> bool {
         matches!(self.scope(), Scope::Boot | Scope::Cluster)
     }
 
-    /// Whether only a boot can change it, because it concerns the sandbox or the host.
-    pub fn is_of_boot(&self) -> bool {
+    /// Whether only a boot can change it, because it belongs to the sandbox or the host.
+    pub fn needs_boot(&self) -> bool {
         self.scope() == Scope::Boot
     }
 }
@@ -61,24 +61,23 @@ impl fmt::Display for Key {
     }
 }
 
-/// Where a value came from. Prints as what a user would look for: `--cidr`, `KUBERNIX_CIDR`,
-/// `/x/kubernix.toml:3`.
+/// Where a value came from. Prints as `--cidr`, `KUBERNIX_CIDR` or `/x/kubernix.toml:3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A flag of the command, by name.
     Flag(String),
-    /// A variable of the environment, by name.
+    /// An environment variable, by name.
     Env(String),
     /// A configuration file and the line in it, from 1.
     File(PathBuf, usize),
-    /// The file in the cluster's root directory that holds what it was booted with last.
+    /// The file with the settings of the last boot, in the cluster's root directory.
     Saved(PathBuf),
-    /// Nothing set it.
+    /// No source sets it.
     Default,
 }
 
 impl Origin {
-    /// The sort of place: `flag`, `env`, `file`, `saved` or `default`.
+    /// The kind of origin: `flag`, `env`, `file`, `saved` or `default`.
     pub fn source(&self) -> &'static str {
         match self {
             Self::Flag(_) => "flag",
@@ -101,7 +100,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// `{"source": "file", "at": "/x/kubernix.toml:3"}`.
+/// Serializes as `{"source": "file", "at": "/x/kubernix.toml:3"}`.
 impl Serialize for Origin {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Origin", 2)?;

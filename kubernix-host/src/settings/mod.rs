@@ -1,11 +1,9 @@
-//! What a cluster is to be: the settings, and where each of them came from.
+//! The settings of a cluster, and the origin of each value.
 //!
-//! One precedence for all of them: flags, then `KUBERNIX_*` variables, then `kubernix.toml`, then
-//! what the cluster was booted with last, then the default. Must not know any component by name:
-//! what there is comes in as a [`Catalogue`].
+//! The precedence is: flags, `KUBERNIX_*` variables, `kubernix.toml`, the settings of the last
+//! boot, the default. Must not know any component by name: components come in as a [`Catalogue`].
 
 mod call;
-mod carry;
 mod catalogue;
 mod changes;
 mod check;
@@ -26,12 +24,12 @@ mod search;
 pub mod set;
 mod setting;
 mod table;
+mod transfer;
 mod value;
 
 pub use crate::text::nearest;
 pub use call::{Call, quoted};
-pub use carry::{Carried, carry};
-pub use catalogue::{Catalogue, Entry, NONE, binary_overrides, of_any_version, set_forms, show_all, validate};
+pub use catalogue::{Catalogue, Entry, NONE, any_version_binaries, binary_overrides, set_forms, show_all, validate};
 pub use changes::Change;
 pub use check::CheckedFile;
 pub use defaults::Defaults;
@@ -39,49 +37,49 @@ pub use document::Finding;
 pub use error::{Error, Unknown};
 pub use form::Form;
 pub use key::Origin;
-pub use resolve::{Place, locate, locate_or, of_text, resolve, resolve_with, saved};
+pub use resolve::{Place, locate, locate_or, parse_saved, resolve, resolve_with, saved};
 pub use save::save;
 pub use schema::schema;
-pub use setting::{Flag, Scope, Setting, Standard, Takes};
+pub use setting::{DefaultValue, Flag, Scope, Setting, Takes};
 pub use table::{Id, Partial, Settings};
-pub use value::{WaitFor, node_of, of_node, parse_members, parse_name, parse_node};
+pub use transfer::{Transferred, transfer};
+pub use value::{UnknownWaitFor, ValueError, WaitFor, node_key, parse_members, parse_name, parse_node, split_node_key};
 
 use key::Key;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The name of a cluster that is given none.
+/// The default name of a cluster.
 pub const DEFAULT_NAME: &str = "kubernix";
-/// The longest name of a cluster, in bytes: node names, interfaces and sockets are made of it.
+/// The longest name of a cluster, in bytes. Names of nodes, interfaces and sockets contain it.
 pub const MAX_NAME: usize = 40;
 
-/// Settings, and how they came about.
+/// Settings and their origins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
     /// The settings.
     pub settings: Settings,
-    /// What the cluster of this name was booted with last, if there is one.
+    /// The settings of the last boot, if a cluster of this name exists.
     pub saved: Option<Settings>,
-    /// The revision of the state that these are of; `None` where no state was committed yet.
+    /// The revision of the state that these belong to; `None` if no state was committed yet.
     pub revision: Option<u64>,
-    /// Where each came from, by key as in `kubernix.toml`: `cidr`, `slots.cri`,
+    /// The origins of values, by key as in `kubernix.toml`: `cidr`, `slots.cri`,
     /// `components.crio.binary`.
     pub origins: BTreeMap<String, Origin>,
-    /// What should be shown: values that replace those the cluster was booted with last, variables
-    /// that look misspelt.
-    pub said: Vec<String>,
+    /// Messages for the user: saved values that are replaced, variables that may be misspelt.
+    pub notes: Vec<String>,
     /// The configuration file that was read.
     pub file: Option<PathBuf>,
 }
 
 impl Resolved {
-    /// As [`validate`]; the error says where the value came from.
+    /// As [`validate`]. The error has the origin of the value.
     ///
     /// # Errors
     /// As [`validate`].
     pub fn validate(&self, catalogue: &Catalogue) -> Result<(), Error> {
-        validate(&self.settings, catalogue).map_err(|error| error.from(&self.origins))
+        validate(&self.settings, catalogue).map_err(|error| error.with_origin(&self.origins))
     }
 }
 
@@ -92,15 +90,14 @@ pub struct Row {
     pub key: String,
     /// The value, as text.
     pub value: String,
-    /// Where it came from.
+    /// The origin of the value.
     pub origin: Origin,
-    /// For a parameter of a component: which values fit.
+    /// For a parameter of a component: the valid values.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub fits: String,
 }
 
-/// Every setting with its value and where it came from: the general ones first, then slots, then
-/// parameters.
+/// All settings with their values and origins: single settings first, then slots, then parameters.
 pub fn show(resolved: &Resolved) -> Vec<Row> {
     let row = |(key, value): (Key, String)| {
         let key = key.to_string();
@@ -111,7 +108,7 @@ pub fn show(resolved: &Resolved) -> Vec<Row> {
 }
 
 impl Settings {
-    /// All that is set, by key, as text.
+    /// All values as text, by key.
     fn entries(&self) -> Vec<(Key, String)> {
         let plain = |id: &Id| (Key::Plain(*id), (id.setting().operations.show)(self));
         let mut entries: Vec<(Key, String)> = Id::ALL.iter().map(plain).collect();
@@ -124,9 +121,8 @@ impl Settings {
         entries
     }
 
-    /// The settings that belong to the cluster, as the TOML that is saved in its root directory.
-    /// Where it lies, the cache, whether to install and how long to wait belong to each call
-    /// instead.
+    /// The settings that are saved in the cluster's root directory, as TOML. Settings of a single
+    /// call, such as the time limit, are omitted.
     pub fn to_toml(&self) -> String {
         save::render(self)
     }

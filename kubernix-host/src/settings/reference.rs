@@ -1,22 +1,22 @@
-//! The table of settings in `docs/configuration.md`, of the table in the code.
+//! Generates the table of settings in `docs/configuration.md`.
 
-use super::setting::{Flag, Setting, Standard, Takes};
+use super::setting::{DefaultValue, Flag, Setting, Takes};
 use super::{Form, Id};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// What stands around the generated part.
+/// The marks around the generated part.
 const BEGIN: &str = "<!-- settings: generated from the table of settings -->\n\n";
 const END: &str = "\n<!-- end of settings -->\n";
 
-/// The tables of a file that have keys of their own: key, flag, variable, description.
+/// The tables of a file whose keys are names: key, flag, variable, description.
 const TABLES: [[&str; 4]; 3] = [
     [
         "registry.mirrors.REGISTRY",
         "`--set registry.mirrors.REGISTRY=URL,...`",
         "`KUBERNIX_SET`",
-        "URLs that are asked for images before the registry itself; a list in a file",
+        "Mirrors of a registry, which are tried before the registry itself; a list in a file",
     ],
     [
         "slots.ROLE",
@@ -59,10 +59,10 @@ fn flag(setting: &Setting) -> String {
 }
 
 fn default(setting: &Setting) -> String {
-    let words = match (setting.declared.default, setting.standard()) {
-        (Some(words), _) | (None, Standard::Unset(words)) => words.to_owned(),
-        (None, Standard::Value("")) | (None, Standard::OfUser) => String::new(),
-        (None, Standard::Value(text)) => format!("`{text}`"),
+    let words = match (setting.declared.default_words, setting.default_value()) {
+        (Some(words), _) | (None, DefaultValue::Unset(words)) => words.to_owned(),
+        (None, DefaultValue::Value("")) | (None, DefaultValue::OfUser) => String::new(),
+        (None, DefaultValue::Value(text)) => format!("`{text}`"),
     };
     cell(&words)
 }
@@ -81,7 +81,7 @@ fn about(setting: &Setting) -> String {
 }
 
 #[test]
-fn the_table_of_the_document_is_current() {
+fn the_table_in_the_document_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let saved = fs::read_to_string(&path).unwrap();
     let (before, rest) = saved.split_once(BEGIN).expect("docs/configuration.md has no mark for the table");

@@ -1,4 +1,4 @@
-//! `kubernix.toml` of a cluster: what it was booted with, for the next boot.
+//! Writes the settings of a boot to the cluster's `kubernix.toml`, for the next boot.
 
 use super::{Id, Settings};
 use crate::root::{self, Root, write_atomic};
@@ -6,14 +6,14 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use toml::Table;
 
-/// What stands above saved settings.
+/// The comment above saved settings.
 pub(super) const HEADER: &str = "\
-# What this cluster was booted with last, and will be again: flags, variables and other files replace single values.
-# Rewritten by each `kubernix up`; lines removed here go back to their defaults. `cidr` can't
-# change; `name` is the directory's, which `kubernix rename` changes.
+# The settings of this cluster's last boot, and the next one. Flags, variables and other files replace single values.
+# Rewritten by each `kubernix up`. A setting that is removed here gets its default again. `cidr` can't change;
+# `name` is that of the directory, which `kubernix rename` changes.
 ";
 
-/// The tables behind the single settings.
+/// The tables after the single settings.
 #[derive(Serialize)]
 struct Tables<'a> {
     #[serde(skip_serializing_if = "Registry::is_empty")]
@@ -35,7 +35,7 @@ impl Registry<'_> {
     }
 }
 
-/// The text of the file. Values that are the default are left out, unless the setting is pinned.
+/// The text of the file. Default values are omitted, unless the setting is pinned.
 pub(super) fn render(settings: &Settings) -> String {
     let mut text = HEADER.to_owned();
     for setting in Id::ALL.iter().map(|id| id.setting()) {
@@ -52,11 +52,11 @@ pub(super) fn render(settings: &Settings) -> String {
     text + &tables
 }
 
-/// Saves the settings as applied, and with the first of them what can't change any more. `true` if
-/// the file changed.
+/// Saves the applied settings. The first call also records the CIDR, which can't change afterwards.
+/// Returns `true` if the file changed.
 ///
 /// # Errors
-/// The cluster has another CIDR, or the files can't be written.
+/// The cluster has another CIDR, or a file can't be written.
 pub fn save(root: &Root, settings: &Settings) -> Result<bool, root::Error> {
     root.record_cidr(settings.cidr)?;
     write_atomic(&root.settings_file(), settings.to_toml().as_bytes(), 0o600)

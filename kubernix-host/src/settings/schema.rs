@@ -1,15 +1,15 @@
-//! The JSON Schema of `kubernix.toml`, for editors: the table of settings, and the components of a
-//! catalogue.
+//! The JSON Schema of `kubernix.toml`, for editors. It is generated from the table of settings and
+//! a catalogue of components.
 
 use super::catalogue::{ANY_VERSION, BINARY};
 use super::document::{COMPONENTS, MIRRORS, NODE, REGISTRY, SLOTS};
-use super::{Catalogue, Entry, Id, NONE, Setting, Standard};
+use super::{Catalogue, DefaultValue, Entry, Id, NONE, Setting};
 use kubernix_core::{Parameter, ParameterKind};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The JSON Schema (draft 2020-12) of a configuration file. Components and roles that the catalogue
-/// doesn't have are allowed, because another machine may have more plugins.
+/// The JSON Schema (draft 2020-12) of a configuration file. Unknown components and roles are
+/// allowed, because another machine may have more plugins.
 pub fn schema(catalogue: &Catalogue) -> Value {
     let settings = Id::ALL.iter().map(|id| (id.setting().key().to_owned(), single(id.setting())));
     let mut properties: Map<String, Value> = settings.collect();
@@ -21,7 +21,7 @@ pub fn schema(catalogue: &Catalogue) -> Value {
             "description": "Registries of images.",
             "properties": { MIRRORS: {
                 "type": "object",
-                "description": "Registry -> URLs that are asked for its images first, in this order.",
+                "description": "Registry -> its mirrors, which are tried first, in this order.",
                 "additionalProperties": { "anyOf": [urls, { "type": "string" }] },
             } },
             "additionalProperties": false,
@@ -33,7 +33,7 @@ pub fn schema(catalogue: &Catalogue) -> Value {
         NODE.into(),
         json!({
             "type": "object",
-            "description": "Slots and parameters of one node alone, by the node's name.",
+            "description": "Slots and parameters of single nodes, by the node's name.",
             "additionalProperties": {
                 "type": "object",
                 "properties": { SLOTS: reference(SLOTS), COMPONENTS: reference(COMPONENTS) },
@@ -61,7 +61,7 @@ fn single(setting: &Setting) -> Value {
     let mut schema = setting.form().schema();
     schema["description"] = setting.about().into();
     schema["examples"] = setting.form().json(setting.example()).into_iter().collect();
-    if let Standard::Value(text) = setting.standard()
+    if let DefaultValue::Value(text) = setting.default_value()
         && let Some(default) = setting.form().json(text)
     {
         schema["default"] = default;
@@ -73,7 +73,7 @@ fn slots(catalogue: &Catalogue) -> Value {
     let roles: BTreeSet<&str> = catalogue.roles().collect();
     let slot = |role: &&str| {
         let fillers: Vec<&str> = catalogue.fillers(role).into_iter().chain([NONE]).collect();
-        // The words are for completion; any other name may be that of a plugin.
+        // The words are for completion. Any other name may be that of a plugin.
         let names = json!({ "anyOf": [{ "enum": fillers }, { "type": "string" }] });
         ((*role).to_owned(), names)
     };
@@ -124,13 +124,13 @@ fn binary_parameters() -> [(String, Value); 2] {
     [(BINARY.into(), path), (ANY_VERSION.into(), any)]
 }
 
-/// The value of a parameter, which is a text to its component.
+/// The value of a parameter. Components get it as text.
 fn parameter_value() -> Value {
     json!({ "type": ["string", "number", "boolean"] })
 }
 
-/// The values that fit a parameter. Each may be written as a text, and an empty one fits an empty
-/// default.
+/// The valid values of a parameter. Each may be written as text. The empty text is valid if it is
+/// the default.
 fn parameter_values(parameter: &Parameter) -> Value {
     let mut schema = match &parameter.kind {
         ParameterKind::Number(min, max) => json!({ "type": ["string", "integer"], "minimum": min, "maximum": max }),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_has_its_type_its_description_and_its_default() {
+    fn every_setting_has_a_type_a_description_and_a_default() {
         let schema = schema(&catalogue());
         for setting in Id::ALL.iter().map(|id| id.setting()) {
             let property = &schema["properties"][setting.key()];
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_and_parameters_are_those_of_the_catalogue() {
+    fn slots_and_parameters_come_from_the_catalogue() {
         let definitions = &schema(&catalogue())["$defs"];
         assert_eq!(definitions["slots"]["properties"]["cri"]["anyOf"][0]["enum"], json!(["crio", "none"]));
         let crio = &definitions["components"]["properties"]["crio"]["properties"];

@@ -1,11 +1,11 @@
-//! Where the plugins of a cluster are searched.
+//! The places where the plugins of a cluster are searched.
 
 use super::Settings;
 use crate::plugins::Search;
 use crate::root::Root;
 
 impl Settings {
-    /// The places that these settings name, and those of this process's user.
+    /// The places in these settings, and those of this process's user.
     pub fn plugin_search(&self) -> Search {
         let root = Root::new(&self.root, &self.name);
         let of_process = Search::of_process(self.plugins.clone(), Some(root.path()));

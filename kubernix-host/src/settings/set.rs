@@ -1,20 +1,22 @@
-//! The two forms of `--set`: `ROLE=COMPONENT` fills a slot, `COMPONENT.PARAMETER=VALUE` sets a
-//! parameter; and `registry.mirrors.REGISTRY=URL,...` says what is asked for images in its place.
+//! The arguments of `--set`: `ROLE=COMPONENT` fills a slot, `COMPONENT.PARAMETER=VALUE` sets a
+//! parameter, and `registry.mirrors.REGISTRY=URL,...` sets the mirrors of a registry.
 
 use super::key::MIRRORS;
-use super::{Id, Key};
+use super::value::ValueError;
+use super::{Error, Id, Key, Partial};
 
-/// Reads one form.
-pub(super) fn parse(form: &str) -> Result<(Key, String), String> {
+/// Parses one argument.
+pub(super) fn parse(form: &str) -> Result<(Key, String), ValueError> {
     let Some((name, value)) = form.split_once('=') else {
-        return Err(format!("`{form}` is neither ROLE=COMPONENT nor COMPONENT.PARAMETER=VALUE"));
+        return Err(ValueError::SetForm(form.into()));
     };
     let key = match name.split_once('.') {
         _ if name.starts_with(MIRRORS) => Key::Mirrors(name[MIRRORS.len()..].into()),
         Some((component, parameter)) => Key::Parameter(component.into(), parameter.into()),
         None => match Id::of_key(name) {
             Some(id) => {
-                return Err(format!("`{form}`: `{name}` is a setting of its own, {}", id.setting().advice()));
+                let advice = id.setting().advice();
+                return Err(ValueError::NotForSet { form: form.into(), name: name.into(), advice });
             }
             None => Key::Slot(name.into()),
         },
@@ -22,15 +24,15 @@ pub(super) fn parse(form: &str) -> Result<(Key, String), String> {
     Ok((key, value.into()))
 }
 
-/// Checks one form, for command lines: `cri=containerd`, `crio.binary=/usr/local/bin/crio`.
+/// Checks one argument, for command lines: `cri=containerd`, `crio.binary=/usr/local/bin/crio`.
 ///
 /// # Errors
-/// It has neither of the two forms.
-pub fn check(form: &str) -> Result<String, String> {
-    super::Partial::default().with_sets([form]).map(|_| form.into()).map_err(|error| error.to_string())
+/// The argument has none of the three forms.
+pub fn check(form: &str) -> Result<String, Error> {
+    Partial::default().with_sets([form]).map(|_| form.into())
 }
 
-/// The forms of a list: separated by commas; `\,` is a comma inside of a value.
+/// Splits a list of arguments at its commas; `\,` is a comma inside a value.
 pub(super) fn split(list: &str) -> Vec<String> {
     let mut forms = vec![String::new()];
     let mut letters = list.chars().peekable();

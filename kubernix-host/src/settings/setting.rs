@@ -1,21 +1,22 @@
-//! What the table of settings says about each of them.
+//! An entry of the table of settings.
 
 use super::form::{Form, Read};
+use super::value::ValueError;
 use super::{Origin, Partial, Settings};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-/// What a value belongs to.
+/// What a setting belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// It tells which cluster is meant. Never compared with saved settings.
+    /// It identifies the cluster. Never compared with saved settings.
     Identity,
-    /// Each call of a command: not saved.
+    /// A single call of a command. Not saved.
     Call,
-    /// The sandbox or the host: saved, and changed only by a boot.
+    /// The sandbox or the host. Saved, and changed only by a boot.
     Boot,
-    /// The cluster: saved, and changed also while it runs.
+    /// The cluster. Saved, and can change while the cluster runs.
     Cluster,
 }
 
@@ -37,18 +38,18 @@ pub enum Takes {
     One(&'static str),
     /// One value each time; the flag can be repeated.
     Many(&'static str),
-    /// `--flag=VALUE`, or `--flag` for a value of its own.
+    /// `--flag=VALUE`, or `--flag` for a fixed value.
     Optional {
         /// The value's name in the help.
         name: &'static str,
         /// The value of the bare flag.
         bare: &'static str,
     },
-    /// Nothing: the flag stands for this value.
+    /// No value: the flag stands for this one.
     Nothing(&'static str),
 }
 
-/// What the table declares of a setting, apart from its type, its default and its description.
+/// The properties of a setting besides its type, its default and its description.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Declared {
     pub key: &'static str,
@@ -56,12 +57,12 @@ pub(super) struct Declared {
     pub flag: Option<Flag>,
     pub is_global: bool,
     pub is_pinned: bool,
-    pub is_of_host: bool,
-    pub default: Option<&'static str>,
+    pub uses_host_ports: bool,
+    pub default_words: Option<&'static str>,
     pub document: Option<&'static str>,
 }
 
-/// Declares a setting: its name in `kubernix.toml`, and what it belongs to.
+/// Declares a setting by its name in `kubernix.toml` and its scope.
 pub(super) const fn setting(key: &'static str, scope: Scope) -> Declared {
     Declared {
         key,
@@ -69,84 +70,86 @@ pub(super) const fn setting(key: &'static str, scope: Scope) -> Declared {
         flag: None,
         is_global: false,
         is_pinned: false,
-        is_of_host: false,
-        default: None,
+        uses_host_ports: false,
+        default_words: None,
         document: None,
     }
 }
 
 impl Declared {
-    /// A flag of the setting's name: `--port PORT`.
+    /// Adds a flag with the setting's name: `--port PORT`.
     pub const fn flag(self, value: &'static str, help: &'static str) -> Self {
         self.flag_of(self.key, Takes::One(value), help)
     }
 
-    /// A flag of another name, or with other arguments.
+    /// Adds a flag with another name or other arguments.
     pub const fn flag_of(mut self, name: &'static str, takes: Takes, help: &'static str) -> Self {
         self.flag = Some(Flag { name, takes, help });
         self
     }
 
-    /// Every command has the flag, not only those that boot.
+    /// Adds the flag to every command, not only to those that boot.
     pub const fn global(mut self) -> Self {
         self.is_global = true;
         self
     }
 
-    /// Saved also if it has the default value, because a later version may have another default.
+    /// Saves the setting even if it has the default value, because a later version may have another
+    /// default.
     pub const fn pinned(mut self) -> Self {
         self.is_pinned = true;
         self
     }
 
-    /// It takes ports of the host, so that a cluster made from this one can't have the same value.
-    pub const fn of_host(mut self) -> Self {
-        self.is_of_host = true;
+    /// The setting takes ports of the host, so a cluster that is created from this one can't have
+    /// the same value.
+    pub const fn host_ports(mut self) -> Self {
+        self.uses_host_ports = true;
         self
     }
 
-    /// The default in the words of documents, if they differ from the value.
+    /// The default as documents describe it, if that differs from the value.
     pub const fn default(mut self, words: &'static str) -> Self {
-        self.default = Some(words);
+        self.default_words = Some(words);
         self
     }
 
-    /// The document that says more, relative to `docs/`.
+    /// Links to a document, relative to `docs/`.
     pub const fn document(mut self, link: &'static str) -> Self {
         self.document = Some(link);
         self
     }
 }
 
-/// What a setting is if nothing sets it.
+/// The default of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standard {
+pub enum DefaultValue {
     /// This value, as text.
     Value(&'static str),
-    /// No value. In words, what a cluster does then.
+    /// No value. The text describes the effect.
     Unset(&'static str),
     /// A value that depends on the user.
     OfUser,
 }
 
-/// What is done with a setting without its type being known.
+/// The operations of a setting, independent of its type.
 pub(super) struct Operations {
-    pub put: fn(&mut Partial, &str) -> Result<(), String>,
-    pub put_words: fn(&mut Partial, &[OsString]) -> Result<(), String>,
-    pub make_absolute: fn(&mut Partial, &Path, Option<&Path>) -> Result<(), String>,
-    pub accept: fn(&Partial) -> Result<(), String>,
+    pub put: fn(&mut Partial, &str) -> Result<(), ValueError>,
+    pub put_words: fn(&mut Partial, &[OsString]) -> Result<(), ValueError>,
+    pub make_absolute: fn(&mut Partial, &Path, Option<&Path>) -> Result<(), ValueError>,
+    pub accept: fn(&Partial) -> Result<(), ValueError>,
     pub show: fn(&Settings) -> String,
-    /// The value that is saved; nothing if it is the default.
+    /// The value to save; `None` for the default.
     pub save: fn(&Settings, is_pinned: bool) -> Option<toml::Value>,
 }
 
-/// A setting, as the table has it.
+/// An entry of the table of settings.
 pub struct Setting {
     pub(super) declared: Declared,
     pub(super) about: &'static [&'static str],
     pub(super) form: Form,
     pub(super) example: &'static str,
-    pub(super) standard: Standard,
+    pub(super) default_value: DefaultValue,
     pub(super) operations: Operations,
 }
 
@@ -156,12 +159,12 @@ impl Setting {
         self.declared.key
     }
 
-    /// What it is, in one or more sentences.
+    /// Its description, in one or more sentences.
     pub fn about(&self) -> String {
         self.about.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
     }
 
-    /// What its value may be.
+    /// Its valid values.
     pub fn form(&self) -> Form {
         self.form
     }
@@ -171,12 +174,12 @@ impl Setting {
         self.example
     }
 
-    /// What it is if nothing sets it.
-    pub fn standard(&self) -> Standard {
-        self.standard
+    /// Its default.
+    pub fn default_value(&self) -> DefaultValue {
+        self.default_value
     }
 
-    /// Its flag; nothing if only variables and files set it.
+    /// Its flag; `None` if only variables and files set it.
     pub fn flag(&self) -> Option<Flag> {
         self.declared.flag
     }
@@ -186,14 +189,14 @@ impl Setting {
         self.declared.is_global
     }
 
-    /// What its value belongs to.
+    /// What it belongs to.
     pub fn scope(&self) -> Scope {
         self.declared.scope
     }
 
     /// Whether it takes ports of the host, which only one cluster can have.
-    pub fn is_of_host(&self) -> bool {
-        self.declared.is_of_host
+    pub fn uses_host_ports(&self) -> bool {
+        self.declared.uses_host_ports
     }
 
     /// Its environment variable: `KUBERNIX_BOOT_TIMEOUT`.
@@ -204,27 +207,27 @@ impl Setting {
     /// Checks a value as text.
     ///
     /// # Errors
-    /// The setting can't have this value; the message quotes it.
-    pub fn check(&self, text: &str) -> Result<(), String> {
+    /// The value isn't valid. The message quotes it.
+    pub fn check(&self, text: &str) -> Result<(), ValueError> {
         (self.operations.put)(&mut Partial::default(), text)
     }
 
     /// The origin of a value that a flag gave.
     pub(super) fn origin(&self, value: &str) -> Origin {
         let name = match self.declared.flag {
-            Some(Flag { takes: Takes::Nothing(means), .. }) if means != value => self.key(),
+            Some(Flag { takes: Takes::Nothing(flag_value), .. }) if flag_value != value => self.key(),
             Some(flag) => flag.name,
             None => self.key(),
         };
         Origin::Flag(format!("--{name}"))
     }
 
-    /// How to set it on a command line: its flag or, if it has none, its variable.
+    /// The advice how to set it on a command line: its flag or, if it has none, its variable.
     pub(super) fn advice(&self) -> String {
         self.declared.flag.map_or_else(|| format!("set {}", self.variable()), |flag| format!("give --{}", flag.name))
     }
 
-    pub(super) fn put(&self, partial: &mut Partial, read: &Read) -> Result<(), String> {
+    pub(super) fn put(&self, partial: &mut Partial, read: &Read) -> Result<(), ValueError> {
         match read {
             Read::Text(text) => (self.operations.put)(partial, text),
             Read::Items(items) => {

@@ -1,13 +1,13 @@
-//! The table of settings: one entry each. Flags, variables, `kubernix.toml`, `config show`, the
-//! JSON Schema and the table in `docs/configuration.md` come from it. A new setting is one entry
-//! here, and the code that uses it.
+//! The table of settings. Flags, variables, `kubernix.toml`, `config show`, the JSON Schema and the
+//! table in `docs/configuration.md` are generated from it. A new setting is one entry here, and the
+//! code that uses it.
 //!
-//! The description of an entry is what documents and editors show; the help is that of its flag.
+//! Documents and editors show the description of an entry. The help is that of its flag.
 
 use super::define::{self, Value, per_sort, settings};
 use super::kind::{Addons, Bool, Choice, Cidr, Count, Directory, Kind, Members, Name, Paths, Port, Publish, Seconds};
-use super::resolve::Settled;
-use super::setting::{Operations, Scope, Setting, Standard, Takes, setting};
+use super::resolve::Resolver;
+use super::setting::{DefaultValue, Operations, Scope, Setting, Takes, setting};
 use super::{DEFAULT_NAME, Defaults, Error, Origin, WaitFor};
 use crate::network::UplinkMode;
 use crate::placement::NodeBackend;
@@ -40,52 +40,52 @@ settings! {
     /// The API server's port on 127.0.0.1.
     Port port: Port = unset("first free from 6443") => setting("port", Scope::Boot)
         .flag("PORT", "The API server's port on 127.0.0.1 [default: the first free one from 6443]")
-        .of_host();
+        .host_ports();
 
     /// The access to other networks: `auto` if the host has a default route, `always`, or `none`.
     Uplink uplink: Choice<UplinkMode> = value("auto") => setting("uplink", Scope::Boot)
         .flag(
             "MODE",
-            "A way to other networks: auto (where the host has a default route), always or none [default: auto]",
+            "The access to other networks: auto (if the host has a default route), always or none [default: auto]",
         )
         .document("network.md");
 
-    /// The local registry's port on 127.0.0.1, if there is one.
+    /// The port of the local registry on 127.0.0.1, if the registry runs.
     RegistryPort registry_port: Port = unset("first free from 5000") => setting("registry-port", Scope::Boot)
-        .flag("PORT", "The local registry's port on 127.0.0.1, if there is one [default: first free from 5000]")
-        .of_host();
+        .flag("PORT", "The port of the local registry on 127.0.0.1, if the registry runs [default: first free from 5000]")
+        .host_ports();
 
-    /// How many nodes the cluster has.
+    /// The number of nodes.
     Nodes nodes: Count = unset("1") => setting("nodes", Scope::Cluster)
-        .flag("N", "How many nodes the cluster has [default: as many as it has, 1 at first]")
-        .default("as many as it has, 1 at first")
+        .flag("N", "The number of nodes [default: the present number, 1 at first]")
+        .default("the present number, 1 at first")
         .document("nodes.md");
 
-    /// How many members the control plane has, each on a node of its own: 1, 3, 5 or 7; fixed by
-    /// the first boot.
+    /// The number of members of the control plane, each on its own node: 1, 3, 5 or 7; fixed by the
+    /// first boot.
     ControlPlanes control_planes: Members = unset("1") => setting("control-planes", Scope::Cluster)
-        .flag("N", "How many members the control plane has, each on a node of its own: 1, 3, 5 or 7 [default: 1]")
+        .flag("N", "The number of members of the control plane, each on its own node: 1, 3, 5 or 7 [default: 1]")
         .default("`1`");
 
-    /// What nodes are placed into: `namespaces`, or `podman` for a container each; fixed by the
-    /// first boot.
-    Placement placement: Choice<NodeBackend> = unset("namespaces") => setting("placement", Scope::Cluster)
-        .flag("KIND", "What nodes are placed into: namespaces, or podman (a container each) [default: namespaces]")
+    /// Where nodes run: in `namespaces`, or with `podman` each in a container; fixed by the first
+    /// boot.
+    Placement placement: Choice<NodesIn> = unset("namespaces") => setting("placement", Scope::Cluster)
+        .flag("KIND", "Where nodes run: in namespaces, or with podman each in a container [default: namespaces]")
         .default("`namespaces`");
 
-    /// How many zones the nodes are in, in turn, by label.
+    /// The number of zones. Nodes are distributed over them in turn, by label.
     Zones zones: Count = unset("none") => setting("zones", Scope::Cluster)
-        .flag("N", "How many zones the nodes are in, in turn, by label [default: none]");
+        .flag("N", "The number of zones: nodes are distributed over them in turn, by label [default: none]");
 
-    /// Ports of the host that are forwarded to ports of the nodes, as `HOST:NODEPORT[/udp]`.
+    /// Host ports that are forwarded to node ports, as `HOST:NODEPORT[/udp]`.
     Publish publish: Publish = value("") => setting("publish", Scope::Cluster)
         .flag_of(
             "publish",
             Takes::Many("HOST:NODEPORT"),
-            "A port of the host that leads to one of the nodes: 8080:30080, 0.0.0.0:8080:30080, [::1]:53:30053/udp; \
+            "A host port that is forwarded to a node port: 8080:30080, 0.0.0.0:8080:30080, [::1]:53:30053/udp; \
              can be repeated",
         )
-        .of_host()
+        .host_ports()
         .document("network.md#published-ports");
 
     /// The addons that run in the cluster, by name; `none` or an empty list for no addon.
@@ -94,12 +94,12 @@ settings! {
         .default("`coredns`")
         .document("addons.md");
 
-    /// Addons of one's own: manifests, and directories of manifests.
+    /// Your own addons: manifests, and directories of manifests.
     AddonFiles addon_files: Paths = value("") => setting("addon-files", Scope::Cluster)
         .flag_of(
             "addon",
             Takes::Many("FILE|DIR"),
-            "An addon of one's own: a manifest, or a directory of manifests; can be repeated",
+            "Your own addon: a manifest, or a directory of manifests; can be repeated",
         )
         .document("addons.md");
 
@@ -108,7 +108,7 @@ settings! {
     Wait wait: Choice<WaitFor> = value("all") => setting("wait", Scope::Call)
         .flag(
             "node|all",
-            "Returns when nodes are Ready and pods can be made, or when all is ready, addons as well [default: all]",
+            "Returns when nodes are Ready and pods can be created, or when addons are ready as well [default: all]",
         );
 
     /// Whether each boot merges the cluster's context into your own kubeconfig, and makes it the
@@ -121,16 +121,16 @@ settings! {
         )
         .document("kubeconfig.md");
 
-    /// Plugins, and directories of plugins, that are preferred to all others.
+    /// Plugins, and directories of plugins, that have precedence over all others.
     Plugins plugins: Paths = value("") => setting("plugins", Scope::Cluster)
         .flag_of(
             "plugin",
             Takes::Many("FILE|DIR"),
-            "A plugin, or a directory of plugins, that is looked at before all others; can be repeated",
+            "A plugin, or a directory of plugins, that has precedence over all others; can be repeated",
         )
         .document("plugins.md");
 
-    /// Further plugins, and directories of plugins, that are searched after those.
+    /// Further plugins, and directories of plugins, that are searched after those of `plugins`.
     PluginPath plugin_path: Paths = value("") => setting("plugin-path", Scope::Cluster).document("plugins.md");
 
     /// Whether missing host packages may be installed.
@@ -141,18 +141,18 @@ settings! {
             "Doesn't install missing host packages: prints the command and stops",
         );
 
-    /// How long a boot may take, in seconds.
+    /// The time limit of a boot, in seconds.
     BootTimeout boot_timeout_s: Seconds = value("120") => setting("boot-timeout", Scope::Call)
-        .flag("SECONDS", "How long the boot may take [default: 120]");
+        .flag("SECONDS", "The time limit of the boot [default: 120]");
 
     /// The directory of built binaries, for all clusters.
     CacheDir cache_dir: Directory = of_user(Defaults::cache_dir) => setting("cache-dir", Scope::Call)
-        .flag("DIR", "Where built tools are kept, for all clusters [default: ~/.cache/kubernix]")
+        .flag("DIR", "The directory of built tools, for all clusters [default: ~/.cache/kubernix]")
         .default("`~/.cache/kubernix`");
 }
 
 impl Id {
-    /// What the table has about it.
+    /// Its entry of the table.
     pub fn setting(self) -> &'static Setting {
         &TABLE[self as usize]
     }

@@ -1,5 +1,4 @@
-//! Settings from real files and variables: precedence, messages, and every way of getting it
-//! wrong.
+//! Settings from real files and variables: precedence, notes, and errors.
 
 use super::*;
 use crate::root::{self, Root};
@@ -13,13 +12,13 @@ mod lists;
 mod parameters;
 mod table;
 
-/// A working directory, and the places of a user who has nothing yet.
-struct Bench {
+/// A working directory, and the empty default directories of a user.
+struct Fixture {
     directory: TempDir,
     defaults: Defaults,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| Some(directory.path().join(name));
@@ -42,7 +41,7 @@ impl Bench {
         resolve_with(flags, env, None, self.directory.path(), &self.defaults)
     }
 
-    /// A cluster that was booted with these flags.
+    /// Saves the settings of a boot with these flags.
     fn boot(&self, flags: Partial) -> Root {
         let settings = self.resolve(flags, &[]).unwrap().settings;
         let root = Root::new(&settings.root, &settings.name);
@@ -74,28 +73,28 @@ fn env_error(name: &str, value: &str) -> String {
 }
 
 #[test]
-fn nothing_given_gives_the_defaults() {
-    let bench = Bench::new();
-    let resolved = bench.resolve(Partial::default(), &[]).unwrap();
+fn settings_have_their_defaults_if_no_source_sets_them() {
+    let fixture = Fixture::new();
+    let resolved = fixture.resolve(Partial::default(), &[]).unwrap();
     let settings = &resolved.settings;
     assert_eq!((settings.name.as_str(), settings.port, settings.install), ("kubernix", None, true));
     assert_eq!((settings.cidr.to_string().as_str(), settings.boot_timeout_s), ("10.10.0.0/16", 120));
-    assert_eq!((&settings.root, &settings.cache_dir), (&bench.path("state"), &bench.path("cache")));
-    assert!(resolved.origins.is_empty() && resolved.said.is_empty() && resolved.file.is_none());
+    assert_eq!((&settings.root, &settings.cache_dir), (&fixture.path("state"), &fixture.path("cache")));
+    assert!(resolved.origins.is_empty() && resolved.notes.is_empty() && resolved.file.is_none());
     assert!(show(&resolved).iter().all(|row| row.origin == Origin::Default));
 }
 
 #[test]
-fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
-    let bench = Bench::new();
-    bench.boot(sets(&[
+fn precedence_is_flag_variable_file_saved_default() {
+    let fixture = Fixture::new();
+    fixture.boot(sets(&[
         "cri=containerd",
         "crio.log-level=saved",
         "etcd.quota=saved",
         "dns.zone=saved",
         "proxy.mode=saved",
     ]));
-    bench.write(
+    fixture.write(
         "kubernix.toml",
         "port = 7000\nboot-timeout = 30\n[components.crio]\nlog-level = \"file\"\n[components.etcd]\nquota = 3\n\
          [components.dns]\nzone = \"file\"\n",
@@ -103,11 +102,11 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
     let mut flags = sets(&["crio.log-level=flag"]);
     flags.install = Some(false);
     let env = [("KUBERNIX_PORT", "7001"), ("KUBERNIX_SET", "crio.log-level=env,etcd.quota=env"), ("PATH", "/bin")];
-    let resolved = bench.resolve(flags, &env).unwrap();
+    let resolved = fixture.resolve(flags, &env).unwrap();
 
     let rows: Vec<(String, String, String)> = show(&resolved)
         .into_iter()
-        .map(|row| (row.key.clone(), row.value, bench.origin(&resolved, &row.key)))
+        .map(|row| (row.key.clone(), row.value, fixture.origin(&resolved, &row.key)))
         .filter(|(_, _, origin)| origin != "default")
         .collect();
     let saved = "state/kubernix/kubernix.toml (saved)";
@@ -126,22 +125,22 @@ fn flags_beat_variables_beat_the_file_beat_the_saved_beat_the_default() {
 }
 
 #[test]
-fn what_replaces_a_saved_value_is_said() {
-    let bench = Bench::new();
-    bench.boot(Partial { port: Some(7000), ..sets(&["cri=containerd", "crio.log-level=debug"]) });
+fn a_note_names_each_value_that_replaces_a_saved_one() {
+    let fixture = Fixture::new();
+    fixture.boot(Partial { port: Some(7000), ..sets(&["cri=containerd", "crio.log-level=debug"]) });
     let flags = Partial { port: Some(7001), ..sets(&["cri=crio", "crio.log-level=debug"]) };
-    let here = bench.directory.path().display().to_string();
-    let said = bench.resolve(flags, &[]).unwrap().said.join("\n").replace(&here, "");
+    let here = fixture.directory.path().display().to_string();
+    let notes = fixture.resolve(flags, &[]).unwrap().notes.join("\n").replace(&here, "");
     assert_eq!(
-        said,
+        notes,
         "port: `7001` (--port) replaces `7000` of /state/kubernix/kubernix.toml (saved)\n\
          slots.cri: `crio` (--set cri) replaces `containerd` of /state/kubernix/kubernix.toml (saved)"
     );
 }
 
 #[test]
-fn what_was_saved_is_read_back() {
-    let bench = Bench::new();
+fn saved_settings_are_read_again_and_edits_count() {
+    let fixture = Fixture::new();
     let flags = Partial {
         name: Some("two".into()),
         cidr: cidr("10.99.0.0/20"),
@@ -152,104 +151,104 @@ fn what_was_saved_is_read_back() {
         addon_files: Some(vec!["/a b/c".into()]),
         ..sets(&["cri=containerd", "crio.binary=/opt/my crio", "etcd.flags=a \"b\"\n=c"])
     };
-    let first = bench.resolve(flags.clone(), &[]).unwrap().settings;
-    bench.boot(flags);
-    let again = bench.resolve(Partial { name: Some("two".into()), ..Partial::default() }, &[]).unwrap();
+    let first = fixture.resolve(flags.clone(), &[]).unwrap().settings;
+    fixture.boot(flags);
+    let again = fixture.resolve(Partial { name: Some("two".into()), ..Partial::default() }, &[]).unwrap();
     assert_eq!(again.settings, first);
-    assert!(again.said.is_empty());
-    let Settings { publish, merge_kubeconfig, .. } = saved(&Root::new(bench.path("state"), "two")).unwrap();
+    assert!(again.notes.is_empty());
+    let Settings { publish, merge_kubeconfig, .. } = saved(&Root::new(fixture.path("state"), "two")).unwrap();
     assert_eq!((publish, merge_kubeconfig), (first.publish.clone(), true));
-    // Someone may have edited it.
-    let file = bench.path("state/two/kubernix.toml");
+    // The user may edit the file.
+    let file = fixture.path("state/two/kubernix.toml");
     let edited = fs::read_to_string(&file).unwrap().replace("port = 7000", "root = \"/x\"\ncache-dir = \"mine\"");
     fs::write(&file, edited).unwrap();
-    let again = bench.resolve(Partial { name: Some("two".into()), ..Partial::default() }, &[]).unwrap();
-    let expected = Settings { port: None, cache_dir: bench.path("state/two/mine"), ..first };
+    let again = fixture.resolve(Partial { name: Some("two".into()), ..Partial::default() }, &[]).unwrap();
+    let expected = Settings { port: None, cache_dir: fixture.path("state/two/mine"), ..first };
     assert_eq!(again.settings, expected);
     assert!(
-        again.said[0].ends_with("`root` has no effect here, the cluster is where this file is"),
+        again.notes[0].ends_with("`root` has no effect here: the cluster is in the directory of this file"),
         "{:?}",
-        again.said
+        again.notes
     );
 }
 
 #[test]
-fn the_cidr_of_a_cluster_can_not_change() {
-    let bench = Bench::new();
-    let root = bench.boot(Partial { cidr: cidr("10.99.0.0/20"), ..Partial::default() });
-    let refused = |flags, env: &[_]| bench.resolve(flags, env).unwrap_err().to_string();
-    let error = refused(Partial { cidr: cidr("10.98.0.0/20"), ..Partial::default() }, &[]);
-    let down = format!("`kubernix down --root {}`", bench.path("state").display());
+fn the_cidr_of_a_cluster_cant_change() {
+    let fixture = Fixture::new();
+    let root = fixture.boot(Partial { cidr: cidr("10.99.0.0/20"), ..Partial::default() });
+    let rejection = |flags, env: &[_]| fixture.resolve(flags, env).unwrap_err().to_string();
+    let error = rejection(Partial { cidr: cidr("10.98.0.0/20"), ..Partial::default() }, &[]);
+    let down = format!("`kubernix down --root {}`", fixture.path("state").display());
     let begin =
         "the cidr of cluster `kubernix` is `10.99.0.0/20` and can't become `10.98.0.0/20` (--cidr): certificates, ";
     assert!(error.starts_with(begin) && error.contains(&down), "{error}");
-    assert!(refused(Partial::default(), &[("KUBERNIX_CIDR", "10.97.0.0/20")]).contains("(KUBERNIX_CIDR)"));
-    // Neither by an editor.
+    assert!(rejection(Partial::default(), &[("KUBERNIX_CIDR", "10.97.0.0/20")]).contains("(KUBERNIX_CIDR)"));
+    // An edit of the saved file is rejected as well.
     let edited = fs::read_to_string(root.settings_file()).unwrap().replace("10.99.", "10.96.");
     fs::write(root.settings_file(), edited).unwrap();
-    let error = refused(Partial::default(), &[]);
+    let error = rejection(Partial::default(), &[]);
     assert!(error.contains("can't become `10.96.0.0/20`") && error.contains("kubernix.toml (saved)"), "{error}");
-    // Nor past the settings.
+    // So is a save with another CIDR.
     let mut settings =
-        bench.resolve(Partial { cidr: cidr("10.99.0.0/20"), ..Partial::default() }, &[]).unwrap().settings;
+        fixture.resolve(Partial { cidr: cidr("10.99.0.0/20"), ..Partial::default() }, &[]).unwrap().settings;
     settings.cidr = "10.1.0.0/16".parse().unwrap();
     let error = save(&root, &settings).unwrap_err().to_string();
     assert!(error.contains("was made with `10.99.0.0/20`, its CIDR can't become `10.1.0.0/16`"), "{error}");
 }
 
 #[test]
-fn a_cluster_is_called_like_its_directory_whatever_its_files_say() {
-    let bench = Bench::new();
-    let root = bench.boot(Partial { port: Some(7000), ..Partial::default() });
+fn a_clusters_name_is_that_of_its_directory() {
+    let fixture = Fixture::new();
+    let root = fixture.boot(Partial { port: Some(7000), ..Partial::default() });
     let edited = fs::read_to_string(root.settings_file()).unwrap().replace("name = \"kubernix\"", "name = \"other\"");
     fs::write(root.settings_file(), edited).unwrap();
-    let settings = bench.resolve(Partial::default(), &[]).unwrap().settings;
+    let settings = fixture.resolve(Partial::default(), &[]).unwrap().settings;
     assert_eq!((settings.name.as_str(), settings.port), ("kubernix", Some(7000)));
-    fs::rename(root.path(), bench.path("state/renamed")).unwrap();
+    fs::rename(root.path(), fixture.path("state/renamed")).unwrap();
     let flags = Partial { name: Some("renamed".into()), ..Partial::default() };
-    let settings = bench.resolve(flags, &[]).unwrap().settings;
+    let settings = fixture.resolve(flags, &[]).unwrap().settings;
     assert_eq!((settings.name.as_str(), settings.port), ("renamed", Some(7000)), "the saved settings go with it");
-    let saved = saved(&Root::new(bench.path("state"), "renamed")).unwrap();
+    let saved = saved(&Root::new(fixture.path("state"), "renamed")).unwrap();
     assert_eq!(saved.name, "renamed");
 }
 
 #[test]
-fn a_cluster_of_a_newer_version_is_refused_before_its_settings_are_read() {
-    let bench = Bench::new();
-    let root = bench.boot(Partial::default());
+fn a_cluster_of_a_newer_version_is_rejected_before_its_settings_are_read() {
+    let fixture = Fixture::new();
+    let root = fixture.boot(Partial::default());
     fs::write(root.path().join("state.json"), r#"{"format": 2, "kubernix": "2.0.0"}"#).unwrap();
     fs::write(root.settings_file(), "shape = \"new\"").unwrap();
-    let error = bench.resolve(Partial::default(), &[]).unwrap_err();
+    let error = fixture.resolve(Partial::default(), &[]).unwrap_err();
     assert!(matches!(error, Error::Root(root::Error::NewerFormat { .. })), "{error}");
 }
 
 #[test]
-fn commands_that_do_not_boot_find_a_cluster_whose_configuration_no_longer_fits() {
-    let bench = Bench::new();
-    bench.boot(Partial { root: Some(bench.path("state")), ..Partial::default() });
-    bench.write("kubernix.toml", "cidr = \"10.98.0.0/20\"\nroot = \"state\"\n");
-    assert!(bench.resolve(Partial::default(), &[]).is_err());
+fn locate_finds_a_cluster_whose_configuration_no_longer_fits() {
+    let fixture = Fixture::new();
+    fixture.boot(Partial { root: Some(fixture.path("state")), ..Partial::default() });
+    fixture.write("kubernix.toml", "cidr = \"10.98.0.0/20\"\nroot = \"state\"\n");
+    assert!(fixture.resolve(Partial::default(), &[]).is_err());
     let flags = Partial { name: Some("two".into()), ..Partial::default() };
-    let place = locate(flags, Partial::default(), None, bench.directory.path()).unwrap();
-    assert_eq!(place, Place { name: "two".into(), root: bench.path("state") });
+    let place = locate(flags, Partial::default(), None, fixture.directory.path()).unwrap();
+    assert_eq!(place, Place { name: "two".into(), root: fixture.path("state") });
 }
 
 #[test]
-fn the_first_configuration_file_there_is_counts() {
-    let bench = Bench::new();
+fn the_first_existing_configuration_file_counts() {
+    let fixture = Fixture::new();
     let name = |file: Option<&str>, env: &[(&str, &str)]| {
         let env = Partial::from_env(env.iter().copied()).unwrap();
         let file = file.map(Path::new);
-        let resolved = resolve_with(Partial::default(), env, file, bench.directory.path(), &bench.defaults);
+        let resolved = resolve_with(Partial::default(), env, file, fixture.directory.path(), &fixture.defaults);
         resolved.map(|resolved| (resolved.settings.name, resolved.file))
     };
-    bench.write("home/kubernix.toml", "name = \"user\"");
-    assert_eq!(name(None, &[]).unwrap(), ("user".into(), Some(bench.path("home/kubernix.toml"))));
-    bench.write("kubernix.toml", "name = \"here\"");
+    fixture.write("home/kubernix.toml", "name = \"user\"");
+    assert_eq!(name(None, &[]).unwrap(), ("user".into(), Some(fixture.path("home/kubernix.toml"))));
+    fixture.write("kubernix.toml", "name = \"here\"");
     assert_eq!(name(None, &[]).unwrap().0, "here");
-    bench.write("named.toml", "name = \"variable\"");
+    fixture.write("named.toml", "name = \"variable\"");
     assert_eq!(name(None, &[("KUBERNIX_CONFIG", "named.toml")]).unwrap().0, "variable");
-    bench.write("flag.toml", "name = \"flag\"");
+    fixture.write("flag.toml", "name = \"flag\"");
     assert_eq!(name(Some("flag.toml"), &[("KUBERNIX_CONFIG", "named.toml")]).unwrap().0, "flag");
     let error = name(Some("none.toml"), &[]).unwrap_err().to_string();
     assert!(
@@ -259,23 +258,23 @@ fn the_first_configuration_file_there_is_counts() {
 }
 
 #[test]
-fn paths_are_relative_to_where_they_were_given() {
-    let bench = Bench::new();
-    fs::create_dir(bench.path("etc")).unwrap();
-    bench
+fn paths_are_relative_to_the_file_or_the_working_directory() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.path("etc")).unwrap();
+    fixture
         .write("etc/my.toml", "root = \"clusters\"\ncache-dir = \"~/cache\"\n[components.crio]\nbinary = \"bin/crio\"");
     let flags = Partial { config: Some("etc/my.toml".into()), ..sets(&["runc.binary=./bin/runc"]) };
-    let settings = bench.resolve(flags, &[]).unwrap().settings;
-    assert_eq!(settings.root, bench.path("etc/clusters"));
-    assert_eq!(settings.cache_dir, bench.path("home/cache"));
-    assert_eq!(settings.components["crio"]["binary"], bench.path("etc/bin/crio").to_string_lossy());
-    assert_eq!(settings.components["runc"]["binary"], bench.path("bin/runc").to_string_lossy());
-    let error = bench.resolve(sets(&["crio.binary="]), &[]).unwrap_err().to_string();
+    let settings = fixture.resolve(flags, &[]).unwrap().settings;
+    assert_eq!(settings.root, fixture.path("etc/clusters"));
+    assert_eq!(settings.cache_dir, fixture.path("home/cache"));
+    assert_eq!(settings.components["crio"]["binary"], fixture.path("etc/bin/crio").to_string_lossy());
+    assert_eq!(settings.components["runc"]["binary"], fixture.path("bin/runc").to_string_lossy());
+    let error = fixture.resolve(sets(&["crio.binary="]), &[]).unwrap_err().to_string();
     assert_eq!(error, "--set crio.binary: a path can't be empty");
 }
 
 #[test]
-fn malformed_toml_is_named_by_line_and_column() {
+fn a_syntax_error_has_line_and_column() {
     assert!(toml_error("name = \"a\"\n\n  port = = 3\n").starts_with("kubernix.toml:3:10: "));
     assert!(toml_error("[slots\ncri = \"crio\"").starts_with("kubernix.toml:1:7: "));
     assert!(toml_error("name = \"a\"\nname = \"b\"\n").starts_with("kubernix.toml:2:1: duplicate key"));
@@ -283,7 +282,7 @@ fn malformed_toml_is_named_by_line_and_column() {
 }
 
 #[test]
-fn unknown_keys_are_named_with_the_nearest_and_their_line() {
+fn an_unknown_key_gets_the_most_similar_one_and_its_line() {
     assert_eq!(
         toml_error("name = \"a\"\ncird = \"10.0.0.0/16\""),
         "kubernix.toml:2:1: unknown key `cird`, did you mean `cidr`?"
@@ -298,7 +297,7 @@ fn unknown_keys_are_named_with_the_nearest_and_their_line() {
 }
 
 #[test]
-fn values_in_files_must_have_their_type_and_fit() {
+fn values_in_files_must_be_valid_and_of_their_type() {
     assert_eq!(toml_error("\nport = \"6443\""), "kubernix.toml:2:8: `port` must be a number, not a string");
     assert!(toml_error("port = 0").contains(":1:8: `0` is not a port, give a number from 1 to 65535"));
     assert!(toml_error("name = 3").contains("`name` must be text in quotes, not an integer"));
@@ -315,7 +314,7 @@ fn values_in_files_must_have_their_type_and_fit() {
 }
 
 #[test]
-fn wrong_variables_are_named() {
+fn an_invalid_variable_is_named() {
     assert_eq!(
         env_error("KUBERNIX_PORT", "http"),
         "KUBERNIX_PORT: `http` is not a port, give a number from 1 to 65535"
@@ -332,50 +331,52 @@ fn wrong_variables_are_named() {
 }
 
 #[test]
-fn empty_variables_count_as_not_set_and_misspelt_ones_are_noted() {
+fn empty_variables_count_as_not_set_and_misspelt_ones_get_a_note() {
     let env = [("KUBERNIX_PORT", ""), ("KUBERNIX_CIDER", "x"), ("KUBERNIX_SOMETHING_ELSE", "x"), ("CIDR", "x")];
     let partial = Partial::from_env(env).unwrap();
-    assert_eq!(partial.notes, ["the variable `KUBERNIX_CIDER` means nothing, did you mean `KUBERNIX_CIDR`?"]);
+    assert_eq!(partial.notes, ["the variable `KUBERNIX_CIDER` is unknown, did you mean `KUBERNIX_CIDR`?"]);
     assert_eq!(Partial { notes: Vec::new(), ..partial }, Partial::default());
 }
 
 #[test]
-fn names_are_labels_and_a_wrong_one_gets_a_proposal() {
+fn names_are_labels_and_an_invalid_one_gets_a_proposal() {
+    let error = |name| parse_name(name).unwrap_err().to_string();
     assert_eq!(parse_name("a-1").unwrap(), "a-1");
-    assert!(parse_name("My Cluster").unwrap_err().ends_with(", `my-cluster` would do"));
+    assert!(error("My Cluster").ends_with(", as in `my-cluster`"));
     for name in ["", "-a", "a-", "..", "a/b", "ä", &"a".repeat(41)] {
-        assert!(parse_name(name).unwrap_err().contains(&format!("`{name}` can't name a cluster")), "{name}");
+        assert!(error(name).contains(&format!("`{name}` can't name a cluster")), "{name}");
     }
     assert!(parse_name(&"a".repeat(40)).is_ok());
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let flags = Partial { name: Some("../x".into()), ..Partial::default() };
-    assert!(bench.resolve(flags, &[]).unwrap_err().to_string().starts_with("--name: `../x` can't name"));
+    assert!(fixture.resolve(flags, &[]).unwrap_err().to_string().starts_with("--name: `../x` can't name"));
 }
 
 #[test]
-fn flags_with_a_cidr_that_no_plan_fits_are_named() {
-    let bench = Bench::new();
+fn a_cidr_without_an_address_plan_is_rejected_with_its_flag() {
+    let fixture = Fixture::new();
     for (given, reason) in
         [("10.1.2.3/16", "host bits"), ("10.0.0.0/28", "too small"), ("127.0.0.0/16", "reserved (loopback)")]
     {
-        let error = bench.resolve(Partial { cidr: cidr(given), ..Partial::default() }, &[]).unwrap_err().to_string();
+        let error = fixture.resolve(Partial { cidr: cidr(given), ..Partial::default() }, &[]).unwrap_err().to_string();
         assert!(error.starts_with(&format!("--cidr: `{given}`")) && error.contains(reason), "{error}");
     }
 }
 
 #[test]
-fn set_has_two_forms_and_nothing_else() {
+fn set_arguments_without_a_valid_form_are_rejected() {
+    let error = |form| set::check(form).unwrap_err().to_string();
     let partial = sets(&["cri=crio", "crio.args=--a=b,c", "cri=containerd"]);
     assert_eq!(partial.slots["cri"], "containerd", "the last counts");
     assert_eq!(partial.components["crio"]["args"], "--a=b,c");
     let env = Partial::from_env([("KUBERNIX_SET", r"crio.args=a\,b, cri=crio,")]).unwrap();
     assert_eq!((env.components["crio"]["args"].as_str(), env.slots["cri"].as_str()), ("a,b", "crio"));
     assert_eq!(set::check("crio.binary=/x").unwrap(), "crio.binary=/x");
-    assert!(set::check("crio").unwrap_err().starts_with("--set: `crio` is neither"));
-    assert!(set::check("=x").unwrap_err().contains("`` is not a name"));
-    assert!(set::check("crio.=x").unwrap_err().contains("`` is not a name"));
-    assert!(set::check("cri=").unwrap_err().contains("`` is not a name"));
-    assert!(set::check("cidr=10.0.0.0/8").unwrap_err().contains("`cidr` is a setting of its own, give --cidr"));
+    assert!(error("crio").starts_with("--set: `crio` is neither"));
+    for form in ["=x", "crio.=x", "cri="] {
+        assert!(error(form).contains("`` is not a name"), "{form}");
+    }
+    assert!(error("cidr=10.0.0.0/8").contains("`cidr` is a setting of its own, give --cidr"));
 }
 
 fn catalogue() -> Catalogue {
@@ -397,11 +398,11 @@ fn catalogue() -> Catalogue {
 }
 
 fn invalid(forms: &[&str]) -> String {
-    Bench::new().resolve(sets(forms), &[]).unwrap().validate(&catalogue()).unwrap_err().to_string()
+    Fixture::new().resolve(sets(forms), &[]).unwrap().validate(&catalogue()).unwrap_err().to_string()
 }
 
 #[test]
-fn unknown_names_get_the_nearest_and_where_they_were_given() {
+fn an_unknown_name_gets_the_most_similar_one_and_its_origin() {
     assert_eq!(invalid(&["cri=criio"]), "--set cri: unknown component `criio`, did you mean `crio`?");
     assert_eq!(invalid(&["datastor=etcd"]), "--set datastor: unknown role `datastor`, did you mean `datastore`?");
     assert_eq!(
@@ -414,33 +415,33 @@ fn unknown_names_get_the_nearest_and_where_they_were_given() {
         invalid(&["runc.args=x"])
             .ends_with("unknown parameter `args` of the binary `runc`, there is `any-version`, `binary`")
     );
-    assert!(invalid(&["crio=containerd"]).ends_with("unknown role `crio`: that is a component, which can fill `cri`"));
+    assert!(invalid(&["crio=containerd"]).ends_with("unknown role `crio`: this is a component, which can fill `cri`"));
     assert!(invalid(&["zzzzzzz=etcd"]).ends_with("there is `apiserver`, `apiserver-port`, `cri`, `datastore`"));
 }
 
 #[test]
-fn a_wrong_name_in_a_file_is_found_by_its_line() {
-    let bench = Bench::new();
-    bench.write("kubernix.toml", "[slots]\n\ncri = \"crioo\"");
-    let error = bench.resolve(Partial::default(), &[]).unwrap().validate(&catalogue()).unwrap_err().to_string();
+fn an_unknown_name_in_a_file_has_its_line() {
+    let fixture = Fixture::new();
+    fixture.write("kubernix.toml", "[slots]\n\ncri = \"crioo\"");
+    let error = fixture.resolve(Partial::default(), &[]).unwrap().validate(&catalogue()).unwrap_err().to_string();
     assert!(error.contains("kubernix.toml:3: unknown component `crioo`, did you mean `crio`?"), "{error}");
 }
 
 #[test]
-fn a_slot_takes_only_what_provides_its_role() {
+fn a_component_that_doesnt_provide_the_role_of_its_slot_is_rejected() {
     assert_eq!(
         invalid(&["cri=etcd"]),
         "--set cri: `etcd` can't fill the slot `cri`: it provides `datastore`; `cri` can be filled by `crio`, `containerd`"
     );
-    let fits = Bench::new().resolve(sets(&["cri=containerd", "crio.log-level=x", "runc.binary=/x"]), &[]).unwrap();
+    let fits = Fixture::new().resolve(sets(&["cri=containerd", "crio.log-level=x", "runc.binary=/x"]), &[]).unwrap();
     fits.validate(&catalogue()).unwrap();
 }
 
 #[test]
-fn binaries_are_meant_by_their_own_name_or_their_components() {
-    let bench = Bench::new();
+fn a_binary_is_named_by_its_own_name_or_its_components() {
+    let fixture = Fixture::new();
     let forms = ["crio.binary=/a/crio", "conmon.binary=/a/conmon", "apiserver.binary=/a/api", "busybox.binary=/a/box"];
-    let settings = bench.resolve(sets(&forms), &[]).unwrap().settings;
+    let settings = fixture.resolve(sets(&forms), &[]).unwrap().settings;
     let paths = binary_overrides(&settings, &catalogue()).unwrap();
     let expected = [("busybox", "/a/box"), ("conmon", "/a/conmon"), ("crio", "/a/crio"), ("kube-apiserver", "/a/api")];
     assert_eq!(paths, expected.map(|(name, path)| (name.to_owned(), PathBuf::from(path))).into());
@@ -449,9 +450,9 @@ fn binaries_are_meant_by_their_own_name_or_their_components() {
 }
 
 #[test]
-fn rows_say_where_values_came_from_as_json_too() {
-    let bench = Bench::new();
-    let resolved = bench.resolve(sets(&["crio.log-level=2"]), &[]).unwrap();
+fn rows_have_origins_in_json() {
+    let fixture = Fixture::new();
+    let resolved = fixture.resolve(sets(&["crio.log-level=2"]), &[]).unwrap();
     let rows = show_all(&resolved, &catalogue());
     let json = serde_json::to_value(&rows).unwrap();
     let find = |key: &str| json.as_array().unwrap().iter().find(|row| row["key"] == key).unwrap().clone();

@@ -1,7 +1,7 @@
 //! Errors about a cluster as a whole: its name, its existence, its state, its root directory.
 
 use crate::root;
-use crate::settings::Call;
+use crate::settings::{Call, ValueError};
 use std::path::PathBuf;
 
 /// The named cluster doesn't exist, is in another state than the command needs, or can't be
@@ -23,11 +23,8 @@ pub enum ClusterError {
     #[error("there is a cluster `{}` already: choose another --name, or `{}` destroys it", .0.name(), .0.to("down"))]
     AlreadyExists(Call),
     /// The name isn't valid for a cluster.
-    #[error("{reason}")]
-    InvalidName {
-        /// The reason, with the name.
-        reason: String,
-    },
+    #[error(transparent)]
+    InvalidName(ValueError),
     /// The new name of a cluster is in use, by a cluster or by another file of the base directory.
     #[error(
         "cluster `{from}` can't be renamed to `{}`: `{}` exists, choose another name (`{}` shows existing clusters)",
@@ -92,7 +89,7 @@ impl ClusterError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::AlreadyExists(_)
-            | Self::InvalidName { .. }
+            | Self::InvalidName(_)
             | Self::NameTaken { .. }
             | Self::NoSuchBinary { .. }
             | Self::UnsuitableRoot(_)

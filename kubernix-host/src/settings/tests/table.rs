@@ -1,13 +1,13 @@
-//! What holds for every entry of the table.
+//! Properties of every entry of the table.
 
 use super::*;
 use std::collections::BTreeSet;
 
-/// Values of a setting other than its default, as text.
+/// Values of a setting other than the default, as text.
 fn samples(setting: &Setting) -> Vec<String> {
     let words = setting.form().words().iter().copied();
     let mut samples: Vec<String> = words.chain([setting.example()]).map(str::to_owned).collect();
-    samples.retain(|text| !matches!(setting.standard(), Standard::Value(standard) if standard == text));
+    samples.retain(|text| !matches!(setting.default_value(), DefaultValue::Value(standard) if standard == text));
     samples
 }
 
@@ -16,27 +16,27 @@ fn of_variable(id: Id, text: &str) -> Partial {
 }
 
 #[test]
-fn every_value_survives_being_saved_and_read() {
-    let bench = Bench::new();
+fn saved_values_are_read_again() {
+    let fixture = Fixture::new();
     for id in Id::ALL.iter().copied().filter(|id| id.setting().scope() != Scope::Call) {
         let setting = id.setting();
         for text in samples(setting) {
-            let settings = bench.resolve(of_variable(id, &text), &[]).unwrap().settings;
+            let settings = fixture.resolve(of_variable(id, &text), &[]).unwrap().settings;
             let saved = settings.to_toml();
             assert!(saved.contains(&format!("\n{} = ", setting.key())), "`{}` is not saved:\n{saved}", setting.key());
             let read = Partial::from_toml(Path::new("saved.toml"), &saved).unwrap();
-            assert_eq!(bench.resolve(read, &[]).unwrap().settings, settings, "{}", setting.key());
+            assert_eq!(fixture.resolve(read, &[]).unwrap().settings, settings, "{}", setting.key());
         }
     }
 }
 
 #[test]
-fn settings_of_a_call_are_not_saved_and_defaults_neither_unless_pinned() {
-    let bench = Bench::new();
-    let settings = bench.resolve(Partial::default(), &[]).unwrap().settings;
+fn settings_of_a_call_and_defaults_that_arent_pinned_are_not_saved() {
+    let fixture = Fixture::new();
+    let settings = fixture.resolve(Partial::default(), &[]).unwrap().settings;
     assert_eq!(settings.to_toml(), save::HEADER.to_owned() + "name = \"kubernix\"\ncidr = \"10.10.0.0/16\"\n");
     for id in Id::ALL.iter().copied().filter(|id| id.setting().scope() == Scope::Call) {
-        let settings = bench.resolve(of_variable(id, id.setting().example()), &[]).unwrap().settings;
+        let settings = fixture.resolve(of_variable(id, id.setting().example()), &[]).unwrap().settings;
         assert!(!settings.to_toml().contains(&format!("\n{} = ", id.setting().key())), "{}", id.setting().key());
     }
 }
@@ -55,7 +55,7 @@ fn a_file_and_a_flag_set_the_same_as_a_variable() {
             .into_iter()
             .map(Into::into)
             .collect();
-            // `[::1]` has colons, and is no path.
+            // `[::1]` contains the separator of paths.
             if !text.contains("::") {
                 of_flag.put_flag(id, &words).unwrap();
                 assert_eq!(of_flag, value, "{}", setting.key());
@@ -72,28 +72,28 @@ fn a_file_and_a_flag_set_the_same_as_a_variable() {
 
 #[test]
 fn every_entry_is_shown_with_its_value_and_its_origin() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for id in Id::ALL.iter().copied() {
         let setting = id.setting();
         let text = samples(setting).pop().unwrap();
         let variable = setting.variable();
-        let resolved = bench.resolve(Partial::default(), &[(&variable, &text)]).unwrap();
+        let resolved = fixture.resolve(Partial::default(), &[(&variable, &text)]).unwrap();
         let row = show(&resolved).into_iter().find(|row| row.key == setting.key()).unwrap();
         assert_eq!((row.value, row.origin), (text, Origin::Env(variable)), "{}", setting.key());
     }
 }
 
 #[test]
-fn defaults_are_values_of_their_settings_and_shown() {
-    let rows = show(&Bench::new().resolve(Partial::default(), &[]).unwrap());
+fn defaults_are_valid_values_and_shown() {
+    let rows = show(&Fixture::new().resolve(Partial::default(), &[]).unwrap());
     for (setting, row) in Id::ALL.iter().map(|id| id.setting()).zip(rows) {
-        match setting.standard() {
-            Standard::Value(text) => {
+        match setting.default_value() {
+            DefaultValue::Value(text) => {
                 setting.check(text).unwrap_or_else(|reason| panic!("{}: {reason}", setting.key()));
                 assert_eq!((row.key.as_str(), row.value.as_str()), (setting.key(), text));
             }
-            Standard::Unset(words) => assert_eq!((row.key.as_str(), row.value.as_str()), (setting.key(), words)),
-            Standard::OfUser => assert_eq!(row.key, setting.key()),
+            DefaultValue::Unset(words) => assert_eq!((row.key.as_str(), row.value.as_str()), (setting.key(), words)),
+            DefaultValue::OfUser => assert_eq!(row.key, setting.key()),
         }
         setting.check(setting.example()).unwrap_or_else(|reason| panic!("{}: {reason}", setting.key()));
     }
