@@ -1,71 +1,71 @@
-//! Unpacks untrusted archives: nothing of them may leave the directory, be more than
-//! a file, or be endless.
+//! Unpacks untrusted archives: only files and directories, only below the target directory, and
+//! only up to a size.
 //!
 //! This module must not know what is in the files, nor where archives come from.
 
 use super::lock::is_below;
 use flate2::read::MultiGzDecoder;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tar::EntryType;
 
-/// How much all files of an archive may hold, in bytes.
+/// The largest total size of an archive's files, in bytes.
 const MAX_SIZE: u64 = 512 << 20;
-/// How many entries an archive may have.
+/// The largest number of entries of an archive.
 const MAX_ENTRIES: usize = 4096;
 
 /// Why an archive isn't unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// It is none.
+    /// It isn't an archive.
     #[error("it is neither a .tar nor a .tar.gz")]
     Unknown,
-    /// It is cut off or damaged.
+    /// It is truncated or damaged.
     #[error("it is damaged: {0}")]
     Damaged(io::Error),
-    /// It is larger than anything that makes sense.
+    /// Its content is too large.
     #[error("it unpacks to more than {} MiB", MAX_SIZE >> 20)]
     TooLarge,
-    /// It has more entries than anything that makes sense.
+    /// It has too many entries.
     #[error("it has more than {MAX_ENTRIES} entries")]
     TooMany,
     /// An entry leads out of the directory.
     #[error("its entry `{}` leads out of the directory", .0.display())]
     Outside(PathBuf),
-    /// An entry is no file.
+    /// An entry is neither a file nor a directory.
     #[error("its entry `{}` is a {kind}: only files and directories are unpacked", path.display())]
     Kind {
         /// The entry.
         path: PathBuf,
-        /// What it is.
+        /// The kind of entry.
         kind: &'static str,
     },
     /// Two entries have the same name.
-    #[error("its entry `{}` is there twice", .0.display())]
+    #[error("its entry `{}` exists twice", .0.display())]
     Twice(PathBuf),
     /// A file can't be written.
     #[error("can't write `{}`: {cause}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
 }
 
-/// Unpacks a `.tar` or `.tar.gz` into an empty directory. Returns the directory that holds its
-/// files: where all of them lie in one, as in `NAME-VERSION/`, that one.
+/// Unpacks a `.tar` or `.tar.gz` into an empty directory. Returns the directory of its files: if
+/// all of them are in one directory, such as `NAME-VERSION/`, that one.
 ///
 /// # Errors
-/// It is no archive, or has something that no archive of a plugin has.
+/// It isn't an archive, or has something that the archive of a plugin never has.
 pub fn unpack(bytes: &[u8], into: &Path) -> Result<PathBuf, ArchiveError> {
     unpack_within(bytes, into, MAX_SIZE)
 }
 
 fn unpack_within(bytes: &[u8], into: &Path, limit: u64) -> Result<PathBuf, ArchiveError> {
-    // Also what is between files counts: headers can be endless as well.
+    // The limit includes the headers, which could be endless as well.
     let limit = limit + (MAX_ENTRIES as u64) * 1024;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         unpack_tar(MultiGzDecoder::new(bytes).take(limit), into)?;
@@ -84,7 +84,7 @@ fn unpack_within(bytes: &[u8], into: &Path, limit: u64) -> Result<PathBuf, Archi
 fn unpack_tar<R: Read>(reader: io::Take<R>, into: &Path) -> Result<(), ArchiveError> {
     let mut archive = tar::Archive::new(reader);
     let unpacked = unpack_entries(&mut archive, into);
-    // An end that the limit made looks like damage.
+    // An archive that was cut off by the limit looks damaged.
     match archive.into_inner().limit() {
         0 => Err(ArchiveError::TooLarge),
         _ => unpacked,
@@ -113,19 +113,22 @@ fn unpack_entries<R: Read>(archive: &mut tar::Archive<R>, into: &Path) -> Result
         if !is_below(inner) {
             return Err(ArchiveError::Outside(path));
         }
-        let place = into.join(inner);
-        let written = (|| {
-            fs::create_dir_all(place.parent().unwrap_or(into))?;
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&place)
-        })();
-        let mut file = match written {
+        let target = into.join(inner);
+        let mut file = match create_new(&target) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(ArchiveError::Twice(path)),
-            Err(cause) => return Err(ArchiveError::Write { path: place, cause }),
+            Err(cause) => return Err(ArchiveError::Write { path: target, cause }),
         };
         io::copy(&mut entry, &mut file).map_err(ArchiveError::Damaged)?;
     }
     Ok(())
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]
@@ -134,7 +137,7 @@ pub(super) mod tests {
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
 
-    /// A tar archive; names are written as they are, also those that the crate would refuse.
+    /// A tar archive. Names are written as they are, including those that the crate would reject.
     pub fn tar(entries: &[(&str, EntryType, &str)]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, kind, content) in entries {
@@ -162,7 +165,7 @@ pub(super) mod tests {
     const FILE: EntryType = EntryType::Regular;
 
     #[test]
-    fn files_are_unpacked_from_both_kinds_and_below_one_directory() {
+    fn both_formats_are_unpacked_and_a_single_directory_is_entered() {
         let entries =
             [("./x-1.0/", EntryType::Directory, ""), ("./x-1.0/x.toml", FILE, "a"), ("x-1.0/p/go.mod", FILE, "b")];
         for bytes in [tar(&entries), gzip(&tar(&entries))] {
@@ -177,7 +180,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn hostile_archives_are_refused_by_what_is_wrong_with_them() {
+    fn hostile_archives_are_rejected_with_the_reason() {
         let damaged = gzip(&tar(&[("x", FILE, &"random".repeat(1000))]));
         let mut liar = tar(&[("x", FILE, "")]);
         liar[124..135].copy_from_slice(b"77777777777");
@@ -191,7 +194,7 @@ pub(super) mod tests {
             (tar(&[("x", EntryType::Char, "")]), "`x` is a device"),
             (tar(&[("x", EntryType::Fifo, "")]), "`x` is a pipe"),
             (tar(&[("x", EntryType::Continuous, "")]), "`x` is a special file"),
-            (tar(&[("x", FILE, "a"), ("./x", FILE, "b")]), "`./x` is there twice"),
+            (tar(&[("x", FILE, "a"), ("./x", FILE, "b")]), "`./x` exists twice"),
             (tar(&many), "more than 4096 entries"),
             (damaged[..damaged.len() / 2].to_vec(), "it is damaged"),
             (liar, "it is damaged"),
@@ -208,7 +211,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_unpacks_to_too_much_is_stopped() {
+    fn unpacking_stops_at_the_size_limit() {
         let dir = tempfile::tempdir().unwrap();
         let bomb = gzip(&tar(&[("x", FILE, &"0".repeat(8 << 20))]));
         assert!(bomb.len() < 100 << 10);

@@ -1,8 +1,8 @@
-//! Finds plugins: in which order places are searched, which file of a name wins, and which is
-//! refused.
+//! Finds plugins in the search places, in order. The first file of a name wins, and untrusted files
+//! are rejected.
 //!
-//! What is wrong with one file is a value and never keeps the rest from being found. This module
-//! must not load anything.
+//! A bad file is returned as a [`Problem`], and the others are still found. This module must not
+//! load anything.
 
 use super::lock::{Lock, LockError};
 use super::manifest::Manifest;
@@ -16,21 +16,21 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The variable that names places to search, separated by colons.
+/// The variable with search places, separated by colons.
 pub const VARIABLE: &str = "KUBERNIX_PLUGIN_PATH";
 
-/// The directory of plugins in a cluster's root directory: they are this cluster's alone.
+/// The directory of plugins in a cluster's root directory, only for this cluster.
 pub const DIRECTORY: &str = "plugins";
 
 /// The directories that all users of a machine share.
-const SYSTEM: [&str; 2] = ["/usr/local/lib/kubernix/plugins", "/usr/lib/kubernix/plugins"];
+const SYSTEM_DIRS: [&str; 2] = ["/usr/local/lib/kubernix/plugins", "/usr/lib/kubernix/plugins"];
 
-/// Where plugins are searched, in this order.
+/// The places where plugins are searched, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Search {
-    /// Files and directories of `--plugin`.
+    /// The files and directories of `--plugin`.
     pub given: Vec<PathBuf>,
-    /// Files and directories of the variable.
+    /// The files and directories of the variable.
     pub variable: Vec<PathBuf>,
     /// The cluster's own directory.
     pub cluster: Option<PathBuf>,
@@ -40,10 +40,10 @@ pub struct Search {
     pub system: Vec<PathBuf>,
 }
 
-/// Which of the places of a [`Search`].
+/// A kind of search place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum SearchPlace {
     /// Given by `--plugin`.
     Given,
     /// Named by the variable.
@@ -61,55 +61,55 @@ pub enum Place {
 pub struct Found {
     /// The component's name.
     pub name: String,
-    /// Its version; none where a TOML component names none.
+    /// Its version; `None` for a TOML component without one.
     pub version: Option<String>,
-    /// The roles that it can fill, as far as its manifest or TOML tells.
+    /// The roles that it can fill, from its manifest or TOML.
     pub provides: Vec<String>,
     /// The file to load, without links.
     pub path: PathBuf,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// The manifest of a library.
     pub manifest: Option<Manifest>,
-    /// How binaries that it needs are got, where our own table doesn't say.
+    /// The tools that it adds.
     pub tools: Table,
     /// Where it was found.
-    pub source: Place,
+    pub source: SearchPlace,
     /// Whether its files are those that were installed, by their hashes.
     pub locked: bool,
-    /// Files that provide the same component, and lose.
+    /// Files of the same component that aren't used because of this one.
     pub shadows: Vec<PathBuf>,
 }
 
-/// Something that isn't used.
+/// A file or directory that isn't used.
 #[derive(Debug)]
 pub struct Problem {
     /// The file or directory.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub error: DiscoverError,
 }
 
-/// Why something isn't used.
+/// Why a file or directory isn't used.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
-    /// It is no plugin, or can't be read.
+    /// It isn't a plugin, or can't be read.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// Others could have written it.
+    /// Other users could have written it.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
-    /// It isn't what was installed.
+    /// It differs from the installed file.
     #[error(transparent)]
     Locked(#[from] LockError),
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub struct Discovery {
     /// Plugins, in the order of the search.
     pub found: Vec<Found>,
-    /// What isn't used, and why.
+    /// The files that aren't used, with the reasons.
     pub problems: Vec<Problem>,
 }
 
@@ -127,7 +127,7 @@ impl Search {
         home: Option<PathBuf>,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Self {
-        // A relative XDG directory is to be ignored, says the XDG specification.
+        // The XDG specification says to ignore a relative directory.
         let data = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let data = data.or_else(|| home.map(|home| home.join(".local/share")));
         let named = variable(VARIABLE).unwrap_or_default();
@@ -136,16 +136,17 @@ impl Search {
             variable: env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect(),
             cluster: root.map(|root| root.join(DIRECTORY)),
             user: data.map(|data| data.join("kubernix/plugins")),
-            system: SYSTEM.map(PathBuf::from).into(),
+            system: SYSTEM_DIRS.map(PathBuf::from).into(),
         }
     }
 
     /// Every place, in order.
-    fn places(&self) -> impl Iterator<Item = (Place, &PathBuf)> {
-        let of = |place: Place| move |path| (place, path);
-        let given = self.given.iter().map(of(Place::Given)).chain(self.variable.iter().map(of(Place::Variable)));
-        let own = self.cluster.iter().map(of(Place::Cluster)).chain(self.user.iter().map(of(Place::User)));
-        given.chain(own).chain(self.system.iter().map(of(Place::System)))
+    fn places(&self) -> impl Iterator<Item = (SearchPlace, &PathBuf)> {
+        let of = |place: SearchPlace| move |path| (place, path);
+        let given =
+            self.given.iter().map(of(SearchPlace::Given)).chain(self.variable.iter().map(of(SearchPlace::Variable)));
+        let own = self.cluster.iter().map(of(SearchPlace::Cluster)).chain(self.user.iter().map(of(SearchPlace::User)));
+        given.chain(own).chain(self.system.iter().map(of(SearchPlace::System)))
     }
 
     /// Finds all plugins. The first of a name wins.
@@ -159,14 +160,14 @@ impl Search {
     }
 }
 
-impl Place {
-    /// Whether the user named this very path: then it may hold files that weren't installed.
+impl SearchPlace {
+    /// Whether the user named this place. It may then have plugins that weren't installed.
     fn is_named(self) -> bool {
         matches!(self, Self::Given | Self::Variable)
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SearchPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Given => "--plugin",
@@ -181,9 +182,9 @@ impl fmt::Display for Place {
 struct Finder<'a> {
     trust: &'a Trust,
     discovery: Discovery,
-    /// Files that were looked at: a place may be named twice.
+    /// The files that were examined: a place may be named twice.
     seen: BTreeSet<PathBuf>,
-    /// The locks of directories; none where there is none.
+    /// The locks of directories; `None` for a directory without one.
     locks: BTreeMap<PathBuf, Option<Lock>>,
 }
 
@@ -192,27 +193,28 @@ impl Finder<'_> {
         self.discovery.problems.push(Problem { path: path.to_owned(), error: error.into() });
     }
 
-    fn place(&mut self, place: Place, path: &Path) {
+    fn place(&mut self, place: SearchPlace, path: &Path) {
         if !place.is_named() && !path.exists() {
             return;
         }
-        let candidates = match path.is_dir() {
-            true => self
-                .trust
-                .directory(path)
-                .map_err(DiscoverError::from)
-                .and_then(|real| scan::directory(&real).map_err(DiscoverError::from)),
-            false => scan::file(path).map(|candidate| vec![candidate]).map_err(DiscoverError::from),
-        };
-        match candidates {
+        match self.candidates(path) {
             Ok(candidates) => candidates.into_iter().for_each(|candidate| self.candidate(place, candidate)),
             Err(error) => self.problem(path, error),
         }
     }
 
-    fn candidate(&mut self, place: Place, candidate: Candidate) {
+    fn candidates(&self, path: &Path) -> Result<Vec<Candidate>, DiscoverError> {
+        if path.is_dir() {
+            let real = self.trust.directory(path)?;
+            Ok(scan::directory(&real)?)
+        } else {
+            Ok(vec![scan::file(path)?])
+        }
+    }
+
+    fn candidate(&mut self, place: SearchPlace, candidate: Candidate) {
         let path = candidate.path.clone();
-        match self.look(place, candidate) {
+        match self.examine(place, candidate) {
             Ok(Some(found)) => match self.discovery.found.iter_mut().find(|first| first.name == found.name) {
                 Some(first) => first.shadows.push(found.path),
                 None => self.discovery.found.push(found),
@@ -222,7 +224,7 @@ impl Finder<'_> {
         }
     }
 
-    fn look(&mut self, place: Place, candidate: Candidate) -> Result<Option<Found>, DiscoverError> {
+    fn examine(&mut self, place: SearchPlace, candidate: Candidate) -> Result<Option<Found>, DiscoverError> {
         for file in candidate.read_first() {
             self.trust.file(&file)?;
         }
@@ -230,19 +232,18 @@ impl Finder<'_> {
         if !self.seen.insert(path.clone()) {
             return Ok(None);
         }
-        let described = candidate.describe()?;
-        // The manifest, the pins and the lock lie where the file was found, which needn't be where
-        // a link leads.
+        let summary = candidate.summary()?;
+        // The manifest, the pins and the lock are beside the file that was found, not beside the
+        // target of a link.
         let directory =
             candidate.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        for file in &described.beside {
+        for file in &summary.beside {
             self.trust.file(&directory.join(file))?;
         }
         let locked = match self.lock(directory)? {
             None => false,
             Some(lock) => {
-                let used: Vec<String> =
-                    described.beside.iter().map(|file| file.to_string_lossy().into_owned()).collect();
+                let used: Vec<String> = summary.beside.iter().map(|file| file.to_string_lossy().into_owned()).collect();
                 let name = candidate.path.file_name().unwrap_or_default().to_string_lossy();
                 let listed = lock.check(directory, &name, &used)?.is_some();
                 if !listed && !place.is_named() {
@@ -251,7 +252,7 @@ impl Finder<'_> {
                 listed
             }
         };
-        let scan::Described { name, version, provides, manifest, tools, .. } = described;
+        let scan::Summary { name, version, provides, manifest, tools, .. } = summary;
         let kind = candidate.kind;
         Ok(Some(Found {
             name,

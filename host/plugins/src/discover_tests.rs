@@ -1,4 +1,4 @@
-//! Discovery, on real files.
+//! Discovery with real files.
 
 use super::super::lock::{Entry, LOCK_FILE};
 use super::*;
@@ -6,7 +6,7 @@ use kubernix_toolchain::text::digits::sha256;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-/// Directories of this test's own.
+/// The directories of a test.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -38,7 +38,7 @@ fn component(dir: &Path, name: &str) -> PathBuf {
     write(&dir.join(format!("{name}.toml")), "[component]\n")
 }
 
-fn names(discovery: &Discovery) -> Vec<(&str, Place)> {
+fn names(discovery: &Discovery) -> Vec<(&str, SearchPlace)> {
     discovery.found.iter().map(|found| (found.name.as_str(), found.source)).collect()
 }
 
@@ -47,7 +47,7 @@ fn run(search: &Search) -> Discovery {
 }
 
 #[test]
-fn places_of_a_user() {
+fn a_user_has_search_places_by_environment() {
     let variable = |name: &str| match name {
         VARIABLE => Some("/a::b/c".into()),
         "XDG_DATA_HOME" => Some("relative".into()),
@@ -62,7 +62,7 @@ fn places_of_a_user() {
 }
 
 #[test]
-fn the_first_of_a_name_wins_and_what_it_shadows_is_told() {
+fn the_first_file_of_a_name_wins_and_lists_the_shadowed_ones() {
     let disk = Disk::new();
     let [given, variable, cluster, user, system] =
         ["given", "variable", "cluster", "user", "system"].map(|name| disk.dir(name));
@@ -73,7 +73,7 @@ fn the_first_of_a_name_wins_and_what_it_shadows_is_told() {
     library(&variable, "a", "a");
     component(&user, "c");
     let search = Search {
-        // The same file again, by another way, is no second one.
+        // The same file by another path doesn't count twice.
         given: vec![first.clone(), given.join("../given")],
         variable: vec![variable],
         cluster: Some(cluster),
@@ -82,7 +82,12 @@ fn the_first_of_a_name_wins_and_what_it_shadows_is_told() {
     };
     let discovery = run(&search);
     assert!(discovery.problems.is_empty(), "{:?}", discovery.problems);
-    let expected = [("runtime", Place::Given), ("b", Place::Variable), ("a", Place::Variable), ("c", Place::User)];
+    let expected = [
+        ("runtime", SearchPlace::Given),
+        ("b", SearchPlace::Variable),
+        ("a", SearchPlace::Variable),
+        ("c", SearchPlace::User),
+    ];
     assert_eq!(names(&discovery), expected);
     let runtime = &discovery.found[0];
     assert_eq!((&runtime.path, &runtime.shadows), (&first, &vec![second, third]));
@@ -90,7 +95,7 @@ fn the_first_of_a_name_wins_and_what_it_shadows_is_told() {
 }
 
 #[test]
-fn what_is_wrong_with_one_keeps_no_other_from_being_found() {
+fn the_others_are_found_despite_bad_files() {
     let disk = Disk::new();
     let dir = disk.dir("plugins");
     library(&dir, "good", "good");
@@ -103,14 +108,14 @@ fn what_is_wrong_with_one_keeps_no_other_from_being_found() {
     write(&dir.join("folder.toml"), "name = \"folder\"\nversion = \"1.0.0\"\ncontract = \"1\"\n");
     let gone = dir.join("gone.so");
     let discovery = run(&Search { given: vec![gone.clone(), dir.clone()], ..Search::default() });
-    assert_eq!(names(&discovery), [("good", Place::Given)]);
+    assert_eq!(names(&discovery), [("good", SearchPlace::Given)]);
     let problems: Vec<(&Path, String)> =
         discovery.problems.iter().map(|problem| (problem.path.as_path(), problem.error.to_string())).collect();
     let expected = [
         (gone, "No such file"),
         (broken, "broken.toml:1:5: "),
         (bare, "has no manifest: write"),
-        (dir.join("libfolder.so"), "is no regular file"),
+        (dir.join("libfolder.so"), "isn't a regular file"),
         (open, "open.toml` can be written by others (mode 0666), so what is in it isn't trusted: chmod go-w"),
         (orphan, "nor the manifest of a liborphan.so beside it"),
     ];
@@ -121,7 +126,7 @@ fn what_is_wrong_with_one_keeps_no_other_from_being_found() {
 }
 
 #[test]
-fn a_directory_that_others_can_write_holds_nothing() {
+fn a_directory_that_others_can_write_is_rejected() {
     let disk = Disk::new();
     let dir = disk.dir("plugins");
     library(&dir, "x", "x");
@@ -133,19 +138,19 @@ fn a_directory_that_others_can_write_holds_nothing() {
 }
 
 #[test]
-fn a_link_leads_to_its_target_and_keeps_its_manifest() {
+fn a_link_is_resolved_and_its_manifest_is_beside_it() {
     let disk = Disk::new();
     let (dir, built) = (disk.dir("plugins"), disk.dir("target"));
     let library = library(&built, "x", "inner");
     symlink(&library, dir.join("libx.so")).unwrap();
     write(&dir.join("x.toml"), "name = \"outer\"\nversion = \"1.0.0\"\ncontract = \"1\"\n");
     let discovery = run(&Search { user: Some(dir), ..Search::default() });
-    assert_eq!(names(&discovery), [("outer", Place::User)]);
+    assert_eq!(names(&discovery), [("outer", SearchPlace::User)]);
     assert_eq!(discovery.found[0].path, library);
 }
 
 #[test]
-fn installed_files_are_held_against_their_lock() {
+fn installed_files_are_checked_against_their_lock() {
     let disk = Disk::new();
     let dir = disk.dir("plugins");
     let path = library(&dir, "x", "x");
@@ -161,13 +166,13 @@ fn installed_files_are_held_against_their_lock() {
     Lock { plugins: vec![entry] }.write(&dir).unwrap();
     let installed = Search { user: Some(dir.clone()), ..Search::default() };
     let discovery = run(&installed);
-    assert_eq!(names(&discovery), [("x", Place::User)]);
+    assert_eq!(names(&discovery), [("x", SearchPlace::User)]);
     assert!(discovery.found[0].locked);
-    let refused = &discovery.problems[..];
+    let problems = &discovery.problems[..];
     assert!(
-        matches!(refused, [Problem { path, error: DiscoverError::Locked(LockError::Unlisted { .. }) }] if *path == unlisted)
+        matches!(problems, [Problem { path, error: DiscoverError::Locked(LockError::Unlisted { .. }) }] if *path == unlisted)
     );
-    // A path that is named means the file there; what was installed stays as it was.
+    // A named place may have other files, but its installed ones must be unchanged.
     let named = Search { given: vec![dir.clone()], ..Search::default() };
     assert_eq!(run(&named).found.len(), 2);
     write(&path, "other code");
@@ -181,7 +186,7 @@ fn installed_files_are_held_against_their_lock() {
     write(&dir.join(LOCK_FILE), "nonsense");
     for search in [&installed, &named] {
         let discovery = run(search);
-        assert!(discovery.found.is_empty(), "nothing is taken past a broken lock");
+        assert!(discovery.found.is_empty(), "a broken lock rejects the whole directory");
         assert_eq!(discovery.problems.len(), 2);
     }
 }

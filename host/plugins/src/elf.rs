@@ -1,6 +1,6 @@
-//! Whether a file can be a shared library for this machine, looked at before the dynamic linker
-//! sees it: a file that was cut off would end this process with SIGBUS, and one for another machine
-//! with a message that doesn't help.
+//! Checks whether a file can be a shared library for this machine, before the dynamic linker reads
+//! it: a truncated file would end this process with SIGBUS, and the linker's error about a library
+//! for another machine is hard to understand.
 //!
 //! It must not run anything of the file.
 
@@ -23,10 +23,10 @@ pub enum ElfError {
     /// It can't be read.
     #[error("can't be read: {0}")]
     Unreadable(#[from] io::Error),
-    /// It isn't ELF at all.
+    /// It isn't ELF.
     #[error("not an ELF file{0}")]
     NotElf(&'static str),
-    /// It isn't of the sort that Linux on this machine loads.
+    /// It is of a class or byte order that this machine doesn't load.
     #[error("not a 64-bit little-endian ELF file")]
     OtherClass,
     /// It is for another processor.
@@ -38,22 +38,22 @@ pub enum ElfError {
     /// It is a program or an object file.
     #[error("not a shared object (ELF type {0})")]
     OtherType(u16),
-    /// Its headers say what can't be.
+    /// Its headers are invalid.
     #[error("its program headers are broken")]
     BrokenHeaders,
-    /// It ends too early.
+    /// It is truncated.
     #[error("cut off: {length} bytes, segment {segment} ends at {end}")]
     CutOff {
-        /// How long it is.
+        /// Its length.
         length: u64,
-        /// Which part is missing.
+        /// The first segment that isn't complete.
         segment: u16,
-        /// Where that part would end.
+        /// Where that segment would end.
         end: u64,
     },
 }
 
-/// Looks at a file's headers.
+/// Checks a file's headers.
 ///
 /// # Errors
 /// See [`ElfError`].
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn refusal(content: &[u8]) -> String {
+    fn rejection(content: &[u8]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("libx.so");
         fs::write(&path, content).unwrap();
@@ -119,28 +119,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_library_for_this_machine_is_told_apart() {
-        assert_eq!(refusal(b""), "not an ELF file (too short)");
-        assert_eq!(refusal(&[b'#'; 100]), "not an ELF file");
+    fn each_kind_of_other_file_has_its_own_error() {
+        assert_eq!(rejection(b""), "not an ELF file (too short)");
+        assert_eq!(rejection(&[b'#'; 100]), "not an ELF file");
         let with = |at: usize, value: u8| {
             let mut content = real();
             content[at] = value;
-            refusal(&content)
+            rejection(&content)
         };
         assert_eq!(with(4, 1), "not a 64-bit little-endian ELF file");
         assert_eq!(with(18, 21), format!("built for another CPU (ELF machine 21, this host is {MACHINE})"));
         assert_eq!(with(16, 1), "not a shared object (ELF type 1)");
         let mut content = real();
         content[54..58].fill(0);
-        assert_eq!(refusal(&content), "its program headers are broken");
+        assert_eq!(rejection(&content), "its program headers are broken");
     }
 
     #[test]
-    fn a_file_that_was_cut_off_is_refused_wherever_it_was_cut() {
+    fn a_truncated_file_is_rejected() {
         let content = real();
         for part in [65, 1_000, 100_000] {
-            let told = refusal(&content[..part]);
-            assert!(told.starts_with(&format!("cut off: {part} bytes, segment ")), "{told}");
+            let error = rejection(&content[..part]);
+            assert!(error.starts_with(&format!("cut off: {part} bytes, segment ")), "{error}");
         }
     }
 }

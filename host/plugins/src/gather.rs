@@ -1,35 +1,37 @@
-//! From files to components: everything that can fill a slot, and what became of every plugin that
-//! was found.
+//! The registry of all components that can fill a slot, and the list of all plugins that were
+//! found.
 //!
-//! A plugin that can't be used is a line of the list with the reason, and never keeps the others
-//! from being used.
+//! A plugin that can't be used is in the list with the reason. The others are still used.
 
-use super::discover::{Discovery, Found, Place};
+use super::compare::{Incompatible, LibraryInfo, Mismatch};
+use super::discover::{Discovery, Found, SearchPlace};
+use super::loader::LoadError;
+use super::manifests::ManifestsError;
 use super::permissions::Trust;
 use super::registry::{Registered, Source};
 use super::scan::Kind;
-use super::{Manifest, Said, Search, declared, loader, manifests};
+use super::{Manifest, Search, declared, loader, manifests};
 use kubernix_core::abi::{self, Description};
-use kubernix_toolchain::Table;
 use kubernix_toolchain::text::chain::chain;
+use kubernix_toolchain::{Conflict, Table};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Everything that can fill a slot.
 pub struct Registry {
-    /// Components of unique names: plugins first, then what is compiled in and not shadowed.
+    /// Components with unique names: plugins first, then the compiled-in ones that aren't shadowed.
     pub components: Vec<Arc<Registered>>,
-    /// Our own toolchain's table, and those of the plugins that are used.
+    /// The toolchain's table, with the tools of the plugins that are used.
     pub table: Table,
-    /// All plugins that were found, in the order of the search.
+    /// All plugins that were found, in search order.
     pub plugins: Vec<Plugin>,
 }
 
-/// What became of a plugin.
+/// A plugin that was found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Plugin {
-    /// The component's name, or the file's name if the component's isn't known.
+    /// The component's name, or that of the file if the component's isn't known.
     pub name: String,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,24 +40,24 @@ pub struct Plugin {
     pub roles: Vec<String>,
     /// Its file.
     pub path: PathBuf,
-    /// What the file is.
+    /// The kind of file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
-    /// Where it was found.
+    /// The place where it was found.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<SearchPlace>,
     /// Whether its files are those that were installed, by their hashes.
     pub locked: bool,
     /// Whether it can be used.
     pub state: PluginState,
     /// Files of the same name that are not used because of it.
     pub shadows: Vec<PathBuf>,
-    /// Whether it takes the place of a component that is compiled in.
+    /// Whether it replaces a compiled-in component.
     pub shadows_built_in: bool,
     /// Why it can't be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Its author, its licence, and what it needs.
+    /// Its manifest, if it is a library.
     #[serde(skip)]
     pub manifest: Option<Manifest>,
 }
@@ -66,17 +68,56 @@ pub struct Plugin {
 pub enum PluginState {
     /// It is loaded.
     Loaded,
-    /// It isn't, for the reason given.
+    /// It isn't loaded, for the given reason.
     Refused,
 }
 
+/// Why a plugin, or an addon of manifests, can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// It is a library without a manifest.
+    #[error("{}: it has no manifest", .0.display())]
+    NoManifest(PathBuf),
+    /// It doesn't work with this host.
+    #[error(transparent)]
+    Incompatible(#[from] Incompatible),
+    /// Its library can't be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Its library differs from its manifest.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Mismatches(Vec<Mismatch>),
+    /// Its TOML file isn't valid.
+    #[error(transparent)]
+    Declared(#[from] declared::Error),
+    /// Its manifests can't be a component.
+    #[error(transparent)]
+    Manifests(#[from] ManifestsError),
+    /// Its component can't describe itself.
+    #[error("{}", .0.frames().join(": "))]
+    Component(kubernix_core::Error),
+    /// It describes a tool differently from another file.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// Another component has its name.
+    #[error("{}: there is a component `{name}` already ({other}): rename it", path.display())]
+    Duplicate {
+        /// The file or directory.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// The source of the other component.
+        other: Source,
+    },
+}
+
 impl Registry {
-    /// Finds and loads all plugins, beside what is compiled in.
+    /// Finds and loads all plugins, and adds the compiled-in components.
     pub fn gather(built_in: Vec<Arc<Registered>>, search: &Search) -> Self {
         let Discovery { found, problems } = search.run(&Trust::of_process());
         let mut registry = Self { components: Vec::new(), table: Table::embedded().clone(), plugins: Vec::new() };
         for found in found {
-            registry.take(found, &built_in);
+            registry.add(found, &built_in);
         }
         for problem in problems {
             let name = problem.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -100,43 +141,44 @@ impl Registry {
         registry
     }
 
-    /// Adds the components that these files and directories of manifests are.
+    /// Adds these files and directories of manifests as components.
     ///
     /// # Errors
     /// One can't be read, isn't a manifest, or has the name of another component.
-    pub fn add_manifests(&mut self, paths: &[PathBuf]) -> Result<(), String> {
+    pub fn add_manifests(&mut self, paths: &[PathBuf]) -> Result<(), PluginError> {
         for path in paths {
-            let text = manifests::component(path).map_err(|error| error.to_string())?;
-            let declared = declared::parse(path, text).map_err(|error| chain(&error))?;
+            let declared = declared::parse(path, manifests::component(path)?)?;
             let source = Source::Manifests { path: path.clone() };
             let version = declared.head().version.to_string();
             let registered = Registered::new(abi::component(declared), version, source);
-            let registered = registered.map_err(|error| error.frames().join(": "))?;
+            let registered = registered.map_err(PluginError::Component)?;
             if let Some(other) = self.components.iter().find(|other| other.name() == registered.name()) {
-                let (name, source) = (registered.name(), &other.source);
-                return Err(format!("{}: there is a component `{name}` already ({source}): rename it", path.display()));
+                return Err(PluginError::Duplicate {
+                    path: path.clone(),
+                    name: registered.name().to_owned(),
+                    other: other.source.clone(),
+                });
             }
             self.components.push(Arc::new(registered));
         }
         Ok(())
     }
 
-    /// What is wrong with plugins, for the message of a boot: each begins with its file.
+    /// The reasons why plugins can't be used, each with its file.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.plugins.iter().filter_map(|plugin| plugin.error.as_deref())
     }
 
-    fn take(&mut self, found: Found, built_in: &[Arc<Registered>]) {
-        let loaded = self.load(&found);
-        let (state, error, registered) = match loaded {
+    fn add(&mut self, found: Found, built_in: &[Arc<Registered>]) {
+        let (state, error, registered) = match self.load(&found) {
             Ok(registered) => (PluginState::Loaded, None, Some(Arc::new(registered))),
-            Err(error) => (PluginState::Refused, Some(error), None),
+            Err(error) => (PluginState::Refused, Some(chain(&error)), None),
         };
         let shadows_built_in = registered.is_some() && built_in.iter().any(|own| own.name() == found.name);
-        let said = registered.as_ref().map(|registered| roles(&registered.description.provides));
+        let provides = registered.as_ref().map(|registered| roles(&registered.description.provides));
         self.plugins.push(Plugin {
             version: registered.as_ref().map(|r| r.version.clone()).or(found.version),
-            roles: said.unwrap_or(found.provides),
+            roles: provides.unwrap_or(found.provides),
             name: found.name,
             path: found.path,
             kind: Some(found.kind),
@@ -151,52 +193,52 @@ impl Registry {
         self.components.extend(registered);
     }
 
-    /// Loads one, its tools included. Errors name the file.
-    fn load(&mut self, found: &Found) -> Result<Registered, String> {
+    /// Loads a plugin, and adds its tools to the table.
+    fn load(&mut self, found: &Found) -> Result<Registered, PluginError> {
         let path = &found.path;
         let registered = match (&found.kind, &found.manifest) {
             (Kind::SharedLibrary, Some(manifest)) => load_library(path.clone(), manifest)?,
-            (Kind::SharedLibrary, None) => return Err(format!("{}: it has no manifest", path.display())),
+            (Kind::SharedLibrary, None) => return Err(PluginError::NoManifest(path.clone())),
             (Kind::Toml, _) => load_toml(path.clone())?,
         };
         let described_in = found.manifest.as_ref().map_or(path, |manifest| &manifest.path);
-        self.table.extend(&found.tools, described_in).map_err(|error| chain(&error))?;
+        self.table.extend(&found.tools, described_in)?;
         Ok(registered)
     }
 }
 
-/// Reads a component without Rust.
-fn load_toml(path: PathBuf) -> Result<Registered, String> {
-    let declared = declared::read(&path).map_err(|error| chain(&error))?;
+/// Loads a TOML component.
+fn load_toml(path: PathBuf) -> Result<Registered, PluginError> {
+    let declared = declared::read(&path)?;
     let version = declared.head().version.to_string();
     let registered = Registered::new(abi::component(declared), version, Source::Toml { path });
-    registered.map_err(|error| error.frames().join(": "))
+    registered.map_err(PluginError::Component)
 }
 
-/// Loads a shared library, and holds it against its manifest.
-fn load_library(path: PathBuf, manifest: &Manifest) -> Result<Registered, String> {
-    manifest.fits_this_host().map_err(|refusal| refusal.to_string())?;
-    let loaded = loader::load(&path).map_err(|error| chain(&error))?;
+/// Loads a shared library, and compares it with its manifest.
+fn load_library(path: PathBuf, manifest: &Manifest) -> Result<Registered, PluginError> {
+    manifest.fits_this_host()?;
+    let loaded = loader::load(&path)?;
     let source = Source::SharedLibrary { path };
-    let said = loaded.version.clone();
+    let version = loaded.version.clone();
     let registered = Registered::new(loaded.handle, loaded.version, source);
-    let registered = registered.map_err(|error| error.frames().join(": "))?;
-    let mismatches = manifest.compare(&said_by(&registered.description, loaded.contract));
-    let mut mismatches: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
-    if manifest.version.to_string() != said {
-        mismatches.push(format!(
-            "{}: `version` is `{}` in the manifest, but the library says `{said}`",
-            manifest.path.display(),
-            manifest.version
-        ));
+    let registered = registered.map_err(PluginError::Component)?;
+    let mut mismatches = manifest.compare(&library_info(&registered.description, loaded.contract));
+    if manifest.version.to_string() != version {
+        mismatches.push(Mismatch {
+            path: manifest.path.clone(),
+            key: "version",
+            manifest: format!("`{}`", manifest.version),
+            library: format!("`{version}`"),
+        });
     }
-    if mismatches.is_empty() { Ok(registered) } else { Err(mismatches.join("; ")) }
+    if mismatches.is_empty() { Ok(registered) } else { Err(PluginError::Mismatches(mismatches)) }
 }
 
-/// What a manifest repeats of a component that was built with this contract.
-pub(super) fn said_by(description: &Description, contract: String) -> Said {
+/// The parts of a component's description that its manifest repeats.
+pub(super) fn library_info(description: &Description, contract: String) -> LibraryInfo {
     let Description { name, provides, requires, binaries, .. } = description;
-    Said {
+    LibraryInfo {
         name: name.clone(),
         provides: roles(provides),
         requires: requires.iter().map(|required| required.role.to_string()).collect(),

@@ -1,10 +1,10 @@
-//! The manifest of a shared library, made from what the library says of itself. What it can't say,
-//! the tools of other people and the least host, is kept from the manifest that lies beside it.
+//! Generates the manifest of a shared library from the library itself. The parts that the library
+//! doesn't have, the tools and the oldest host, are preserved from the existing manifest.
 //!
 //! This module must not know where plugins are searched.
 
-use super::Said;
-use super::gather::said_by;
+use super::LibraryInfo;
+use super::gather::library_info;
 use super::loader::{self, LoadError, Loaded};
 use super::manifest::{Manifest, ManifestError};
 use super::permissions::{Trust, Untrusted};
@@ -16,22 +16,22 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A manifest that fits its library.
+/// A generated manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Generated {
-    /// Where it lies, or would lie: beside the library.
+    /// Its path, beside the library.
     pub path: PathBuf,
     /// Its text.
     pub text: String,
 }
 
-/// Why a library has no manifest.
+/// Why a manifest isn't generated.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
     /// It isn't a shared library.
-    #[error("`{}` is no shared library: a TOML component needs no manifest", .0.display())]
+    #[error("`{}` isn't a shared library: a TOML component needs no manifest", .0.display())]
     Toml(PathBuf),
-    /// It is no plugin at all.
+    /// It isn't a plugin.
     #[error(transparent)]
     Scan(#[from] ScanError),
     /// Other users can change it.
@@ -40,7 +40,7 @@ pub enum GenerateError {
     /// It can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// It can't say what it is.
+    /// It can't describe its component.
     #[error("{}", .0.frames().join(": "))]
     Describe(kubernix_core::Error),
     /// The manifest beside it can't be read.
@@ -56,7 +56,7 @@ pub enum GenerateError {
     },
 }
 
-/// The manifest of a library, which is loaded for it.
+/// Loads a library, and generates its manifest.
 ///
 /// # Errors
 /// See [`GenerateError`].
@@ -70,20 +70,20 @@ pub fn generate(library: &Path) -> Result<Generated, GenerateError> {
     let source = Source::SharedLibrary { path: library.clone() };
     let registered = Registered::new(handle, version.clone(), source).map_err(GenerateError::Describe)?;
     let path = scan::manifest_of(&library);
-    let kept = if path.exists() { Kept::read(&path)? } else { Kept::default() };
+    let preserved = if path.exists() { Preserved::read(&path)? } else { Preserved::default() };
     let head = Head {
         version,
         description: about.description.to_string(),
         authors: about.authors.split(':').filter(|author| !author.is_empty()).map(str::to_owned).collect(),
         license: about.license.to_string(),
         homepage: about.homepage.to_string(),
-        said: said_by(&registered.description, contract),
+        info: library_info(&registered.description, contract),
     };
-    Ok(Generated { text: text(&library, &head, &kept), path })
+    Ok(Generated { text: text(&library, &head, &preserved), path })
 }
 
 impl Generated {
-    /// Writes it beside the library, by renaming.
+    /// Writes it beside the library, by rename.
     ///
     /// # Errors
     /// The directory can't be written.
@@ -94,26 +94,26 @@ impl Generated {
     }
 }
 
-/// What a library says.
+/// The contents of a library.
 struct Head {
     version: String,
     description: String,
     authors: Vec<String>,
     license: String,
     homepage: String,
-    said: Said,
+    info: LibraryInfo,
 }
 
-/// What only an earlier manifest says.
+/// The parts of an existing manifest that the library doesn't have.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Kept {
-    /// The least host.
+struct Preserved {
+    /// The oldest host.
     host: Option<String>,
-    /// The tables `[go]`, `[tool]` and `[need]`, with the comment above the first.
+    /// The tables `[go]`, `[tool]` and `[need]`, with the comment above the first one.
     tables: String,
 }
 
-impl Kept {
+impl Preserved {
     fn read(path: &Path) -> Result<Self, GenerateError> {
         let host = Manifest::read(path)?.host.map(|version| version.to_string());
         let text = fs::read_to_string(path).map_err(|cause| ManifestError::Read { path: path.to_owned(), cause })?;
@@ -121,8 +121,8 @@ impl Kept {
     }
 }
 
-/// The end of a manifest, from the comment above its first table on. A manifest has no list of
-/// lists above its tables, so a `[` that begins a line begins a table.
+/// The end of a manifest, from the comment above its first table on. No key above the tables has a
+/// list of lists, so a line that begins with `[` begins a table.
 fn tables(text: &str) -> &str {
     let mut start = None;
     let mut at = 0;
@@ -137,25 +137,25 @@ fn tables(text: &str) -> &str {
     ""
 }
 
-fn text(library: &Path, head: &Head, kept: &Kept) -> String {
+fn text(library: &Path, head: &Head, preserved: &Preserved) -> String {
     let name = library.file_name().unwrap_or_default().to_string_lossy();
-    let mut text = format!("# The manifest of {name}, from what the library says: `kubernix plugin manifest`.\n");
-    let said = &head.said;
+    let mut text = format!("# The manifest of {name}, generated from the library by `kubernix plugin manifest`.\n");
+    let info = &head.info;
     let mut line = |key: &str, value: toml::Value| writeln!(text, "{key} = {value}").unwrap_or_default();
-    line("name", said.name.as_str().into());
+    line("name", info.name.as_str().into());
     line("version", head.version.as_str().into());
     line("description", head.description.as_str().into());
     line("authors", head.authors.clone().into());
     line("license", head.license.as_str().into());
     line("homepage", head.homepage.as_str().into());
-    line("provides", said.provides.clone().into());
-    line("requires", said.requires.clone().into());
-    line("contract", minor(&said.contract).into());
-    line("host", kept.host.as_deref().unwrap_or(minor(env!("CARGO_PKG_VERSION"))).into());
-    line("binaries", said.binaries.iter().map(form).collect::<Vec<_>>().into());
-    if !kept.tables.is_empty() {
+    line("provides", info.provides.clone().into());
+    line("requires", info.requires.clone().into());
+    line("contract", minor(&info.contract).into());
+    line("host", preserved.host.as_deref().unwrap_or(minor(env!("CARGO_PKG_VERSION"))).into());
+    line("binaries", info.binaries.iter().map(form).collect::<Vec<_>>().into());
+    if !preserved.tables.is_empty() {
         text.push('\n');
-        text.push_str(&kept.tables);
+        text.push_str(&preserved.tables);
     }
     text
 }
@@ -186,7 +186,7 @@ mod tests {
             authors: vec!["A <a@b.c>".into()],
             license: "MIT".into(),
             homepage: String::new(),
-            said: Said {
+            info: LibraryInfo {
                 name: "my-cri".into(),
                 provides: vec!["cri".into()],
                 requires: vec!["sandbox".into()],
@@ -197,33 +197,33 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_manifest_is_one_that_agrees_with_its_library() {
-        let text = text(Path::new("/p/libmy_cri.so"), &head(), &Kept::default());
+    fn a_generated_manifest_agrees_with_its_library() {
+        let text = text(Path::new("/p/libmy_cri.so"), &head(), &Preserved::default());
         let manifest = Manifest::parse(Path::new("/p/my-cri.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(manifest.compare(&head().said), []);
+        assert_eq!(manifest.compare(&head().info), []);
         assert_eq!(manifest.description, "A \"runtime\"");
         assert_eq!(manifest.authors, ["A <a@b.c>"]);
         manifest.fits_this_host().unwrap();
     }
 
     #[test]
-    fn what_the_library_cannot_say_is_kept() {
+    fn the_host_and_the_tables_of_an_existing_manifest_are_preserved() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("my-cri.toml");
         let tables = "# how it is built\n[tool.myd]\napt = [\"myd\"]\n\n[need.x]\ncommand = \"x\"\napt = [\"x\"]\n";
         let head_of_old = "# a comment\nname = \"old\"\nversion = \"0.1.0\"\ncontract = \"1\"\nhost = \"1.0\"\nbinaries = \
                            [\n    \"a\",\n]\n\n";
         fs::write(&path, format!("{head_of_old}{tables}")).unwrap();
-        let kept = Kept::read(&path).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(kept, Kept { host: Some("1.0.0".into()), tables: tables.to_owned() });
-        let text = text(Path::new("/p/libmy_cri.so"), &head(), &kept);
+        let preserved = Preserved::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(preserved, Preserved { host: Some("1.0.0".into()), tables: tables.to_owned() });
+        let text = text(Path::new("/p/libmy_cri.so"), &head(), &preserved);
         assert!(text.ends_with(&format!("\"runtime\" }}]\n\n{tables}")), "{text}");
         assert!(text.contains("\nhost = \"1.0.0\"\n"), "{text}");
         assert_eq!(super::tables(head_of_old), "");
     }
 
     #[test]
-    fn a_file_that_is_no_library_is_rejected() {
+    fn a_file_that_is_not_a_library_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let toml = dir.path().join("x.toml");
         fs::write(&toml, "").unwrap();

@@ -1,15 +1,15 @@
-//! Installs plugins into a directory, and removes them: from a file, a directory or an address, all
-//! of it or nothing.
+//! Installs plugins into a directory, from a file, a directory or an address, and removes them.
+//! Everything is installed or nothing.
 //!
-//! This module must not load anything: the caller passes a check that can look into a library.
+//! This module must not load anything. The caller passes the check of a library.
 
 use super::archive::{self, ArchiveError};
-use super::compare::Refusal;
-use super::elf;
+use super::compare::Incompatible;
+use super::elf::{self, ElfError};
 use super::fetch::{Address, FetchError};
 use super::lock::{Entry, Lock, is_below};
 use super::permissions::{Trust, Untrusted};
-use super::scan::{self, Candidate, Described, Kind, ScanError};
+use super::scan::{self, Candidate, Kind, ScanError, Summary};
 use super::transaction::{Directory, Transaction, TransactionError};
 use kubernix_toolchain::text::digits::sha256;
 use kubernix_toolchain::text::nearest;
@@ -20,17 +20,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Looks into a file that is about to be installed, and says why it can't be a plugin.
-pub type Check<'a> = dyn Fn(&Path, Kind) -> Result<(), String> + 'a;
+/// Checks whether a file can be a plugin before it is installed.
+pub type Check<'a> = dyn Fn(&Path, Kind) -> Result<(), ElfError> + 'a;
 
-/// The check of a library's headers: whether it is one, whole, and for this machine. Nothing of it
-/// runs.
+/// Checks the headers of a library: it must be complete, and for this machine. Nothing of it is
+/// run.
 ///
 /// # Errors
-/// Why it can't be loaded here.
-pub fn check_headers(path: &Path, kind: Kind) -> Result<(), String> {
+/// It can't be loaded here.
+pub fn check_headers(path: &Path, kind: Kind) -> Result<(), ElfError> {
     match kind {
-        Kind::SharedLibrary => elf::check(path).map_err(|error| error.to_string()),
+        Kind::SharedLibrary => elf::check(path),
         Kind::Toml => Ok(()),
     }
 }
@@ -40,7 +40,7 @@ pub fn check_headers(path: &Path, kind: Kind) -> Result<(), String> {
 pub struct Installed {
     /// The component's name.
     pub name: String,
-    /// Its version; empty where it has none.
+    /// Its version; empty if it has none.
     pub version: String,
     /// The file that is loaded.
     pub path: PathBuf,
@@ -48,7 +48,7 @@ pub struct Installed {
     pub replaced: Option<String>,
 }
 
-/// Why nothing was installed or removed. Each message holds its cause.
+/// Why nothing was installed or removed. Each message includes its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// It can't be downloaded.
@@ -57,32 +57,32 @@ pub enum InstallError {
     /// It can't be unpacked.
     #[error("`{address}` can't be unpacked: {cause}")]
     Archive {
-        /// Where it is from.
+        /// The address.
         address: String,
-        /// Why.
+        /// The cause.
         cause: ArchiveError,
     },
-    /// It is no plugin.
+    /// It isn't a plugin.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// It isn't for this host.
+    /// It doesn't work with this host.
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Its file is no plugin.
-    #[error("{}: {reason}", path.display())]
+    Incompatible(#[from] Incompatible),
+    /// Its library can't be loaded here.
+    #[error("{}: {cause}", path.display())]
     Check {
-        /// The file, where it came from.
+        /// The original file.
         path: PathBuf,
-        /// Why.
-        reason: String,
+        /// The cause.
+        cause: ElfError,
     },
     /// There is no plugin.
-    #[error("`{0}` holds no plugin: one is `libX.so` with `X.toml` beside it, or a TOML component")]
+    #[error("`{0}` has no plugin, which is `libX.so` with `X.toml` beside it, or a TOML component")]
     Nothing(String),
-    /// Two plugins of one name.
-    #[error("`{origin}` holds the component `{name}` twice, in `{}` and `{}`: install one of the files", first.display(), second.display())]
+    /// Two plugins have the same name.
+    #[error("`{origin}` has the component `{name}` twice, in `{}` and `{}`: install one of the files", first.display(), second.display())]
     Twice {
-        /// What should be installed.
+        /// The path or address to install from.
         origin: String,
         /// The component.
         name: String,
@@ -91,24 +91,30 @@ pub enum InstallError {
         /// The other one.
         second: PathBuf,
     },
-    /// A file is in the way.
-    #[error("`{}` is in the way: it belongs to {owner}", path.display())]
-    InTheWay {
+    /// A file of another plugin has the same name, and another content.
+    #[error(
+        "`{}` exists: it belongs to the plugin `{other}`, which `kubernix plugin remove {other}` removes",
+        path.display()
+    )]
+    OtherPlugin {
         /// The file.
         path: PathBuf,
-        /// Whose it is, and the way out.
-        owner: String,
+        /// The plugin.
+        other: String,
     },
+    /// A file that wasn't installed has the same name, and another content.
+    #[error("`{}` exists and wasn't installed by `kubernix plugin install`: move it away", .0.display())]
+    NotInstalled(PathBuf),
     /// A file can't be read.
     #[error("can't read `{}`: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
-    /// A file of the plugin lies somewhere else.
-    #[error("`{}` doesn't lie below `{}`, as all files of a plugin have to", path.display(), directory.display())]
+    /// A file of the plugin is outside of its directory.
+    #[error("`{}` isn't below `{}`, where all files of the plugin have to be", path.display(), directory.display())]
     Outside {
         /// The file.
         path: PathBuf,
@@ -126,15 +132,15 @@ pub enum InstallError {
     Unknown {
         /// The name.
         name: String,
-        /// Where.
+        /// The directory.
         directory: PathBuf,
-        /// The nearest that there is, as the end of the message.
+        /// The most similar name, as the end of the message.
         hint: String,
     },
 }
 
 impl InstallError {
-    /// Whether what was asked for is wrong, and not what was tried for it.
+    /// Whether the input is wrong, as opposed to a failed operation.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Fetch(error) => matches!(error, FetchError::Address { .. }),
@@ -144,14 +150,14 @@ impl InstallError {
     }
 }
 
-/// Installs all plugins of a file, a directory or an address into a directory, which is made where
-/// there is none. A plugin that is there already is replaced.
+/// Installs all plugins of a file, a directory or an address into a directory, which is created if
+/// it doesn't exist. An installed plugin of the same name is replaced.
 ///
 /// # Errors
-/// Nothing was installed then, and what was there is as it was.
+/// A plugin can't be installed. Nothing has changed then.
 pub fn install(source: &str, into: &Path, check: &Check<'_>) -> Result<Vec<Installed>, InstallError> {
     let into = std::path::absolute(into).unwrap_or_else(|_| into.to_owned());
-    // No other process has to wait for a download.
+    // Downloaded before the directory is locked.
     let address = Address::parse(source)?;
     let downloaded = address.map(|address| Ok::<_, FetchError>((address.fetch()?, address))).transpose()?;
     let mut directory = Directory::open(&into)?;
@@ -182,16 +188,16 @@ pub fn install(source: &str, into: &Path, check: &Check<'_>) -> Result<Vec<Insta
         lock.plugins.retain(|other| other.name != entry.name);
         lock.plugins.push(entry);
     }
-    free(&lock, &installed.keys().collect(), transaction.directory())?;
+    check_conflicts(&lock, &installed.keys().collect(), transaction.directory())?;
     transaction.commit(lock)?;
     directory.sweep(before.plugins.iter().flat_map(|entry| entry.sha256.keys()))?;
     Ok(installed.into_values().map(|(_, installed)| installed).collect())
 }
 
-/// Removes a plugin from a directory, with all of its files that no other one has as well.
+/// Removes a plugin from a directory, with all files that no other plugin has.
 ///
 /// # Errors
-/// There is no such plugin, or a file can't be removed; trying again is fine.
+/// There is no such plugin, or a file can't be removed. It can be tried again.
 pub fn remove(name: &str, from: &Path) -> Result<Entry, InstallError> {
     let from = std::path::absolute(from).unwrap_or_else(|_| from.to_owned());
     let unknown = |lock: &Lock| {
@@ -207,13 +213,13 @@ pub fn remove(name: &str, from: &Path) -> Result<Entry, InstallError> {
         return Err(unknown(&directory.lock));
     };
     let entry = directory.lock.plugins.remove(at);
-    // The files first: a lock that still names them lets this be tried again.
+    // The files are removed before the lock changes, so that a failure can be repeated.
     directory.sweep(entry.sha256.keys())?;
     directory.lock.write(&from).map_err(TransactionError::from)?;
     Ok(entry)
 }
 
-/// The plugins in what was downloaded from `source`.
+/// The plugins in a download from `source`.
 fn unpacked(bytes: &[u8], address: &Address, source: &str, scratch: &Path) -> Result<Vec<Candidate>, InstallError> {
     let failed = |cause| InstallError::Archive { address: source.to_owned(), cause };
     if address.has_extension("toml") {
@@ -233,8 +239,7 @@ fn local(path: &Path) -> Result<Vec<Candidate>, InstallError> {
     }
 }
 
-/// Stages the files of a plugin, and checks what is staged: no other user can change that in
-/// between.
+/// Stages the files of a plugin, and checks the staged files, which no other process can change.
 fn stage(
     candidate: &Candidate,
     origin: &str,
@@ -243,7 +248,7 @@ fn stage(
 ) -> Result<Entry, InstallError> {
     let directory = candidate.path.parent().unwrap_or(Path::new("/"));
     let file = candidate.path.file_name().map(PathBuf::from).unwrap_or_default();
-    let Described { beside, .. } = candidate.describe()?;
+    let Summary { beside, .. } = candidate.summary()?;
     let mut hashes = BTreeMap::new();
     for file in beside.into_iter().chain([file.clone()]) {
         let path = directory.join(&file);
@@ -253,45 +258,46 @@ fn stage(
         hashes.insert(name.to_owned(), transaction.stage(name, &content)?);
     }
     let staged = Candidate { path: transaction.staged().join(&file), kind: candidate.kind };
-    let described = staged.describe()?;
-    let lost = described.beside.iter().find(|file| !hashes.contains_key(&*file.to_string_lossy()));
-    if let Some(lost) = lost {
-        let cause = io::Error::other("the plugin was changed while it was installed: try again");
-        return Err(InstallError::Read { path: directory.join(lost), cause });
+    let summary = staged.summary()?;
+    let missing = summary.beside.iter().find(|file| !hashes.contains_key(&*file.to_string_lossy()));
+    if let Some(missing) = missing {
+        let cause = io::Error::other("the plugin was changed during its installation: try again");
+        return Err(InstallError::Read { path: directory.join(missing), cause });
     }
-    if let Some(manifest) = &described.manifest {
+    if let Some(manifest) = &summary.manifest {
         manifest.compatible(&version(env!("CARGO_PKG_VERSION")), &version(kubernix_core::VERSION))?;
     }
-    check(&staged.path, staged.kind).map_err(|reason| InstallError::Check { path: candidate.path.clone(), reason })?;
+    check(&staged.path, staged.kind).map_err(|cause| InstallError::Check { path: candidate.path.clone(), cause })?;
     Ok(Entry {
-        name: described.name,
-        version: described.version.unwrap_or_default(),
+        name: summary.name,
+        version: summary.version.unwrap_or_default(),
         file: file.to_string_lossy().into_owned(),
         origin: origin.to_owned(),
         sha256: hashes,
     })
 }
 
-/// A version of our own, which is one.
+/// A version of this build.
 fn version(text: &str) -> Version {
     Version::parse(text).expect("a crate's version is one")
 }
 
-/// Checks that no new file takes the path of a file of another plugin, unless both are the same.
-fn free(lock: &Lock, new: &BTreeSet<&String>, directory: &Directory) -> Result<(), InstallError> {
+/// Checks that no new file would replace a different file of another plugin, or one that wasn't
+/// installed.
+fn check_conflicts(lock: &Lock, new: &BTreeSet<&String>, directory: &Directory) -> Result<(), InstallError> {
     for entry in lock.plugins.iter().filter(|entry| new.contains(&entry.name)) {
         for (file, hash) in &entry.sha256 {
             let path = directory.path().join(file);
             let other = |other: &&Entry| other.sha256.get(file).is_some_and(|theirs| theirs != hash);
             if let Some(other) = lock.plugins.iter().find(other) {
-                let owner = format!("the plugin `{0}`: `kubernix plugin remove {0}` removes it", other.name);
-                return Err(InstallError::InTheWay { path, owner });
+                return Err(InstallError::OtherPlugin { path, other: other.name.clone() });
             }
-            let ours = directory.owner(file).is_some();
-            if !ours && path.symlink_metadata().is_ok() && fs::read(&path).map_or(true, |bytes| sha256(&bytes) != *hash)
+            let is_installed = directory.owner(file).is_some();
+            if !is_installed
+                && path.symlink_metadata().is_ok()
+                && fs::read(&path).map_or(true, |bytes| sha256(&bytes) != *hash)
             {
-                let owner = "no installed plugin: move it away".to_owned();
-                return Err(InstallError::InTheWay { path, owner });
+                return Err(InstallError::NotInstalled(path));
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Installing and removing, on real directories and a server of this test's own.
+//! Installing and removing plugins, with real directories and a local server.
 
 use super::super::archive::tests::{gzip, tar};
-use super::super::discover::{Place, Search};
+use super::super::discover::{Search, SearchPlace};
 use super::super::fetch::tests::serve;
 use super::super::lock::LOCK_FILE;
 use super::*;
@@ -10,7 +10,7 @@ use tar::EntryType;
 
 const FILE: EntryType = EntryType::Regular;
 
-/// A source and a plugin directory, which isn't there yet.
+/// A source, and a plugin directory that doesn't exist yet.
 struct Disk {
     dir: tempfile::TempDir,
 }
@@ -37,7 +37,7 @@ impl Disk {
         path.display().to_string()
     }
 
-    /// A library that is built of pins.
+    /// A library with pins.
     fn library(&self, name: &str, version: &str) -> String {
         self.write(&format!("{name}.toml"), &manifest(name, version, &format!("toolchain/{name}")));
         self.write(&format!("toolchain/{name}/go.mod"), "module x\n");
@@ -49,7 +49,7 @@ impl Disk {
         install(source, &self.plugins(), &|_, _| Ok(()))
     }
 
-    /// All files in the plugin directory that belong to plugins, or would.
+    /// All files in the plugin directory, except the guard and the lock.
     fn files(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         let mut todo = vec![self.plugins()];
@@ -57,10 +57,10 @@ impl Disk {
             for entry in fs::read_dir(at).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 let name = path.strip_prefix(self.plugins()).unwrap().display().to_string();
-                match path.is_dir() {
-                    true => todo.push(path),
-                    false if name == ".lock" || name == LOCK_FILE => {}
-                    false => drop(found.insert(name)),
+                if path.is_dir() {
+                    todo.push(path);
+                } else if name != ".lock" && name != LOCK_FILE {
+                    found.insert(name);
                 }
             }
         }
@@ -71,7 +71,7 @@ impl Disk {
         let search = Search { user: Some(self.plugins()), ..Search::default() };
         let discovery = search.run(&Trust::of_process());
         assert!(discovery.problems.is_empty(), "{:?}", discovery.problems);
-        assert!(discovery.found.iter().all(|found| found.locked && found.source == Place::User));
+        assert!(discovery.found.iter().all(|found| found.locked && found.source == SearchPlace::User));
         discovery
             .found
             .into_iter()
@@ -92,7 +92,7 @@ fn names(files: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_library_comes_with_all_its_files_and_goes_with_them() {
+fn a_library_is_installed_and_removed_with_all_its_files() {
     let disk = Disk::new();
     let source = disk.library("x", "1.0.0");
     disk.write("README.md", "not a plugin's");
@@ -112,7 +112,7 @@ fn a_library_comes_with_all_its_files_and_goes_with_them() {
 }
 
 #[test]
-fn a_newer_version_replaces_the_older_and_what_only_that_had() {
+fn a_newer_version_replaces_all_files_of_the_older_one() {
     let disk = Disk::new();
     let source = disk.library("x", "1.0.0");
     disk.install(&source).unwrap();
@@ -126,7 +126,7 @@ fn a_newer_version_replaces_the_older_and_what_only_that_had() {
 }
 
 #[test]
-fn a_directory_may_hold_several() {
+fn all_plugins_of_a_directory_are_installed() {
     let disk = Disk::new();
     disk.library("x", "1.0.0");
     disk.write("kwok.toml", "[component]\nname = \"kwok\"\nversion = \"0.1.0\"\n");
@@ -142,7 +142,7 @@ fn a_directory_may_hold_several() {
 }
 
 #[test]
-fn what_isnt_installed_leaves_all_as_it_was() {
+fn a_rejected_plugin_changes_nothing() {
     let disk = Disk::new();
     let source = disk.library("x", "1.0.0");
     disk.install(&source).unwrap();
@@ -152,16 +152,16 @@ fn what_isnt_installed_leaves_all_as_it_was() {
         assert_eq!((disk.files(), fs::read_to_string(disk.plugins().join(LOCK_FILE)).unwrap()), before, "{part}");
         assert_eq!(disk.found(), ["x 1.0.0"]);
     };
-    // The library is changed, and then refused.
+    // The library is changed, and then rejected.
     disk.write("libx.so", "other code");
-    let refuse = |path: &Path, kind: Kind| {
+    let reject = |path: &Path, kind: Kind| {
         assert_eq!((fs::read_to_string(path).unwrap().as_str(), kind), ("other code", Kind::SharedLibrary));
-        Err("it plays no role".to_owned())
+        Err(ElfError::BrokenHeaders)
     };
     let error = install(&source, &disk.plugins(), &check_headers).unwrap_err();
     unchanged(error, &format!("{source}: not an ELF file"));
-    let error = install(&source, &disk.plugins(), &refuse).unwrap_err();
-    unchanged(error, &format!("{source}: it plays no role"));
+    let error = install(&source, &disk.plugins(), &reject).unwrap_err();
+    unchanged(error, &format!("{source}: its program headers are broken"));
     let newer = |key: &str, value: &str| {
         disk.write("x.toml", &format!("{key} = \"{value}\"\n{}", manifest("x", "2.0.0", "toolchain/x")));
         disk.install(&source).unwrap_err()
@@ -183,7 +183,7 @@ fn what_isnt_installed_leaves_all_as_it_was() {
 }
 
 #[test]
-fn files_of_others_are_left_alone() {
+fn files_of_others_are_not_replaced() {
     let disk = Disk::new();
     let shared = |name: &str| {
         disk.write(
@@ -200,10 +200,10 @@ fn files_of_others_are_left_alone() {
     assert_eq!(disk.files(), names(&["b.toml", "pins/go.mod", "pins/go.sum"]), "b still has its pins");
     disk.write("pins/go.sum", "other");
     let error = disk.install(&a).unwrap_err().to_string();
-    assert!(error.contains("pins/go.sum` is in the way: it belongs to the plugin `b`"), "{error}");
+    assert!(error.contains("pins/go.sum` exists: it belongs to the plugin `b`"), "{error}");
     fs::write(disk.plugins().join("c.toml"), "by hand").unwrap();
     let error = disk.install(&disk.write("c.toml", "[component]\n")).unwrap_err().to_string();
-    assert!(error.contains("c.toml` is in the way: it belongs to no installed plugin"), "{error}");
+    assert!(error.contains("c.toml` exists and wasn't installed by"), "{error}");
     assert_eq!(fs::read_to_string(disk.plugins().join("c.toml")).unwrap(), "by hand");
     let error = remove("bb", &disk.plugins()).unwrap_err().to_string();
     assert!(error.ends_with(", there is `b`"), "{error}");
@@ -211,7 +211,7 @@ fn files_of_others_are_left_alone() {
 }
 
 #[test]
-fn a_directory_that_others_can_write_gets_nothing() {
+fn nothing_is_installed_into_a_directory_that_others_can_write() {
     let disk = Disk::new();
     fs::create_dir_all(disk.plugins()).unwrap();
     fs::set_permissions(disk.plugins(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -221,7 +221,7 @@ fn a_directory_that_others_can_write_gets_nothing() {
 }
 
 #[test]
-fn an_address_gives_an_archive_or_a_component() {
+fn an_archive_or_a_component_is_installed_from_an_address() {
     let disk = Disk::new();
     let text = manifest("x", "1.0.0", "pins");
     let entries = [
@@ -243,7 +243,7 @@ fn an_address_gives_an_archive_or_a_component() {
 }
 
 #[test]
-fn hostile_archives_leave_nothing() {
+fn nothing_is_installed_from_a_hostile_archive() {
     let disk = Disk::new();
     let text = manifest("x", "1.0.0", "pins");
     let plugin = [("libx.so", FILE, "code"), ("x.toml", FILE, text.as_str())];
@@ -252,7 +252,7 @@ fn hostile_archives_leave_nothing() {
         (with(("../../evil", FILE, "a")), "leads out of the directory"),
         (with(("pins/go.mod", EntryType::Symlink, "/etc/passwd")), "is a link"),
         (with(("readme", FILE, "a")), "pins/go.mod"),
-        (tar(&[("readme", FILE, "a")]), "holds no plugin"),
+        (tar(&[("readme", FILE, "a")]), "has no plugin"),
         (b"<html>not found</html>".to_vec(), "neither a .tar nor a .tar.gz"),
     ] {
         let error = disk.install(&format!("{}/x.tar", serve("200 OK", bytes))).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Where components come from: compiled in, shared libraries that anyone can ship, and TOML files.
+//! Plugins: components in shared libraries, TOML files and manifests, beside the compiled-in ones.
 //!
 //! This crate must not know what components are for, nor any of them by name.
 
@@ -23,16 +23,17 @@ pub mod snapshot;
 mod transaction;
 
 pub use archive::ArchiveError;
-pub use compare::{Mismatch, Refusal, Said};
-pub use discover::{DIRECTORY, DiscoverError, Discovery, Found, Place, Problem, Search, VARIABLE};
+pub use compare::{Incompatible, LibraryInfo, Mismatch};
+pub use discover::{DIRECTORY, DiscoverError, Discovery, Found, Problem, Search, SearchPlace, VARIABLE};
 pub use elf::ElfError;
 pub use fetch::FetchError;
-pub use gather::{Plugin, PluginState, Registry};
+pub use gather::{Plugin, PluginError, PluginState, Registry};
 pub use generate::{GenerateError, Generated, generate};
 pub use install::{Check, InstallError, Installed, check_headers, install, remove};
 pub use loader::{LoadError, LoadProblem, Loaded, load};
 pub use lock::{Entry, LOCK_FILE, Lock, LockError};
 pub use manifest::{Manifest, ManifestError};
+pub use manifests::ManifestsError;
 pub use permissions::{Trust, Untrusted};
 pub use registry::{Components, Registered, Source};
 pub use scan::{Kind, ScanError};

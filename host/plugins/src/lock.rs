@@ -1,7 +1,7 @@
-//! `plugins.lock`: what was installed into a plugin directory, with a hash of every file. Held
-//! against the files whenever one of them is about to be loaded.
+//! `plugins.lock`: the plugins that were installed into a directory, with a hash of every file. A
+//! file is checked against it before it is loaded.
 //!
-//! This module must not know how files get there, nor what they are for.
+//! This module must not know how files are installed, nor what they are for.
 
 use kubernix_toolchain::files::{FileError, write_atomic};
 use kubernix_toolchain::text::digits::sha256;
@@ -15,11 +15,11 @@ use std::path::{Component, Path, PathBuf};
 pub const LOCK_FILE: &str = "plugins.lock";
 
 const HEADER: &str = "\
-# What `kubernix plugin install` put here, with the SHA-256 of each file: one that changed isn't loaded any more.
+# The plugins that `kubernix plugin install` installed here, with the SHA-256 of each file. A changed file isn't loaded.
 # Written by `kubernix plugin install` and `kubernix plugin remove`.
 ";
 
-/// What was installed into a directory.
+/// The plugins that were installed into a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
@@ -34,25 +34,25 @@ pub struct Lock {
 pub struct Entry {
     /// The component's name.
     pub name: String,
-    /// Its version; empty where it has none.
+    /// Its version; empty if it has none.
     pub version: String,
     /// The file that is loaded: `libX.so`, or a TOML component.
     pub file: String,
-    /// What it was installed from: a path, or an address.
+    /// The path or address that it was installed from.
     pub origin: String,
-    /// SHA-256 of every file of it in hexadecimal, by path below the directory.
+    /// The SHA-256 of each of its files in hexadecimal, by path below the directory.
     pub sha256: BTreeMap<String, String>,
 }
 
-/// Why a lock, or what it holds, isn't trusted.
+/// Why a lock, or an installed file, isn't trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// It can't be understood.
-    #[error("`{}` can't be understood: {reason}; install its plugins again, into an empty directory", path.display())]
+    /// The lock can't be read or parsed.
+    #[error("`{}` can't be parsed: {reason}; install its plugins again, into an empty directory", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A file can't be read.
@@ -60,12 +60,12 @@ pub enum LockError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
-        /// What it was installed from.
+        /// The path or address that it was installed from.
         origin: String,
     },
-    /// A file isn't what was installed.
+    /// A file differs from the installed one.
     #[error(
         "`{}` was changed since it was installed: its sha256 is {found}, {LOCK_FILE} has {locked}; \
          `kubernix plugin install {origin}` installs it again, `kubernix plugin remove {name}` removes it",
@@ -74,16 +74,16 @@ pub enum LockError {
     Changed {
         /// The file.
         path: PathBuf,
-        /// Its hash now.
+        /// Its present hash.
         found: String,
-        /// Its hash as installed.
+        /// The hash of the installed file.
         locked: String,
         /// The plugin.
         name: String,
-        /// What it was installed from.
+        /// The path or address that it was installed from.
         origin: String,
     },
-    /// A file that isn't in the lock, in a directory that has one.
+    /// The directory has a lock, and the file isn't in it.
     #[error(
         "`{}` isn't in the {LOCK_FILE} beside it: install it with `kubernix plugin install`, or name it with --plugin",
         path.display()
@@ -95,10 +95,10 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Reads the lock of a directory; none where it has none.
+    /// Reads the lock of a directory. `None` if it has none.
     ///
     /// # Errors
-    /// It can't be read or understood.
+    /// It can't be read or parsed.
     pub fn read(directory: &Path) -> Result<Option<Self>, LockError> {
         let path = directory.join(LOCK_FILE);
         let damaged = |reason: String| LockError::Damaged { path: path.clone(), reason };
@@ -108,15 +108,15 @@ impl Lock {
             Err(error) => return Err(damaged(error.to_string())),
         };
         let lock: Self = toml::from_str(&text).map_err(|error| damaged(error.message().replace('\n', ", ")))?;
-        // These paths get removed one day.
-        let files = |entry: &Entry| entry.sha256.keys().chain([&entry.file]).find(|file| !is_below(file)).cloned();
-        match lock.plugins.iter().find_map(files) {
-            Some(out) => Err(damaged(format!("`{out}` isn't below its directory"))),
+        // `plugin remove` removes these paths.
+        let outside = |entry: &Entry| entry.sha256.keys().chain([&entry.file]).find(|file| !is_below(file)).cloned();
+        match lock.plugins.iter().find_map(outside) {
+            Some(path) => Err(damaged(format!("`{path}` isn't below its directory"))),
             None => Ok(Some(lock)),
         }
     }
 
-    /// Writes the lock of a directory, whole.
+    /// Writes the lock of a directory, atomically.
     ///
     /// # Errors
     /// It can't be written.
@@ -132,11 +132,11 @@ impl Lock {
         self.plugins.iter().find(|entry| entry.name == name)
     }
 
-    /// Checks a file that is about to be loaded, and all that `used` names beside it. `Ok(None)`:
-    /// it isn't in the lock.
+    /// Checks a file before it is loaded, and the files that it uses. `Ok(None)`: it isn't in the
+    /// lock.
     ///
     /// # Errors
-    /// A file isn't what was installed, or one that is used wasn't installed with it.
+    /// A file differs from the installed one, or one of `used` wasn't installed with it.
     pub fn check(&self, directory: &Path, file: &str, used: &[String]) -> Result<Option<&Entry>, LockError> {
         let Some(entry) = self.plugins.iter().find(|entry| entry.file == file) else { return Ok(None) };
         if let Some(more) = used.iter().find(|used| !entry.sha256.contains_key(*used)) {
@@ -144,19 +144,19 @@ impl Lock {
         }
         for (file, locked) in &entry.sha256 {
             let path = directory.join(file);
-            let origin = || entry.origin.clone();
-            let unreadable = |cause| LockError::Unreadable { path: path.clone(), cause, origin: origin() };
+            let origin = entry.origin.clone();
+            let unreadable = |cause| LockError::Unreadable { path: path.clone(), cause, origin: entry.origin.clone() };
             let found = sha256(&fs::read(&path).map_err(unreadable)?);
             if found != *locked {
                 let (name, locked) = (entry.name.clone(), locked.clone());
-                return Err(LockError::Changed { path, found, locked, name, origin: origin() });
+                return Err(LockError::Changed { path, found, locked, name, origin });
             }
         }
         Ok(Some(entry))
     }
 }
 
-/// Whether a path stays below the directory that it is relative to.
+/// Whether a relative path stays below its directory.
 pub(super) fn is_below(path: impl AsRef<Path>) -> bool {
     let mut parts = path.as_ref().components().peekable();
     parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_changed_file_is_refused_with_both_hashes_and_the_way_out() {
+    fn a_changed_file_is_rejected_with_both_hashes_and_the_way_out() {
         let dir = tempfile::tempdir().unwrap();
         let (library, manifest) = (dir.path().join("libx.so"), dir.path().join("x.toml"));
         fs::write(&library, "code").unwrap();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_leads_out_of_its_directory_or_isnt_one_is_refused() {
+    fn a_lock_with_paths_outside_of_its_directory_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let entry = |file: &str| {
             format!(

@@ -1,8 +1,8 @@
 //! The manifest of a plugin: `X.toml` beside `libX.so`, read before anything of the plugin is
 //! loaded.
 //!
-//! It only reads: whether a manifest fits this host, and what its library says, is compared
-//! elsewhere. This module must not load anything, nor know where manifests are looked for.
+//! This module only parses. It must not compare a manifest with this host or with its library, load
+//! anything, or know where manifests are searched.
 
 use kubernix_core::Binary;
 use kubernix_toolchain::text::Located;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// How much of a manifest is read.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// What a plugin says of itself in a file.
+/// The manifest of a plugin.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     /// The file.
@@ -25,13 +25,13 @@ pub struct Manifest {
     pub name: String,
     /// The plugin's own version.
     pub version: Version,
-    /// What it is, in a line.
+    /// A description of one line.
     pub description: String,
-    /// Its author.
+    /// Its authors.
     pub authors: Vec<String>,
     /// Its licence, as an SPDX expression.
     pub license: String,
-    /// Where to read more.
+    /// Its website.
     pub homepage: String,
     /// The roles that it can fill.
     pub provides: Vec<String>,
@@ -39,11 +39,11 @@ pub struct Manifest {
     pub requires: Vec<String>,
     /// The versions of the contract, kubernix-core, that it was built for.
     pub contract: VersionReq,
-    /// The least KuberNix that it works with.
+    /// The oldest KuberNix that it works with.
     pub host: Option<Version>,
     /// The binaries that it runs, its own program first.
     pub binaries: Vec<Binary>,
-    /// How those that aren't in our own table are got.
+    /// The tools among them that aren't in our own table.
     pub tools: Table,
     /// The directories of go.mod and go.sum that it names, below its own directory.
     pub pins: Vec<String>,
@@ -57,7 +57,7 @@ pub enum ManifestError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
     /// It isn't TOML, or a key or value isn't valid.
@@ -65,10 +65,10 @@ pub enum ManifestError {
     File(#[from] Located),
 }
 
-/// The file, as it is written.
+/// The keys of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct Document {
     #[serde(deserialize_with = "label")]
     name: String,
     version: Version,
@@ -85,7 +85,7 @@ struct Written {
     #[serde(default)]
     requires: Vec<Label>,
     contract: VersionReq,
-    #[serde(default, deserialize_with = "least")]
+    #[serde(default, deserialize_with = "oldest")]
     host: Option<Version>,
     #[serde(default)]
     binaries: Vec<Binary>,
@@ -104,7 +104,7 @@ impl Manifest {
     /// Reads a manifest, and the pins that it names.
     ///
     /// # Errors
-    /// It can't be read, or says what no manifest can say: by line and column.
+    /// It can't be read, or isn't valid.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         let unreadable = |cause| ManifestError::Read { path: path.to_owned(), cause };
         let mut text = String::new();
@@ -115,16 +115,16 @@ impl Manifest {
         Self::parse(path, &text)
     }
 
-    /// Reads the text of a manifest that lies at `path`.
+    /// Parses a manifest's text. `path` is for pins and messages.
     ///
     /// # Errors
     /// As [`Manifest::read`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, ManifestError> {
-        let written: Written = toml::from_str(text).map_err(|error| Located::toml(path, text, &error))?;
-        let Written { name, version, description, authors, license, homepage, contract, host, .. } = written;
-        let pins = written.go.values().filter_map(|module| module.pins_dir.clone()).collect();
+        let document: Document = toml::from_str(text).map_err(|error| Located::toml(path, text, &error))?;
+        let Document { name, version, description, authors, license, homepage, contract, host, .. } = document;
+        let pins = document.go.values().filter_map(|module| module.pins_dir.clone()).collect();
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let tools = Table::from_sections(written.go, written.tool, written.need, directory)
+        let tools = Table::from_sections(document.go, document.tool, document.need, directory)
             .map_err(|error| Located::new(path, text, error.at.start, &error))?;
         let text_of = |labels: Vec<Label>| labels.into_iter().map(|label| label.0).collect();
         Ok(Self {
@@ -135,18 +135,18 @@ impl Manifest {
             authors,
             license,
             homepage,
-            provides: text_of(written.provides),
-            requires: text_of(written.requires),
+            provides: text_of(document.provides),
+            requires: text_of(document.requires),
             contract,
             host,
-            binaries: written.binaries,
+            binaries: document.binaries,
             tools,
             pins,
         })
     }
 }
 
-/// Whether this can name a component or a role: a DNS label.
+/// Whether this is a DNS label, as names of components and roles must be.
 pub(super) fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
@@ -157,11 +157,13 @@ fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
     if is_label(&text) {
         return Ok(text);
     }
-    Err(de::Error::custom(format!("`{text}` is no DNS label: at most 63 of a-z, 0-9 and -, with a - only inside")))
+    Err(de::Error::custom(format!(
+        "`{text}` isn't a DNS label: use at most 63 of a-z, 0-9 and -, with a - only inside"
+    )))
 }
 
-/// A version that may leave out its end: `1.2` is 1.2.0.
-fn least<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Version>, D::Error> {
+/// A version whose minor and patch number may be left out: `1.2` is 1.2.0.
+fn oldest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Version>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let padded = match text.matches('.').count() {
         0 => format!("{text}.0.0"),
@@ -169,7 +171,9 @@ fn least<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Version>, 
         _ => text.clone(),
     };
     let version = Version::parse(&padded);
-    version.map(Some).map_err(|_| de::Error::custom(format!("`{text}` is no version: the least one, as in \"1.2\"")))
+    version
+        .map(Some)
+        .map_err(|_| de::Error::custom(format!("`{text}` isn't a version: give the oldest one, as in \"1.2\"")))
 }
 
 #[cfg(test)]
@@ -177,14 +181,14 @@ mod tests {
     use super::*;
     use std::fs;
 
-    const LEAST: &str = "name = \"crun-cri\"\nversion = \"0.3.1\"\ncontract = \"1.0\"\n";
+    const MINIMAL: &str = "name = \"crun-cri\"\nversion = \"0.3.1\"\ncontract = \"1.0\"\n";
 
-    fn refused(text: &str) -> String {
+    fn rejection(text: &str) -> String {
         Manifest::parse(Path::new("/p/x.toml"), text).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_manifest_says_all_of_a_plugin() {
+    fn all_keys_of_a_manifest_are_parsed() {
         let dir = tempfile::tempdir().unwrap();
         let pins = dir.path().join("toolchain/kwok");
         fs::create_dir_all(&pins).unwrap();
@@ -195,7 +199,7 @@ mod tests {
                     homepage = \"https://example.org\"\nprovides = [\"cri\"]\nrequires = [\"sandbox\"]\n\
                     binaries = [\"kwok\", \"conmon\"]\n[go.kwok]\nversion = \"0.8.0\"\ncgo = false\n\
                     pins = \"toolchain/kwok\"\n[tool.kwok]\ngo = \"kwok\"\npackage = \"sigs.k8s.io/kwok/cmd/kwok\"\n";
-        fs::write(&path, format!("{LEAST}{text}")).unwrap();
+        fs::write(&path, format!("{MINIMAL}{text}")).unwrap();
         let manifest = Manifest::read(&path).unwrap();
         assert_eq!((manifest.name.as_str(), manifest.version), ("crun-cri", Version::new(0, 3, 1)));
         assert_eq!(manifest.host, Some(Version::new(1, 2, 0)));
@@ -207,16 +211,16 @@ mod tests {
     }
 
     #[test]
-    fn what_no_manifest_says_is_told_by_line_and_column() {
-        let with = |more: &str| format!("{LEAST}{more}");
+    fn invalid_manifests_are_rejected_with_line_and_column() {
+        let with = |more: &str| format!("{MINIMAL}{more}");
         for (text, expected) in [
             (String::new(), "/p/x.toml:1:1: missing field `name`"),
-            (LEAST.replace("crun-cri", "Crun_CRI"), "/p/x.toml:1:8: `Crun_CRI` is no DNS label"),
-            (LEAST.replace("0.3.1", "0.3"), "/p/x.toml:2:11: unexpected end of input"),
-            (LEAST.replace("\"1.0\"", "\"one\""), "/p/x.toml:3:12: unexpected character 'o'"),
+            (MINIMAL.replace("crun-cri", "Crun_CRI"), "/p/x.toml:1:8: `Crun_CRI` isn't a DNS label"),
+            (MINIMAL.replace("0.3.1", "0.3"), "/p/x.toml:2:11: unexpected end of input"),
+            (MINIMAL.replace("\"1.0\"", "\"one\""), "/p/x.toml:3:12: unexpected character 'o'"),
             (with("homepgae = \"x\"\n"), "/p/x.toml:4:1: unknown field `homepgae`"),
-            (with("host = \"new\"\n"), "/p/x.toml:4:8: `new` is no version"),
-            (with("provides = [\"cri\", \"a b\"]\n"), "/p/x.toml:4:20: `a b` is no DNS label"),
+            (with("host = \"new\"\n"), "/p/x.toml:4:8: `new` isn't a version"),
+            (with("provides = [\"cri\", \"a b\"]\n"), "/p/x.toml:4:20: `a b` isn't a DNS label"),
             (with("provides = \"cri\"\n"), "/p/x.toml:4:12: invalid type: string \"cri\", expected a sequence"),
             (with("[tool.x]\npakage = \"y\"\n"), "/p/x.toml:5:1: unknown field `pakage`"),
             (with("\n[tool.x]\n"), "/p/x.toml:5:7: [tool.x]: no provider can supply it"),
@@ -226,7 +230,7 @@ mod tests {
             ),
             (with("x = \n"), "/p/x.toml:4:5: "),
         ] {
-            let error = refused(&text);
+            let error = rejection(&text);
             assert!(error.starts_with(expected), "{text}\n{error}\n{expected}");
         }
     }

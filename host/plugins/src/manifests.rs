@@ -1,17 +1,44 @@
-//! Manifests as components: a file, or a directory of files, becomes the TOML component that
-//! applies them.
+//! Manifests as components: a file or a directory of files becomes the TOML component that applies
+//! them.
 //!
-//! It must not know what is in the objects, but all of them have to be ones.
+//! It checks that each document is a Kubernetes object, and must not know any kind of object.
 
-use kubernix_core::{Manifest, is_name};
-use kubernix_toolchain::text::manifest::objects;
+use kubernix_core::is_name;
+use kubernix_toolchain::text::manifest::{ManifestError, objects};
 use serde::Serialize;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How files of manifests end.
-const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+/// The extensions of manifests.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Why manifests can't be a component. Each message includes its cause: there is no source.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestsError {
+    /// A file or directory can't be read.
+    #[error("can't read `{}`: {cause}", path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        cause: io::Error,
+    },
+    /// A file isn't a manifest.
+    #[error("manifest `{}`: {cause}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// The cause, with the line or the number of the document.
+        cause: ManifestError,
+    },
+    /// There is no object.
+    #[error("`{}` has no objects: give a manifest, or a directory of .yaml or .json files", .0.display())]
+    Empty(PathBuf),
+    /// The name of the file or directory can't be a component's.
+    #[error("`{}` can't name an addon: rename it to letters, digits and -", .0.display())]
+    Name(PathBuf),
+}
 
 #[derive(Serialize)]
 struct Document {
@@ -49,31 +76,26 @@ struct Probe {
 }
 
 /// The text of a TOML component that applies the manifests of a file, or of all files directly in a
-/// directory in the order of their names, and is ready when their objects work. It is named like
+/// directory in the order of their names. It is ready when their objects work, and has the name of
 /// the file or directory.
 ///
 /// # Errors
-/// The file can't be read, there is none, one isn't a manifest (with its line), or the name can't
-/// be a component's.
-pub fn component(path: &Path) -> io::Result<String> {
+/// A file can't be read or isn't a manifest, there is no object, or the name can't be a
+/// component's.
+pub fn component(path: &Path) -> Result<String, ManifestsError> {
     let name = name_of(path)?;
     let mut entries = Vec::new();
     for file in files(path)? {
-        let yaml =
-            fs::read_to_string(&file).map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
-        let manifest = Manifest::new(file.display().to_string(), yaml);
-        let objects = objects(&manifest.yaml)
-            .map_err(|cause| io::Error::other(format!("manifest `{}`: {cause}", manifest.name)))?;
+        let yaml = fs::read_to_string(&file).map_err(|cause| ManifestsError::Read { path: file.clone(), cause })?;
+        let objects = objects(&yaml).map_err(|cause| ManifestsError::Manifest { path: file.clone(), cause })?;
         if objects.is_empty() {
             continue;
         }
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        entries.push(Entry { name, yaml: manifest.yaml, verbatim: true });
+        entries.push(Entry { name, yaml, verbatim: true });
     }
     if entries.is_empty() {
-        let what =
-            format!("`{}` holds no objects: give a manifest, or a directory of .yaml or .json files", path.display());
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        return Err(ManifestsError::Empty(path.to_owned()));
     }
     let document = Document {
         component: Head {
@@ -87,28 +109,26 @@ pub fn component(path: &Path) -> io::Result<String> {
         manifest: entries,
         provide: vec![Provide { role: name, probe: Probe { kind: "manifests" } }],
     };
-    toml::to_string(&document).map_err(io::Error::other)
+    Ok(toml::to_string(&document).expect("tables of texts are TOML"))
 }
 
-fn name_of(path: &Path) -> io::Result<String> {
+fn name_of(path: &Path) -> Result<String, ManifestsError> {
     let stem = if path.is_dir() { path.file_name() } else { path.file_stem() };
     let name = stem.unwrap_or_default().to_string_lossy().to_lowercase().replace(['_', '.', ' '], "-");
-    if is_name(&name) {
-        return Ok(name);
-    }
-    let what = format!("`{}` can't name an addon: rename it to letters, digits and -", path.display());
-    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+    if is_name(&name) { Ok(name) } else { Err(ManifestsError::Name(path.to_owned())) }
 }
 
-fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+fn files(path: &Path) -> Result<Vec<PathBuf>, ManifestsError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let unreadable = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let unreadable = |cause| ManifestsError::Read { path: path.to_owned(), cause };
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(unreadable)? {
         let file = entry.map_err(unreadable)?.path();
-        if file.is_file() && file.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known)) {
+        if file.is_file()
+            && file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
+        {
             files.push(file);
         }
     }
@@ -136,17 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_is_named_with_its_line() {
+    fn an_invalid_manifest_is_named_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("bad.yaml");
-        let refused = |text: &str| {
+        let rejection = |text: &str| {
             fs::write(&file, text).unwrap();
             component(&file).unwrap_err().to_string()
         };
-        let error = refused("apiVersion: v1\nkind: [\n");
+        let error = rejection("apiVersion: v1\nkind: [\n");
         assert!(error.contains("bad.yaml") && error.contains("line 2"), "{error}");
-        assert!(refused("apiVersion: v1\nkind: A\n").contains("document 1"));
-        assert!(refused("# nothing\n").contains("holds no objects"));
+        assert!(rejection("apiVersion: v1\nkind: A\n").contains("document 1"));
+        assert!(rejection("# nothing\n").contains("has no objects"));
         let error = component(&dir.path().join("missing.yaml")).unwrap_err().to_string();
         assert!(error.contains("missing.yaml"), "{error}");
         assert!(component(dir.path()).is_err());

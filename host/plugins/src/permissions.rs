@@ -1,11 +1,11 @@
-//! Checks which users can change a file that is about to be trusted: plugins run as the user that
-//! starts a cluster, mostly root.
+//! Checks that no other user could have written a file: a plugin runs as the user who starts a
+//! cluster, mostly root.
 //!
-//! A file is trusted if it is a regular one and only root and the user can write it, and replace
-//! it: the same holds for each directory above it. (One that all can write is fine further above if
-//! it is sticky, as /tmp is.) Links are followed: what counts is what they lead to, and that no
-//! other user can change the link itself. Under sudo, the user is also the one that called it: a
-//! user that may run `kubernix` as root can have it run any binary anyway.
+//! A file is trusted if it is a regular file that only root and the user can write or replace, so
+//! the same must hold for each directory above it. A directory further above may be writable by all
+//! if it is sticky, as /tmp is. Links are followed: their target must be trusted, and no other user
+//! may be able to change the link. Under sudo, the calling user is trusted as well: such a user can
+//! have `kubernix` run any binary as root anyway.
 //!
 //! This module must not know what is in the files.
 
@@ -25,15 +25,15 @@ pub struct Trust {
 /// Why a file isn't trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum Untrusted {
-    /// It can't be looked at.
+    /// It can't be examined.
     #[error("can't read `{}`: {cause}", path.display())]
     Unreadable {
         /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
-    /// Others can write it.
+    /// Other users can write it.
     #[error(
         "`{}` can be written by others (mode {mode:04o}), so what is in it isn't trusted: chmod go-w {}",
         path.display(), path.display()
@@ -52,15 +52,15 @@ pub enum Untrusted {
     Owner {
         /// The file or directory.
         path: PathBuf,
-        /// The number of its owner.
+        /// The user ID of its owner.
         owner: u32,
     },
-    /// It isn't what it should be.
-    #[error("`{}` is no {wanted}", path.display())]
+    /// It is of the wrong kind.
+    #[error("`{}` isn't a {wanted}", path.display())]
     Kind {
-        /// What was looked at.
+        /// The path.
         path: PathBuf,
-        /// What it should be.
+        /// The right kind.
         wanted: &'static str,
     },
 }
@@ -72,15 +72,15 @@ impl Trust {
         Self::of(geteuid().as_raw(), caller)
     }
 
-    /// Root and this user; if that is root, also the user that called sudo.
+    /// Root and this user. If that is root, also the user that called sudo.
     pub fn of(user: u32, sudo_caller: Option<u32>) -> Self {
         Self { owners: [0, user].into_iter().chain(sudo_caller.filter(|_| user == 0)).collect() }
     }
 
-    /// Checks a regular file, and resolves it: the path without links.
+    /// Checks a regular file. Returns its path without links.
     ///
     /// # Errors
-    /// It is none, or others can change it.
+    /// It isn't a regular file, or other users can change it.
     pub fn file(&self, path: &Path) -> Result<PathBuf, Untrusted> {
         let (real, meta) = self.resolve(path)?;
         if !meta.is_file() {
@@ -89,10 +89,10 @@ impl Trust {
         Ok(real)
     }
 
-    /// Checks a directory, and resolves it: the path without links.
+    /// Checks a directory. Returns its path without links.
     ///
     /// # Errors
-    /// It is none, or others can change it.
+    /// It isn't a directory, or other users can change it.
     pub fn directory(&self, path: &Path) -> Result<PathBuf, Untrusted> {
         let (real, meta) = self.resolve(path)?;
         if !meta.is_dir() {
@@ -106,27 +106,27 @@ impl Trust {
         let real = path.canonicalize().map_err(|cause| unreadable(path, cause))?;
         let meta = fs::metadata(&real).map_err(|cause| unreadable(&real, cause))?;
         self.check(&real, &meta, false)?;
-        // Where the link lies that was named, and where it leads.
+        // The directories above the given path, which may be a link, and above its target.
         let absolute = std::path::absolute(path).map_err(|cause| unreadable(path, cause))?;
         let beside = absolute.parent().map(|parent| parent.canonicalize().unwrap_or_else(|_| parent.to_owned()));
         let above: BTreeSet<&Path> =
             real.ancestors().skip(1).chain(beside.iter().flat_map(|p| p.ancestors())).collect();
         for directory in above.into_iter().rev() {
             let found = fs::metadata(directory).map_err(|cause| unreadable(directory, cause))?;
-            // Sticky protects what is there already, but lets all others put files beside it.
-            let holds_file =
-                meta.is_file() && (real.parent() == Some(directory) || beside.as_deref() == Some(directory));
-            self.check(directory, &found, !holds_file)?;
+            // A sticky directory protects existing files, but other users can add files beside
+            // them.
+            let has_file = meta.is_file() && (real.parent() == Some(directory) || beside.as_deref() == Some(directory));
+            self.check(directory, &found, !has_file)?;
         }
         Ok((real, meta))
     }
 
-    fn check(&self, path: &Path, meta: &Metadata, sticky_will_do: bool) -> Result<(), Untrusted> {
+    fn check(&self, path: &Path, meta: &Metadata, may_be_sticky: bool) -> Result<(), Untrusted> {
         if !self.owners.contains(&meta.uid()) {
             return Err(Untrusted::Owner { path: path.to_owned(), owner: meta.uid() });
         }
-        let sticky = sticky_will_do && meta.mode() & 0o1000 != 0;
-        if meta.mode() & 0o022 != 0 && !sticky {
+        let is_sticky = may_be_sticky && meta.mode() & 0o1000 != 0;
+        if meta.mode() & 0o022 != 0 && !is_sticky {
             return Err(Untrusted::Writable { path: path.to_owned(), mode: meta.mode() & 0o7777 });
         }
         Ok(())
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_write_is_refused_with_the_mode_to_set() {
+    fn a_file_that_others_can_write_is_rejected_with_the_mode_to_set() {
         let dir = tempfile::tempdir().unwrap();
         let plugins = dir.path().canonicalize().unwrap().join("plugins");
         let file = plugins.join("libx.so");
@@ -182,7 +182,7 @@ mod tests {
         let error = stranger.file(&file).unwrap_err().to_string();
         assert!(error.contains(&format!("belongs to user {owner}, which is neither root nor you")), "{error}");
         assert_eq!(Trust::of(0, Some(1000)).owners, [0, 1000].into(), "root through sudo");
-        assert_eq!(Trust::of(1, Some(1000)).owners, [0, 1].into(), "the variable says nothing to others");
+        assert_eq!(Trust::of(1, Some(1000)).owners, [0, 1].into(), "the variable only counts for root");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The components that a host has, wherever they come from: what each says of itself, read once,
-//! and calls that can't hang.
+//! The components of a host, from any source. Each is described once, and calls to it have a time
+//! limit.
 //!
 //! It must not know any component by name, nor what their plans are for.
 
@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// How long a component may think about what it is, its plan or this host: it only calculates.
-const THINKING: Duration = Duration::from_secs(10);
-/// How long a hook may take that runs commands, each of which has a limit of its own.
-const HOOK: Duration = Duration::from_secs(180);
+/// How long a component may take to describe itself, plan or examine the host: it only computes.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a hook may take. It runs commands, each with a limit of its own.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Into how many parts a time limit is cut, see [`receive`].
-const PARTS: u32 = 10;
+/// The number of parts of a time limit, see [`receive`].
+const LIMIT_PARTS: u32 = 10;
 
 /// Where a component comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Its file, where it has one.
+    /// Its file, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::BuiltIn => None,
@@ -66,7 +66,7 @@ impl fmt::Display for Source {
 
 /// A component that can be used.
 pub struct Registered {
-    /// What it says of itself.
+    /// Its description.
     pub description: Description,
     /// Its version.
     pub version: String,
@@ -79,17 +79,17 @@ pub struct Registered {
 pub type Components = [Arc<Registered>];
 
 impl Registered {
-    /// Asks a component what it is.
+    /// Has a component describe itself.
     ///
     /// # Errors
-    /// It says what can't be, panics or hangs. The error names the file that it comes from.
+    /// The description isn't valid, or the component panics or hangs. The error names its file.
     pub fn new(handle: Handle, version: impl Into<String>, source: Source) -> Result<Self> {
         let handle = Arc::new(handle);
-        let description = call(&handle, &source, "describe", THINKING, Handle::describe)?;
+        let description = call(&handle, &source, "describe", CALL_TIMEOUT, Handle::describe)?;
         Ok(Self { description, version: version.into(), source, handle })
     }
 
-    /// A component that is compiled in, which has the version of the whole.
+    /// A compiled-in component. It has the version of this program.
     ///
     /// # Errors
     /// As [`Registered::new`].
@@ -110,31 +110,31 @@ impl Registered {
     /// Its plan.
     ///
     /// # Errors
-    /// What it says, its panic, or that it took too long.
+    /// It returns an error, panics or hangs.
     pub fn plan<C: AbiContext + 'static>(&self, ctx: &Arc<C>) -> Result<Plan> {
         let ctx = ctx.clone();
-        self.call("plan", THINKING, move |component| {
+        self.call("plan", CALL_TIMEOUT, move |component| {
             let mut plan = Plan::default();
             component.plan(&*ctx, &mut plan).map(|()| plan)
         })
     }
 
-    /// What it finds on this host.
+    /// Its findings on this host.
     ///
     /// # Errors
     /// As [`Registered::plan`].
     pub fn preflight<C: AbiContext + 'static>(&self, ctx: &Arc<C>) -> Result<Vec<Finding>> {
         let ctx = ctx.clone();
-        self.call("preflight", THINKING, move |component| component.preflight(&*ctx))
+        self.call("preflight", CALL_TIMEOUT, move |component| component.preflight(&*ctx))
     }
 
-    /// Does what comes before its processes are ended. Blocks: it may run commands.
+    /// Runs its hook before its processes are stopped. Blocks: the hook may run commands.
     ///
     /// # Errors
     /// As [`Registered::plan`].
     pub fn before_stop<C: AbiContext + 'static>(&self, ctx: &Arc<C>) -> Result<()> {
         let ctx = ctx.clone();
-        self.call("before_stop", HOOK, move |component| component.before_stop(&*ctx))
+        self.call("before_stop", HOOK_TIMEOUT, move |component| component.before_stop(&*ctx))
     }
 
     /// The command that imports an image. Blocks: it may run commands.
@@ -148,7 +148,7 @@ impl Registered {
         name: String,
     ) -> Result<Option<Command>> {
         let ctx = ctx.clone();
-        self.call("import_image", HOOK, move |component| component.import_image(&*ctx, &archive, &name))
+        self.call("import_image", HOOK_TIMEOUT, move |component| component.import_image(&*ctx, &archive, &name))
     }
 
     /// The command that removes an image which CRI's RemoveImage left.
@@ -157,10 +157,10 @@ impl Registered {
     /// As [`Registered::plan`].
     pub fn remove_image<C: AbiContext + 'static>(&self, ctx: &Arc<C>, name: String) -> Result<Option<Command>> {
         let ctx = ctx.clone();
-        self.call("remove_image", HOOK, move |component| component.remove_image(&*ctx, &name))
+        self.call("remove_image", HOOK_TIMEOUT, move |component| component.remove_image(&*ctx, &name))
     }
 
-    /// What is wrong with what it said, with the file that it comes from.
+    /// An error about its plan, with the file that it comes from.
     pub fn blame(&self, error: Error) -> Error {
         blame(&self.source, error)
     }
@@ -175,20 +175,19 @@ impl Registered {
     }
 }
 
-/// Waits for a result. Of the time for which this process is stopped (Ctrl-Z) at most one part of
-/// the limit counts: a component doesn't hang because it can't run.
+/// Waits for a result. While this process is stopped (Ctrl-Z), at most one part of the limit
+/// elapses, so that a component isn't reported as hanging because it couldn't run.
 fn receive<T>(receiver: &Receiver<T>, limit: Duration) -> std::result::Result<T, RecvTimeoutError> {
-    for _ in 1..PARTS {
-        match receiver.recv_timeout(limit / PARTS) {
+    for _ in 1..LIMIT_PARTS {
+        match receiver.recv_timeout(limit / LIMIT_PARTS) {
             Err(RecvTimeoutError::Timeout) => {}
             received => return received,
         }
     }
-    receiver.recv_timeout(limit / PARTS)
+    receiver.recv_timeout(limit / LIMIT_PARTS)
 }
 
-/// Calls a component on a thread of its own, so that one that hangs costs that thread and nothing
-/// else.
+/// Calls a component on a thread of its own. If it hangs, only that thread is lost.
 fn call<T: Send + 'static>(
     handle: &Arc<Handle>,
     source: &Source,
@@ -199,7 +198,7 @@ fn call<T: Send + 'static>(
     let (sender, receiver) = channel();
     let handle = handle.clone();
     let thread = std::thread::Builder::new().name(format!("component {method}")).spawn(move || {
-        // The receiver is gone once the time is up.
+        // After the time limit, the receiver is gone.
         let _ = sender.send(f(&handle));
     });
     let result = match thread.map(|_| receive(&receiver, limit)) {
@@ -207,11 +206,11 @@ fn call<T: Send + 'static>(
         Ok(Err(RecvTimeoutError::Timeout)) => {
             Err(Error::new(ErrorKind::OTHER, format!("`{method}` hangs: it didn't return within {limit:?}")))
         }
-        // Panics are caught on the component's side: this one is ours.
+        // The component's side catches its panics, so this is one of the host.
         Ok(Err(RecvTimeoutError::Disconnected)) => {
             Err(Error::new(ErrorKind::PANIC, format!("`{method}` ended its thread")))
         }
-        Err(error) => Err(Error::from_std(&error).context("no thread can be started")),
+        Err(error) => Err(Error::from_std(&error).context("can't start a thread")),
     };
     result.map_err(|error| blame(source, error))
 }
@@ -228,7 +227,7 @@ mod tests {
     use super::*;
     use kubernix_core::{Component, Context, Phase, Planner, Role, abi};
 
-    /// Hangs where it is told to.
+    /// Hangs in the method of this name.
     struct Hangs(&'static str);
 
     impl Component for Hangs {
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_is_named_with_its_file() {
+    fn a_hanging_component_is_named_with_its_file() {
         let source = Source::SharedLibrary { path: "/p/libhangs.so".into() };
         let limit = Duration::from_millis(20);
         let handle = Arc::new(abi::component(Hangs("phase")));

@@ -1,6 +1,6 @@
-//! What in a directory is a plugin: `libX.so` with its manifest `X.toml`, and TOML components.
+//! Finds the plugins in a directory: `libX.so` with its manifest `X.toml`, and TOML components.
 //!
-//! This module must not decide what is trusted or loaded, nor know why a directory is looked at.
+//! This module must not decide what is trusted or loaded, nor know why a directory is searched.
 
 use super::manifest::{Manifest, ManifestError, is_label};
 use kubernix_toolchain::text::Located;
@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
-/// What a plugin's file is.
+/// The kind of a plugin's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -22,7 +22,7 @@ pub enum Kind {
     Toml,
 }
 
-/// Why a file is no plugin.
+/// Why a file isn't a plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// It can't be read.
@@ -30,7 +30,7 @@ pub enum ScanError {
     Unreadable {
         /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
     /// A library without a manifest.
@@ -43,19 +43,19 @@ pub enum ScanError {
         path: PathBuf,
         /// Where its manifest should be.
         manifest: PathBuf,
-        /// The name that it probably has.
+        /// The name that its file suggests.
         name: String,
-        /// The contract that this host has.
+        /// This host's version of the contract.
         contract: &'static str,
     },
-    /// Its manifest.
+    /// Its manifest isn't valid.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// A TOML file that isn't TOML, or no component.
+    /// A TOML file isn't valid, or isn't a component.
     #[error(transparent)]
     Toml(#[from] Located),
     /// Neither a library nor TOML.
-    #[error("`{}` is no plugin: one is a shared library, `libX.so`, or a TOML component, `X.toml`", .0.display())]
+    #[error("`{}` isn't a plugin, which is a shared library, `libX.so`, or a TOML component, `X.toml`", .0.display())]
     Other(PathBuf),
 }
 
@@ -64,11 +64,11 @@ pub enum ScanError {
 pub struct Candidate {
     /// The file.
     pub path: PathBuf,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
 }
 
-/// The sections of a TOML component that say how binaries are got, as in a manifest.
+/// The sections of a TOML component that describe tools, as in a manifest.
 #[derive(Deserialize)]
 struct Sections {
     #[serde(default)]
@@ -79,20 +79,20 @@ struct Sections {
     need: Section<Need>,
 }
 
-/// What a candidate says of itself, without being loaded.
+/// The parts of a plugin that are known before it is loaded.
 #[derive(Debug, Clone)]
-pub struct Described {
+pub struct Summary {
     /// The component's name.
     pub name: String,
-    /// Its version; none where a TOML component names none.
+    /// Its version; `None` for a TOML component without one.
     pub version: Option<String>,
-    /// The roles that it can fill, as far as the file tells.
+    /// The roles that it can fill.
     pub provides: Vec<String>,
     /// The manifest of a library.
     pub manifest: Option<Manifest>,
-    /// How binaries that it needs are got.
+    /// The tools that it adds.
     pub tools: Table,
-    /// All its files but the one that is loaded, relative to the directory where that lies.
+    /// All its files except the one that is loaded, relative to the directory of that.
     pub beside: Vec<PathBuf>,
 }
 
@@ -122,7 +122,7 @@ pub fn directory(directory: &Path) -> Result<Vec<Candidate>, ScanError> {
     Ok(all)
 }
 
-/// What a file that the user named is; the manifest of a library stands for that.
+/// The candidate of a file that the user named. A manifest stands for its library.
 ///
 /// # Errors
 /// It is neither a library nor TOML.
@@ -143,8 +143,7 @@ pub fn file(path: &Path) -> Result<Candidate, ScanError> {
 }
 
 impl Candidate {
-    /// The files that have to be trusted before it is described: itself, and its manifest where it
-    /// has one.
+    /// The files that must be trusted before it is read: itself, and its manifest if it has one.
     pub fn read_first(&self) -> Vec<PathBuf> {
         match self.kind {
             Kind::SharedLibrary => [self.path.clone()].into_iter().chain(self.manifest()).collect(),
@@ -156,18 +155,18 @@ impl Candidate {
         manifest_names(&self.path).into_iter().find(|manifest| manifest.exists())
     }
 
-    /// Reads what it says of itself.
+    /// Reads its manifest or its TOML.
     ///
     /// # Errors
-    /// It has no manifest, or that, or its TOML, can't be read.
-    pub fn describe(&self) -> Result<Described, ScanError> {
+    /// The file can't be read or isn't valid, or a library has no manifest.
+    pub fn summary(&self) -> Result<Summary, ScanError> {
         match self.kind {
-            Kind::SharedLibrary => self.describe_library(),
-            Kind::Toml => self.describe_toml(),
+            Kind::SharedLibrary => self.library_summary(),
+            Kind::Toml => self.toml_summary(),
         }
     }
 
-    fn describe_library(&self) -> Result<Described, ScanError> {
+    fn library_summary(&self) -> Result<Summary, ScanError> {
         let Some(path) = self.manifest() else {
             let [_, manifest] = manifest_names(&self.path);
             let name = manifest.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -177,7 +176,7 @@ impl Candidate {
         let manifest = Manifest::read(&path)?;
         let own = path.file_name().map(PathBuf::from);
         let beside = own.into_iter().chain(manifest.pins.iter().flat_map(|below| pin_files(below))).collect();
-        Ok(Described {
+        Ok(Summary {
             name: manifest.name.clone(),
             version: Some(manifest.version.to_string()),
             provides: manifest.provides.clone(),
@@ -187,8 +186,8 @@ impl Candidate {
         })
     }
 
-    /// Only what is needed to choose among files: loading reads it strictly.
-    fn describe_toml(&self) -> Result<Described, ScanError> {
+    /// Parses only what is needed to choose among files. The loader validates the whole file.
+    fn toml_summary(&self) -> Result<Summary, ScanError> {
         let path = self.path.clone();
         let text = fs::read_to_string(&path).map_err(|cause| ScanError::Unreadable { path: path.clone(), cause })?;
         let parsed = DeTable::parse(&text).map_err(|error| Located::toml(&path, &text, &error))?;
@@ -216,7 +215,7 @@ impl Candidate {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let tools = Table::from_sections(sections.go, sections.tool, sections.need, directory)
             .map_err(|error| Located::new(&path, &text, error.at.start, &error))?;
-        Ok(Described {
+        Ok(Summary {
             name,
             version: value("version").and_then(|version| match version.get_ref() {
                 DeValue::String(text) => Some(text.to_string()),
@@ -230,14 +229,14 @@ impl Candidate {
     }
 }
 
-/// What the manifest of a library may be called: `libmy_cri.so` has `my_cri.toml` or `my-cri.toml`.
+/// The possible manifests of a library: for `libmy_cri.so`, `my_cri.toml` and `my-cri.toml`.
 fn manifest_names(library: &Path) -> [PathBuf; 2] {
     let stem = library.file_stem().unwrap_or_default().to_string_lossy();
     let stem = stem.strip_prefix("lib").unwrap_or(&stem);
     [stem.to_owned(), stem.replace('_', "-")].map(|name| library.with_file_name(format!("{name}.toml")))
 }
 
-/// Where the manifest of a library lies, or should lie where it has none.
+/// The path of a library's manifest, which may not exist.
 pub(super) fn manifest_of(library: &Path) -> PathBuf {
     let [as_named, dashed] = manifest_names(library);
     if as_named.exists() { as_named } else { dashed }
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn libraries_take_their_manifests_and_other_toml_is_a_component() {
+    fn a_toml_file_that_is_not_a_librarys_manifest_is_a_component() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["libmy_cri.so", "my-cri.toml", "liba.so", "a.toml", "kwok.toml", "notes.txt", "x.so", ".b.toml"] {
             fs::write(dir.path().join(name), "").unwrap();
@@ -270,15 +269,15 @@ mod tests {
         for (named, expected) in [("my-cri.toml", "libmy_cri.so"), ("x.so", "x.so"), ("kwok.toml", "kwok.toml")] {
             assert_eq!(names(&[file(&dir.path().join(named)).unwrap()]), [expected]);
         }
-        assert!(file(&dir.path().join("notes.txt")).unwrap_err().to_string().contains("is no plugin"));
+        assert!(file(&dir.path().join("notes.txt")).unwrap_err().to_string().contains("isn't a plugin"));
     }
 
     #[test]
-    fn a_library_without_manifest_is_told_what_to_write() {
+    fn the_error_about_a_missing_manifest_has_its_minimal_content() {
         let dir = tempfile::tempdir().unwrap();
         let library = dir.path().join("libmy_cri.so");
         fs::write(&library, "").unwrap();
-        let error = file(&library).unwrap().describe().unwrap_err().to_string();
+        let error = file(&library).unwrap().summary().unwrap_err().to_string();
         let (so, toml) = (library.display(), dir.path().join("my-cri.toml"));
         let expected = format!(
             "`{so}` has no manifest: write `{}` beside it, with at least name = \"my-cri\", version = \"0.1.0\" and contract = \"{}\"",
@@ -287,38 +286,38 @@ mod tests {
         );
         assert_eq!(error, expected);
         fs::write(&toml, "name = \"other\"\nversion = \"1.0.0\"\ncontract = \"1\"\n").unwrap();
-        let described = file(&library).unwrap().describe().unwrap();
+        let described = file(&library).unwrap().summary().unwrap();
         assert_eq!((described.name.as_str(), described.version.as_deref()), ("other", Some("1.0.0")));
         assert_eq!(described.beside, [Path::new("my-cri.toml")]);
     }
 
     #[test]
-    fn a_toml_component_is_read_as_far_as_choosing_takes() {
+    fn the_summary_of_a_toml_component_is_parsed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kwok.toml");
-        let describe = |text: &str| {
+        let summary = |text: &str| {
             fs::write(&path, text).unwrap();
-            file(&path).unwrap().describe()
+            file(&path).unwrap().summary()
         };
         let pins = dir.path().join("toolchain/kwok");
         fs::create_dir_all(&pins).unwrap();
         ["go.mod", "go.sum"].iter().for_each(|name| fs::write(pins.join(name), "").unwrap());
         let text = "[component]\nname = \"fake\"\nversion = \"2.0.0\"\n[go.kwok]\nversion = \"0.8.0\"\ncgo = false\n\
                     pins = \"toolchain/kwok\"\n[tool.kwok]\ngo = \"kwok\"\npackage = \"sigs.k8s.io/kwok/cmd/kwok\"\n";
-        let described = describe(text).unwrap();
+        let described = summary(text).unwrap();
         assert!(described.tools.find("kwok").is_some());
         assert_eq!((described.name.as_str(), described.version.as_deref()), ("fake", Some("2.0.0")));
         assert_eq!(described.beside, [Path::new("toolchain/kwok/go.mod"), Path::new("toolchain/kwok/go.sum")]);
-        assert_eq!(describe("[component]\nx = 1\n").unwrap().name, "kwok");
-        assert_eq!(describe("name = \"outer\"\n[component]\n").unwrap().name, "outer");
-        assert_eq!(describe("[component]\nprovides = [\"dns\"]\n").unwrap().provides, ["dns"]);
+        assert_eq!(summary("[component]\nx = 1\n").unwrap().name, "kwok");
+        assert_eq!(summary("name = \"outer\"\n[component]\n").unwrap().name, "outer");
+        assert_eq!(summary("[component]\nprovides = [\"dns\"]\n").unwrap().provides, ["dns"]);
         for (text, at) in [
             ("a = \n", ":1:5: "),
             ("[component]\nname = \"A b\"\n", ":2:8: "),
             ("name = \"x\"\n", ":1:1: neither"),
             ("[component]\n[tool.x]\n", ":2:7: [tool.x]: no provider can supply it"),
         ] {
-            let error = describe(text).unwrap_err().to_string();
+            let error = summary(text).unwrap_err().to_string();
             assert!(error.contains(&format!("kwok.toml{at}")), "{error}");
         }
     }

@@ -1,6 +1,7 @@
-//! Plugins of a running cluster: copies, so that building or removing a plugin
-//! meanwhile doesn't pull the library from under the cluster's first process.
+//! Copies of the plugins that a running cluster uses. A plugin can then be built again or removed
+//! without affecting the process that has loaded it.
 
+use super::gather::PluginError;
 use super::registry::{Registered, Source};
 use super::{Components, declared, loader, manifests};
 use kubernix_core::abi;
@@ -13,13 +14,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where the copies lie, below what belongs to one life of a cluster.
+/// The directory of the copies, below a directory that exists until the cluster stops.
 pub const DIRECTORY: &str = "plugins";
 
 /// A plugin that a cluster uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Where it came from.
+    /// Its source.
     pub source: Source,
     /// The cluster's own copy.
     pub copy: PathBuf,
@@ -27,7 +28,7 @@ pub struct Snapshot {
     pub version: String,
 }
 
-/// Copies the files of these components into a directory of the cluster's.
+/// Copies the files of these components into a directory of the cluster.
 ///
 /// # Errors
 /// A file can't be read or written.
@@ -37,15 +38,17 @@ pub fn take(components: &Components, directory: &Path) -> io::Result<Vec<Snapsho
         let Some(path) = component.source.path() else { continue };
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let is_manifests = matches!(component.source, Source::Manifests { .. });
-        let (content, ending) = match is_manifests {
-            true => (manifests::component(path)?.into_bytes(), "toml".into()),
-            false => (fs::read(path)?, path.extension().unwrap_or_default().to_string_lossy()),
+        let (content, extension) = if is_manifests {
+            (manifests::component(path).map_err(io::Error::other)?.into_bytes(), "toml".into())
+        } else {
+            (fs::read(path)?, path.extension().unwrap_or_default().to_string_lossy())
         };
-        // By component, as files of different directories may have one name; and by content, as
-        // what a running cluster has mapped must not change.
-        let copy = directory.join(format!("{}-{}.{ending}", component.name(), &sha256(&content)[..12]));
-        // Nor the file: a library whose file was replaced isn't loaded again.
-        if !fs::read(&copy).is_ok_and(|there| there == content) {
+        // The name has the component, because files of different directories may have the same
+        // name. It has the hash, because a file that a running cluster has mapped must not change.
+        let copy = directory.join(format!("{}-{}.{extension}", component.name(), &sha256(&content)[..12]));
+        // An existing copy isn't written again: a library whose file was replaced can't be loaded
+        // again.
+        if !fs::read(&copy).is_ok_and(|old| old == content) {
             write_atomic(&copy, &content, 0o600).map_err(io::Error::other)?;
         }
         all.push(Snapshot { source: component.source.clone(), copy, version: component.version.clone() });
@@ -53,10 +56,10 @@ pub fn take(components: &Components, directory: &Path) -> io::Result<Vec<Snapsho
     Ok(all)
 }
 
-/// Removes the copies of a cluster that doesn't run.
+/// Removes the copies of a stopped cluster.
 ///
 /// # Errors
-/// One can't be removed.
+/// A copy can't be removed.
 pub fn clear(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -67,17 +70,15 @@ pub fn clear(directory: &Path) -> io::Result<()> {
 /// Loads the copies.
 ///
 /// # Errors
-/// One of them doesn't load any more; the error names its file.
-pub fn load(snapshots: &[Snapshot]) -> Result<Vec<Arc<Registered>>, String> {
+/// A copy can't be loaded. The error names its file.
+pub fn load(snapshots: &[Snapshot]) -> Result<Vec<Arc<Registered>>, PluginError> {
     let one = |snapshot: &Snapshot| {
         let handle = match snapshot.source {
-            Source::Toml { .. } | Source::Manifests { .. } => {
-                abi::component(declared::read(&snapshot.copy).map_err(|error| error.to_string())?)
-            }
-            _ => loader::load(&snapshot.copy).map_err(|error| error.to_string())?.handle,
+            Source::Toml { .. } | Source::Manifests { .. } => abi::component(declared::read(&snapshot.copy)?),
+            _ => loader::load(&snapshot.copy)?.handle,
         };
         let registered = Registered::new(handle, snapshot.version.clone(), snapshot.source.clone());
-        registered.map(Arc::new).map_err(|error| error.frames().join(": "))
+        registered.map(Arc::new).map_err(PluginError::Component)
     };
     snapshots.iter().map(one).collect()
 }
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_one_name_and_new_contents_have_copies_of_their_own() {
+    fn equal_names_and_new_contents_get_separate_copies() {
         let base = tempfile::tempdir().unwrap();
         let (a, b) = (base.path().join("a/x.toml"), base.path().join("b/x.toml"));
         let run = base.path().join("run");
@@ -108,12 +109,12 @@ mod tests {
         assert_eq!(names, ["one", "two"]);
         let inode = |snapshots: &[Snapshot]| fs::metadata(&snapshots[0].copy).unwrap().ino();
         let again = take(&[component(&a, "one")], &run).unwrap();
-        assert_eq!((&again[0], inode(&again)), (&first[0], inode(&first)), "the same file, and not one like it");
+        assert_eq!((&again[0], inode(&again)), (&first[0], inode(&first)), "an equal copy isn't written again");
         let changed = component(&a, "one");
         fs::write(&a, fs::read_to_string(&a).unwrap() + "# changed\n").unwrap();
         let second = take(&[changed], &run).unwrap();
         assert_ne!(second[0].copy, first[0].copy);
-        assert!(first[0].copy.exists(), "what runs keeps its copy");
+        assert!(first[0].copy.exists(), "a running cluster keeps its copy");
         clear(&run).unwrap();
         clear(&run).unwrap();
         assert!(!run.exists());

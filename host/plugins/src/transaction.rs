@@ -1,10 +1,12 @@
-//! Adds files to a plugin directory and removes them, all or none of them, whatever other process
-//! does the same at that time.
+//! Changes the files of a plugin directory in transactions: all of a change is done or nothing,
+//! also with several processes at the same time.
 //!
-//! New files are staged in a hidden directory beside the old ones, moved in by rename, and count
-//! once the lock lists them. What fails is taken back at once; what is killed is taken back by the
-//! next transaction, and until then the lock keeps it from being loaded. This module must not know
-//! what the files are.
+//! New files are staged in a hidden directory beside the old ones, moved in by rename, and take
+//! effect once the lock lists them. A failed transaction is rolled back at once. One whose process
+//! was killed is rolled back by the next process that opens the directory. Until then its files
+//! aren't loaded, because the lock doesn't list them.
+//!
+//! This module must not know what the files are.
 
 use super::lock::{Lock, LockError};
 use kubernix_toolchain::files::{FileError, write_atomic};
@@ -22,17 +24,17 @@ const JOURNAL: &str = "journal.json";
 const NEW: &str = "new";
 const OLD: &str = "old";
 
-/// Why a directory can't be changed. Each message holds its cause.
+/// Why a directory can't be changed. Each message includes its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionError {
-    /// The file system says no.
+    /// An operation on a file failed.
     #[error("can't {action} `{}`: {cause}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The cause.
         cause: io::Error,
     },
     /// The lock can't be read.
@@ -47,39 +49,39 @@ fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) 
     move |cause| TransactionError::Io { action, path: path.to_owned(), cause }
 }
 
-/// A directory that no other process changes while this is held.
+/// A plugin directory, locked against other processes.
 pub struct Directory {
     path: PathBuf,
-    /// What is installed.
+    /// The installed plugins.
     pub lock: Lock,
-    // Held for its lock alone, which ends with it, however the process ends.
+    // The kernel releases the lock with the file, also if the process is killed.
     _guard: File,
 }
 
-/// What a transaction is about to do, so that a later one can undo it.
+/// What a transaction is about to do, for its rollback by another process.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Journal {
     /// The new files with their hashes.
     files: BTreeMap<String, String>,
 }
 
-/// Files on their way into a directory.
+/// A change of a directory. Rolled back on drop, unless it was committed.
 pub struct Transaction<'a> {
     directory: &'a mut Directory,
     staging: PathBuf,
     journal: Journal,
-    done: bool,
+    committed: bool,
 }
 
 impl Directory {
-    /// Creates the directory if it is missing, waits until no other process changes it, and undoes
-    /// what was broken off.
+    /// Creates the directory if it doesn't exist, waits for its lock, and rolls back transactions
+    /// of killed processes.
     ///
     /// # Errors
-    /// It can't be made, locked or read.
+    /// The directory can't be created, locked or read.
     pub fn open(path: &Path) -> Result<Self, TransactionError> {
-        // Whatever the umask: a directory that others can write is refused later.
-        DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(io_error("make the directory", path))?;
+        // A directory that other users can write, because of the umask, is rejected later.
+        DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(io_error("create the directory", path))?;
         let guard = path.join(GUARD);
         let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&guard);
         let file = file.map_err(io_error("write", &guard))?;
@@ -94,7 +96,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -104,21 +106,21 @@ impl Directory {
         self.lock.plugins.iter().find(|entry| entry.sha256.contains_key(file)).map(|entry| entry.name.as_str())
     }
 
-    /// Begins to put files into it.
+    /// Begins a transaction.
     ///
     /// # Errors
     /// It can't be written.
     pub fn begin(&mut self) -> Result<Transaction<'_>, TransactionError> {
         let staging = self.path.join(format!("{STAGING}{}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&staging).map_err(io_error("make the directory", &staging))?;
-        Ok(Transaction { directory: self, staging, journal: Journal::default(), done: false })
+        DirBuilder::new().mode(0o700).create(&staging).map_err(io_error("create the directory", &staging))?;
+        Ok(Transaction { directory: self, staging, journal: Journal::default(), committed: false })
     }
 
-    /// Removes files that no plugin has any more, and the directories that get empty by that. What
-    /// is gone already is fine.
+    /// Removes the files that no plugin has any more, and the directories that become empty. A
+    /// missing file isn't an error.
     ///
     /// # Errors
-    /// One can't be removed.
+    /// A file can't be removed.
     pub fn sweep<'f>(&self, files: impl IntoIterator<Item = &'f String>) -> Result<(), TransactionError> {
         for file in files.into_iter().filter(|file| self.owner(file).is_none()) {
             let path = self.path.join(file);
@@ -139,68 +141,70 @@ impl Directory {
         }
     }
 
-    /// Takes back a transaction that was killed, unless it had come to its end.
+    /// Rolls back a transaction whose process was killed, unless it was committed.
     fn recover(&self, staging: &Path) -> Result<(), TransactionError> {
         let journal =
             fs::read(staging.join(JOURNAL)).ok().and_then(|bytes| serde_json::from_slice::<Journal>(&bytes).ok());
         if let Some(journal) = journal {
-            let whole = |(file, hash): (&String, &String)| {
+            let is_installed = |(file, hash): (&String, &String)| {
                 let listed = self.lock.plugins.iter().any(|entry| entry.sha256.get(file) == Some(hash));
                 listed && fs::read(self.path.join(file)).is_ok_and(|bytes| sha256(&bytes) == *hash)
             };
-            if !journal.files.iter().all(whole) {
-                self.take_back(staging, &journal)?;
+            if !journal.files.iter().all(is_installed) {
+                self.roll_back(staging, &journal)?;
             }
         }
         fs::remove_dir_all(staging).map_err(io_error("remove", staging))
     }
 
-    /// Undoes what [`Transaction::move_in`] did, however far that came.
-    fn take_back(&self, staging: &Path, journal: &Journal) -> Result<(), TransactionError> {
+    /// Undoes [`Transaction::move_in`], also if that didn't finish.
+    fn roll_back(&self, staging: &Path, journal: &Journal) -> Result<(), TransactionError> {
         for file in journal.files.keys() {
-            let (place, new, old) = (self.path.join(file), staging.join(NEW).join(file), staging.join(OLD).join(file));
+            let (target, new, old) = (self.path.join(file), staging.join(NEW).join(file), staging.join(OLD).join(file));
             if old.exists() {
-                fs::rename(&old, &place).map_err(io_error("restore", &place))?;
+                fs::rename(&old, &target).map_err(io_error("restore", &target))?;
             } else if !new.exists() {
-                match fs::remove_file(&place) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error("remove", &place)(error)),
+                match fs::remove_file(&target) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(io_error("remove", &target)(error));
+                    }
                     _ => {}
                 }
             }
-            self.prune(&place);
+            self.prune(&target);
         }
         Ok(())
     }
 }
 
 impl Transaction<'_> {
-    /// Where files lie that are staged.
+    /// The directory of staged files.
     pub fn staged(&self) -> PathBuf {
         self.staging.join(NEW)
     }
 
-    /// A directory for whatever else is needed on the way, gone with the transaction.
+    /// A directory for temporary files, removed with the transaction.
     ///
     /// # Errors
-    /// It can't be made.
+    /// It can't be created.
     pub fn scratch(&self) -> Result<PathBuf, TransactionError> {
         let path = self.staging.join("scratch");
-        DirBuilder::new().mode(0o700).create(&path).map_err(io_error("make the directory", &path))?;
+        DirBuilder::new().mode(0o700).create(&path).map_err(io_error("create the directory", &path))?;
         Ok(path)
     }
 
-    /// The directory that files are put into.
+    /// The directory that is changed.
     pub fn directory(&self) -> &Directory {
         self.directory
     }
 
-    /// Stages a file, and tells its hash.
+    /// Stages a file. Returns its hash.
     ///
     /// # Errors
     /// It can't be written.
     pub fn stage(&mut self, file: &str, content: &[u8]) -> Result<String, TransactionError> {
         let path = self.staged().join(file);
-        make_above(&path)?;
+        create_parent(&path)?;
         let hash = sha256(content);
         let write = || {
             let mut file = File::create(&path)?;
@@ -213,18 +217,18 @@ impl Transaction<'_> {
         Ok(hash)
     }
 
-    /// Moves everything into its place, and makes it count.
+    /// Moves the files into the directory, and writes the lock.
     ///
     /// # Errors
-    /// It can't be done; all is as it was.
+    /// A file can't be moved or written. The directory is as before then.
     pub fn commit(mut self, lock: Lock) -> Result<(), TransactionError> {
-        // From here on unlisted files are refused, also in a directory that had no lock yet.
+        // From here on unlisted files are rejected, also in a directory that had no lock before.
         self.directory.lock.write(&self.directory.path)?;
         self.write_journal()?;
         self.move_in(usize::MAX)?;
         lock.write(&self.directory.path)?;
         self.directory.lock = lock;
-        self.done = true;
+        self.committed = true;
         Ok(())
     }
 
@@ -236,15 +240,15 @@ impl Transaction<'_> {
 
     fn move_in(&self, at_most: usize) -> Result<(), TransactionError> {
         for file in self.journal.files.keys().take(at_most) {
-            let place = self.directory.path.join(file);
+            let target = self.directory.path.join(file);
             let old = self.staging.join(OLD).join(file);
-            make_above(&old)?;
-            make_above(&place)?;
-            match fs::rename(&place, &old) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error("replace", &place)(error)),
+            create_parent(&old)?;
+            create_parent(&target)?;
+            match fs::rename(&target, &old) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error("replace", &target)(error)),
                 _ => {}
             }
-            fs::rename(self.staged().join(file), &place).map_err(io_error("write", &place))?;
+            fs::rename(self.staged().join(file), &target).map_err(io_error("write", &target))?;
         }
         Ok(())
     }
@@ -252,147 +256,24 @@ impl Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        let taken_back = if self.done { Ok(()) } else { self.directory.take_back(&self.staging, &self.journal) };
-        match taken_back {
-            // What can't be undone now is left to the next transaction.
-            Err(error) => log::warn!("a broken-off installation couldn't be taken back: {error}"),
+        let rolled_back = if self.committed { Ok(()) } else { self.directory.roll_back(&self.staging, &self.journal) };
+        match rolled_back {
+            // The next process that opens the directory tries again.
+            Err(error) => log::warn!("an unfinished installation can't be rolled back: {error}"),
             Ok(()) => {
                 if let Err(error) = fs::remove_dir_all(&self.staging) {
-                    log::debug!("{} stays behind: {error}", self.staging.display());
+                    log::debug!("{} can't be removed: {error}", self.staging.display());
                 }
             }
         }
     }
 }
 
-fn make_above(path: &Path) -> Result<(), TransactionError> {
-    let Some(above) = path.parent() else { return Ok(()) };
-    DirBuilder::new().recursive(true).mode(0o755).create(above).map_err(io_error("make the directory", above))
+fn create_parent(path: &Path) -> Result<(), TransactionError> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(io_error("create the directory", parent))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::lock::Entry;
-    use super::*;
-
-    fn lock(files: &[(&str, &str)]) -> Lock {
-        let sha256 = files.iter().map(|(file, text)| ((*file).to_owned(), sha256(text.as_bytes()))).collect();
-        let (name, version, file, origin) = ("x".into(), "1.0.0".into(), "libx.so".into(), "/o".into());
-        Lock { plugins: vec![Entry { name, version, file, origin, sha256 }] }
-    }
-
-    /// All files with their content, but for those that are always there.
-    fn files(dir: &Path) -> BTreeMap<String, String> {
-        let mut found = BTreeMap::new();
-        let mut todo = vec![dir.to_owned()];
-        while let Some(at) = todo.pop() {
-            for entry in fs::read_dir(at).unwrap() {
-                let path = entry.unwrap().path();
-                let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
-                match path.is_dir() {
-                    true => todo.push(path),
-                    false if name == GUARD || name == super::super::lock::LOCK_FILE => {}
-                    false => drop(found.insert(name, fs::read_to_string(&path).unwrap())),
-                }
-            }
-        }
-        found
-    }
-
-    fn expected(files: &[(&str, &str)]) -> BTreeMap<String, String> {
-        files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
-    }
-
-    const FIRST: [(&str, &str); 3] = [("libx.so", "one"), ("pins/go.mod", "one"), ("x.toml", "one")];
-    const SECOND: [(&str, &str); 3] = [("libx.so", "two"), ("x.toml", "two"), ("zz/go.mod", "two")];
-
-    fn install(dir: &Path, files: &[(&str, &str)]) {
-        let mut directory = Directory::open(dir).unwrap();
-        let mut transaction = directory.begin().unwrap();
-        files.iter().for_each(|(file, text)| drop(transaction.stage(file, text.as_bytes()).unwrap()));
-        transaction.commit(lock(files)).unwrap();
-    }
-
-    #[test]
-    fn what_is_broken_off_leaves_all_as_it_was() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut directory = Directory::open(dir.path()).unwrap();
-        let mut transaction = directory.begin().unwrap();
-        transaction.stage("pins/go.mod", b"text").unwrap();
-        transaction.scratch().unwrap();
-        drop(transaction);
-        assert_eq!(files(dir.path()), expected(&[]));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the guard alone stays");
-        // A file stands where a directory should be: the files before it are taken back.
-        fs::write(dir.path().join("zz"), "in the way").unwrap();
-        let mut transaction = directory.begin().unwrap();
-        let files_of_it = [("libx.so", "one"), ("pins/go.mod", "one"), ("zz/go.mod", "one")];
-        files_of_it.iter().for_each(|(file, text)| drop(transaction.stage(file, text.as_bytes()).unwrap()));
-        assert!(transaction.commit(lock(&files_of_it)).is_err());
-        assert_eq!(files(dir.path()), expected(&[("zz", "in the way")]));
-        assert_eq!(directory.lock, Lock::default());
-    }
-
-    #[test]
-    fn what_was_killed_at_any_step_is_taken_back_by_the_next() {
-        for steps in 0..=SECOND.len() {
-            let dir = tempfile::tempdir().unwrap();
-            install(dir.path(), &FIRST);
-            assert_eq!(files(dir.path()), expected(&FIRST));
-            let mut directory = Directory::open(dir.path()).unwrap();
-            let mut transaction = directory.begin().unwrap();
-            SECOND.iter().for_each(|(file, text)| drop(transaction.stage(file, text.as_bytes()).unwrap()));
-            transaction.write_journal().unwrap();
-            transaction.move_in(steps).unwrap();
-            // As after SIGKILL: there is no clean-up, but the kernel releases the lock.
-            std::mem::forget(transaction);
-            drop(directory);
-            let next = Directory::open(dir.path()).unwrap();
-            assert_eq!(files(dir.path()), expected(&FIRST), "killed after {steps} files");
-            assert_eq!(next.lock, lock(&FIRST));
-            assert!(!dir.path().join("zz").exists());
-        }
-    }
-
-    #[test]
-    fn what_was_killed_after_it_counted_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        install(dir.path(), &FIRST);
-        let mut directory = Directory::open(dir.path()).unwrap();
-        let mut transaction = directory.begin().unwrap();
-        SECOND.iter().for_each(|(file, text)| drop(transaction.stage(file, text.as_bytes()).unwrap()));
-        transaction.write_journal().unwrap();
-        transaction.move_in(usize::MAX).unwrap();
-        lock(&SECOND).write(dir.path()).unwrap();
-        std::mem::forget(transaction);
-        drop(directory);
-        let next = Directory::open(dir.path()).unwrap();
-        assert_eq!(next.lock, lock(&SECOND));
-        next.sweep(lock(&FIRST).plugins[0].sha256.keys()).unwrap();
-        assert_eq!(files(dir.path()), expected(&SECOND));
-        assert!(!dir.path().join("pins").exists());
-    }
-
-    #[test]
-    fn two_at_once_lose_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        std::thread::scope(|scope| {
-            for number in 0..8 {
-                let path = dir.path();
-                scope.spawn(move || {
-                    let mut directory = Directory::open(path).unwrap();
-                    let mut lock = directory.lock.clone();
-                    let mut transaction = directory.begin().unwrap();
-                    let (name, file) = (format!("p{number}"), format!("p{number}.toml"));
-                    let hash = transaction.stage(&file, b"text").unwrap();
-                    let sha256 = [(file.clone(), hash)].into();
-                    lock.plugins.push(Entry { name, version: String::new(), file, origin: String::new(), sha256 });
-                    transaction.commit(lock).unwrap();
-                });
-            }
-        });
-        let lock = Lock::read(dir.path()).unwrap().unwrap();
-        assert_eq!(lock.plugins.len(), 8);
-        assert_eq!(files(dir.path()).len(), 8);
-    }
-}
+#[path = "transaction_tests.rs"]
+mod tests;

@@ -1,4 +1,4 @@
-//! What can be said of a component file before there is a context: names, roles, and every
+//! Checks a component file as far as possible without a context: names, roles, and every
 //! placeholder.
 
 use super::Error;
@@ -11,30 +11,30 @@ use kubernix_toolchain::text::nearest;
 use semver::Version;
 use toml::Spanned;
 
-/// Names that every component with binaries has parameters of.
+/// The names of parameters that every component with binaries has.
 const RESERVED: &[&str] = &["binary", "any-version"];
-/// All permission bits, without setuid and the like.
+/// The permission bits that may be set: not setuid, setgid and sticky.
 const PERMISSIONS: u32 = 0o777;
 
-/// Where a template stands, for what may be asked there.
+/// The kind of string a template is in, which determines its placeholders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     Once,
     Repeated,
     Import,
 }
 
-/// Checks a file as far as it can be without a context.
+/// Checks a file as far as possible without a context.
 ///
 /// # Errors
-/// What is wrong first, with its place.
+/// The first error, with its position.
 pub(super) fn check(document: &Document, source: &Source) -> Result<(), Error> {
     let check = Check { document, source };
     check.head()?;
     check.parameters()?;
     check.roles()?;
     check.plan()?;
-    check.templates().into_iter().try_for_each(|(template, place)| check.template(template, place))
+    check.templates().into_iter().try_for_each(|(template, position)| check.template(template, position))
 }
 
 struct Check<'a> {
@@ -49,14 +49,14 @@ impl<'a> Check<'a> {
         if let Some(contract) = &head.contract {
             let here = Version::parse(kubernix_core::VERSION).expect("the contract's version is one");
             if !contract.get_ref().matches(&here) {
-                let reason = format!("written for the contract {}, this host has {here}", contract.get_ref());
+                let reason = format!("written for the contract {}, but this host has {here}", contract.get_ref());
                 return Err(self.source.error(contract.span().start, reason));
             }
         }
         if let Some(host) = &head.host {
             let here = Version::parse(env!("CARGO_PKG_VERSION")).expect("the host's version is one");
             if *host.get_ref() > here {
-                let reason = format!("needs kubernix {} at least, this is {here}", host.get_ref());
+                let reason = format!("needs kubernix {} or newer, this is {here}", host.get_ref());
                 return Err(self.source.error(host.span().start, reason));
             }
         }
@@ -77,7 +77,7 @@ impl<'a> Check<'a> {
             let wrong = |reason| Err(self.source.error(parameter.name.span().start, reason));
             self.name("a parameter", &parameter.name)?;
             if RESERVED.contains(&name) {
-                return wrong(format!("every component has a parameter `{name}` already: it is about its binaries"));
+                return wrong(format!("the parameter `{name}` is reserved: every component has it for its binaries"));
             }
             if seen.contains(&name) {
                 return wrong(format!("parameter `{name}` is declared twice"));
@@ -101,7 +101,7 @@ impl<'a> Check<'a> {
         let head = &self.document.component;
         let declared: Vec<&str> = head.provides.iter().map(|role| role.get_ref().as_str()).collect();
         if declared.is_empty() {
-            let reason = "`provides` is empty: only what fills a role is ever started".to_owned();
+            let reason = "`provides` is empty: only a component that fills a role is started".to_owned();
             return Err(self.source.error(head.name.span().start, reason));
         }
         let provided = head.provides.iter().map(|role| (role.get_ref().as_str(), role.span()));
@@ -135,14 +135,14 @@ impl<'a> Check<'a> {
 
     fn probe(&self, probe: &Spanned<ProbeEntry>) -> Result<(), Error> {
         let (entry, at) = (probe.get_ref(), probe.span().start);
-        let aims = ![ProbeKind::STARTED, ProbeKind::MANIFESTS].contains(&entry.kind);
-        if aims == entry.target.text.is_empty() {
-            let needs = if aims { "needs a `target`" } else { "has no `target`: it has nothing to ask" };
-            return Err(self.source.error(at, format!("a probe of kind `{}` {needs}", entry.kind)));
+        let has_target = ![ProbeKind::STARTED, ProbeKind::MANIFESTS].contains(&entry.kind);
+        if has_target == entry.target.text.is_empty() {
+            let problem = if has_target { "needs a `target`" } else { "takes no `target`" };
+            return Err(self.source.error(at, format!("a probe of kind `{}` {problem}", entry.kind)));
         }
         let unused = [("arguments", entry.arguments.is_empty()), ("env", entry.env.is_empty())];
         if let Some((key, _)) = unused.iter().find(|(_, empty)| !empty && entry.kind != ProbeKind::COMMAND) {
-            let reason = format!("a probe of kind `{}` has no `{key}`: only a command has", entry.kind);
+            let reason = format!("a probe of kind `{}` takes no `{key}`: only a command does", entry.kind);
             return Err(self.source.error(at, reason));
         }
         Ok(())
@@ -155,21 +155,22 @@ impl<'a> Check<'a> {
         {
             self.path(path)?;
             if let Some(mode) = mode.as_ref().filter(|mode| *mode.get_ref() > PERMISSIONS) {
-                let reason = format!("{} is no permission: write it in octal, as in 0o600", mode.get_ref());
+                let reason = format!("{} isn't a permission: write it in octal, as in 0o600", mode.get_ref());
                 return Err(self.source.error(mode.span().start, reason));
             }
         }
         for liveness in processes.iter().filter_map(|process| process.liveness.as_ref()) {
             self.probe(&liveness.probe)?;
         }
-        // What makes the copies of an entry differ.
+        // The field in which the copies of an entry differ.
         let names = (directories.iter().map(|d| (&d.repeat, &d.path)))
             .chain(files.iter().map(|f| (&f.repeat, &f.path)))
             .chain(processes.iter().map(|p| (&p.repeat, &p.name)))
             .chain(manifests.iter().map(|m| (&m.repeat, &m.name)));
         for (repeat, name) in names {
             if repeat.is_some() && !name.placeholders().any(|word| word == "index") {
-                let reason = format!("`{}` is repeated and has no `{{{{index}}}}`: all would be the same", name.text);
+                let reason =
+                    format!("`{}` is repeated without `{{{{index}}}}`: all copies would be the same", name.text);
                 return Err(self.source.error(name.span.start, reason));
             }
         }
@@ -177,14 +178,14 @@ impl<'a> Check<'a> {
     }
 
     fn path(&self, path: &Template) -> Result<(), Error> {
-        let inside = match path.parts().next() {
+        let is_inside = match path.parts().next() {
             Some(Part::Placeholder { name: "dir" | "volatile-dir" | "node-dir", .. }) => true,
-            // Said where placeholders are checked.
+            // Reported where placeholders are checked.
             Some(Part::Placeholder { name, .. }) => Placeholder::parse(name).is_err(),
             Some(Part::Open { .. }) => true,
             _ => false,
         };
-        if inside {
+        if is_inside {
             return Ok(());
         }
         let reason = format!(
@@ -195,13 +196,13 @@ impl<'a> Check<'a> {
     }
 
     /// Every string that may have placeholders.
-    fn templates(&self) -> Vec<(&'a Template, Place)> {
+    fn templates(&self) -> Vec<(&'a Template, Position)> {
         let document = self.document;
         let mut all = Vec::new();
         let mut put = |repeat: &'a Option<Template>, of: Vec<&'a Template>| {
-            let place = if repeat.is_some() { Place::Repeated } else { Place::Once };
-            all.extend(repeat.iter().map(|template| (template, Place::Once)));
-            all.extend(of.into_iter().map(|template| (template, place)));
+            let position = if repeat.is_some() { Position::Repeated } else { Position::Once };
+            all.extend(repeat.iter().map(|template| (template, Position::Once)));
+            all.extend(of.into_iter().map(|template| (template, position)));
         };
         for entry in &document.directories {
             put(&entry.repeat, vec![&entry.path]);
@@ -225,11 +226,11 @@ impl<'a> Check<'a> {
         put(&None, document.preflight.iter().map(|entry| &entry.message).collect());
         put(&None, document.before_stop.iter().flat_map(|c| [&c.program].into_iter().chain(&c.args)).collect());
         let import = document.import_image.iter().flat_map(|c| [&c.program].into_iter().chain(&c.args));
-        all.extend(import.map(|template| (template, Place::Import)));
+        all.extend(import.map(|template| (template, Position::Import)));
         all
     }
 
-    fn template(&self, template: &Template, place: Place) -> Result<(), Error> {
+    fn template(&self, template: &Template, position: Position) -> Result<(), Error> {
         let error = |at, reason| {
             let byte = self.source.byte_of(&template.span, &template.text, at);
             self.source.error(byte, reason)
@@ -238,55 +239,77 @@ impl<'a> Check<'a> {
             match part {
                 Part::Text(_) => {}
                 Part::Open { at } => {
-                    let reason = "`{{` is not closed in its line: for two braces write `{{braces}}`, or set `verbatim`";
+                    let reason =
+                        "`{{` is not closed on the same line: for two braces write `{{braces}}`, or set `verbatim`";
                     return Err(error(at, reason.to_owned()));
                 }
                 Part::Placeholder { name, at } => {
-                    let known = Placeholder::parse(name).and_then(|placeholder| self.known(placeholder, place));
-                    known.map_err(|reason| error(at, reason))?;
+                    let placeholder = Placeholder::parse(name).map_err(|invalid| error(at, invalid.to_string()))?;
+                    self.check_available(placeholder, position).map_err(|missing| error(at, missing.to_string()))?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether what a placeholder asks for is declared.
-    fn known(&self, placeholder: Placeholder<'_>, place: Place) -> Result<(), String> {
+    /// Checks that a placeholder's value is declared, and available at this position.
+    fn check_available(&self, placeholder: Placeholder<'_>, position: Position) -> Result<(), Unavailable> {
         let head = &self.document.component;
-        let declared = |what: &str, name: &str, key: &str, known: Vec<&str>| {
-            if known.contains(&name) {
-                return Ok(());
-            }
-            Err(format!("{what} `{name}` is not in {key}{}", nearest(name, known)))
-        };
         match placeholder {
             Placeholder::Executable(name) | Placeholder::ExecutableDir(name) | Placeholder::Version(name) => {
                 let known = head.binaries.iter().map(|binary| match binary {
                     Binary::Tool(name) | Binary::FromParameter(name) => name.as_str(),
                 });
-                declared("binary", name, "`binaries`", known.collect())
+                check_declared("binary", name, "`binaries`", known.collect())
             }
             Placeholder::Parameter(name) => {
                 let known = self.document.parameters.iter().map(|p| p.name.get_ref().as_str()).collect();
-                declared("parameter", name, "any [[parameter]]", known)
+                check_declared("parameter", name, "any [[parameter]]", known)
             }
             Placeholder::Endpoint(role) | Placeholder::EndpointPath(role) | Placeholder::EndpointHostPort(role) => {
-                // The sandbox is no place to talk to.
+                // The sandbox has no endpoint.
                 let required = head.requires.iter().map(|need: &Spanned<Need>| need.get_ref().0.role.as_str());
-                declared("role", role, "`requires`", required.filter(|role| *role != roles::SANDBOX).collect())
+                check_declared("role", role, "`requires`", required.filter(|role| *role != roles::SANDBOX).collect())
             }
-            Placeholder::NodeDir if head.scope != Scope::NODE => {
-                Err("`{{node-dir}}` is there for components of scope `Node` alone".into())
-            }
-            Placeholder::Index if place != Place::Repeated => {
-                Err("`{{index}}` counts the copies of an entry: it needs `repeat` beside it".into())
-            }
-            Placeholder::Archive | Placeholder::Name if place != Place::Import => {
-                Err("`{{archive}}` and `{{name}}` are what [import-image] is given, and known there alone".into())
-            }
+            Placeholder::NodeDir if head.scope != Scope::NODE => Err(Unavailable::NodeDir),
+            Placeholder::Index if position != Position::Repeated => Err(Unavailable::Index),
+            Placeholder::Archive | Placeholder::Name if position != Position::Import => Err(Unavailable::Image),
             _ => Ok(()),
         }
     }
+}
+
+fn check_declared(what: &'static str, name: &str, list: &'static str, known: Vec<&str>) -> Result<(), Unavailable> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(Unavailable::Undeclared { what, name: name.into(), list, hint: nearest(name, known) })
+}
+
+/// Why a placeholder has no value at its position.
+#[derive(Debug, thiserror::Error)]
+enum Unavailable {
+    /// It refers to a name that the file doesn't declare.
+    #[error("{what} `{name}` is not in {list}{hint}")]
+    Undeclared {
+        /// What has the name: `binary`, `parameter`, `role`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Where it should be declared.
+        list: &'static str,
+        /// The most similar names, as the end of the message.
+        hint: String,
+    },
+    /// It is a node's directory, in a component that isn't of a node.
+    #[error("`{{{{node-dir}}}}` is only available in components of scope `Node`")]
+    NodeDir,
+    /// It is the number of a copy, in an entry that isn't repeated.
+    #[error("`{{{{index}}}}` is the number of a copy: it needs `repeat` in the same entry")]
+    Index,
+    /// It is a value of an image, outside of the command that imports one.
+    #[error("`{{{{archive}}}}` and `{{{{name}}}}` are only available in [import-image]")]
+    Image,
 }
 
 /// The templates of a probe.
@@ -294,5 +317,5 @@ fn of_probe(probe: &ProbeEntry) -> impl Iterator<Item = &Template> {
     [&probe.target, &probe.identity].into_iter().chain(&probe.arguments).chain(probe.env.values())
 }
 
-/// What [`is_name`] takes.
+/// The rule of [`is_name`], for messages.
 const NAME_RULE: &str = "use at most 63 of a-z, 0-9 and -, with a - only inside";

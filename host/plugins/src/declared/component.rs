@@ -1,4 +1,4 @@
-//! A declared component answers the contract as one in Rust does.
+//! Implements the contract's `Component` for a TOML component.
 
 use super::Declared;
 use super::file::{CommandEntry, KindEntry, LivenessEntry, ParameterEntry, ProbeEntry, ProcessEntry};
@@ -11,7 +11,7 @@ use kubernix_core::{
 };
 use std::time::Duration;
 
-/// Permission bits of what says none.
+/// The permissions of files and directories without `mode`.
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
@@ -55,7 +55,7 @@ impl Component for Declared {
         for entry in &self.document.provides {
             let probe = probe(values, entry.probe.get_ref())?;
             let done = plan.provide(entry.role.get_ref().as_str(), values.render(&entry.url)?, probe);
-            done.map_err(|error| error.context(self.source.place(entry.role.span().start)))?;
+            done.map_err(|error| error.context(self.source.describe(entry.role.span().start)))?;
         }
         for entry in &self.document.manifests {
             for values in values.copies(&entry.repeat)? {
@@ -73,7 +73,7 @@ impl Component for Declared {
         let values = Values::new(ctx, &self.source, &self.head().binaries);
         let mut findings = Vec::new();
         for entry in &self.document.preflight {
-            // What the host doesn't know of itself can't be held against it.
+            // A fact that the host doesn't know isn't a finding.
             let Some(fact) = ctx.fact(&entry.fact) else { continue };
             if !entry.one_of.contains(&fact) {
                 let message = values.render(&entry.message)?;
@@ -90,9 +90,9 @@ impl Component for Declared {
         if output.code == 0 {
             return Ok(());
         }
-        let (place, said) = (self.source.place(entry.program.span.start), output.stderr.trim());
+        let (position, stderr) = (self.source.describe(entry.program.span.start), output.stderr.trim());
         let program = &command.program;
-        Err(Error::new(ErrorKind::COMMAND, format!("{place}: {program} exited with {}: {said}", output.code)))
+        Err(Error::new(ErrorKind::COMMAND, format!("{position}: {program} exited with {}: {stderr}", output.code)))
     }
 
     fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
@@ -160,18 +160,19 @@ impl Declared {
         Ok(process)
     }
 
-    /// The parameter of kind `words` that a template is, whole: each word becomes an argument.
+    /// The parameter of kind `words`, if the whole template is its placeholder. Each word becomes
+    /// an argument.
     fn words_parameter<'t>(&self, template: &'t Template) -> Option<&'t str> {
         let mut parts = template.parts();
         let (Some(Part::Placeholder { name, .. }), None) = (parts.next(), parts.next()) else { return None };
         let Ok(Placeholder::Parameter(name)) = Placeholder::parse(name) else { return None };
-        let of_words = |entry: &&ParameterEntry| entry.kind == KindEntry::Words && entry.name.get_ref() == name;
-        self.document.parameters.iter().find(of_words).map(|_| name)
+        let is_words = |entry: &&ParameterEntry| entry.kind == KindEntry::Words && entry.name.get_ref() == name;
+        self.document.parameters.iter().find(is_words).map(|_| name)
     }
 
-    /// A result with the place that it is about.
+    /// Adds the position of a template to an error.
     fn at(&self, template: &Template, result: Result<()>) -> Result<()> {
-        result.map_err(|error| error.context(self.source.place(template.span.start)))
+        result.map_err(|error| error.context(self.source.describe(template.span.start)))
     }
 }
 

@@ -1,22 +1,16 @@
-//! The keys of a component file, as serde reads them. Values that follow from others are checked
-//! elsewhere.
+//! The keys of a component file, parsed by serde. Must not check values against each other.
 //!
-//! Where the contract has a word for something, its own type reads it, so that these files and
-//! `kubernix plan` speak the same.
+//! Where the contract has a type for a value, that type parses it, so that these files and
+//! `kubernix plan` use the same words.
 
 use super::template::Template;
 use kubernix_core::{
-    Binary, Limit, Parameter, ParameterKind, Phase, ProbeKind, Requirement, Restart, Role, Scope, Signal, UNLIMITED,
-    Wait,
+    Binary, Limit, Parameter, ParameterKind, Phase, ProbeKind, Requirement, Restart, Role, Scope, Signal,
 };
 use kubernix_toolchain::{GoModule, Section, ToolSpec};
-use nix::sys::signal;
 use semver::{Version, VersionReq};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
 use toml::Spanned;
 
 /// A component file.
@@ -43,7 +37,7 @@ pub(super) struct Document {
     pub before_stop: Option<CommandEntry>,
     pub import_image: Option<CommandEntry>,
     pub remove_image: Option<CommandEntry>,
-    // Read with the pins beside the file, where plugins are looked for; here only their form is
+    // The search for plugins parses these with the pins beside the file. Here only their form is
     // checked.
     #[serde(default, rename = "go")]
     pub _go: Section<GoModule>,
@@ -53,24 +47,24 @@ pub(super) struct Document {
     pub _need: Section<kubernix_toolchain::Need>,
 }
 
-/// `[component]`: what it is.
+/// `[component]`: the component itself.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Head {
     /// The unique name, a DNS label.
     pub name: Spanned<String>,
-    /// The name that people read, if it is another.
+    /// The name in messages, if it differs.
     pub title: Option<String>,
     /// Its version.
     pub version: Version,
-    /// What it is, in one line.
+    /// A description of one line.
     pub description: String,
-    /// Its author.
+    /// Its authors.
     #[serde(default)]
     pub authors: Vec<String>,
     /// Its licence, as an SPDX expression.
     pub license: Option<String>,
-    /// Where to read more.
+    /// Its website.
     pub homepage: Option<String>,
     /// The step of the boot order.
     pub phase: Phase,
@@ -84,7 +78,7 @@ pub struct Head {
     pub requires: Vec<Spanned<Need>>,
     /// The versions of the contract that it was written for.
     pub contract: Option<Spanned<VersionReq>>,
-    /// The oldest host that will do.
+    /// The oldest host that it works with.
     pub host: Option<Spanned<Version>>,
     /// The binaries that it runs, its own first.
     #[serde(default)]
@@ -265,102 +259,4 @@ fn once() -> Scope {
 
 fn yes() -> bool {
     true
-}
-
-impl<'de> Deserialize<'de> for Need {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Whole {
-            role: Role,
-            wait: Option<Wait>,
-        }
-
-        impl<'de> Visitor<'de> for Either {
-            type Value = Need;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a role, or a table with `role` and `wait`")
-            }
-
-            fn visit_str<E>(self, role: &str) -> Result<Need, E> {
-                Ok(Need(Requirement::ready(role)))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Need, A::Error> {
-                let Whole { role, wait } = Whole::deserialize(MapAccessDeserializer::new(map))?;
-                let mut need = Requirement::ready(role);
-                need.wait = wait.unwrap_or(need.wait);
-                Ok(Need(need))
-            }
-        }
-
-        deserializer.deserialize_any(Either)
-    }
-}
-
-impl<'de> Deserialize<'de> for StopSignal {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        impl Visitor<'_> for Either {
-            type Value = StopSignal;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a signal's name or number")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<StopSignal, E> {
-                let whole = if name.starts_with("SIG") { name.to_owned() } else { format!("SIG{name}") };
-                let signal: Result<signal::Signal, _> = whole.parse();
-                let signal = signal.map_err(|_| E::custom(not_a_signal(name)))?;
-                self.visit_i64(i64::from(signal as i32))
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<StopSignal, E> {
-                let signal = u32::try_from(number).ok().filter(|number| (1..=64).contains(number));
-                signal.map(|number| StopSignal(Signal(number))).ok_or_else(|| E::custom(not_a_signal(number)))
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<StopSignal, E> {
-                self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
-            }
-        }
-
-        deserializer.deserialize_any(Either)
-    }
-}
-
-impl<'de> Deserialize<'de> for LimitValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        impl Visitor<'_> for Either {
-            type Value = LimitValue;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number from 0, or \"unlimited\"")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LimitValue, E> {
-                if text == "unlimited" {
-                    return Ok(LimitValue(UNLIMITED));
-                }
-                Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<LimitValue, E> {
-                let value = u64::try_from(number).map(LimitValue);
-                value.map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
-            }
-        }
-
-        deserializer.deserialize_any(Either)
-    }
-}
-
-fn not_a_signal(given: impl fmt::Display) -> String {
-    format!("`{given}` is no signal: give a name such as SIGTERM, or a number from 1 to 64")
 }

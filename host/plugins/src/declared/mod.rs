@@ -1,9 +1,8 @@
-//! Components without Rust: one TOML file that holds a plan as data, with placeholders for what its
-//! context knows.
+//! TOML components: one file has a component's plan as data, with placeholders for values of its
+//! context.
 //!
-//! `docs/toml-components.md` is the reference of the format. This module reads, checks and renders
-//! such files; where they are looked for is not its business, and it must not know any component by
-//! name.
+//! `docs/toml-components.md` is the reference of the format. This module parses, checks and renders
+//! such files. It must not know where they are searched, nor any component by name.
 
 mod check;
 mod component;
@@ -13,6 +12,7 @@ mod placeholder;
 mod render;
 mod source;
 mod template;
+mod values;
 
 pub use error::Error;
 pub use file::Head;
@@ -27,7 +27,7 @@ use std::path::Path;
 /// The longest file, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// A component that a TOML file declares. Made by [`read`], which has checked it.
+/// A component of a TOML file, checked by [`read`].
 #[derive(Debug)]
 pub struct Declared {
     document: Document,
@@ -37,7 +37,7 @@ pub struct Declared {
 /// Reads a component file.
 ///
 /// # Errors
-/// The file can't be read, isn't TOML, or says what no component can say: by line and column.
+/// The file can't be read or isn't valid.
 pub fn read(path: &Path) -> Result<Declared, Error> {
     let unreadable = |cause| Error::Read { path: path.to_owned(), cause };
     let mut text = String::new();
@@ -48,7 +48,7 @@ pub fn read(path: &Path) -> Result<Declared, Error> {
     parse(path, text)
 }
 
-/// As [`read`], given the text; `path` is for messages.
+/// As [`read`], for a text. `path` is for messages.
 ///
 /// # Errors
 /// As [`read`].
@@ -60,7 +60,7 @@ pub fn parse(path: &Path, text: impl Into<String>) -> Result<Declared, Error> {
 }
 
 impl Declared {
-    /// What the file says of the component itself.
+    /// The component's own section, `[component]`.
     pub fn head(&self) -> &Head {
         &self.document.component
     }

@@ -1,9 +1,8 @@
-//! What a placeholder stands for: the words of a component file, as `docs/toml-components.md` lists
-//! them.
+//! Parses placeholders. `docs/toml-components.md` lists them.
 
 use kubernix_toolchain::text::nearest;
 
-/// What a placeholder stands for.
+/// A parsed placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placeholder<'a> {
     /// `{{`.
@@ -26,7 +25,7 @@ pub(super) enum Placeholder<'a> {
     Executable(&'a str),
     /// The version of a binary.
     Version(&'a str),
-    /// The directory that a binary lies in.
+    /// The directory of a binary.
     ExecutableDir(&'a str),
     Endpoint(&'a str),
     /// The path of an endpoint that is a unix socket.
@@ -36,12 +35,51 @@ pub(super) enum Placeholder<'a> {
     FilledBy(&'a str),
     Parameter(&'a str),
     Fact(&'a str),
-    /// The number of the copy, of an entry that has `repeat`.
+    /// The number of the copy, in an entry with `repeat`.
     Index,
     /// The archive that `[import-image]` imports from.
     Archive,
     /// The name that `[import-image]` imports as.
     Name,
+}
+
+/// Why a text between braces isn't a placeholder.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PlaceholderError {
+    /// Its first word isn't known.
+    #[error("unknown placeholder `{{{{{text}}}}}`{hint}")]
+    Unknown {
+        /// The text.
+        text: String,
+        /// The most similar words, as the end of the message.
+        hint: String,
+    },
+    /// It has a field, and its word has none.
+    #[error("`{{{{{text}}}}}` isn't a placeholder: `{head}` has no fields")]
+    Trailing {
+        /// The text.
+        text: String,
+        /// Its first word.
+        head: String,
+    },
+    /// It has no field, and its word needs one.
+    #[error("`{{{{{text}}}}}` is not complete: write {form}")]
+    Incomplete {
+        /// The text.
+        text: String,
+        /// The complete form.
+        form: String,
+    },
+    /// Its field isn't known.
+    #[error("`{owner}` has no `{field}`{hint}")]
+    UnknownField {
+        /// The part before the field.
+        owner: String,
+        /// The field.
+        field: String,
+        /// The most similar fields, as the end of the message.
+        hint: String,
+    },
 }
 
 const NODE: &[&str] = &["name", "index", "ip", "pod-cidr"];
@@ -59,7 +97,7 @@ const ALONE: &[(&str, Placeholder<'static>)] = &[
     ("archive", Placeholder::Archive),
     ("name", Placeholder::Name),
 ];
-/// First words of the others, each with what follows.
+/// The first words of the others, each with the form of the rest.
 const HEADS: &[(&str, &str)] = &[
     ("node", "FIELD"),
     ("address", "NAME"),
@@ -81,11 +119,11 @@ pub(super) fn words() -> impl Iterator<Item = &'static str> {
 }
 
 impl<'a> Placeholder<'a> {
-    /// Reads what stands between the braces.
+    /// Parses the text between the braces.
     ///
     /// # Errors
-    /// It is no placeholder, with the nearest that is one.
-    pub fn parse(text: &'a str) -> Result<Self, String> {
+    /// It isn't a placeholder.
+    pub fn parse(text: &'a str) -> Result<Self, PlaceholderError> {
         let (head, rest) = match text.split_once('.') {
             Some((head, rest)) => (head, Some(rest)),
             None => (text, None),
@@ -93,17 +131,15 @@ impl<'a> Placeholder<'a> {
         if let Some((_, placeholder)) = ALONE.iter().find(|(word, _)| *word == head) {
             return match rest {
                 None => Ok(*placeholder),
-                Some(_) => Err(format!("`{{{{{text}}}}}` is no placeholder: nothing follows `{head}`")),
+                Some(_) => Err(PlaceholderError::Trailing { text: text.into(), head: head.into() }),
             };
         }
         let Some((_, follows)) = HEADS.iter().find(|(word, _)| *word == head) else {
-            return Err(format!("unknown placeholder `{{{{{text}}}}}`{}", nearest(head, words())));
+            return Err(PlaceholderError::Unknown { text: text.into(), hint: nearest(head, words()) });
         };
         let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
-            return Err(format!("`{{{{{text}}}}}` is not complete: write `{{{{{head}.{follows}}}}}`"));
-        };
-        let of = |what: &str, field: &str, known: &[&str]| {
-            format!("`{what}` has no `{field}`{}", nearest(field, known.iter().copied()))
+            let form = format!("`{{{{{head}.{follows}}}}}`");
+            return Err(PlaceholderError::Incomplete { text: text.into(), form });
         };
         match head {
             "node" => match rest {
@@ -111,22 +147,25 @@ impl<'a> Placeholder<'a> {
                 "index" => Ok(Self::NodeIndex),
                 "ip" => Ok(Self::NodeIp),
                 "pod-cidr" => Ok(Self::NodePodCidr),
-                other => Err(of("node", other, NODE)),
+                other => Err(unknown_field("node", other, NODE)),
             },
             "address" if ADDRESSES.contains(&rest) => Ok(Self::Address(rest)),
-            "address" => Err(of("address", rest, ADDRESSES)),
+            "address" => Err(unknown_field("address", rest, ADDRESSES)),
             "identity" => match rest.rsplit_once('.').filter(|(user, _)| !user.is_empty()) {
                 Some((user, "cert")) => Ok(Self::IdentityCert(user)),
                 Some((user, "key")) => Ok(Self::IdentityKey(user)),
                 Some((user, "ca")) => Ok(Self::IdentityCa(user)),
-                Some((user, other)) => Err(of(&format!("identity.{user}"), other, IDENTITY)),
-                None => Err(format!("`{{{{{text}}}}}` is not complete: write `{{{{{text}.cert}}}}`, `.key` or `.ca`")),
+                Some((user, other)) => Err(unknown_field(&format!("identity.{user}"), other, IDENTITY)),
+                None => {
+                    let form = format!("`{{{{{text}.cert}}}}`, `.key` or `.ca`");
+                    Err(PlaceholderError::Incomplete { text: text.into(), form })
+                }
             },
             "endpoint" => match rest.split_once('.') {
                 None => Ok(Self::Endpoint(rest)),
                 Some((role, "path")) => Ok(Self::EndpointPath(role)),
                 Some((role, "host-port")) => Ok(Self::EndpointHostPort(role)),
-                Some((role, other)) => Err(of(&format!("endpoint.{role}"), other, ENDPOINT)),
+                Some((role, other)) => Err(unknown_field(&format!("endpoint.{role}"), other, ENDPOINT)),
             },
             "kubeconfig" => Ok(Self::Kubeconfig(rest)),
             "host-file" => Ok(Self::HostFile(rest)),
@@ -140,12 +179,17 @@ impl<'a> Placeholder<'a> {
     }
 }
 
+fn unknown_field(owner: &str, field: &str, known: &[&str]) -> PlaceholderError {
+    let hint = nearest(field, known.iter().copied());
+    PlaceholderError::UnknownField { owner: owner.into(), field: field.into(), hint }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_may_have_dots_where_what_they_name_has() {
+    fn names_of_files_and_facts_may_have_dots() {
         for (text, wanted) in [
             ("host-file.front-proxy-ca.crt", Placeholder::HostFile("front-proxy-ca.crt")),
             ("fact.cgroup.version", Placeholder::Fact("cgroup.version")),
@@ -160,14 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_told_with_what_is_near() {
+    fn the_error_about_an_unknown_placeholder_has_similar_ones() {
         for (text, wanted) in [
             ("", "unknown placeholder `{{}}`, there is `address`, `archive`, `braces`,"),
             ("paramter.nodes", "unknown placeholder `{{paramter.nodes}}`, did you mean `parameter`?"),
             ("node.ipp", "`node` has no `ipp`, did you mean `ip`?"),
             ("node", "`{{node}}` is not complete: write `{{node.FIELD}}`"),
             ("parameter.", "`{{parameter.}}` is not complete: write `{{parameter.NAME}}`"),
-            ("cluster.name", "`{{cluster.name}}` is no placeholder: nothing follows `cluster`"),
+            ("cluster.name", "`{{cluster.name}}` isn't a placeholder: `cluster` has no fields"),
             ("address.service", "`address` has no `service`, did you mean `services`?"),
             (
                 "identity.admin",
@@ -176,7 +220,7 @@ mod tests {
             ("identity.admin.crt", "`identity.admin` has no `crt`, did you mean `cert`?"),
             ("endpoint.cri.port", "`endpoint.cri` has no `port`, did you mean"),
         ] {
-            let error = Placeholder::parse(text).unwrap_err();
+            let error = Placeholder::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(wanted), "{error}");
         }
     }

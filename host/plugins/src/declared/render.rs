@@ -1,14 +1,14 @@
-//! Fills placeholders in from a context.
+//! Replaces placeholders by values of a context.
 
 use super::placeholder::Placeholder;
 use super::source::Source;
 use super::template::{Part, Template};
 use kubernix_core::{Binary, Context, Error, Result, Role, UnixSocket};
 
-/// The most copies that `repeat` makes of an entry.
-const MOST_COPIES: u32 = 10_000;
+/// The largest value of `repeat`.
+const MAX_COPIES: u32 = 10_000;
 
-/// What placeholders stand for in one place.
+/// The values of placeholders.
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     ctx: &'a Context<'a>,
@@ -24,40 +24,42 @@ impl<'a> Values<'a> {
         Self { ctx, source, binaries, index: None, image: None }
     }
 
-    /// As well the archive and name of an image to import.
+    /// Adds the archive and the name of an image to import.
     pub fn image(self, archive: &'a str, name: &'a str) -> Self {
         Self { image: Some((archive, name)), ..self }
     }
 
-    /// The values of each copy of an entry; of the one that there is without `repeat`.
+    /// The values for each copy of an entry. Without `repeat`, there is one.
     ///
     /// # Errors
-    /// `repeat` doesn't come out as a number that can be.
+    /// The value of `repeat` isn't a number in the allowed range.
     pub fn copies(self, repeat: &Option<Template>) -> Result<Vec<Self>> {
         let Some(repeat) = repeat else { return Ok(vec![self]) };
         let text = self.render(repeat)?;
-        let number = text.trim().parse().ok().filter(|number| *number <= MOST_COPIES);
+        let number = text.trim().parse().ok().filter(|number| *number <= MAX_COPIES);
         let number: u32 = number.ok_or_else(|| {
-            let place = self.source.place(repeat.span.start);
+            let position = self.source.describe(repeat.span.start);
             Error::invalid(format!(
-                "{place}: `repeat` is `{}` and comes out as `{text}`, which is not a number from 0 to {MOST_COPIES}",
+                "{position}: `repeat` is `{}` with the value `{text}`, which is not a number from 0 to {MAX_COPIES}",
                 repeat.text
             ))
         })?;
         Ok((0..number).map(|index| Self { index: Some(index), ..self }).collect())
     }
 
-    /// A template's text.
+    /// A template's text with values in place of placeholders.
     ///
     /// # Errors
-    /// The context doesn't have what a placeholder asks for.
+    /// The context doesn't have a placeholder's value.
     pub fn render(self, template: &Template) -> Result<String> {
         let mut text = String::with_capacity(template.text.len());
         for part in template.parts() {
             match part {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Placeholder { name, at } => {
-                    let value = Placeholder::parse(name).map_err(Error::invalid).and_then(|p| self.value(p));
+                    let value = Placeholder::parse(name)
+                        .map_err(|error| Error::invalid(error.to_string()))
+                        .and_then(|p| self.value(p));
                     text.push_str(&value.map_err(|error| error.context(self.no_value(template, name, at)))?);
                 }
                 Part::Open { at } => return Err(Error::invalid(self.no_value(template, "", at))),
@@ -74,10 +76,11 @@ impl<'a> Values<'a> {
         self.ctx.words(parameter)
     }
 
-    /// The declared binary of this name: a tool, or what the parameter of this name chooses.
+    /// The declared binary of this name: a tool, or the one that the parameter of this name
+    /// selects.
     fn binary(self, name: &str) -> Binary {
-        let chosen = Binary::from_parameter(name);
-        if self.binaries.contains(&chosen) { chosen } else { name.into() }
+        let selected = Binary::from_parameter(name);
+        if self.binaries.contains(&selected) { selected } else { name.into() }
     }
 
     /// The texts of templates.
@@ -88,7 +91,7 @@ impl<'a> Values<'a> {
         templates.iter().map(|template| self.render(template)).collect()
     }
 
-    /// A template's text, or as it stands.
+    /// A template's text; with its placeholders if `verbatim`.
     ///
     /// # Errors
     /// As [`Values::render`].
@@ -97,8 +100,8 @@ impl<'a> Values<'a> {
     }
 
     fn no_value(self, template: &Template, name: &str, at: usize) -> String {
-        let place = self.source.place(self.source.byte_of(&template.span, &template.text, at));
-        format!("{place}: `{{{{{name}}}}}` has no value")
+        let position = self.source.describe(self.source.byte_of(&template.span, &template.text, at));
+        format!("{position}: `{{{{{name}}}}}` has no value")
     }
 
     fn value(self, placeholder: Placeholder<'_>) -> Result<String> {
@@ -129,7 +132,7 @@ impl<'a> Values<'a> {
             Placeholder::HostFile(name) => ctx.host_file(name)?,
             Placeholder::Executable(name) => ctx.executable(self.binary(name))?,
             Placeholder::Version(name) => ctx.version(self.binary(name))?,
-            // Absolute, as the contract has it.
+            // The contract says that it is absolute.
             Placeholder::ExecutableDir(name) => {
                 let path = ctx.executable(self.binary(name))?;
                 path.rsplit_once('/').map_or_else(String::new, |(directory, _)| directory.into())
@@ -137,7 +140,7 @@ impl<'a> Values<'a> {
             Placeholder::Endpoint(role) => ctx.endpoint(role)?,
             Placeholder::EndpointPath(role) => UnixSocket::from_url(&ctx.endpoint(role)?)?.path().into(),
             Placeholder::EndpointHostPort(role) => host_port(&ctx.endpoint(role)?)?,
-            // An empty slot is an answer.
+            // The slot may be empty.
             Placeholder::FilledBy(role) => ctx.filled_by(&Role::new(role)).unwrap_or_default(),
             Placeholder::Parameter(name) => ctx.parameter(name)?,
             Placeholder::Fact(name) => ctx.known(name)?,
@@ -162,7 +165,7 @@ mod tests {
     use super::host_port;
 
     #[test]
-    fn the_host_and_port_of_an_endpoint_stand_between_scheme_and_path() {
+    fn the_host_and_port_are_extracted_from_an_endpoint() {
         assert_eq!(host_port("https://10.10.192.1:6443").unwrap(), "10.10.192.1:6443");
         assert_eq!(host_port("http://[::1]:80/healthz").unwrap(), "[::1]:80");
         let error = host_port("unix:///run/a.sock").unwrap_err().to_string();

@@ -23,7 +23,7 @@ impl Source {
 
     /// The position of a byte of the text. It doesn't include the file: errors of a plan name the
     /// component and its file already.
-    pub fn place(&self, byte: usize) -> String {
+    pub fn describe(&self, byte: usize) -> String {
         let (line, column) = position(&self.text, byte);
         format!("line {line}, column {column}")
     }

@@ -1,5 +1,4 @@
-//! Strings with placeholders: `{{` NAME `}}`. Knows where placeholders begin and end, not what they
-//! mean.
+//! Strings with placeholders: `{{` NAME `}}`. Finds placeholders, and must not know their meaning.
 
 use serde::{Deserialize, Deserializer};
 use std::ops::Range;
@@ -17,12 +16,11 @@ pub(super) struct Template {
 /// A piece of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part<'a> {
-    /// Stands for itself.
+    /// Plain text.
     Text(&'a str),
-    /// Stands for a value; what is between the braces, and the byte of the value at which they
-    /// open.
+    /// A placeholder: the text between the braces, and the byte of the value where they open.
     Placeholder { name: &'a str, at: usize },
-    /// Braces that open, at this byte of the value, and don't close in the same line.
+    /// Braces that open at this byte of the value and don't close on the same line.
     Open { at: usize },
 }
 
@@ -70,12 +68,12 @@ mod tests {
     use super::*;
 
     fn parts(text: &str) -> Vec<Part<'_>> {
-        // Leaked, so that the pieces can be compared as they are.
+        // Leaked, so that the parts can be returned.
         Box::leak(Box::new(Template { text: text.into(), span: 0..0 })).parts().collect()
     }
 
     #[test]
-    fn placeholders_are_cut_out() {
+    fn text_and_placeholders_are_separated() {
         use Part::{Placeholder, Text};
         assert_eq!(parts("plain } { }}"), [Text("plain } { }}")]);
         assert_eq!(
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn braces_that_do_not_close_are_told_apart() {
+    fn braces_that_do_not_close_are_recognised() {
         assert_eq!(parts("a{{b")[1], Part::Open { at: 1 });
         assert_eq!(parts("{{a\n}}")[0], Part::Open { at: 0 });
         assert_eq!(parts("{{a {{b}}")[0], Part::Open { at: 0 });

@@ -1,4 +1,4 @@
-//! Whole files: what they plan, and every refusal with its line and column.
+//! Whole component files: their plans, and every error with its line and column.
 
 use super::*;
 use kubernix_core::abi::{self, Handle};
@@ -10,8 +10,8 @@ use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The least that is a component.
-const LEAST: &str = r#"[component]
+/// The smallest valid component.
+const MINIMAL: &str = r#"[component]
 name = "fake"
 version = "1.2.3"
 description = "does nothing"
@@ -30,27 +30,27 @@ fn declared(text: &str) -> Declared {
 }
 
 fn component(more: &str) -> Handle {
-    abi::component(declared(&format!("{LEAST}{more}")))
+    abi::component(declared(&format!("{MINIMAL}{more}")))
 }
 
-fn refused(text: &str) -> String {
-    parse(Path::new("a.toml"), text).expect_err("it is refused").to_string()
+fn error_in(text: &str) -> String {
+    parse(Path::new("a.toml"), text).expect_err("the file isn't valid").to_string()
 }
 
-/// What is wrong with the least component and this after it, from line 14.
-fn refused_after(more: &str) -> String {
-    refused(&format!("{LEAST}\n{more}"))
+/// The error in the minimal component with a text after it, from line 14.
+fn error_after(more: &str) -> String {
+    error_in(&format!("{MINIMAL}\n{more}"))
 }
 
-/// What is wrong with the least component with one text replaced.
-fn refused_with(from: &str, to: &str) -> String {
-    assert!(LEAST.contains(from), "{from}");
-    refused(&LEAST.replacen(from, to, 1))
+/// The error in the minimal component with one text replaced.
+fn error_with(from: &str, to: &str) -> String {
+    assert!(MINIMAL.contains(from), "{from}");
+    error_in(&MINIMAL.replacen(from, to, 1))
 }
 
 #[test]
-fn the_least_component_has_defaults() {
-    let fake = declared(LEAST);
+fn the_minimal_component_has_defaults() {
+    let fake = declared(MINIMAL);
     assert_eq!((fake.name(), fake.title(), fake.phase(), fake.scope()), ("fake", "fake", Phase::ADDON, Scope::CLUSTER));
     assert_eq!(fake.requires(), [Requirement::ready("apiserver")]);
     let plan = assert_pure(&abi::component(fake), &FakeContext::new());
@@ -59,8 +59,8 @@ fn the_least_component_has_defaults() {
 }
 
 #[test]
-fn a_head_says_what_it_says() {
-    let head = LEAST
+fn all_keys_of_the_head_are_parsed() {
+    let head = MINIMAL
         .replace("phase = \"Addon\"", "phase = 450\nscope = \"Node\"\ntitle = \"Fake\"\nlicense = \"MIT\"")
         .replace("[\"apiserver\"]", "[{ role = \"apiserver-port\", wait = \"known\" }, { role = \"cri\" }]");
     let fake = declared(&head);
@@ -72,7 +72,7 @@ fn a_head_says_what_it_says() {
 
 #[test]
 fn every_placeholder_has_its_value() {
-    let head = LEAST
+    let head = MINIMAL
         .replace("requires = [\"apiserver\"]", "scope = \"Node\"\nrequires = [\"apiserver\", \"cri\", \"datastore\"]")
         .replace("[component]", "images = [\"a/{{parameter.tag}}\"]\n[component]");
     let text = head
@@ -114,7 +114,7 @@ content = """
 }
 
 #[test]
-fn processes_say_how_they_run() {
+fn processes_have_restart_and_stop_settings() {
     let more = r#"
 [[process]]
 name = "fake"
@@ -151,7 +151,7 @@ mode = 0o700
 }
 
 #[test]
-fn processes_say_with_what_they_run() {
+fn processes_have_arguments_limits_and_liveness() {
     let more = r#"
 [[parameter]]
 name = "extra-args"
@@ -193,7 +193,7 @@ failures = 2
 #[test]
 fn parameters_have_kinds() {
     let more = |keys: &str| format!("[[parameter]]\nname = \"x\"\nhelp = \"h\"\n{keys}");
-    let parameter = |keys: &str| declared(&format!("{LEAST}\n{}", more(keys))).parameters().remove(0);
+    let parameter = |keys: &str| declared(&format!("{MINIMAL}\n{}", more(keys))).parameters().remove(0);
     let new = |default: &str| Parameter::new("x", default, "h");
     assert_eq!(parameter(""), new(""));
     let choice = "kind = \"choice\"\nchoices = [\"a\", \"b\"]\ndefault = \"a\"";
@@ -208,7 +208,7 @@ fn parameters_have_kinds() {
         ("min = 1", "parameter `x`: `min` and `max` need `kind = \"number\"`"),
         ("kind = \"flag\"\ndefault = \"on\"", "the default doesn't fit: parameter `x` is `on`: use true or false"),
     ] {
-        assert_eq!(refused_after(&more(keys)), format!("a.toml:15:8: {wanted}"));
+        assert_eq!(error_after(&more(keys)), format!("a.toml:15:8: {wanted}"));
     }
 }
 
@@ -250,7 +250,7 @@ verbatim = true
     for count in ["-1", "x", "10001"] {
         let error = plan(&fake, &FakeContext::new().parameter("count", count)).unwrap_err();
         let wanted = format!(
-            "line 25, column 10: `repeat` is `{{{{parameter.count}}}}` and comes out as `{count}`, which is not a number from 0 to 10000"
+            "line 25, column 10: `repeat` is `{{{{parameter.count}}}}` with the value `{count}`, which is not a number from 0 to 10000"
         );
         assert_eq!(error.frames(), [wanted]);
     }
@@ -295,8 +295,8 @@ message = "no overlay below {{dir}}"
 }
 
 #[test]
-fn placeholders_are_refused_at_their_place() {
-    let file = |content: &str| refused_after(&format!("[[file]]\npath = \"{{{{dir}}}}/a\"\ncontent = {content}\n"));
+fn invalid_placeholders_are_rejected_at_their_position() {
+    let file = |content: &str| error_after(&format!("[[file]]\npath = \"{{{{dir}}}}/a\"\ncontent = {content}\n"));
     for (content, wanted) in [
         (r#""ab {{nodee.ip}}""#, "a.toml:16:15: unknown placeholder `{{nodee.ip}}`, did you mean `node`?"),
         ("'''\na\nä {{parameter.x}}'''", "a.toml:18:3: parameter `x` is not in any [[parameter]], there is none"),
@@ -305,15 +305,12 @@ fn placeholders_are_refused_at_their_place() {
             "a.toml:17:4: binary `fak` is not in `binaries`, did you mean `fake`?",
         ),
         (r#""\u00e4\t{{endpoint.cri}}""#, "a.toml:16:20: role `cri` is not in `requires`, there is `apiserver`"),
-        (r#""{{index}}""#, "a.toml:16:12: `{{index}}` counts the copies of an entry: it needs `repeat` beside it"),
-        (
-            r#""{{name}}""#,
-            "a.toml:16:12: `{{archive}}` and `{{name}}` are what [import-image] is given, and known there alone",
-        ),
-        (r#""{{node-dir}}""#, "a.toml:16:12: `{{node-dir}}` is there for components of scope `Node` alone"),
+        (r#""{{index}}""#, "a.toml:16:12: `{{index}}` is the number of a copy: it needs `repeat` in the same entry"),
+        (r#""{{name}}""#, "a.toml:16:12: `{{archive}}` and `{{name}}` are only available in [import-image]"),
+        (r#""{{node-dir}}""#, "a.toml:16:12: `{{node-dir}}` is only available in components of scope `Node`"),
         (
             r#""a {{cluster""#,
-            "a.toml:16:14: `{{` is not closed in its line: for two braces write `{{braces}}`, or set `verbatim`",
+            "a.toml:16:14: `{{` is not closed on the same line: for two braces write `{{braces}}`, or set `verbatim`",
         ),
     ] {
         assert_eq!(file(content), wanted);
@@ -321,7 +318,7 @@ fn placeholders_are_refused_at_their_place() {
 }
 
 #[test]
-fn placeholders_are_refused_wherever_they_stand() {
+fn placeholders_are_checked_in_every_string() {
     for (more, wanted) in [
         ("[[directory]]\npath = \"{{dirr}}\"", "15:9"),
         ("[[process]]\nname = \"{{x}}\"\nprogram = \"a\"", "15:9"),
@@ -334,14 +331,14 @@ fn placeholders_are_refused_wherever_they_stand() {
         ("[import-image]\nprogram = \"a\"\nargs = [\"{{x}}\"]", "16:10"),
         ("[[preflight]]\nfact = \"a\"\none-of = []\nmessage = \"{{x}}\"", "17:12"),
     ] {
-        let error = refused_after(more);
+        let error = error_after(more);
         assert!(error.starts_with(&format!("a.toml:{wanted}: ")), "{wanted}: {error}");
     }
-    let url = refused_with("probe =", "url = \"{{x}}\"\nprobe =");
+    let url = error_with("probe =", "url = \"{{x}}\"\nprobe =");
     assert!(url.starts_with("a.toml:12:8: unknown placeholder `{{x}}`"), "{url}");
-    let probe = refused_with("\"started\"", "\"http\", target = \"{{x}}\", identity = \"a\"");
+    let probe = error_with("\"started\"", "\"http\", target = \"{{x}}\", identity = \"a\"");
     assert!(probe.starts_with("a.toml:12:36: unknown"), "{probe}");
-    let image = refused(&format!("images = [\"{{{{x}}}}\"]\n{LEAST}"));
+    let image = error_in(&format!("images = [\"{{{{x}}}}\"]\n{MINIMAL}"));
     assert!(image.starts_with("a.toml:1:12: unknown"), "{image}");
 }
 
@@ -353,28 +350,28 @@ fn names_and_roles_are_checked() {
             "\"Fake\"",
             "2:8: `Fake` can't name a component: use at most 63 of a-z, 0-9 and -, with a - only inside",
         ),
-        ("[\"fake\"]", "[]", "2:8: `provides` is empty: only what fills a role is ever started"),
+        ("[\"fake\"]", "[]", "2:8: `provides` is empty: only a component that fills a role is started"),
         ("[\"fake\"]", "[\"fake\", \"a_b\"]", "6:21: `a_b` can't name a role: use at most 63"),
         ("[\"apiserver\"]", "[{ role = \"A\" }]", "7:13: `A` can't name a role: use at most 63"),
         ("[\"fake\"]", "[\"fake\", \"dns\"]", "6:21: role `dns` is declared, but no [[provide]] says when it is ready"),
         ("role = \"fake\"", "role = \"fakes\"", "6:13: role `fake` is declared, but no [[provide]]"),
         ("\"started\"", "\"tcp\"", "12:9: a probe of kind `tcp` needs a `target`"),
-        ("\"started\"", "\"started\", target = \"a\"", "12:9: a probe of kind `started` has no `target`"),
+        ("\"started\"", "\"started\", target = \"a\"", "12:9: a probe of kind `started` takes no `target`"),
         (
             "\"started\"",
             "\"tcp\", target = \"a\", arguments = [\"b\"]",
-            "12:9: a probe of kind `tcp` has no `arguments`",
+            "12:9: a probe of kind `tcp` takes no `arguments`",
         ),
-        ("phase", "contract = \"2\"\nphase", "5:12: written for the contract ^2, this host has 1."),
-        ("phase", "host = \"999.0.0\"\nphase", "5:8: needs kubernix 999.0.0 at least, this is "),
+        ("phase", "contract = \"2\"\nphase", "5:12: written for the contract ^2, but this host has 1."),
+        ("phase", "host = \"999.0.0\"\nphase", "5:8: needs kubernix 999.0.0 or newer, this is "),
     ] {
-        let error = refused_with(from, to);
+        let error = error_with(from, to);
         assert!(error.starts_with(&format!("a.toml:{wanted}")), "{error}");
     }
     let twice = "[[provide]]\nrole = \"fake\"\nprobe = { kind = \"started\" }";
-    assert_eq!(refused_after(twice), "a.toml:15:8: role `fake` is provided twice");
+    assert_eq!(error_after(twice), "a.toml:15:8: role `fake` is provided twice");
     let other = "[[provide]]\nrole = \"fakes\"\nprobe = { kind = \"started\" }";
-    assert_eq!(refused_after(other), "a.toml:15:8: `provides` doesn't declare role `fakes`, did you mean `fake`?");
+    assert_eq!(error_after(other), "a.toml:15:8: `provides` doesn't declare role `fakes`, did you mean `fake`?");
 }
 
 #[test]
@@ -382,7 +379,7 @@ fn parameters_files_and_copies_are_checked() {
     for (more, wanted) in [
         (
             "[[parameter]]\nname = \"binary\"\nhelp = \"x\"",
-            "15:8: every component has a parameter `binary` already: it is about its binaries",
+            "15:8: the parameter `binary` is reserved: every component has it for its binaries",
         ),
         ("[[parameter]]\nname = \"A\"\nhelp = \"x\"", "15:8: `A` can't name a parameter"),
         (
@@ -394,19 +391,22 @@ fn parameters_files_and_copies_are_checked() {
             "15:8: `/etc/a` is outside of the component's directories: begin with {{dir}}, {{volatile-dir}} or",
         ),
         ("[[directory]]\npath = \"{{kubeconfig.admin}}\"", "15:8: `{{kubeconfig.admin}}` is outside of"),
-        ("[[directory]]\npath = \"{{dir}}\"\nmode = 755", "16:8: 755 is no permission: write it in octal, as in 0o600"),
+        (
+            "[[directory]]\npath = \"{{dir}}\"\nmode = 755",
+            "16:8: 755 isn't a permission: write it in octal, as in 0o600",
+        ),
         (
             "[[manifest]]\nname = \"a\"\nyaml = \"\"\nrepeat = \"2\"",
-            "15:8: `a` is repeated and has no `{{index}}`: all would be the same",
+            "15:8: `a` is repeated without `{{index}}`: all copies would be the same",
         ),
     ] {
-        let error = refused_after(more);
+        let error = error_after(more);
         assert!(error.starts_with(&format!("a.toml:{wanted}")), "{error}");
     }
 }
 
 #[test]
-fn what_serde_refuses_has_its_place_as_well() {
+fn errors_of_serde_have_a_position() {
     for (from, to, wanted) in [
         ("[component]", "[component", "1:11: "),
         ("phase = \"Addon\"", "phase = \"Adon\"", "5:9: unknown variant `Adon`, expected one of `Infrastructure`"),
@@ -417,20 +417,20 @@ fn what_serde_refuses_has_its_place_as_well() {
         ("[\"apiserver\"]", "[1]", "7:13: invalid type: integer `1`, expected a role, or a table with `role`"),
         ("kind = \"started\"", "kind = \"start\"", "12:18: unknown variant `start`, expected"),
     ] {
-        let error = refused_with(from, to);
+        let error = error_with(from, to);
         assert!(error.starts_with(&format!("a.toml:{wanted}")), "{error}");
     }
     let signal =
-        |signal: &str| refused_after(&format!("[[process]]\nname = \"a\"\nprogram = \"a\"\nstop-signal = {signal}"));
+        |signal: &str| error_after(&format!("[[process]]\nname = \"a\"\nprogram = \"a\"\nstop-signal = {signal}"));
     for (given, name) in [("\"TREM\"", "TREM"), ("0", "0"), ("65", "65")] {
         let wanted =
-            format!("a.toml:17:15: `{name}` is no signal: give a name such as SIGTERM, or a number from 1 to 64");
+            format!("a.toml:17:15: `{name}` isn't a signal: give a name such as SIGTERM, or a number from 1 to 64");
         assert_eq!(signal(given), wanted);
     }
 }
 
 #[test]
-fn what_only_a_context_can_refuse_has_its_place() {
+fn errors_of_rendering_have_a_position() {
     let file = |content: &str| {
         let fake = component(&format!("\n[[file]]\npath = \"{{{{dir}}}}/a\"\ncontent = \"x {content}\"\n"));
         let error = plan(&fake, &FakeContext::new()).unwrap_err();
@@ -471,7 +471,7 @@ fn the_examples_are_components() {
 }
 
 #[test]
-fn the_reference_tells_what_is_so() {
+fn the_reference_is_correct_and_complete() {
     let reference = include_str!("../../../../docs/toml-components.md");
     let example = reference.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert_pure(&abi::component(declared(example)), &FakeContext::new());
