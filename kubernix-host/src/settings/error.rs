@@ -117,7 +117,7 @@ pub enum Error {
     /// There is no home directory to derive a default from.
     #[error("no home directory is known to keep the {what} in: set HOME or give {flag}")]
     NoHome {
-        /// What would be there.
+        /// The content of the missing directory.
         what: &'static str,
         /// The flag or the variable that replaces the default.
         flag: &'static str,

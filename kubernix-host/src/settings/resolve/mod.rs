@@ -70,7 +70,7 @@ pub fn saved(root: &Root) -> Result<Settings, Error> {
 /// Parses the saved settings of a cluster.
 ///
 /// # Errors
-/// The text isn't what [`Settings::to_toml`] writes.
+/// The text isn't a valid configuration.
 pub fn parse_saved(root: &Root, text: &str) -> Result<Settings, Error> {
     let defaults = Defaults::of_process();
     let saved = Partial::from_toml(&root.settings_file(), text)?.based_at(root.path(), defaults.home.as_deref())?;
