@@ -122,7 +122,9 @@ impl App {
     fn host(&self, settings: &Settings) -> Result<Host> {
         let executable = std::env::current_exe().context("can't find the path of kubernix itself")?;
         let mut registry = Registry::gather(registry::components()?, &settings.plugin_search());
-        registry.add_manifests(&settings.addon_files).map_err(|error| Refusal::error(Exit::Usage, error.to_string()))?;
+        registry
+            .add_manifests(&settings.addon_files)
+            .map_err(|error| Refusal::error(Exit::Usage, error.to_string()))?;
         Ok(Host { registry, executable, program: self.program.clone() })
     }
 
