@@ -5,7 +5,7 @@ use crate::command::{kubernix, run};
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// A directory for clusters that exists nowhere: nothing runs in it.
+/// A directory for clusters that doesn't exist: no cluster runs in it.
 const ROOT: &str = "/nonexistent/clusters";
 
 /// A component that fills `cri`.
@@ -19,10 +19,11 @@ pub struct Runtime {
     pub cri: &'static str,
     /// The version in the status of a node: `cri-o://1.36.3`.
     pub version: &'static str,
-    /// The configuration file in its directory, in which `#` begins a comment: the first file of
-    /// its plan.
+    /// The configuration file in its directory, the first file of its plan. `#` begins a comment in
+    /// it.
     pub config: &'static str,
-    /// All nodes have one store of imported images: its plan names the directory that nodes share.
+    /// Whether all nodes use one store of imported images: then its plan names the directory that
+    /// nodes share.
     pub shares_images: bool,
 }
 
@@ -72,12 +73,12 @@ fn runtime(name: &'static str, tools: &Value) -> Runtime {
     }
 }
 
-/// What `kubernix` prints as JSON.
+/// Runs `kubernix` and returns its JSON output.
 fn json(args: &[&str]) -> Value {
     run(kubernix().args(args).args(["--output", "json", "--root", ROOT])).ok().json()
 }
 
-/// A text for as long as this process runs: each is read once.
+/// A copy of the text that is never freed. Each text is read once in a process.
 fn leaked(text: &str) -> &'static str {
     text.to_owned().leak()
 }

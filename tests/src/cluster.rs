@@ -1,4 +1,4 @@
-//! Clusters that end with the test that booted them, however that ends.
+//! Clusters that are removed at the end of their test, also if the test fails.
 
 use crate::command::{Outcome, finish, kubernix, run, run_for};
 use crate::host::Snapshot;
@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long a thing in a cluster may take that usually takes a second.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of operations that usually take a second.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A directory for clusters, which goes with the test.
+/// A directory for clusters, removed at the end of the test.
 pub struct Base(TempDir);
 
 impl Default for Base {
@@ -28,10 +28,10 @@ impl Default for Base {
 }
 
 impl Base {
-    /// An empty one.
+    /// Creates an empty directory.
     ///
     /// # Panics
-    /// It can't be made.
+    /// It can't be created.
     pub fn new() -> Self {
         Self(tempfile::Builder::new().prefix("kxt-").tempdir().expect("a temporary directory"))
     }
@@ -42,7 +42,7 @@ impl Base {
     }
 }
 
-/// A cluster of a unique name, running or not.
+/// A cluster with a unique name. It may run or not.
 pub struct Cluster {
     /// Its name.
     pub name: String,
@@ -50,14 +50,14 @@ pub struct Cluster {
     _base: Base,
 }
 
-/// For `up`: no addons, not even cluster DNS.
+/// Flags of `up` for a cluster without addons and cluster DNS.
 pub const NO_ADDONS: [&str; 2] = ["--addons", "none"];
 
-/// The exit code of `status` for a cluster that runs with a part that isn't as it should be.
+/// The exit code of `status` for a degraded or broken cluster.
 const DEGRADED: i32 = 9;
 
 impl Cluster {
-    /// A name and a place, and nothing booted yet.
+    /// A cluster that isn't booted yet.
     pub fn new(tag: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -66,33 +66,34 @@ impl Cluster {
         Self { name: format!("t-{tag}-{}-{number}", std::process::id()), place, _base: base }
     }
 
-    /// As [`Cluster::new`], in a directory two levels below one that is there.
-    pub fn in_new_place(tag: &str) -> Self {
+    /// As [`Cluster::new`], in a directory that doesn't exist yet, and whose parent doesn't exist
+    /// either.
+    pub fn in_missing_directory(tag: &str) -> Self {
         let mut cluster = Self::new(tag);
         cluster.place.push("new/clusters");
         cluster
     }
 
-    /// As [`Cluster::new`], in the same place as this one, which has to last as long.
-    pub fn beside(&self, tag: &str) -> Self {
+    /// As [`Cluster::new`], in the directory of this cluster. This cluster has to be dropped last.
+    pub fn sibling(&self, tag: &str) -> Self {
         let mut cluster = Self::new(tag);
         cluster.place.clone_from(&self.place);
         cluster
     }
 
-    /// A running one without addons: most tests need no DNS, and it takes a third of the boot.
+    /// Boots a cluster without addons: most tests need no DNS, and DNS takes a third of the boot.
     ///
     /// # Panics
-    /// It doesn't come up.
+    /// The boot fails.
     #[track_caller]
     pub fn boot(tag: &str) -> Self {
         Self::boot_of(tag, Parts::default())
     }
 
-    /// A running one of these parts, without addons.
+    /// Boots a cluster of these parts, without addons.
     ///
     /// # Panics
-    /// It doesn't come up.
+    /// The boot fails.
     #[track_caller]
     pub fn boot_of(tag: &str, parts: Parts) -> Self {
         let cluster = Self::new(tag);
@@ -100,10 +101,10 @@ impl Cluster {
         cluster
     }
 
-    /// A running one of these parts, with the addons that users get.
+    /// Boots a cluster of these parts, with the default addons.
     ///
     /// # Panics
-    /// It doesn't come up.
+    /// The boot fails.
     #[track_caller]
     pub fn boot_with_addons(tag: &str, parts: Parts) -> Self {
         let cluster = Self::new(tag);
@@ -111,7 +112,7 @@ impl Cluster {
         cluster
     }
 
-    /// The directory that it lies in.
+    /// The directory that contains its root directory.
     pub fn base(&self) -> &Path {
         &self.place
     }
@@ -121,7 +122,7 @@ impl Cluster {
         self.base().join(&self.name)
     }
 
-    /// Its ID, from its state file. Its cgroups are named after it.
+    /// Its ID, from its state file. Its cgroups are named by the ID.
     ///
     /// # Panics
     /// It has no state file yet.
@@ -132,8 +133,8 @@ impl Cluster {
         state["id"].as_str().expect("an ID").to_owned()
     }
 
-    /// How the host differs from an earlier look, without the cgroups of other clusters: these come
-    /// and go meanwhile.
+    /// The differences between the host and an earlier snapshot. Cgroups of other clusters are left
+    /// out: other tests create and remove them meanwhile.
     pub fn changes_since(&self, before: &Snapshot, id: &str) -> Vec<String> {
         let own = format!("/kubernix/{id}");
         let mut changes = before.changes(&Snapshot::take(&self.name, self.base()));
@@ -141,39 +142,38 @@ impl Cluster {
         changes
     }
 
-    /// A command of `kubernix` on it.
+    /// A `kubernix` command for this cluster.
     pub fn command(&self, command: &[&str]) -> Command {
         let mut kubernix = kubernix();
         kubernix.arg("--name").arg(&self.name).arg("--root").arg(self.base()).args(command);
         kubernix
     }
 
-    /// Runs a command of `kubernix` on it.
-    #[track_caller]
+    /// Runs a `kubernix` command for this cluster. #[track_caller]
     pub fn run(&self, command: &[&str]) -> Outcome {
         run(&mut self.command(command))
     }
 
-    /// `up`, with these settings.
+    /// Runs `up` with these settings.
     #[track_caller]
     pub fn up(&self, settings: &[&str]) -> Outcome {
         self.run(&[&["up"], settings].concat())
     }
 
-    /// Runs a command of `kubernix` on it that answers in JSON.
+    /// Runs a `kubernix` command for this cluster and parses its JSON output.
     ///
     /// # Panics
-    /// It fails, or answers otherwise.
+    /// It fails, or its output isn't JSON.
     #[track_caller]
     pub fn json(&self, command: &[&str]) -> Value {
         self.run(&[&["--output", "json"], command].concat()).ok().json()
     }
 
-    /// What `status` says, of a cluster that is degraded as well: its exit code says the same as
-    /// its state.
+    /// The output of `status`. The cluster may be degraded: the exit code has to agree with the
+    /// state.
     ///
     /// # Panics
-    /// It fails, or the exit code isn't that of the state.
+    /// It fails, or the exit code doesn't agree with the state.
     #[track_caller]
     pub fn status(&self) -> Value {
         let outcome = self.run(&["--output", "json", "status"]);
@@ -183,13 +183,13 @@ impl Cluster {
         status
     }
 
-    /// Runs kubectl on it.
+    /// Runs kubectl for this cluster.
     #[track_caller]
     pub fn kubectl(&self, args: &[&str]) -> Outcome {
         self.run(&[&["kubectl", "--"], args].concat())
     }
 
-    /// Runs `kubectl get` on it and returns the answer.
+    /// Runs `kubectl get` for this cluster and returns its output.
     ///
     /// # Panics
     /// It fails.
@@ -198,10 +198,10 @@ impl Cluster {
         self.kubectl(&[&["get", "--output", "json"], args].concat()).ok().json()
     }
 
-    /// Makes what a manifest says.
+    /// Applies a manifest.
     ///
     /// # Panics
-    /// It is refused.
+    /// The API server rejects it.
     #[track_caller]
     pub fn apply(&self, manifest: &Value) {
         // Tests that share a cluster apply manifests at the same time.
@@ -214,10 +214,10 @@ impl Cluster {
     /// Waits until the containers of a pod are ready, and returns the pod.
     ///
     /// # Panics
-    /// They don't become so; with the pod's status.
+    /// They aren't ready in time; the message has the pod's status.
     #[track_caller]
     pub fn ready_pod(&self, pod: &str) -> Value {
-        until(&format!("pod {pod} that is ready"), PATIENCE, || {
+        until(&format!("pod {pod} that is ready"), TIMEOUT, || {
             let found = self.kubectl(&["get", "pod", pod, "--output", "json"]);
             if found.code != 0 {
                 return Err(found.stderr);
@@ -229,23 +229,27 @@ impl Cluster {
         })
     }
 
-    /// Starts a command of `kubernix` on it and returns while it is at work.
+    /// Starts a `kubernix` command for this cluster in the background.
     ///
     /// # Panics
     /// It can't be started.
-    pub fn working(&self, command: &mut Command) -> Booting {
+    pub fn start_command(&self, command: &mut Command) -> RunningCommand {
         let what = format!("{command:?}");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
-        Booting { what, child: child.expect("kubernix can be started"), events: self.root().join("events.jsonl") }
+        RunningCommand {
+            what,
+            child: child.expect("kubernix can be started"),
+            events: self.root().join("events.jsonl"),
+        }
     }
 
-    /// Waits until `status` says that all of it is ready, and returns the status.
+    /// Waits until `status` reports the state `running`, and returns the status.
     ///
     /// # Panics
     /// It doesn't.
     #[track_caller]
-    pub fn running(&self) -> Value {
-        until("running cluster", PATIENCE, || {
+    pub fn wait_until_running(&self) -> Value {
+        until("running cluster", TIMEOUT, || {
             let status = self.status();
             if status["state"] == "running" { Ok(status) } else { Err(status.to_string()) }
         })
@@ -256,7 +260,7 @@ impl Cluster {
     /// # Panics
     /// It doesn't run.
     #[track_caller]
-    pub fn carriers(&self) -> (Pid, Pid) {
+    pub fn keeper_and_init(&self) -> (Pid, Pid) {
         let status = self.status();
         let pids: Vec<i32> = serde_json::from_value(status["own_pids"].clone()).unwrap_or_default();
         match pids[..] {
@@ -265,33 +269,33 @@ impl Cluster {
         }
     }
 
-    /// Whether `list` shows it: also where its directory is gone.
+    /// Whether `list` shows it, even if its directory is gone.
     fn is_listed(&self) -> bool {
-        let list = run_for(&mut self.command(&["list", "--output", "json"]), PATIENCE);
+        let list = run_for(&mut self.command(&["list", "--output", "json"]), TIMEOUT);
         list.code == 0 && list.stdout.contains(&format!("{:?}", self.name))
     }
 
-    /// Starts `up` with these settings and returns while it is at work.
+    /// Starts `up` with these settings in the background.
     ///
     /// # Panics
     /// It can't be started.
-    pub fn booting(&self, settings: &[&str]) -> Booting {
-        self.working(&mut self.command(&[&["up"], settings].concat()))
+    pub fn start_up(&self, settings: &[&str]) -> RunningCommand {
+        self.start_command(&mut self.command(&[&["up"], settings].concat()))
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
         let has_state = ["state.json", "removing.json"].iter().any(|file| self.root().join(file).exists());
-        // A test may have damaged it.
+        // The test may have damaged the cluster.
         let there = has_state || self.is_listed();
         if there && std::thread::panicking() {
-            let status = run_for(&mut self.command(&["status"]), PATIENCE);
+            let status = run_for(&mut self.command(&["status"]), TIMEOUT);
             eprintln!("{}{}", status.stdout, status.stderr);
         }
         if there {
-            let down = run_for(&mut self.command(&["down"]), PATIENCE);
-            // A panic while one unwinds would end all tests.
+            let down = run_for(&mut self.command(&["down"]), TIMEOUT);
+            // A second panic while one unwinds would abort all tests.
             if down.code != 0 {
                 eprintln!("{} can't be destroyed: {}", self.name, down.stderr);
                 assert!(std::thread::panicking(), "{} can't be destroyed: {}", self.name, down.stderr);
@@ -300,8 +304,8 @@ impl Drop for Cluster {
     }
 }
 
-/// The first instance of a component that has a process, in what `status` says, and its main
-/// process as the host numbers it.
+/// The first instance of a component with a process in the output of `status`, and the PID of its
+/// main process on the host.
 pub fn working_instance<'a>(status: &'a Value, component: &str) -> Option<(&'a Value, Pid)> {
     let all = status["components"].as_array()?;
     all.iter().filter(|one| one["component"] == component).find_map(|one| {
@@ -310,77 +314,76 @@ pub fn working_instance<'a>(status: &'a Value, component: &str) -> Option<(&'a V
     })
 }
 
-/// The main process of a component, in what `status` says, as the host numbers it.
+/// The PID on the host of a component's main process, from the output of `status`.
 pub fn main_process(status: &Value, component: &str) -> Option<Pid> {
     working_instance(status, component).map(|(_, pid)| pid)
 }
 
-/// An `up`, or another command, at work.
-pub struct Booting {
+/// An `up`, or another command, in the background.
+pub struct RunningCommand {
     what: String,
     child: Child,
     events: PathBuf,
 }
 
-impl Booting {
-    /// Waits until the boot has come so far that this stands in its events; from `boot-started` to
-    /// `boot-ready`.
+impl RunningCommand {
+    /// Waits until this event is recorded: `boot-started`, `boot-ready`, or one between them.
     ///
     /// # Panics
-    /// It doesn't come so far.
+    /// It isn't recorded in time.
     #[track_caller]
-    pub fn reaches(&self, event: &str) {
-        until(event, PATIENCE, || {
+    pub fn wait_for_event(&self, event: &str) {
+        until(event, TIMEOUT, || {
             let events = fs::read_to_string(&self.events).unwrap_or_default();
             if events.contains(event) { Ok(()) } else { Err(events) }
         });
     }
 
-    /// Sends the command a signal.
+    /// Sends a signal to the command.
     ///
     /// # Panics
-    /// It is gone.
+    /// The command has exited.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("`up` is still there");
     }
 
-    /// Sends the command SIGINT again and again, as an impatient user does, and waits for its end.
+    /// Sends SIGINT to the command repeatedly, as an impatient user does, until it exits.
     ///
     /// # Panics
-    /// It doesn't end.
+    /// It doesn't exit in time.
     #[track_caller]
-    pub fn interrupt_until_it_ends(mut self) -> Outcome {
-        until("end of an interrupted boot", PATIENCE, || {
+    pub fn interrupt_until_exit(mut self) -> Outcome {
+        until("end of an interrupted boot", TIMEOUT, || {
             if self.child.try_wait().is_ok_and(|status| status.is_some()) {
                 return Ok(());
             }
             self.signal(Signal::SIGINT);
             Err("`up` goes on".to_owned())
         });
-        self.end()
+        self.wait()
     }
 
-    /// Waits for the end of the command.
+    /// Waits until the command exits.
     ///
     /// # Panics
-    /// It doesn't end.
+    /// It doesn't exit in time.
     #[track_caller]
-    pub fn end(self) -> Outcome {
-        self.end_within(PATIENCE)
+    pub fn wait(self) -> Outcome {
+        self.wait_within(TIMEOUT)
     }
 
-    /// Waits for the end of the command, which has to come within `limit`.
+    /// Waits at most `limit` until the command exits.
     ///
     /// # Panics
-    /// It doesn't end.
+    /// It doesn't exit in time.
     #[track_caller]
-    pub fn end_within(self, limit: Duration) -> Outcome {
+    pub fn wait_within(self, limit: Duration) -> Outcome {
         finish(self.what, self.child, limit)
     }
 
-    /// Whether the command is still at work.
-    pub fn is_at_work(&mut self) -> bool {
+    /// Whether the command still runs.
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_none())
     }
 }

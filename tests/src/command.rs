@@ -1,5 +1,5 @@
-//! Programs with an end: what one printed and how it ended, or a test that fails instead of
-//! hanging.
+//! Runs programs with a time limit: a test fails instead of hanging. Returns the output and the
+//! exit status.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -10,27 +10,27 @@ use std::sync::OnceLock;
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
-/// How long a program may take if nothing else is said: longer than a boot on a busy machine.
+/// The default time limit of a program: longer than a boot on a busy machine.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// A directory that isn't there, and never will be.
+/// A directory that doesn't exist and can't be created.
 const NOWHERE: &str = "/proc/nowhere";
 
-/// How a program ended.
+/// The result of a program.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// What was run.
+    /// The command line.
     pub what: String,
-    /// The exit status; 128 + N where signal N ended it, as a shell puts it.
+    /// The exit status; 128 + N if signal N ended it, as in a shell.
     pub code: i32,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it complained about.
+    /// Its standard error.
     pub stderr: String,
 }
 
-/// A program by its name or path, without input.
-#[expect(clippy::disallowed_methods, reason = "tests start what users start; nothing of it belongs to a cluster")]
+/// A command for a program by name or path, without standard input.
+#[expect(clippy::disallowed_methods, reason = "tests run commands as users do, outside of any cluster")]
 pub fn program(path: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(path);
     command.stdin(Stdio::null());
@@ -54,46 +54,45 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// The `kubernix` under test, untouched by the settings of the user that runs the tests.
+/// The `kubernix` under test, without the settings of the user that runs the tests.
 pub fn kubernix() -> Command {
     let mut command = program(binary());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KUBERNIX_")) {
         command.env_remove(name);
     }
-    // No kubernix.toml lies there: neither the working directory's nor the user's counts.
-    // Set by the user for a `kubernix` that has its components from there.
+    // Its components are plugins if `cargo xtask test` says so.
     if let Some(plugins) = std::env::var_os("KUBERNIX_TEST_PLUGINS") {
         command.env("KUBERNIX_PLUGIN_PATH", plugins);
     }
-    // Nor does a kubeconfig: `down` looks into the user's own. Nobody can make anything there, as
-    // Go would that builds a tool.
+    // Neither `/` nor NOWHERE has a kubernix.toml or a kubeconfig, and Go can't create a cache
+    // there when it builds a tool. `down` reads the user's kubeconfig otherwise.
     command.current_dir("/").env("XDG_CONFIG_HOME", NOWHERE).env("KUBECONFIG", format!("{NOWHERE}/kubeconfig"));
     command
 }
 
-/// Runs a program to its end.
+/// Runs a program until it exits.
 ///
 /// # Panics
-/// It can't be started, or takes longer than three minutes.
+/// It can't be started, or runs longer than three minutes.
 #[track_caller]
 pub fn run(command: &mut Command) -> Outcome {
     run_for(command, LIMIT)
 }
 
-/// Runs a program to its end, which has to come within `limit`.
+/// Runs a program until it exits, at most for `limit`.
 ///
 /// # Panics
-/// It can't be started, or takes longer; it and what it started are ended then.
+/// It can't be started, or runs longer; then its process group is killed.
 #[track_caller]
 pub fn run_for(command: &mut Command, limit: Duration) -> Outcome {
     let what = format!("{command:?}");
-    // A group of its own, so that all of it can be ended.
+    // In a process group of its own, so that its children can be killed as well.
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
     finish(what.clone(), child.unwrap_or_else(|error| panic!("can't run {what}: {error}")), limit)
 }
 
-/// Gives a command what another one has for its environment: the variables that it sets, and those
-/// that it removes.
+/// Copies the environment of a command to another one: variables that are set, and those that are
+/// removed.
 pub fn copy_environment(from: &Command, to: &mut Command) {
     for (name, value) in from.get_envs() {
         match value {
@@ -103,14 +102,14 @@ pub fn copy_environment(from: &Command, to: &mut Command) {
     }
 }
 
-/// A program in the background, which ends with this value.
+/// A program in the background, killed when this value is dropped.
 pub struct Background {
     child: Child,
     output: PathBuf,
 }
 
 impl Background {
-    /// Starts a program that prints into this file.
+    /// Starts a program with its output in this file.
     ///
     /// # Panics
     /// It can't be started.
@@ -121,15 +120,15 @@ impl Background {
         Self { child: child.unwrap_or_else(|error| panic!("can't run {command:?}: {error}")), output }
     }
 
-    /// Its number.
+    /// Its PID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until something can be found in what it printed.
+    /// Waits until `find` returns a value for the program's output.
     ///
     /// # Panics
-    /// It can't within half a minute.
+    /// There is none within half a minute.
     #[track_caller]
     pub fn prints<T>(&self, what: &str, mut find: impl FnMut(&str) -> Option<T>) -> T {
         crate::wait::until(what, Duration::from_secs(30), || {
@@ -141,16 +140,16 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Waits for the end of a program whose outputs are pipes.
+/// Waits until a program whose outputs are pipes exits.
 ///
 /// # Panics
-/// It doesn't end within the limit, and is killed then.
+/// It doesn't exit within the limit; then it is killed.
 #[track_caller]
 pub fn finish(what: String, mut child: Child, limit: Duration) -> Outcome {
     let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
@@ -164,7 +163,7 @@ pub fn finish(what: String, mut child: Child, limit: Duration) -> Outcome {
                 let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
                 let _ = child.wait();
                 panic!(
-                    "{what} didn't end within {limit:?} ({other:?}); it said:\n{}\n{}",
+                    "{what} didn't exit within {limit:?} ({other:?}); its output:\n{}\n{}",
                     stdout.text(),
                     stderr.text()
                 );
@@ -175,14 +174,14 @@ pub fn finish(what: String, mut child: Child, limit: Duration) -> Outcome {
     Outcome { what, code, stdout: stdout.text(), stderr: stderr.text() }
 }
 
-/// A thread that reads a pipe to its end.
+/// A thread that reads a pipe until it is closed.
 struct Reader(JoinHandle<String>);
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> Reader {
     Reader(spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
-            // What can't be read wasn't said.
+            // A read error ends the output.
             let _ = pipe.read_to_end(&mut bytes);
         }
         String::from_utf8_lossy(&bytes).into_owned()
@@ -203,29 +202,29 @@ impl Reader {
 }
 
 impl Outcome {
-    /// Fails the test unless the program ended with this code.
+    /// Checks that the program exited with this code.
     ///
     /// # Panics
-    /// It ended with another.
+    /// It exited with another code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}\nstdout:\n{}\nstderr:\n{}", self.what, self.stdout, self.stderr);
         self
     }
 
-    /// Fails the test unless the program ended well.
+    /// Checks that the program exited with 0.
     ///
     /// # Panics
-    /// It didn't.
+    /// It exited with another code.
     #[track_caller]
     pub fn ok(self) -> Self {
         self.exits(0)
     }
 
-    /// Fails the test unless all of these stand in what the program complained about.
+    /// Checks that standard error contains all of these texts.
     ///
     /// # Panics
-    /// One doesn't.
+    /// One is missing.
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
         for part in parts {
@@ -234,10 +233,10 @@ impl Outcome {
         self
     }
 
-    /// The same outcome, if it printed all of this.
+    /// Checks that standard output contains all of these texts.
     ///
     /// # Panics
-    /// It lacks one.
+    /// One is missing.
     #[track_caller]
     pub fn prints(self, parts: &[&str]) -> Self {
         for part in parts {
@@ -246,10 +245,10 @@ impl Outcome {
         self
     }
 
-    /// What the program printed, as JSON.
+    /// Parses standard output as JSON.
     ///
     /// # Panics
-    /// It isn't.
+    /// It isn't JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         let parsed = serde_json::from_str(&self.stdout);

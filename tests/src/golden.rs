@@ -1,16 +1,16 @@
-//! Files that say what a program should print, whole.
+//! Compares the complete output of a program with a golden file.
 
 use similar::TextDiff;
 use std::fs;
 use std::path::Path;
 
-/// Set to write the files anew instead of comparing with them.
+/// Set to update the files instead of comparing with them.
 const UPDATE: &str = "UPDATE_GOLDENS";
 
 /// Compares a text with the golden of this name in `tests/goldens`.
 ///
 /// # Panics
-/// They differ; with where.
+/// They differ; the message has the diff.
 #[track_caller]
 pub fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens").join(name);
@@ -25,5 +25,5 @@ pub fn compare(name: &str, text: &str) {
     }
     let diff = TextDiff::from_lines(golden.as_str(), text);
     let diff = diff.unified_diff().context_radius(4).header(name, "now").to_string();
-    panic!("it isn't what goldens/{name} says; if it should be, run this again with {UPDATE}=1\n{diff}");
+    panic!("the text differs from goldens/{name}; if it is right, run the test again with {UPDATE}=1\n{diff}");
 }

@@ -1,13 +1,13 @@
-//! What there is on the host: processes, mounts, links, netfilter rules, cgroups, settings of the
-//! kernel. Two looks show what came and what went.
+//! Snapshots of the host: processes, mounts, links, netfilter rules, cgroups, kernel settings. Two
+//! of them show what was added and removed.
 
 use crate::command::{program, run};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Settings of the kernel that no namespace has for itself, and that parts of Kubernetes write; and
-/// the host's own of one that each network namespace has.
+/// Kernel settings that aren't namespaced and that Kubernetes writes, and the host's value of one
+/// that each network namespace has.
 const SYSCTLS: &[&str] = &[
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -19,10 +19,10 @@ const SYSCTLS: &[&str] = &[
     "net/netfilter/nf_conntrack_max",
 ];
 
-/// A process, told apart from a later one of the same number.
+/// A process, identified by its PID and start time: PIDs are reused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
-    /// Its number.
+    /// Its PID.
     pub pid: i32,
     started: u64,
     /// Its command line.
@@ -42,27 +42,26 @@ impl Process {
         Some(Self { pid, started, command: String::from_utf8_lossy(&command).replace('\0', " ") })
     }
 
-    /// Whether it is still there.
+    /// Whether it still runs.
     pub fn is_alive(&self) -> bool {
         Self::of(self.pid).is_some_and(|now| now.started == self.started)
     }
 }
 
-/// All processes that live, without those that only wait to be noticed.
+/// All processes except zombies.
 pub fn processes() -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(Process::of).collect()
 }
 
-/// A cluster's init with all that it started, on nodes of their own as well, and its keeper.
+/// A cluster's keeper and init with all descendants, those on nodes included.
 pub fn processes_of(keeper: i32, init: i32) -> Vec<Process> {
     let own = |process: &Process| [keeper, init].contains(&process.pid) || descends(process.pid, init);
     processes().into_iter().filter(own).collect()
 }
 
-/// Every process that was started with this directory in its command line, with all that these
-/// started.
+/// All processes with this directory in their command line, and their descendants.
 pub fn processes_below(base: &Path) -> Vec<Process> {
     let (all, base) = (processes(), base.to_string_lossy());
     let roots: Vec<i32> = all.iter().filter(|one| one.command.contains(&*base)).map(|one| one.pid).collect();
@@ -70,7 +69,7 @@ pub fn processes_below(base: &Path) -> Vec<Process> {
     all.into_iter().filter(|process| own(process.pid)).collect()
 }
 
-/// Whether a process was started by another, or by one that that started.
+/// Whether a process is a descendant of another.
 pub fn descends(pid: i32, from: i32) -> bool {
     let parent = |pid: i32| -> Option<i32> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -79,23 +78,23 @@ pub fn descends(pid: i32, from: i32) -> bool {
     std::iter::successors(Some(pid), |pid| parent(*pid)).skip(1).any(|above| above == from)
 }
 
-/// A look at the host; by default one that saw nothing.
+/// A snapshot of the host; empty by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     things: BTreeSet<String>,
 }
 
 impl Snapshot {
-    /// What there is now. Of the processes, those that belong to clusters of this name or below
-    /// this directory.
+    /// Takes a snapshot. Of the processes, it has those of clusters with this name or below this
+    /// directory.
     pub fn take(name: &str, base: &Path) -> Self {
         let mut things = Self::host().things;
         things.extend(own_processes(name, base));
         Self { things }
     }
 
-    /// What there is now that isn't a process, a cgroup or an uplink: what a running cluster must
-    /// leave alone.
+    /// Takes a snapshot without processes, cgroups and uplinks: a running cluster must not change
+    /// anything in it.
     pub fn outside() -> Self {
         let mut things = Self::host().things;
         let own = ["cgroup ", "link kubernix-", "rule kubernix-", "sysctl net/ipv4/conf/"];
@@ -104,9 +103,9 @@ impl Snapshot {
     }
 
     fn host() -> Self {
-        // The calling thread's, as tests have threads in namespaces of their own.
+        // Of the calling thread, as tests have threads in namespaces of their own.
         let mounts = fs::read_to_string("/proc/thread-self/mounts").unwrap_or_default();
-        // By the calling thread's network namespace, which a file system may not be of.
+        // From the network namespace of the calling thread: a mounted sysfs may show another one.
         let links = nix::net::if_::if_nameindex().expect("a list of links");
         let links: Vec<String> = links.iter().map(|link| link.name().to_string_lossy().into_owned()).collect();
         let forwarding: Vec<String> = links.iter().map(|link| format!("net/ipv4/conf/{link}/forwarding")).collect();
@@ -129,21 +128,21 @@ impl Snapshot {
         Self { things: things.chain(cgroups()).collect() }
     }
 
-    /// How a later look differs: one line for each thing that came or went.
+    /// The differences to a later snapshot: a line for each added or removed thing.
     pub fn changes(&self, later: &Self) -> Vec<String> {
         let gone = self.things.difference(&later.things).map(|thing| format!("gone: {thing}"));
         gone.chain(later.things.difference(&self.things).map(|thing| format!("new: {thing}"))).collect()
     }
 }
 
-/// Where every sandbox has its cluster's directory mounted.
+/// The mount point of the cluster's directory in each sandbox.
 const INSIDE: &str = "/var/lib/kubernix-cluster";
 
-/// Processes that name the directory, that see one below it as their cluster's, or that such a one
-/// started.
+/// Processes with the directory in their command line, those that have a directory below it mounted
+/// as their cluster's, and their descendants.
 fn own_processes(name: &str, base: &Path) -> Vec<String> {
-    // The directory's own name is unique, however much of the path a mount shows; on a file system
-    // of its own there is none of it.
+    // The directory's own name is unique. A mount may show only a part of the path; on a file
+    // system of its own it shows none.
     let place = base.components().map(|part| part.as_os_str().to_string_lossy()).find(|part| part.starts_with("kxt-"));
     let sees = |pid: i32| {
         let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
@@ -159,8 +158,7 @@ fn own_processes(name: &str, base: &Path) -> Vec<String> {
     own.into_iter().map(|process| format!("process {} {}", process.pid, process.command)).collect()
 }
 
-/// The cgroups named `kubernix`, with all below them, and whether a controller sits in a hierarchy
-/// that no check sees.
+/// The cgroups named `kubernix` and below them, and named v1 hierarchies that aren't mounted.
 fn cgroups() -> Vec<String> {
     let info = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");

@@ -1,4 +1,4 @@
-//! The image that the tests' pods are made of: a static busybox, in the archives that users have.
+//! The image of the tests' pods: a static busybox, in the archive formats that users have.
 
 use crate::command::{kubernix, program, run, run_for};
 use kubernix_host::images::ImageBuilder;
@@ -9,17 +9,17 @@ use std::time::Duration;
 
 /// The image's name.
 pub const IMAGE: &str = "kubernix.local/test/busybox:1.0.0";
-/// How long a tool may take that is built for a test.
-const BUILD: Duration = Duration::from_secs(600);
-/// Programs that the tests call by name.
+/// The time limit of a tool's build.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(600);
+/// Programs of busybox that the tests call.
 const APPLETS: &[&str] = &["sh", "cat", "nc", "sleep", "tar", "ip", "ls", "nslookup"];
 
-/// The path of a tool, as `kubernix` finds or gets it.
+/// The path of a tool that `kubernix` finds, downloads or builds.
 ///
 /// # Panics
-/// It can't be had.
+/// The tool isn't available.
 pub(crate) fn tool(name: &str) -> PathBuf {
-    let found = run_for(kubernix().args(["toolchain", "ensure", name, "--output", "json"]), BUILD).ok();
+    let found = run_for(kubernix().args(["toolchain", "ensure", name, "--output", "json"]), BUILD_TIMEOUT).ok();
     let path = &found.json()["tools"][name]["path"];
     path.as_str().unwrap_or_else(|| panic!("no {name} in {}", found.stdout)).into()
 }
@@ -38,13 +38,12 @@ pub fn busybox() -> PathBuf {
 /// # Panics
 /// It can't be written.
 pub fn oci_archive(directory: &Path) -> PathBuf {
-    // Packing takes longer than any test needs it for: once for all of them.
+    // Packing is slow, so it is done once for all tests.
     static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
     let bytes = ARCHIVE.get_or_init(|| {
         let busybox = fs::read(busybox()).expect("busybox can be read");
         let image = ImageBuilder::new(IMAGE).directory("tmp", 0o1777).entrypoint(["/bin/sh", "-c"]);
-        // Whole copies: a layer of links would need nothing else, but one that a user has looks
-        // like this.
+        // Copies instead of links to one file: a layer as users have it.
         let add = |image: ImageBuilder, applet: &&str| image.file(format!("bin/{applet}"), busybox.clone(), 0o755);
         let image = APPLETS.iter().fold(image, add);
         let place = tempfile::tempdir().expect("a temporary directory");
@@ -62,7 +61,7 @@ pub fn oci_archive(directory: &Path) -> PathBuf {
 /// Writes the image as a docker archive of another name into this directory.
 ///
 /// # Panics
-/// skopeo refuses.
+/// skopeo fails.
 pub fn docker_archive(directory: &Path, name: &str) -> PathBuf {
     let (from, to) = (oci_archive(directory), directory.join("busybox-docker.tar"));
     let (source, target) =

@@ -13,33 +13,32 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 const PER_MEMBER: usize = 18;
 /// inotify instances of a node: of its kubelet, runtime and proxy.
 const PER_NODE: usize = 10;
-/// At most so many tests run at once: more would only make each of them slower than its time limits
-/// allow.
+/// The maximum number of parallel tests: with more of them, a test would exceed its time limits.
 const MOST_SLOTS: usize = 6;
 
-/// What may run beside a test.
+/// Which tests may run at the same time as a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// It only reads the fixture, a cluster that all tests of the same parts share.
+    /// It only reads the fixture: a cluster that all tests of the same parts share.
     Fixture,
-    /// It boots clusters of its own, beside other tests.
+    /// It boots its own clusters, in parallel with other tests.
     Shared {
         /// inotify instances of these clusters.
         instances: usize,
     },
-    /// As `Shared`, in a network and mount namespace of its own that stands for the host's: it
-    /// compares these before and after, or needs ports that no other test takes.
+    /// As `Shared`, in its own network and mount namespaces in place of the host's: it compares
+    /// these before and after, or needs ports that no other test uses.
     Isolated {
         /// inotify instances of these clusters.
         instances: usize,
     },
-    /// It compares the whole host before and after: no other test runs meanwhile.
+    /// It compares the whole host before and after: no other test runs at the same time.
     Exclusive,
 }
 
 impl Lane {
-    /// [`Lane::Shared`], of clusters that have at most so many members of control planes and nodes
-    /// together.
+    /// [`Lane::Shared`]. Its clusters have at most so many control-plane members and nodes in
+    /// total.
     pub const fn shared(members: usize, nodes: usize) -> Self {
         Self::Shared { instances: members * PER_MEMBER + nodes * PER_NODE }
     }
@@ -72,17 +71,17 @@ pub struct Lanes {
 
 #[derive(Default)]
 struct State {
-    /// Tests that run.
+    /// Number of running tests.
     running: usize,
-    /// The one that runs is exclusive.
+    /// Whether the running test is exclusive.
     exclusive: bool,
-    /// inotify instances of these tests and the fixtures.
+    /// inotify instances of the running tests and the fixtures.
     instances: usize,
-    /// The fixtures that run.
+    /// Running fixtures.
     fixtures: Vec<Parts>,
-    /// Tests that haven't read a fixture to the end, one entry each.
+    /// The fixture of each test that hasn't finished reading it.
     readers: Vec<Parts>,
-    /// Tests that wait, in the order in which they came.
+    /// Waiting tests, in the order in which they came.
     waiting: VecDeque<usize>,
     next: usize,
 }
@@ -99,8 +98,8 @@ impl Lanes {
         Self { room: room.max(SMALL), state, changed: Condvar::new() }
     }
 
-    /// How many tests are started at once on this machine. Tests wait more than they compute: one
-    /// more than there are cores.
+    /// The number of parallel tests on this machine: one more than there are cores, because tests
+    /// mostly wait.
     pub fn slots(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         (cores + 1).min(MOST_SLOTS).min(self.room / SMALL)
@@ -111,8 +110,8 @@ impl Lanes {
         self.room
     }
 
-    /// Waits until a test may run. Tests that wait are admitted in the order in which they came,
-    /// but for those that read a fixture that runs: an exclusive test waits for these.
+    /// Waits until a test may run. Waiting tests are admitted in the order in which they came.
+    /// Tests that read a running fixture come first, because an exclusive test waits for them.
     pub fn enter(&self, test: &Test) -> Pass<'_> {
         let mut state = self.lock();
         let ticket = state.next;
@@ -129,7 +128,7 @@ impl Lanes {
             state.fixtures.push(test.parts);
         }
         drop(state);
-        // The next one may fit as well.
+        // There may be room for the next test as well.
         self.changed.notify_all();
         Pass { lanes: self, lane: test.lane, parts: test.parts, ends_fixture: false }
     }
@@ -144,7 +143,7 @@ impl Lanes {
         is_next && fits
     }
 
-    /// How many inotify instances a test adds.
+    /// The number of inotify instances that a test adds.
     fn needed(&self, state: &State, test: &Test) -> usize {
         match test.lane {
             Lane::Exclusive => 0,
@@ -159,7 +158,7 @@ impl Lanes {
     }
 }
 
-/// The admission of a test, which ends with this value.
+/// The admission of a test, given back on drop.
 pub struct Pass<'a> {
     lanes: &'a Lanes,
     lane: Lane,
@@ -168,7 +167,7 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Notes that the test is done. Returns whether it was the last one that read its fixture.
+    /// Records that the test is done. Returns whether it was the last reader of its fixture.
     pub fn is_last_reader(&mut self) -> bool {
         if self.lane == Lane::Fixture {
             let mut state = self.lanes.lock();
@@ -198,7 +197,7 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// inotify instances that this user may still create, by inotify(7).
+/// The number of inotify instances that this user may still create, see inotify(7).
 fn free_instances() -> usize {
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap_or_default();
     let limit: usize = limit.trim().parse().unwrap_or(128);
@@ -208,7 +207,7 @@ fn free_instances() -> usize {
     limit.saturating_sub(used.count())
 }
 
-/// How many clusters of one node the host has inotify instances for.
+/// The number of single-node clusters that the host has inotify instances for.
 pub fn room_for_clusters() -> usize {
     free_instances() / SMALL
 }
@@ -226,7 +225,7 @@ mod tests {
         once(lane, &[("e2e::test", nothing)]).remove(0)
     }
 
-    /// Enters on a thread of its own; returns its admission as soon as there is one.
+    /// Enters on a new thread; sends the admission when there is one.
     fn enter<'scope>(
         scope: &'scope std::thread::Scope<'scope, '_>,
         lanes: &'scope Lanes,

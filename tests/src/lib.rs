@@ -1,8 +1,8 @@
-//! What the end-to-end tests share: clusters that always end, commands and waits that never hang,
-//! and a look at the host that shows what a cluster changed or left.
+//! The library of the end-to-end tests: clusters that are always removed, commands and waits with
+//! time limits, and snapshots of the host that show what a cluster changed or left.
 //!
-//! Everything goes through the built `kubernix`, as a user would do it; nothing here knows how it
-//! works inside.
+//! Everything runs the built `kubernix`, as a user does. It must not know how `kubernix` works
+//! inside.
 
 mod catalogue;
 mod cluster;
@@ -22,7 +22,7 @@ mod trials;
 mod wait;
 
 pub use catalogue::{DATASTORES, Datastore, RUNTIMES, Runtime};
-pub use cluster::{Base, Booting, Cluster, NO_ADDONS, main_process, working_instance};
+pub use cluster::{Base, Cluster, NO_ADDONS, RunningCommand, main_process, working_instance};
 pub use command::{Background, Outcome, binary, copy_environment, finish, kubernix, program, run, run_for};
 pub use host::{Process, Snapshot, descends, processes, processes_below, processes_of};
 pub use image::{IMAGE, busybox, docker_archive, oci_archive};

@@ -1,21 +1,21 @@
-//! The names of all that lies in the places where Kubernetes and container runtimes write by habit.
+//! Lists the files in the directories that Kubernetes and container runtimes use by default.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The places.
+/// The directories.
 const PLACES: &[&str] = &["/var/lib", "/run", "/var/log", "/etc/cni", "/opt/cni", "/etc/kubernetes", "/etc/containers"];
-/// In there, what other programs of a machine change all the time.
+/// Directories below them that other programs of a machine change all the time.
 const RESTLESS: &[&str] = &["/run/systemd", "/run/udev", "/run/user", "/var/log/journal", "/var/lib/systemd"];
 
-/// The names, without what lies on other file systems or is a test's own.
+/// The paths, without other file systems and the tests' own files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing(BTreeSet<PathBuf>);
 
 impl Listing {
-    /// What lies there now.
+    /// Lists the files.
     pub fn take() -> Self {
         let mut found = BTreeSet::new();
         for place in PLACES.iter().map(Path::new).filter(|place| place.is_dir()) {
@@ -27,7 +27,7 @@ impl Listing {
         Self(found)
     }
 
-    /// What came and what went until a later look.
+    /// The paths added and removed until a later listing.
     pub fn changes(&self, later: &Self) -> Vec<String> {
         let gone = self.0.difference(&later.0).map(|path| format!("gone: {}", path.display()));
         gone.chain(later.0.difference(&self.0).map(|path| format!("new: {}", path.display()))).collect()
@@ -40,7 +40,7 @@ fn list(directory: &Path, device: u64, found: &mut BTreeSet<PathBuf>) {
         if RESTLESS.iter().any(|restless| path == Path::new(restless)) {
             continue;
         }
-        // Of the entry itself, never of what a link leads to.
+        // Metadata of the entry itself: links aren't followed.
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir() && meta.dev() == device) {
             list(&path, device, found);
         }

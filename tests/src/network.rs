@@ -1,6 +1,5 @@
-//! A host with a network of its own: two network namespaces that a test makes itself,
-//! one that stands for the host and one for the world outside, joined by a pair of links. Nothing
-//! that a test sends leaves them, and they go with it.
+//! A test network of two network namespaces, one for the host and one for the outside, joined by a
+//! veth pair. No packet leaves them, and they are removed with the test.
 
 use crate::command::{Background, program, run, run_for};
 use crate::image::tool;
@@ -14,12 +13,12 @@ use std::thread::{Builder, spawn};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The address of the world outside: of a range that documentation has for itself.
+/// The address of the outside, from a range for documentation (RFC 5737).
 pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-/// What that has as a name.
+/// The name of [`OUTSIDE`].
 pub const NAME: &str = "registry.outside.test";
 
-/// A TCP port of the loopback that nothing listens at.
+/// A free TCP port of the loopback interface.
 ///
 /// # Panics
 /// There is none.
@@ -28,7 +27,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// The host and the world outside.
+/// The namespaces of the host and the outside.
 pub struct World {
     host: File,
     outside: File,
@@ -36,10 +35,11 @@ pub struct World {
 }
 
 impl World {
-    /// Both, joined. The host's resolv.conf is this text; it has a way out where `routed`.
+    /// Creates and joins both. The host's resolv.conf has this text. The host has a default route
+    /// if `routed`.
     ///
     /// # Panics
-    /// They can't be made.
+    /// They can't be created.
     pub fn new(resolv_conf: &str, routed: bool) -> Self {
         let directory = tempfile::Builder::new().prefix("kxn-").tempdir().expect("a temporary directory");
         fs::write(directory.path().join("resolv.conf"), resolv_conf).expect("a resolv.conf");
@@ -62,9 +62,9 @@ impl World {
         world
     }
 
-    /// Moves a link from the world outside to the host.
+    /// Moves a link from the outside to the host.
     fn hand_over(&self, link: &str) {
-        // `ip` knows namespaces by the processes in them.
+        // `ip` finds a namespace by the PID of a process in it.
         let mut holder = self.on_thread(&self.host, || program("sleep").arg("60").spawn().expect("a process"));
         let pid = holder.id().to_string();
         self.in_outside(|| ip(&format!("link set {link} netns {pid}")));
@@ -72,7 +72,7 @@ impl World {
         let _ = holder.wait();
     }
 
-    /// Does something on the host: what is run there has its network and its resolv.conf.
+    /// Runs `work` on the host, with its network and its resolv.conf.
     pub fn in_host<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let resolv_conf = self.directory.path().join("resolv.conf");
         self.on_thread(&self.host, move || {
@@ -85,7 +85,7 @@ impl World {
         })
     }
 
-    /// Does something in the world outside.
+    /// Runs `work` on the outside.
     pub fn in_outside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.on_thread(&self.outside, work)
     }
@@ -102,10 +102,10 @@ impl World {
         })
     }
 
-    /// A registry in the world outside, at port 5000.
+    /// Starts a registry on the outside, at port 5000.
     ///
     /// # Panics
-    /// It doesn't come up.
+    /// It doesn't listen in time.
     pub fn registry(&self) -> Background {
         let config = self.directory.path().join("registry.yml");
         let data = self.directory.path().join("registry");
@@ -127,15 +127,15 @@ impl World {
         registry
     }
 
-    /// A name server that resolves only [`NAME`], outside or at this address of
-    /// the host.
+    /// Starts a DNS server that resolves only [`NAME`], on the outside or at this address of the
+    /// host.
     ///
     /// # Panics
-    /// The address can't be listened on.
+    /// The port is taken.
     pub fn resolver(&self, at: Ipv4Addr) {
         let namespace = if at.is_loopback() { &self.host } else { &self.outside };
         let socket = self.on_thread(namespace, || UdpSocket::bind((at, 53)).expect("a socket"));
-        // Ends with the tests.
+        // The thread ends with the test process.
         spawn(move || {
             let mut query = [0; 512];
             while let Ok((length, client)) = socket.recv_from(&mut query) {
@@ -144,10 +144,11 @@ impl World {
         });
     }
 
-    /// A proxy on the host's loopback that refuses with this reason. Returns its port.
+    /// Starts a proxy on the host's loopback that rejects each request with this reason. Returns
+    /// its port.
     ///
     /// # Panics
-    /// The address can't be listened on.
+    /// The port is taken.
     pub fn proxy(&self, reason: &'static str) -> u16 {
         let listener = self.on_thread(&self.host, || TcpListener::bind("127.0.0.1:0").expect("a socket"));
         let port = listener.local_addr().expect("an address").port();
@@ -195,8 +196,8 @@ fn ip(command: &str) {
     run(program("ip").args(command.split(' '))).ok();
 }
 
-/// The answer to a query: the address for the name's A, nothing for anything else of it, and
-/// NXDOMAIN for other names.
+/// The response to a query: the address for an A query of the name, no record for its other types,
+/// and NXDOMAIN for other names.
 fn answer(query: &[u8]) -> Vec<u8> {
     let wire: Vec<u8> =
         NAME.split('.').flat_map(|label| [&[label.len() as u8][..], label.as_bytes()].concat()).collect();

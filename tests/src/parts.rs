@@ -1,14 +1,14 @@
-//! The combinations of runtime, datastore and placement that clusters of the tests are made of.
-//! Tests in which one of these matters go through all of them.
+//! The combinations of runtime, datastore and placement of test clusters. A test that depends on
+//! one of these runs with each of its values.
 
 use crate::catalogue::{DATASTORES, Datastore, RUNTIMES, Runtime};
 
-/// What nodes are placed into.
+/// A placement of nodes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// As `--placement` has it.
+    /// The value of `--placement`.
     pub name: &'static str,
-    /// Whether a lone control plane is on the first node, and not beside it.
+    /// Whether a control plane with one member runs on the first node, and not beside it.
     pub has_control_plane: bool,
 }
 
@@ -18,14 +18,14 @@ pub const PLACEMENTS: &[Placement] = &[
     Placement { name: "podman", has_control_plane: true },
 ];
 
-/// What one cluster is made of.
+/// The parts of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
     /// Its runtime.
     pub runtime: &'static Runtime,
     /// Its datastore.
     pub datastore: &'static Datastore,
-    /// What its nodes are in.
+    /// The placement of its nodes.
     pub placement: &'static Placement,
 }
 
@@ -56,44 +56,44 @@ impl Parts {
         PLACEMENTS[1..].iter().map(|placement| Self { placement, ..Self::default() })
     }
 
-    /// Every runtime and every placement, in as few clusters as there can be: neither depends on
-    /// what the other is.
+    /// Every runtime and every placement, in as few clusters as possible: they don't depend on each
+    /// other.
     pub fn of_nodes() -> Vec<Self> {
         let all = 0..RUNTIMES.len().max(PLACEMENTS.len());
         let one = |i| Self { runtime: any(&RUNTIMES, i), placement: any(PLACEMENTS, i), ..Self::default() };
         all.map(one).collect()
     }
 
-    /// Every runtime and every datastore, likewise, and every other placement with the default
-    /// parts.
+    /// Every runtime and every datastore, in as few clusters as possible, and every other placement
+    /// with the default parts.
     pub fn all() -> Vec<Self> {
         let all = 0..RUNTIMES.len().max(DATASTORES.len());
         let one = |i| Self { runtime: any(&RUNTIMES, i), datastore: any(&DATASTORES, i), ..Self::default() };
         all.map(one).chain(Self::other_placements()).collect()
     }
 
-    /// The parts of the cluster that is booted with every component a plugin: none is the default.
+    /// The parts of the cluster whose components are all plugins: none is the default.
     pub fn as_plugins() -> Self {
         Self { runtime: any(&RUNTIMES, 1), datastore: any(&DATASTORES, 1), ..Self::default() }
     }
 
-    /// What tells them apart in names of tests.
+    /// The label in names of tests.
     pub fn label(self) -> String {
         let label = format!("{}-{}", self.runtime.name, self.datastore.name);
         if self.placement == &PLACEMENTS[0] { label } else { format!("{label}-{}", self.placement.name) }
     }
 
-    /// What has to be said to `up`.
+    /// The flags of `up`.
     pub fn settings(self) -> [&'static str; 6] {
         ["--cri", self.runtime.name, "--datastore", self.datastore.name, "--placement", self.placement.name]
     }
 
-    /// The name of an instance of the control plane, where there is one member.
+    /// The name of an instance of a control plane with one member.
     pub fn of_control_plane(self, title: &str) -> String {
         if self.placement.has_control_plane { format!("{title} (node 0)") } else { title.to_owned() }
     }
 
-    /// The names of the instances that such a cluster has.
+    /// The names of the instances of such a cluster.
     pub fn instances(self) -> Vec<String> {
         let control = [self.datastore.name, "apiserver", "controller-manager", "scheduler"];
         let node = [self.runtime.title, "kubelet", "proxy"].map(|title| format!("{title} (node 0)"));
@@ -101,7 +101,7 @@ impl Parts {
     }
 }
 
-/// The one of this number, from the first again after the last.
+/// The item of this number; after the last one it starts again from the first.
 fn any<T>(all: &[T], number: usize) -> &T {
     &all[number % all.len()]
 }

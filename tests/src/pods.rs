@@ -1,4 +1,4 @@
-//! Pods of the one image that there is.
+//! Pods of the test image.
 
 use crate::cluster::Cluster;
 use crate::image::IMAGE;
@@ -6,7 +6,7 @@ use crate::wait::until;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long a pod may take to come, or to come back under another runtime.
+/// The time limit of a pod's start, or its restart under another runtime.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A pod that runs a script.
@@ -30,10 +30,10 @@ pub fn pulled_pod(name: &str, image: &str) -> Value {
     pulled
 }
 
-/// Waits until a pod, as kubectl names it, does what it is told.
+/// Waits until a command can be run in a pod, given as kubectl names it.
 ///
 /// # Panics
-/// It doesn't come so far; with what `kubectl describe` says of all pods.
+/// It can't in time; the message has the output of `kubectl describe` for all pods.
 #[track_caller]
 pub fn alive(cluster: &Cluster, pod: &str) {
     until("pod that runs", LIMIT, || {

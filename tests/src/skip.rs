@@ -1,10 +1,10 @@
-//! Whether this machine can run a test at all. One that can't is reported by
+//! Checks whether this machine can run a test. A skipped test is reported by
 //! [`kubernix_testkit::report_skip`].
 
 use crate::command::{program, run};
 use std::sync::OnceLock;
 
-/// Why no cluster can be booted here; `None` where one can.
+/// Why no cluster can be booted here; `None` if one can.
 pub fn unfit() -> Option<&'static str> {
     static WHY: OnceLock<Option<String>> = OnceLock::new();
     let look = || {
@@ -17,7 +17,7 @@ pub fn unfit() -> Option<&'static str> {
     WHY.get_or_init(look).as_deref()
 }
 
-/// Why no file system can be mounted here in a namespace of one's own; `None` where one can.
+/// Why no file system can be mounted in a new namespace here; `None` if one can.
 pub fn unfit_for_mounts() -> Option<&'static str> {
     static WHY: OnceLock<Option<String>> = OnceLock::new();
     let look = || {

@@ -1,22 +1,22 @@
-//! Tokens of service accounts: minted, and held against a cluster that may or may not know them.
+//! Creates and reviews tokens of service accounts.
 
 use crate::cluster::Cluster;
 use serde_json::json;
 use std::fs;
 
-/// A token of the service account `default`, good for an hour.
+/// Creates a token of the service account `default`, valid for an hour.
 ///
 /// # Panics
-/// The cluster refuses.
+/// The cluster rejects the request.
 #[track_caller]
 pub fn mint(cluster: &Cluster) -> String {
     cluster.kubectl(&["create", "token", "default", "--duration=1h"]).ok().stdout.trim().to_owned()
 }
 
-/// Whose token this is, as a cluster sees it; `None` where it knows of no such one.
+/// The user of a token in a cluster; `None` if the cluster rejects the token.
 ///
 /// # Panics
-/// The cluster doesn't answer.
+/// The cluster doesn't respond.
 #[track_caller]
 pub fn owner(cluster: &Cluster, token: &str) -> Option<String> {
     let review = json!({

@@ -13,7 +13,7 @@ use std::time::Instant;
 /// A test of a cluster of these parts.
 pub type Check = fn(Parts);
 
-/// Set by `cargo xtask test --all`: the long cases run as well.
+/// Set by `cargo xtask test --all`, to run the long cases as well.
 const ALL: &str = "KUBERNIX_TEST_ALL";
 
 /// An end-to-end test.
@@ -21,7 +21,7 @@ const ALL: &str = "KUBERNIX_TEST_ALL";
 pub struct Test {
     /// `state::stop_and_up_keep_objects::crio-etcd`: module, function and parts.
     pub name: String,
-    /// What may run beside it.
+    /// Which tests may run at the same time.
     pub lane: Lane,
     /// The parts of its cluster.
     pub parts: Parts,
@@ -60,13 +60,13 @@ fn name_of(path: &str) -> String {
     path.split_once("::").map_or(path.as_str(), |(_, rest)| rest).to_owned()
 }
 
-/// Whether the long cases were asked for, which `cargo xtask test` leaves out.
+/// Whether the long cases run, which `cargo xtask test` leaves out by default.
 pub fn runs_all() -> bool {
     std::env::var_os(ALL).is_some_and(|value| !value.is_empty())
 }
 
-/// Runs tests in this order, a few at once, as their lanes allow. `remove_fixture` removes the
-/// fixture cluster of these parts after the last test that reads it.
+/// Runs tests in this order, in parallel as their lanes allow. `remove_fixture` removes the fixture
+/// cluster of these parts after the last test that reads it.
 pub fn run_tests(tests: Vec<Test>, remove_fixture: fn(Parts)) -> Conclusion {
     let mut arguments = Arguments::from_args();
     let selected: Vec<&Test> = tests.iter().filter(|test| is_selected(&arguments, &test.name)).collect();
@@ -104,7 +104,7 @@ fn run_test(test: &Test, lanes: &Lanes, remove_fixture: fn(Parts)) {
         _ => (test.check)(test.parts),
     };
     let result = timed(&format!("{} (queued {:.0} s)", test.name, waited.as_secs_f64()), || {
-        // On a thread of this name: a panic says which test it is of.
+        // On a thread of this name, so that a panic message names the test.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name(test.name.clone()).spawn_scoped(scope, check);
             thread.expect("a thread").join()
@@ -119,10 +119,10 @@ fn run_test(test: &Test, lanes: &Lanes, remove_fixture: fn(Parts)) {
     }
 }
 
-/// Runs a test in a network of its own, with a default route.
+/// Runs a test in its own network, with a default route.
 ///
 /// # Panics
-/// It can't be made, or the test panics.
+/// The network can't be created, or the test panics.
 pub fn isolated<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     World::new(&format!("nameserver {OUTSIDE}\n"), true).in_host(test)
 }

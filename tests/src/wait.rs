@@ -1,15 +1,15 @@
-//! Waits with an end, which say what they saw last.
+//! Waits with a time limit. A failure shows the last observed state.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Asks until there is an answer, and returns it. `Err` says what was seen instead.
+/// Polls until `ask` returns a value, and returns it. `Err` describes the observed state.
 ///
 /// # Panics
-/// There is none within `limit`; with what was waited for and what was seen last.
+/// There is none within `limit`; the message has the last observed state.
 #[track_caller]
 pub fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + limit;
@@ -19,14 +19,14 @@ pub fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<T, 
             Err(seen) => seen,
         };
         assert!(Instant::now() < deadline, "no {what} within {limit:?}; seen last: {seen}");
-        sleep(PAUSE);
+        sleep(POLL_INTERVAL);
     }
 }
 
 /// Waits until a list is empty.
 ///
 /// # Panics
-/// It isn't within `limit`; with what is in it.
+/// It isn't empty within `limit`; the message has the list.
 #[track_caller]
 pub fn for_none(what: &str, limit: Duration, mut list: impl FnMut() -> Vec<String>) {
     until(what, limit, || {

@@ -1,21 +1,21 @@
-//! What `kubernix plan` prints, whole, for each topology. Needs no root and no binaries, and
-//! changes nothing.
+//! Compares the output of `kubernix plan` with a golden for each topology. Needs neither root nor
+//! binaries.
 
 use kubernix_tests::{DATASTORES, RUNTIMES, Runtime, golden, kubernix, run};
 use serde_json::Value;
 
-/// A directory for clusters that exists nowhere.
+/// A directory for clusters that doesn't exist.
 const ROOT: &str = "/clusters";
 
 /// The plan with these settings, as JSON.
 fn plan(settings: &[&str]) -> Value {
-    // Nothing of it may depend on whose machine this is.
+    // The output must not depend on the machine.
     let mut command = kubernix();
     command.args(["plan", "--output", "json", "--root", ROOT, "--cache-dir", "/cache"]).args(settings);
     run(&mut command).ok().json()
 }
 
-/// Texts of several lines as lists of them, so that a difference is found at a glance.
+/// Splits texts of several lines into lists of lines, for readable differences.
 fn by_line(value: Value) -> Value {
     match value {
         Value::String(text) if text.contains('\n') => text.split('\n').map(Value::from).collect(),
@@ -31,7 +31,7 @@ fn check(name: &str, settings: &[&str]) {
 }
 
 #[test]
-fn the_default() {
+fn default_settings() {
     check("default.json", &[]);
 }
 
@@ -51,7 +51,7 @@ fn nodes_in_containers() {
 }
 
 #[test]
-fn a_binary_of_ones_own() {
+fn a_binary_given_by_path() {
     check("own-binary.json", &["--set", "etcd.binary=/opt/etcd/bin/etcd"]);
 }
 
@@ -69,7 +69,7 @@ fn every_other_datastore() {
     }
 }
 
-/// What a pod's network is made of, of one runtime: without what differs, where the leases lie.
+/// The configuration of a runtime's pod network, without the directory of leases, which differs.
 fn network(runtime: &Runtime) -> Value {
     let plan = plan(&["--cri", runtime.name]);
     let instances = plan["instances"].as_array().expect("instances");
@@ -79,7 +79,7 @@ fn network(runtime: &Runtime) -> Value {
     let mut network: Value = serde_json::from_str(&text).expect("one network");
     let leases = network["plugins"][0]["ipam"]["dataDir"].take();
     assert_eq!(leases, format!("/run/kubernix/node-0/{}/ipam", runtime.name));
-    // Host ports are some runtimes' own business, and a plugin's for others.
+    // Some runtimes implement host ports themselves, others use a plugin.
     network["plugins"].as_array_mut().expect("plugins").retain(|plugin| plugin["type"] != "portmap");
     network
 }
@@ -92,7 +92,7 @@ fn pods_have_the_same_network_under_every_runtime() {
 }
 
 #[test]
-fn the_same_settings_give_the_same_plan_and_nothing_is_made() {
+fn plan_is_deterministic_and_creates_no_files() {
     assert_eq!(plan(&[]), plan(&[]));
-    assert!(!std::path::Path::new(ROOT).exists(), "{ROOT} was made");
+    assert!(!std::path::Path::new(ROOT).exists(), "{ROOT} was created");
 }

@@ -1,7 +1,7 @@
-//! A host of any age of the contract, around the loader of `kubernix-host` itself: loads the files
-//! that it is given, in their order, and prints a line for each; with `--layouts` it prints its
-//! contract. What grown ages add is named `extra_N`, where feature `grownN` is on. It must not know
-//! what plugins have.
+//! A sample host, built for every age of the contract, with the loader of the host itself. It loads
+//! the given files in their order and prints a line for each; with `--layouts` it prints its
+//! contract. Additions of grown ages are named `extra_N`, behind the feature `grownN`. It must not
+//! know the ages of plugins.
 
 use crate::layouts;
 use crate::loader::{Loaded, load};
@@ -17,7 +17,7 @@ struct Messages(Mutex<Vec<String>>);
 
 static MESSAGES: Messages = Messages(Mutex::new(Vec::new()));
 
-/// What the program does.
+/// Loads the plugins, or prints the layouts.
 pub fn main() {
     log::set_logger(&MESSAGES).expect("the only logger");
     log::set_max_level(log::LevelFilter::Info);
@@ -33,7 +33,7 @@ pub fn main() {
     }
 }
 
-/// Uses all that a plugin has, and tells what came of it.
+/// Calls everything that a plugin has, and returns the results as text.
 fn used(loaded: &Loaded) -> Result<String> {
     let component = &loaded.handle;
     let said = component.describe()?;
@@ -41,7 +41,7 @@ fn used(loaded: &Loaded) -> Result<String> {
     component.plan(&Host, &mut plan)?;
     let messages = std::mem::take(&mut *MESSAGES.0.lock().unwrap_or_else(PoisonError::into_inner));
     let process = &plan.processes[0];
-    #[cfg_attr(not(feature = "grown1"), expect(unused_mut, reason = "the first age has nothing more to ask for"))]
+    #[cfg_attr(not(feature = "grown1"), expect(unused_mut, reason = "the first age has no additions to call"))]
     let mut answers: Vec<String> = Vec::new();
     #[cfg(feature = "grown1")]
     answers.push(component.extra_1()?);

@@ -1,17 +1,16 @@
-//! Every layout of the contract as text, a line a field, for people to review. Compiled into the
+//! Prints every layout of the contract as text for review, a line for each field. Compiled into the
 //! tests, for the contract of this checkout, and into the sample host of each age. It must not
-//! judge: comparing is the loader's business.
+//! compare layouts: the loader does.
 
 use kubernix_core::abi::PluginRef;
 use kubernix_core::abi_stable::StableAbi;
 use kubernix_core::abi_stable::type_layout::{TLData, TLField, TLFunction, TypeLayout};
 use std::collections::{BTreeSet, HashSet};
 
-/// The contract's package. Types of others (strings, vectors) are those of the abi_stable that is
-/// pinned.
+/// The contract's package. Other types (strings, vectors) belong to the pinned abi_stable.
 const OURS: &str = "kubernix-core";
 
-/// All types of the contract that a plugin's root module leads to, by name.
+/// All types of the contract that a plugin's root module refers to, by name.
 pub fn dump() -> String {
     let mut types = BTreeSet::new();
     let mut seen = HashSet::new();
@@ -71,7 +70,7 @@ fn pointee(list: &'static TypeLayout) -> Option<&'static TypeLayout> {
     buffer.shared_vars().type_layouts().first().map(|layout| layout())
 }
 
-/// A type with its arguments, which abi_stable leaves out of the names of its own.
+/// A type with its arguments: abi_stable leaves them out for its own types.
 fn name(layout: &'static TypeLayout) -> String {
     let written = layout.full_type().to_string().replace("  ", " ").trim_end().to_owned();
     let arguments: Vec<_> = match layout.name() {

@@ -1,5 +1,4 @@
-//! A plugin of another program: made with abi_stable as ours are, for a root module of another
-//! name.
+//! A plugin of another program. It uses abi_stable as well, but another name for its root module.
 
 use abi_stable::library::RootModule;
 use abi_stable::prefix_type::PrefixTypeTrait;
@@ -12,7 +11,7 @@ use abi_stable::{StableAbi, declare_root_module_statics, export_root_module, pac
 #[sabi(kind(Prefix(prefix_ref = EditorPluginRef)))]
 #[sabi(missing_field(panic))]
 pub struct EditorPlugin {
-    /// Whatever it needs.
+    /// Any field.
     #[sabi(last_prefix_field)]
     pub colour: u32,
 }
@@ -24,7 +23,7 @@ impl RootModule for EditorPluginRef {
     const VERSION_STRINGS: VersionStrings = package_version_strings!();
 }
 
-/// What the other program's loader calls.
+/// The function that the other program's loader calls.
 #[export_root_module]
 pub fn module() -> EditorPluginRef {
     EditorPlugin { colour: 0 }.leak_into_prefix()

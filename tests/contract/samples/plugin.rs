@@ -1,6 +1,6 @@
-//! The component of a plugin of any age of the contract: it uses all that its age has, and tells
-//! what came of it. What grown ages add is named `extra_N`, where feature `grownN` is on. It must
-//! not know what its host has.
+//! A sample component, built for every age of the contract. It calls everything that its age has
+//! and logs the results. Additions of grown ages are named `extra_N`, behind the feature `grownN`.
+//! It must not know the age of its host.
 
 use kubernix_core::{Binary, Component, Context, Phase, Planner, Probe, Process, Result, Role};
 
@@ -13,7 +13,7 @@ impl Component for Sample {
     }
 
     fn phase(&self) -> Phase {
-        // No host knows this number: sets of words are open.
+        // No host knows this number: phases are an open set.
         Phase(600)
     }
 

@@ -1,6 +1,6 @@
-//! A component that does everything right until its parameter `does` says otherwise: `panic
-//! METHOD`, `garbage WHAT`, `error`, `log`. It remembers that, so that methods without a context
-//! can do wrong as well.
+//! A component that is correct unless its parameter `does` selects a defect: `panic METHOD`,
+//! `garbage WHAT`, `error`, `log`. It stores the parameter, so that methods without a context can
+//! fail as well.
 
 use kubernix_core::{
     Binary, Command, Component, Context, Error, Finding, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role,

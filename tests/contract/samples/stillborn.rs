@@ -6,7 +6,7 @@ use kubernix_core::{Component, Context, Phase, Planner, Result, Role};
 pub struct Stillborn;
 
 impl Stillborn {
-    /// Makes none.
+    /// Panics.
     pub fn new() -> Self {
         panic!("not today")
     }

@@ -1,7 +1,7 @@
-//! The calls that can fail: those with which Rust's standard library starts processes and writes
-//! files.
+//! Wraps the calls that can fail: Rust's standard library starts processes and writes files with
+//! them.
 //!
-//! It starts a process by `posix_spawnp`, or by `fork` and `execvp` where something has to run in
+//! It starts a process by `posix_spawnp`, or by `fork` and `execvp` if something has to run in
 //! between. glibc's `posix_spawnp` doesn't come back to `execvp`, so both are wrapped.
 
 use crate::real::{Real, fail, text};
@@ -20,8 +20,8 @@ type Spawn = unsafe extern "C" fn(
     *const *mut c_char,
 ) -> c_int;
 type Fork = unsafe extern "C" fn() -> pid_t;
-// These two take their mode as a variadic argument, which Rust can't define. On the machines that
-// Rust knows as Linux, a third integer is passed as it would be without the dots.
+// These two take their mode as a variadic argument, and Rust can't define variadic functions. On
+// all Linux targets of Rust, a third integer argument is passed the same way as without the dots.
 type Open = unsafe extern "C" fn(*const c_char, c_int, mode_t) -> c_int;
 type Openat = unsafe extern "C" fn(c_int, *const c_char, c_int, mode_t) -> c_int;
 type Write = unsafe extern "C" fn(c_int, *const c_void, size_t) -> ssize_t;
@@ -29,15 +29,14 @@ type OfFile = unsafe extern "C" fn(c_int) -> c_int;
 type Rename = unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
 type Mkdir = unsafe extern "C" fn(*const c_char, mode_t) -> c_int;
 
-/// Defines a function of libc that asks the rules first. `$call` and `$path` say what the rules are
-/// asked about.
+/// Defines a function of libc that checks the rules first, with `$call` and `$path`.
 macro_rules! wrapped {
     ($($real:ident, $name:ident, $symbol:literal, $type:ty, ($($arg:ident: $of:ty),*) -> $result:ty,
        $call:literal, $path:expr, $failed:expr;)*) => {
         $(
             static $real: Real = Real::new($symbol);
 
-            /// As libc's function of this name.
+            /// libc's function of this name.
             ///
             /// # Safety
             /// As libc's.
@@ -53,7 +52,7 @@ macro_rules! wrapped {
             }
         )*
 
-        /// Finds all functions behind the wrappers, before any thread or child exists.
+        /// Looks up all wrapped functions before any thread or child exists.
         pub fn resolve() {
             $( $real.address(); )*
         }
@@ -95,7 +94,7 @@ wrapped! {
     MKDIR, mkdir, c"mkdir", Mkdir, (path: *const c_char, mode: mode_t) -> c_int, "mkdir", at!(path), fail;
 }
 
-/// `posix_spawn` returns its error and leaves `errno` alone.
+/// `posix_spawn` returns its error and doesn't set `errno`.
 fn returned(errno: c_int) -> c_int {
     errno
 }
@@ -105,8 +104,7 @@ fn no_bytes(errno: c_int) -> ssize_t {
     fail(errno) as ssize_t
 }
 
-/// Only opening for writing fails: a file that can't be read is another fault, which a test can
-/// make for real.
+/// Only opening for writing fails. A test can make files unreadable without this library.
 fn opened(flags: c_int, path: &[u8]) -> &[u8] {
     if flags & libc::O_ACCMODE == libc::O_RDONLY { b"" } else { path }
 }

@@ -1,5 +1,4 @@
-//! The time of day, moved by the seconds of `FAULT_CLOCK`. Clocks that measure durations stay as
-//! they are.
+//! Shifts the time of day by the seconds in `FAULT_CLOCK`. Monotonic clocks aren't shifted.
 
 use crate::real::Real;
 use libc::{c_int, c_void, clockid_t, time_t, timespec, timeval};
@@ -12,8 +11,8 @@ static GETTIMEOFDAY: Real = Real::new(c"gettimeofday");
 type ClockGettime = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
 type Gettimeofday = unsafe extern "C" fn(*mut timeval, *mut c_void) -> c_int;
 
-/// By how many seconds the clock is moved. Not by `std::env`, which may be asked for the time
-/// before the program has begun.
+/// The shift in seconds. Doesn't use `std::env`, because the time may be read before the program
+/// has started.
 fn moved() -> time_t {
     static MOVED: OnceLock<time_t> = OnceLock::new();
     *MOVED.get_or_init(|| {

@@ -1,10 +1,11 @@
-//! Which calls fail, from a text file, one rule a line: `CALL GLOB ERRNO PERMILLE COUNT`.
+//! Decides which calls fail, by a text file with a rule in each line:
+//! `CALL GLOB ERRNO PERMILLE COUNT`.
 //!
 //! CALL is `spawn`, `fork`, `open`, `write`, `sync`, `rename` or `mkdir`; GLOB is matched against
-//! the path (`*` stands for any text); ERRNO is a number; PERMILLE is how often of a thousand calls
-//! the rule applies; COUNT is how often in all. A line `seed N` fixes the choices. A rule applies
-//! while the file `RULES.armed.INDEX` exists. Each fault appends a byte to `RULES.hits.INDEX`, with
-//! which processes count together, and the test counts as well.
+//! the path (`*` stands for any text); ERRNO is a number; PERMILLE is the probability in permille;
+//! COUNT is the maximum number of faults. A line `seed N` makes the choices reproducible. A rule
+//! applies while the file `RULES.armed.INDEX` exists. Each fault appends a byte to
+//! `RULES.hits.INDEX`: all processes and the test count by its size.
 
 use libc::c_int;
 use std::ffi::CString;
@@ -24,13 +25,13 @@ struct Rule {
     hits: CString,
 }
 
-/// The file's contents.
+/// The rules and the seed of the file.
 struct Rules {
     rules: Vec<Rule>,
     state: AtomicU64,
 }
 
-/// Read once, when the library is loaded: a child between fork and exec must not allocate.
+/// Read only once, when the library is loaded: a child between fork and exec must not allocate.
 static RULES: OnceLock<Option<Rules>> = OnceLock::new();
 
 /// Runs before `main` of the program.
@@ -73,7 +74,7 @@ impl Rules {
         Some(Self { rules, state: AtomicU64::new(seed) })
     }
 
-    /// The next of a sequence that the seed fixes (splitmix64).
+    /// The next random number of the seed (splitmix64).
     fn next(&self) -> u64 {
         let mut z = self.state.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -82,10 +83,10 @@ impl Rules {
     }
 }
 
-/// The error that a call has to fail with, if a rule applies to it. Doesn't allocate.
+/// The error of the rule that applies to a call, if any. Doesn't allocate.
 pub fn fault(call: &str, path: &[u8]) -> Option<c_int> {
     let rules = RULES.get()?.as_ref()?;
-    // A call that isn't about a file, or only reads one.
+    // Calls without a path, and those that only read.
     if path.is_empty() && call != "fork" {
         return None;
     }
@@ -99,11 +100,11 @@ pub fn fault(call: &str, path: &[u8]) -> Option<c_int> {
     None
 }
 
-/// Counts a fault; false where there were enough.
+/// Counts a fault. Returns false if the maximum was reached before.
 fn counted(rule: &Rule) -> bool {
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;
-    // SAFETY: the path ends with a NUL, and the arguments are those of openat(2). By its number, as
-    // `open` is what fails.
+    // SAFETY: the path ends with a NUL, and the arguments are those of openat(2). Called by number,
+    // because `open` itself may fail.
     let file = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, rule.hits.as_ptr(), flags, 0o600) };
     let Ok(file) = c_int::try_from(file) else { return false };
     if file < 0 {
@@ -116,12 +117,12 @@ fn counted(rule: &Rule) -> bool {
         // SAFETY: one byte is read from a buffer that has one.
         unsafe { libc::syscall(libc::SYS_write, file, b".".as_ptr(), 1_usize) };
     }
-    // SAFETY: nothing else knows the descriptor.
+    // SAFETY: nothing else uses the descriptor.
     unsafe { libc::close(file) };
     wanted
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Whether a text matches a pattern. `*` stands for any text.
 fn matches(glob: &[u8], text: &[u8]) -> bool {
     let (mut at, mut seen) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_rules_is_read_whole_or_not_at_all() {
+    fn a_file_with_an_invalid_rule_is_ignored() {
         let path = std::env::temp_dir().join(format!("kubernix-preload-{}", std::process::id()));
         std::fs::write(&path, "seed 7\nopen */x 28 500 2\nspawn * 11 1000 1\n").unwrap();
         let rules = Rules::read(&path).unwrap();
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_faults_are_counted() {
+    fn faults_are_limited_to_the_count() {
         let path = std::env::temp_dir().join(format!("kubernix-preload-hits-{}", std::process::id()));
         let rule = Rule {
             call: "open".to_owned(),

@@ -1,30 +1,30 @@
-//! What can happen to a file: it is gone, empty, cut, overwritten, or of a version that doesn't
-//! exist yet.
+//! Damages files: removes, empties, cuts or overwrites them, or writes a version that doesn't exist
+//! yet.
 
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What happens to a file.
+/// A kind of damage to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Damage {
     /// It is removed.
     Missing,
-    /// It has no byte left.
+    /// It is empty.
     Empty,
     /// Its second half is lost.
     Cut,
-    /// It has as many bytes as before, and none is the same.
+    /// Each byte is replaced by another one.
     Garbage,
-    /// It is one that a later version might write.
+    /// Its format is that of a later version.
     Newer,
 }
 
 impl Damage {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 5] = [Self::Missing, Self::Empty, Self::Cut, Self::Garbage, Self::Newer];
 
-    /// The word for it.
+    /// Its name in messages.
     pub fn word(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -35,7 +35,8 @@ impl Damage {
         }
     }
 
-    /// What is in a file afterwards; `None` where this can't happen to it, as it has no version.
+    /// The damaged content; `None` if the damage doesn't apply to the file because it has no
+    /// version.
     pub fn of(self, path: &Path, content: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Missing | Self::Empty => Some(Vec::new()),
@@ -45,7 +46,7 @@ impl Damage {
         }
     }
 
-    /// Does it to a file. False where this can't happen to it.
+    /// Damages a file. Returns false if the damage doesn't apply to it.
     ///
     /// # Panics
     /// The file can't be read or written.
@@ -58,7 +59,7 @@ impl Damage {
     }
 }
 
-/// A number of a format that no version of today knows, and a key that none knows either.
+/// The content with an unknown format version and an unknown key.
 fn newer(path: &Path, content: &[u8]) -> Option<Vec<u8>> {
     const KEYS: [&str; 2] = ["format", "version"];
     if path.extension().is_some_and(|extension| extension == "toml") {
@@ -72,7 +73,7 @@ fn newer(path: &Path, content: &[u8]) -> Option<Vec<u8>> {
             object.insert(key.to_owned(), 1000.into());
         }
     }
-    // One without a version gets one.
+    // An object without a version gets one.
     if !KEYS.iter().any(|key| object.get(*key).is_some_and(Value::is_number)) {
         object.insert("format".to_owned(), 1000.into());
     }
@@ -80,9 +81,8 @@ fn newer(path: &Path, content: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&value).ok()
 }
 
-/// The files in which `kubernix` keeps a cluster's state: every one below its root directory that
-/// isn't the data or the log of a component, by path. Found by looking, so that one that is new is
-/// not forgotten.
+/// The state files of a cluster by path: all files below its root directory, except data and logs
+/// of components. The directory is searched, so that new state files aren't forgotten.
 pub fn state_files(root: &Path) -> Vec<PathBuf> {
     /// Data of components and nodes, and images.
     const DATA: [&str; 5] = ["control", "nodes", "images", "shared", "plugins"];
@@ -104,8 +104,8 @@ pub fn state_files(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Whether a file holds a key that can't be made anew without a loss: of a CA, of what data is
-/// encrypted with, of what tokens are signed with.
+/// Whether a file has a key that can't be replaced without loss: of a CA, for encryption of data,
+/// or for signatures of tokens.
 pub fn is_lasting(path: &Path) -> bool {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     path.parent().is_some_and(|parent| parent.ends_with("pki"))

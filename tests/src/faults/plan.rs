@@ -1,15 +1,15 @@
-//! The faults of a seed: what is done, to which process or command, at which moment. Known before
-//! anything runs, so that the same seed plays the same faults.
+//! Plans the faults of a seed: the action, its process or command, and the moment. The plan is made
+//! before anything runs, so that a seed always gives the same faults.
 
 use fastrand::Rng;
 use std::fmt;
 
-/// What a cluster does when the fault comes.
+/// The operation of a cluster during which a fault is injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Moment {
     /// `up` of a new cluster.
     Boot,
-    /// Nothing but its work.
+    /// No operation: the cluster runs.
     Run,
     /// `node add`.
     NodeAdd,
@@ -24,7 +24,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// About how long it takes, in milliseconds: a fault comes within it.
+    /// The approximate duration in milliseconds: the fault is injected within it.
     fn length(self) -> u64 {
         match self {
             Self::Boot | Self::NodeAdd => 3000,
@@ -36,36 +36,36 @@ impl Moment {
     }
 }
 
-/// What is done to a process.
+/// A fault of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// SIGKILL.
     Kill,
-    /// SIGSTOP, and SIGCONT only after it was noticed.
+    /// SIGSTOP, and SIGCONT only after the cluster has noticed it.
     Hang,
-    /// SIGSTOP, and SIGCONT after so many milliseconds.
+    /// SIGSTOP, and SIGCONT after this many milliseconds.
     Pause(u64),
-    /// So many milliseconds without a processor: others that are never idle come first.
+    /// No CPU time for this many milliseconds: busy processes of a higher priority run instead.
     Starve(u64),
 }
 
-/// Which process.
+/// The process of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// The process outside of the sandbox.
+    /// The keeper, outside the sandbox.
     Keeper,
-    /// The sandbox's PID 1.
+    /// The init, PID 1 of the sandbox.
     Init,
-    /// A component's.
+    /// The main process of a component.
     Component(&'static str),
-    /// The first process of node 0.
+    /// PID 1 of node 0.
     FirstProcess,
-    /// The process beside a container that holds its output.
+    /// The process that reads a container's output, such as conmon.
     Shim,
 }
 
 impl Target {
-    /// All of a cluster of one node.
+    /// All targets of a single-node cluster.
     pub const ALL: [Self; 11] = [
         Self::Keeper,
         Self::Init,
@@ -88,72 +88,73 @@ pub struct Fault {
     pub number: usize,
     /// When.
     pub moment: Moment,
-    /// How long after the beginning of that, in milliseconds.
+    /// Milliseconds after the start of the operation.
     pub after: u64,
     /// What.
-    pub deed: Deed,
+    pub action: Action,
     /// To what.
     pub target: Target,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, moment, after, deed, target } = self;
-        write!(f, "#{number} {deed:?} {target:?}, {after} ms after {moment:?} began")
+        let Self { number, moment, after, action, target } = self;
+        write!(f, "#{number} {action:?} {target:?}, {after} ms after {moment:?} began")
     }
 }
 
-/// The faults of several clusters' lives: each with one at its boot, `middle` while it runs and
-/// changes, one while it stops and one while it goes down.
+/// The faults of `count` clusters. Each has one fault at its boot, `middle` faults while it runs
+/// and changes, one during `stop` and one during `down`.
 pub fn lives(rng: &mut Rng, count: usize, middle: usize) -> Vec<Vec<Fault>> {
-    type Of = fn(u64) -> Deed;
-    const DEEDS: [Of; 6] = [|_| Deed::Kill, |_| Deed::Kill, |_| Deed::Kill, |_| Deed::Hang, Deed::Pause, Deed::Starve];
+    type Of = fn(u64) -> Action;
+    const ACTIONS: [Of; 6] =
+        [|_| Action::Kill, |_| Action::Kill, |_| Action::Kill, |_| Action::Hang, Action::Pause, Action::Starve];
     let mut targets = Deck::new(Target::ALL.to_vec());
-    let mut deeds = Deck::new(DEEDS.to_vec());
+    let mut actions = Deck::new(ACTIONS.to_vec());
     let changes = [Moment::Run, Moment::Run, Moment::NodeAdd, Moment::Replace, Moment::PortAdd];
     let mut changes = Deck::new(changes.to_vec());
     let mut number = 0;
     let mut life = |rng: &mut Rng, index: usize| {
-        // Each life has a moment in which nothing but the fault happens.
+        // Each cluster has a fault without an operation.
         let mut moments = vec![Moment::Boot, Moment::Run];
         moments.extend((1..middle).map(|_| changes.draw(rng)));
         moments.extend([Moment::Stop, Moment::Down]);
         let fault = |(at, moment): (usize, Moment)| {
-            let (mut target, mut deed) = (targets.draw(rng), deeds.draw(rng));
-            // What hangs must be noticed, which only a component is; and `down` must work although
-            // its own processes hang.
+            let (mut target, mut action) = (targets.draw(rng), actions.draw(rng));
+            // Only a component that hangs is noticed. `down` must also work if the cluster's own
+            // processes hang.
             if at == 1 {
-                deed = |_| Deed::Hang;
+                action = |_| Action::Hang;
                 while !matches!(target, Target::Component(_)) {
                     target = targets.draw(rng);
                 }
             } else if moment == Moment::Down {
-                deed = |_| Deed::Hang;
+                action = |_| Action::Hang;
                 target = [Target::Keeper, Target::Init][index % 2];
             }
-            // There is no container before there is a pod.
+            // There is no container before the first pod.
             if moment == Moment::Boot && target == Target::Shim {
                 target = Target::Component("kubelet");
             }
             let time = rng.u64(200..1500);
-            let deed = match deed(time) {
-                // What hangs for good in the midst of a boot or a change ends with its time limit;
-                // a minute for each is too long.
-                Deed::Hang if ![Moment::Run, Moment::Stop, Moment::Down].contains(&moment) => Deed::Pause(time),
-                deed => deed,
+            let action = match action(time) {
+                // A hang during a boot or a change lasts until its time limit; a minute for each is
+                // too long.
+                Action::Hang if ![Moment::Run, Moment::Stop, Moment::Down].contains(&moment) => Action::Pause(time),
+                action => action,
             };
             number += 1;
-            // `down` takes so little time that a process has to hang before.
+            // `down` is so fast that the process has to hang before it.
             let after = if moment == Moment::Down { 0 } else { rng.u64(..moment.length()) };
-            Fault { number: number - 1, moment, after, deed, target }
+            Fault { number: number - 1, moment, after, action, target }
         };
         moments.into_iter().enumerate().map(fault).collect()
     };
     (0..count).map(|index| life(rng, index)).collect()
 }
 
-/// Choices that all come once before one comes again, so that a short run is no less various than
-/// it can be.
+/// A deck of choices: each is drawn once before one is drawn again, so that a short run covers as
+/// many as possible.
 struct Deck<T> {
     all: Vec<T>,
     left: Vec<T>,
@@ -172,16 +173,16 @@ impl<T: Clone> Deck<T> {
     }
 }
 
-/// How a command is ended.
+/// An interrupted command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interrupt {
     /// Its number in the plan.
     pub number: usize,
     /// The command.
     pub command: Work,
-    /// By SIGKILL; else by SIGINT.
+    /// Whether the signal is SIGKILL instead of SIGINT.
     pub kill: bool,
-    /// How long after its beginning, in milliseconds.
+    /// Milliseconds after its start.
     pub after: u64,
 }
 
@@ -218,7 +219,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// All that leave a cluster.
+    /// All after which the cluster still exists.
     const LASTING: [Self; 9] = [
         Self::Up,
         Self::NodeAdd,
@@ -231,13 +232,13 @@ impl Work {
         Self::Stop,
     ];
 
-    /// Whether it changes what a cluster is made of.
+    /// Whether it is a change of a running cluster's parts.
     pub fn is_change(self) -> bool {
         use Work::{AddonAdd, AddonRemove, NodeAdd, NodeRemove, PortAdd, Replace};
         [NodeAdd, NodeRemove, Replace, AddonAdd, AddonRemove, PortAdd].contains(&self)
     }
 
-    /// About how long it takes, in milliseconds.
+    /// The approximate duration in milliseconds.
     fn length(self) -> u64 {
         match self {
             Self::Up | Self::NodeAdd => 3000,
@@ -249,8 +250,8 @@ impl Work {
     }
 }
 
-/// Commands that are interrupted, of one cluster, the last one `down`. No command comes a second
-/// time before all came once.
+/// Plans the interrupted commands of a cluster. The last one is `down`. Each command comes once
+/// before one comes again.
 pub fn interrupts(rng: &mut Rng, first: usize, count: usize) -> Vec<Interrupt> {
     let mut all = Vec::new();
     while all.len() < count {
@@ -291,7 +292,7 @@ mod tests {
                 let moments: Vec<Moment> = plan.iter().map(|fault| fault.moment).collect();
                 assert_eq!((moments[0], &moments[5..]), (Moment::Boot, &[Moment::Stop, Moment::Down][..]));
                 assert!(!moments[1..5].iter().any(|m| [Moment::Boot, Moment::Stop, Moment::Down].contains(m)));
-                assert!(plan[0].target != Target::Shim && plan[0].deed != Deed::Hang);
+                assert!(plan[0].target != Target::Shim && plan[0].action != Action::Hang);
             }
         }
     }
@@ -300,7 +301,7 @@ mod tests {
     fn a_short_run_has_what_hangs_and_a_long_one_has_all() {
         for seed in 0..20 {
             let plans: Vec<Fault> = lives(&mut Rng::with_seed(seed), 2, 4).into_iter().flatten().collect();
-            let hangs = |moment| plans.iter().find(|fault| fault.moment == moment && fault.deed == Deed::Hang);
+            let hangs = |moment| plans.iter().find(|fault| fault.moment == moment && fault.action == Action::Hang);
             assert!(hangs(Moment::Run).is_some_and(|fault| matches!(fault.target, Target::Component(_))), "{plans:?}");
             assert!(hangs(Moment::Down).is_some_and(|fault| fault.target == Target::Keeper), "{plans:?}");
             let plans: Vec<Fault> = lives(&mut Rng::with_seed(seed), 12, 8).into_iter().flatten().collect();

@@ -1,38 +1,38 @@
-//! What became of each fault: a table for people, JSON for programs.
+//! Reports the outcome of each fault as a table and as JSON.
 
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What became of one fault.
+/// The outcome of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The part of the suite.
     pub part: &'static str,
     /// The fault, in words.
     pub fault: String,
-    /// How many faults of this kind that was.
+    /// The number of faults of this kind.
     pub injected: usize,
-    /// How long the cluster took until all was well again; none where there was nothing to heal.
+    /// The time until the cluster was healthy again; `None` if nothing had to heal.
     pub healed: Option<Duration>,
-    /// What went wrong; none where the law held.
+    /// The violated rule; `None` if all were kept.
     pub failure: Option<String>,
 }
 
-/// All of it.
+/// The report of a run.
 #[derive(Debug, Default, Clone)]
 pub struct Report {
-    /// What `--seed` takes to play the same again.
+    /// The seed: `--seed` repeats the run.
     pub seed: u64,
-    /// Whether it is the selection of a default run: its plan is a shorter one.
+    /// Whether this is the short plan of a default run.
     pub short: bool,
     /// In the order of injection.
     pub records: Vec<Record>,
-    /// For each part that failed: what `--faults` takes to play only what is needed.
+    /// For each failed part, the value of `--faults` that repeats only the needed faults.
     pub replay: Vec<String>,
 }
 
-/// The sums of a part.
+/// The totals of a part.
 struct Sum {
     part: &'static str,
     injected: usize,
@@ -57,7 +57,7 @@ impl Report {
         sums
     }
 
-    /// A row for each part, then each failure, then how to play it again.
+    /// The table: a row for each part, then the failures and the commands that repeat them.
     pub fn table(&self) -> String {
         let mut text =
             format!("{:<12}{:>9}{:>9}{:>14}{:>14}\n", "faults", "injected", "survived", "healed median", "healed most");
@@ -78,7 +78,7 @@ impl Report {
         text
     }
 
-    /// What to type to play again what failed.
+    /// The commands that repeat the failures.
     fn commands(&self) -> impl Iterator<Item = String> {
         let short = if self.short { " --short" } else { "" };
         self.replay
@@ -86,7 +86,7 @@ impl Report {
             .map(move |replay| format!("cargo xtask test faults{short} --seed {} --faults {replay}", self.seed))
     }
 
-    /// The same for programs.
+    /// The report as JSON.
     pub fn json(&self) -> Value {
         let ms = |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let parts = self.sums().into_iter().map(|sum| {

@@ -1,16 +1,16 @@
-//! Rules of the preloaded library, as the test writes and counts them.
+//! Writes the rules of the preloaded library, and counts the failed calls.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A file of rules. Nothing fails before [`Rules::arm`].
+/// A file of rules. No call fails before [`Rules::arm`].
 pub struct Rules {
     path: PathBuf,
     count: usize,
 }
 
-/// One rule: calls on paths that match fail with an error, so many times.
+/// A rule: calls on matching paths fail with this error, up to a number of times.
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// `spawn`, `fork`, `open`, `write`, `sync`, `rename` or `mkdir`.
@@ -19,14 +19,14 @@ pub struct Rule {
     pub glob: String,
     /// errno(3).
     pub errno: i32,
-    /// How often of a thousand times.
+    /// The probability in permille.
     pub permille: u32,
-    /// How often in all.
+    /// The maximum number of failed calls.
     pub count: u32,
 }
 
 impl Rules {
-    /// Writes them into this file.
+    /// Writes the rules to this file.
     ///
     /// # Panics
     /// It can't be written.
@@ -40,28 +40,29 @@ impl Rules {
         Self { path, count: rules.len() }
     }
 
-    /// Makes a command, and what it starts of its own, load the library with these rules.
+    /// Sets the environment of a command so that it and its children load the library with these
+    /// rules.
     pub fn apply<'a>(&self, command: &'a mut Command, library: &Path) -> &'a mut Command {
         command.env("LD_PRELOAD", library).env("FAULT_RULES", &self.path)
     }
 
-    /// From now on calls fail as the rule of this number says.
+    /// Enables the rule with this index.
     ///
     /// # Panics
-    /// The mark can't be written.
+    /// The file of the armed rule can't be written.
     pub fn arm(&self, rule: usize) {
         fs::write(self.beside(&format!(".armed.{rule}")), "").expect("a mark");
     }
 
-    /// From now on none does.
+    /// Disables all rules.
     pub fn disarm(&self) {
         for rule in 0..self.count {
-            // It may not be armed.
+            // The file is missing if the rule isn't armed.
             let _ = fs::remove_file(self.beside(&format!(".armed.{rule}")));
         }
     }
 
-    /// How many calls failed.
+    /// The number of failed calls.
     pub fn hits(&self) -> usize {
         let hits = |index| fs::metadata(self.beside(&format!(".hits.{index}"))).map_or(0, |file| file.len());
         (0..self.count).map(hits).sum::<u64>().try_into().unwrap_or(usize::MAX)

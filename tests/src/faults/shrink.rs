@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// The shortest list found that still fails. `fails` plays a list again; it takes seconds, so after
-/// `budget` the shortest one so far is good enough. The order of the faults stays.
+/// Finds a short list that still fails, in the same order. `fails` repeats a list, which takes
+/// seconds: after `budget` the shortest list so far is returned.
 pub fn shrink<T: Clone>(all: &[T], budget: Duration, mut fails: impl FnMut(&[T]) -> bool) -> Vec<T> {
     let begun = Instant::now();
     let mut shortest = all.to_vec();
-    // The last one is what broke it, and often does so alone.
+    // The last fault broke the cluster, and often does so alone.
     if let [.., last] = all
         && all.len() > 1
         && fails(std::slice::from_ref(last))

@@ -1,6 +1,5 @@
-//! The ages of the contract that the tests are about: every released one, the one of this checkout,
-//! and later ones that are made from it. It must not know how they are built, nor what happens when
-//! they meet.
+//! Collects the ages of the contract under test: every released version, the one of this checkout,
+//! and later ones derived from it. It must not build or run them.
 
 use crate::grow;
 use flate2::read::GzDecoder;
@@ -17,9 +16,9 @@ pub type Files = BTreeMap<String, String>;
 pub struct Age {
     /// `MAJOR.MINOR.PATCH`.
     pub version: (u32, u32, u32),
-    /// How many steps it is ahead of this checkout, each with an `extra_N`.
+    /// The number of steps ahead of this checkout, each with an `extra_N`.
     pub grown: usize,
-    /// Whether it broke its promise: it changed a frozen struct within the major version.
+    /// Whether it breaks the rules: it changes a frozen struct within the major version.
     pub broken: bool,
     /// Its source.
     pub files: Files,
@@ -32,12 +31,12 @@ impl Age {
         format!("{major}.{minor}.{patch}")
     }
 
-    /// As it stands in names of packages: `1-0-0`.
+    /// Its form in package names: `1-0-0`.
     pub fn label(&self) -> String {
         self.text().replace('.', "-")
     }
 
-    /// Whether its plugins and hosts are of this major version and hold what they promise.
+    /// Whether its plugins and hosts have this major version and keep the rules.
     pub fn valid(&self) -> bool {
         !self.broken && self.version.0 == current().0
     }
@@ -62,15 +61,14 @@ pub fn all() -> Vec<Age> {
         (version, files)
     };
     let mut grown_files = files.clone();
-    // One step is the selection of a quick run: each further one is another host and another plugin
-    // to compile.
+    // A quick run has one step, since each step compiles another host and another plugin.
     let steps = if runs_all() { 2 } else { 1 };
     for grown in 1..=steps {
         grow::append(&mut grown_files, grown);
         let (version, files) = with_version(grown_files.clone(), (major, minor + grown as u32, 0));
         ages.push(Age { version, grown, broken: false, files });
     }
-    // The next one after them, in all but what it breaks.
+    // The version after them, except for the change that breaks the rules.
     let mut broken_files = grown_files;
     grow::break_promise(&mut broken_files);
     let (version, broken_files) = with_version(broken_files, (major, minor + steps as u32 + 1, 0));
@@ -98,8 +96,7 @@ fn open(path: PathBuf) -> Age {
     Age { version, grown: 0, broken: false, files: unpacked(&path) }
 }
 
-/// The contract of this checkout as a package that stands on its own, which takes nothing over from
-/// a workspace.
+/// The contract of this checkout as a package of its own, without inherited workspace keys.
 fn checkout() -> Files {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contract/checkout");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
@@ -118,7 +115,7 @@ fn unpacked(path: &Path) -> Files {
         let name: PathBuf = entry.path().expect("a path").components().skip(1).collect();
         let mut text = String::new();
         entry.read_to_string(&mut text).expect("text");
-        // How it was packed is nothing to build.
+        // Metadata that cargo package added isn't needed for the build.
         if name == Path::new("Cargo.toml") || name.starts_with("src") {
             files.insert(name.to_string_lossy().into_owned(), text);
         }

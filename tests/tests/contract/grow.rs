@@ -1,12 +1,11 @@
-//! Makes later ages of the contract's source: as its maintainers may grow it, and as they must not.
+//! Derives later ages from the contract's source: with allowed and with forbidden changes.
 //!
-//! It finds items by their first words and appends to them, so that it goes on working while they
-//! grow in earnest.
+//! It finds items by their first words and appends to them, so that it keeps working when the
+//! contract grows.
 
 use crate::ages::Files;
 
-/// What a minor version may append: to which file, to which item, what. `@` is the number of the
-/// step.
+/// Allowed additions of a minor version: file, item and code. `@` is the number of the step.
 #[rustfmt::skip]
 const APPENDED: &[(&str, &str, &str)] = &[
     ("src/abi/objects.rs", "pub trait AbiContext", r#"fn extra_@(&self) -> RString { RString::new() }"#),
@@ -24,14 +23,13 @@ const APPENDED: &[(&str, &str, &str)] = &[
     ("src/abi/host_log.rs", "pub struct HostLog", r#"#[sabi(missing_field(option))] pub extra_@: extern "C" fn() -> u32,"#),
 ];
 
-/// What a plugin has of its host's log, for the sample to tell.
+/// Lets the sample plugin read the additions of its host's log.
 const HOST_LOG: &str = r#"
 extern "C" fn host_extra_@() -> u32 { @ }
 pub fn extra_@_of_host() -> Option<u32> { HOST.get()?.extra_@().map(|extra| extra()) }
 "#;
 
-/// Grows all that may grow by one step, as a minor version does: a method for each object, a field
-/// for each table.
+/// Makes the additions of a minor version: a method for each object, a field for each table.
 pub fn append(files: &mut Files, step: usize) {
     let numbered = |code: &str| code.replace('@', &step.to_string());
     for (file, item, code) in APPENDED {
@@ -43,7 +41,7 @@ pub fn append(files: &mut Files, step: usize) {
     source(files, "src/abi.rs").push_str(&numbered("pub use host_log::extra_@_of_host;\n"));
 }
 
-/// Changes a frozen struct, which only another major version may.
+/// Changes a frozen struct. Only another major version may do so.
 pub fn break_promise(files: &mut Files) {
     let log = "src/abi/host_log.rs";
     edit(files, log, "pub struct LogRecord", "\n}", "\n    pub thread: RStr<'a>,");
@@ -53,24 +51,24 @@ pub fn break_promise(files: &mut Files) {
 /// Gives the package another version.
 pub fn version(files: &mut Files, version: &str) {
     let manifest = source(files, "Cargo.toml");
-    // The first one is the package's: its dependencies come later.
+    // The first one belongs to the package; its dependencies come later.
     let start = manifest.find("\nversion = \"").expect("a version") + 1;
     let end = start + manifest[start..].find('\n').expect("more lines");
     manifest.replace_range(start..end, &format!("version = \"{version}\""));
 }
 
-/// Puts code before the end of the item that begins like this.
+/// Inserts code before the end of the item with this beginning.
 fn edit(files: &mut Files, file: &str, item: &str, end: &str, code: &str) {
     let text = source(files, file);
     let start = text.find(&format!("\n{item}")).map(|at| at + 1);
     let at = start.and_then(|start| text[start..].find(end).map(|length| start + length));
     let at = at.unwrap_or_else(|| {
-        panic!("{file} of the contract has no `{item}` that ends with {end:?}: say in tests/tests/contract/grow.rs how it looks now")
+        panic!("{file} of the contract has no `{item}` that ends with {end:?}: update tests/tests/contract/grow.rs")
     });
     text.insert_str(at, code);
 }
 
 fn source<'a>(files: &'a mut Files, file: &str) -> &'a mut String {
-    let gone = || panic!("the contract has no {file}: say in tests/tests/contract/grow.rs where that went");
+    let gone = || panic!("the contract has no {file}: update tests/tests/contract/grow.rs");
     files.get_mut(file).unwrap_or_else(gone)
 }

@@ -1,5 +1,5 @@
-//! Files that are no plugins, or not whole ones: each is refused with a text that says why, and the
-//! host goes on with the others.
+//! Loads invalid and damaged plugin files: each is rejected with the reason, and the host still
+//! loads others.
 
 use crate::workshop::{Workshop, compiled};
 use kubernix_core::abi_stable::library::AbiHeader;
@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
-/// Loads a file that can't be loaded, and then one that can.
+/// Loads an invalid file, checks that a valid one can be loaded afterwards, and returns the error.
 #[track_caller]
 fn refusal(path: &Path) -> String {
     let error = load(path).map(|loaded| loaded.version).expect_err("it can't be loaded").to_string();
-    let loaded = load(&Workshop::open().sample("rogue")).expect("the host goes on with the others");
+    let loaded = load(&Workshop::open().sample("rogue")).expect("the host still loads others");
     assert_eq!(loaded.handle.describe().expect("it answers").name, "rogue");
-    // The path comes first, so that a list of many can be read.
+    // The message starts with the path.
     let told = error.strip_prefix(&format!("{}: ", path.display()));
     told.unwrap_or_else(|| panic!("{error} doesn't begin with its path")).to_owned()
 }
 
-/// A file of this content, each under a name of its own.
+/// Creates a file with this content and a unique name.
 fn file(folder: &TempDir, content: &[u8]) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let path = folder.path().join(format!("libhostile{}.so", NEXT.fetch_add(1, Ordering::Relaxed)));
@@ -37,7 +37,7 @@ fn rogue() -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_library_for_this_machine_is_refused() {
+fn files_that_are_not_libraries_for_this_machine_are_rejected() {
     let folder = folder();
     let (ours, other) = if cfg!(target_arch = "aarch64") { (183, 62) } else { (62, 183) };
     let with = |at: usize, bytes: &[u8]| {
@@ -61,11 +61,11 @@ fn what_is_no_library_for_this_machine_is_refused() {
 }
 
 #[test]
-fn a_file_that_was_cut_off_is_refused_wherever_it_was_cut() {
+fn a_truncated_file_is_rejected_at_every_length() {
     let folder = folder();
     let content = rogue();
     let mut refused = 0;
-    // Cut within its pages, the dynamic linker would end this process with SIGBUS.
+    // If the dynamic linker mapped a file cut within its pages, SIGBUS would kill this process.
     for part in 1..32 {
         let length = content.len() * part / 32;
         let path = file(&folder, &content[..length]);
@@ -75,7 +75,7 @@ fn a_file_that_was_cut_off_is_refused_wherever_it_was_cut() {
                 assert!(error.to_string().starts_with(&told), "{error}");
                 refused += 1;
             }
-            // Behind the last segment lie tables that only debuggers read.
+            // The tables after the last segment are only for debuggers.
             Ok(loaded) => assert_eq!(loaded.handle.describe().expect("it answers").name, "rogue"),
         }
     }
@@ -91,12 +91,12 @@ fn a_file_that_was_cut_off_is_refused_wherever_it_was_cut() {
 }
 
 #[test]
-fn programs_and_libraries_that_are_no_plugins_are_refused() {
+fn programs_and_libraries_that_are_not_plugins_are_rejected() {
     let program = compiled("program.c", &["-no-pie"], "program");
     assert_eq!(refusal(&program), "not a shared object (ELF type 2)");
     let object = compiled("library.c", &["-c"], "library.o");
     assert_eq!(refusal(&object), "not a shared object (ELF type 1)");
-    // Only the dynamic linker can tell it from a library.
+    // Only the dynamic linker distinguishes it from a library.
     let movable = refusal(&compiled("program.c", &["-pie", "-fPIE"], "movable"));
     assert!(movable.starts_with("can't be loaded: "), "{movable}");
     let library = compiled("library.c", &["-shared", "-fPIC"], "liblibrary.so");
@@ -104,7 +104,7 @@ fn programs_and_libraries_that_are_no_plugins_are_refused() {
 }
 
 #[test]
-fn what_is_missing_is_named_even_where_it_would_be_bound_late() {
+fn missing_symbols_and_libraries_are_reported_on_load() {
     let arguments = ["-shared", "-fPIC", "-Wl,-z,lazy"];
     let refused = refusal(&compiled("undefined.c", &arguments, "libundefined.so"));
     assert_eq!(refused, "can't be loaded: undefined symbol: nowhere_to_be_found");
@@ -125,7 +125,7 @@ fn what_is_missing_is_named_even_where_it_would_be_bound_late() {
 }
 
 #[test]
-fn plugins_of_others_are_refused() {
+fn plugins_of_other_programs_are_rejected() {
     assert_eq!(refusal(&Workshop::open().sample("other")), "is a plugin of another program (editor)");
     let ours = AbiHeader::VALUE;
     let content = rogue();
@@ -142,22 +142,22 @@ fn plugins_of_others_are_refused() {
 }
 
 #[test]
-fn a_constructor_that_panics_is_an_error_of_its_file() {
+fn a_panic_of_a_constructor_is_reported_with_the_file() {
     assert_eq!(refusal(&Workshop::open().sample("stillborn")), "doesn't start: `component` panicked: not today");
 }
 
 #[test]
-fn a_copy_is_an_instance_of_its_own_under_the_same_name() {
+fn a_copy_of_a_library_is_loaded_as_another_instance() {
     let folder = folder();
     let copy = load(&file(&folder, &rogue())).expect("a copy loads");
     let original = load(&Workshop::open().sample("rogue")).expect("as does the original");
-    // The registry tells them apart by their names, which is why names are unique.
+    // The registry detects the duplicate by the name of the component.
     let names = [copy, original].map(|loaded| loaded.handle.describe().expect("it answers").name);
     assert_eq!(names, ["rogue", "rogue"]);
 }
 
 #[test]
-fn a_file_that_was_replaced_is_not_taken_for_the_one_that_is_loaded() {
+fn a_replaced_file_is_rejected_instead_of_reusing_the_loaded_one() {
     let folder = folder();
     let path = file(&folder, &rogue());
     assert!(load(&path).and_then(|_| load(&path)).is_ok(), "the same file again");

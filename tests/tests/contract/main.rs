@@ -1,5 +1,5 @@
-//! The contract between hosts and plugins over time: what was released holds, all ages work
-//! together, and no file can hurt the host that loads it. Needs no root, and no clusters.
+//! Tests the contract between hosts and plugins over time: releases don't change, all ages work
+//! together, and no file can crash the host. Needs neither root nor clusters.
 
 mod ages;
 mod grow;

@@ -1,11 +1,11 @@
-//! All ages of plugins, in every order, in one process of each age of host: loading a
-//! plugin doesn't depend on those loaded before.
+//! Loads plugins of all ages in every order, in a process of each age of host: the result must not
+//! depend on the plugins loaded before.
 
 use crate::ages::Age;
 use crate::workshop::Workshop;
 use kubernix_tests::{program, run};
 
-/// What a host prints for a plugin.
+/// The expected output of a host for a plugin.
 fn expected(workshop: &Workshop, host: &Age, plugin: &Age) -> String {
     let path = workshop.plugin(plugin).display().to_string();
     let (theirs, ours) = (plugin.text(), host.text());
@@ -18,7 +18,7 @@ fn expected(workshop: &Workshop, host: &Age, plugin: &Age) -> String {
                            LogRecord<'a> (at join.log.record) number of fields: host 5, plugin 6";
         return format!("{built}, and the two disagree: {differences}");
     }
-    // What one side doesn't have is answered by the defaults of the other.
+    // Defaults are used for methods that the other side lacks.
     let both = host.grown.min(plugin.grown);
     let takes: Vec<_> = (1..=both).map(|step| format!("extra_{step}=host")).collect();
     let answers: Vec<_> = (1..=host.grown).map(|step| if step <= plugin.grown { "own" } else { "default" }).collect();
@@ -33,7 +33,7 @@ fn expected(workshop: &Workshop, host: &Age, plugin: &Age) -> String {
     )
 }
 
-/// Loads plugins in this order and checks every answer.
+/// Loads plugins in this order and checks the output for each.
 fn check(workshop: &Workshop, host: &Age, order: &[&Age]) {
     let plugins = order.iter().map(|age| workshop.plugin(age));
     let printed = run(program(workshop.host(host)).args(plugins)).ok().stdout;
@@ -46,7 +46,7 @@ fn check(workshop: &Workshop, host: &Age, order: &[&Age]) {
 }
 
 #[test]
-fn every_age_works_with_every_other_in_every_order() {
+fn all_ages_work_together_in_every_order() {
     let workshop = Workshop::open();
     let plugins: Vec<&Age> = workshop.ages.iter().collect();
     let hosts: Vec<&Age> = plugins.iter().copied().filter(|age| age.valid()).collect();
@@ -69,7 +69,7 @@ fn every_age_works_with_every_other_in_every_order() {
 }
 
 #[test]
-fn a_host_of_the_next_major_version_refuses_all_of_this_one() {
+fn a_host_of_the_next_major_version_rejects_plugins_of_this_one() {
     let workshop = Workshop::open();
     let plugins: Vec<&Age> = workshop.ages.iter().collect();
     let host = plugins.iter().copied().max_by_key(|age| age.version).expect("the next major");
@@ -77,12 +77,12 @@ fn a_host_of_the_next_major_version_refuses_all_of_this_one() {
 }
 
 #[test]
-fn a_library_is_looked_for_where_it_was_said_and_nowhere_else() {
+fn a_relative_library_path_is_not_searched_in_system_directories() {
     let workshop = Workshop::open();
     let age = workshop.ages.iter().find(|age| age.valid()).expect("one at least");
     let plugin = workshop.plugin(age);
     let (folder, name) = (plugin.parent().expect("a folder"), plugin.file_name().expect("a name"));
-    // The dynamic linker would look for a bare name in its own directories.
+    // The dynamic linker would search its own directories for a name without a slash.
     let printed = run(program(workshop.host(age)).arg(name).current_dir(folder)).ok().stdout;
     assert!(printed.starts_with(&format!("plugin-{} ", age.label())), "{printed}");
 }

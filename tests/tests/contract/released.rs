@@ -1,5 +1,5 @@
-//! What was released stays: plugins that exist work with this checkout, and the contract changes
-//! only on purpose.
+//! Checks released contracts: their plugins work with this checkout, and the contract doesn't
+//! change by accident.
 
 use crate::ages::{self, Age};
 use crate::layouts;
@@ -9,14 +9,14 @@ use kubernix_tests::{golden, program, run};
 use semver::Version;
 use std::path::Path;
 
-/// Advice for authors of a change of the contract.
+/// Shown when the contract has changed.
 const ADVICE: &str = "the contract changed. Appended methods with default bodies and appended fields make a minor version, which \
                       kubernix-core/Cargo.toml has to say; whatever else makes a major one, which breaks all plugins. \
                       docs/contract-versioning.md has the rules";
 
 #[test]
-fn the_contract_changes_on_purpose() {
-    // Shown where it doesn't hold.
+fn the_contract_matches_its_golden() {
+    // Printed if the comparison fails.
     println!("{ADVICE}");
     golden::compare(&format!("contract-{}.txt", ages::current().0), &layouts::dump());
 }
@@ -28,8 +28,8 @@ fn plugins_of_released_contracts_work_with_this_checkout() {
     let known: Vec<&Age> =
         workshop.ages.iter().filter(|age| released.iter().any(|r| r.version == age.version)).collect();
     for age in known {
-        // By the loader as it ships, in this process: the older side asks, the newer has to have
-        // all of it.
+        // Uses the shipped loader in this process: the newer side has to offer everything that the
+        // older side calls.
         let loaded = load(&workshop.plugin(age)).unwrap_or_else(|error| panic!("{error}\n{ADVICE}"));
         assert_eq!(loaded.contract, age.text());
         if age.version == ages::current() {
@@ -42,13 +42,13 @@ fn plugins_of_released_contracts_work_with_this_checkout() {
 }
 
 #[test]
-fn the_version_never_goes_back() {
+fn the_version_is_not_lower_than_a_released_one() {
     let newest = ages::released().pop().expect("one at least");
     assert!(ages::current() >= newest.version, "{} is released already", newest.text());
 }
 
 #[test]
-fn manifests_keep_newer_plugins_from_older_hosts() {
+fn hosts_reject_manifests_of_newer_plugins() {
     let ages: Vec<&Age> = Workshop::open().ages.iter().filter(|age| !age.broken).collect();
     let ours = Version::new(1, 0, 0);
     let compatible = |contract: &str, host: &Age| {
@@ -64,8 +64,8 @@ fn manifests_keep_newer_plugins_from_older_hosts() {
             let taken = compatible(&format!("{major}.{minor}"), host);
             let should = host.version.0 == major && host.version.1 >= minor;
             assert_eq!(taken.is_ok(), should, "plugin {} on host {}: {taken:?}", plugin.text(), host.text());
-            // A plugin with this version is accepted by each host of the major version, and gets
-            // defaults for what that doesn't have.
+            // A plugin for a lower minor version is accepted by every host of the major version,
+            // and gets defaults for missing methods.
             assert_eq!(compatible(&format!("{major}.0"), host).is_ok(), host.version.0 == major);
         }
     }

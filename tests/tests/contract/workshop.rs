@@ -1,9 +1,8 @@
 //! Builds a host and a plugin of each age, and the sample libraries, below cargo's target
-//! directory. What is tested is what ships: the hosts are made around the very source of the
-//! loader.
+//! directory. The hosts use the source of the shipped loader.
 //!
-//! Nothing is fetched: versions are those of this checkout's Cargo.lock. It must not know what is
-//! tested with all that.
+//! Nothing is downloaded: versions are those of this checkout's Cargo.lock. It must not know the
+//! tests.
 
 use crate::ages::{self, Age};
 use kubernix_tests::{program, run, run_for};
@@ -13,17 +12,17 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// How long the first build may take, of abi_stable above all.
-const BUILD: Duration = Duration::from_secs(900);
+/// The time limit of a build. The first build is slow because of abi_stable.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Plugins that aren't as they should be, by the code that exports them.
+/// Defective plugins, with the code that exports them.
 const SAMPLES: &[(&str, &str)] = &[
     ("rogue", "kubernix_core::export_component!(sample::Rogue::default());"),
     ("stillborn", "kubernix_core::export_component!(sample::Stillborn::new());"),
     ("other", ""),
 ];
 
-/// What was built.
+/// The built hosts and plugins.
 pub struct Workshop {
     /// The ages, oldest first.
     pub ages: Vec<Age>,
@@ -31,9 +30,9 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// The workshop, built by the first test that asks for it.
+    /// The workshop, built by the first test that needs it.
     pub fn open() -> &'static Self {
-        // Where it can't be built it is tried once: the first test says why.
+        // A failed build isn't tried again: the first test shows the reason.
         static WORKSHOP: LazyLock<Workshop> = LazyLock::new(Workshop::build);
         &WORKSHOP
     }
@@ -82,8 +81,8 @@ impl Workshop {
         let target = folder.join("target");
         let mut cargo = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--workspace", "--offline", "--quiet", "--target-dir"]).arg(&target).current_dir(&work);
-        // Of the build of the tests; it would put everything into another folder.
-        run_for(cargo.env_remove("CARGO_BUILD_TARGET"), BUILD).ok();
+        // The variable is set by the build of the tests, and would redirect the output.
+        run_for(cargo.env_remove("CARGO_BUILD_TARGET"), BUILD_TIMEOUT).ok();
         Self { ages, built: target.join("debug") }
     }
 }
@@ -105,7 +104,7 @@ fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/samples")
 }
 
-/// The workspace around all packages, with the versions of dependencies that ours has.
+/// The workspace of all packages. Versions of dependencies are those of this workspace.
 fn workspace() -> String {
     let ours = fs::read_to_string(root().join("Cargo.toml")).expect("the workspace's manifest");
     let version = |name: &str| {
@@ -157,7 +156,7 @@ fn manifest(name: &str, age: &Age, grown: &[String]) -> String {
     )
 }
 
-/// Writes a file where it isn't so already: cargo builds what is newer.
+/// Writes a file if its content differs: cargo rebuilds newer files.
 fn write(path: &Path, text: &str) {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return;

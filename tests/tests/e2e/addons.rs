@@ -1,26 +1,20 @@
-//! What runs in the cluster: names, metrics, volumes, and manifests of one's own; added, kept over
-//! a stop, and taken away again.
+//! Tests addons: cluster DNS, metrics, volumes, and the user's own manifests. They are added, kept
+//! over a stop, and removed.
 
 use kubernix_tests::{Cluster, IMAGE, Parts, SHARED, Test, checks, each, oci_archive, once, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
-    let of_runtimes = checks![
-        pods_resolve_services_headless_ones_and_pods_by_name,
-        volumes_and_metrics_come_with_their_addons_and_go_with_them,
-    ];
-    let of_any = checks![
-        manifests_of_ones_own_are_waited_for_listed_and_removed,
-        who_waits_for_the_node_alone_gets_the_addons_later,
-    ];
+    let of_runtimes = checks![pods_resolve_names_of_services_and_pods, volumes_and_metrics_follow_their_addons,];
+    let of_any = checks![a_directory_of_manifests_is_an_addon, boot_with_wait_node_starts_addons_later,];
     [each(SHARED, &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)].concat()
 }
 
-/// A pod of the tests' image that runs this; more of its spec in `extra`.
+/// A pod of the test image that runs a command. `extra` has further fields of its spec.
 fn pod(name: &str, labels: &Value, command: &str, extra: &Value) -> Value {
     let container =
         json!({ "name": "c", "image": IMAGE, "imagePullPolicy": "Never", "command": ["sh", "-c", command] });
@@ -38,7 +32,7 @@ fn list(items: &[Value]) -> Value {
     json!({ "apiVersion": "v1", "kind": "List", "items": items })
 }
 
-/// What a pod is told of a name.
+/// The output of nslookup for a name in a pod.
 fn looked_up(cluster: &Cluster, pod: &str, name: &str) -> String {
     let outcome = cluster.kubectl(&["exec", pod, "--", "nslookup", name]);
     format!("{}{}", outcome.stdout, outcome.stderr)
@@ -51,7 +45,7 @@ fn state(cluster: &Cluster, addon: &str) -> String {
     row["state"].as_str().expect("a state").to_owned()
 }
 
-fn pods_resolve_services_headless_ones_and_pods_by_name(parts: Parts) {
+fn pods_resolve_names_of_services_and_pods(parts: Parts) {
     let cluster = Cluster::boot_with_addons("dns", parts);
     assert_eq!(state(&cluster, "coredns"), "ready");
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
@@ -74,7 +68,7 @@ fn pods_resolve_services_headless_ones_and_pods_by_name(parts: Parts) {
         ("first.headless.default.svc.cluster.local", &address),
         (&dashed, &address),
     ] {
-        until(&format!("the address of {name}"), PATIENCE, || {
+        until(&format!("the address of {name}"), TIMEOUT, || {
             let told = looked_up(&cluster, "a", name);
             if told.contains(wanted.as_str()) { Ok(()) } else { Err(told) }
         });
@@ -82,7 +76,7 @@ fn pods_resolve_services_headless_ones_and_pods_by_name(parts: Parts) {
     let told = looked_up(&cluster, "a", "no-such-name.default.svc.cluster.local");
     assert!(told.contains("NXDOMAIN"), "{told}");
 
-    // The same after a stop, by a pod that was started again.
+    // The same after a stop, in a restarted pod.
     cluster.run(&["stop"]).ok();
     cluster.up(&[]).ok();
     cluster.ready_pod("a");
@@ -90,7 +84,7 @@ fn pods_resolve_services_headless_ones_and_pods_by_name(parts: Parts) {
     assert!(told.contains("10.10.128.1"), "{told}");
 }
 
-fn volumes_and_metrics_come_with_their_addons_and_go_with_them(parts: Parts) {
+fn volumes_and_metrics_follow_their_addons(parts: Parts) {
     let cluster = Cluster::new("addons");
     cluster.up(&[&["--addons", "local-path"][..], &parts.settings()].concat()).ok();
     assert_eq!(state(&cluster, "coredns"), "available");
@@ -107,7 +101,7 @@ fn volumes_and_metrics_come_with_their_addons_and_go_with_them(parts: Parts) {
     cluster.ready_pod("writer");
 
     cluster.run(&["addon", "add", "metrics-server"]).ok();
-    until("figures of the node", PATIENCE, || {
+    until("figures of the node", TIMEOUT, || {
         let top = cluster.kubectl(&["top", "node", "node-0"]);
         if top.code == 0 && top.stdout.contains("node-0") { Ok(()) } else { Err(top.stderr) }
     });
@@ -119,7 +113,7 @@ fn volumes_and_metrics_come_with_their_addons_and_go_with_them(parts: Parts) {
     assert_eq!(state(&cluster, "metrics-server"), "ready");
 
     cluster.kubectl(&["delete", "pod/writer", "pvc/data", "--timeout=60s"]).ok();
-    until("the end of the volume", PATIENCE, || {
+    until("the end of the volume", TIMEOUT, || {
         let left = cluster.get(&["persistentvolumes"]);
         if left["items"] == json!([]) { Ok(()) } else { Err(left.to_string()) }
     });
@@ -134,7 +128,7 @@ fn volumes_and_metrics_come_with_their_addons_and_go_with_them(parts: Parts) {
     assert!(wrong.stderr.contains("the cluster has no addon `local-path`"), "{wrong:?}");
 }
 
-fn manifests_of_ones_own_are_waited_for_listed_and_removed(_: Parts) {
+fn a_directory_of_manifests_is_an_addon(_: Parts) {
     let cluster = Cluster::new("manifests");
     let addon = cluster.base().join("my-addon");
     fs::create_dir(&addon).expect("a directory");
@@ -157,7 +151,7 @@ fn manifests_of_ones_own_are_waited_for_listed_and_removed(_: Parts) {
     let refused = cluster.up(&["--addon", &broken]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("broken.yaml") && refused.stderr.contains("line 2"), "{refused:?}");
-    assert!(!cluster.root().exists(), "nothing was made");
+    assert!(!cluster.root().exists(), "nothing was created");
     let refused = cluster.up(&["--addons", "corends"]);
     assert!(refused.stderr.contains("did you mean `coredns`?"), "{refused:?}");
 
@@ -166,15 +160,15 @@ fn manifests_of_ones_own_are_waited_for_listed_and_removed(_: Parts) {
     assert_eq!(state(&cluster, "my-addon"), "ready");
     let refused = cluster.run(&["addon", "add", &broken]);
     assert!(refused.stderr.contains("line 2"), "{refused:?}");
-    assert_eq!(cluster.running()["state"], "running");
+    assert_eq!(cluster.wait_until_running()["state"], "running");
 
-    // What is not in the manifests any more goes at the next boot, what is new comes.
+    // The next boot removes objects that aren't in the manifests any more, and applies new ones.
     cluster.run(&["stop"]).ok();
     fs::write(format!("{addon}/b.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: new }\n")
         .expect("a manifest");
     cluster.up(&[]).ok();
     assert_eq!(cluster.get(&["configmap", "new"])["metadata"]["name"], "new");
-    until("the end of the namespace", PATIENCE, || {
+    until("the end of the namespace", TIMEOUT, || {
         let outcome = cluster.kubectl(&["get", "namespace", "demo"]);
         if outcome.stderr.contains("NotFound") { Ok(()) } else { Err(outcome.stdout) }
     });
@@ -186,11 +180,11 @@ fn manifests_of_ones_own_are_waited_for_listed_and_removed(_: Parts) {
     assert!(rows.as_array().expect("rows").iter().all(|row| row["addon"] != "my-addon"), "{rows}");
 }
 
-fn who_waits_for_the_node_alone_gets_the_addons_later(_: Parts) {
+fn boot_with_wait_node_starts_addons_later(_: Parts) {
     let cluster = Cluster::new("wait");
     cluster.up(&["--wait", "node"]).ok();
-    // Whether it is ready by now is the machine's affair; that it becomes so is ours.
-    until("names", PATIENCE, || {
+    // It may be ready by now, depending on the machine. It has to become ready.
+    until("names", TIMEOUT, || {
         let state = state(&cluster, "coredns");
         if state == "ready" { Ok(()) } else { Err(state) }
     });

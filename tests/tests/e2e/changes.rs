@@ -1,8 +1,8 @@
-//! Changes of a running cluster are whole or nothing, whatever becomes of the command, and what
-//! fails meanwhile is seen and heals.
+//! Tests changes of a running cluster: they are completed or rolled back, even if the command is
+//! interrupted. Failures meanwhile are reported, and the cluster recovers.
 
 use kubernix_tests::{
-    Booting, Cluster, Lane, Parts, SHARED, Test, checks, free_port, main_process, once, runs_all, until,
+    Cluster, Lane, Parts, RunningCommand, SHARED, Test, checks, free_port, main_process, once, runs_all, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,21 +13,22 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(90);
-/// When commands are interrupted: while they resolve, ask, start processes, and wait for them.
+const TIMEOUT: Duration = Duration::from_secs(90);
+/// When commands are interrupted: while they resolve binaries, send the request, start processes,
+/// and wait for them.
 const MOMENTS: [Duration; 4] =
     [Duration::from_millis(20), Duration::from_millis(120), Duration::from_millis(500), Duration::from_millis(1300)];
 
 pub fn tests() -> Vec<Test> {
     let of_any = checks![
-        an_addon_that_is_removed_while_it_starts_stays_away,
-        a_command_that_does_not_read_holds_nothing_up,
-        a_binary_that_is_away_for_a_moment_comes_back_by_itself,
-        a_process_that_hangs_is_noticed,
-        a_state_that_is_damaged_is_rebuilt_or_named,
+        an_addon_removed_during_its_start_is_not_applied_again,
+        a_stopped_up_command_does_not_block_the_boot,
+        a_component_restarts_when_its_missing_binary_returns,
+        status_reports_a_hung_process,
+        damaged_state_is_rebuilt_or_reported,
     ];
-    let of_nodes = checks![an_interrupted_change_is_made_or_undone_and_the_next_command_works];
-    let of_control_planes = checks![ports_follow_the_nodes_and_survive_other_changes];
+    let of_nodes = checks![an_interrupted_change_is_completed_or_rolled_back];
+    let of_control_planes = checks![ports_are_forwarded_to_running_nodes_and_survive_other_changes];
     [once(Lane::isolated(3, 4), &of_control_planes), once(Lane::shared(1, 3), &of_nodes), once(SHARED, &of_any)]
         .concat()
 }
@@ -38,9 +39,9 @@ fn boot(tag: &str, settings: &[&str]) -> Cluster {
     cluster
 }
 
-/// Starts a command and returns while it is at work.
-fn start(cluster: &Cluster, command: &[&str]) -> Booting {
-    cluster.working(&mut cluster.command(command))
+/// Starts a command in the background.
+fn start(cluster: &Cluster, command: &[&str]) -> RunningCommand {
+    cluster.start_command(&mut cluster.command(command))
 }
 
 fn names(values: &Value) -> BTreeSet<String> {
@@ -48,7 +49,7 @@ fn names(values: &Value) -> BTreeSet<String> {
     names.collect()
 }
 
-/// The nodes as `node list`, the file of the state in force, and its view have them; all the same.
+/// The nodes. `node list`, the state file and its view `allotted.json` have to agree on them.
 fn nodes(cluster: &Cluster) -> BTreeSet<String> {
     let listed = names(&cluster.json(&["node", "list"]));
     let read = |file: &str| -> Value {
@@ -59,11 +60,11 @@ fn nodes(cluster: &Cluster) -> BTreeSet<String> {
     listed
 }
 
-fn an_interrupted_change_is_made_or_undone_and_the_next_command_works(_: Parts) {
+fn an_interrupted_change_is_completed_or_rolled_back(_: Parts) {
     let cluster = boot("cut", &[]);
     for (number, moment) in MOMENTS.into_iter().enumerate() {
         for (other, signal) in [Signal::SIGINT, Signal::SIGKILL, Signal::SIGHUP].into_iter().enumerate() {
-            // Each moment and each signal occurs in the selection.
+            // The selection has each moment and each signal.
             if !runs_all() && number % 3 != other {
                 continue;
             }
@@ -71,8 +72,8 @@ fn an_interrupted_change_is_made_or_undone_and_the_next_command_works(_: Parts) 
             let command = start(&cluster, &["node", "add"]);
             sleep(moment);
             command.signal(signal);
-            let outcome = command.end_within(LIMIT);
-            // The next one waits for what goes on.
+            let outcome = command.wait_within(TIMEOUT);
+            // The next command waits for a change that is in progress.
             cluster.run(&["node", "add"]).ok();
             let now = nodes(&cluster);
             let own = 1 + usize::from(outcome.code == 0);
@@ -92,14 +93,14 @@ fn an_interrupted_change_is_made_or_undone_and_the_next_command_works(_: Parts) 
             }
         }
     }
-    // What is on the disk is what a boot brings back.
+    // A boot restores the saved state.
     let before = nodes(&cluster);
     cluster.run(&["stop"]).ok();
     cluster.up(&[]).ok();
     assert_eq!(nodes(&cluster), before);
 }
 
-fn an_addon_that_is_removed_while_it_starts_stays_away(_: Parts) {
+fn an_addon_removed_during_its_start_is_not_applied_again(_: Parts) {
     let cluster = Cluster::new("away");
     let place = cluster.base().join("one.yaml");
     fs::write(&place, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-the-addon}\n").expect("a file");
@@ -111,14 +112,14 @@ fn an_addon_that_is_removed_while_it_starts_stays_away(_: Parts) {
         let map = cluster.kubectl(&["get", "configmap", "of-the-addon"]);
         if pods.stdout.is_empty() && map.code != 0 { Ok(()) } else { Err(format!("{}{}", pods.stdout, map.stdout)) }
     };
-    until("end of what the addons had", LIMIT, left);
-    // What was under way when they were removed would come back by now.
+    until("removal of the addon's objects", TIMEOUT, left);
+    // An apply in progress would have created them again by now.
     sleep(Duration::from_secs(3));
-    left().expect("it stays away");
-    assert_eq!(cluster.running()["state"], "running");
+    left().expect("it isn't applied again");
+    assert_eq!(cluster.wait_until_running()["state"], "running");
 }
 
-fn ports_follow_the_nodes_and_survive_other_changes(_: Parts) {
+fn ports_are_forwarded_to_running_nodes_and_survive_other_changes(_: Parts) {
     let cluster = boot("follow", &["--control-planes", "3", "--nodes", "4"]);
     let target = |port: u16| -> Option<String> {
         let ports = cluster.json(&["port", "list"]);
@@ -133,12 +134,12 @@ fn ports_follow_the_nodes_and_survive_other_changes(_: Parts) {
     let first = host_of(target(ports[0]));
     cluster.run(&["node", "stop", "node-0"]).ok();
     add(ports[1]);
-    assert_ne!(host_of(target(ports[0])), first, "an open port leads to a node that runs");
+    assert_ne!(host_of(target(ports[0])), first, "an open port is forwarded to a running node");
     assert_eq!(host_of(target(ports[0])), host_of(target(ports[1])));
-    // Beside another change none of the two is lost.
+    // With another change at the same time, neither is lost.
     let replace = start(&cluster, &["component", "replace", "--set", "scheduler.log-level=3"]);
     add(ports[2]);
-    replace.end_within(LIMIT).ok();
+    replace.wait_within(TIMEOUT).ok();
     assert!(ports.iter().all(|port| target(*port).is_some()));
     let settings = fs::read_to_string(cluster.root().join("kubernix.toml")).expect("the settings");
     assert!(
@@ -149,31 +150,31 @@ fn ports_follow_the_nodes_and_survive_other_changes(_: Parts) {
     assert_eq!(host_of(target(ports[0])), first);
 }
 
-fn a_command_that_does_not_read_holds_nothing_up(_: Parts) {
+fn a_stopped_up_command_does_not_block_the_boot(_: Parts) {
     let cluster = Cluster::new("slow");
     let booting = start(&cluster, &["up", "--addons", "none", "--nodes", "3"]);
-    booting.reaches(r#""event":"started","instance":"sandbox""#);
+    booting.wait_for_event(r#""event":"started","instance":"sandbox""#);
     booting.signal(Signal::SIGSTOP);
-    until("cluster that is up without its command", LIMIT, || {
+    until("running cluster with a stopped command", TIMEOUT, || {
         let status = cluster.run(&["--output", "json", "status"]);
         if status.stdout.contains(r#""state": "running""#) { Ok(()) } else { Err(status.stdout) }
     });
-    // What was typed meanwhile is no order to a cluster that is up.
+    // An interrupt after the boot doesn't stop the cluster.
     for _ in 0..2 {
         booting.signal(Signal::SIGINT);
     }
     booting.signal(Signal::SIGCONT);
-    let outcome = booting.end_within(LIMIT);
+    let outcome = booting.wait_within(TIMEOUT);
     assert!(outcome.code == 0 || outcome.code == 130, "{outcome:?}");
-    assert_eq!(cluster.running()["state"], "running");
+    assert_eq!(cluster.wait_until_running()["state"], "running");
 }
 
-/// The main process of a component, as the host numbers it.
+/// The PID on the host of a component's main process.
 fn pid(cluster: &Cluster, component: &str) -> Pid {
-    main_process(&cluster.status(), component).expect("a component that runs")
+    main_process(&cluster.status(), component).expect("a running component")
 }
 
-fn a_binary_that_is_away_for_a_moment_comes_back_by_itself(_: Parts) {
+fn a_component_restarts_when_its_missing_binary_returns(_: Parts) {
     let cluster = boot("moved", &[]);
     let listed = cluster.json(&["plan"]);
     let all = listed["instances"].as_array().expect("instances");
@@ -185,48 +186,48 @@ fn a_binary_that_is_away_for_a_moment_comes_back_by_itself(_: Parts) {
     cluster.run(&["component", "replace", "--set", &set]).ok();
     let away = own.with_extension("away");
     fs::rename(&own, &away).expect("a rename");
-    kill(pid(&cluster, "scheduler"), Signal::SIGKILL).expect("it is there");
-    until("word of what is missing", LIMIT, || {
+    kill(pid(&cluster, "scheduler"), Signal::SIGKILL).expect("it runs");
+    until("report of the missing binary", TIMEOUT, || {
         let status = cluster.run(&["status"]);
         let is_named = status.code == 9 && status.stdout.contains("doesn't exist");
         if is_named { Ok(()) } else { Err(format!("{}: {}", status.code, status.stdout)) }
     });
     fs::rename(&away, &own).expect("a rename");
-    assert_eq!(cluster.running()["state"], "running");
+    assert_eq!(cluster.wait_until_running()["state"], "running");
 }
 
-fn a_process_that_hangs_is_noticed(_: Parts) {
+fn status_reports_a_hung_process(_: Parts) {
     let cluster = boot("hung", &[]);
     let etcd = pid(&cluster, "etcd");
-    kill(etcd, Signal::SIGSTOP).expect("it is there");
+    kill(etcd, Signal::SIGSTOP).expect("it runs");
     let status = cluster.run(&["status"]).exits(9);
     assert!(
         status.stdout.contains("degraded") && status.stdout.contains("etcd: role `datastore`"),
         "{}",
         status.stdout
     );
-    kill(etcd, Signal::SIGCONT).expect("it is there");
-    let status = cluster.running();
+    kill(etcd, Signal::SIGCONT).expect("it runs");
+    let status = cluster.wait_until_running();
     let restarts = status["components"].as_array().expect("components").iter().map(|one| one["restarts"].as_u64());
     assert_eq!(restarts.map(Option::unwrap_or_default).sum::<u64>(), 0, "it was not restarted");
 }
 
-fn a_state_that_is_damaged_is_rebuilt_or_named(_: Parts) {
+fn damaged_state_is_rebuilt_or_reported(_: Parts) {
     let cluster = boot("mended", &["--set", "kubelet.max-pods=44", "--nodes", "2"]);
     let file = cluster.root().join("cluster.json");
     let whole = fs::read_to_string(&file).expect("the state");
-    // What runs is whole, and writes it again when it ends.
+    // The running cluster has the state in memory, and writes it again when it stops.
     fs::write(&file, "").expect("a file");
     cluster.run(&["stop"]).ok();
     assert_eq!(fs::read_to_string(&file).expect("the state"), whole);
-    // Without it, the views have the settings and the nodes.
+    // Without the state file, its views have the settings and the nodes.
     fs::write(&file, &whole[..whole.len() / 2]).expect("a file");
     cluster.up(&[]).ok().says(&["cluster.json", "kubernix.toml"]);
     assert_eq!(nodes(&cluster).len(), 2);
     let settings = cluster.json(&["config", "show"]).to_string();
     assert!(settings.contains("kubelet.max-pods") && settings.contains("44"), "{settings}");
     cluster.run(&["stop"]).ok();
-    // With neither of them it is no cluster with default settings.
+    // Without any of them, `up` doesn't assume default settings.
     for name in ["cluster.json", "kubernix.toml"] {
         fs::write(cluster.root().join(name), "").expect("a file");
     }

@@ -1,5 +1,5 @@
-//! Components of a cluster that runs are replaced: by another build, by another component, and not
-//! by one that doesn't work.
+//! Tests the replacement of components of a running cluster: by another build, by another
+//! component, and by a broken one.
 
 use kubernix_tests::{
     Cluster, Parts, SHARED, Test, alive, checks, each, main_process, oci_archive, once, pod, run, until,
@@ -11,24 +11,24 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
-    let of_runtimes = checks![a_runtime_is_started_anew, another_oci_runtime_is_chosen];
+    let of_runtimes = checks![a_runtime_is_restarted, another_oci_runtime_is_used];
     let of_any = checks![
-        one_binary_is_swapped_alone_and_a_broken_one_is_taken_back,
-        a_component_without_rust_joins_a_cluster_that_runs,
-        a_runtime_takes_anothers_place,
+        a_binary_is_replaced_alone_and_a_broken_one_is_rolled_back,
+        a_toml_component_is_added_to_a_running_cluster,
+        a_runtime_replaces_another,
     ];
     [each(SHARED, &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)].concat()
 }
 
-/// The main process of a component, as the host numbers it.
+/// The PID on the host of a component's main process.
 fn pid(cluster: &Cluster, component: &str) -> Pid {
-    main_process(&cluster.status(), component).expect("a component that runs")
+    main_process(&cluster.status(), component).expect("a running component")
 }
 
-/// A program that tells a fitting version and then does this.
+/// A scheduler script that prints a valid version, or runs `then`.
 fn scheduler(cluster: &Cluster, name: &str, then: &str) -> String {
     let path = cluster.base().join(name);
     let text = format!("#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'Kubernetes v1.36.9'; exit; }}\n{then}\n");
@@ -37,7 +37,7 @@ fn scheduler(cluster: &Cluster, name: &str, then: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The program that a component runs now.
+/// The program of a component's process.
 fn program(cluster: &Cluster, component: &str) -> PathBuf {
     let status = cluster.status();
     let components = status["components"].as_array().expect("components").clone();
@@ -48,13 +48,13 @@ fn program(cluster: &Cluster, component: &str) -> PathBuf {
     run["process"]["program"].as_str().or_else(|| run["program"].as_str()).expect("a program").into()
 }
 
-fn one_binary_is_swapped_alone_and_a_broken_one_is_taken_back(_: Parts) {
+fn a_binary_is_replaced_alone_and_a_broken_one_is_rolled_back(_: Parts) {
     let cluster = Cluster::boot("component");
     let (etcd, before) = (pid(&cluster, "etcd"), program(&cluster, "scheduler"));
     let good = scheduler(&cluster, "good", &format!("exec '{}' \"$@\"", before.display()));
     cluster.run(&["component", "replace", "--set", &format!("scheduler.binary={good}")]).ok();
     assert_eq!(program(&cluster, "scheduler"), PathBuf::from(&good));
-    assert_eq!(pid(&cluster, "etcd"), etcd, "the others go on");
+    assert_eq!(pid(&cluster, "etcd"), etcd, "the others aren't restarted");
 
     let broken = scheduler(&cluster, "broken", "echo 'broken on purpose'; exit 3");
     let outcome = cluster.run(&["component", "replace", "--set", &format!("scheduler.binary={broken}")]);
@@ -62,16 +62,16 @@ fn one_binary_is_swapped_alone_and_a_broken_one_is_taken_back(_: Parts) {
     assert!(outcome.stderr.contains("exit status 3") && outcome.stderr.contains("broken on purpose"), "{outcome:?}");
     assert!(outcome.stderr.contains("what ran before runs again"), "{outcome:?}");
     assert_eq!(program(&cluster, "scheduler"), PathBuf::from(&good));
-    assert_eq!(cluster.running()["state"], "running");
+    assert_eq!(cluster.wait_until_running()["state"], "running");
     assert_eq!(pid(&cluster, "etcd"), etcd);
 
-    // What was refused isn't remembered either.
+    // The rejected setting isn't saved.
     cluster.run(&["stop"]).ok();
     cluster.up(&[]).ok();
     assert_eq!(program(&cluster, "scheduler"), PathBuf::from(&good));
 }
 
-fn a_component_without_rust_joins_a_cluster_that_runs(_: Parts) {
+fn a_toml_component_is_added_to_a_running_cluster(_: Parts) {
     let cluster = Cluster::boot("toml");
     let text = "[component]\nname = \"note\"\nversion = \"1.0.0\"\ndescription = \"leaves a note\"\nphase = \"Addon\"\n\
         provides = [\"note\"]\nrequires = [\"apiserver\"]\n\n[[provide]]\nrole = \"note\"\nprobe = { kind = \"started\" }\n\n\
@@ -87,8 +87,8 @@ fn a_component_without_rust_joins_a_cluster_that_runs(_: Parts) {
     assert_eq!((&row["state"], &row["source"]["kind"]), (&json!("ready"), &json!("toml")));
 }
 
-/// The pods end with the runtime, and the same images are there for those that come.
-fn a_runtime_is_started_anew(parts: Parts) {
+/// Pods end with the runtime. The images are still there for new pods.
+fn a_runtime_is_restarted(parts: Parts) {
     let (cluster, name) = (Cluster::boot_of("anew", parts), parts.runtime.name);
     load(&cluster);
     let (before, images) = (pid(&cluster, name), cluster.json(&["image", "list"]));
@@ -99,8 +99,8 @@ fn a_runtime_is_started_anew(parts: Parts) {
     alive(&cluster, "after");
 }
 
-/// To each of the others and back, under a kubelet, a pod and an API that stay.
-fn a_runtime_takes_anothers_place(parts: Parts) {
+/// Replaces the runtime by each other one and back. The kubelet, the pod and the API stay.
+fn a_runtime_replaces_another(parts: Parts) {
     let cluster = Cluster::boot_of("swap", parts);
     load(&cluster);
     cluster.apply(&pod("main", "sleep 3600", &json!({})));
@@ -110,22 +110,22 @@ fn a_runtime_takes_anothers_place(parts: Parts) {
     for other in others.flat_map(|other| [other, parts]) {
         cluster.run(&["component", "replace", "cri", other.runtime.name]).ok();
         load(&cluster);
-        until("node with the other runtime", LIMIT, || {
+        until("node with the other runtime", TIMEOUT, || {
             let runtime = cluster.get(&["node", "node-0"])["status"]["nodeInfo"]["containerRuntimeVersion"].clone();
             if runtime == other.runtime.version { Ok(()) } else { Err(runtime.to_string()) }
         });
         alive(&cluster, "main");
     }
     assert_eq!(cluster.get(&["pod", "main"])["metadata"]["uid"], uid);
-    // What was asked for last stays so.
+    // The last setting is saved.
     cluster.run(&["stop"]).ok();
     cluster.up(&[]).ok();
     alive(&cluster, "main");
 }
 
-/// By its name on PATH, and by its path. What is run here is runc under the other's name: it shows
-/// who is called, and no more.
-fn another_oci_runtime_is_chosen(parts: Parts) {
+/// Uses an OCI runtime by its name on PATH, and by its path. It is a wrapper of runc under the
+/// other name, which records its calls.
+fn another_oci_runtime_is_used(parts: Parts) {
     let (cluster, name) = (Cluster::new("oci"), parts.runtime.name);
     let tools = cluster.command(&["toolchain", "ensure", "--output", "json", "runc"]);
     let runc = run(&mut { tools }).ok().json()["tools"]["runc"]["path"].as_str().expect("a path").to_owned();
@@ -158,7 +158,7 @@ fn another_oci_runtime_is_chosen(parts: Parts) {
     alive(&cluster, "other");
     assert!(calls().lines().any(|line| line.starts_with("own-runtime ") && line.contains(" create ")), "{}", calls());
 
-    // One that can't be is refused, and what runs goes on.
+    // An unusable runtime is rejected, and the current one stays.
     fs::write(cluster.base().join("crun"), "#!/bin/sh\necho crun version 1.8.1\n").expect("a script");
     let old = set(&cluster.base().join("crun").to_string_lossy());
     let refused = cluster.run(&["component", "replace", "--set", &old]).exits(3);

@@ -1,5 +1,5 @@
-//! `down` works, whatever is damaged, missing, stopped or locked by other users; `stop`, `status`
-//! and `list` say what is wrong.
+//! Tests that `down` works if something is damaged, missing, stopped or locked by other users, and
+//! that `stop`, `status` and `list` report the problem.
 
 use kubernix_tests::{
     Cluster, ISOLATED, Parts, Process, Snapshot, Test, checks, for_none, kubernix, once, processes_of, program, run,
@@ -16,33 +16,32 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-/// How long what has to vanish may take.
-const GONE: Duration = Duration::from_secs(10);
-/// How long a program that only says that it is ready may take for that.
-const READY: Duration = Duration::from_secs(30);
-/// The user that has no rights anywhere.
+/// The time limit until the remains of a cluster are removed.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit until a neighbour has started.
+const NEIGHBOUR_TIMEOUT: Duration = Duration::from_secs(30);
+/// An unprivileged user.
 const OTHER_USER: u32 = 65534;
 
 pub fn tests() -> Vec<Test> {
     let of_any = checks![
         down_needs_no_state_file,
-        down_needs_nothing_in_the_directory_of_a_stopped_cluster_but_a_sign_that_it_is_one,
-        down_finds_the_processes_without_the_files_that_name_them,
-        down_ends_what_is_stopped_by_a_signal,
-        a_keeper_that_is_stopped_shows_also_without_its_init,
-        down_ends_what_is_frozen_in_a_cgroup,
-        down_ends_a_boot_whose_command_is_stopped,
-        down_ends_a_cluster_whose_directory_is_gone,
+        down_removes_a_damaged_directory_of_a_stopped_cluster,
+        down_finds_processes_without_their_run_files,
+        down_kills_processes_stopped_by_a_signal,
+        a_stopped_keeper_is_reported_without_its_init,
+        down_kills_processes_in_a_frozen_cgroup,
+        down_ends_a_boot_with_a_stopped_command,
+        down_ends_a_cluster_without_its_directory,
         down_is_not_delayed_by_locks_of_other_users,
-        commands_of_other_users_do_not_look_like_clusters,
+        processes_of_other_users_are_not_taken_for_clusters,
         stop_needs_no_socket,
     ];
-    // In a network of their own, with a default route: clusters use it and have to leave it as it
-    // was.
+    // In their own network with a default route: clusters use it and have to restore it.
     once(ISOLATED, &of_any)
 }
 
-/// A cluster that runs, with a look at the host from before.
+/// A running cluster, with a snapshot of the host from before its boot.
 struct Victim {
     cluster: Cluster,
     before: Snapshot,
@@ -61,7 +60,7 @@ impl Victim {
 
     fn up(&mut self, parts: Parts) {
         self.cluster.up(&[&["--addons", "none"][..], &parts.settings()].concat()).ok();
-        let (keeper, init) = self.cluster.carriers();
+        let (keeper, init) = self.cluster.keeper_and_init();
         self.processes = processes_of(keeper.as_raw(), init.as_raw());
         assert!(self.processes.len() > 6, "{:?}", self.processes);
         self.id = self.cluster.id();
@@ -71,7 +70,7 @@ impl Victim {
         }
     }
 
-    /// The state that `list` shows, with what it says is wrong.
+    /// The state and the problems that `list` shows.
     fn listed(&self) -> (String, String) {
         let list = self.cluster.json(&["list"]);
         let entry = list.as_array().into_iter().flatten().find(|entry| entry["name"] == *self.cluster.name);
@@ -79,23 +78,23 @@ impl Victim {
         (entry["state"].as_str().unwrap_or_default().to_owned(), entry["problems"].to_string())
     }
 
-    /// What `status` prints of a cluster that can only be ended.
+    /// The output of `status` for a cluster that can only be destroyed.
     fn status_of_damaged(&self) -> Value {
         let status = self.cluster.run(&["--output", "json", "status"]).exits(1);
         status.says(&["down", &self.cluster.name]).json()
     }
 
-    /// Ends it, and looks that nothing remains.
+    /// Runs `down`, and checks that nothing remains.
     #[track_caller]
     fn down(&self) {
         self.cluster.run(&["down"]).ok();
-        self.nothing_remains();
+        self.check_nothing_remains();
     }
 
     #[track_caller]
-    fn nothing_remains(&self) {
+    fn check_nothing_remains(&self) {
         assert!(!self.cluster.root().exists(), "{} is still there", self.cluster.root().display());
-        for_none("end of all that a cluster was", GONE, || {
+        for_none("removal of all that belonged to the cluster", REMOVAL_TIMEOUT, || {
             let alive = self.processes.iter().filter(|process| process.is_alive());
             let alive = alive.map(|process| format!("alive: {} {}", process.pid, process.command));
             alive.chain(self.cluster.changes_since(&self.before, &self.id)).collect()
@@ -105,24 +104,24 @@ impl Victim {
     }
 }
 
-/// Ends with the test.
+/// A process that is killed on drop.
 struct Neighbour(Child);
 
 impl Drop for Neighbour {
     fn drop(&mut self) {
-        // With what it started. It may have ended by itself.
+        // With its children. It may have exited already.
         let _ = killpg(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGKILL);
         let _ = self.0.wait();
     }
 }
 
-/// Runs a command as a user until the end of the test; returns once it made `ready`.
+/// Runs a command as a user until the end of the test. Returns once it has created `ready`.
 fn neighbour(words: &[&str], user: u32, ready: &Path) -> Neighbour {
     let mut command = program("setpriv");
     let ids = [format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()];
     command.args(ids).args(words).current_dir("/").stdout(Stdio::null()).process_group(0);
     let child = Neighbour(command.spawn().expect("setpriv can be run"));
-    until("neighbour that is ready", READY, || if ready.exists() { Ok(()) } else { Err("it isn't".to_owned()) });
+    until("started neighbour", NEIGHBOUR_TIMEOUT, || if ready.exists() { Ok(()) } else { Err("it isn't".to_owned()) });
     child
 }
 
@@ -141,7 +140,7 @@ fn damage(cluster: &Cluster, how: Option<&str>) {
     }
 }
 
-/// What `state.json` may have become, with a word of what is said about it.
+/// Damaged contents of `state.json`, each with a part of its message.
 const DAMAGES: [(Option<&str>, &str); 4] = [
     (Some(""), "can't be understood"),
     (Some("{ \"format\": 1, \"kub"), "can't be understood"),
@@ -160,19 +159,19 @@ fn down_needs_no_state_file(parts: Parts) {
         assert!(status["problems"].to_string().contains(said), "{status}");
         let stop = victim.cluster.run(&["stop"]);
         assert!(stop.code != 0 && stop.stderr.contains(said) && stop.stderr.contains("down"), "{stop:?}");
-        // Others come and go by themselves.
+        // Other processes may change by themselves.
         let pids = status["own_pids"].as_array().expect("keeper and init").clone();
         let is_carrier = |process: &&Process| pids.iter().any(|pid| *pid == process.pid);
         let carriers = victim.processes.iter().filter(is_carrier);
         assert!(
             carriers.clone().count() == 2 && carriers.clone().all(Process::is_alive),
-            "`stop` ended what it refused to"
+            "`stop` ended processes although it refused to"
         );
         victim.down();
     }
 }
 
-fn down_needs_nothing_in_the_directory_of_a_stopped_cluster_but_a_sign_that_it_is_one(parts: Parts) {
+fn down_removes_a_damaged_directory_of_a_stopped_cluster(parts: Parts) {
     let mut victim = Victim::new("stopped", parts);
     for (how, said) in DAMAGES {
         victim.cluster.run(&["stop"]).ok();
@@ -181,7 +180,7 @@ fn down_needs_nothing_in_the_directory_of_a_stopped_cluster_but_a_sign_that_it_i
         assert!(state == "damaged" && problems.contains(said) && !problems.contains("it runs"), "{problems}");
         assert_eq!(victim.status_of_damaged()["state"], "damaged");
         if how.is_none() {
-            // What certainly isn't a cluster's is never removed with one.
+            // Files that don't belong to a cluster are never removed.
             let photos = victim.cluster.root().join("photos");
             fs::create_dir(&photos).expect("it can be made");
             victim.cluster.run(&["down"]).exits(1).says(&["`photos`"]);
@@ -194,7 +193,7 @@ fn down_needs_nothing_in_the_directory_of_a_stopped_cluster_but_a_sign_that_it_i
     }
 }
 
-fn down_finds_the_processes_without_the_files_that_name_them(parts: Parts) {
+fn down_finds_processes_without_their_run_files(parts: Parts) {
     let mut victim = Victim::new("nameless", parts);
     for garbage in [None, Some("garbage")] {
         let run = victim.cluster.root().join("run");
@@ -210,31 +209,31 @@ fn down_finds_the_processes_without_the_files_that_name_them(parts: Parts) {
     }
 }
 
-/// Chooses among keeper and init.
+/// Selects keeper, init, or both.
 type Choice = fn((Pid, Pid)) -> Vec<Pid>;
 
-fn down_ends_what_is_stopped_by_a_signal(parts: Parts) {
+fn down_kills_processes_stopped_by_a_signal(parts: Parts) {
     let mut victim = Victim::new("frozen", parts);
     let choices: [Choice; 3] =
         [|(keeper, _)| vec![keeper], |(_, init)| vec![init], |(keeper, init)| vec![keeper, init]];
     for (number, choose) in choices.into_iter().enumerate() {
-        let stopped = choose(victim.cluster.carriers());
+        let stopped = choose(victim.cluster.keeper_and_init());
         for process in &stopped {
             kill(*process, Signal::SIGSTOP).expect("it is there");
         }
         let advice = format!("kill -CONT {}", stopped[0]);
-        until("word of what is stopped", GONE, || {
+        until("report of the stopped process", REMOVAL_TIMEOUT, || {
             let problems = victim.cluster.status()["problems"].to_string();
             if problems.contains(&advice) { Ok(()) } else { Err(problems) }
         });
         assert!(victim.listed().1.contains(&advice));
         victim.cluster.run(&["stop"]).exits(1).says(&[&advice, "destroys its data"]);
         if number == 0 {
-            // Nothing was lost by that: it goes on, and can be stopped in order.
+            // The cluster is intact: it continues, and `stop` works.
             kill(stopped[0], Signal::SIGCONT).expect("it is there");
             victim.cluster.run(&["stop"]).ok();
             victim.up(parts);
-            kill(victim.cluster.carriers().0, Signal::SIGSTOP).expect("it is there");
+            kill(victim.cluster.keeper_and_init().0, Signal::SIGSTOP).expect("it is there");
         }
         victim.down();
         if number + 1 < choices.len() {
@@ -243,13 +242,13 @@ fn down_ends_what_is_stopped_by_a_signal(parts: Parts) {
     }
 }
 
-fn a_keeper_that_is_stopped_shows_also_without_its_init(parts: Parts) {
+fn a_stopped_keeper_is_reported_without_its_init(parts: Parts) {
     let victim = Victim::new("widow", parts);
-    let (keeper, init) = victim.cluster.carriers();
+    let (keeper, init) = victim.cluster.keeper_and_init();
     kill(keeper, Signal::SIGSTOP).expect("it is there");
     kill(init, Signal::SIGKILL).expect("it is there");
     let advice = format!("kill -CONT {keeper}");
-    until("word of the keeper", GONE, || {
+    until("report of the keeper", REMOVAL_TIMEOUT, || {
         let problems = victim.cluster.status()["problems"].to_string();
         if problems.contains(&advice) && !problems.contains("init") { Ok(()) } else { Err(problems) }
     });
@@ -257,7 +256,7 @@ fn a_keeper_that_is_stopped_shows_also_without_its_init(parts: Parts) {
     victim.down();
 }
 
-fn down_ends_what_is_frozen_in_a_cgroup(parts: Parts) {
+fn down_kills_processes_in_a_frozen_cgroup(parts: Parts) {
     let victim = Victim::new("ice", parts);
     let group = |mount: &str| Path::new(mount).join("kubernix").join(&victim.id);
     let v1 = group("/sys/fs/cgroup/freezer").join("freezer.state");
@@ -266,31 +265,33 @@ fn down_ends_what_is_frozen_in_a_cgroup(parts: Parts) {
     victim.down();
 }
 
-fn down_ends_a_boot_whose_command_is_stopped(parts: Parts) {
+fn down_ends_a_boot_with_a_stopped_command(parts: Parts) {
     for event in [r#""event":"boot-started""#, r#""event":"ready","instance":"certificates""#, r#""role":"cri""#] {
         let cluster = Cluster::new("suspended");
         let before = Snapshot::take(&cluster.name, cluster.base());
-        let boot = cluster.booting(&[&["--addons", "none"][..], &parts.settings()].concat());
-        boot.reaches(event);
+        let boot = cluster.start_up(&[&["--addons", "none"][..], &parts.settings()].concat());
+        boot.wait_for_event(event);
         let id = cluster.id();
         boot.signal(Signal::SIGSTOP);
         cluster.run(&["down"]).ok();
         assert!(!cluster.root().exists(), "stopped at {event}");
-        // A command that had nothing more to do with the cluster's processes is still there, and
-        // hears of it.
+        // If the command had no more work with the cluster's processes, it still runs and reports
+        // the end.
         boot.signal(Signal::SIGCONT);
-        let end = boot.end();
+        let end = boot.wait();
         assert!([5, 128 + Signal::SIGKILL as i32].contains(&end.code), "stopped at {event}: {end:?}");
-        for_none("end of all that a cluster was", GONE, || cluster.changes_since(&before, &id));
+        for_none("removal of all that belonged to the cluster", REMOVAL_TIMEOUT, || {
+            cluster.changes_since(&before, &id)
+        });
     }
 }
 
-fn down_ends_a_cluster_whose_directory_is_gone(parts: Parts) {
+fn down_ends_a_cluster_without_its_directory(parts: Parts) {
     let mut victim = Victim::new("orphan", parts);
     for way in ["down", "down --all", "keeper stopped"] {
-        let (keeper, _) = victim.cluster.carriers();
-        // What runs may make some of it again meanwhile: as in life.
-        until("root directory that is gone", READY, || {
+        let (keeper, _) = victim.cluster.keeper_and_init();
+        // Running processes may create files again meanwhile.
+        until("removed root directory", NEIGHBOUR_TIMEOUT, || {
             fs::remove_dir_all(victim.cluster.root()).map_err(|error| error.to_string())
         });
         let (state, problems) = victim.listed();
@@ -301,7 +302,7 @@ fn down_ends_a_cluster_whose_directory_is_gone(parts: Parts) {
         match way {
             "down --all" => {
                 run(kubernix().arg("--root").arg(victim.cluster.base()).args(["down", "--all"])).ok();
-                victim.nothing_remains();
+                victim.check_nothing_remains();
             }
             "keeper stopped" => {
                 kill(keeper, Signal::SIGSTOP).expect("it is there");
@@ -318,8 +319,8 @@ fn down_is_not_delayed_by_locks_of_other_users(parts: Parts) {
     let victim = Victim::new("locked", parts);
     let (directory, info) = (open_directory(), fs::read_to_string("/proc/self/mountinfo").expect("a list of mounts"));
     let hierarchies = info.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split(' ').nth(4));
-    // All that other users can open, and that the host's side of a cluster is near to. A shared
-    // lock is enough to keep an exclusive one out, and the same file may be mounted twice.
+    // All paths near a cluster that other users can open. A shared lock is enough to block an
+    // exclusive one, and the same file may be mounted twice.
     let places: BTreeSet<&str> =
         ["/proc/self/ns/net", "/run", "/", "/sys/fs/cgroup"].into_iter().chain(hierarchies).collect();
     let mut neighbours = Vec::new();
@@ -333,23 +334,21 @@ fn down_is_not_delayed_by_locks_of_other_users(parts: Parts) {
     for neighbour in &mut neighbours {
         assert!(neighbour.0.try_wait().expect("our child").is_none(), "it gave its lock back too early");
     }
-    victim.nothing_remains();
+    victim.check_nothing_remains();
 }
 
-fn commands_of_other_users_do_not_look_like_clusters(parts: Parts) {
+fn processes_of_other_users_are_not_taken_for_clusters(parts: Parts) {
     let victim = Victim::new("forged", parts);
     let name = format!("{}-x", victim.cluster.name);
     let base = victim.cluster.base().to_string_lossy().into_owned();
-    // As another user; and with that user's directory, but root's rights, as a program has them
-    // that is setuid.
+    // As another user, and as root in that user's directory, like a setuid program.
     for (number, user) in [OTHER_USER, 0].into_iter().enumerate() {
         let directory = open_directory();
         let own = directory.path().join(&name);
         fs::create_dir(&own).expect("it is ours");
         std::os::unix::fs::chown(&own, Some(OTHER_USER), Some(OTHER_USER)).expect("we are root");
         let ready = directory.path().join(format!("ready-{number}"));
-        // A script that is called as a keeper's command is: its arguments are a keeper's, to the
-        // letter.
+        // A script with the same command line as a keeper.
         fs::write(directory.path().join("__keeper"), format!("touch {}; sleep 600 & wait", ready.display()))
             .expect("it is ours");
         let words = format!(

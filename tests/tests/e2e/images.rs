@@ -1,5 +1,5 @@
-//! Images without a registry: loaded where they are missing, made of a program, removed, and
-//! refused without a trace.
+//! Tests images without a registry: they are loaded where they are missing, built from a program,
+//! removed, and rejected.
 
 use kubernix_host::images::ImageBuilder;
 use kubernix_tests::{
@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub fn tests() -> Vec<Test> {
-    let of_runtimes =
-        checks![images_come_where_they_are_missing_and_go_again, a_disk_that_is_full_leaves_the_store_as_it_was];
+    let of_runtimes = checks![images_are_loaded_where_missing_and_removed, a_full_disk_does_not_damage_the_image_store];
     each(SHARED, &Parts::runtimes(), &of_runtimes)
 }
 
@@ -29,7 +28,7 @@ fn names(images: &Value) -> Vec<String> {
     names
 }
 
-fn images_come_where_they_are_missing_and_go_again(parts: Parts) {
+fn images_are_loaded_where_missing_and_removed(parts: Parts) {
     let cluster = Cluster::new("images");
     cluster.up(&[&["--addons", "none"][..], &parts.settings()].concat()).ok();
     let before = names(&cluster.json(&["image", "list"]));
@@ -40,7 +39,7 @@ fn images_come_where_they_are_missing_and_go_again(parts: Parts) {
     let again = cluster.json(&["image", "load", &path]);
     assert_eq!((&again[0]["id"], &again[0]["nodes"]), (&loaded[0]["id"], &json!([])), "nothing is copied twice");
 
-    // Another image under the same name takes its place; a layout in a directory will do.
+    // Another image under the same name replaces it. It may be a layout in a directory.
     let layout = cluster.base().join("layout");
     fs::create_dir(&layout).expect("a directory");
     ImageBuilder::new(IMAGE).copy("/bin/sh", busybox(), 0o755).write_layout(&layout).expect("a layout");
@@ -75,13 +74,13 @@ fn images_come_where_they_are_missing_and_go_again(parts: Parts) {
     assert_eq!(names(&cluster.json(&["image", "list"])), before);
     cluster.run(&["image", "remove", IMAGE]).exits(2).says(&["no node", IMAGE]);
 
-    // What was removed can come back, and runs.
+    // A removed image can be loaded again, and runs.
     cluster.run(&["image", "load", &path]).ok();
     cluster.apply(&pod("main", "sleep 3600", &json!({})));
     alive(&cluster, "main");
 }
 
-/// An archive of 60 MB that no compression helps against.
+/// An archive of 60 MB of incompressible data.
 fn large_archive(directory: &Path) -> PathBuf {
     let mut bytes = vec![0; 60_000_000];
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -97,7 +96,7 @@ fn large_archive(directory: &Path) -> PathBuf {
     path
 }
 
-/// What happens on a file system that only this shell sees: $1 kubernix and its first words, `$@`
+/// A script that runs on its own file system: $1 is kubernix with its first arguments, `$@` are
 /// those of `up`.
 const FILL: &str = r#"
 mount -t tmpfs -o size=800m tmpfs "$BASE" || exit 99
@@ -115,7 +114,7 @@ kubernix image load "$OUT/large.tar" || exit 96
 kubernix --output json image list > "$OUT/loaded.json"
 "#;
 
-fn a_disk_that_is_full_leaves_the_store_as_it_was(parts: Parts) {
+fn a_full_disk_does_not_damage_the_image_store(parts: Parts) {
     let (cluster, out) = (Cluster::new("full"), Base::new());
     large_archive(out.path());
     let up = cluster.command(&[]);

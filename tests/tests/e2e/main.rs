@@ -1,7 +1,7 @@
 //! End-to-end tests: they boot real clusters with the built `kubernix`, as a user does. `cargo
 //! xtask test e2e` runs them.
 //!
-//! Each test has a lane, which says what may run beside it.
+//! Each test has a lane, which decides which tests may run at the same time.
 
 mod access;
 mod addons;
@@ -29,9 +29,9 @@ fn main() {
     run_tests(tests, cluster::fixture::remove).exit();
 }
 
-/// All tests, in the order in which they start. Long ones come first and short ones last, so that
-/// no core is idle while the last one runs; those that compile run beside those that wait.
-/// Exclusive ones end the run.
+/// All tests, in the order of their start. Long ones come first and short ones last, so that all
+/// cores are busy until the end. Tests that compile run in parallel with those that wait. Exclusive
+/// tests come last.
 fn all_tests() -> Vec<Test> {
     let long = [nodes::tests(), changes::tests(), snapshot::tests(), rename::tests(), component::tests()].concat();
     [
@@ -54,7 +54,7 @@ fn all_tests() -> Vec<Test> {
     .concat()
 }
 
-/// A few tests, evenly between many: those that compile wait for each other.
+/// Inserts a few tests evenly between many: tests that compile block each other.
 fn spread(few: &[Test], many: &[Test]) -> Vec<Test> {
     let mut all = Vec::new();
     for (number, test) in few.iter().enumerate() {
@@ -65,8 +65,8 @@ fn spread(few: &[Test], many: &[Test]) -> Vec<Test> {
     all
 }
 
-/// What runs again with every component a plugin: one cluster whose parts aren't the default, what
-/// it can do and what it keeps, and the check of the plugins themselves.
+/// The tests that run again with every component as a plugin: those of one cluster without default
+/// parts, of its state, and of the plugins themselves.
 fn tests_of_plugins() -> Vec<Test> {
     let parts = Parts::as_plugins();
     let of_parts = [state::tests(), cluster::tests()].concat().into_iter().filter(|test| test.parts == parts);

@@ -1,4 +1,5 @@
-//! Many nodes: they reach each other, come, go, stop and start, break and are there again.
+//! Tests clusters of several nodes: their network, adding and removing nodes, stop and start, and
+//! recovery from failures.
 
 use kubernix_tests::{
     Background, Cluster, Lane, Parts, RUNTIMES, SHARED, Snapshot, Test, checks, each, kubernix, oci_archive, once, pod,
@@ -13,15 +14,15 @@ use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(90);
-/// The node whose runtime is another one.
+const TIMEOUT: Duration = Duration::from_secs(90);
+/// The node with another runtime.
 const OTHER: &str = "node-2";
 
 pub fn tests() -> Vec<Test> {
-    let of_nodes = checks![nodes_work_together_come_and_go];
+    let of_nodes = checks![nodes_are_added_stopped_and_removed];
     let of_placements = checks![any_member_of_the_control_plane_can_be_lost];
-    let of_turns = checks![one_change_at_a_time_begins_with_what_the_last_one_left];
-    let of_any = checks![what_nodes_cannot_be_is_said];
+    let of_turns = checks![concurrent_changes_run_one_after_another];
+    let of_any = checks![invalid_node_settings_are_rejected];
     [
         each(Lane::isolated(3, 4), &Parts::placements(), &of_placements),
         each(Lane::isolated(1, 4), &Parts::of_nodes(), &of_nodes),
@@ -59,13 +60,13 @@ fn ready(cluster: &Cluster, node: &str) -> String {
 }
 
 fn answers(cluster: &Cluster, from: &str, host: &str, port: &str, wanted: &str) {
-    until(&format!("answer of {host} to {from}"), LIMIT, || {
+    until(&format!("answer of {host} to {from}"), TIMEOUT, || {
         let answer = cluster.kubectl(&["exec", from, "--", "nc", "-w", "3", host, port]);
         if answer.stdout.starts_with(wanted) { Ok(()) } else { Err(format!("{answer:?}")) }
     });
 }
 
-fn nodes_work_together_come_and_go(parts: Parts) {
+fn nodes_are_added_stopped_and_removed(parts: Parts) {
     let other = RUNTIMES.iter().find(|runtime| **runtime != *parts.runtime).expect("another runtime");
     let cluster = Cluster::new("nodes");
     let before = Snapshot::take(&cluster.name, cluster.base());
@@ -75,13 +76,13 @@ fn nodes_work_together_come_and_go(parts: Parts) {
     cluster.up(&[&settings[..], &parts.settings()].concat()).ok();
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
 
-    they_are_what_was_asked_for(&cluster, parts, other.cri);
-    they_reach_each_other(&cluster);
-    they_are_reached(&cluster);
-    one_more_has_what_the_others_have(&cluster, parts);
-    the_pods_of_a_stopped_one_move(&cluster);
-    one_that_broke_is_there_again(&cluster);
-    they_are_the_same_after_a_stop(&cluster);
+    check_nodes(&cluster, parts, other.cri);
+    check_pod_network(&cluster);
+    check_access(&cluster);
+    check_added_node(&cluster, parts);
+    check_stopped_node(&cluster);
+    check_recreated_node(&cluster);
+    check_nodes_after_restart(&cluster);
 
     let id = cluster.id();
     cluster.run(&["down"]).ok();
@@ -89,7 +90,7 @@ fn nodes_work_together_come_and_go(parts: Parts) {
     assert!(left.is_empty(), "{left:#?}");
 }
 
-fn they_are_what_was_asked_for(cluster: &Cluster, parts: Parts, other: &str) {
+fn check_nodes(cluster: &Cluster, parts: Parts, other: &str) {
     let zones: Vec<Value> = nodes(cluster).iter().map(|node| node["zone"].clone()).collect();
     assert_eq!(zones, ["zone-0", "zone-1", "zone-0"]);
     for node in ["node-0", "node-1", OTHER] {
@@ -106,7 +107,7 @@ fn they_are_what_was_asked_for(cluster: &Cluster, parts: Parts, other: &str) {
     }
 }
 
-fn they_reach_each_other(cluster: &Cluster) {
+fn check_pod_network(cluster: &Cluster) {
     for node in ["node-0", "node-1", OTHER] {
         cluster.apply(&server(node));
     }
@@ -127,7 +128,7 @@ fn they_reach_each_other(cluster: &Cluster) {
     }
 }
 
-fn they_are_reached(cluster: &Cluster) {
+fn check_access(cluster: &Cluster) {
     for node in ["node-0", "node-1", OTHER] {
         let pod = format!("on-{node}");
         cluster.kubectl(&["logs", &pod]).ok().prints(&["I serve"]);
@@ -137,7 +138,7 @@ fn they_are_reached(cluster: &Cluster) {
             let rest = text.split_once("127.0.0.1:")?.1;
             rest.split_once(' ')?.0.parse::<u16>().ok()
         });
-        until(&format!("answer of {pod}"), LIMIT, || {
+        until(&format!("answer of {pod}"), TIMEOUT, || {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(|error| error.to_string())?;
             stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(|error| error.to_string())?;
             let mut answer = String::new();
@@ -147,7 +148,7 @@ fn they_are_reached(cluster: &Cluster) {
     }
 }
 
-fn one_more_has_what_the_others_have(cluster: &Cluster, parts: Parts) {
+fn check_added_node(cluster: &Cluster, parts: Parts) {
     let added = cluster.json(&["node", "add"]);
     assert_eq!(added["nodes"], json!(["node-3"]));
     assert_eq!(ready(cluster, "node-3"), "True");
@@ -163,7 +164,7 @@ fn one_more_has_what_the_others_have(cluster: &Cluster, parts: Parts) {
     cluster.run(&["node", "remove", "node-3"]).exits(2).says(&["no node `node-3`", "node-0, node-1, node-2"]);
 }
 
-fn the_pods_of_a_stopped_one_move(cluster: &Cluster) {
+fn check_stopped_node(cluster: &Cluster) {
     let spread = json!([{
         "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": { "matchLabels": { "app": "moving" } },
@@ -187,7 +188,7 @@ fn the_pods_of_a_stopped_one_move(cluster: &Cluster) {
     cluster.run(&["node", "stop", "node-1"]).ok();
     assert_eq!((state(cluster, "node-1").as_str(), ready(cluster, "node-1").as_str()), ("stopped", "Unknown"));
     cluster.run(&["enter", "node-1", "--", "hostname"]).exits(5).says(&["node `node-1` is stopped"]);
-    until("pods of node-1 elsewhere", LIMIT, || {
+    until("pods of node-1 elsewhere", TIMEOUT, || {
         let places = places();
         if places.len() == 3 && !places.iter().any(|node| node == "node-1") {
             Ok(())
@@ -195,7 +196,7 @@ fn the_pods_of_a_stopped_one_move(cluster: &Cluster) {
             Err(format!("{places:?}"))
         }
     });
-    // A stopped one stays so.
+    // A stopped node stays stopped.
     cluster.run(&["stop"]).ok();
     cluster.up(&[]).ok();
     assert_eq!(state(cluster, "node-1"), "stopped");
@@ -204,7 +205,7 @@ fn the_pods_of_a_stopped_one_move(cluster: &Cluster) {
     cluster.kubectl(&["delete", "deployment", "moving"]).ok();
 }
 
-fn one_that_broke_is_there_again(cluster: &Cluster) {
+fn check_recreated_node(cluster: &Cluster) {
     cluster.kubectl(&["delete", "pod", "on-node-1", "--ignore-not-found", "--timeout", "60s"]).ok();
     cluster.apply(&server("node-1"));
     cluster.ready_pod("on-node-1");
@@ -213,12 +214,12 @@ fn one_that_broke_is_there_again(cluster: &Cluster) {
         pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or_default()
     };
     assert_eq!(restarts(), 0);
-    // It knew nothing of this node when it was started.
+    // The API server was started before this node existed.
     cluster.run(&["node", "add"]).ok();
     let before = routes(cluster, "node-1");
     assert!(!before.is_empty(), "node-1 reaches no other node");
     kill_first_process(cluster, "node-1");
-    until("node that is ready again", LIMIT, || {
+    until("recovered node", TIMEOUT, || {
         let state = state(cluster, "node-1");
         if state == "ready" && restarts() > 0 { Ok(()) } else { Err(format!("{state}, {} restarts", restarts())) }
     });
@@ -229,7 +230,7 @@ fn one_that_broke_is_there_again(cluster: &Cluster) {
     cluster.run(&["node", "remove", "node-3"]).ok();
 }
 
-/// Destination and gateway, as proc_net_route(5) prints them, of what a node reaches by a gateway.
+/// Destination and gateway of a node's routes, as in proc_net_route(5).
 fn routes(cluster: &Cluster, node: &str) -> BTreeSet<(String, String)> {
     let table = cluster.run(&["enter", node, "--", "cat", "/proc/net/route"]).ok().stdout;
     let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
@@ -237,7 +238,7 @@ fn routes(cluster: &Cluster, node: &str) -> BTreeSet<(String, String)> {
     rows.map(|row| (row[1].to_owned(), row[2].to_owned())).collect()
 }
 
-/// Ends the process of a node that the kernel ends all others with.
+/// Kills PID 1 of a node, so that the kernel kills all its processes.
 fn kill_first_process(cluster: &Cluster, node: &str) {
     let namespace = cluster.run(&["enter", node, "--", "readlink", "/proc/self/ns/pid"]).ok().stdout;
     let on_node = |pid: &i32| {
@@ -269,18 +270,18 @@ fn any_member_of_the_control_plane_can_be_lost(parts: Parts) {
 
     for member in ["node-0", "node-1", "node-2"] {
         kill_first_process(&cluster, member);
-        // Connections to it end a moment later; then all is as before, whichever member is lost.
+        // Connections to the member end a moment later. Then the cluster works again.
         until(&format!("a write without {member}"), Duration::from_secs(20), || {
             let name = format!("without-{member}");
             let written = cluster.kubectl(&["create", "configmap", &name, "--request-timeout=5s"]);
             if written.code == 0 || written.stderr.contains("already exists") { Ok(()) } else { Err(written.stderr) }
         });
-        until(&format!("{member} again"), LIMIT, || {
+        until(&format!("{member} again"), TIMEOUT, || {
             let state = state(&cluster, member);
             if state == "ready" { Ok(()) } else { Err(state) }
         });
     }
-    // One that stays away as well.
+    // A member that doesn't return.
     cluster.run(&["node", "stop", "node-0"]).ok();
     cluster.kubectl(&["create", "configmap", "with-two"]).ok();
     cluster.run(&["node", "stop", "node-1"]).exits(2).says(&[
@@ -303,7 +304,7 @@ fn any_member_of_the_control_plane_can_be_lost(parts: Parts) {
     assert!(left.is_empty(), "{left:#?}");
 }
 
-fn they_are_the_same_after_a_stop(cluster: &Cluster) {
+fn check_nodes_after_restart(cluster: &Cluster) {
     let identities = || -> Vec<(Value, Value, Value)> {
         let all = cluster.get(&["nodes"])["items"].as_array().expect("nodes").clone();
         let identity = |node: &Value| {
@@ -321,8 +322,8 @@ fn they_are_the_same_after_a_stop(cluster: &Cluster) {
     cluster.up(&["--nodes", "2"]).exits(2);
 }
 
-/// Two commands at once, on a cluster of these nodes. Returns the nodes afterwards, which the API
-/// has as well.
+/// Runs two commands at once. Returns their exit codes and the nodes afterwards, which the API has
+/// to agree on.
 fn at_once(cluster: &Cluster, commands: [&[&str]; 2]) -> (Vec<i32>, Vec<String>) {
     let codes = std::thread::scope(|scope| {
         let running = commands.map(|command| scope.spawn(|| cluster.run(command)));
@@ -340,7 +341,7 @@ fn at_once(cluster: &Cluster, commands: [&[&str]; 2]) -> (Vec<i32>, Vec<String>)
     (codes.to_vec(), names)
 }
 
-fn one_change_at_a_time_begins_with_what_the_last_one_left(_: Parts) {
+fn concurrent_changes_run_one_after_another(_: Parts) {
     let cluster = Cluster::new("turns");
     cluster.up(&["--addons", "none", "--nodes", "3"]).ok();
     let (codes, left) = at_once(&cluster, [&["node", "remove", "node-1"], &["node", "remove", "node-2"]]);
@@ -356,7 +357,7 @@ fn one_change_at_a_time_begins_with_what_the_last_one_left(_: Parts) {
     assert!(has("components.kubelet.max-pods", "44"), "{shown}");
 }
 
-fn what_nodes_cannot_be_is_said(_: Parts) {
+fn invalid_node_settings_are_rejected(_: Parts) {
     let cluster = Cluster::new("no-nodes");
     let small = ["--cidr", "10.20.0.0/22", "--nodes", "3"];
     cluster.up(&small).exits(2).says(&["`10.20.0.0/22` holds 2 nodes, 3 are too many", "a larger --cidr"]);
@@ -367,7 +368,7 @@ fn what_nodes_cannot_be_is_said(_: Parts) {
     cluster.up(&["--set", "Node_1/cri=containerd"]).exits(2).says(&["`Node_1` can't name a node"]);
     cluster.up(&["--set", "node-1/datastore=kine"]).exits(2).says(&["datastore"]);
     cluster.run(&["node", "add"]).exits(5).says(&["there is no cluster"]);
-    assert!(!cluster.root().exists(), "something was made");
+    assert!(!cluster.root().exists(), "something was created");
     let config = cluster.base().join("kubernix.toml");
     fs::write(
         &config,

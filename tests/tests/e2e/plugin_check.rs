@@ -1,15 +1,15 @@
-//! `kubernix plugin check`: what conforms passes, what doesn't is named, and what is booted for it
-//! is gone afterwards.
+//! Tests `kubernix plugin check`: it accepts conforming plugins, names defects, and removes
+//! everything that it booted.
 //!
-//! Where the tests run on plugins, these are checked one by one, and what fills `cri` or
-//! `datastore` is booted alone.
+//! In a run with plugins, each of them is checked, and those that fill `cri` or `datastore` are
+//! booted alone.
 
 use kubernix_tests::{Base, Outcome, Parts, SHARED, Test, checks, kubernix, once, run};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A component that conforms.
+/// A conforming component.
 const NOTE: &str = r#"
 [component]
 name = "note"
@@ -40,13 +40,13 @@ probe = { kind = "http", target = "{{endpoint.apiserver}}/api/v1/namespaces/defa
 "#;
 
 pub fn tests() -> Vec<Test> {
-    let checks = checks![a_directory_is_checked_file_by_file, the_example_conforms, what_cannot_be_checked_is_said];
+    let checks = checks![a_directory_is_checked_file_by_file, the_example_conforms, unreadable_plugins_are_reported];
     once(SHARED, &checks)
 }
 
-/// Of these plugins, in a directory.
+/// The tests of the plugins in a directory.
 pub fn tests_of_plugins() -> Vec<Test> {
-    once(SHARED, &checks![our_own_plugins_conform_and_leave_nothing])
+    once(SHARED, &checks![included_plugins_conform_and_leave_nothing])
 }
 
 fn check(args: &[&str]) -> Outcome {
@@ -63,7 +63,7 @@ fn write(base: &Base, name: &str, text: &str) -> PathBuf {
 fn a_directory_is_checked_file_by_file(_: Parts) {
     let base = Base::new();
     write(&base, "good.toml", NOTE);
-    // A process is running long before what it serves answers.
+    // A process runs long before its server responds.
     let started = NOTE.replace("name = \"note\"\nversion", "name = \"bad\"\nbinaries = [\"etcd\"]\nversion");
     let begin = started.find("probe = ").expect("a probe");
     let process = "[[process]]\nname = \"bad\"\nprogram = \"{{executable.etcd}}\"\n";
@@ -88,7 +88,7 @@ fn the_example_conforms(_: Parts) {
     outcome.prints(&["0 failed", "it conforms"]);
 }
 
-fn what_cannot_be_checked_is_said(_: Parts) {
+fn unreadable_plugins_are_reported(_: Parts) {
     let base = Base::new();
     check(&[&base.path().to_string_lossy()])
         .exits(2)
@@ -96,11 +96,11 @@ fn what_cannot_be_checked_is_said(_: Parts) {
     check(&[&base.path().join("none.so").to_string_lossy()]).exits(1).prints(&["file-loads  FAILED", "none.so"]);
 }
 
-fn our_own_plugins_conform_and_leave_nothing(_: Parts) {
+fn included_plugins_conform_and_leave_nothing(_: Parts) {
     let folder = PathBuf::from(std::env::var_os("KUBERNIX_TEST_PLUGINS").expect("a directory of plugins"));
     let files = fs::read_dir(&folder).expect("a directory").flatten().map(|entry| entry.path());
     let libraries = files.filter(|path| path.extension().is_some_and(|end| end == "so")).count();
-    // Other tests check plugins as well.
+    // Other tests run this check as well.
     let temporary = Base::new();
     let folder = folder.to_string_lossy();
     let mut check = kubernix();
@@ -122,7 +122,7 @@ fn our_own_plugins_conform_and_leave_nothing(_: Parts) {
     );
     let stopped = all.iter().filter(|one| one["checks"].to_string().contains("live-stops")).count();
     assert_eq!(stopped, all.len(), "{outcome:?}");
-    // What was booted is gone with the directory that it was in.
+    // The booted component is removed with its directory.
     let left: Vec<_> = fs::read_dir(temporary.path()).expect("a directory").flatten().collect();
     assert!(left.is_empty(), "{left:?}");
 }

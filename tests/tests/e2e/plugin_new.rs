@@ -1,8 +1,7 @@
-//! `kubernix plugin new`: what it writes builds, passes its tests and the kit, and boots, at the
-//! first try.
+//! Tests `kubernix plugin new`: the created crates build, pass their tests and the kit, and boot.
 //!
-//! The crates lie outside of the workspace and share one target directory below it: the contract is
-//! compiled once, which takes a minute.
+//! The crates are outside of the workspace and share a target directory below it: compiling the
+//! contract takes a minute.
 
 use kubernix_tests::{
     Base, Cluster, IMAGE, Outcome, Parts, SHARED, Test, alive, checks, kubernix, oci_archive, once, pod, program,
@@ -12,24 +11,24 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// For a compiler that begins with nothing, on a busy machine.
-const BUILD: Duration = Duration::from_secs(900);
-/// For a runtime that is built from source: containerd takes minutes.
-const FIRST_BOOT: Duration = Duration::from_secs(1200);
-const LIMIT: Duration = Duration::from_secs(60);
+/// The time limit of a build without a cache, on a busy machine.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(900);
+/// The time limit of a boot that builds the runtime from source: containerd takes minutes.
+const FIRST_BOOT_TIMEOUT: Duration = Duration::from_secs(1200);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
     let checks = checks![
         a_new_runtime_builds_and_runs_pods_across_a_restart,
         a_new_runtime_passes_the_live_checks,
         a_new_component_builds_and_boots,
-        every_other_role_has_a_frame_that_builds_and_plans,
-        a_name_that_cannot_be_is_refused_and_leaves_nothing,
+        every_role_has_a_template_that_builds,
+        invalid_names_are_rejected_without_output,
     ];
     once(SHARED, &checks)
 }
 
-/// Where the crates' builds go: below the workspace's own, so that they are there the next time.
+/// The target directory of the crates, below the workspace's, so that later runs reuse it.
 fn target() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
@@ -46,7 +45,7 @@ impl Crate {
     fn new(base: &Base, name: &str, more: &[&str]) -> Self {
         let mut new = kubernix();
         new.current_dir(base.path()).args(["plugin", "new", name, "--output", "json"]).args(more);
-        let made = run_for(&mut new, LIMIT).ok().json();
+        let made = run_for(&mut new, TIMEOUT).ok().json();
         let library = target().join("release").join(format!("lib{}.so", name.replace('-', "_")));
         assert_eq!(made["name"], name);
         Self { directory: made["directory"].as_str().expect("a directory").into(), library }
@@ -55,15 +54,15 @@ impl Crate {
     fn cargo(&self, args: &[&str]) -> Outcome {
         let mut cargo = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.directory).env("CARGO_TARGET_DIR", target()).args(args);
-        // Whatever the tests themselves are built with: a user's cargo knows nothing of it.
+        // Variables of the tests' own build are removed: a user's cargo doesn't have them.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_")) {
             cargo.env_remove(name);
         }
         cargo.env_remove("RUSTFLAGS").env_remove("CARGO_MANIFEST_DIR");
-        run_for(&mut cargo, BUILD)
+        run_for(&mut cargo, BUILD_TIMEOUT)
     }
 
-    /// Builds it without a warning, and tests it.
+    /// Builds it without warnings and runs its tests.
     fn build(&self) -> &str {
         let built = self.cargo(&["build", "--release"]).ok();
         assert!(!built.stderr.contains("warning"), "{}", built.stderr);
@@ -80,7 +79,7 @@ impl Crate {
 }
 
 fn check(args: &[&str]) -> Outcome {
-    run_for(kubernix().args(["plugin", "check"]).args(args), LIMIT)
+    run_for(kubernix().args(["plugin", "check"]).args(args), TIMEOUT)
 }
 
 fn a_new_component_builds_and_boots(_: Parts) {
@@ -90,7 +89,7 @@ fn a_new_component_builds_and_boots(_: Parts) {
     cluster.up(&["--plugin", library.build(), "--set", "hello-new.greeting=good day", "--addons", "none"]).ok();
     let greeting = cluster.get(&["configmap", "hello-new"])["data"]["greeting"].clone();
     assert_eq!(greeting, format!("good day from {}", cluster.name));
-    assert!(cluster.running()["components"].to_string().contains("hello-new"));
+    assert!(cluster.wait_until_running()["components"].to_string().contains("hello-new"));
 }
 
 fn a_new_runtime_builds_and_runs_pods_across_a_restart(_: Parts) {
@@ -99,7 +98,7 @@ fn a_new_runtime_builds_and_runs_pods_across_a_restart(_: Parts) {
     let cluster = Cluster::new("cri");
     let library = library.build();
     let up = ["up", "--plugin", library, "--cri", "new-cri", "--addons", "none"];
-    run_for(&mut cluster.command(&up), FIRST_BOOT).ok();
+    run_for(&mut cluster.command(&up), FIRST_BOOT_TIMEOUT).ok();
     let node = cluster.get(&["node", "node-0"]);
     let runtime = node["status"]["nodeInfo"]["containerRuntimeVersion"].as_str().unwrap_or_default();
     assert!(runtime.starts_with("containerd://2."), "{runtime}");
@@ -113,11 +112,11 @@ fn a_new_runtime_builds_and_runs_pods_across_a_restart(_: Parts) {
     let images = cluster.json(&["image", "list"]).to_string();
     assert!(images.contains(IMAGE), "{images}");
 
-    // To another runtime and back, under a kubelet, a pod and an API that stay.
+    // Replaces the runtime by another one and back. The kubelet, the pod and the API stay.
     for (name, version) in [("crio", "cri-o://"), ("new-cri", "containerd://")] {
         cluster.run(&["component", "replace", "cri", name]).ok();
         cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
-        until("node with the other runtime", LIMIT, || {
+        until("node with the other runtime", TIMEOUT, || {
             let runtime = cluster.get(&["node", "node-0"])["status"]["nodeInfo"]["containerRuntimeVersion"].clone();
             if runtime.as_str().is_some_and(|it| it.starts_with(version)) { Ok(()) } else { Err(runtime.to_string()) }
         });
@@ -130,25 +129,25 @@ fn a_new_runtime_passes_the_live_checks(_: Parts) {
     let library = Crate::new(&base, "live-cri", &["--role", "cri"]);
     let mut check = kubernix();
     check.args(["plugin", "check", "--live", library.build()]);
-    run_for(&mut check, FIRST_BOOT).ok().prints(&["cri-nothing-left", " passed, 0 failed", "it conforms"]);
+    run_for(&mut check, FIRST_BOOT_TIMEOUT).ok().prints(&["cri-nothing-left", " passed, 0 failed", "it conforms"]);
 }
 
-fn every_other_role_has_a_frame_that_builds_and_plans(_: Parts) {
+fn every_role_has_a_template_that_builds(_: Parts) {
     let base = Base::new();
     let library = Crate::new(&base, "new-proxy", &["--role", "proxy"]);
     let library = library.build();
     let mut plan = kubernix();
     plan.args(["plan", "--plugin", library, "--set", "proxy=new-proxy", "--output", "json"]);
-    let plan = run_for(&mut plan, LIMIT).ok();
+    let plan = run_for(&mut plan, TIMEOUT).ok();
     assert!(plan.stdout.contains("new-proxy"), "{}", plan.stdout);
 }
 
-fn a_name_that_cannot_be_is_refused_and_leaves_nothing(_: Parts) {
+fn invalid_names_are_rejected_without_output(_: Parts) {
     let base = Base::new();
     let refuse = |args: &[&str], why: &str| {
         let mut new = kubernix();
         new.current_dir(base.path()).args(["plugin", "new"]).args(args);
-        run_for(&mut new, LIMIT).exits(2).says(&[why]);
+        run_for(&mut new, TIMEOUT).exits(2).says(&[why]);
     };
     refuse(&["Hello"], "a-z, 0-9 and -");
     refuse(&["impl"], "a reserved word of Rust");

@@ -1,12 +1,12 @@
-//! What processes of a component can ask for: a one-shot process, a user, a working directory,
-//! limits, environment, and a liveness probe. And clusters without some of the usual processes.
+//! Tests options of processes: one-shot, user, working directory, limits, environment, and liveness
+//! probe.
 
 use kubernix_tests::{Cluster, Parts, SHARED, Test, checks, once, until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-/// All that a cluster has beside the component: it needs none of them.
+/// Disables all other components of the cluster.
 const OTHERS: [&str; 10] = [
     "apiserver=none",
     "apiserver-port=none",
@@ -20,10 +20,10 @@ const OTHERS: [&str; 10] = [
     "scheduler=none",
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// `setup` runs once and leaves a file. `service` says with what it runs, and is alive for as long
-/// as its file is there.
+/// `setup` runs once and writes a file. `service` logs its environment, and is alive as long as its
+/// file exists.
 const COMPONENT: &str = r#"
 [component]
 name = "settings"
@@ -81,30 +81,10 @@ probe = { kind = "command", target = "/bin/sh", arguments = ["-c", "test -e \"$F
 "#;
 
 pub fn tests() -> Vec<Test> {
-    once(
-        SHARED,
-        &checks![
-            a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_checks,
-            a_control_plane_runs_without_nodes,
-        ],
-    )
+    once(SHARED, &checks![process_options_are_applied_and_liveness_restarts])
 }
 
-fn a_control_plane_runs_without_nodes(_: Parts) {
-    let cluster = Cluster::new("nodeless");
-    let refused = cluster.up(&["--set", "kubelet=none"]);
-    assert_eq!(refused.code, 2, "{refused:?}");
-    let reason = "role `node` is empty, but `proxy` requires it";
-    assert!(refused.stderr.contains(reason) && refused.stderr.contains("or leave `proxy` out as well"), "{refused:?}");
-
-    // No addon either: their pods would have no node.
-    cluster.up(&["--set", "kubelet=none", "--set", "proxy=none", "--set", "cri=none"]).ok();
-    assert_eq!(cluster.kubectl(&["get", "nodes", "-o", "name"]).ok().stdout, "");
-    cluster.kubectl(&["create", "configmap", "one"]).ok();
-    cluster.run(&["down"]).ok();
-}
-
-fn a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_checks(_: Parts) {
+fn process_options_are_applied_and_liveness_restarts(_: Parts) {
     let cluster = Cluster::new("processes");
     let plugin = cluster.base().join("settings.toml");
     fs::write(&plugin, COMPONENT).expect("a component");
@@ -124,9 +104,9 @@ fn a_process_gets_what_its_plan_asks_for_and_is_restarted_when_it_fails_its_chec
     assert!(line.starts_with("65534:65533 /"), "{line}");
     assert!(line.trim_end().ends_with("/work 77 high two words setup=done"), "{line}");
 
-    // The check fails from here on, until the process is started again.
+    // From here on the check fails until the process is restarted.
     fs::remove_file(directory.join("work/alive")).expect("the file of the process");
-    let restarted = until("a restart", LIMIT, || {
+    let restarted = until("a restart", TIMEOUT, || {
         let status = cluster.status();
         let components = status["components"].as_array().expect("components");
         let one = components.iter().find(|one| one["component"] == "settings").expect("the component").clone();

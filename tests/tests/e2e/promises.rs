@@ -1,60 +1,58 @@
-//! The sandbox's promises: nothing remains, nothing outside is touched, clusters don't meet, and a
-//! boot can be broken off.
+//! Tests the sandbox's promises: nothing remains, nothing outside is changed, clusters are
+//! independent, and a boot can be interrupted.
 
 use kubernix_tests::{
-    Background, Booting, Cluster, EXCLUSIVE, ISOLATED, Lane, Listing, NO_ADDONS, Outcome, Parts, Process, SHARED,
-    Snapshot, Test, alive, checks, each, for_none, main_process, oci_archive, once, pod, processes_of, runs_all, until,
+    Background, Cluster, EXCLUSIVE, ISOLATED, Lane, Listing, NO_ADDONS, Outcome, Parts, Process, RunningCommand,
+    SHARED, Snapshot, Test, alive, checks, each, for_none, main_process, oci_archive, once, pod, processes_of,
+    runs_all, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long what has to vanish may take.
-const GONE: Duration = Duration::from_secs(10);
-/// How long a part that is started again may take.
-const BACK: Duration = Duration::from_secs(60);
+/// The time limit until the remains of a cluster are removed.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit of a restart.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
-    let of_all =
-        checks![nothing_remains_when_the_keeper_or_the_init_is_killed, an_interrupt_stops_a_boot_and_cleans_up];
-    // What happens to the sandbox, whatever is in it.
+    let of_all = checks![nothing_remains_when_the_keeper_or_the_init_is_killed, an_interrupted_boot_is_cleaned_up];
+    // These depend on the sandbox only, not on its components.
     let of_any = checks![
         nothing_remains_when_up_is_killed_in_mid_boot,
-        a_second_interrupt_ends_a_boot_at_once,
-        a_second_interrupt_ends_a_boot_whose_init_hangs,
-        a_boot_that_another_command_ends_says_so,
+        a_second_interrupt_kills_a_boot,
+        a_second_interrupt_kills_a_boot_with_a_hung_init,
+        a_boot_reports_that_another_command_ended_it,
     ];
-    let of_data =
-        checks![a_component_that_is_killed_is_started_again, an_interrupt_of_a_boot_that_continues_keeps_the_data];
+    let of_data = checks![a_killed_component_is_restarted, an_interrupt_of_a_boot_that_continues_keeps_the_data];
     [
         each(ISOLATED, &Parts::all(), &of_all),
         once(ISOLATED, &of_any),
         each(SHARED, &Parts::all(), &of_data),
-        once(Lane::shared(2, 2), &checks![clusters_of_one_name_share_nothing]),
-        once(SHARED, &checks![a_cluster_that_is_being_stopped_says_so]),
+        once(Lane::shared(2, 2), &checks![clusters_of_one_name_are_independent]),
+        once(SHARED, &checks![commands_report_a_stopping_cluster]),
     ]
     .concat()
 }
 
-/// Those that need the whole host for themselves.
+/// Tests that need the whole host.
 pub fn exclusive_tests() -> Vec<Test> {
-    each(EXCLUSIVE, &Parts::all(), &checks![the_host_is_as_it_was_while_a_cluster_runs_and_afterwards])
+    each(EXCLUSIVE, &Parts::all(), &checks![a_cluster_does_not_change_the_host])
 }
 
-/// Waits until the host is as it was, but for the cluster's root directory, and all of these
-/// processes are gone.
+/// Waits until the host is as before, except for the cluster's root directory, and all of these
+/// processes have ended.
 #[track_caller]
-fn nothing_remains(cluster: &Cluster, id: &str, before: &Snapshot, processes: &[Process]) {
-    for_none("end of all that a cluster was", GONE, || {
+fn check_nothing_remains(cluster: &Cluster, id: &str, before: &Snapshot, processes: &[Process]) {
+    for_none("removal of all that belonged to the cluster", REMOVAL_TIMEOUT, || {
         let alive = processes.iter().filter(|process| process.is_alive());
         let alive = alive.map(|process| format!("alive: {} {}", process.pid, process.command));
         alive.chain(cluster.changes_since(before, id)).collect()
     });
 }
 
-/// Kills one after the other of the two processes that carry a cluster, which has a pod and a way
-/// out.
+/// Kills the keeper and the init in turn. The cluster has a pod and an uplink.
 fn nothing_remains_when_the_keeper_or_the_init_is_killed(parts: Parts) {
     let cluster = Cluster::new("carrier");
     let before = Snapshot::take(&cluster.name, cluster.base());
@@ -68,7 +66,7 @@ fn nothing_remains_when_the_keeper_or_the_init_is_killed(parts: Parts) {
             cluster.up(&[]).ok();
         }
         alive(&cluster, "main");
-        let carriers = cluster.carriers();
+        let carriers = cluster.keeper_and_init();
         let all = processes_of(carriers.0.as_raw(), carriers.1.as_raw());
         assert!(all.len() > 8, "{all:?}");
         let during = cluster.changes_since(&before, &id);
@@ -76,8 +74,8 @@ fn nothing_remains_when_the_keeper_or_the_init_is_killed(parts: Parts) {
         for wanted in own {
             assert!(during.iter().any(|change| change.contains(wanted)), "no {wanted} in {during:#?}");
         }
-        kill(choose(carriers), Signal::SIGKILL).expect("it is there");
-        nothing_remains(&cluster, &id, &before, &all);
+        kill(choose(carriers), Signal::SIGKILL).expect("it runs");
+        check_nothing_remains(&cluster, &id, &before, &all);
         assert_eq!(cluster.status()["state"], "stopped");
     }
 }
@@ -86,25 +84,25 @@ fn nothing_remains_when_up_is_killed_in_mid_boot(parts: Parts) {
     for (tag, event) in [("up-early", "\"boot-started\""), ("up-mid", "\"role-ready\"")] {
         let cluster = Cluster::new(tag);
         let before = Snapshot::take(&cluster.name, cluster.base());
-        let boot = cluster.booting(&parts.settings());
-        boot.reaches(event);
+        let boot = cluster.start_up(&parts.settings());
+        boot.wait_for_event(event);
         let id = cluster.id();
         boot.signal(Signal::SIGKILL);
-        boot.end().exits(137);
-        nothing_remains(&cluster, &id, &before, &[]);
+        boot.wait().exits(137);
+        check_nothing_remains(&cluster, &id, &before, &[]);
     }
 }
 
-fn a_component_that_is_killed_is_started_again(parts: Parts) {
+fn a_killed_component_is_restarted(parts: Parts) {
     let cluster = Cluster::boot_of("restart", parts);
     for component in ["scheduler", parts.datastore.name, parts.runtime.name] {
         let find = |status: &Value| {
             let components = status["components"].as_array().cloned().unwrap_or_default();
             components.into_iter().find(|one| one["component"] == component).expect(component)
         };
-        let pid = main_process(&cluster.running(), component).expect("a pid");
-        kill(pid, Signal::SIGKILL).expect("it is there");
-        until(&format!("{component} that was started again"), BACK, || {
+        let pid = main_process(&cluster.wait_until_running(), component).expect("a pid");
+        kill(pid, Signal::SIGKILL).expect("it runs");
+        until(&format!("{component} restarted"), RESTART_TIMEOUT, || {
             let status = cluster.status();
             let again = find(&status);
             let back = again["restarts"] == 1 && again["state"] == "ready" && status["state"] == "running";
@@ -114,7 +112,7 @@ fn a_component_that_is_killed_is_started_again(parts: Parts) {
     cluster.kubectl(&["create", "configmap", "after"]).ok();
 }
 
-fn the_host_is_as_it_was_while_a_cluster_runs_and_afterwards(parts: Parts) {
+fn a_cluster_does_not_change_the_host(parts: Parts) {
     let cluster = Cluster::new("apart");
     let (before, outside, names) =
         (Snapshot::take(&cluster.name, cluster.base()), Snapshot::outside(), Listing::take());
@@ -122,19 +120,19 @@ fn the_host_is_as_it_was_while_a_cluster_runs_and_afterwards(parts: Parts) {
         let changes = [outside.changes(&Snapshot::outside()), names.changes(&Listing::take())].concat();
         assert!(changes.is_empty(), "{when}: {changes:#?}");
     };
-    // With DNS, as users have it.
+    // With the default addons.
     cluster.up(&parts.settings()).ok();
     unchanged("while it runs");
     cluster.run(&["stop"]).ok();
     unchanged("after a stop");
     cluster.up(&[]).ok();
-    let (keeper, init) = cluster.carriers();
+    let (keeper, init) = cluster.keeper_and_init();
     let all = processes_of(keeper.as_raw(), init.as_raw());
     cluster.run(&["down"]).ok();
     unchanged("after its removal");
     assert!(!cluster.root().exists());
-    // The whole host, with the cgroups of any cluster.
-    for_none("end of all that a cluster was", GONE, || {
+    // Compares the whole host, including the cgroups of all clusters.
+    for_none("removal of all that belonged to the cluster", REMOVAL_TIMEOUT, || {
         let alive = all.iter().filter(|process| process.is_alive());
         let alive = alive.map(|process| format!("alive: {} {}", process.pid, process.command));
         alive.chain(before.changes(&Snapshot::take(&cluster.name, cluster.base()))).collect()
@@ -142,13 +140,13 @@ fn the_host_is_as_it_was_while_a_cluster_runs_and_afterwards(parts: Parts) {
     cluster.run(&["down"]).exits(5).says(&["there is no cluster", &cluster.name]);
 }
 
-/// The same name, in two directories.
-fn clusters_of_one_name_share_nothing(_: Parts) {
+/// Boots two clusters with the same name in two directories.
+fn clusters_of_one_name_are_independent(_: Parts) {
     let one = Cluster::boot("same");
     let mut other = Cluster::new("same");
     other.name.clone_from(&one.name);
     other.up(&NO_ADDONS).ok();
-    let [of_one, of_other] = [&one, &other].map(Cluster::running);
+    let [of_one, of_other] = [&one, &other].map(Cluster::wait_until_running);
     assert_ne!(of_one["api"], of_other["api"]);
     assert_ne!(of_one["id"], of_other["id"]);
     assert_eq!(one.json(&["list"])[0]["id"], of_one["id"]);
@@ -157,27 +155,27 @@ fn clusters_of_one_name_share_nothing(_: Parts) {
         cluster.kubectl(&["get", "configmap", map]).ok();
     }
     other.kubectl(&["get", "configmap", "one"]).exits(1).says(&["not found"]);
-    let (keeper, init) = one.carriers();
+    let (keeper, init) = one.keeper_and_init();
     let all = processes_of(keeper.as_raw(), init.as_raw());
-    kill(init, Signal::SIGKILL).expect("it is there");
-    for_none("end of one cluster", GONE, || {
+    kill(init, Signal::SIGKILL).expect("it runs");
+    for_none("end of one cluster", REMOVAL_TIMEOUT, || {
         all.iter().filter(|process| process.is_alive()).map(|process| process.command.clone()).collect()
     });
-    assert_eq!(pids(&other.running()), pids(&of_other));
+    assert_eq!(pids(&other.wait_until_running()), pids(&of_other));
     other.kubectl(&["get", "configmap", "other"]).ok();
     one.run(&["down"]).ok();
     other.kubectl(&["create", "configmap", "still-there"]).ok();
-    assert_eq!(pids(&other.running()), pids(&of_other));
+    assert_eq!(pids(&other.wait_until_running()), pids(&of_other));
 }
 
-/// All processes of the components, as the host numbers them.
+/// The PIDs on the host of all processes of the components.
 fn pids(status: &Value) -> Vec<Value> {
     let components = status["components"].as_array().expect("components");
     components.iter().flat_map(|one| one["pids"].as_array().expect("pids")).cloned().collect()
 }
 
-/// What a boot of the default parts says on its way, from the first thing to the last but one.
-const ON_THE_WAY: &[&str] = &[
+/// Events of a boot of the default parts, from the first to the last but one.
+const BOOT_EVENTS: &[&str] = &[
     r#""event":"boot-started""#,
     r#""event":"ready","instance":"certificates""#,
     r#""event":"started","instance":"sandbox""#,
@@ -193,53 +191,53 @@ const ON_THE_WAY: &[&str] = &[
     r#""role":"apiserver""#,
 ];
 
-/// All of it, or the selection of a quick run: one event of each phase.
-fn on_the_way() -> Vec<&'static str> {
-    ON_THE_WAY.iter().copied().step_by(if runs_all() { 1 } else { 3 }).collect()
+/// All events, or in a quick run one of each phase.
+fn boot_events() -> Vec<&'static str> {
+    BOOT_EVENTS.iter().copied().step_by(if runs_all() { 1 } else { 3 }).collect()
 }
 
-/// Where a boot of other parts is another one.
-const OF_THE_PARTS: &[&str] = &[r#""role":"datastore""#, r#""role":"cri""#];
+/// Events whose processes differ with the parts.
+const EVENTS_OF_PARTS: &[&str] = &[r#""role":"datastore""#, r#""role":"cri""#];
 
-/// Breaks a boot off as soon as an event is seen.
+/// Interrupts a boot as soon as an event is recorded.
 #[track_caller]
-fn interrupted(parts: Parts, event: &str, interrupt: impl FnOnce(&Cluster, Booting) -> Outcome) {
-    let cluster = Cluster::in_new_place("int");
+fn interrupted(parts: Parts, event: &str, interrupt: impl FnOnce(&Cluster, RunningCommand) -> Outcome) {
+    let cluster = Cluster::in_missing_directory("int");
     let before = Snapshot::take(&cluster.name, cluster.base());
-    let boot = cluster.booting(&parts.settings());
-    boot.reaches(event);
+    let boot = cluster.start_up(&parts.settings());
+    boot.wait_for_event(event);
     let id = cluster.id();
     interrupt(&cluster, boot).exits(130).says(&["interrupted"]);
-    // The command returns when nothing is left: no wait here.
+    // The command returns when nothing is left, so this doesn't wait.
     let left = cluster.changes_since(&before, &id);
     assert!(left.is_empty(), "interrupted at {event}: {left:#?}");
     let above = cluster.base().parent().expect("a directory above");
     assert!(!above.exists(), "interrupted at {event}: {} is still there", above.display());
 }
 
-fn an_interrupt_stops_a_boot_and_cleans_up(parts: Parts) {
-    for event in if parts == Parts::default() { on_the_way() } else { OF_THE_PARTS.to_vec() } {
+fn an_interrupted_boot_is_cleaned_up(parts: Parts) {
+    for event in if parts == Parts::default() { boot_events() } else { EVENTS_OF_PARTS.to_vec() } {
         interrupted(parts, event, |_, boot| {
             boot.signal(Signal::SIGINT);
-            boot.end()
+            boot.wait()
         });
     }
 }
 
-fn a_second_interrupt_ends_a_boot_at_once(parts: Parts) {
-    for event in on_the_way().into_iter().step_by(if runs_all() { 3 } else { 2 }) {
-        interrupted(parts, event, |_, boot| boot.interrupt_until_it_ends());
+fn a_second_interrupt_kills_a_boot(parts: Parts) {
+    for event in boot_events().into_iter().step_by(if runs_all() { 3 } else { 2 }) {
+        interrupted(parts, event, |_, boot| boot.interrupt_until_exit());
     }
 }
 
-fn a_second_interrupt_ends_a_boot_whose_init_hangs(parts: Parts) {
+fn a_second_interrupt_kills_a_boot_with_a_hung_init(parts: Parts) {
     interrupted(parts, r#""role":"cri""#, |cluster, boot| {
-        kill(cluster.carriers().1, Signal::SIGSTOP).expect("it is there");
-        boot.interrupt_until_it_ends()
+        kill(cluster.keeper_and_init().1, Signal::SIGSTOP).expect("it runs");
+        boot.interrupt_until_exit()
     });
 }
 
-fn a_boot_that_another_command_ends_says_so(parts: Parts) {
+fn a_boot_reports_that_another_command_ended_it(parts: Parts) {
     for (command, event, remains) in [
         ("down", r#""event":"boot-started""#, false),
         ("down", r#""role":"cri""#, false),
@@ -247,27 +245,26 @@ fn a_boot_that_another_command_ends_says_so(parts: Parts) {
     ] {
         let cluster = Cluster::new("revoked");
         let before = Snapshot::take(&cluster.name, cluster.base());
-        let boot = cluster.booting(&parts.settings());
-        boot.reaches(event);
+        let boot = cluster.start_up(&parts.settings());
+        boot.wait_for_event(event);
         let id = cluster.id();
         cluster.run(&[command]).ok();
         let advice = format!("up --name {} --root {}", cluster.name, cluster.base().display());
-        boot.end().exits(5).says(&[&format!("by another `kubernix {command}`"), &advice]);
+        boot.wait().exits(5).says(&[&format!("by another `kubernix {command}`"), &advice]);
         let left = cluster.changes_since(&before, &id);
         assert!(left.is_empty(), "{command} at {event}: {left:#?}");
         assert_eq!(cluster.root().exists(), remains, "{command} at {event}");
     }
 }
 
-fn a_cluster_that_is_being_stopped_says_so(parts: Parts) {
+fn commands_report_a_stopping_cluster(parts: Parts) {
     let cluster = Cluster::boot_of("stopping", parts);
-    let scheduler = main_process(&cluster.running(), "scheduler").expect("a scheduler");
-    // It obeys no signal but SIGKILL, so the stop takes as long as it has to obey.
-    kill(scheduler, Signal::SIGSTOP).expect("it is there");
+    let scheduler = main_process(&cluster.wait_until_running(), "scheduler").expect("a scheduler");
+    // A stopped process only reacts to SIGKILL, so the stop lasts for the whole grace.
+    kill(scheduler, Signal::SIGSTOP).expect("it runs");
     let stop = Background::start(&mut cluster.command(&["stop"]), cluster.base().join("stop.out"));
-    // On a busy machine the order takes a moment to arrive, and something may be starting again
-    // until then.
-    let seen = until("status that says `stopping`", BACK, || {
+    // On a busy machine the request arrives late, and a process may be restarting until then.
+    let seen = until("status that says `stopping`", RESTART_TIMEOUT, || {
         let status = cluster.status();
         assert_ne!(status["state"], "broken", "{status}");
         if status["state"] == "stopping" { Ok(status) } else { Err(status.to_string()) }
@@ -276,7 +273,7 @@ fn a_cluster_that_is_being_stopped_says_so(parts: Parts) {
     assert!(states.iter().any(|one| one["state"] == "stopping"), "{seen}");
     assert_eq!(cluster.json(&["list"])[0]["state"], "stopping");
     cluster.run(&["kubectl", "--", "version"]).exits(5).says(&["is being stopped"]);
-    let seen = until("end of the stop", BACK, || {
+    let seen = until("end of the stop", RESTART_TIMEOUT, || {
         let status = cluster.status();
         if status["state"] == "stopping" { Err(status.to_string()) } else { Ok(status) }
     });
@@ -289,14 +286,14 @@ fn an_interrupt_of_a_boot_that_continues_keeps_the_data(parts: Parts) {
     cluster.kubectl(&["create", "configmap", "kept"]).ok();
     cluster.run(&["stop"]).ok();
     let events = std::fs::read_to_string(cluster.root().join("events.jsonl")).expect("events");
-    let boot = cluster.booting(&parts.settings());
-    until("second boot", BACK, || {
+    let boot = cluster.start_up(&parts.settings());
+    until("second boot", RESTART_TIMEOUT, || {
         let now = std::fs::read_to_string(cluster.root().join("events.jsonl")).unwrap_or_default();
         let new = now.get(events.len()..).unwrap_or_default();
         if new.contains("\"role-ready\"") { Ok(()) } else { Err(new.to_owned()) }
     });
     boot.signal(Signal::SIGINT);
-    boot.end().exits(130);
+    boot.wait().exits(130);
     cluster.up(&[]).ok();
     cluster.kubectl(&["get", "configmap", "kept"]).ok();
 }

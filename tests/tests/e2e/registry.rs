@@ -1,5 +1,5 @@
-//! The local registry: what the host pushes to 127.0.0.1:PORT runs under that name, and is there
-//! again after a stop.
+//! Tests the local registry: images pushed to 127.0.0.1:PORT run under that name, and survive a
+//! stop.
 
 use kubernix_tests::network::push;
 use kubernix_tests::{
@@ -8,26 +8,26 @@ use kubernix_tests::{
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
 
-/// How long what has to vanish may take.
-const GONE: Duration = Duration::from_secs(10);
+/// The time limit until all processes have ended.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn tests() -> Vec<Test> {
-    let of_runtimes = checks![what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop];
-    let of_any = checks![a_cluster_that_wants_no_registry_has_none];
+    let of_runtimes = checks![pushed_images_run_under_the_same_name_and_survive_a_stop];
+    let of_any = checks![the_registry_can_be_disabled];
     [each(Lane::shared(2, 2), &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)].concat()
 }
 
-fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Parts) {
+fn pushed_images_run_under_the_same_name_and_survive_a_stop(parts: Parts) {
     let [cluster, other] = ["reg", "reg-other"].map(Cluster::new);
     let up = [&["--addons", "registry", "--uplink", "none"][..], &parts.settings()].concat();
     cluster.up(&up).ok();
     other.up(&up).ok();
     let name = |cluster: &Cluster| {
-        let status = cluster.running();
+        let status = cluster.wait_until_running();
         status["registry"].as_str().unwrap_or_else(|| panic!("no registry in {status}")).to_owned()
     };
     let address = name(&cluster);
-    assert_ne!(name(&other), address, "each has a port of its own");
+    assert_ne!(name(&other), address, "each has its own port");
     other.run(&["down"]).ok();
     let hosting = cluster.get(&["configmap", "local-registry-hosting", "--namespace", "kube-public"]);
     let said = hosting["data"]["localRegistryHosting.v1"].as_str().unwrap_or_default();
@@ -38,19 +38,19 @@ fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Part
     cluster.apply(&pulled_pod("first", &image));
     cluster.ready_pod("first");
     cluster.run(&["stop"]).ok();
-    // Nothing is said again: what it was booted with is what it is.
+    // `up` without flags keeps the settings.
     cluster.up(&[]).ok();
     assert_eq!(name(&cluster), address);
     cluster.apply(&pulled_pod("second", &image));
     cluster.ready_pod("second");
-    // The pulled image is still there after all processes were killed, and isn't pulled again.
+    // A pulled image is still there after all processes were killed, without another pull.
     cluster.kubectl(&["delete", "pods", "first", "second", "--now"]).ok();
-    let (keeper, init) = cluster.carriers();
+    let (keeper, init) = cluster.keeper_and_init();
     let all = processes_of(keeper.as_raw(), init.as_raw());
     for process in [keeper, init] {
-        kill(process, Signal::SIGKILL).expect("it was there");
+        kill(process, Signal::SIGKILL).expect("it runs");
     }
-    for_none("end of all processes", GONE, || {
+    for_none("end of all processes", REMOVAL_TIMEOUT, || {
         all.iter().filter(|process| process.is_alive()).map(|process| process.command.clone()).collect()
     });
     cluster.up(&[]).ok();
@@ -58,7 +58,7 @@ fn what_the_host_pushes_runs_under_the_same_name_and_outlives_a_stop(parts: Part
     assert!(images.contains(&image), "{image} is not in {images}");
 }
 
-fn a_cluster_that_wants_no_registry_has_none(_: Parts) {
+fn the_registry_can_be_disabled(_: Parts) {
     let plain = Cluster::new("no-reg");
     let plan = plain.json(&["plan"]);
     let instances = plan["instances"].as_array().expect("instances");

@@ -1,5 +1,5 @@
-//! A cluster is what its ID says: its name changes while it runs, others have the same one, and our
-//! own program may be replaced.
+//! Tests that clusters are identified by their IDs: a running cluster can be renamed, names can be
+//! reused, and the program can be replaced.
 
 use kubernix_tests::{
     Base, Cluster, Lane, NO_ADDONS, Outcome, Parts, SHARED, Snapshot, Test, alive, checks, copy_environment, each,
@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
-    let of_all = checks![a_running_cluster_is_renamed_and_goes_on];
-    let of_nodes = checks![a_cluster_goes_on_when_our_program_is_replaced_and_removed];
+    let of_all = checks![a_running_cluster_is_renamed_without_restarts];
+    let of_nodes = checks![a_cluster_survives_replacement_and_removal_of_the_program];
     let of_any = checks![
         a_stopped_cluster_is_renamed_with_its_entries_in_kubeconfigs,
-        a_rename_that_broke_off_is_completed_by_the_next_command,
-        what_cannot_be_renamed_stays_as_it_is,
+        the_next_command_completes_an_interrupted_rename,
+        rejected_renames_change_nothing,
     ];
     [
         each(Lane::shared(1, 4), &Parts::of_nodes(), &of_nodes),
@@ -32,7 +32,7 @@ pub fn tests() -> Vec<Test> {
     .concat()
 }
 
-/// Renames a cluster, which has the new name from then on.
+/// Renames a cluster, also in this value.
 #[track_caller]
 fn rename(cluster: &mut Cluster, name: &str) -> Value {
     let renamed = try_rename(cluster, &cluster.name, name).ok().json();
@@ -46,13 +46,13 @@ fn try_rename(cluster: &Cluster, from: &str, to: &str) -> Outcome {
     run(command.args(["rename", from, to, "--output", "json", "--root"]).arg(cluster.base()))
 }
 
-/// All processes of the components, as the host numbers them.
+/// The PIDs on the host of all processes of the components.
 fn pids(status: &Value) -> Vec<Value> {
     let components = status["components"].as_array().expect("components");
     components.iter().flat_map(|one| one["pids"].as_array().expect("pids")).cloned().collect()
 }
 
-/// What is planned, by the processes' programs and arguments among others.
+/// The plans of the instances, with programs and arguments of processes.
 fn plan(cluster: &Cluster) -> Value {
     cluster.json(&["plan"])["instances"].clone()
 }
@@ -63,16 +63,16 @@ fn with_pod(cluster: &Cluster, name: &str) {
     alive(cluster, name);
 }
 
-/// What tells a pod and its container from any other.
+/// The identity of a pod and its container.
 fn identity(pod: &Value) -> [Value; 3] {
     let container = &pod["status"]["containerStatuses"][0];
     [pod["metadata"]["uid"].clone(), container["containerID"].clone(), container["restartCount"].clone()]
 }
 
-/// Waits until nothing of a cluster is left on the host, whatever else comes and goes there.
+/// Waits until nothing of a cluster is left on the host. Other changes of the host are ignored.
 #[track_caller]
-fn nothing_remains(cluster: &Cluster, id: &str) {
-    for_none("rest of a cluster", LIMIT, || {
+fn check_nothing_remains(cluster: &Cluster, id: &str) {
+    for_none("rest of a cluster", TIMEOUT, || {
         let nothing = Snapshot::default();
         let mut left = nothing.changes(&Snapshot::take(&cluster.name, cluster.base()));
         left.retain(|thing| thing.contains(id) || thing.contains(&*cluster.base().to_string_lossy()));
@@ -80,50 +80,50 @@ fn nothing_remains(cluster: &Cluster, id: &str) {
     });
 }
 
-fn a_running_cluster_is_renamed_and_goes_on(parts: Parts) {
+fn a_running_cluster_is_renamed_without_restarts(parts: Parts) {
     let mut cluster = Cluster::new("rename");
     let booted = run(cluster.command(&["up", "--output", "json"]).args(NO_ADDONS).args(parts.settings())).ok().json();
     with_pod(&cluster, "main");
     let (old, new) = (cluster.name.clone(), format!("{}-new", cluster.name));
-    let (status, container) = (cluster.running(), identity(&cluster.ready_pod("main")));
-    let (planned, carriers) = (plan(&cluster), cluster.carriers());
+    let (status, container) = (cluster.wait_until_running(), identity(&cluster.ready_pod("main")));
+    let (planned, carriers) = (plan(&cluster), cluster.keeper_and_init());
     let id = status["id"].as_str().expect("an ID").to_owned();
     assert_eq!((booted["id"].as_str(), id.len()), (Some(&*id), 16));
 
     let renamed = rename(&mut cluster, &new);
     assert_eq!((&renamed["id"], &renamed["was"], &renamed["running"]), (&json!(id), &json!(old), &json!(true)));
     assert!(!cluster.base().join(&old).exists());
-    let now = cluster.running();
+    let now = cluster.wait_until_running();
     assert_eq!((&now["name"], &now["id"]), (&json!(new), &json!(id)));
-    assert_eq!((pids(&now), cluster.carriers()), (pids(&status), carriers), "nothing is started anew");
+    assert_eq!((pids(&now), cluster.keeper_and_init()), (pids(&status), carriers), "nothing is restarted");
     assert_eq!(identity(&cluster.ready_pod("main")), container);
     assert_eq!(plan(&cluster), planned, "nothing of a plan depends on the name");
     alive(&cluster, "main");
-    // Also where users come in.
+    // The environment of users has the new name as well.
     let environment = fs::read_to_string(cluster.root().join("kubernix.env")).expect("kubernix.env");
     assert!(environment.contains(&format!("/{new}/")) && !environment.contains(&format!("/{old}/")), "{environment}");
     let log = now["components"][0]["logs"][0].as_str().expect("a log").to_owned();
     assert!(Path::new(&log).starts_with(cluster.root()) && Path::new(&log).exists(), "{log}");
     assert!(cluster.run(&["enter", "--", "cat", "/var/lib/kubernix-cluster/state.json"]).ok().stdout.contains(&id));
 
-    // Its old name is free.
-    let mut other = cluster.beside("other");
+    // The old name can be reused.
+    let mut other = cluster.sibling("other");
     other.name.clone_from(&old);
     other.up(&[&NO_ADDONS[..], &parts.settings()].concat()).ok();
     assert_ne!(other.json(&["status"])["id"], json!(id));
-    assert_eq!(pids(&cluster.running()), pids(&status));
+    assert_eq!(pids(&cluster.wait_until_running()), pids(&status));
     other.run(&["down"]).ok();
     assert_eq!(identity(&cluster.ready_pod("main")), container);
     alive(&cluster, "main");
 
-    // It changes, stops, starts and goes under the new name alone.
+    // It is changed, stopped, started and destroyed under the new name.
     cluster.run(&["node", "add"]).ok();
     cluster.run(&["snapshot", "save", &cluster.base().join("saved.tar.gz").to_string_lossy()]).ok();
     cluster.run(&["stop"]).ok();
     let again = cluster.up(&[]).ok();
-    assert!(!again.stderr.contains("created again"), "certificates and keys fit still: {}", again.stderr);
-    assert_eq!(cluster.running()["id"], json!(id));
-    until("pod that came back", LIMIT, || {
+    assert!(!again.stderr.contains("made anew"), "certificates and keys are still valid: {}", again.stderr);
+    assert_eq!(cluster.wait_until_running()["id"], json!(id));
+    until("restarted pod", TIMEOUT, || {
         let pod = cluster.get(&["pod", "main"]);
         let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_u64();
         if restarts > Some(0) && pod["metadata"]["uid"] == container[0] {
@@ -134,11 +134,11 @@ fn a_running_cluster_is_renamed_and_goes_on(parts: Parts) {
     });
     alive(&cluster, "main");
     cluster.run(&["down"]).ok();
-    nothing_remains(&cluster, &id);
+    check_nothing_remains(&cluster, &id);
     assert!(!cluster.root().exists());
 }
 
-/// A command whose user has this kubeconfig.
+/// Runs a command with this kubeconfig of the user.
 fn with_kubeconfig(mut command: Command, file: &Path) -> Outcome {
     run(command.env("KUBECONFIG", file))
 }
@@ -168,14 +168,14 @@ fn a_stopped_cluster_is_renamed_with_its_entries_in_kubeconfigs(_: Parts) {
     assert!(!fs::read_to_string(&own).expect("a kubeconfig").contains("kubernix-"));
 }
 
-fn a_rename_that_broke_off_is_completed_by_the_next_command(_: Parts) {
+fn the_next_command_completes_an_interrupted_rename(_: Parts) {
     let mut cluster = Cluster::boot("broken-off");
     for running in [true, false] {
         if !running {
             cluster.run(&["stop"]).ok();
         }
         let (root, new) = (cluster.root(), format!("{}-x", cluster.name));
-        // As it is when the command ends right behind the commit.
+        // The state after a command that ended right after the commit.
         fs::rename(&root, cluster.base().join(&new)).expect("a rename");
         cluster.name = new;
         let status = cluster.json(&["status"]);
@@ -189,38 +189,38 @@ fn a_rename_that_broke_off_is_completed_by_the_next_command(_: Parts) {
         }
     }
     cluster.up(&[]).ok();
-    cluster.running();
+    cluster.wait_until_running();
 }
 
-fn what_cannot_be_renamed_stays_as_it_is(_: Parts) {
+fn rejected_renames_change_nothing(_: Parts) {
     let cluster = Cluster::new("refused");
     let (name, base) = (cluster.name.clone(), cluster.base().to_owned());
     let refused = |from: &str, to: &str, code, parts: &[&str]| {
         try_rename(&cluster, from, to).exits(code).says(parts);
     };
     refused("nowhere", "new", 5, &["there is no cluster `nowhere`"]);
-    let boot = cluster.booting(&NO_ADDONS);
-    boot.reaches(r#""role":"cri""#);
+    let boot = cluster.start_up(&NO_ADDONS);
+    boot.wait_for_event(r#""role":"cri""#);
     refused(&name, "new", 4, &["`kubernix up` is at work", &name]);
-    boot.end().ok();
+    boot.wait().ok();
     fs::create_dir(base.join("taken")).expect("a directory");
     refused(&name, "taken", 2, &[&name, "`taken`", "exists"]);
     refused(&name, "Not_A_Label", 2, &["`Not_A_Label` can't name a cluster"]);
     refused(&name, "../out", 2, &["`../out` can't name a cluster"]);
-    assert_eq!(cluster.running()["name"], json!(name));
-    // What is done already is no error.
+    assert_eq!(cluster.wait_until_running()["name"], json!(name));
+    // A rename to the current name isn't an error.
     assert_eq!(try_rename(&cluster, &name, &name).ok().json()["name"], json!(name));
-    cluster.running();
+    cluster.wait_until_running();
 }
 
-/// A copy of the program under test, for a cluster to be booted by.
+/// A copy of the program under test, to boot a cluster with.
 fn copy_of_our_program(place: &Base) -> PathBuf {
     let copy = place.path().join("kubernix");
     fs::copy(kubernix().get_program(), &copy).expect("a copy");
     copy
 }
 
-fn a_cluster_goes_on_when_our_program_is_replaced_and_removed(parts: Parts) {
+fn a_cluster_survives_replacement_and_removal_of_the_program(parts: Parts) {
     let (cluster, place) = (Cluster::new("program"), Base::new());
     let copy = copy_of_our_program(&place);
     let own = cluster.command(&["up", "--nodes", "2", "--addons", "none"]);
@@ -229,7 +229,7 @@ fn a_cluster_goes_on_when_our_program_is_replaced_and_removed(parts: Parts) {
     copy_environment(&own, &mut up);
     run(up.current_dir("/")).ok();
     with_pod(&cluster, "first");
-    // As a build does it: another file of the same name, and here one that does nothing right.
+    // A build replaces the file. The new one here doesn't work.
     let broken = place.path().join("broken");
     fs::write(&broken, "#!/bin/sh\nexit 9\n").expect("a script");
     fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).expect("an executable");
@@ -244,12 +244,12 @@ fn a_cluster_goes_on_when_our_program_is_replaced_and_removed(parts: Parts) {
         cluster.apply(&on_node);
         alive(&cluster, &format!("on-{node}"));
     }
-    // A node whose first process ended is made anew.
-    let (keeper, init) = cluster.carriers();
+    // A node whose PID 1 ended is created again.
+    let (keeper, init) = cluster.keeper_and_init();
     let first =
         processes_of(keeper.as_raw(), init.as_raw()).into_iter().find(|process| process.command.trim() == "node");
-    kill(Pid::from_raw(first.expect("a node's first process").pid), Signal::SIGKILL).expect("it is there");
-    until("node that is there again", LIMIT, || {
+    kill(Pid::from_raw(first.expect("a node's first process").pid), Signal::SIGKILL).expect("it runs");
+    until("recreated node", TIMEOUT, || {
         let status = cluster.run(&["status"]);
         if status.code == 0 { Ok(()) } else { Err(format!("{status:?}")) }
     });

@@ -1,5 +1,4 @@
-//! Clusters that are saved into a file and come back from it, that change while they run, and that
-//! start over.
+//! Tests snapshots of clusters, and changes of a running cluster by the flags of `up`.
 
 use flate2::read::GzDecoder;
 use flate2::{Compression, write::GzEncoder};
@@ -16,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
-    let of_datastores = checks![a_snapshot_of_a_running_cluster_becomes_another_one_beside_it];
-    let of_any = checks![a_running_cluster_changes_with_its_flags_and_a_fresh_one_starts_over];
+    let of_datastores = checks![a_snapshot_of_a_running_cluster_is_restored_as_another_one];
+    let of_any = checks![flags_change_a_running_cluster_and_fresh_recreates_it];
     [each(Lane::shared(2, 4), &Parts::datastores(), &of_datastores), once(SHARED, &of_any)].concat()
 }
 
@@ -30,7 +29,7 @@ fn names(directory: &Path) -> Vec<PathBuf> {
     names
 }
 
-/// What makes a cluster this one, whatever it is called.
+/// The identity of a cluster, independent of its name.
 fn identity(cluster: &Cluster) -> Value {
     let (config, secret) = (cluster.get(&["configmap", "kept"]), cluster.get(&["secret", "kept"]));
     let node = cluster.get(&["node", "node-0"]);
@@ -39,9 +38,9 @@ fn identity(cluster: &Cluster) -> Value {
     json!([config["metadata"]["uid"], config["data"], secret["data"], node["metadata"]["uid"], address])
 }
 
-/// Saves a cluster while objects are made in it, one after the other. Returns what `save` says, the
-/// objects that were there before it, and all.
-fn save_amid_writes(cluster: &Cluster, file: &Path) -> (Value, usize, usize) {
+/// Saves a cluster while objects are created one after the other. Returns the output of `save`, the
+/// number of objects before it, and the total.
+fn save_during_writes(cluster: &Cluster, file: &Path) -> (Value, usize, usize) {
     let (written, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -52,7 +51,7 @@ fn save_amid_writes(cluster: &Cluster, file: &Path) -> (Value, usize, usize) {
             }
         });
         let more = |than: usize| {
-            until("objects", PATIENCE, || match written.load(Ordering::SeqCst) {
+            until("objects", TIMEOUT, || match written.load(Ordering::SeqCst) {
                 count if count > than => Ok(count),
                 count => Err(count.to_string()),
             })
@@ -65,7 +64,7 @@ fn save_amid_writes(cluster: &Cluster, file: &Path) -> (Value, usize, usize) {
     })
 }
 
-/// The numbers of those objects that a cluster has.
+/// The numbers of these objects in a cluster.
 fn numbers(cluster: &Cluster) -> Vec<usize> {
     let all = cluster.get(&["configmaps"]);
     let names = all["items"].as_array().expect("a list").iter().filter_map(|one| one["metadata"]["name"].as_str());
@@ -74,10 +73,10 @@ fn numbers(cluster: &Cluster) -> Vec<usize> {
     numbers
 }
 
-fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
+fn a_snapshot_of_a_running_cluster_is_restored_as_another_one(parts: Parts) {
     let [one, two] = ["saved", "copy"].map(Cluster::new);
-    // What is known of nodes goes along as well: two of them, where that isn't one more boot of the
-    // default.
+    // The snapshot has the nodes as well: two of them, except for the default parts, whose cluster
+    // is already booted.
     let nodes = if parts == Parts::default() { "1" } else { "2" };
     one.up(&[&NO_ADDONS[..], &["--nodes", nodes], &parts.settings()].concat()).ok();
     let image = oci_archive(one.base());
@@ -89,33 +88,32 @@ fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
     let (before, minted, api) = (identity(&one), token::mint(&one), one.status()["api"].clone());
 
     let file = one.base().join("one.tar.gz");
-    let (saved, known, all) = save_amid_writes(&one, &file);
+    let (saved, known, all) = save_during_writes(&one, &file);
     assert_eq!((&saved["cluster"], &saved["datastore"]["component"]), (&json!(one.name), &json!(parts.datastore.name)));
     assert!(saved["paused_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{saved}");
-    println!("{}: the datastore stood still for {} ms, {} bytes", parts.label(), saved["paused_ms"], saved["size"]);
+    println!("{}: the datastore was paused for {} ms, {} bytes", parts.label(), saved["paused_ms"], saved["size"]);
     assert_eq!(fs::metadata(&file).expect("a snapshot").permissions().mode() & 0o7777, 0o600);
-    assert!(!one.root().join("run/snapshot").exists(), "nothing of it is left in the cluster's directory");
+    assert!(!one.root().join("run/snapshot").exists(), "the cluster's directory has no temporary files");
     one.kubectl(&["create", "configmap", "later"]).ok();
 
     if parts == Parts::default() {
-        snapshots_that_are_no_good(&file, &one);
+        reject_invalid_snapshots(&file, &one);
     }
 
-    // Beside the one that runs on, under another name.
+    // Restored under another name beside the running cluster.
     let file = file.to_string_lossy();
     two.run(&["snapshot", "restore", &file]).ok().says(&["is created from", &one.name]);
     assert_eq!(identity(&two), before);
     assert_eq!(two.json(&["node", "list"]), one.json(&["node", "list"]));
     assert_eq!(token::owner(&two, &minted).as_deref(), Some("system:serviceaccount:default:default"));
     two.kubectl(&["get", "configmap", "later"]).exits(1).says(&["not found"]);
-    // What was written one after the other is there without a gap, up to the moment of the
-    // snapshot.
+    // The objects written before the snapshot are there without a gap.
     let there = numbers(&two);
     assert_eq!(there, (0..there.len()).collect::<Vec<_>>());
     // Inclusive: an object is in the datastore before the command that created it returns and is
     // counted.
     assert!((known..=all).contains(&there.len()), "{} of {known} to {all}", there.len());
-    // Images are not in a snapshot: the pod runs once its image is there.
+    // A snapshot has no images: the pod runs once its image is loaded.
     two.run(&["image", "load", &image.to_string_lossy()]).ok();
     alive(&two, "main");
     let ca = |cluster: &Cluster| fs::read(cluster.root().join("pki/ca.crt")).expect("a CA");
@@ -123,12 +121,12 @@ fn a_snapshot_of_a_running_cluster_becomes_another_one_beside_it(parts: Parts) {
     one.kubectl(&["get", "configmap", "later"]).ok();
     assert_eq!(one.status()["api"], api);
     if parts == Parts::default() {
-        a_stopped_copy_takes_the_originals_place(&one, &two, &before, &ca(&one));
+        restore_a_stopped_copy_as_the_original(&one, &two, &before, &ca(&one));
     }
 }
 
-/// One that doesn't run is saved as well, and a cluster that is gone comes back under its name.
-fn a_stopped_copy_takes_the_originals_place(one: &Cluster, two: &Cluster, before: &Value, ca: &[u8]) {
+/// Saves a stopped cluster, and restores a destroyed one under its name.
+fn restore_a_stopped_copy_as_the_original(one: &Cluster, two: &Cluster, before: &Value, ca: &[u8]) {
     two.run(&["stop"]).ok();
     let saved = two.json(&["snapshot", "save"]);
     assert_eq!((&saved["paused_ms"], &saved["authority"]), (&Value::Null, &json!(one.name)));
@@ -159,7 +157,7 @@ fn refused(cluster: &Cluster, args: &[&str], code: i32, parts: &[&str]) {
     assert_eq!(names(cluster.base()), before);
 }
 
-fn snapshots_that_are_no_good(file: &Path, one: &Cluster) {
+fn reject_invalid_snapshots(file: &Path, one: &Cluster) {
     let other = Cluster::new("refused");
     let (bytes, bad) = (fs::read(file).expect("a snapshot"), one.base().join("bad.tar.gz"));
     let mut plain = Vec::new();
@@ -196,18 +194,18 @@ fn snapshots_that_are_no_good(file: &Path, one: &Cluster) {
     refused(&other, &["snapshot", "restore", &good, "--datastore", "kine"], 2, &["are in `etcd`", "`kine` can't read"]);
     refused(&other, &["snapshot", "restore", &good, "--cidr", "10.98.0.0/16"], 2, &["--cidr", "10.98.0.0/16"]);
     refused(&other, &["snapshot", "save"], 5, &["there is no cluster"]);
-    // What is there and is none stays what it is.
+    // An existing file that isn't a snapshot isn't replaced.
     fs::write(&bad, "precious").expect("a file");
     refused(one, &["snapshot", "save", &file], 2, &["is not a snapshot, so it is not replaced"]);
     assert_eq!(fs::read_to_string(&bad).expect("a file"), "precious");
     fs::remove_file(&bad).expect("it was there");
     let inside = format!("{nowhere}/x.tar.gz");
     refused(one, &["snapshot", "save", &inside], 1, &[&format!("can't write `{inside}`")]);
-    full_disks(one, &other, &good);
+    check_full_disks(one, &other, &good);
 }
 
-/// Neither a snapshot nor a cluster is left half on a disk that is full.
-fn full_disks(one: &Cluster, other: &Cluster, good: &str) {
+/// A full disk leaves neither a partial snapshot nor a partial cluster.
+fn check_full_disks(one: &Cluster, other: &Cluster, good: &str) {
     let place = other.base().join("small");
     fs::create_dir(&place).expect("a directory");
     let small = place.to_string_lossy();
@@ -229,7 +227,7 @@ fn full_disks(one: &Cluster, other: &Cluster, good: &str) {
 
 /// The main process of every component.
 fn pids(cluster: &Cluster) -> BTreeMap<String, Value> {
-    let status = cluster.running();
+    let status = cluster.wait_until_running();
     let components = status["components"].as_array().cloned().unwrap_or_default();
     components
         .iter()
@@ -237,31 +235,31 @@ fn pids(cluster: &Cluster) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Which components have other processes now.
+/// The components with new processes.
 fn restarted(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
     after.iter().filter(|(name, pids)| before.get(*name) != Some(*pids)).map(|(name, _)| name.clone()).collect()
 }
 
-/// Waits until a node takes so many pods.
-fn takes_pods(cluster: &Cluster, most: &str) {
-    until("node of that size", PATIENCE, || {
+/// Waits until a node has this pod capacity.
+fn wait_for_pod_capacity(cluster: &Cluster, most: &str) {
+    until("node with that capacity", TIMEOUT, || {
         let node = cluster.get(&["node", "node-0"]);
         if node["status"]["capacity"]["pods"] == most { Ok(()) } else { Err(node["status"]["capacity"].to_string()) }
     });
 }
 
-fn a_running_cluster_changes_with_its_flags_and_a_fresh_one_starts_over(parts: Parts) {
+fn flags_change_a_running_cluster_and_fresh_recreates_it(parts: Parts) {
     let cluster = Cluster::new("again");
     let settings = [&["--set", "kubelet.max-pods=50", "--addons", "none"][..], &parts.settings()].concat();
-    let boot = cluster.booting(&settings);
-    // Two at once: the other one fails, and breaks nothing.
-    boot.reaches(r#""instance":"sandbox""#);
+    let boot = cluster.start_up(&settings);
+    // Two at once: the second one fails without effect.
+    boot.wait_for_event(r#""instance":"sandbox""#);
     cluster.up(&settings).exits(4).says(&["runs already", &cluster.name]);
     cluster.up(&["--set", "kubelet.max-pods=60"]).exits(4).says(&["another `kubernix up` is at work"]);
-    boot.end().ok();
-    takes_pods(&cluster, "50");
+    boot.wait().ok();
+    wait_for_pod_capacity(&cluster, "50");
 
-    // What no flag changes is what it is, and an error as ever.
+    // Settings without a flag are kept, and invalid ones are still errors.
     cluster.up(&[]).exits(4).says(&["runs already"]);
     cluster.up(&settings).exits(4).says(&["runs already"]);
     let before = pids(&cluster);
@@ -269,27 +267,27 @@ fn a_running_cluster_changes_with_its_flags_and_a_fresh_one_starts_over(parts: P
     assert_eq!(changed["changed"], json!(["kubelet (node 0)"]), "{changed}");
     let after = pids(&cluster);
     assert_eq!(restarted(&before, &after), ["kubelet"]);
-    takes_pods(&cluster, "60");
+    wait_for_pod_capacity(&cluster, "60");
     cluster.up(&["--set", "kubelet.max-pods=60"]).exits(4).says(&["runs already"]);
-    // Its own port isn't another one.
+    // The port that it has already isn't a change.
     let api = changed["api"].as_str().expect("a URL");
     let port = api.rsplit(':').next().expect("a port");
     cluster.up(&["--port", port]).exits(4).says(&["runs already"]);
-    // What only a boot can change is refused before anything else is changed.
+    // Settings that only a boot can change are rejected before any other change.
     let parts = ["`port` is", "can't become `7999`", "stop", "`uplink`"];
     cluster.up(&["--port", "7999", "--uplink", "none", "--set", "kubelet.max-pods=70"]).exits(4).says(&parts);
     cluster.up(&["--cidr", "10.99.0.0/16"]).exits(2).says(&["10.99.0.0/16", "--cidr"]);
     cluster.up(&["--set", "kubelet.max-podss=70"]).exits(2).says(&["did you mean `max-pods`?"]);
     assert_eq!(restarted(&after, &pids(&cluster)), [""; 0]);
 
-    // A fresh start has the old settings, but those that are given, and none of the data.
+    // `--fresh` keeps the settings except for those given, and no data.
     cluster.kubectl(&["create", "configmap", "old"]).ok();
     cluster.up(&["--fresh", "--cri", "cryo"]).exits(2).says(&["did you mean `crio`?"]);
     cluster.kubectl(&["get", "configmap", "old"]).ok();
     cluster.up(&["--fresh", "--cidr", "10.99.0.0/16"]).ok();
     cluster.kubectl(&["get", "configmap", "old"]).exits(1).says(&["not found"]);
     assert_eq!(cluster.get(&["node", "node-0"])["spec"]["podCIDR"], "10.99.0.0/24");
-    takes_pods(&cluster, "60");
+    wait_for_pod_capacity(&cluster, "60");
 
     cluster.kubectl(&["create", "configmap", "old"]).ok();
     cluster.run(&["stop"]).ok();

@@ -1,5 +1,4 @@
-//! What stays of a cluster when it stops, or is killed, and starts again; and what doesn't when it
-//! is destroyed.
+//! Tests the state of a cluster after a stop, a crash and a restart.
 
 use kubernix_tests::{
     Cluster, EXCLUSIVE, IMAGE, Outcome, Parts, SHARED, Test, alive, checks, each, golden, oci_archive, once,
@@ -14,40 +13,40 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-const LIMIT: Duration = Duration::from_secs(60);
-/// The pod of the Deployment, as kubectl finds it.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The pod of the Deployment, in kubectl's form.
 const POD: &str = "deployment/kept";
-/// What the volumes of pods come from.
+/// The addons of clusters with volumes.
 const STORAGE: [&str; 2] = ["--addons", "coredns,local-path"];
-/// What is of RBAC's bootstrap policy.
-const OF_THE_POLICY: &str = "kubernetes.io/bootstrapping=rbac-defaults";
+/// The label of RBAC's bootstrap policy.
+const POLICY_SELECTOR: &str = "kubernetes.io/bootstrapping=rbac-defaults";
 
 pub fn tests() -> Vec<Test> {
     let each_kept = checks![
         stop_and_up_keep_objects_images_and_certificates,
-        up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes,
+        a_crash_keeps_objects_images_certificates_and_volumes,
     ];
-    let of_runtimes = checks![an_edited_file_is_kept_and_said];
+    let of_runtimes = checks![edited_files_are_kept_and_reported];
     let of_any = checks![
-        settings_of_a_cluster_stay_and_contradictions_are_said,
-        lost_keys_are_named_and_made_anew_on_demand,
-        a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own,
+        saved_settings_are_kept_and_changes_reported,
+        lost_keys_are_reported_and_renewed_on_request,
+        leaving_a_shell_stops_or_destroys_its_cluster,
     ];
     [each(SHARED, &Parts::all(), &each_kept), each(SHARED, &Parts::runtimes(), &of_runtimes), once(SHARED, &of_any)]
         .concat()
 }
 
-/// On a busy machine the time for the policy is over before it is complete, and the API server
-/// makes the rest.
+/// Exclusive, because on a busy machine the time limit for the policy ends before it is complete,
+/// and the API server creates the rest.
 pub fn exclusive_tests() -> Vec<Test> {
-    once(EXCLUSIVE, &checks![the_policy_that_is_made_for_the_api_server_is_its_own])
+    once(EXCLUSIVE, &checks![the_seeded_policy_equals_that_of_the_api_server])
 }
 
-/// Whose the tokens are.
+/// The user of the tokens.
 const ACCOUNT: &str = "system:serviceaccount:default:default";
 
-/// A Deployment of one pod, and a ConfigMap.
-fn furnish(cluster: &Cluster) {
+/// Creates a Deployment of one pod and a ConfigMap.
+fn create_objects(cluster: &Cluster) {
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
     let container = json!({
         "name": "main", "image": IMAGE, "imagePullPolicy": "Never", "command": ["sh", "-c", "sleep 3600"],
@@ -68,7 +67,7 @@ fn furnish(cluster: &Cluster) {
     alive(cluster, POD);
 }
 
-/// What has to be the same after a restart.
+/// The objects and files that have to be the same after a restart.
 fn kept(cluster: &Cluster) -> (Value, Value, BTreeMap<PathBuf, Vec<u8>>) {
     let config = cluster.get(&["configmap", "kept"]);
     let node = cluster.get(&["node", "node-0"]);
@@ -91,7 +90,7 @@ fn read_all(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-/// Compares, and names what differs: bytes of keys are nothing to look at.
+/// Compares them, and names differing files without their bytes.
 fn same(cluster: &Cluster, before: &(Value, Value, BTreeMap<PathBuf, Vec<u8>>)) {
     let after = kept(cluster);
     assert_eq!(before.0, after.0, "objects");
@@ -103,7 +102,7 @@ fn same(cluster: &Cluster, before: &(Value, Value, BTreeMap<PathBuf, Vec<u8>>)) 
 
 fn stop_and_up_keep_objects_images_and_certificates(parts: Parts) {
     let cluster = Cluster::boot_of("stop", parts);
-    furnish(&cluster);
+    create_objects(&cluster);
     let (before, minted) = (kept(&cluster), token::mint(&cluster));
     cluster.run(&["stop"]).ok();
     assert_eq!(cluster.status()["state"], "stopped");
@@ -115,20 +114,20 @@ fn stop_and_up_keep_objects_images_and_certificates(parts: Parts) {
     alive(&cluster, POD);
 }
 
-/// As after a machine's crash: every process gone at once, nothing in `/run`, and no process that
+/// As after a crash of the machine: all processes end at once, `/run` is empty, and no process
 /// cleaned up.
-fn up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes(parts: Parts) {
+fn a_crash_keeps_objects_images_certificates_and_volumes(parts: Parts) {
     let cluster = Cluster::new("killed");
     cluster.up(&[&STORAGE[..], &parts.settings()].concat()).ok();
-    furnish(&cluster);
+    create_objects(&cluster);
     let wrote = with_volume(&cluster);
     let (before, minted) = (kept(&cluster), token::mint(&cluster));
-    let (keeper, init) = cluster.carriers();
+    let (keeper, init) = cluster.keeper_and_init();
     let all = processes_of(keeper.as_raw(), init.as_raw());
     for process in [keeper, init] {
-        kill(process, Signal::SIGKILL).expect("it was there");
+        kill(process, Signal::SIGKILL).expect("it runs");
     }
-    kubernix_tests::for_none("end of all processes", LIMIT, || {
+    kubernix_tests::for_none("end of all processes", TIMEOUT, || {
         all.iter().filter(|process| process.is_alive()).map(|process| process.command.clone()).collect()
     });
     assert_eq!(cluster.status()["state"], "stopped");
@@ -140,7 +139,7 @@ fn up_after_everything_was_killed_keeps_objects_images_certificates_and_volumes(
     assert_eq!(read_volume(&cluster).ok().stdout, wrote, "the volume is another, or its file was written again");
 }
 
-/// A pod that writes a file into its volume, unless there is one. Returns what it wrote.
+/// Creates a pod that writes a file into its volume, unless it exists. Returns its content.
 fn with_volume(cluster: &Cluster) -> String {
     let claim = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "data" },
@@ -158,7 +157,7 @@ fn with_volume(cluster: &Cluster) -> String {
     });
     cluster.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [claim, writer] }));
     alive(cluster, "writer");
-    until("file in the volume", LIMIT, || {
+    until("file in the volume", TIMEOUT, || {
         let found = read_volume(cluster);
         if found.stdout.is_empty() { Err(found.stderr) } else { Ok(found.stdout) }
     })
@@ -168,7 +167,7 @@ fn read_volume(cluster: &Cluster) -> Outcome {
     cluster.kubectl(&["exec", "writer", "--", "cat", "/data/x"])
 }
 
-fn an_edited_file_is_kept_and_said(parts: Parts) {
+fn edited_files_are_kept_and_reported(parts: Parts) {
     let cluster = Cluster::boot_of("edited", parts);
     cluster.run(&["stop"]).ok();
     let conf = cluster.root().join("nodes/node-0").join(parts.runtime.name).join(parts.runtime.config);
@@ -178,7 +177,7 @@ fn an_edited_file_is_kept_and_said(parts: Parts) {
     assert_eq!(fs::read_to_string(&conf).expect("a configuration"), edited);
 }
 
-fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
+fn saved_settings_are_kept_and_changes_reported(_: Parts) {
     let cluster = Cluster::new("settings");
     cluster.up(&["--cidr", "10.77.0.0/16", "--proxy", "proxy", "--addons", "none"]).ok();
     cluster.up(&[]).exits(4).says(&["runs already", &cluster.name]);
@@ -189,10 +188,10 @@ fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
     let said = ["slots.proxy: `none` (--set proxy) replaces `proxy`", "kubernix.toml"];
     cluster.up(&["--set", "proxy=none"]).ok().says(&said);
     assert_eq!(cluster.get(&["node", "node-0"])["spec"]["podCIDR"], pod_cidr);
-    // What was asked for once stays so.
+    // The setting is saved.
     cluster.run(&["stop"]).ok();
-    let (soon, old) = (ends_soon(&cluster), certificates(&cluster));
-    cluster.up(&[]).ok().says(&[&format!("created again: admin: it is valid until {soon} only")]);
+    let (soon, old) = (let_admin_certificate_expire_soon(&cluster), certificates(&cluster));
+    cluster.up(&[]).ok().says(&[&format!("made anew: admin: it is valid until {soon} only")]);
     let new = certificates(&cluster);
     let renewed: Vec<_> =
         new.iter().filter(|(path, bytes)| old.get(*path) != Some(*bytes)).map(|(path, _)| path).collect();
@@ -200,13 +199,12 @@ fn settings_of_a_cluster_stay_and_contradictions_are_said(_: Parts) {
         renewed,
         ["admin.crt", "admin.key"].map(|name| cluster.root().join("pki").join(name)).iter().collect::<Vec<_>>()
     );
-    let components = cluster.running()["components"].to_string();
+    let components = cluster.wait_until_running()["components"].to_string();
     assert!(!components.contains("\"proxy\""), "{components}");
 }
 
-/// Gives a stopped cluster's admin a certificate that is good, but ends in ten days. Returns the
-/// day.
-fn ends_soon(cluster: &Cluster) -> String {
+/// Gives a stopped cluster's admin a valid certificate that expires in ten days. Returns the day.
+fn let_admin_certificate_expire_soon(cluster: &Cluster) -> String {
     let pki = cluster.root().join("pki");
     let read = |name: &str| fs::read_to_string(pki.join(name)).expect("a file of the PKI");
     let ca_key = KeyPair::from_pem(&read("ca.key")).expect("a key");
@@ -227,9 +225,9 @@ fn ends_soon(cluster: &Cluster) -> String {
     until
 }
 
-fn lost_keys_are_named_and_made_anew_on_demand(_: Parts) {
+fn lost_keys_are_reported_and_renewed_on_request(_: Parts) {
     let cluster = Cluster::new("keys");
-    // With cluster DNS: its pod reaches the API only with the CA of the day.
+    // With cluster DNS: its pod reaches the API only with the current CA.
     let first = cluster.up(&["--addons", "coredns"]).ok();
     assert!(!first.stderr.contains("created again"), "{}", first.stderr);
     cluster.kubectl(&["create", "secret", "generic", "kept", "--from-literal=answer=42"]).ok();
@@ -257,7 +255,7 @@ fn lost_keys_are_named_and_made_anew_on_demand(_: Parts) {
         fs::write(pki.join(name), whole).expect("it can be written");
     }
     assert_eq!(certificates(&cluster), before);
-    // Nothing was lost by all that, nor by a second key.
+    // Nothing was lost by these boots or by a second key.
     let renewed = ["--renew", "encryption", "--renew", "ca", "--renew", "service-account"];
     cluster.up(&renewed).ok().says(&[
         "created again: encryption: ",
@@ -265,13 +263,13 @@ fn lost_keys_are_named_and_made_anew_on_demand(_: Parts) {
         "created again: etcd-ca: ",
     ]);
     value().ok().prints(&["NDI="]);
-    // Without a Secret that needs the old key, a lost one is no more than an order away.
+    // Without Secrets that need the old key, a lost key can be renewed.
     cluster.kubectl(&["delete", "secret", "kept"]).ok();
     cluster.run(&["stop"]).ok();
     fs::remove_file(pki.join("encryption.yaml")).expect("it can be removed");
     cluster.up(&["--renew", "encryption"]).ok().says(&["created again: encryption: it is missing"]);
     cluster.kubectl(&["create", "secret", "generic", "new", "--from-literal=answer=43"]).ok();
-    // One that begins with none needs no words.
+    // A fresh cluster reports nothing.
     let fresh = cluster.up(&["--fresh"]).ok();
     assert!(!fresh.stderr.contains("created again"), "{}", fresh.stderr);
 }
@@ -282,7 +280,7 @@ fn certificates(cluster: &Cluster) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own(_: Parts) {
+fn leaving_a_shell_stops_or_destroys_its_cluster(_: Parts) {
     let session = |cluster: &Cluster| run(cluster.command(&["--addons", "none"]).env("SHELL", "/bin/true")).ok();
     let own = Cluster::new("session");
     session(&own).says(&["leave this shell to destroy it", "is destroyed"]);
@@ -296,12 +294,12 @@ fn a_shell_that_ends_stops_what_was_there_before_and_destroys_its_own(_: Parts) 
     kept.kubectl(&["get", "configmap", "kept"]).ok();
 }
 
-/// RBAC's bootstrap policy without what differs from cluster to cluster, and what a controller adds
-/// to aggregated roles.
+/// RBAC's bootstrap policy without fields that differ between clusters, and without rules that a
+/// controller adds to aggregated roles.
 fn policy(cluster: &Cluster) -> Vec<Value> {
     let mut objects = Vec::new();
     for kind in ["clusterroles", "clusterrolebindings", "roles", "rolebindings"] {
-        let found = cluster.get(&[kind, "--all-namespaces", "--selector", OF_THE_POLICY, "--show-managed-fields"]);
+        let found = cluster.get(&[kind, "--all-namespaces", "--selector", POLICY_SELECTOR, "--show-managed-fields"]);
         for object in found["items"].as_array().expect("a list") {
             let mut object = object.clone();
             for own in ["creationTimestamp", "resourceVersion", "uid"] {
@@ -319,8 +317,8 @@ fn policy(cluster: &Cluster) -> Vec<Value> {
     objects
 }
 
-/// Whether the API server did: before it makes a role it looks for it.
-fn made_roles_itself(cluster: &Cluster) -> bool {
+/// Whether the API server created them: it reads a role before it creates it.
+fn created_roles_itself(cluster: &Cluster) -> bool {
     let metrics = cluster.kubectl(&["get", "--raw", "/metrics"]).ok().stdout;
     let of_roles = metrics.lines().filter(|line| {
         let asked = ["apiserver_request_total{", r#"resource="clusterroles""#, r#"verb="GET""#];
@@ -331,27 +329,27 @@ fn made_roles_itself(cluster: &Cluster) -> bool {
     of_roles.iter().any(|line| line.contains(r#"code="404""#))
 }
 
-/// The host makes a fresh cluster's bootstrap policy, from a file: a line for the API server's
-/// version, and one for each object. A server whose policy is lost makes it itself.
-fn the_policy_that_is_made_for_the_api_server_is_its_own(_: Parts) {
+/// The host seeds the bootstrap policy of a fresh cluster from a file: a line for the API server's
+/// version, and one for each object. If the policy is deleted, the API server creates it itself.
+fn the_seeded_policy_equals_that_of_the_api_server(_: Parts) {
     let cluster = Cluster::new("policy");
     cluster.up(&["--addons", "none"]).ok();
     let made = policy(&cluster);
-    assert!(!made_roles_itself(&cluster));
+    assert!(!created_roles_itself(&cluster));
 
-    let of_all = ["delete", "clusterroles,clusterrolebindings", "--wait=false", "--selector", OF_THE_POLICY];
+    let of_all = ["delete", "clusterroles,clusterrolebindings", "--wait=false", "--selector", POLICY_SELECTOR];
     cluster.kubectl(&of_all).ok();
-    cluster.kubectl(&["delete", "roles,rolebindings", "--selector", OF_THE_POLICY, "--all-namespaces"]).ok();
-    let status = cluster.running();
+    cluster.kubectl(&["delete", "roles,rolebindings", "--selector", POLICY_SELECTOR, "--all-namespaces"]).ok();
+    let status = cluster.wait_until_running();
     let components = status["components"].as_array().expect("components");
     let server = components.iter().find(|one| one["instance"] == "apiserver").expect("an API server");
     let pid = server["pids"][0].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("its process");
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it runs");
-    let own = until("the API server's own policy", LIMIT, || {
+    let own = until("the API server's own policy", TIMEOUT, || {
         let made = cluster.kubectl(&["get", "--raw", "/readyz/poststarthook/rbac/bootstrap-roles"]);
         if made.code == 0 { Ok(policy(&cluster)) } else { Err(made.stderr) }
     });
-    assert!(made_roles_itself(&cluster));
+    assert!(created_roles_itself(&cluster));
     for (made, own) in made.iter().zip(&own) {
         assert_eq!(made, own);
     }

@@ -1,6 +1,5 @@
-//! The way out of a cluster: pulls by name, resolvers and proxies of the host, what is said where
-//! there is no way, and a host that is afterwards as it was. All of it between namespaces of the
-//! test's own.
+//! Tests the uplink of clusters: pulls by name, resolvers and proxies of the host, messages without
+//! a network, and the restored host. They run in network namespaces of the test.
 
 use kubernix_tests::network::{NAME, OUTSIDE, World};
 use kubernix_tests::{
@@ -10,31 +9,31 @@ use kubernix_tests::{
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
 
-/// How long what has to vanish may take.
-const GONE: Duration = Duration::from_secs(10);
-/// How long the kubelet may take to say what became of a pull.
-const SAID: Duration = Duration::from_secs(60);
+/// The time limit until the remains of a cluster are removed.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit until the kubelet reports a pull.
+const PULL_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
     let of_runtimes = checks![
-        images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains,
-        without_a_network_a_pull_fails_at_once_and_says_so,
-        what_listens_on_the_hosts_loopback_is_carried_in,
+        images_are_pulled_through_the_uplink,
+        a_pull_without_a_network_fails_at_once,
+        loopback_servers_of_the_host_are_forwarded,
     ];
-    let of_any = checks![two_clusters_share_a_host_and_the_last_one_gives_forwarding_back];
+    let of_any = checks![the_last_of_two_clusters_restores_forwarding];
     [each(SHARED, &Parts::runtimes(), &of_runtimes), once(Lane::shared(2, 2), &of_any)].concat()
 }
 
-/// What `up` needs to know to pull from a registry without TLS.
+/// The flag of `up` for a registry without TLS.
 fn plain_registry() -> String {
     format!("registry.mirrors.{NAME}:5000=http://{NAME}:5000")
 }
 
-/// What the kubelet said of a pod's pull that failed.
+/// The kubelet's message about a failed pull.
 #[track_caller]
 fn failed_pull(cluster: &Cluster, image: &str) -> String {
     cluster.apply(&pulled_pod("pulls", image));
-    until("word about a pull", SAID, || {
+    until("word about a pull", PULL_TIMEOUT, || {
         let events = cluster.get(&["events", "--field-selector=involvedObject.name=pulls,reason=Failed"]);
         let all: Vec<&str> =
             events["items"].as_array().into_iter().flatten().filter_map(|e| e["message"].as_str()).collect();
@@ -42,7 +41,7 @@ fn failed_pull(cluster: &Cluster, image: &str) -> String {
     })
 }
 
-fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains(parts: Parts) {
+fn images_are_pulled_through_the_uplink(parts: Parts) {
     let world = World::new(&format!("nameserver {OUTSIDE}\n"), true);
     let _registry = world.registry();
     world.resolver(OUTSIDE);
@@ -57,7 +56,7 @@ fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains(parts:
         cluster.ready_pod("pulls");
         let told = cluster.kubectl(&["exec", "pulls", "--", "nslookup", NAME]);
         assert!(told.stdout.contains(&OUTSIDE.to_string()), "a pod finds a name from outside: {told:?}");
-        // What cluster DNS forwards to, and pods see that go without it.
+        // The resolver of cluster DNS, and of pods that don't use it.
         let found = cluster.run(&["enter", "--", "cat", "/etc/resolv.conf"]).ok();
         assert!(found.stdout.contains(&format!("nameserver {OUTSIDE}")), "{found:?}");
         let id = cluster.id();
@@ -66,7 +65,7 @@ fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains(parts:
             assert!(during.iter().any(|change| change.contains(wanted)), "no {wanted} in {during:#?}");
         }
         assert!(!during.iter().any(|change| change.contains("net/ipv4/ip_forward")), "{during:#?}");
-        // In order: the command returns when nothing is left.
+        // The command returns when nothing is left, so this doesn't wait.
         cluster.run(&["stop"]).ok();
         assert_eq!(cluster.changes_since(&before, &id), Vec::<String>::new());
         cluster.up(&[]).ok();
@@ -75,19 +74,19 @@ fn images_are_pulled_by_name_through_the_uplink_and_nothing_of_it_remains(parts:
     });
 }
 
-fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back(_: Parts) {
+fn the_last_of_two_clusters_restores_forwarding(_: Parts) {
     let world = World::new("", true);
     let _registry = world.registry();
     let [one, other] = ["way-one", "way-other"].map(Cluster::new);
     let reaches = |cluster: &Cluster| {
         let url = format!("docker://{OUTSIDE}:5000/none");
         let tried = cluster.run(&["enter", "--", "skopeo", "list-tags", "--tls-verify=false", &url]);
-        // The server was reached: it answers that there is no such repository.
+        // A response proves that the registry was reached: the repository doesn't exist.
         assert!(tried.stderr.contains("404 (Not Found)"), "{tried:?}");
     };
     world.in_host(|| {
         let before = Snapshot::take(&one.name, one.base());
-        // A firewall as docker has one: the cluster says what to do about it, and boots.
+        // With a firewall like docker's, the cluster boots and reports what to do.
         run(program("nft").args(["add", "table", "ip", "filter"])).ok();
         let closed = "{ type filter hook forward priority 0; policy drop; }";
         run(program("nft").args(["add", "chain", "ip", "filter", "FORWARD", closed])).ok();
@@ -99,8 +98,8 @@ fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back(_: Parts) {
         reaches(&other);
         one.run(&["down"]).ok();
         reaches(&other);
-        // The last cluster may have ended without a clean-up: the next command cleans up.
-        let (keeper, init) = other.carriers();
+        // If no process cleaned up after the last cluster, the next command does.
+        let (keeper, init) = other.keeper_and_init();
         for pid in [keeper, init] {
             kill(pid, Signal::SIGSTOP).expect("it is there");
         }
@@ -108,11 +107,11 @@ fn two_clusters_share_a_host_and_the_last_one_gives_forwarding_back(_: Parts) {
             kill(pid, Signal::SIGKILL).expect("it is there");
         }
         other.run(&["down"]).ok();
-        for_none("end of all that clusters were", GONE, || other.changes_since(&before, &id));
+        for_none("end of all that clusters were", REMOVAL_TIMEOUT, || other.changes_since(&before, &id));
     });
 }
 
-fn without_a_network_a_pull_fails_at_once_and_says_so(parts: Parts) {
+fn a_pull_without_a_network_fails_at_once(parts: Parts) {
     let world = World::new(&format!("nameserver {OUTSIDE}\n"), false);
     let cluster = Cluster::new("alone");
     world.in_host(|| {
@@ -125,7 +124,7 @@ fn without_a_network_a_pull_fails_at_once_and_says_so(parts: Parts) {
     });
 }
 
-fn what_listens_on_the_hosts_loopback_is_carried_in(parts: Parts) {
+fn loopback_servers_of_the_host_are_forwarded(parts: Parts) {
     let loopback = "127.0.0.53".parse().expect("an address");
     let world = World::new("nameserver 127.0.0.53\noptions edns0\n", true);
     let _registry = world.registry();
@@ -140,7 +139,8 @@ fn what_listens_on_the_hosts_loopback_is_carried_in(parts: Parts) {
         run(&mut up).ok();
         let said = failed_pull(&cluster, "quay.example/nginx:1.27");
         assert!(said.contains("told by the proxy"), "{said}");
-        // The exception holds, and its name is resolved by the host's resolver alone.
+        // The exception applies, and its name is resolved by a server that listens only on the
+        // host.
         cluster.apply(&pulled_pod("direct", &format!("{NAME}:5000/team/busybox:1")));
         cluster.ready_pod("direct");
     });

@@ -1,7 +1,7 @@
-//! Commands are interrupted and killed at moments that the seed chooses. Afterwards the next one
-//! works, commands agree, and what runs is what is on disk.
+//! Interrupts and kills commands at moments that the seed chooses. Afterwards the next command
+//! works, commands agree, and the running cluster matches its saved state.
 
-use super::law::{COMMAND, Law};
+use super::invariants::{COMMAND_TIMEOUT, CheckedCluster};
 use super::suite::{self, Options, Played, attempt};
 use kubernix_tests::faults::plan::{Interrupt, Work, interrupts};
 use kubernix_tests::faults::report::Record;
@@ -12,12 +12,12 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What `--faults` calls this part.
+/// The name of this part in `--faults`.
 pub const PART: &str = "command";
-/// How long a change that goes on without its command may take.
-const CHANGE: Duration = Duration::from_secs(90);
+/// The time limit of a change that continues without its command.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// All commands once, several times in a long run.
+/// Interrupts all commands once, in a long run several times.
 pub fn interrupted_and_killed() -> Result<(), String> {
     let options = Options::get();
     let mut rng = options.rng(PART);
@@ -27,19 +27,20 @@ pub fn interrupted_and_killed() -> Result<(), String> {
     suite::play_all(PART, plans, budget, |one: &Interrupt| one.number, play)
 }
 
-/// Plays interrupts on one cluster. The index of the one that broke the law, and how.
+/// Interrupts commands of one cluster. An error has the index of the interrupt that failed, and the
+/// reason.
 fn play(plan: &[Interrupt], noted: bool) -> Played {
-    let mut law = Law::new("command");
+    let mut checked = CheckedCluster::new("command");
     let booted = attempt(|| {
-        law.up().ok();
-        law.furnish();
+        checked.up().ok();
+        checked.create_objects();
     });
     booted.map_err(|why| (0, why))?;
     for (at, one) in plan.iter().enumerate() {
         let done = attempt(|| {
-            interrupt(&law, one);
+            interrupt(&checked, one);
             if one.command.is_change() {
-                law.comes_back();
+                checked.check_stop_and_up();
             }
         });
         if noted {
@@ -48,70 +49,70 @@ fn play(plan: &[Interrupt], noted: bool) -> Played {
         }
         done.map_err(|why| (at, why))?;
     }
-    attempt(|| law.end()).map_err(|why| (plan.len() - 1, why))
+    attempt(|| checked.destroy()).map_err(|why| (plan.len() - 1, why))
 }
 
-/// Begins a command, ends it, and looks at what is left of it.
-fn interrupt(law: &Law, one: &Interrupt) {
-    let args = command(law, one);
+/// Starts a command, ends it, and checks the cluster.
+fn interrupt(checked: &CheckedCluster, one: &Interrupt) {
+    let args = command(checked, one);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut work = law.cluster.working(&mut law.cluster.command(&args));
+    let mut work = checked.cluster.start_command(&mut checked.cluster.command(&args));
     let begun = Instant::now();
-    while work.is_at_work() && begun.elapsed() < Duration::from_millis(one.after) {
+    while work.is_running() && begun.elapsed() < Duration::from_millis(one.after) {
         sleep(Duration::from_millis(2));
     }
-    if work.is_at_work() {
+    if work.is_running() {
         work.signal(if one.kill { Signal::SIGKILL } else { Signal::SIGINT });
     }
-    let outcome = work.end_within(COMMAND);
-    // Killed as it was meant to be.
+    let outcome = work.wait_within(COMMAND_TIMEOUT);
+    // It was killed as planned.
     if outcome.code != 137 || !one.kill {
-        law.is_no_accident(&outcome);
+        checked.check_outcome(&outcome);
     }
     if one.command == Work::Down {
-        let again = law.cluster.run(&["down"]);
+        let again = checked.cluster.run(&["down"]);
         assert!([0, 5].contains(&again.code), "`down` after a `down` that was ended: {again:?}");
-        law.is_gone();
+        checked.check_removed();
         return;
     }
-    the_next_command_works(law);
-    law.agrees();
-    law.is_kept();
+    the_next_command_works(checked);
+    checked.check_consistency();
+    checked.check_objects();
 }
 
-/// Whatever the cluster's state is: it settles, `up` continues it where it stopped, and a change is
-/// accepted.
-fn the_next_command_works(law: &Law) {
-    law.carries_on();
+/// Checks that the cluster recovers from any state: `up` continues it if it stopped, and it accepts
+/// a change.
+fn the_next_command_works(checked: &CheckedCluster) {
+    checked.check_recovery();
     let port = format!("127.0.0.1:{}:30081", free_port());
-    let changed = until("change that is accepted", CHANGE, || {
-        let outcome: Outcome = law.cluster.run(&["port", "add", &port]);
-        // The change of the command that was ended may go on.
+    let changed = until("change that is accepted", CHANGE_TIMEOUT, || {
+        let outcome: Outcome = checked.cluster.run(&["port", "add", &port]);
+        // The change of the interrupted command may continue.
         if outcome.code == 4 { Err(outcome.stderr) } else { Ok(outcome) }
     });
     changed.ok();
-    let ports = law.cluster.json(&["port", "list"]).to_string();
+    let ports = checked.cluster.json(&["port", "list"]).to_string();
     assert!(ports.contains(&port), "`port list` lacks {port}: {ports}");
-    law.cluster.run(&["port", "remove", &port]).ok();
+    checked.cluster.run(&["port", "remove", &port]).ok();
 }
 
-/// A command's arguments, after what it needs was made.
-fn command(law: &Law, one: &Interrupt) -> Vec<String> {
+/// Creates what a command needs and returns its arguments.
+fn command(checked: &CheckedCluster, one: &Interrupt) -> Vec<String> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let addon = law.cluster.base().join("addon.yaml");
+    let addon = checked.cluster.base().join("addon.yaml");
     let addon = addon.to_string_lossy();
     match one.command {
         Work::Up => {
-            law.cluster.run(&["stop"]).ok();
+            checked.cluster.run(&["stop"]).ok();
             words(&["up"])
         }
         Work::NodeAdd => words(&["node", "add"]),
         Work::NodeRemove => {
-            let nodes = law.cluster.json(&["node", "list"]).as_array().cloned().unwrap_or_default();
+            let nodes = checked.cluster.json(&["node", "list"]).as_array().cloned().unwrap_or_default();
             let name = match &nodes[..] {
                 [_, .., last] => last["name"].as_str().expect("a name").to_owned(),
                 _ => {
-                    let added = law.cluster.json(&["node", "add"]);
+                    let added = checked.cluster.json(&["node", "add"]);
                     added["nodes"][0].as_str().expect("a name").to_owned()
                 }
             };
@@ -126,14 +127,14 @@ fn command(law: &Law, one: &Interrupt) -> Vec<String> {
             if one.command == Work::AddonAdd {
                 return words(&["addon", "add", &addon]);
             }
-            let added = law.cluster.run(&["addon", "add", &addon]);
-            // An earlier one of the plan may have added it.
+            let added = checked.cluster.run(&["addon", "add", &addon]);
+            // An earlier command of the plan may have added it.
             assert!([0, 2].contains(&added.code), "{added:?}");
             words(&["addon", "remove", &addon])
         }
         Work::PortAdd => words(&["port", "add", &format!("127.0.0.1:{}:30082", free_port())]),
         Work::Save => {
-            let file = law.cluster.base().join(format!("saved-{}.tar.gz", one.number));
+            let file = checked.cluster.base().join(format!("saved-{}.tar.gz", one.number));
             words(&["snapshot", "save", &file.to_string_lossy()])
         }
         Work::Stop => words(&["stop"]),

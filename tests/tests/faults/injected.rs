@@ -1,8 +1,7 @@
-//! Errors where processes are started and files are written. Those that can be made for real are: a
-//! binary that is gone or open for writing, a disk that is full. The others come from a library
-//! that is loaded before libc.
+//! Injects errors of process starts and file writes. Some are real: a missing binary, a binary that
+//! is open for writing, a full disk. A library loaded before libc injects the others.
 
-use super::law::{COMMAND, GONE, Law};
+use super::invariants::{COMMAND_TIMEOUT, CheckedCluster, REMOVAL_TIMEOUT};
 use super::remains::remains;
 use super::suite::{Cases, Options, attempt, library};
 use kubernix_tests::faults::rules::{Rule, Rules};
@@ -20,92 +19,92 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What `--faults` calls binaries that can't be started for a while.
+/// The name in `--faults` of the part with binaries that can't be started for a while.
 pub const BINARIES: &str = "binary";
-/// The same for calls that fail.
+/// The name in `--faults` of the part with failing calls.
 pub const CALLS: &str = "call";
-/// The same for a disk that is full.
+/// The name in `--faults` of the part with a full disk.
 pub const DISK: &str = "disk";
 
-/// How long a build takes to write a binary.
-const BUILD: Duration = Duration::from_secs(4);
+/// The time for which a binary is missing or being written, as by a build.
+const WRITE_TIME: Duration = Duration::from_secs(4);
 
-/// A component's binary is away, or being written, while the component has to be started again.
-pub fn binaries_go_and_come() -> Result<(), String> {
-    let mut law = Law::new("binary");
-    law.up().ok();
-    law.furnish();
-    let (real, own) = (binary_of(&law, "scheduler"), law.cluster.base().join("scheduler"));
+/// Removes or overwrites a component's binary while the component is restarted.
+pub fn binaries_are_missing_or_busy() -> Result<(), String> {
+    let mut checked = CheckedCluster::new("binary");
+    checked.up().ok();
+    checked.create_objects();
+    let (real, own) = (binary_of(&checked, "scheduler"), checked.cluster.base().join("scheduler"));
     let text = format!("#!/bin/sh\nexec '{}' \"$@\"\n", real.display());
     fs::write(&own, text).expect("a script");
     fs::set_permissions(&own, Permissions::from_mode(0o755)).expect("an executable");
     let set = format!("scheduler.binary={}", own.display());
-    law.cluster.run(&["component", "replace", "--set", &set]).ok();
+    checked.cluster.run(&["component", "replace", "--set", &set]).ok();
 
     let mut all = Cases::new(BINARIES);
     all.case(0, "ENOENT: the binary is moved away and back", || {
-        repair(&law, "scheduler");
+        repair(&checked, "scheduler");
         let away = own.with_extension("away");
         fs::rename(&own, &away).expect("it can be moved");
-        kill_component(&law, "scheduler");
-        sleep(BUILD);
+        kill_component(&checked, "scheduler");
+        sleep(WRITE_TIME);
         fs::rename(&away, &own).expect("it can be moved back");
-        (1, Some(law.healed()))
+        (1, Some(checked.wait_until_healthy()))
     });
     all.case(1, "ETXTBSY: the binary is open for writing", || {
-        repair(&law, "scheduler");
+        repair(&checked, "scheduler");
         let writer = File::options().append(true).open(&own).expect("it can be written");
-        kill_component(&law, "scheduler");
-        sleep(BUILD);
+        kill_component(&checked, "scheduler");
+        sleep(WRITE_TIME);
         drop(writer);
-        (1, Some(law.healed()))
+        (1, Some(checked.wait_until_healthy()))
     });
     all.case(2, "ENOEXEC: the binary is half written", || {
-        repair(&law, "scheduler");
+        repair(&checked, "scheduler");
         let whole = fs::read(&own).expect("a script");
         fs::write(&own, b"\x7fELF").expect("half a program");
-        kill_component(&law, "scheduler");
-        sleep(BUILD);
+        kill_component(&checked, "scheduler");
+        sleep(WRITE_TIME);
         fs::write(&own, whole).expect("the whole program");
-        (1, Some(law.healed()))
+        (1, Some(checked.wait_until_healthy()))
     });
-    all.case(3, "all is as it was after a stop", || {
-        repair(&law, "scheduler");
-        law.comes_back();
+    all.case(3, "`stop` and `up` restore the same cluster", || {
+        repair(&checked, "scheduler");
+        checked.check_stop_and_up();
         (0, None)
     });
-    law.down();
+    checked.down();
     all.end()
 }
 
-/// The program that a component runs, by the link that the kernel keeps.
-fn binary_of(law: &Law, component: &str) -> PathBuf {
-    fs::read_link(format!("/proc/{}/exe", pid(law, component))).expect("a process that runs")
+/// The program of a component's process, from procfs.
+fn binary_of(checked: &CheckedCluster, component: &str) -> PathBuf {
+    fs::read_link(format!("/proc/{}/exe", pid(checked, component))).expect("a process that runs")
 }
 
-fn pid(law: &Law, component: &str) -> Pid {
-    until(&format!("{component} that runs"), COMMAND, || {
-        let status = law.status().1;
+fn pid(checked: &CheckedCluster, component: &str) -> Pid {
+    until(&format!("{component} that runs"), COMMAND_TIMEOUT, || {
+        let status = checked.status().1;
         let ready = working_instance(&status, component).filter(|(instance, _)| instance["state"] == "ready");
         ready.map(|(_, pid)| pid).ok_or_else(|| status.to_string())
     })
 }
 
-/// Makes a component run that an earlier case left broken, so that each case stands for itself.
-fn repair(law: &Law, component: &str) {
-    let state = law.status().1["state"].clone();
+/// Restores a component that an earlier case left broken, so that cases are independent.
+fn repair(checked: &CheckedCluster, component: &str) {
+    let state = checked.status().1["state"].clone();
     if state == "stopped" {
-        law.up().ok();
+        checked.up().ok();
     } else if state != "running" {
-        law.cluster.run(&["component", "replace", component, component]).ok();
+        checked.cluster.run(&["component", "replace", component, component]).ok();
     }
 }
 
-fn kill_component(law: &Law, component: &str) {
-    kill(pid(law, component), Signal::SIGKILL).expect("it is there");
+fn kill_component(checked: &CheckedCluster, component: &str) {
+    kill(pid(checked, component), Signal::SIGKILL).expect("it is there");
 }
 
-/// What goes on while calls fail.
+/// The operation during which calls fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum During {
     Boot,
@@ -113,16 +112,16 @@ enum During {
     Restart,
 }
 
-/// Where a sandbox sees its cluster's root directory.
+/// The path of the cluster's root directory inside a sandbox.
 const INSIDE: &str = "/var/lib/kubernix-cluster";
-/// In place of a path: all of the cluster's root directory.
+/// Stands for all paths in the cluster's root directory.
 const ROOT: &str = "ROOT";
 
-/// A call, the paths that it fails for, its error as a number and as users read it, and when it
-/// fails.
+/// A call, the paths for which it fails, its error as number and text, and the operations during
+/// which it fails.
 type Kind<'a> = (&'a str, &'a str, (i32, &'a str), &'a [During]);
 
-/// The calls that fail in the command, the keeper and the init, and what the user then has to read.
+/// The calls that fail in the command, the keeper and the init, with the expected error text.
 fn failing(root: &Path) -> Vec<(Rule, &'static str, During)> {
     use During::{Boot, Change, Restart};
     const AGAIN: (i32, &str) = (libc::EAGAIN, "Resource temporarily unavailable");
@@ -144,10 +143,10 @@ fn failing(root: &Path) -> Vec<(Rule, &'static str, During)> {
     let mut all = Vec::new();
     for (call, glob, (errno, error), moments) in kinds {
         for during in moments {
-            // A restart makes few calls; of the many of a boot it isn't always the first ones that
+            // A restart makes few calls. A boot makes many, and not always the first ones should
             // fail.
             let permille = if *during == Restart { 1000 } else { 300 };
-            // The command sees the root directory where it lies, the init at its fixed path.
+            // The command uses the path on the host, the init the fixed path in the sandbox.
             let seen = if *during == During::Boot { format!("{}*", root.display()) } else { format!("{INSIDE}*") };
             let glob = if glob == ROOT { seen } else { glob.to_owned() };
             all.push((Rule { call, glob, errno, permille, count: 3 }, error, *during));
@@ -156,31 +155,31 @@ fn failing(root: &Path) -> Vec<(Rule, &'static str, During)> {
     all
 }
 
-/// Fails unless a command worked, or says which error it met in one of these ways.
-fn worked_or_said(law: &Law, outcome: &Outcome, errors: &[&str]) {
-    law.is_no_accident(outcome);
+/// Checks that a command succeeded or that its message has one of these errors.
+fn check_error(checked: &CheckedCluster, outcome: &Outcome, errors: &[&str]) {
+    checked.check_outcome(outcome);
     let Outcome { what, code, stderr, .. } = outcome;
     let said = errors.iter().any(|error| stderr.contains(error));
-    assert!(*code == 0 || said, "{what} failed with {code} without saying one of {errors:?}:\n{stderr}");
+    assert!(*code == 0 || said, "{what} failed with {code} without reporting one of {errors:?}:\n{stderr}");
 }
 
-/// Whether a cluster runs whose init loaded the library.
-fn has_library(law: &Law) -> bool {
-    let status = law.status().1;
+/// Whether the cluster runs and its init has loaded the library.
+fn has_library(checked: &CheckedCluster) -> bool {
+    let status = checked.status().1;
     let environment = status["own_pids"][1].as_i64().map(|init| fs::read(format!("/proc/{init}/environ")));
     let environment = environment.and_then(Result::ok).unwrap_or_default();
     status["state"] != "stopping" && String::from_utf8_lossy(&environment).contains("FAULT_RULES=")
 }
 
-/// Calls fail while a cluster boots, changes and starts a component again.
+/// Lets calls fail while a cluster boots, changes and restarts a component.
 pub fn calls_fail() -> Result<(), String> {
     let options = Options::get();
-    let mut law = Law::new("call");
-    let failing = failing(&law.cluster.root());
+    let mut checked = CheckedCluster::new("call");
+    let failing = failing(&checked.cluster.root());
     let plain: Vec<Rule> = failing.iter().map(|(rule, ..)| rule.clone()).collect();
-    let rules = Rules::write(law.cluster.base().join("rules"), options.seed, &plain);
+    let rules = Rules::write(checked.cluster.base().join("rules"), options.seed, &plain);
     let library = library();
-    let run_with = |command: &mut Command| run_for(rules.apply(command, &library), COMMAND);
+    let run_with = |command: &mut Command| run_for(rules.apply(command, &library), COMMAND_TIMEOUT);
     let mut all = Cases::new(CALLS);
 
     let mut chosen: Vec<usize> = (0..failing.len()).collect();
@@ -188,38 +187,37 @@ pub fn calls_fail() -> Result<(), String> {
         options.rng(CALLS).shuffle(&mut chosen);
         chosen.truncate(10);
     }
-    // Boots first, each of a cluster that isn't there.
+    // Boots first, each of a cluster that doesn't exist yet.
     chosen.sort_by_key(|index| (failing[*index].2, *index));
     for index in chosen {
         let (rule, error, during) = &failing[index];
         all.case(index, format!("{} fails with `{error}` during {during:?}", rule.call), || {
             if *during != During::Boot {
-                // A fault of an earlier case may have ended it, and `up` without the library
-                // continued it.
-                if !has_library(&law) {
-                    law.cluster.run(&["stop"]);
-                    run_with(&mut law.up_command()).ok();
+                // A fault of an earlier case may have ended the cluster, and then `up` without the
+                // library continued it.
+                if !has_library(&checked) {
+                    checked.cluster.run(&["stop"]);
+                    run_with(&mut checked.up_command()).ok();
                 }
-                if !law.is_furnished() {
-                    law.furnish();
+                if !checked.has_objects() {
+                    checked.create_objects();
                 }
-                repair(&law, "scheduler");
+                repair(&checked, "scheduler");
             }
             let before = rules.hits();
             rules.arm(index);
             let done = attempt(|| match during {
-                During::Boot => worked_or_said(&law, &run_with(&mut law.up_command()), &[error]),
+                During::Boot => check_error(&checked, &run_with(&mut checked.up_command()), &[error]),
                 During::Change => {
                     let port = format!("127.0.0.1:{}:30084", free_port());
                     let changes = [&["port", "add", &port][..], &["component", "replace", "scheduler", "scheduler"]];
                     for change in changes {
-                        worked_or_said(&law, &run_with(&mut law.cluster.command(change)), &[error]);
+                        check_error(&checked, &run_with(&mut checked.cluster.command(change)), &[error]);
                     }
                 }
                 During::Restart => {
-                    kill_component(&law, "scheduler");
-                    // After earlier cases the pause before a start has grown, to thirty seconds at
-                    // most.
+                    kill_component(&checked, "scheduler");
+                    // Earlier cases have increased the back-off, up to thirty seconds.
                     until("call that fails", Duration::from_secs(60), || {
                         if rules.hits() > before { Ok(()) } else { Err("no call failed".to_owned()) }
                     });
@@ -231,55 +229,55 @@ pub fn calls_fail() -> Result<(), String> {
                 panic!("{why}");
             }
             if *during == During::Boot {
-                law.end();
-                law.nothing_runs();
+                checked.destroy();
+                checked.check_nothing_runs();
                 return (hits, None);
             }
             assert!(*during != During::Restart || hits > 0, "no call failed: the library doesn't reach the init");
-            let healed = law.carries_on();
-            law.agrees();
+            let healed = checked.check_recovery();
+            checked.check_consistency();
             (hits, Some(healed))
         });
     }
     let last = failing.len();
-    all.case(last, "all is as it was after a stop", || {
-        if law.is_furnished() {
-            repair(&law, "scheduler");
-            law.comes_back();
-            law.down();
+    all.case(last, "`stop` and `up` restore the same cluster", || {
+        if checked.has_objects() {
+            repair(&checked, "scheduler");
+            checked.check_stop_and_up();
+            checked.down();
         }
         (0, None)
     });
     all.end()
 }
 
-/// A file system of its own, which only commands that are run in its namespace see.
+/// A separate file system, visible only to commands in its mount namespace.
 struct Disk {
     holder: Background,
     place: PathBuf,
 }
 
 impl Disk {
-    fn new(law: &Law, size: &str) -> Self {
-        let place = law.cluster.base().to_owned();
+    fn new(checked: &CheckedCluster, size: &str) -> Self {
+        let place = checked.cluster.base().to_owned();
         let output = place.with_extension("holder");
         let script =
             format!("mount -t tmpfs -o size={size} tmpfs '{}' && echo mounted && exec sleep 3600", place.display());
         let mut unshare = program("unshare");
         let holder = Background::start(unshare.args(["--mount", "/bin/sh", "-c", &script]), output.clone());
         holder.prints("file system", |text| text.contains("mounted").then_some(()));
-        // It stays open in the holder.
+        // The process that holds the namespace keeps it open.
         let _ = fs::remove_file(output);
         Self { holder, place }
     }
 
-    /// Runs a command where the disk is.
+    /// Runs a command in the mount namespace of the disk.
     fn run(&self, command: &Command) -> Outcome {
         let mut inside = program("nsenter");
         inside.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.pid())).arg(command.get_program());
         inside.args(command.get_args()).current_dir("/");
         copy_environment(command, &mut inside);
-        run_for(&mut inside, COMMAND)
+        run_for(&mut inside, COMMAND_TIMEOUT)
     }
 
     fn shell(&self, script: &str) -> Outcome {
@@ -296,17 +294,17 @@ impl Disk {
     }
 }
 
-/// A disk that is full while a cluster changes, stops and starts.
+/// Fills the disk while a cluster changes, stops and starts.
 pub fn a_disk_is_full() -> Result<(), String> {
-    let law = Law::new("disk");
-    let disk = Disk::new(&law, "400m");
-    let before = Snapshot::take(&law.cluster.name, law.cluster.base());
-    disk.run(&law.up_command()).ok();
-    let on = |command: &[&str]| disk.run(&law.cluster.command(command));
+    let checked = CheckedCluster::new("disk");
+    let disk = Disk::new(&checked, "400m");
+    let before = Snapshot::take(&checked.cluster.name, checked.cluster.base());
+    disk.run(&checked.up_command()).ok();
+    let on = |command: &[&str]| disk.run(&checked.cluster.command(command));
     on(&["kubectl", "--", "create", "configmap", "kept"]).ok();
     let well = || {
         let begun = Instant::now();
-        until("cluster that is well again", COMMAND, || {
+        until("healthy cluster", COMMAND_TIMEOUT, || {
             let status = on(&["status", "--output", "json"]);
             let state = serde_json::from_str::<Value>(&status.stdout).unwrap_or_default()["state"].clone();
             if status.code == 0 && state == "running" { Ok(()) } else { Err(format!("{status:?}")) }
@@ -324,7 +322,7 @@ pub fn a_disk_is_full() -> Result<(), String> {
             disk.fill();
             let outcome = on(change);
             disk.free();
-            worked_or_said(&law, &outcome, &full);
+            check_error(&checked, &outcome, &full);
             let healed = well();
             on(change).ok();
             (1, Some(healed))
@@ -333,26 +331,26 @@ pub fn a_disk_is_full() -> Result<(), String> {
     all.case(10, "the disk is full during `stop` and `up`", || {
         disk.fill();
         let stopped = on(&["stop"]);
-        let up = disk.run(&law.up_command());
+        let up = disk.run(&checked.up_command());
         disk.free();
-        worked_or_said(&law, &stopped, &full);
-        worked_or_said(&law, &up, &full);
+        check_error(&checked, &stopped, &full);
+        check_error(&checked, &up, &full);
         if up.code != 0 {
-            disk.run(&law.up_command()).ok();
+            disk.run(&checked.up_command()).ok();
         }
         (1, Some(well()))
     });
     all.case(11, "the disk is full during `down`", || {
         disk.fill();
         on(&["down"]).ok();
-        let left = disk.shell(&format!("ls -A '{}'", law.cluster.base().display())).stdout;
+        let left = disk.shell(&format!("ls -A '{}'", checked.cluster.base().display())).stdout;
         assert_eq!(left.trim(), "fill");
-        for_none("end of all that a cluster was", GONE, || remains(&before, &law.cluster));
+        for_none("removal of all that belonged to the cluster", REMOVAL_TIMEOUT, || remains(&before, &checked.cluster));
         (1, None)
     });
-    // Where a case failed, or `down` wasn't among those that are played again.
+    // If a case failed, or `down` isn't among the repeated cases.
     disk.free();
-    if disk.shell(&format!("test -d '{}'", law.cluster.root().display())).code == 0 {
+    if disk.shell(&format!("test -d '{}'", checked.cluster.root().display())).code == 0 {
         on(&["down"]).ok();
     }
     all.end()

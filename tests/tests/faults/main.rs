@@ -1,15 +1,14 @@
-//! Faults in real clusters, held against one law: `down` works, nothing remains, and nothing is
-//! lost without a word.
+//! Injects faults in real clusters and checks the invariants: `down` works, nothing remains, and
+//! nothing is lost without a report.
 //!
-//! Each part runs in a network namespace of its own, which stands for the host's, and beside
-//! others. docs/faults.md says what is injected, how a run is played again, and how its report
-//! reads.
+//! Each part runs in its own network namespace in place of the host's, in parallel with others.
+//! docs/faults.md describes the faults, how to repeat a run, and the report.
 
 mod clock;
 mod command;
 mod crowd;
 mod injected;
-mod law;
+mod invariants;
 mod neighbour;
 mod process;
 mod remains;
@@ -19,7 +18,7 @@ mod suite;
 use kubernix_tests::{Check, EXCLUSIVE, ISOLATED, Lane, Parts, Test, isolated, once, run_tests};
 use suite::Options;
 
-/// Functions that fail where a part does.
+/// Defines test functions that fail if their part fails.
 macro_rules! tests {
     ($($name:ident: $play:path),+ $(,)?) => {
         $(fn $name(_: Parts) {
@@ -40,11 +39,11 @@ tests! {
     commands_are_interrupted_and_killed: command::interrupted_and_killed,
     state_files_of_a_stopped_cluster_are_damaged: state_files::of_a_stopped_cluster,
     state_files_of_a_running_cluster_are_damaged: state_files::of_a_running_cluster,
-    binaries_go_and_come: injected::binaries_go_and_come,
+    binaries_are_missing_or_busy: injected::binaries_are_missing_or_busy,
     calls_fail: injected::calls_fail,
     a_disk_is_full: injected::a_disk_is_full,
-    a_neighbour_is_in_the_way: neighbour_in_its_network,
-    the_clock_is_moved: clock::the_clock_is_moved,
+    an_unprivileged_neighbour_disturbs: neighbour_in_its_network,
+    the_clock_jumps: clock::the_clock_jumps,
     many_commands_at_once: crowd::ups_and_downs_at_once,
 }
 
@@ -53,20 +52,20 @@ fn neighbour_in_its_network() -> Result<(), String> {
 }
 
 fn main() {
-    neighbour::take_over();
-    // In the order in which they start: the long ones first. The neighbour's locks and floods would
-    // delay the other parts, whose boots would delay its own commands.
+    neighbour::run_if_requested();
+    // In the order of their start: the long ones first. The neighbour runs alone, because it would
+    // delay the other parts, and their boots would delay its commands.
     let parts: &[(&str, Lane, (&str, Check))] = &[
         (process::PART, Lane::isolated(1, 2), test!(processes_are_killed_stopped_and_starved)),
         (command::PART, Lane::isolated(1, 2), test!(commands_are_interrupted_and_killed)),
         (state_files::STOPPED, ISOLATED, test!(state_files_of_a_stopped_cluster_are_damaged)),
         (state_files::RUNNING, ISOLATED, test!(state_files_of_a_running_cluster_are_damaged)),
-        (injected::BINARIES, ISOLATED, test!(binaries_go_and_come)),
+        (injected::BINARIES, ISOLATED, test!(binaries_are_missing_or_busy)),
         (injected::CALLS, ISOLATED, test!(calls_fail)),
         (injected::DISK, ISOLATED, test!(a_disk_is_full)),
-        (clock::PART, ISOLATED, test!(the_clock_is_moved)),
+        (clock::PART, ISOLATED, test!(the_clock_jumps)),
         (crowd::PART, Lane::isolated(4, 4), test!(many_commands_at_once)),
-        (neighbour::PART, EXCLUSIVE, test!(a_neighbour_is_in_the_way)),
+        (neighbour::PART, EXCLUSIVE, test!(an_unprivileged_neighbour_disturbs)),
     ];
     let wanted = parts.iter().filter(|(part, ..)| Options::get().wants_part(part));
     let tests: Vec<Test> = wanted.flat_map(|(_, lane, test)| once(*lane, &[*test])).collect();

@@ -1,11 +1,11 @@
-//! A user of the same host without any rights holds every lock that it can get and talks to every
-//! port that it can reach, while clusters boot, change and go down. None of it may make them fail
-//! or wait.
+//! An unprivileged process on the same host takes every lock that it can get and floods every port
+//! that it can reach, while clusters boot, change and are destroyed. They must neither fail nor
+//! wait because of it.
 //!
-//! The neighbour is in the network namespace of these tests: it would be in the way of the host's
-//! other clusters as well.
+//! The neighbour runs in the network namespace of the test, because it would disturb other clusters
+//! of the host as well.
 
-use super::law::{Law, SETTINGS};
+use super::invariants::{CheckedCluster, SETTINGS};
 use super::suite::Cases;
 use kubernix_tests::{Background, Base, binary, program};
 use std::collections::HashMap;
@@ -17,20 +17,20 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What `--faults` calls this part.
+/// The name of this part in `--faults`.
 pub const PART: &str = "neighbour";
-/// The variable that makes this program the neighbour: the places that it looks at, separated by
-/// colons.
+/// The variable that makes this program the neighbour: the directories that it searches, separated
+/// by colons.
 const PLACES: &str = "FAULT_NEIGHBOUR";
-/// The ID of a user and of a group without rights.
+/// The ID of an unprivileged user and group.
 const UNPRIVILEGED: &str = "65534";
-/// How much longer than alone a command may take beside the neighbour.
-const LONGER: Duration = Duration::from_secs(5);
+/// The time by which the neighbour may delay a command.
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// Becomes the neighbour, if that is what this process was started for.
-pub fn take_over() {
+/// Runs as the neighbour if this process was started for it.
+pub fn run_if_requested() {
     if let Some(places) = std::env::var_os(PLACES) {
-        be_in_the_way(&std::env::split_paths(&places).collect::<Vec<_>>());
+        hold_and_flood(&std::env::split_paths(&places).collect::<Vec<_>>());
     }
 }
 
@@ -44,7 +44,7 @@ pub fn holds_every_lock_and_floods_every_port() -> Result<(), String> {
         neighbour.prints("lock that is held", |text| text.contains("holds /proc/self/ns/net").then_some(()));
         let beside = times();
         for ((what, alone), (_, beside)) in alone.iter().zip(&beside) {
-            assert!(*beside < *alone + LONGER, "{what} took {beside:?} beside the neighbour, and {alone:?} alone");
+            assert!(*beside < *alone + MAX_DELAY, "{what} took {beside:?} beside the neighbour, and {alone:?} alone");
         }
         neighbour.prints("port that is flooded", |text| text.contains("floods ").then_some(()));
         (beside.len(), None)
@@ -52,30 +52,30 @@ pub fn holds_every_lock_and_floods_every_port() -> Result<(), String> {
     all.end()
 }
 
-/// How long each command of a cluster's life takes.
+/// The duration of each command of a cluster's life.
 fn times() -> Vec<(String, Duration)> {
-    let mut law = Law::new("beside");
+    let mut checked = CheckedCluster::new("beside");
     let up = [&["up"][..], &SETTINGS].concat();
     let mut took = Vec::new();
-    let mut timed = |law: &Law, command: &[&str]| {
+    let mut timed = |checked: &CheckedCluster, command: &[&str]| {
         let begun = Instant::now();
-        law.cluster.run(command).ok();
+        checked.cluster.run(command).ok();
         took.push((command.join(" "), begun.elapsed()));
     };
-    timed(&law, &up);
-    law.furnish();
-    timed(&law, &["component", "replace", "scheduler", "scheduler"]);
-    timed(&law, &["node", "add"]);
-    timed(&law, &["node", "remove", "node-1"]);
-    timed(&law, &["stop"]);
-    timed(&law, &up);
-    law.healed();
-    timed(&law, &["down"]);
-    law.is_gone();
+    timed(&checked, &up);
+    checked.create_objects();
+    timed(&checked, &["component", "replace", "scheduler", "scheduler"]);
+    timed(&checked, &["node", "add"]);
+    timed(&checked, &["node", "remove", "node-1"]);
+    timed(&checked, &["stop"]);
+    timed(&checked, &up);
+    checked.wait_until_healthy();
+    timed(&checked, &["down"]);
+    checked.check_removed();
     took
 }
 
-/// Starts the neighbour: a copy of this program that everyone may run.
+/// Starts the neighbour: a copy of this program that any user may run.
 fn start(place: &Path) -> Background {
     let own = place.join("neighbour");
     fs::copy(std::env::current_exe().expect("the test's own path"), &own).expect("a copy");
@@ -90,8 +90,8 @@ fn start(place: &Path) -> Background {
     Background::start(&mut command, place.join("neighbour.log"))
 }
 
-/// Never returns: the test ends it.
-fn be_in_the_way(places: &[PathBuf]) -> ! {
+/// Never returns: the test kills the process.
+fn hold_and_flood(places: &[PathBuf]) -> ! {
     let mut held = HashMap::new();
     let mut open: Vec<TcpStream> = Vec::new();
     loop {
@@ -101,19 +101,19 @@ fn be_in_the_way(places: &[PathBuf]) -> ! {
         for port in listening() {
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let Ok(mut stream) = TcpStream::connect_timeout(&at, Duration::from_millis(50)) else { continue };
-            // What no server expects. That it is refused is all right.
+            // Invalid data. The server may reject it.
             let _ = stream.write_all(&[0xff; 512]);
             println!("floods {port}");
             open.push(stream);
         }
-        // So many connections are open at most.
+        // The maximum number of open connections.
         let old = open.len().saturating_sub(200);
         open.drain(..old);
         sleep(Duration::from_millis(20));
     }
 }
 
-/// Locks a file or a directory and what is in it, as far as that is allowed.
+/// Locks a file, or a directory and its files, as far as the neighbour may.
 fn hold(path: &Path, depth: usize, held: &mut HashMap<PathBuf, File>) {
     if !held.contains_key(path)
         && is_plain(path)
@@ -135,12 +135,12 @@ fn hold(path: &Path, depth: usize, held: &mut HashMap<PathBuf, File>) {
     }
 }
 
-/// Whether opening it neither waits, as a FIFO's does, nor changes something, as a device's may.
+/// Whether an open neither blocks, as for a FIFO, nor has side effects, as for a device.
 fn is_plain(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() || found.is_dir())
 }
 
-/// The ports that something listens at, on the loopback or everywhere.
+/// The ports with a listener on the loopback address or on all addresses.
 fn listening() -> Vec<u16> {
     const LISTENS: &str = "0A";
     let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();

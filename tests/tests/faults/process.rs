@@ -1,10 +1,10 @@
-//! Processes of a cluster are killed, stopped and starved, at moments that the seed chooses.
+//! Kills, stops and starves processes of a cluster at moments that the seed chooses.
 
-use super::law::{COMMAND, Law, SETTINGS, WITH_VOLUMES};
+use super::invariants::{COMMAND_TIMEOUT, CheckedCluster, SETTINGS, WITH_VOLUMES};
 use super::suite::{self, Options, Played, attempt};
-use kubernix_tests::faults::plan::{Deed, Fault, Moment, Target, lives};
+use kubernix_tests::faults::plan::{Action, Fault, Moment, Target, lives};
 use kubernix_tests::faults::report::Record;
-use kubernix_tests::{Booting, descends, free_port, processes, program, run, until, working_instance};
+use kubernix_tests::{RunningCommand, descends, free_port, processes, program, run, until, working_instance};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What `--faults` calls this part.
+/// The name of this part in `--faults`.
 pub const PART: &str = "process";
-/// How long a process that stands still may go unnoticed.
-const NOTICED: Duration = Duration::from_secs(30);
-/// How long a process may take to appear.
-const APPEARS: Duration = Duration::from_secs(5);
+/// The time limit until `status` reports a stopped process.
+const DETECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limit until a process exists.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Several lives of clusters, with faults from boot to down.
+/// Injects faults into several clusters, from boot to down.
 pub fn at_every_moment() -> Result<(), String> {
     let options = Options::get();
     let mut rng = options.rng(PART);
@@ -29,114 +29,116 @@ pub fn at_every_moment() -> Result<(), String> {
     suite::play_all(PART, lives(&mut rng, count, middle).into_iter(), budget, |fault: &Fault| fault.number, play)
 }
 
-/// Plays faults on one cluster. The index of the one that broke the law, and how.
+/// Injects faults into one cluster. An error has the index of the fault that violated an invariant,
+/// and the reason.
 fn play(plan: &[Fault], noted: bool) -> Played {
     let settings: &[&str] = if Options::get().long { &WITH_VOLUMES } else { &SETTINGS };
-    let mut law = Law::with_settings("process", settings);
+    let mut checked = CheckedCluster::with_settings("process", settings);
     for (at, fault) in plan.iter().enumerate() {
         let done = attempt(|| {
-            prepare(&mut law, fault.moment);
-            inject(&law, fault)
+            prepare(&mut checked, fault.moment);
+            inject(&checked, fault)
         });
         let (injected, healed) = *done.as_ref().unwrap_or(&(1, None));
         if noted {
             let failure = done.as_ref().err().cloned();
-            // Also a fault that came too late is part of the plan.
+            // A fault that came too late is part of the plan as well.
             let missed = if injected == 0 { " (missed: there was no such process)" } else { "" };
             suite::record(Record { part: PART, fault: format!("{fault}{missed}"), injected, healed, failure });
         }
         done.map_err(|why| (at, why))?;
     }
-    attempt(|| law.end()).map_err(|why| (plan.len() - 1, why))
+    attempt(|| checked.destroy()).map_err(|why| (plan.len() - 1, why))
 }
 
-/// Boots the cluster and fills it, unless it runs, or the fault comes to the boot.
-fn prepare(law: &mut Law, moment: Moment) {
+/// Boots the cluster and creates objects, unless it runs, or the fault is one of the boot.
+fn prepare(checked: &mut CheckedCluster, moment: Moment) {
     if moment == Moment::Boot {
         return;
     }
-    if !law.cluster.root().exists() {
-        law.up().ok();
+    if !checked.cluster.root().exists() {
+        checked.up().ok();
     }
-    if !law.is_furnished() {
-        if Options::get().long { law.furnish_with_volume() } else { law.furnish_with_pod() }
+    if !checked.has_objects() {
+        if Options::get().long { checked.create_objects_and_volume() } else { checked.create_objects_and_pod() }
     }
 }
 
-/// One fault and what it must not change. Returns whether it could be injected, and how long
-/// healing took.
-fn inject(law: &Law, fault: &Fault) -> (usize, Option<Duration>) {
-    // Commands may be over before a process is found, but for `up`, before which there is none.
-    let known = if fault.moment == Moment::Boot { None } else { find(law, fault.target, None) };
-    let before = fault.moment == Moment::Down && fault.deed == Deed::Hang;
+/// Injects a fault and checks the invariants. Returns the number of injected faults and the time
+/// until the cluster was healthy again.
+fn inject(checked: &CheckedCluster, fault: &Fault) -> (usize, Option<Duration>) {
+    // The process is looked up before the command, which may be over sooner. Before `up` there is
+    // no process.
+    let known = if fault.moment == Moment::Boot { None } else { find(checked, fault.target, None) };
+    let before = fault.moment == Moment::Down && fault.action == Action::Hang;
     if let (true, Some((pid, _))) = (before, &known) {
         signal(*pid, Signal::SIGSTOP);
     }
-    let mut work = command(law, fault.moment);
+    let mut work = command(checked, fault.moment);
     sleep(Duration::from_millis(fault.after));
-    let Some((pid, title)) = known.or_else(|| find(law, fault.target, work.as_mut())) else {
+    let Some((pid, title)) = known.or_else(|| find(checked, fault.target, work.as_mut())) else {
         if let Some(work) = work {
-            law.is_no_accident(&work.end_within(COMMAND));
+            checked.check_outcome(&work.wait_within(COMMAND_TIMEOUT));
         }
-        return (0, after(law, fault.moment));
+        return (0, after(checked, fault.moment));
     };
     let begun = Instant::now();
-    match fault.deed {
-        Deed::Kill => signal(pid, Signal::SIGKILL),
-        Deed::Hang => signal(pid, Signal::SIGSTOP),
-        Deed::Pause(ms) => {
+    match fault.action {
+        Action::Kill => signal(pid, Signal::SIGKILL),
+        Action::Hang => signal(pid, Signal::SIGSTOP),
+        Action::Pause(ms) => {
             signal(pid, Signal::SIGSTOP);
             sleep(Duration::from_millis(ms));
             signal(pid, Signal::SIGCONT);
         }
-        Deed::Starve(ms) => starve(pid, Duration::from_millis(ms)),
+        Action::Starve(ms) => starve(pid, Duration::from_millis(ms)),
     }
-    if fault.moment == Moment::Run && fault.deed == Deed::Hang {
-        is_noticed(law, fault.target, &title);
+    if fault.moment == Moment::Run && fault.action == Action::Hang {
+        check_detection(checked, fault.target, &title);
     }
     if let Some(work) = work {
-        let outcome = work.end_within(COMMAND);
-        law.is_no_accident(&outcome);
-        // It must work whatever stands still, and whatever ends in its midst.
+        let outcome = work.wait_within(COMMAND_TIMEOUT);
+        checked.check_outcome(&outcome);
+        // `down` must work with stopped processes, and if a process ends meanwhile.
         if fault.moment == Moment::Down {
             outcome.ok();
         }
     }
-    if fault.moment != Moment::Down && fault.deed == Deed::Hang {
+    if fault.moment != Moment::Down && fault.action == Action::Hang {
         signal(pid, Signal::SIGCONT);
     }
-    after(law, fault.moment).map_or((1, None), |_| (1, Some(begun.elapsed())))
+    after(checked, fault.moment).map_or((1, None), |_| (1, Some(begun.elapsed())))
 }
 
-/// What has to hold after a fault: all is well again, commands agree, and after `down` nothing is
-/// left.
-fn after(law: &Law, moment: Moment) -> Option<Duration> {
+/// Checks the invariants after a fault: the cluster is healthy again, commands agree, and nothing
+/// is left after `down`.
+fn after(checked: &CheckedCluster, moment: Moment) -> Option<Duration> {
     if moment == Moment::Down {
-        law.is_gone();
+        checked.check_removed();
         return None;
     }
-    if moment == Moment::Boot && !law.cluster.root().exists() {
-        // The boot failed and left nothing, as it should.
-        law.nothing_runs();
-        law.up().ok();
+    if moment == Moment::Boot && !checked.cluster.root().exists() {
+        // The boot failed and left nothing, as expected.
+        checked.check_nothing_runs();
+        checked.up().ok();
     }
-    let healed = law.carries_on();
-    law.agrees();
+    let healed = checked.check_recovery();
+    checked.check_consistency();
     if moment == Moment::NodeAdd {
-        let nodes = law.cluster.json(&["node", "list"]).as_array().cloned().unwrap_or_default();
-        // One more would cost more than it tells.
+        let nodes = checked.cluster.json(&["node", "list"]).as_array().cloned().unwrap_or_default();
+        // Another node would cost more time than it finds errors.
         for node in nodes.iter().skip(1).filter_map(|node| node["name"].as_str()) {
-            law.cluster.run(&["node", "remove", node]).ok();
+            checked.cluster.run(&["node", "remove", node]).ok();
         }
     }
     Some(healed)
 }
 
-/// The command that the fault comes to.
-fn command(law: &Law, moment: Moment) -> Option<Booting> {
+/// Starts the command during which the fault is injected.
+fn command(checked: &CheckedCluster, moment: Moment) -> Option<RunningCommand> {
     let port;
     let args: &[&str] = match moment {
-        Moment::Boot => return Some(law.cluster.working(&mut law.up_command())),
+        Moment::Boot => return Some(checked.cluster.start_command(&mut checked.up_command())),
         Moment::Run => return None,
         Moment::NodeAdd => &["node", "add"],
         Moment::Replace => &["component", "replace", "scheduler", "scheduler"],
@@ -147,18 +149,19 @@ fn command(law: &Law, moment: Moment) -> Option<Booting> {
         Moment::Stop => &["stop"],
         Moment::Down => &["down"],
     };
-    Some(law.cluster.working(&mut law.cluster.command(args)))
+    Some(checked.cluster.start_command(&mut checked.cluster.command(args)))
 }
 
-/// The process to hit and the title of its instance, for as long as it may still appear.
-fn find(law: &Law, target: Target, mut work: Option<&mut Booting>) -> Option<(i32, String)> {
+/// Finds the process of the fault and the title of its instance. Waits while the process may still
+/// start.
+fn find(checked: &CheckedCluster, target: Target, mut work: Option<&mut RunningCommand>) -> Option<(i32, String)> {
     let begun = Instant::now();
     loop {
-        let at_work = work.as_mut().is_none_or(|work| work.is_at_work());
-        if let Some(found) = look_for(&law.status().1, target) {
+        let at_work = work.as_mut().is_none_or(|work| work.is_running());
+        if let Some(found) = look_for(&checked.status().1, target) {
             return Some(found);
         }
-        if !at_work || begun.elapsed() > APPEARS {
+        if !at_work || begun.elapsed() > START_TIMEOUT {
             return None;
         }
         sleep(Duration::from_millis(20));
@@ -188,28 +191,28 @@ fn look_for(status: &Value, target: Target) -> Option<(i32, String)> {
     }
 }
 
-/// Whether a process is the first of a PID namespace right below the sandbox's.
+/// Whether a process is PID 1 of a PID namespace directly below the sandbox's.
 fn is_first_of_node(pid: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     let numbers: Vec<&str> = numbers.unwrap_or_default().split_whitespace().collect();
-    // On the host, in the sandbox, on the node.
+    // The PIDs on the host, in the sandbox and on the node.
     numbers.len() == 3 && numbers[2] == "1"
 }
 
-/// Fails where `status` goes on saying that all is well.
-fn is_noticed(law: &Law, target: Target, title: &str) {
+/// Checks that `status` reports the fault.
+fn check_detection(checked: &CheckedCluster, target: Target, title: &str) {
     match target {
-        // Neither the keeper nor these do anything for as long as all goes well, so there is
-        // nothing to notice.
+        // The keeper and these processes are idle while the cluster is healthy, so a hang has no
+        // effect.
         Target::Keeper | Target::FirstProcess | Target::Shim => {}
-        Target::Init => until("status that notices a hung init", NOTICED, || {
-            let (code, status) = law.status();
+        Target::Init => until("status that reports a hung init", DETECTION_TIMEOUT, || {
+            let (code, status) = checked.status();
             if code != 0 && status["state"] != "running" { Ok(()) } else { Err(format!("{code}: {status}")) }
         }),
-        Target::Component(_) => until(&format!("status that notices that {title} hangs"), NOTICED, || {
-            let (code, status) = law.status();
-            let text = law.cluster.run(&["status"]);
+        Target::Component(_) => until(&format!("status that reports that {title} hangs"), DETECTION_TIMEOUT, || {
+            let (code, status) = checked.status();
+            let text = checked.cluster.run(&["status"]);
             let named = [&text.stdout, &text.stderr].iter().any(|text| text.contains(title));
             let noticed = code != 0 && status["state"] == "degraded" && named;
             if noticed { Ok(()) } else { Err(format!("{code}: {}", status["state"])) }
@@ -218,11 +221,11 @@ fn is_noticed(law: &Law, target: Target, title: &str) {
 }
 
 fn signal(pid: i32, signal: Signal) {
-    // It may have ended meanwhile: also by what is being tested.
+    // The process may have ended meanwhile, also because of the fault.
     let _ = kill(Pid::from_raw(pid), signal);
 }
 
-/// Lets a process run only where no other wants to, while others want to all the time.
+/// Takes CPU time from a process: it gets idle priority while busy processes run.
 fn starve(pid: i32, time: Duration) {
     let policy = |policy: &str| run(program("chrt").args(["--all-tasks", policy, "--pid", "0"]).arg(pid.to_string()));
     policy("--idle");

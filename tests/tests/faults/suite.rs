@@ -1,4 +1,4 @@
-//! What every part needs: the options, a place for results, and checks that go on after a failure.
+//! The options of the suite, its report, and cases that continue after a failure.
 
 use fastrand::Rng;
 use kubernix_tests::faults::report::{Record, Report};
@@ -10,23 +10,23 @@ use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// A seed that a default run uses, so that two of them do the same.
+/// The seed of a default run, so that default runs are the same.
 const SEED: u64 = 1;
 
-/// What was asked for, by variables that `cargo xtask test faults` sets.
+/// The options, from variables that `cargo xtask test faults` sets.
 pub struct Options {
-    /// What all choices come from.
+    /// The seed of all choices.
     pub seed: u64,
-    /// All cases, and not a selection that takes five minutes.
+    /// All cases, instead of a selection that takes five minutes.
     pub long: bool,
-    /// One part, and these of its faults.
+    /// A part and the numbers of its faults to run.
     only: Option<(String, BTreeSet<usize>)>,
-    /// Where the report goes as JSON.
+    /// The path of the report as JSON.
     pub report: Option<PathBuf>,
 }
 
 impl Options {
-    /// Those of this process.
+    /// The options of this process.
     ///
     /// # Panics
     /// One can't be read.
@@ -42,23 +42,23 @@ impl Options {
         })
     }
 
-    /// Whether a part, or one of its faults, is asked for.
+    /// Whether this fault of a part is selected.
     pub fn wants(&self, part: &str, number: usize) -> bool {
         self.only.as_ref().is_none_or(|(only, numbers)| only == part && numbers.contains(&number))
     }
 
-    /// Whether anything of a part is asked for.
+    /// Whether a part is selected.
     pub fn wants_part(&self, part: &str) -> bool {
         self.only.as_ref().is_none_or(|(only, _)| only == part)
     }
 
-    /// Whether single faults are asked for: all cases are looked at then, also those that a short
-    /// run leaves out.
+    /// Whether single faults are selected. They are selected from all cases, including those that a
+    /// short run leaves out.
     pub fn replays(&self) -> bool {
         self.only.is_some()
     }
 
-    /// A source of choices for a part: what one part does must not change what another does.
+    /// The random numbers of a part: parts must not influence each other.
     pub fn rng(&self, part: &str) -> Rng {
         let salt = part.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         Rng::with_seed(self.seed ^ salt)
@@ -79,7 +79,7 @@ fn selection(text: &str) -> (String, BTreeSet<usize>) {
     read().unwrap_or_else(|| panic!("`{text}` is not PART:NUMBER,NUMBER"))
 }
 
-/// The library that fails calls and moves the clock.
+/// The path of the library that fails calls and moves the clock.
 ///
 /// # Panics
 /// It wasn't built.
@@ -98,20 +98,20 @@ fn report<T>(with: impl FnOnce(&mut Report) -> T) -> T {
     with(&mut REPORT.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Notes what became of a fault.
+/// Records the outcome of a fault.
 pub fn record(record: Record) {
     let failure = record.failure.as_ref().map_or_else(String::new, |failure| format!(": FAILED: {failure}"));
     println!("{}: {}{failure}", record.part, record.fault);
     report(|report| report.records.push(record));
 }
 
-/// Notes which faults of a part are enough to make it fail.
+/// Records the faults that are enough to make a part fail.
 fn replay(part: &str, numbers: &[usize]) {
     let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
     report(|report| report.replay.push(format!("{part}:{}", numbers.join(","))));
 }
 
-/// Does something that panics where the law doesn't hold; the panic's message instead.
+/// Runs a check and returns the message if it panics.
 pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
@@ -119,15 +119,16 @@ pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// What became of faults that were played: the index of the one that broke the law, and how.
+/// The outcome of a list of faults: the index of the one that violated an invariant, and the
+/// reason.
 pub type Played = Result<(), (usize, String)>;
 
-/// Plays plans, each on a cluster of its own. `play` gets faults, and whether they are noted in the
-/// report. Where one breaks the law, what came before it may have been needed: that list is
-/// shortened for as long as `budget`. What comes after it is played on a new cluster.
+/// Runs plans, each on its own cluster. `play` gets the faults and whether to record them. If a
+/// fault violates an invariant, earlier faults may have contributed: the list up to it is shortened
+/// for at most `budget`. The rest of the plan runs on a new cluster.
 ///
 /// # Errors
-/// A fault broke the law; all of them are named.
+/// Faults that violated an invariant.
 pub fn play_all<T: Clone + Display>(
     part: &'static str,
     plans: impl Iterator<Item = Vec<T>>,
@@ -144,15 +145,14 @@ pub fn play_all<T: Clone + Display>(
             let shortest = shrink(&rest[..=at], budget, |some| play(some, false).is_err());
             replay(part, &shortest.iter().map(number).collect::<Vec<_>>());
             failed.push(format!("{}: {why}", rest[at]));
-            // Each fault may break the law in its own way.
+            // Each fault may violate an invariant in its own way.
             rest = &rest[at + 1..];
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
-/// The cases of a part that stand for themselves: each is tried, whatever became of those before,
-/// and noted.
+/// Independent cases of a part: each is run and recorded, even if an earlier one failed.
 pub struct Cases {
     part: &'static str,
     failed: Vec<usize>,
@@ -160,13 +160,13 @@ pub struct Cases {
 }
 
 impl Cases {
-    /// None yet.
+    /// A part without cases yet.
     pub fn new(part: &'static str) -> Self {
         Self { part, failed: Vec::new(), tried: 0 }
     }
 
-    /// Tries a case, which returns how many faults it injected and how long the cluster took to
-    /// heal.
+    /// Runs a case. It returns the number of injected faults and the time until the cluster was
+    /// healthy again.
     pub fn case(&mut self, number: usize, fault: impl Into<String>, work: impl FnOnce() -> (usize, Option<Duration>)) {
         if !Options::get().wants(self.part, number) {
             return;
@@ -181,20 +181,20 @@ impl Cases {
         record(Record { part: self.part, fault, injected, healed, failure });
     }
 
-    /// Fails where a case did, or where none was tried.
+    /// Fails if a case failed or none was run.
     pub fn end(self) -> Result<(), String> {
         if !self.failed.is_empty() {
             replay(self.part, &self.failed);
             return Err(format!("{} of {} cases failed", self.failed.len(), self.tried));
         }
         if self.tried == 0 && Options::get().wants_part(self.part) {
-            return Err("no case was tried".to_owned());
+            return Err("no case was run".to_owned());
         }
         Ok(())
     }
 }
 
-/// Prints the report, and writes it where that is asked for.
+/// Prints the report, and writes it if requested.
 ///
 /// # Panics
 /// It can't be written.

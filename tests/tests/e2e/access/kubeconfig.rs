@@ -1,4 +1,4 @@
-//! Contexts of several clusters in one kubeconfig, and `down --all`.
+//! Tests contexts of several clusters in one kubeconfig, and `down --all`.
 
 use kubernix_tests::{Cluster, Outcome, Parts, kubernix, run};
 use serde_json::json;
@@ -6,15 +6,15 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-/// What the user's kubeconfig is before.
-const BEFORE: &str = "apiVersion: v1\nclusters:\n# another tool's\n- cluster:\n    server: https://192.0.2.1\n  name: prod\ncontexts:\n- context:\n    cluster: prod\n    user: me\n  name: prod\ncurrent-context: prod\nkind: Config\nusers:\n- name: me\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: login, interactiveMode: Never}\n";
+/// The user's kubeconfig before the test.
+const BEFORE: &str = "apiVersion: v1\nclusters:\n# not ours\n- cluster:\n    server: https://192.0.2.1\n  name: prod\ncontexts:\n- context:\n    cluster: prod\n    user: me\n  name: prod\ncurrent-context: prod\nkind: Config\nusers:\n- name: me\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: login, interactiveMode: Never}\n";
 
-/// A command on a cluster, by a user who has this kubeconfig.
+/// Runs a command for a cluster with this kubeconfig of the user.
 fn with(kubeconfig: &Path, cluster: &Cluster, command: &[&str]) -> Outcome {
     run(cluster.command(command).env("KUBECONFIG", kubeconfig))
 }
 
-/// `down --all`, by a user who has this kubeconfig.
+/// Runs `down --all` with this kubeconfig of the user.
 fn down_all(kubeconfig: &Path, base: &Path, more: &[&str]) -> Outcome {
     run(kubernix().args(["down", "--all", "--root"]).arg(base).args(more).env("KUBECONFIG", kubeconfig))
 }
@@ -23,16 +23,16 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).expect("a file")
 }
 
-pub fn contexts_come_and_go_and_all_else_stays_until_all_clusters_are_down(_: Parts) {
+pub fn contexts_are_merged_and_removed_with_their_clusters(_: Parts) {
     let one = Cluster::new("one");
-    let two = one.beside("two");
+    let two = one.sibling("two");
     let [file, link] = ["file", "link"].map(|name| one.base().join(name));
     down_all(&link, one.base(), &[]).ok().says(&["no clusters in"]);
     for cluster in [&one, &two] {
         cluster.up(&["--uplink", "none", "--addons", "none"]).ok();
     }
 
-    // A link to a file of others' mode stays both.
+    // A symbolic link and the mode of its file are kept.
     fs::write(&file, BEFORE).expect("a file");
     fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).expect("a mode");
     symlink("file", &link).expect("a link");
@@ -46,7 +46,7 @@ pub fn contexts_come_and_go_and_all_else_stays_until_all_clusters_are_down(_: Pa
         assert!(text.contains(&format!("{line}\n")), "`{line}` is gone:\n{text}");
     }
     for cluster in [&one, &two] {
-        // By the other's kubectl: only the file counts.
+        // Through the other cluster's kubectl: only the file decides.
         let context = format!("kubernix-{}", cluster.name);
         let args = ["get", "--raw", "/readyz", "--context", &context, "--kubeconfig", &link.to_string_lossy()];
         one.kubectl(&args).ok().prints(&["ok"]);
@@ -54,7 +54,7 @@ pub fn contexts_come_and_go_and_all_else_stays_until_all_clusters_are_down(_: Pa
     let path = one.run(&["kubeconfig", "path"]).ok().stdout;
     assert_eq!(Path::new(path.trim_end()), one.root().join("kubeconfig/admin.kubeconfig"));
 
-    // What isn't ours, and what is no kubeconfig, is left as it is.
+    // Foreign contexts, and files that aren't kubeconfigs, aren't changed.
     let foreign = one.base().join("foreign");
     let text = format!("users:\n- name: kubernix-{}\n  user: {{token: theirs}}\n", two.name);
     fs::write(&foreign, &text).expect("a file");
@@ -69,14 +69,15 @@ pub fn contexts_come_and_go_and_all_else_stays_until_all_clusters_are_down(_: Pa
     let text = read(&file);
     assert!(!text.contains(&one.name) && text.contains(&two.name) && text.contains("current-context: \"\""), "{text}");
 
-    // All of them end, running or not, also those merged by default, and past one that can't.
+    // It destroys running and stopped clusters, finds merged contexts by itself, and continues
+    // after a failure.
     with(&link, &one, &["kubeconfig", "merge"]).ok();
     one.run(&["stop"]).ok();
     let busy = one.base().join("busy");
     fs::create_dir(&busy).expect("a directory");
     fs::write(busy.join("state.json"), json!({ "format": 99, "kubernix": "9.9.9", "name": "busy" }).to_string())
         .expect("a file");
-    // Another program of the administrator's is at work on it.
+    // Another `kubernix` command holds the lock.
     let lock = fs::File::open(&busy).expect("the directory");
     lock.lock().expect("its lock");
     let elsewhere = one.base().join("elsewhere");

@@ -1,4 +1,4 @@
-//! Published ports, and a merged context that follows the API server's port.
+//! Tests published ports, and a merged context that follows the API server's port.
 
 use kubernix_tests::{Cluster, Outcome, Parts, free_port, oci_archive, pod, run, until};
 use serde_json::{Value, json};
@@ -8,16 +8,16 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long one answer may take.
-const ANSWER: Duration = Duration::from_secs(2);
-/// The ports of the nodes: of a web server, and of cluster DNS.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The time limit of a response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The node ports of the web server and of cluster DNS.
 const WEB: u16 = 30080;
 const DNS: u16 = 30053;
-/// What the user's kubeconfig is before.
+/// The user's kubeconfig before the test.
 const BEFORE: &str = "# mine\napiVersion: v1\nkind: Config\nclusters:\n- name: prod\n  cluster: {server: 'https://192.0.2.1'} # far away\ncontexts: []\nusers: []\ncurrent-context: \"\"\n";
 
-/// A port that is free, of TCP and UDP.
+/// A port that is free for TCP and UDP.
 fn free() -> u16 {
     loop {
         let port = free_port();
@@ -27,11 +27,11 @@ fn free() -> u16 {
     }
 }
 
-/// What a pod that says hello answers at this port of the host.
+/// The response of the web server at this port of the host.
 fn said(port: u16) -> Result<String, String> {
     let mut answer = String::new();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(ANSWER)).map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(RESPONSE_TIMEOUT)).map_err(|error| error.to_string())?;
     stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
     if answer == "hello\n" { Ok(answer) } else { Err(format!("it says {answer:?}")) }
 }
@@ -43,7 +43,7 @@ fn query() -> Vec<u8> {
     [&[0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &name, &[0, 0, 1, 0, 1]].concat()
 }
 
-/// Fails unless an answer holds the address of the Service `kubernetes`.
+/// Checks that a response has the address of the Service `kubernetes`.
 fn checked(answer: &[u8]) -> Result<(), String> {
     match answer.windows(4).any(|bytes| bytes == [10, 10, 128, 1]) {
         true => Ok(()),
@@ -51,12 +51,12 @@ fn checked(answer: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Asks cluster DNS at this port of the host.
+/// Queries cluster DNS at this port of the host.
 fn resolved_by_udp(port: u16) -> Result<(), String> {
     let mut answer = [0; 512];
     let mut asked = || {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.set_read_timeout(Some(ANSWER))?;
+        socket.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
         socket.send_to(&query(), ("127.0.0.1", port))?;
         socket.recv(&mut answer)
     };
@@ -68,7 +68,7 @@ fn resolved_by_tcp(stream: &mut TcpStream) -> Result<(), String> {
     let mut answer = [0; 512];
     let query = query();
     let mut asked = || {
-        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
         stream.write_all(&[&(query.len() as u16).to_be_bytes()[..], &query].concat())?;
         let mut length = [0; 2];
         stream.read_exact(&mut length)?;
@@ -79,7 +79,7 @@ fn resolved_by_tcp(stream: &mut TcpStream) -> Result<(), String> {
     checked(&answer[..length])
 }
 
-/// A web server at [`WEB`] and cluster DNS at [`DNS`] of each node.
+/// Creates a web server at [`WEB`] and cluster DNS at [`DNS`] of each node.
 fn serve(cluster: &Cluster) {
     cluster.run(&["image", "load", &oci_archive(cluster.base()).to_string_lossy()]).ok();
     let service = |name: &str, namespace: &str, spec: Value| json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "namespace": namespace }, "spec": spec });
@@ -95,18 +95,18 @@ fn serve(cluster: &Cluster) {
     cluster.ready_pod("web");
 }
 
-/// The published ports, as `port add` takes them.
+/// The published ports in the form of `port add`.
 fn listed(cluster: &Cluster) -> Vec<String> {
     let rows = cluster.json(&["port", "list"]);
     rows.as_array().expect("a list").iter().map(|row| row["spec"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// `up`, by a user who has this kubeconfig.
+/// Runs `up` with this kubeconfig of the user.
 fn up(cluster: &Cluster, kubeconfig: &Path, settings: &[&str]) -> Outcome {
     run(cluster.command(&[&["up"], settings].concat()).env("KUBECONFIG", kubeconfig))
 }
 
-pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: Parts) {
+pub fn published_ports_are_changed_and_restored(_: Parts) {
     let cluster = Cluster::new("ports");
     let kubeconfig = cluster.base().join("user.kubeconfig");
     fs::write(&kubeconfig, BEFORE).expect("a file");
@@ -115,7 +115,7 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
     let taken = taken.local_addr().map(|address| (address.port(), taken)).expect("its address");
     let own = format!("(process {})", std::process::id());
 
-    // A port that can't be published is reported before anything is created, with its holder.
+    // A taken port is rejected before anything is created, and the message names its process.
     let [of_web, of_dns] = [format!("{web}:{WEB}"), format!("{dns}:{DNS}/udp")];
     let of_taken = format!("{}:{WEB}", taken.0);
     let port = format!("port {} of 127.0.0.1 (tcp) can't be published: ", taken.0);
@@ -131,8 +131,8 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
     let context = format!("context `kubernix-{}` is in {} and the current one", cluster.name, kubeconfig.display());
     up(&cluster, &kubeconfig, &settings).ok().prints(&[&context]);
     serve(&cluster);
-    until("web server at the host's port", PATIENCE, || said(web));
-    until("cluster DNS at the host's port", PATIENCE, || resolved_by_udp(dns));
+    until("web server at the host's port", TIMEOUT, || said(web));
+    until("cluster DNS at the host's port", TIMEOUT, || resolved_by_udp(dns));
     let rows = cluster.json(&["port", "list"]);
     let row = |place: u16, target: u16, protocol: &str, spec: &str| {
         let (host, target) = (format!("127.0.0.1:{place}"), format!("10.10.192.2:{target}"));
@@ -155,7 +155,7 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
     assert_eq!(cluster.json(&["port", "add", &of_more]), json!([]), "it is there already");
     cluster.run(&["port", "add", &format!("{}:1", free()), &of_taken]).exits(1).says(&[&port, &own]);
     cluster.run(&["port", "add", &format!("{web}:1")]).exits(2).says(&[&format!("is forwarded to port {WEB} already")]);
-    let other = cluster.beside("other");
+    let other = cluster.sibling("other");
     let holder = format!("cluster `{}`", cluster.name);
     other.up(&["--publish", &of_web]).exits(1).says(&[&format!("port {web} of 127.0.0.1"), &holder]);
     cluster.run(&["port", "remove", "1"]).exits(2).says(&["doesn't publish 127.0.0.1:1/tcp: it publishes"]);
@@ -163,7 +163,7 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
 
     cluster.run(&["port", "remove", &format!("0.0.0.0:{more}"), &format!("{dns}/udp")]).ok();
     assert_eq!(listed(&cluster), [format!("127.0.0.1:{of_web}")]);
-    kept.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    kept.set_read_timeout(Some(TIMEOUT)).expect("a limit");
     let end = kept.read(&mut [0]).map_err(|error| error.kind());
     assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "connections end with their port: {end:?}");
     drop((
@@ -171,23 +171,23 @@ pub fn published_ports_lead_to_nodes_are_changed_while_it_runs_and_come_back(_: 
         UdpSocket::bind(("127.0.0.1", dns)).expect("one"),
     ));
 
-    // After a stop, without a word, and at another port of the API server's, which the merged
-    // context follows.
+    // After a stop the ports are published again. The merged context follows the new port of the
+    // API server.
     cluster.run(&["stop"]).ok();
     drop(TcpListener::bind(("127.0.0.1", web)).expect("a stopped cluster has no ports"));
     assert_eq!(listed(&cluster), [format!("127.0.0.1:{of_web}")]);
     up(&cluster, &kubeconfig, &["--port", &api.to_string(), "--merge-kubeconfig=false"]).ok();
-    until("web server at the host's port again", PATIENCE, || said(web));
+    until("web server at the host's port again", TIMEOUT, || said(web));
     let text = fs::read_to_string(&kubeconfig).expect("a kubeconfig");
     assert!(text.contains(&format!("server: https://127.0.0.1:{api}\n")), "{text}");
     let by_context = ["get", "node", "node-0", "--kubeconfig", &kubeconfig.to_string_lossy()];
     cluster.kubectl(&by_context).ok().prints(&["node-0"]);
 
-    // Flags are for a cluster that runs as well, and a fresh start takes its own ports for its own.
+    // Flags also apply to a running cluster, and `--fresh` reuses the cluster's own ports.
     let of_more = format!("{more}:{WEB}");
     cluster.up(&["--publish", &of_more, "--publish", &of_taken]).exits(1).says(&[&port, &own]);
     cluster.up(&["--publish", &of_web, "--publish", &of_more]).ok();
-    until("web server at another of the host's ports", PATIENCE, || said(more));
+    until("web server at another of the host's ports", TIMEOUT, || said(more));
     cluster.up(&["--publish", &of_more]).ok();
     assert_eq!(listed(&cluster), [format!("127.0.0.1:{of_more}")]);
     cluster.up(&["--publish", &of_more]).exits(4);

@@ -1,4 +1,4 @@
-//! What the command tells of a cluster, and the ways into it.
+//! Tests status and access of a running cluster.
 
 use super::fixture::cluster;
 use kubernix_tests::{Background, Parts, kubernix, run, until};
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-pub fn the_node_is_ready_in_the_version_that_is_pinned(parts: Parts) {
+pub fn the_node_is_ready_with_the_pinned_version(parts: Parts) {
     let nodes = cluster(parts).get(&["nodes"]);
     let nodes = nodes["items"].as_array().expect("nodes");
     assert_eq!(nodes.len(), 1, "{nodes:?}");
@@ -21,13 +21,14 @@ pub fn the_node_is_ready_in_the_version_that_is_pinned(parts: Parts) {
     assert_eq!(version["serverVersion"]["gitVersion"], "v1.36.3", "{version}");
 }
 
-/// The host makes it before the controller manager can, so that pods can be made at once.
-pub fn the_default_namespace_is_as_the_controller_manager_makes_any(parts: Parts) {
+/// The host creates the namespace before the controller manager does, so that pods can be created
+/// at once.
+pub fn the_default_namespace_equals_one_of_the_controller_manager(parts: Parts) {
     let shape = |namespace: &str| {
         let objects = ["serviceaccount/default", "configmap/kube-root-ca.crt", "--namespace", namespace];
         let found = cluster(parts).kubectl(&[&["get", "--output", "json"][..], &objects].concat());
         let objects = found.ok().json()["items"].as_array().expect("two objects").clone();
-        // The annotation tells people what the map is for, and is the controller's own.
+        // The controller adds an annotation that describes the ConfigMap.
         objects.iter().map(|object| (object["kind"].clone(), object["data"].clone())).collect::<Vec<_>>()
     };
     let made = until("the controller manager's own", Duration::from_secs(30), || {
@@ -38,9 +39,9 @@ pub fn the_default_namespace_is_as_the_controller_manager_makes_any(parts: Parts
     assert!(made[1].1["ca.crt"].as_str().is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")), "{made:?}");
 }
 
-/// While it boots, what isn't waited for runs only where no other wants to.
-pub fn nobody_lets_others_go_first_any_more(parts: Parts) {
-    let status = cluster(parts).running();
+/// During the boot, processes that `up` doesn't wait for have idle priority.
+pub fn processes_have_normal_priority_after_the_boot(parts: Parts) {
+    let status = cluster(parts).wait_until_running();
     let mut looked_at = 0;
     for component in status["components"].as_array().expect("components") {
         for pid in component["pids"].as_array().expect("pids") {
@@ -57,7 +58,7 @@ pub fn nobody_lets_others_go_first_any_more(parts: Parts) {
     assert!(looked_at >= parts.instances().len(), "{status}");
 }
 
-pub fn the_api_is_reached_at_127_0_0_1_alone(parts: Parts) {
+pub fn the_api_listens_only_on_127_0_0_1(parts: Parts) {
     let api = cluster(parts).status()["api"].as_str().expect("an address").to_owned();
     let port: u16 = api.strip_prefix("https://127.0.0.1:").and_then(|port| port.parse().ok()).expect(&api);
     let listening = |file: &str| {
@@ -69,13 +70,13 @@ pub fn the_api_is_reached_at_127_0_0_1_alone(parts: Parts) {
         };
         table.lines().filter_map(local).collect::<Vec<_>>()
     };
-    // The bytes of an address as this machine orders them.
+    // The address in native byte order.
     let loopback = format!("{:08X}:{port:04X}", u32::from_ne_bytes([127, 0, 0, 1]));
     assert_eq!(listening("/proc/net/tcp"), [loopback]);
     assert_eq!(listening("/proc/net/tcp6"), Vec::<String>::new());
 }
 
-pub fn keys_and_certificates_are_nobody_elses(parts: Parts) {
+pub fn keys_and_certificates_are_private(parts: Parts) {
     let root = cluster(parts).root();
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
     assert_eq!(mode(&root), 0o700);
@@ -95,9 +96,9 @@ pub fn keys_and_certificates_are_nobody_elses(parts: Parts) {
     assert!(looked_at > 20, "only {looked_at} files");
 }
 
-pub fn status_and_list_tell_of_the_cluster(parts: Parts) {
+pub fn status_and_list_describe_the_cluster(parts: Parts) {
     let cluster = cluster(parts);
-    let status = cluster.running();
+    let status = cluster.wait_until_running();
     assert_eq!(status["name"], cluster.name.as_str());
     assert_eq!(status["root"], &*cluster.root().to_string_lossy());
     assert_eq!(status["kubernetes"]["nodes"][0]["ready"], true, "{status}");
@@ -109,7 +110,7 @@ pub fn status_and_list_tell_of_the_cluster(parts: Parts) {
     for component in components {
         assert_eq!(component["state"], "ready", "{component}");
         let pids = component["pids"].as_array().expect("pids");
-        // What an addon wants runs in pods.
+        // An addon's processes run in pods.
         assert!(!pids.is_empty() || component["phase"] == "Addon", "{component}");
         assert!(pids.iter().all(|pid| Path::new(&format!("/proc/{pid}")).exists()), "{component}");
     }
@@ -182,6 +183,6 @@ pub fn shell_reaches_the_cluster(parts: Parts) {
     for part in [&*kubeconfig, endpoint, "node/node-0", &runtime, &cluster.name] {
         assert!(outcome.stdout.contains(part), "`{part}` isn't in:\n{}", outcome.stdout);
     }
-    // Without a cluster's settings around it, the same command is about another cluster.
+    // Without the variables of the shell, the same command uses another cluster.
     run(kubernix().args(["status", "--root"]).arg(cluster.base())).exits(5);
 }

@@ -1,11 +1,10 @@
-//! The fixtures: a running cluster for each choice of parts, and the pods in it that several tests
-//! talk to.
+//! The fixtures: a running cluster for each combination of parts, with pods that several tests use.
 
 use kubernix_tests::{Cluster, Parts, oci_archive, pod};
 use serde_json::json;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A fixture, from the first test that asks for it to the last one.
+/// A fixture, from its first to its last test.
 #[derive(Default)]
 struct Fixture {
     boot: Boot,
@@ -16,7 +15,7 @@ struct Fixture {
 enum Boot {
     #[default]
     Not,
-    /// The test that booted it says why.
+    /// The boot failed: the test that booted it shows why.
     Failed,
     Done(Arc<Cluster>),
 }
@@ -38,7 +37,7 @@ fn fixture(parts: Parts) -> Arc<Mutex<Fixture>> {
 }
 
 impl Fixture {
-    /// The cluster, booted by the first test that asks for it.
+    /// The cluster, booted by the first test that needs it.
     fn cluster(&mut self, parts: Parts) -> Arc<Cluster> {
         if matches!(self.boot, Boot::Not) {
             self.boot = Boot::Failed;
@@ -54,13 +53,13 @@ impl Fixture {
 /// The cluster of these parts.
 ///
 /// # Panics
-/// It doesn't come up, or didn't when another test asked.
+/// The boot fails, or failed in another test.
 pub fn cluster(parts: Parts) -> Arc<Cluster> {
     lock(&fixture(parts)).cluster(parts)
 }
 
-/// The cluster of these parts, with the image in it and the pods `server`, which says hello at port
-/// 8080 and is the Service `hello` at port 80, and `client`.
+/// The cluster of these parts, with the test image and two pods: `server` responds with hello at
+/// port 8080 and is the Service `hello` at port 80; `client` is the other one.
 ///
 /// # Panics
 /// As [`cluster`].

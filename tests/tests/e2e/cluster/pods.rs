@@ -1,4 +1,4 @@
-//! Images and pods.
+//! Tests images and pods.
 
 use super::fixture::{cluster, with_pods};
 use kubernix_tests::{
@@ -10,9 +10,9 @@ use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The names of all images that a cluster has.
+/// The names of all images of a cluster.
 fn images(cluster: &Cluster) -> Vec<String> {
     fn names(value: &Value, found: &mut Vec<String>) {
         match value {
@@ -27,7 +27,7 @@ fn images(cluster: &Cluster) -> Vec<String> {
     found
 }
 
-pub fn images_of_both_kinds_of_archive_are_loaded(parts: Parts) {
+pub fn oci_and_docker_archives_are_loaded(parts: Parts) {
     let cluster = cluster(parts);
     let others = ["kubernix.local/test/other:2.0.0", "kubernix.local/test/packed:2.0.0"];
     let packed = docker_archive(cluster.base(), others[1]);
@@ -64,23 +64,23 @@ pub fn a_pod_reaches_a_service_by_its_cluster_ip(parts: Parts) {
     let cluster = with_pods(parts);
     let service = cluster.get(&["service", "hello"]);
     let ip = service["spec"]["clusterIP"].as_str().expect("a cluster IP");
-    until("answer of the Service", LIMIT, || {
+    until("answer of the Service", TIMEOUT, || {
         let answer = cluster.kubectl(&["exec", "client", "--", "nc", "-w", "3", ip, "80"]);
         if answer.stdout == "hello\n" { Ok(()) } else { Err(format!("{answer:?}")) }
     });
     let api = cluster.get(&["service", "kubernetes"])["spec"]["clusterIP"].as_str().expect("a cluster IP").to_owned();
-    // It ends without an error once it is connected and standard input has none left.
+    // nc exits with 0 when it is connected and standard input ends.
     cluster.kubectl(&["exec", "client", "--", "nc", "-w", "3", &api, "443"]).ok();
 }
 
-pub fn exec_runs_in_a_container_and_passes_its_status_on(parts: Parts) {
+pub fn exec_returns_the_exit_status(parts: Parts) {
     let cluster = with_pods(parts);
     let outcome = cluster.kubectl(&["exec", "client", "--", "sh", "-c", "echo out; echo err >&2; exit 3"]).exits(3);
     assert_eq!(outcome.stdout, "out\n");
     assert!(outcome.stderr.starts_with("err\n"), "{}", outcome.stderr);
 }
 
-pub fn logs_of_a_container_are_read(parts: Parts) {
+pub fn container_logs_are_read(parts: Parts) {
     let cluster = with_pods(parts);
     let logs = cluster.kubectl(&["logs", "server"]).ok().stdout;
     assert!(logs.starts_with("I serve\n"), "{logs}");
@@ -94,18 +94,18 @@ pub fn port_forward_reaches_a_pod(parts: Parts) {
         let rest = text.split_once("127.0.0.1:")?.1;
         rest.split_once(' ')?.0.parse::<u16>().ok()
     });
-    let answer = until("answer through the port", LIMIT, || {
+    let answer = until("answer through the port", TIMEOUT, || {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(|error| error.to_string())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
-        // The server starts its listener anew for each connection.
+        // The server starts its listener again for each connection.
         if answer.is_empty() { Err("nothing".to_owned()) } else { Ok(answer) }
     });
     assert_eq!(answer, "hello\n");
 }
 
-pub fn cp_goes_both_ways(parts: Parts) {
+pub fn cp_copies_in_both_directions(parts: Parts) {
     let cluster = with_pods(parts);
     let [there, back] = ["there", "back"].map(|name| cluster.base().join(name).to_string_lossy().into_owned());
     let content: String = (0..20_000).map(|number| format!("{number}\n")).collect();
@@ -130,8 +130,9 @@ pub fn a_deleted_pod_is_gone(parts: Parts) {
     cluster.ready_pod("brief");
     cluster.kubectl(&["delete", "pod", "brief", "--timeout", "60s"]).ok();
     cluster.kubectl(&["get", "pod", "brief"]).exits(1).says(&["not found"]);
-    // Kubernetes forgets a pod once its containers are gone; what held them together follows.
-    for_none("end of the pod in the runtime", LIMIT, || {
+    // Kubernetes removes a pod when its containers have ended; the runtime removes the sandbox
+    // later.
+    for_none("end of the pod in the runtime", TIMEOUT, || {
         let enter = ["enter", "--", "crictl", "pods", "--name", "brief", "--state", "ready", "--quiet"];
         cluster.run(&enter).ok().stdout.lines().map(str::to_owned).collect()
     });
