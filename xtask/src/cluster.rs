@@ -20,7 +20,7 @@ pub struct Args {
     args: Vec<OsString>,
 }
 
-/// Builds `kubernix` and replaces this process by it.
+/// Builds `kubernix` and executes it in place of this process.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let (mut args, plugins) = split(&args.args)?;

@@ -57,7 +57,7 @@ pub fn package(name: &str) -> String {
 /// The manifest with these components in both lists.
 ///
 /// # Errors
-/// It hasn't the two pairs of marks.
+/// A pair of marks is missing.
 pub fn updated(manifest: &str, names: &[&str]) -> Result<String> {
     let mut text = String::with_capacity(manifest.len());
     let mut rest = manifest;

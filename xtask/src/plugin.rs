@@ -14,7 +14,7 @@ const FEATURE: &str = "plugin";
 /// The profile of plugins for a `kubernix` of this profile, and cargo's folder for it.
 fn profile_of(kubernix: Profile) -> (&'static str, &'static str) {
     match kubernix {
-        // The optimizations of plugins that are shipped take minutes.
+        // The optimizations of shipped plugins take minutes.
         Profile::Dev => ("dev", "debug"),
         Profile::Quick => ("quick", "quick"),
         Profile::Release => ("plugin", "plugin"),
@@ -37,7 +37,7 @@ enum Action {
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let Action::Build { names } = &args.action;
     let workspace = Workspace::load()?;
@@ -66,11 +66,11 @@ fn library(workspace: &Workspace, profile: Profile, kubernix: &Path, name: &str,
     let mut cargo = run::cargo();
     cargo.args(["rustc", "--lib", "--crate-type=cdylib", "--features", FEATURE, "--profile", profile]);
     run::checked(cargo.arg(format!("--package={package}")).current_dir(&workspace.root))?;
-    // As cargo names it: a crate has no dashes.
+    // The file name that cargo gives it: crates have no dashes.
     let file = |name: &str| format!("lib{}.so", name.replace('-', "_"));
     let built = workspace.target.join(subfolder).join(file(&package));
     let library = folder.join(file(name));
-    // By rename: a cluster may have the old library loaded.
+    // By rename, because a cluster may have loaded the old library.
     let new = library.with_extension("so.new");
     fs::copy(&built, &new).with_context(|| format!("can't copy {}", built.display()))?;
     fs::rename(&new, &library).with_context(|| format!("can't write {}", library.display()))?;

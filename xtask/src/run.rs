@@ -81,8 +81,8 @@ pub fn checked(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a command to its end, writes its output to a log file, and calls `line` for each line. If
-/// there is no output for a while, prints that it still runs, with the last line: a program that
-/// hangs is then known by it. Returns `true` if it succeeded.
+/// there is no output for a while, prints that it still runs, with the last line, so that a hang is
+/// visible. Returns `true` if it succeeded.
 pub fn logged(command: &mut Command, log: &Path, line: impl Fn(&str) + Sync) -> Result<bool> {
     let name = shown(command);
     let mut file = File::options().create(true).append(true).open(log)?;

@@ -1,4 +1,4 @@
-//! What cargo knows of this checkout, and the `kubernix` binary that it builds.
+//! Cargo's metadata of this checkout, and the builds of the `kubernix` binary.
 
 use crate::run;
 use anyhow::{Context, Result, bail};
@@ -17,23 +17,23 @@ pub struct Package {
     pub version: String,
     /// Its folder below the workspace's root: `components/etcd`.
     pub folder: String,
-    /// What it depends on, by name; true for dependencies that only its tests have.
+    /// Its dependencies by name; true for dev-dependencies.
     pub dependencies: Vec<(String, bool)>,
     /// The names of its binaries that have tests: `cargo test --bins` also runs those whose
     /// manifest says `test = false`.
     pub binaries: Vec<String>,
-    /// The names of its integration tests, but for those that need a feature.
+    /// The names of its integration tests, except for those that need a feature.
     pub tests: Vec<String>,
 }
 
 /// A profile of the root manifest that `kubernix` is built in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// What the tests boot clusters with: the same build as that of the tests.
+    /// For the clusters of the tests: the same build as the tests.
     Dev,
-    /// What `cargo xtask cluster` runs: compiles in half the CPU time of `release`.
+    /// For `cargo xtask cluster`: compiles in half the CPU time of `release`.
     Quick,
-    /// Optimized: what is measured, and what is shipped.
+    /// Optimized, for benchmarks and releases.
     Release,
 }
 
@@ -62,14 +62,14 @@ impl Profile {
 pub struct Workspace {
     /// Its root.
     pub root: PathBuf,
-    /// Where cargo builds.
+    /// Cargo's target directory.
     pub target: PathBuf,
     /// Its members.
     pub packages: Vec<Package>,
 }
 
 impl Workspace {
-    /// The one that the current directory lies in.
+    /// Loads the workspace of the current directory.
     pub fn load() -> Result<Self> {
         let mut metadata = run::cargo();
         metadata.args(["metadata", "--format-version=1", "--no-deps"]);
@@ -86,10 +86,10 @@ impl Workspace {
         })
     }
 
-    /// A directory of our own below cargo's target directory.
+    /// A directory for xtask's files below cargo's target directory.
     pub fn scratch(&self, name: &str) -> Result<PathBuf> {
         let path = self.target.join("xtask").join(name);
-        std::fs::create_dir_all(&path).with_context(|| format!("can't make {}", path.display()))?;
+        std::fs::create_dir_all(&path).with_context(|| format!("can't create {}", path.display()))?;
         Ok(path)
     }
 
@@ -121,7 +121,7 @@ impl Workspace {
         let mut build = self.build_command(profile);
         build.args(["--no-default-features", "--features", &kept.join(",")]);
         let built = self.build_with(build)?;
-        // The usual one is put back into this place by the next build.
+        // The next build puts the usual one back here.
         let without = if components.is_empty() { "all".to_owned() } else { components.join("-") };
         let own = self.scratch(&format!("without-{without}"))?.join("kubernix");
         let new = own.with_extension("new");
@@ -146,7 +146,7 @@ impl Workspace {
         if !child.wait()?.success() {
             bail!("building `kubernix` failed");
         }
-        executable(&messages).context("cargo built `kubernix` without saying where")
+        executable(&messages).context("cargo built `kubernix` without reporting its path")
     }
 }
 
@@ -181,7 +181,7 @@ fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value[key].as_array().into_iter().flatten()
 }
 
-/// Passes cargo's progress on, but for the line that only says that there was nothing to do.
+/// Forwards cargo's progress, without the line that is printed if there was nothing to build.
 fn forward(stderr: impl BufRead) {
     let mut busy = false;
     for line in stderr.lines().map_while(Result::ok) {
@@ -200,8 +200,7 @@ pub fn executable(messages: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// `LD_LIBRARY_PATH` as it was before `cargo run` put its own directories in front; `None` where
-/// nothing is left.
+/// `LD_LIBRARY_PATH` without the directories that `cargo run` has added; `None` if none is left.
 pub fn library_path(value: &str, target: &Path) -> Option<OsString> {
     let cargos = |path: &Path| {
         path.starts_with(target)
@@ -217,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_binary_is_where_cargo_says() {
+    fn the_binary_is_found_in_cargos_messages() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"kubernix"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"kubernix"},"executable":"/t/x86/release/kubernix"}
 {"reason":"build-finished","success":true}"#;
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn only_cargos_own_library_directories_go() {
+    fn only_cargos_library_directories_are_removed() {
         let value = "/c/target/debug/deps:/c/target/debug:/r/toolchains/stable/lib/rustlib/x/lib:/opt/mine";
         assert_eq!(library_path(value, Path::new("/c/target")), Some("/opt/mine".into()));
         assert_eq!(library_path("/c/target/debug", Path::new("/c/target")), None);

@@ -1,8 +1,8 @@
-//! The step `audit`: licences and sources of crates, and known vulnerabilities of crates and of the
-//! pinned Go modules.
+//! The step `audit`: checks licences and sources of crates, and known vulnerabilities of crates and
+//! of the pinned Go modules.
 //!
-//! It uses `cargo-deny` and `govulncheck` where they are installed. Their databases come from the
-//! network: a part that can't be checked here is a skip that is counted and named, and no failure.
+//! It uses `cargo-deny` and `govulncheck` if they are installed. Their databases come from the
+//! network: a part that can't be checked here is reported as skipped, not as failed.
 
 use super::steps::{Job, Outcome};
 use super::summary::Counts;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// Advisories that don't apply, one a line: the ID, and the reason.
+/// Advisories that don't apply: a line has the ID and the reason.
 const IGNORED: &str = "toolchain/advisories.txt";
 /// What the programs print if the network doesn't give them their database.
 const NO_NETWORK: &[&str] = &[
@@ -25,7 +25,7 @@ const NO_NETWORK: &[&str] = &[
     "HTTP GET",
 ];
 
-/// How a part ended.
+/// The result of a part.
 enum Part {
     Good,
     Bad(String),
@@ -59,7 +59,7 @@ pub fn run(job: &Job<'_>) -> Result<Outcome> {
     Ok(Outcome { good: bad.is_empty(), counts, say })
 }
 
-/// `cargo deny check` of these subjects, as `deny.toml` has them.
+/// Runs `cargo deny check` for these subjects, configured by `deny.toml`.
 fn deny(job: &Job<'_>, subjects: &[&str]) -> Result<Part> {
     if !is_installed("cargo-deny") {
         return Ok(Part::Skipped("cargo-deny is not installed: `cargo install --locked cargo-deny`".to_owned()));
@@ -74,8 +74,7 @@ fn deny(job: &Job<'_>, subjects: &[&str]) -> Result<Part> {
     })
 }
 
-/// Advisories for the packages that the cluster's binaries are built from, but for those that don't
-/// apply.
+/// Checks the versions of the pinned modules for advisories, except for those that don't apply.
 fn vulnerabilities(job: &Job<'_>) -> Result<Part> {
     if !is_installed("govulncheck") {
         let advice = "govulncheck is not installed: `go install golang.org/x/vuln/cmd/govulncheck@latest`";
@@ -167,7 +166,7 @@ fn is_offline(text: &str) -> bool {
     NO_NETWORK.iter().any(|sign| text.contains(sign))
 }
 
-/// Runs a program to its end. Returns whether it succeeded, and what it printed.
+/// Runs a program until it exits. Returns whether it succeeded, and its output.
 fn captured(command: &mut std::process::Command, log: &Path) -> Result<(bool, String)> {
     let text = Mutex::new(String::new());
     let good = run::logged(command, log, |line| {
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_cannot_be_fetched_is_no_finding() {
+    fn a_missing_database_is_not_a_finding() {
         assert!(is_offline("error: failed to fetch advisory database https://example.org"));
         assert!(!is_offline("error[vulnerability]: a bug in foo"));
     }

@@ -1,4 +1,4 @@
-//! The steps that boot clusters, and `cargo xtask test e2e`, which runs one of them alone.
+//! The steps that boot clusters, and `cargo xtask test e2e`.
 
 use super::faults;
 use super::steps::{Job, Outcome, counted, shown};
@@ -14,7 +14,7 @@ use std::time::Instant;
 /// The test binary with all end-to-end tests.
 const E2E: &str = "e2e";
 
-/// Which end-to-end tests.
+/// The arguments of `test e2e`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Only tests with this text in their name: `state::`, `containerd`.
@@ -31,7 +31,7 @@ pub struct Args {
     report: Option<PathBuf>,
 }
 
-/// Runs end-to-end tests; their results are printed as they come.
+/// Runs end-to-end tests, and prints their results as they come.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let (name, log) = (if args.plugins { "plugins" } else { E2E }, workspace.scratch("logs")?.join("e2e.log"));
@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     test.args(&args.only);
     let outcome = counted(&mut test, &log, is_visible)?;
     if !outcome.good {
-        shown("", &format!("{}: the log, with what each failed test printed", log.display()));
+        shown("", &format!("{}: the log with the output of failed tests", log.display()));
     }
     let good = outcome.good;
     let mut summary = Summary::default();
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     exit_code(good)
 }
 
-/// All end-to-end tests.
+/// Runs all end-to-end tests.
 pub fn e2e(job: &Job<'_>) -> Result<Outcome> {
     counted(&mut e2e_command(job)?, job.log, is_visible)
 }
@@ -65,7 +65,7 @@ fn e2e_command(job: &Job<'_>) -> Result<Command> {
     Ok(test)
 }
 
-/// A selection of all faults that takes at most five minutes, or all of them.
+/// Runs a selection of faults that takes at most five minutes, or all faults.
 pub fn faults(job: &Job<'_>) -> Result<Outcome> {
     const SHOWN: [&str; 4] = ["faults ", "failed: ", "seed: ", "replay: "];
     let mut test = faults::test(job.workspace, job.profile())?;
@@ -75,8 +75,8 @@ pub fn faults(job: &Job<'_>) -> Result<Outcome> {
     counted(&mut test, job.log, |line| is_visible(line) || SHOWN.iter().any(|start| line.starts_with(start)))
 }
 
-/// What a cluster can do and what it keeps once more, with a `kubernix` that has no component
-/// compiled in.
+/// Runs the tests of a running cluster and of its state again, with a `kubernix` without
+/// compiled-in components.
 pub fn plugins(job: &Job<'_>) -> Result<Outcome> {
     counted(&mut plugins_command(job)?, job.log, is_visible)
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask test faults`: the fault suite against real clusters, whole, for hours, or single
-//! faults of an earlier run.
+//! `cargo xtask test faults`: runs the fault suite against real clusters, all of it, for hours, or
+//! single faults of an earlier run.
 
 use super::steps;
 use crate::workspace::{Profile, Workspace};
@@ -11,25 +11,25 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// The test binary that breaks clusters on purpose.
+/// The test binary of the fault suite.
 const FAULTS: &str = "faults";
 
-/// Which faults, and how the result is printed.
+/// The arguments of `test faults`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// What all choices come from; the same seed plays the same faults.
+    /// The seed of all choices: the same seed injects the same faults.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Only these faults of one part, as a report names them: `process:3,7`.
+    /// Only these faults of one part, in the form of a report: `process:3,7`.
     #[arg(long, value_name = "PART:N,...")]
     faults: Option<String>,
-    /// Only tests with this in their name.
+    /// Only tests with this text in their name.
     #[arg(long, value_name = "TEXT", conflicts_with = "faults")]
     only: Option<String>,
-    /// The selection that `cargo xtask test` plays, in at most five minutes.
+    /// The selection of `cargo xtask test`, in at most five minutes.
     #[arg(long)]
     short: bool,
-    /// Goes on with the next seeds for so many hours, past failures.
+    /// Continue with the next seeds for this many hours, even after failures.
     #[arg(long, value_name = "HOURS", conflicts_with = "faults", value_parser = hours)]
     soak: Option<Duration>,
     /// Text, or JSON with every fault.
@@ -37,7 +37,7 @@ pub struct Args {
     output: Output,
 }
 
-/// How the result is printed.
+/// The form of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     Text,
@@ -47,18 +47,18 @@ enum Output {
 /// Reads a number of hours.
 fn hours(text: &str) -> Result<Duration, String> {
     let hours: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of hours"))?;
-    let wrong = |_| format!("`{text}` hours can't be waited for: give a positive number");
+    let wrong = |_| format!("`{text}` hours is not a valid duration: give a positive number");
     Duration::try_from_secs_f64(hours * 3600.0).map_err(wrong)
 }
 
-/// Plays faults; text goes to standard output as it comes, JSON in the end.
+/// Injects faults. Prints text as it comes, or JSON at the end.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let report = workspace.scratch("faults")?.join("report.json");
     let begun = Instant::now();
     let (mut rounds, mut good) = (Vec::new(), true);
     for seed in args.seed.. {
-        // A report of an earlier round would be taken for this one's.
+        // An old report could be taken for that of this round.
         if report.exists() {
             std::fs::remove_file(&report).with_context(|| format!("can't remove {}", report.display()))?;
         }
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             test.env("KUBERNIX_FAULTS_ONLY", faults);
         }
         test.arg("--").args(&args.only);
-        good &= played(&mut test, args.output)?;
+        good &= run_tests(&mut test, args.output)?;
         rounds.push(read(&report)?);
         if args.soak.is_none_or(|time| begun.elapsed() >= time) {
             break;
@@ -85,8 +85,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     exit_code(good)
 }
 
-/// The command that plays them, without options. `kubernix` and the preloaded library, which the
-/// tests find in their own target directory, are built before.
+/// The command of the suite, without options. Builds `kubernix` and the preloaded library before,
+/// which the tests find in their target directory.
 pub fn test(workspace: &Workspace, profile: Profile) -> Result<Command> {
     let mut build = run::cargo();
     build.args(["build", "--locked", "--package", "kubernix-preload", "--quiet"]).current_dir(&workspace.root);
@@ -96,8 +96,8 @@ pub fn test(workspace: &Workspace, profile: Profile) -> Result<Command> {
     Ok(test)
 }
 
-/// Runs the tests; where the result is JSON, what they print goes to standard error.
-fn played(test: &mut Command, output: Output) -> Result<bool> {
+/// Runs the tests. If the result is JSON, their output goes to standard error.
+fn run_tests(test: &mut Command, output: Output) -> Result<bool> {
     let name = run::shown(test);
     if output == Output::Json {
         test.stdout(std::io::stderr());
@@ -109,10 +109,10 @@ fn played(test: &mut Command, output: Output) -> Result<bool> {
 fn read(report: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(report);
     let text = text.with_context(|| format!("the tests ended without a report in {}", report.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", report.display()))
+    serde_json::from_str(&text).with_context(|| format!("{} isn't JSON", report.display()))
 }
 
-/// What several rounds came to: the sum, and how to play again what failed.
+/// The totals of several rounds, and the commands that repeat failures.
 fn sum(rounds: &[Value]) -> String {
     let parts = rounds.iter().flat_map(|round| round["parts"].as_array().into_iter().flatten());
     let (mut injected, mut survived) = (0, 0);
@@ -134,13 +134,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hours_may_be_a_part_of_one() {
+    fn hours_may_be_fractions() {
         assert_eq!(hours("0.5"), Ok(Duration::from_secs(1800)));
         assert!(hours("-1").is_err() && hours("day").is_err() && hours("inf").is_err());
     }
 
     #[test]
-    fn rounds_add_up() {
+    fn rounds_are_summed_up() {
         let round = |survived: u64, replay: &[&str]| json!({ "parts": [{ "part": "process", "injected": 5, "survived": survived }], "replay": replay });
         let text = sum(&[round(5, &[]), round(4, &["cargo xtask test faults --seed 2 --faults process:3"])]);
         let wanted =

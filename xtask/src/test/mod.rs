@@ -1,7 +1,7 @@
-//! `cargo xtask test`: everything that has to hold before a change lands, step by step.
+//! `cargo xtask test`: runs the tests that have to pass before a change is merged, step by step.
 //!
-//! A step's output goes to a log file; here appear one line a step, what failed, what was skipped
-//! and why, and the sum.
+//! A step's output goes to a log file. Standard output has a line for each step, failures, skipped
+//! tests with their reasons, and totals.
 
 mod audit;
 mod clusters;
@@ -19,10 +19,10 @@ use std::time::Instant;
 use steps::{Job, Outcome, STEPS, Step};
 use summary::Summary;
 
-/// How much of a failed step's log is shown.
+/// The number of lines of a failed step's log that are shown.
 const TAIL: usize = 100;
 
-/// What to test.
+/// The arguments of `test`.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long)]
     list: bool,
     /// Run the long cases as well: all ages of the contract, all moments of interrupts, all faults
-    /// (hours), with `kubernix` and plugins as they are shipped.
+    /// (hours), with `kubernix` and plugins in release mode.
     #[arg(long)]
     all: bool,
     /// Write results and times as JSON to this file.
@@ -48,14 +48,14 @@ enum Other {
     /// Boot a cluster in an emulated Debian machine with systemd and cgroup v2 (up to a quarter of
     /// an hour; not part of the rest).
     Vm(vm::Args),
-    /// Kill, stop, damage and fill up what real clusters need, and hold them to one law:
-    /// docs/faults.md (more than an hour; the rest has a selection of it).
+    /// Inject faults into real clusters and check that they recover: docs/faults.md (more than an
+    /// hour; the step `faults` is a selection of it).
     Faults(faults::Args),
     /// Run end-to-end tests: the step `e2e`, or a part of it.
     E2e(clusters::Args),
 }
 
-/// Runs the steps that were asked for.
+/// Runs the selected steps.
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.other {
         Some(Other::Vm(args)) => return vm::run(args),
@@ -102,7 +102,7 @@ fn step_outcome(step: &Step, workspace: &Workspace, all: bool) -> Outcome {
         Ok(folder) => folder.join(format!("{}.log", step.name)),
         Err(error) => return Outcome::broken(&error),
     };
-    // A log of an earlier run would be taken for this one's.
+    // An old log could be taken for that of this run.
     if let Err(error) = std::fs::write(&log, "") {
         return Outcome::broken(&error.into());
     }
@@ -124,7 +124,7 @@ fn step_outcome(step: &Step, workspace: &Workspace, all: bool) -> Outcome {
     outcome
 }
 
-/// The steps of these names, in their own order; all where none is named.
+/// The steps of these names in the order of [`STEPS`]; all if none is named.
 fn selected(only: &[String]) -> Result<Vec<&'static Step>> {
     if let Some(unknown) = only.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_step_needs_comes_before_it() {
+    fn needed_steps_come_first() {
         for (at, step) in STEPS.iter().enumerate() {
             if let Some(needed) = step.needs {
                 assert!(STEPS[..at].iter().any(|earlier| earlier.name == needed), "{} needs {needed}", step.name);

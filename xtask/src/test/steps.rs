@@ -1,4 +1,4 @@
-//! The steps of `cargo xtask test`, in order, and those that need no cluster.
+//! The list of steps of `cargo xtask test`, and the steps that need no cluster.
 
 use super::summary::Counts;
 use super::{audit, clusters};
@@ -21,23 +21,23 @@ const ALL: &str = "KUBERNIX_TEST_ALL";
 
 /// A step.
 pub struct Step {
-    /// What `--only` calls it.
+    /// Its name in `--only`.
     pub name: &'static str,
-    /// What it does, in a line.
+    /// Its description, in a line.
     pub about: &'static str,
-    /// The step without which it can't run.
+    /// The step that it needs.
     pub needs: Option<&'static str>,
-    /// It runs tests: none at all is a failure.
+    /// Whether it runs tests: then it fails if no test ran.
     pub tests: bool,
-    /// Does it.
+    /// Runs it.
     pub run: fn(&Job<'_>) -> Result<Outcome>,
 }
 
-/// What a step works with.
+/// The input of a step.
 pub struct Job<'a> {
     /// The checkout.
     pub workspace: &'a Workspace,
-    /// The file that the step's output goes to.
+    /// The file for the step's output.
     pub log: &'a Path,
     /// Run the long cases as well.
     pub all: bool,
@@ -59,29 +59,29 @@ impl Job<'_> {
     }
 }
 
-/// How a step ended.
+/// The result of a step.
 pub struct Outcome {
     /// Whether it passed.
     pub good: bool,
-    /// The tests in it.
+    /// The counts of its tests.
     pub counts: Counts,
-    /// What its line says.
+    /// The text of its line.
     pub say: String,
 }
 
 impl Outcome {
-    /// A step that couldn't be run at all.
+    /// The result of a step that couldn't run.
     pub fn broken(error: &anyhow::Error) -> Self {
         Self { good: false, counts: Counts::default(), say: format!("{error:#}") }
     }
 
-    /// A step without tests.
+    /// The result of a step without tests.
     pub fn plain(good: bool) -> Self {
         Self { good, counts: Counts::default(), say: String::new() }
     }
 }
 
-/// All of them.
+/// All steps.
 pub const STEPS: &[Step] = &[
     Step { name: "fmt", about: "every file is formatted", needs: None, tests: false, run: fmt },
     Step { name: "clippy", about: "no warning", needs: None, tests: false, run: clippy },
@@ -90,19 +90,19 @@ pub const STEPS: &[Step] = &[
     Step { name: "unit", about: "unit and doc tests", needs: None, tests: true, run: unit },
     Step { name: "contract", about: "old and new plugins, and hostile ones", needs: None, tests: true, run: contract },
     Step { name: "build", about: "the `kubernix` under test", needs: None, tests: false, run: build },
-    Step { name: "goldens", about: "plans are what they were", needs: Some("build"), tests: true, run: goldens },
+    Step { name: "goldens", about: "plans equal the goldens", needs: Some("build"), tests: true, run: goldens },
     Step { name: "toolchain", about: "the cluster's binaries", needs: Some("build"), tests: false, run: toolchain },
     Step { name: "e2e", about: "real clusters", needs: Some("toolchain"), tests: true, run: clusters::e2e },
     Step {
         name: "faults",
-        about: "real clusters that are broken on purpose",
+        about: "faults in real clusters",
         needs: Some("toolchain"),
         tests: true,
         run: clusters::faults,
     },
     Step {
         name: "plugins",
-        about: "a real cluster whose every component is a plugin",
+        about: "a real cluster with all components as plugins",
         needs: Some("toolchain"),
         tests: true,
         run: clusters::plugins,
@@ -124,8 +124,8 @@ fn check_tidy(job: &Job<'_>) -> Result<Outcome> {
 }
 
 fn unit(job: &Job<'_>) -> Result<Outcome> {
-    // The whole workspace is named in every step, so that cargo builds dependencies with the same
-    // features for all of them.
+    // Each step names the whole workspace, so that cargo builds dependencies with the same features
+    // in all steps.
     let mut test = job.cargo_test(&["--workspace", "--lib"]);
     for package in job.workspace.packages.iter().filter(|package| package.name != TESTS) {
         let binaries = package.binaries.iter().map(|name| ["--bin", name]);
@@ -141,9 +141,9 @@ fn unit(job: &Job<'_>) -> Result<Outcome> {
 }
 
 fn contract(job: &Job<'_>) -> Result<Outcome> {
-    // The conformance kit as well, over the real boundary: cargo builds no shared libraries for a
-    // test that is named. The whole workspace is named here too, as in `unit`.
-    let libraries = ["--workspace", "--features", "kubernix-samples/libraries"];
+    // The conformance kit as well, with plugins as shared libraries: cargo doesn't build them for a
+    // named test.
+    let libraries = ["--package", SAMPLES, "--features", "kubernix-samples/libraries"];
     let built = quiet(job, &[&["build", "--locked", "--examples"][..], &libraries].concat())?;
     if !built.good {
         return Ok(built);
@@ -175,18 +175,20 @@ fn goldens(job: &Job<'_>) -> Result<Outcome> {
     counted(&mut test, job.log, |_| false)
 }
 
-/// What tests use of the distribution. It is installed before they run: some have no network.
+/// Packages of the distribution that tests need. They are installed before, because some tests have
+/// no network.
 const INSTALLED: [&str; 2] = ["podman", "busybox"];
 
 fn toolchain(job: &Job<'_>) -> Result<Outcome> {
     let binary = job.workspace.build(job.profile())?;
-    // What is built at all, used by default or not: the first build takes longer than a test waits.
+    // All tools that are built, also those that aren't used by default: the first build exceeds the
+    // time limits of tests.
     let list = run::output(run::command(&binary).args(["toolchain", "list", "--output", "json"]))?;
     let known: Vec<serde_json::Value> = serde_json::from_str(&list).context("`kubernix toolchain list` isn't JSON")?;
     let built = known.iter().filter(|tool| tool["version"].is_string()).filter_map(|tool| tool["name"].as_str());
     let mut ensure = run::command(&binary);
     ensure.args(["toolchain", "ensure"]).args(built).args(INSTALLED).current_dir(&job.workspace.root);
-    // Cold, this builds Kubernetes: minutes in which its progress is shown.
+    // The first time this builds Kubernetes for minutes, so its progress is shown.
     Ok(Outcome::plain(run::logged(&mut ensure, job.log, |line| shown("  ", line))?))
 }
 
@@ -204,8 +206,8 @@ fn quiet(job: &Job<'_>, args: &[&str]) -> Result<Outcome> {
     Ok(Outcome::plain(run::logged(&mut cargo, job.log, |_| ())?))
 }
 
-/// Runs tests and adds up what their closing lines say. `visible` picks the lines that are worth
-/// showing meanwhile.
+/// Runs tests and counts their results by their closing lines. `visible` selects the lines that are
+/// shown meanwhile.
 pub fn counted(test: &mut Command, log: &Path, visible: fn(&str) -> bool) -> Result<Outcome> {
     let counts = Mutex::new(Counts::default());
     let good = run::logged(test, log, |line| {
@@ -219,7 +221,7 @@ pub fn counted(test: &mut Command, log: &Path, visible: fn(&str) -> bool) -> Res
     Ok(Outcome { good: good && counts.failed == 0, counts, say })
 }
 
-/// Prints a line while a step runs. A closed standard output is no reason to fail.
+/// Prints a line while a step runs. A closed standard output isn't an error.
 pub fn shown(indent: &str, line: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{indent}{line}").and_then(|()| stdout.flush());

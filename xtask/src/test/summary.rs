@@ -1,4 +1,4 @@
-//! Adds up what test binaries print about their tests, and what the steps took.
+//! Counts the results of tests by the output of test binaries, and adds up times.
 
 use super::steps::Outcome;
 use crate::run;
@@ -9,24 +9,25 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-/// What a test that can't run on this machine prints before it ends: `SKIPPED: TEST: REASON`.
+/// Printed by a test that can't run on this machine: `SKIPPED: TEST: REASON`.
 const SKIPPED: &str = "SKIPPED: ";
-/// What an end-to-end test prints when it ends: `TIME: TEST: SECONDS`.
+/// Printed at the end of an end-to-end test: `TIME: TEST: SECONDS`.
 const TIME: &str = "TIME: ";
-/// How many tests are listed as the slowest.
+/// The number of tests in the list of the slowest.
 const SLOWEST: usize = 20;
 
-/// How many tests did what. Prints as the plain closing line: `N passed, N failed, N skipped`.
+/// Counts of tests. Displayed as `N passed, N failed, N skipped`.
 #[derive(Debug, Default, PartialEq)]
 pub struct Counts {
     passed: usize,
-    /// Tests that failed, and steps that failed without a test to blame.
+    /// Failed tests, and steps that failed without a failed test.
     pub failed: usize,
-    /// Tests that the test binary itself left out.
+    /// Tests that the test binary ignored.
     ignored: usize,
-    /// Tests that couldn't run here, and why. Their binaries count them as passed.
+    /// Tests that couldn't run here, with reasons. Their binaries count them as passed.
     pub skips: BTreeMap<String, String>,
-    /// Checks that need a network or a program, and why they didn't run: no failure even in CI.
+    /// Checks that need a network or a program and didn't run, with reasons. They don't fail even
+    /// in CI.
     pub allowed_skips: BTreeMap<String, String>,
     /// Seconds of tests, and of test binaries that don't report single tests.
     times: Vec<(String, f64)>,
@@ -35,7 +36,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Takes a line of output.
+    /// Reads a line of output.
     pub fn read(&mut self, line: &str) {
         if let Some((passed, failed, ignored)) = closing_line(line) {
             self.passed += passed;
@@ -59,7 +60,7 @@ impl Counts {
         }
     }
 
-    /// Adds a step's tests. A bad step without a failed test counts as one.
+    /// Adds a step's tests. A failed step without a failed test counts as one failure.
     pub fn add(&mut self, step: Self, good: bool) {
         self.passed += step.passed;
         self.failed += step.failed + usize::from(!good && step.failed == 0);
@@ -69,17 +70,17 @@ impl Counts {
         self.times.extend(step.times);
     }
 
-    /// Tests that should have run and didn't.
+    /// The number of tests that should have run and didn't.
     pub fn skipped(&self) -> usize {
         self.ignored + self.skips.len()
     }
 
-    /// Tests that ran.
+    /// The number of tests that ran.
     pub fn ran(&self) -> usize {
         self.passed + self.failed
     }
 
-    /// Tests that passed without those that only reported a skip.
+    /// The number of passed tests without those that reported a skip.
     fn really_passed(&self) -> usize {
         self.passed.saturating_sub(self.skips.len())
     }
@@ -89,13 +90,13 @@ impl Counts {
     }
 }
 
-/// What all steps came to.
+/// The results of all steps.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// The tests of all steps.
     pub counts: Counts,
     steps: Vec<(String, Duration, Value)>,
-    /// The steps that failed, or couldn't run because of one.
+    /// The steps that failed, or that couldn't run because of a failed one.
     pub failed: Vec<String>,
 }
 
@@ -113,7 +114,7 @@ impl Summary {
         self.counts.add(outcome.counts, outcome.good);
     }
 
-    /// Adds a step that didn't run, as one failed that it needs.
+    /// Adds a step that didn't run because a step that it needs failed.
     pub fn add_not_run(&mut self, name: &str) {
         self.failed.push(name.to_owned());
         self.steps.push((name.to_owned(), Duration::ZERO, json!({ "step": name, "result": "not run" })));
@@ -126,7 +127,7 @@ impl Summary {
         times
     }
 
-    /// Prints the times, what was skipped and what failed.
+    /// Prints times, skipped tests and failures.
     pub fn print(&self) {
         println!("\ntime of each step:");
         for (name, time, _) in &self.steps {
@@ -170,20 +171,21 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Passed, failed and ignored out of `test result: ok. 5 passed; 0 failed; 1 ignored; ...`.
+/// Parses passed, failed and ignored of `test result: ok. 5 passed; 0 failed; 1 ignored; ...`.
 fn closing_line(line: &str) -> Option<(usize, usize, usize)> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let number = |word: &str| counts.split("; ").find_map(|part| part.strip_suffix(word)?.trim().parse().ok());
     Some((number("passed")?, number("failed")?, number("ignored")?))
 }
 
-/// Seconds out of `test result: ok. ...; finished in 1.20s`.
+/// Parses the seconds of `test result: ok. ...; finished in 1.20s`.
 fn seconds_of_binary(line: &str) -> Option<f64> {
     line.rsplit_once("finished in ")?.1.trim_end().strip_suffix('s')?.parse().ok()
 }
 
-/// The name of a test binary out of `Running unittests src/lib.rs
-/// (target/debug/deps/kubernix_host-0123)`, and of a crate out of `Doc-tests kubernix_host`.
+/// Parses the name of a test binary of
+/// `Running unittests src/lib.rs (target/debug/deps/kubernix_host-0123)`, and of a crate of
+/// `Doc-tests kubernix_host`.
 fn started_binary(line: &str) -> Option<String> {
     if let Some(name) = line.trim().strip_prefix("Doc-tests ") {
         return Some(format!("{name}'s documentation"));
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_lines_add_up() {
+    fn closing_lines_are_summed_up() {
         let counts = read(
             "running 2 tests\n\
              test a ... ok\n\
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_says_it_was_skipped_did_not_pass() {
+    fn skipped_tests_are_not_counted_as_passed() {
         let counts = read(
             "SKIPPED: pods: not root\n\
              test stop ... SKIPPED: stop: no namespaces: EPERM\n\
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_fails_without_a_test_is_a_failure_all_the_same() {
+    fn a_failed_step_without_a_failed_test_counts_as_one_failure() {
         let mut sum = Counts::default();
         sum.add(read("error: could not compile"), false);
         sum.add(read("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured"), false);

@@ -1,5 +1,5 @@
-//! The components of this checkout: whether the command lists them all, and what those that fill
-//! `cri` are called.
+//! Checks that the command lists all components of this checkout, and finds the names of those that
+//! fill `cri`.
 
 use super::{File, Finding};
 use crate::components::{COMMAND, MANIFEST, package, updated};
@@ -39,7 +39,7 @@ pub fn check(files: &[File], names: &[&str]) -> Vec<Finding> {
     findings
 }
 
-/// The components that say in their `lib.rs` that they provide `cri`.
+/// The components whose `lib.rs` provides `cri`.
 pub fn runtimes(files: &[File]) -> Vec<Runtime> {
     let runtime = |file: &File| {
         let name = file.path.strip_prefix("components/")?.strip_suffix("/src/lib.rs")?;

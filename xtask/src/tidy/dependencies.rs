@@ -1,10 +1,11 @@
-//! Dependencies point one way, and the contract stands alone.
+//! Checks the direction of dependencies between crates, and that the contract does no IO.
 
 use super::text::code;
 use super::{File, Finding};
 use crate::workspace::Package;
 
-/// Which members each may depend on, by folder (`*`: every folder in there). Tests may use more.
+/// The allowed dependencies of members by folder (`*`: every folder in it), and further ones of
+/// their tests.
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("kubernix-core", &[], &[]),
     ("components/*", &["kubernix-core"], &["kubernix-testkit"]),
@@ -23,18 +24,18 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
 
 /// The contract's folder.
 const CORE: &str = "kubernix-core/src/";
-/// Its part that crosses the boundary, which authors of components don't read.
+/// The part of the contract that crosses the boundary. Authors of components don't read it.
 const ABI: &str = "kubernix-core/src/abi";
-/// How many lines of code it may have without that part.
+/// The maximum lines of code of the contract without that part.
 const CORE_LINES: usize = 1_500;
 
-/// The direction: components -> core <- host <- cli.
+/// Checks the direction: components -> core <- host <- cli.
 pub fn check(packages: &[Package]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for package in packages {
         let manifest = format!("{}/Cargo.toml", package.folder);
         let Some((_, always, in_tests)) = ALLOWED.iter().find(|(folder, ..)| matches(folder, &package.folder)) else {
-            let message = "this member isn't in xtask's table of allowed dependencies; add it there, so that its place is decided";
+            let message = "this member isn't in the table ALLOWED of xtask/src/tidy/dependencies.rs: add it with its dependencies";
             findings.push(Finding::new(&manifest, None, message));
             continue;
         };
@@ -58,7 +59,7 @@ fn matches(pattern: &str, folder: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == folder, |parent| folder.starts_with(parent))
 }
 
-/// The contract is small, data only, and does nothing.
+/// Checks that the contract is small, consists of data, and does no IO.
 pub fn contract(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut lines = 0;
@@ -77,15 +78,15 @@ pub fn contract(files: &[File]) -> Vec<Finding> {
     }
     if lines >= CORE_LINES {
         let message = format!(
-            "the contract has {lines} lines of code, and has to stay below {CORE_LINES}: an author of a \
-             component reads it whole"
+            "the contract has {lines} lines of code, and has to stay below {CORE_LINES}: authors of \
+                components read all of it"
         );
         findings.push(Finding::new(CORE, None, message));
     }
     findings
 }
 
-/// Whether a line names a module of std, alone or in a group.
+/// Whether a line uses a module of std, alone or in a group.
 fn names(line: &str, module: &str) -> bool {
     let Some((_, rest)) = line.split_once("std::") else { return false };
     let parts = rest.trim_start_matches('{').split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_direction_is_fine() {
+    fn allowed_dependencies_pass() {
         let packages = [
             package("kubernix-core", &[("serde", false)]),
             package("kubernix-testkit", &[("kubernix-core", false)]),
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_direction_is_found() {
+    fn forbidden_dependencies_are_found() {
         let packages = [
             package("kubernix-core", &[("kubernix-host", false)]),
             package("components/etcd", &[("kubernix-testkit", false)]),
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contract_does_nothing() {
+    fn the_contract_uses_no_io() {
         let bad =
             "use std::fmt;\nuse std::{fmt, net::IpAddr};\nfn f() { std::fs::read(p) }\nuse crate::process::Process;\n";
         let found = messages(&contract(&[file("kubernix-core/src/a.rs", bad), file("kubernix-host/src/a.rs", bad)]));

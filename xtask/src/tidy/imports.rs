@@ -1,31 +1,33 @@
-//! Which modules of its own crate a Rust file names. It must not know which of them are allowed.
+//! Finds the modules of its own crate that a Rust file uses. It must not know which of them are
+//! allowed.
 
 use super::File;
 use super::text::{code, unquoted};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the names of our crates begin.
+/// The prefix of our crates' names.
 pub const OURS: &str = "kubernix_";
 
-/// A module that a file names.
+/// A module that a file uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
     /// From 1.
     pub line: usize,
-    /// The path below the crate's root, as far as it consists of plain names: `engine`, `state`.
+    /// The path below the crate's root, up to the first part that isn't a plain name: `engine`,
+    /// `state`.
     pub path: Vec<String>,
 }
 
-/// What a crate's `lib.rs` gives other names to.
+/// The reexports of a crate's `lib.rs`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    /// Items and modules by the path behind them: `HostLock` is `host_lock`, `toolchain` is
+    /// Reexported items and modules with their paths: `HostLock` is `host_lock`, `toolchain` is
     /// `kubernix_toolchain`.
     pub aliases: BTreeMap<String, String>,
 }
 
 impl Names {
-    /// Those of a `lib.rs`.
+    /// Reads the reexports of a `lib.rs`.
     pub fn read(lib: &str) -> Self {
         let mut aliases = BTreeMap::new();
         let text: String = code(lib).map(|(_, line)| unquoted(line) + " ").collect();
@@ -44,8 +46,8 @@ impl Names {
     }
 }
 
-/// The files that only tests have: those that a `#[cfg(test)] mod NAME;` names, as paths and
-/// folders below the repository.
+/// The files of test modules, which a `#[cfg(test)] mod NAME;` declares, as paths and folders in
+/// the repository.
 pub fn of_tests(files: &[&File]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for file in files {
@@ -82,7 +84,7 @@ fn folder_of(path: &str) -> String {
     stem.unwrap_or_else(|| path.strip_suffix(".rs").unwrap_or(path)).to_owned()
 }
 
-/// The module that a file below a crate's `src/` is: `engine/reducer/mod.rs` is `engine`,
+/// The module path of a file below a crate's `src/`: `engine/reducer/mod.rs` is `engine`,
 /// `reducer`.
 pub fn module_of(below: &str) -> Vec<String> {
     let stem = below.strip_suffix("/mod.rs").or_else(|| below.strip_suffix(".rs")).unwrap_or(below);
@@ -92,11 +94,11 @@ pub fn module_of(below: &str) -> Vec<String> {
     }
 }
 
-/// What a file names of its own crate, outside of its unit tests: paths that begin with `crate`,
-/// and with enough of `super`. Also paths that begin with another crate of ours.
+/// The modules of its own crate that a file uses, without its unit tests: paths that begin with
+/// `crate`, or with `super` and reach the root. Also paths that begin with another crate of ours.
 pub fn read(module: &[String], content: &str) -> Vec<Import> {
     let mut text = String::new();
-    // Where each line begins in the text, with its number.
+    // The offset of each line in the text, with its number.
     let mut lines = Vec::new();
     for (number, line) in code(content) {
         lines.push((text.len(), number));
@@ -122,7 +124,7 @@ pub fn read(module: &[String], content: &str) -> Vec<Import> {
             add(at, &[], &text[at + "crate::".len()..]);
         }
     }
-    // Another crate of ours may also be named as such.
+    // Another crate of ours may also be named directly.
     for (at, _) in text.match_indices(OURS) {
         if !follows_name(&text[..at]) {
             add(at, &[], &text[at..]);
@@ -144,20 +146,20 @@ pub fn read(module: &[String], content: &str) -> Vec<Import> {
     imports
 }
 
-/// Whether a text ends within a name or a path, so that what follows isn't the beginning of one.
+/// Whether a text ends within a name or a path, so that no path begins after it.
 fn follows_name(before: &str) -> bool {
     before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | ':'))
 }
 
-/// The paths that a use tree, or a path in an expression, has at the beginning of a text, each with
-/// the name that it gets. Ends at what is neither.
+/// The paths of a use tree, or a path of an expression, at the beginning of a text, each with its
+/// local name.
 fn leaves(text: &str) -> Vec<(Vec<String>, String)> {
     let mut found = Vec::new();
     tree(text, &[], &mut found);
     found
 }
 
-/// Reads one tree; returns what follows it.
+/// Reads one tree, and returns the text after it.
 fn tree<'a>(text: &'a str, base: &[String], found: &mut Vec<(Vec<String>, String)>) -> &'a str {
     let mut path = base.to_vec();
     let mut rest = text.trim_start();
@@ -174,7 +176,7 @@ fn tree<'a>(text: &'a str, base: &[String], found: &mut Vec<(Vec<String>, String
         }
         let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
         if end == 0 {
-            // A glob is about the module itself.
+            // A glob uses the module itself.
             if let Some(after) = rest.strip_prefix('*') {
                 found.push((path.clone(), path.last().cloned().unwrap_or_default()));
                 return after;
@@ -223,18 +225,18 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_lead_up_are_followed_to_the_root() {
+    fn super_is_resolved_up_to_the_root() {
         assert_eq!(
             imports("a/c.rs", "use super::b;\nuse super::super::events::Event;\n"),
             ["1 a::b", "2 events::Event"]
         );
         assert!(imports("a/c.rs", "use super::{b, super::root::Root};\n").contains(&"1 root::Root".to_owned()));
-        assert!(imports("a/c.rs", "use super::super::super::beyond;\n").is_empty(), "it leads beyond the root");
+        assert!(imports("a/c.rs", "use super::super::super::beyond;\n").is_empty(), "it leads above the root");
         assert_eq!(imports("a.rs", "use super::placement::Placement;\n"), ["1 placement::Placement"]);
     }
 
     #[test]
-    fn names_of_the_root_lead_to_what_they_stand_for() {
+    fn reexports_of_the_root_are_resolved() {
         let lib = "pub mod root;\npub use host_lock::HostLock;\npub use kubernix_toolchain as toolchain;\n\
                    pub use kubernix_sandbox::{network, process};\nuse std::fmt;\n";
         let names = Names::read(lib);
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_tests_are_told_by_their_declaration() {
+    fn test_modules_are_found_by_their_declaration() {
         let lib = file("host/src/lib.rs", "#[cfg(test)]\nmod testing;\nmod pki;\n");
         let pki =
             file("host/src/pki/mod.rs", "#[cfg(test)]\n#[path = \"loss.rs\"]\nmod tests;\n#[cfg(test)]\nfn f() {}\n");

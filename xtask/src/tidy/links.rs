@@ -1,13 +1,13 @@
-//! Markdown files: relative links resolve, each document is in the index of its folder, and the two
-//! papers that newcomers read first stay short.
+//! Checks Markdown files: relative links resolve, each document is in the index of its folder, and
+//! README.md and ARCHITECTURE.md stay short.
 
 use super::{File, Finding};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most lines of a file.
-const MOST_LINES: &[(&str, usize)] = &[("README.md", 120), ("ARCHITECTURE.md", 200)];
-/// Folders whose documents are all linked from the `README.md` in it.
+/// The maximum lines of a file.
+const MAX_LINES: &[(&str, usize)] = &[("README.md", 120), ("ARCHITECTURE.md", 200)];
+/// Folders whose `README.md` links all their documents.
 const INDEXED: &[&str] = &["docs/", "docs/decisions/"];
 
 /// A link in a document.
@@ -18,7 +18,7 @@ struct Link {
     target: String,
 }
 
-/// What a document has.
+/// The links and headings of a document.
 #[derive(Debug, Default)]
 struct Document {
     links: Vec<Link>,
@@ -46,15 +46,14 @@ pub fn check(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// Looks up the target of a link; fails with what is missing.
+/// Looks up the target of a link. The error names what is missing.
 fn resolve(files: &[File], documents: &BTreeMap<&str, Document>, from: &str, target: &str) -> Result<(), String> {
     if is_external(target) {
         return Ok(());
     }
     let (path, anchor) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
     let path = if path.is_empty() { Some(from.to_owned()) } else { joined(from, path) };
-    let path =
-        path.ok_or_else(|| format!("`{target}` leads out of the repository: use a relative path inside of it"))?;
+    let path = path.ok_or_else(|| format!("`{target}` leads out of the repository: use a relative path in it"))?;
     let folder = format!("{path}/");
     if !files.iter().any(|file| file.path == path || file.path.starts_with(&folder)) {
         return Err(format!("`{target}` leads to `{path}`, which doesn't exist"));
@@ -75,8 +74,8 @@ fn is_external(target: &str) -> bool {
     scheme || target.starts_with("//")
 }
 
-/// A path relative to a document, as a path below the root of the repository; none where it leaves
-/// that.
+/// Resolves a path relative to a document to a path in the repository; `None` if it leads out of
+/// it.
 fn joined(from: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
@@ -93,7 +92,7 @@ fn joined(from: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Documents that their index doesn't link.
+/// Finds documents that their index doesn't link.
 fn unindexed(documents: &BTreeMap<&str, Document>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for folder in INDEXED {
@@ -106,7 +105,11 @@ fn unindexed(documents: &BTreeMap<&str, Document>) -> Vec<Finding> {
             .collect();
         for path in documents.keys().filter(|path| path.strip_prefix(folder).is_some_and(|name| !name.contains('/'))) {
             if *path != index && !linked.contains(*path) {
-                findings.push(Finding::new(path, None, format!("{index} doesn't link it, so no reader finds it")));
+                findings.push(Finding::new(
+                    path,
+                    None,
+                    format!("{index} doesn't link it: add a link, so that readers find it"),
+                ));
             }
         }
     }
@@ -114,7 +117,7 @@ fn unindexed(documents: &BTreeMap<&str, Document>) -> Vec<Finding> {
 }
 
 fn too_long(file: &File) -> Option<Finding> {
-    let (_, most) = MOST_LINES.iter().find(|(path, _)| *path == file.path)?;
+    let (_, most) = MAX_LINES.iter().find(|(path, _)| *path == file.path)?;
     let lines = file.content.lines().count();
     let message = format!("{lines} lines, more than {most}: move details into docs/ and link them");
     (lines > *most).then(|| Finding::new(&file.path, None, message))
@@ -143,8 +146,8 @@ impl Document {
         document
     }
 
-    /// Adds the anchor of a heading as GitHub makes it: the second of the same text gets `-1` at
-    /// its end.
+    /// Adds the anchor of a heading in GitHub's form: the second one of the same text ends with
+    /// `-1`.
     fn add_anchor(&mut self, heading: &str) {
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         let slug: String = kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect();
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_resolve_are_left_alone() {
+    fn valid_links_pass() {
         for link in [
             "[b](b.md)",
             "[b](b.md#port-add-how)",
@@ -207,12 +210,15 @@ mod tests {
     #[test]
     fn documents_are_in_the_index() {
         let files = [file("docs/README.md", "[a](a.md)\n"), file("docs/a.md", ""), file("docs/new.md", "")];
-        assert_eq!(messages(&check(&files)), ["docs/new.md: docs/README.md doesn't link it, so no reader finds it"]);
+        assert_eq!(
+            messages(&check(&files)),
+            ["docs/new.md: docs/README.md doesn't link it: add a link, so that readers find it"]
+        );
     }
 
     #[test]
-    fn first_papers_stay_short() {
-        for (path, most) in MOST_LINES {
+    fn limited_documents_stay_short() {
+        for (path, most) in MAX_LINES {
             let lines = |count: usize| messages(&check(&[file(path, &"x\n".repeat(count))]));
             assert_eq!(lines(*most), Vec::<String>::new());
             assert_eq!(lines(most + 1).len(), 1, "{path}");

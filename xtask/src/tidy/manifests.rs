@@ -1,15 +1,15 @@
-//! Members of the workspace share versions and lints.
+//! Checks that members of the workspace share versions and lints.
 
 use super::{File, Finding};
 
-/// What a member takes over from the workspace. The contract's version is its own: it says what
-/// breaks plugins.
+/// The keys that a member inherits from the workspace. The contract has its own version, because it
+/// decides which plugins fit.
 const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "repository"];
-/// The member with a version of its own.
+/// The member with its own version.
 const CORE: &str = "kubernix-core/Cargo.toml";
 
-/// Checks a member's Cargo.toml; finds nothing in other files. By line: the manifests are plain
-/// enough.
+/// Checks a member's Cargo.toml, and ignores other files. It reads lines, which is enough for these
+/// manifests.
 pub fn check(file: &File) -> Vec<Finding> {
     if !file.path.ends_with("/Cargo.toml") {
         return Vec::new();
@@ -21,8 +21,9 @@ pub fn check(file: &File) -> Vec<Finding> {
         if line.starts_with('[') {
             section = line.trim_matches(['[', ']']);
             if let Some((_, name)) = section.split_once("dependencies.") {
-                let message =
-                    format!("`{name}` has a table of its own: one line a dependency, `{name}.workspace = true`");
+                let message = format!(
+                    "`{name}` has its own table: write one line for each dependency, `{name}.workspace = true`"
+                );
                 findings.push(Finding::new(&file.path, Some(at + 1), message));
             }
             continue;
@@ -35,7 +36,7 @@ pub fn check(file: &File) -> Vec<Finding> {
             "lints" => lints = key == "workspace" && value == "true",
             _ if section.ends_with("dependencies") && !shared && !is_component(&file.path, value) => {
                 let message =
-                    format!("`{key}` must be `{key}.workspace = true`: the workspace holds every version, once");
+                    format!("`{key}` must be `{key}.workspace = true`: versions are defined once, in the workspace");
                 findings.push(Finding::new(&file.path, Some(at + 1), message));
             }
             _ => {}
@@ -57,8 +58,8 @@ pub fn check(file: &File) -> Vec<Finding> {
     findings
 }
 
-/// Whether a dependency is one of the components that the command lists: `cargo xtask components`
-/// writes these lines.
+/// Whether a dependency is a component in the command's manifest: `cargo xtask components` writes
+/// these lines.
 fn is_component(manifest: &str, dependency: &str) -> bool {
     manifest == crate::components::MANIFEST && dependency.starts_with("{ path = \"../components/")
 }
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shared_is_shared() {
+    fn keys_that_are_not_inherited_are_found() {
         assert_eq!(found("a/Cargo.toml", GOOD), Vec::<String>::new());
         let own = GOOD.replace("serde.workspace = true", "serde = \"1\"");
         assert!(found("a/Cargo.toml", &own)[0].starts_with("a/Cargo.toml:10: `serde` must be"));
@@ -94,6 +95,6 @@ mod tests {
         let without = GOOD.replace("[lints]\nworkspace = true\n", "");
         assert!(found("a/Cargo.toml", &without)[0].contains("`[lints] workspace = true` is missing"));
         let table = format!("{GOOD}[target.'cfg(unix)'.dependencies.nix]\nworkspace = true\n");
-        assert!(found("a/Cargo.toml", &table)[0].contains("`nix` has a table of its own"));
+        assert!(found("a/Cargo.toml", &table)[0].contains("`nix` has its own table"));
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask tidy`: the invariants of ARCHITECTURE.md that no compiler checks. Each finding
-//! gives the rule's reason.
+//! `cargo xtask tidy`: checks the invariants of ARCHITECTURE.md that the compiler doesn't check.
+//! Each finding gives the rule's reason.
 
 mod components;
 mod dependencies;
@@ -26,16 +26,16 @@ struct File {
     content: String,
 }
 
-/// A rule that doesn't hold.
+/// A violation of a rule.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
     path: String,
-    /// From 1; none where it is about the whole file.
+    /// From 1; `None` for the whole file.
     line: Option<usize>,
     message: String,
 }
 
-/// What was found.
+/// The result of the checks.
 pub struct Report {
     files: usize,
     findings: Vec<Finding>,
@@ -43,12 +43,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// All rules hold.
+    /// Whether all rules are kept.
     pub fn good(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// In a line.
+    /// The counts in one line.
     pub fn sum(&self) -> String {
         format!("{} files, {} findings, {} notes", self.files, self.findings.len(), self.notes.len())
     }
@@ -81,7 +81,7 @@ impl Finding {
     }
 }
 
-/// Checks the checkout and prints what was found.
+/// Checks the checkout and prints the findings.
 pub fn run() -> Result<ExitCode> {
     let report = check(&Workspace::load()?)?;
     print!("{report}");
@@ -107,14 +107,7 @@ pub fn check(workspace: &Workspace) -> Result<Report> {
     Ok(Report { files: files.len(), findings, notes: files.iter().filter_map(sources::note).collect() })
 }
 
-/// Whether a patch applies to the checkout; fails with git's reason.
-fn applies(workspace: &Workspace, patch: &str) -> Result<(), String> {
-    let mut git = run::command("git");
-    git.args(["apply", "--check", "-"]).current_dir(&workspace.root);
-    run::with_input(&mut git, patch).map_err(|error| format!("{error:#}"))
-}
-
-/// The files that are committed, or would be by `git add --all`; what isn't text is left out.
+/// The text files that are committed, or that `git add --all` would add.
 fn files(workspace: &Workspace) -> Result<Vec<File>> {
     let mut git = run::command("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(&workspace.root);
@@ -122,7 +115,8 @@ fn files(workspace: &Workspace) -> Result<Vec<File>> {
     let mut files = Vec::new();
     for path in listed.split('\0').filter(|path| !path.is_empty()) {
         let full = workspace.root.join(path);
-        // Deleted, but not yet in the index; or a link, whose target is listed itself.
+        // Skips deleted files that are still in the index, and links, whose targets are listed
+        // themselves.
         if !full.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
             continue;
         }

@@ -1,5 +1,5 @@
-//! The tables of modules in ARCHITECTURE.md: each module has an entry that names the modules which
-//! it may use, the code keeps to it, and no module uses itself by way of others.
+//! Checks the tables of modules in ARCHITECTURE.md: each module has an entry with the modules that
+//! it may use, the code keeps to it, and there are no cycles.
 
 use super::imports::{self, Names};
 use super::{File, Finding};
@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The document with the tables.
 const DOCUMENT: &str = "ARCHITECTURE.md";
-/// The column of the modules that one may use.
+/// The column with the modules that a module may use.
 const MAY_USE: &str = "may use";
-/// What stands in the column where it is none.
+/// The text in this column if there are none.
 const NONE: &str = "-";
 
 /// A table: the modules of one crate.
@@ -20,22 +20,22 @@ struct Table {
     rows: Vec<Row>,
 }
 
-/// An entry: a module, or one within another (`engine/reducer`).
+/// An entry: a module, or a nested one (`engine/reducer`).
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
-    /// In the document, from 1.
+    /// The line in the document, from 1.
     line: usize,
     module: String,
     may_use: BTreeSet<String>,
 }
 
-/// Checks every crate that has a table.
+/// Checks every crate with a table.
 pub fn check(files: &[File]) -> Vec<Finding> {
     let Some(document) = files.iter().find(|file| file.path == DOCUMENT) else { return Vec::new() };
     tables(&document.content).iter().flat_map(|table| check_table(table, files)).collect()
 }
 
-/// The tables of a document: those with a column `may use`, below a line that names a folder.
+/// The tables of a document with a column `may use`, below a line that names a folder.
 fn tables(document: &str) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
     let (mut folder, mut column) = (None, None);
@@ -94,13 +94,13 @@ fn check_table(table: &Table, files: &[File]) -> Vec<Finding> {
         .filter(|(module, _)| !module.is_empty())
         .collect();
     let mut findings = entries(table, &own, &names);
-    findings.extend(arrows(table, &own, &names));
+    findings.extend(forbidden_uses(table, &own, &names));
     findings.extend(cycle(table));
     findings
 }
 
-/// Each module has an entry, each entry a module, and each name of the last column is one of them,
-/// or of another crate.
+/// Checks that each module has an entry, that each entry has a module, and that the last column
+/// only has modules and other crates.
 fn entries(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Finding> {
     let mut findings = Vec::new();
     let exists = |name: &str| own.iter().any(|(module, _)| is_below(&module.join("/"), name));
@@ -112,15 +112,15 @@ fn entries(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Fi
         let is_known =
             |name: &String| table.rows.iter().any(|other| other.module == *name) || other_crate(table, names, name);
         for name in row.may_use.iter().filter(|name| !is_known(name)) {
-            let message = format!("`{}` may use `{name}`, which is no module of `{}`", row.module, table.folder);
+            let message = format!("`{}` may use `{name}`, which isn't a module of `{}`", row.module, table.folder);
             findings.push(Finding::new(DOCUMENT, Some(row.line), message));
         }
     }
     let modules: BTreeSet<&String> = own.iter().filter_map(|(module, _)| module.first()).collect();
     for module in modules.into_iter().filter(|module| !table.rows.iter().any(|row| row.module == **module)) {
         let message = format!(
-            "`{}{module}` has no entry in the table of modules: add one that says what it is, what it must not know and \
-             what it may use, or `{NONE}`",
+            "`{}{module}` has no entry in the table of modules: add one with its purpose, what it must not know and \
+                what it may use, or `{NONE}`",
             table.folder
         );
         findings.push(Finding::new(DOCUMENT, None, message));
@@ -133,8 +133,8 @@ fn other_crate(table: &Table, names: &Names, name: &str) -> bool {
     names.aliases.get(name).is_some_and(|origin| !table.rows.iter().any(|row| row.module == *origin))
 }
 
-/// No file uses a module that its entry doesn't name.
-fn arrows(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Finding> {
+/// Finds uses of modules that the entry doesn't allow.
+fn forbidden_uses(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (module, file) in own {
         let module_path = module.join("/");
@@ -150,8 +150,8 @@ fn arrows(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Fin
                 continue;
             }
             let message = format!(
-                "`{}` must not use `{target}`: {DOCUMENT} (line {}) doesn't have it in the column `{MAY_USE}`. Move what is \
-                 needed, or take it as an argument; a new entry is a decision about the design",
+                "`{}` must not use `{target}`: {DOCUMENT} (line {}) doesn't have it in the column `{MAY_USE}`. \
+                Move the code, or take it as an argument; a new entry is a design decision",
                 row.module, row.line
             );
             findings.push(Finding::new(&file.path, Some(import.line), message));
@@ -160,12 +160,12 @@ fn arrows(table: &Table, own: &[(Vec<String>, &File)], names: &Names) -> Vec<Fin
     findings
 }
 
-/// What the first part of a path stands for in the table: a module, or another crate by its name
-/// without the common prefix.
+/// The name in the table of the first part of a path: a module, or another crate without the common
+/// prefix.
 fn target<'a>(table: &Table, names: &'a Names, first: &'a str) -> &'a str {
     let crate_name = |name: &'a str| name.strip_prefix(imports::OURS).unwrap_or(name);
     match names.aliases.get(first) {
-        // A name that the root gives to something of one of the crate's own modules.
+        // A reexport of one of the crate's own modules.
         Some(origin) if table.rows.iter().any(|row| row.module == *origin) => origin,
         // An item of another crate.
         Some(origin) if first.starts_with(char::is_uppercase) => crate_name(origin),
@@ -184,7 +184,7 @@ fn cycle(table: &Table) -> Option<Finding> {
     for row in &table.rows {
         edges.insert(&row.module, &row.may_use);
     }
-    // Takes away modules that use none of those which are left, until none is left.
+    // Removes modules that use none of the remaining ones, until all of these use another.
     loop {
         let leaf = |(_, uses): &(&&str, &&BTreeSet<String>)| !uses.iter().any(|name| edges.contains_key(name.as_str()));
         match edges.iter().find(leaf).map(|(module, _)| *module) {
@@ -192,13 +192,13 @@ fn cycle(table: &Table) -> Option<Finding> {
             None => break,
         }
     }
-    // From any module that is left, each step stays among them, and so comes back.
+    // Each step from a remaining module leads to a remaining one, so there is a cycle.
     let mut path = vec![*edges.keys().next()?];
     loop {
         let next = edges[path[path.len() - 1]].iter().find(|name| edges.contains_key(name.as_str()))?;
         if let Some(at) = path.iter().position(|module| module == next) {
             let round = [&path[at..], &[next.as_str()]].concat().join("` -> `");
-            let message = format!("the modules of `{}` use each other in a circle: `{round}`", table.folder);
+            let message = format!("the modules of `{}` have a cycle: `{round}`", table.folder);
             return Some(Finding::new(DOCUMENT, None, message));
         }
         path.push(next);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_arrow_fails() {
+    fn a_forbidden_use_is_found() {
         let apart = "| `a/` | | - |\n| `b` | | - |";
         let message = "host/src/a/inner.rs:2: `a` must not use `b`: ARCHITECTURE.md (line 11) doesn't have it";
         for import in [
@@ -259,11 +259,11 @@ mod tests {
             let found = found(apart, import);
             assert!(found.len() == 1 && found[0].contains("`a` must not use `low`"), "{import}: {found:?}");
         }
-        assert!(found(apart, "use kubernix_core::Plan;\n").is_empty(), "the contract is for all");
+        assert!(found(apart, "use kubernix_core::Plan;\n").is_empty(), "all crates may use the contract");
     }
 
     #[test]
-    fn entries_and_modules_belong_together() {
+    fn missing_and_unknown_modules_are_found() {
         let without = found("| `a/` | | - |", "");
         assert_eq!(without.len(), 1, "{without:?}");
         assert!(without[0].contains("`host/src/b` has no entry in the table of modules"));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_within_another_has_rules_of_its_own() {
+    fn a_nested_module_has_its_own_entry() {
         let rows = format!("{GOOD}\n| `a/inner` | | - |");
         assert!(found(&rows, "use super::tests;\nuse crate::a::Y;\n").is_empty());
         let found = found(&rows, "use crate::b;\n");
@@ -281,11 +281,8 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_fails() {
+    fn a_cycle_is_found() {
         let found = found("| `a/` | | `b` |\n| `b` | | `a` |", "");
-        assert_eq!(
-            found,
-            ["ARCHITECTURE.md: the modules of `host/src/` use each other in a circle: `a` -> `b` -> `a`"]
-        );
+        assert_eq!(found, ["ARCHITECTURE.md: the modules of `host/src/` have a cycle: `a` -> `b` -> `a`"]);
     }
 }

@@ -1,16 +1,16 @@
-//! How a Rust file looks, and what only some of them may do.
+//! Checks Rust files: module docs, length, and code that only some files may have.
 
 use super::components::Runtime;
 use super::text::{code, has_word, unquoted};
 use super::{File, Finding};
 
-/// A file of more lines fails.
-const MOST_LINES: usize = 500;
-/// A file of more lines is mentioned.
-const MANY_LINES: usize = 300;
+/// The maximum lines of a file.
+const MAX_LINES: usize = 500;
+/// A file with more lines is noted.
+const NOTED_LINES: usize = 300;
 
-/// Where `unsafe` may stand: at the plugin boundary and at the kernel's.
-const UNSAFE: &[&str] = &[
+/// The files that may have `unsafe`: at the boundary to plugins and to the kernel.
+const UNSAFE_FILES: &[&str] = &[
     "kubernix-core/src/abi",
     "host/plugins/src/loader.rs",
     "host/sandbox/src/",
@@ -18,8 +18,8 @@ const UNSAFE: &[&str] = &[
     "images/pause/",
     "tests/preload/",
 ];
-/// Where programs are started.
-const STARTS: &[&str] = &[
+/// The files that may start programs.
+const SPAWNERS: &[&str] = &[
     "host/sandbox/src/process/",
     "host/sandbox/src/sandbox/",
     "host/toolchain/src/",
@@ -27,12 +27,12 @@ const STARTS: &[&str] = &[
     "xtask/",
     "tests/",
 ];
-/// Where a CRI runtime may be known by name, its own component aside: what makes a plugin's
-/// template of it, the default of the slot, the table of binaries, tests, and this check.
-const RUNTIME: &[&str] =
+/// The files that may know a CRI runtime by name, besides its own component: the template of
+/// plugins, the default of the slot, the table of binaries, tests, and this check.
+const KNOWS_RUNTIMES: &[&str] =
     &["kubernix-cli/build.rs", "kubernix-host/src/graph/slots.rs", "host/toolchain/src/", "tests/", "xtask/src/tidy/"];
 
-/// Checks a Rust file; finds nothing in others. `runtimes` are the components that fill `cri`.
+/// Checks a Rust file, and ignores others. `runtimes` are the components that fill `cri`.
 pub fn check(file: &File, runtimes: &[Runtime]) -> Vec<Finding> {
     if !file.path.ends_with(".rs") {
         return Vec::new();
@@ -40,46 +40,45 @@ pub fn check(file: &File, runtimes: &[Runtime]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut found = |line, message: String| findings.push(Finding::new(&file.path, line, message));
     if !file.content.starts_with("//!") {
-        found(
-            Some(1),
-            "a module opens with `//!`: what it is for and what it must not know, so that no reader has to guess"
-                .to_owned(),
-        );
+        found(Some(1), "a module begins with `//!`: its purpose and what it must not know".to_owned());
     }
     let lines = file.content.lines().count();
-    if lines > MOST_LINES {
-        found(None, format!("{lines} lines, more than {MOST_LINES}: there is a room of its own in it"));
+    if lines > MAX_LINES {
+        found(None, format!("{lines} lines, more than {MAX_LINES}: split it"));
     }
     let within = |folders: &[&str]| folders.iter().any(|folder| file.path.starts_with(folder));
     // Tests in files of their own: `#[cfg(test)] mod tests;`.
     let is_test = file.path.ends_with("/tests.rs") || file.path.contains("/tests/");
     for (number, line) in code(&file.content) {
         let plain = unquoted(line);
-        if !within(UNSAFE) && has_word(&plain, "unsafe") {
-            found(Some(number), format!("`unsafe` stands only in {}: that much can be reviewed", UNSAFE.join(", ")));
-        }
-        // A build script runs before anything is supervised.
-        if !within(STARTS) && !is_test && !file.path.ends_with("build.rs") && starts_programs(&plain) {
+        if !within(UNSAFE_FILES) && has_word(&plain, "unsafe") {
             found(
                 Some(number),
-                format!("programs are started only in {}: a stray child escapes supervision", STARTS.join(", ")),
+                format!("`unsafe` stands only in {}: so that all of it can be reviewed", UNSAFE_FILES.join(", ")),
+            );
+        }
+        // A build script runs before anything is supervised.
+        if !within(SPAWNERS) && !is_test && !file.path.ends_with("build.rs") && starts_programs(&plain) {
+            found(
+                Some(number),
+                format!("programs are started only in {}: a stray child escapes supervision", SPAWNERS.join(", ")),
             );
         }
         let own = |runtime: &Runtime| file.path.starts_with(&runtime.folder);
-        if !within(RUNTIME) && !is_test && !runtimes.iter().any(own) && knows_runtime(line, runtimes) {
-            let message = "a CRI runtime is known by name only to its own component and to the default of the slot `cri`: whatever \
-                           fills the slot must do";
+        if !within(KNOWS_RUNTIMES) && !is_test && !runtimes.iter().any(own) && knows_runtime(line, runtimes) {
+            let message = "only its own component and the default of the slot `cri` may know a CRI runtime by name: \
+            all components that fill the slot have to work";
             found(Some(number), message.to_owned());
         }
     }
     findings
 }
 
-/// Mentions a Rust file that grows.
+/// Notes a Rust file that gets long.
 pub fn note(file: &File) -> Option<Finding> {
     let lines = file.content.lines().count();
-    let grows = file.path.ends_with(".rs") && lines > MANY_LINES && lines <= MOST_LINES;
-    grows.then(|| Finding::new(&file.path, None, format!("{lines} lines, more than {MANY_LINES}")))
+    let grows = file.path.ends_with(".rs") && lines > NOTED_LINES && lines <= MAX_LINES;
+    grows.then(|| Finding::new(&file.path, None, format!("{lines} lines, more than {NOTED_LINES}")))
 }
 
 fn starts_programs(line: &str) -> bool {
@@ -104,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn files_say_what_they_are_and_stay_short() {
-        assert!(messages(&check(&file("a.rs", "use b;\n"), &[]))[0].starts_with("a.rs:1: a module opens with"));
+    fn files_need_module_docs_and_stay_short() {
+        assert!(messages(&check(&file("a.rs", "use b;\n"), &[]))[0].starts_with("a.rs:1: a module begins with"));
         assert!(found("a.rs", &"x\n".repeat(500))[0].contains("more than 500"));
         assert_eq!(found("a.rs", &"x\n".repeat(498)), Vec::<String>::new());
         let noted = |lines: usize| note(&file("a.rs", &"x\n".repeat(lines))).is_some();
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unsafe_has_its_rooms() {
+    fn unsafe_is_allowed_only_in_listed_files() {
         assert!(
             found("kubernix-host/src/pki/mod.rs", "    unsafe { f() }")[0]
                 .contains("pki/mod.rs:2: `unsafe` stands only in")
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_started_in_few_places() {
+    fn programs_are_started_only_in_listed_files() {
         for bad in [
             "use std::process::Command;",
             "use std::process::{Command, Stdio};",
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_asks_which_runtime_it_is() {
+    fn runtimes_are_known_by_name_only_in_listed_files() {
         let bad = "if name == \"crio\" { x }";
         assert_eq!(found("kubernix-host/src/engine/mod.rs", bad).len(), 1);
         assert_eq!(found("kubernix-host/src/engine/mod.rs", "if runtime == other {").len(), 1);

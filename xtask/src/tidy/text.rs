@@ -1,13 +1,12 @@
-//! Reads Rust source by line: enough to tell code from comments and product code from tests, and no
-//! more. A parser would see further and cost more than all of xtask.
+//! Reads Rust source by line, to distinguish code from comments and product code from tests. A
+//! parser would be more exact, but slower to compile than all of xtask.
 
-/// Rust source without what is said in comments and without unit tests: line numbers from 1 with
-/// what is left of the line.
+/// Rust source without comments and unit tests: the rest of each line with its number from 1.
 pub fn code(content: &str) -> impl Iterator<Item = (usize, &str)> {
     product(content).map(|(number, line)| (number, uncommented(line))).filter(|(_, line)| !line.trim().is_empty())
 }
 
-/// The lines before a file's unit tests, which close a file by convention.
+/// The lines before a file's unit tests, which are at the end of a file by convention.
 pub fn product(content: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut lines = content.lines().enumerate().peekable();
     std::iter::from_fn(move || {
@@ -18,7 +17,7 @@ pub fn product(content: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// A line up to its comment. A `//` inside of quotes is no comment.
+/// A line up to its comment. A `//` in quotes isn't a comment.
 fn uncommented(line: &str) -> &str {
     let mut quoted = false;
     let mut escaped = false;
@@ -37,7 +36,7 @@ fn uncommented(line: &str) -> &str {
     line
 }
 
-/// A line without what stands in quotes.
+/// A line without quoted text.
 pub fn unquoted(line: &str) -> String {
     let (mut quoted, mut escaped, mut previous) = (false, false, ' ');
     let mut kept = String::with_capacity(line.len());
@@ -54,8 +53,7 @@ pub fn unquoted(line: &str) -> String {
     kept
 }
 
-/// Whether a text has this word, with nothing before or after it that could belong to an
-/// identifier.
+/// Whether a text has this word, not as a part of an identifier.
 pub fn has_word(text: &str, word: &str) -> bool {
     let inside = |character: Option<char>| character.is_some_and(|c| c.is_alphanumeric() || c == '_');
     text.match_indices(word).any(|(at, _)| {
@@ -83,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn quotes_are_followed() {
+    fn quotes_are_recognised() {
         assert_eq!(uncommented(r#"a("\"//") // c"#), r#"a("\"//") "#);
         assert_eq!(uncommented("b('\"') // c"), "b('\"') ");
         assert_eq!(unquoted(r#"a("b\"c", d)"#), "a(, d)");
     }
 
     #[test]
-    fn words_are_whole() {
+    fn words_are_matched_whole() {
         assert!(has_word("unsafe {", "unsafe") && has_word("=unsafe", "unsafe"));
         assert!(!has_word("unsafe_op_in_unsafe_fn", "unsafe") && !has_word("MYWORD", "WORD"));
     }

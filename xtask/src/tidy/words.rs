@@ -1,10 +1,10 @@
-//! Words that have no place in what is committed: marks of unfinished work, paths of one machine,
-//! hosts of registries.
+//! Finds words that must not be committed: marks of unfinished work, paths of one machine, hosts of
+//! registries.
 
 use super::text::has_word;
 use super::{File, Finding};
 
-// Pieced together, so that this file has none of them.
+// Concatenated, so that this file has none of them.
 /// Marks of unfinished work.
 const UNFINISHED: &[&str] = &[
     concat!("to", "do!"),
@@ -14,9 +14,9 @@ const UNFINISHED: &[&str] = &[
     concat!("XX", "X"),
     concat!("#[", "ignore"),
 ];
-/// Beginnings of paths that exist on one machine.
+/// Prefixes of paths that exist only on one machine.
 const MACHINE: &[&str] = &[concat!("/wo", "rk/"), concat!("/root", "/go"), concat!("/tmp/", "bins")];
-/// Hosts of package registries: which one is asked is the user's setting.
+/// Hosts of package registries: the user's settings decide which one is used.
 const HOSTS: &[&str] = &[
     concat!("proxy.go", "lang.org"),
     concat!("sum.go", "lang.org"),
@@ -29,7 +29,7 @@ const HOSTS: &[&str] = &[
     concat!("repo.ma", "ven.apache.org"),
 ];
 
-/// Checks a file that people write; lock files are written by tools.
+/// Checks a file. Lock files are left out: tools write them.
 pub fn check(file: &File) -> Vec<Finding> {
     let name = file.path.rsplit('/').next().unwrap_or(&file.path);
     if name == "LICENSE" || name.ends_with(".lock") || name == "go.sum" {
@@ -39,21 +39,19 @@ pub fn check(file: &File) -> Vec<Finding> {
     for (at, line) in file.content.lines().enumerate() {
         let mut found = |message: String| findings.push(Finding::new(&file.path, Some(at + 1), message));
         if let Some(mark) = UNFINISHED.iter().find(|mark| has_word(line, mark)) {
-            found(format!("`{mark}`: finish it, or leave it out; what is missing belongs in an issue"));
+            found(format!("`{mark}`: finish the work, or describe it in an issue"));
         }
         if let Some(path) = MACHINE.iter().find(|path| has_path(line, path)) {
-            found(format!("`{path}` is a path of one machine: others don't have it"));
+            found(format!("`{path}` is a path of one machine: it doesn't exist elsewhere"));
         }
         if let Some(host) = HOSTS.iter().find(|host| line.contains(*host)) {
-            found(format!(
-                "`{host}` is named: which registry is asked is the user's setting, and a cluster needs none"
-            ));
+            found(format!("`{host}` is named: the user's settings decide which registry is used"));
         }
     }
     findings
 }
 
-/// Whether an absolute path begins here, rather than a part of one.
+/// Whether a line has this absolute path, not as a part of another path.
 fn has_path(line: &str, path: &str) -> bool {
     let inside = |c: char| c.is_alphanumeric() || "._-}$*)".contains(c);
     line.match_indices(path).any(|(at, _)| !line[..at].ends_with(inside))
@@ -85,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn registries_are_found_but_in_lock_files() {
+    fn registries_are_found_except_in_lock_files() {
         for host in HOSTS {
             let line = format!("url = https://{host}/x");
             assert_eq!(found("a.toml", &line).len(), 1, "{host}");
