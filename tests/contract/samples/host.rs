@@ -36,7 +36,7 @@ pub fn main() {
 /// Calls everything that a plugin has, and returns the results as text.
 fn used(loaded: &Loaded) -> Result<String> {
     let component = &loaded.handle;
-    let said = component.describe()?;
+    let description = component.describe()?;
     let mut plan = Plan::default();
     component.plan(&Host, &mut plan)?;
     let messages = std::mem::take(&mut *MESSAGES.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -49,10 +49,10 @@ fn used(loaded: &Loaded) -> Result<String> {
     answers.push(component.extra_2()?);
     Ok(format!(
         "{} {} for {}, {}: {} {} takes {:?} answers {answers:?} logs {messages:?}",
-        said.name,
+        description.name,
         loaded.version,
         loaded.contract,
-        said.phase,
+        description.phase,
         process.program,
         process.args.join(" "),
         plan.images

@@ -132,9 +132,9 @@ fn matches(glob: &[u8], text: &[u8]) -> bool {
             at += 1;
         } else if glob.get(at) == Some(&text[seen]) {
             (at, seen) = (at + 1, seen + 1);
-        } else if let Some((star, begun)) = retry {
-            retry = Some((star, begun + 1));
-            (at, seen) = (star + 1, begun + 1);
+        } else if let Some((star, start)) = retry {
+            retry = Some((star, start + 1));
+            (at, seen) = (star + 1, start + 1);
         } else {
             return false;
         }

@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_last_are_told_from_those_that_are_renewed() {
+    fn lasting_keys_are_recognised() {
         let lasts = |name: &str| is_lasting(&Path::new("/r/pki").join(name));
         assert!(["ca.key", "etcd-ca.crt", "encryption.yaml", "service-account.key"].into_iter().all(lasts));
         assert!(!["admin.key", "etcd.crt", "nodes/ca.crt"].into_iter().any(lasts));
     }
 
     #[test]
-    fn state_is_all_but_data_and_logs() {
+    fn state_files_exclude_data_and_logs() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path();
         for directory in ["run", "pki/etcd", "control/etcd", "nodes/node-0"] {

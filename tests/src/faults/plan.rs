@@ -274,7 +274,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn a_seed_is_a_plan() {
+    fn a_seed_always_gives_the_same_plan() {
         let plan = |seed| lives(&mut Rng::with_seed(seed), 2, 6);
         assert_eq!(plan(1), plan(1));
         assert_ne!(plan(1), plan(2));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_goes_from_boot_to_down() {
+    fn a_plan_of_a_cluster_starts_with_boot_and_ends_with_down() {
         for seed in 0..100 {
             for plan in lives(&mut Rng::with_seed(seed), 2, 4) {
                 let moments: Vec<Moment> = plan.iter().map(|fault| fault.moment).collect();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_run_has_what_hangs_and_a_long_one_has_all() {
+    fn a_short_run_has_hangs_and_a_long_one_all_targets() {
         for seed in 0..20 {
             let plans: Vec<Fault> = lives(&mut Rng::with_seed(seed), 2, 4).into_iter().flatten().collect();
             let hangs = |moment| plans.iter().find(|fault| fault.moment == moment && fault.action == Action::Hang);

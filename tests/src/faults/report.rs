@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_a_row_and_failures_say_how_to_play_them_again() {
+    fn the_table_has_a_row_for_each_part_and_replay_commands() {
         let table = report().table();
         let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[1], ["process", "6", "4", "2.50", "s", "2.50", "s"]);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_the_same() {
+    fn json_has_the_same_data() {
         let json = report().json();
         assert_eq!(json["parts"][0]["survived"], 4);
         assert_eq!(json["parts"][0]["healed_most_ms"], 2500);

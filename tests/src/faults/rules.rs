@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_are_lines_and_hits_are_bytes() {
+    fn rules_are_written_and_hits_counted() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("rules");
         let rule = Rule { call: "open", glob: "*/run/*".to_owned(), errno: 28, permille: 500, count: 3 };

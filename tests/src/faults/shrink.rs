@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Finds a short list that still fails, in the same order. `fails` repeats a list, which takes
 /// seconds: after `budget` the shortest list so far is returned.
 pub fn shrink<T: Clone>(all: &[T], budget: Duration, mut fails: impl FnMut(&[T]) -> bool) -> Vec<T> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut shortest = all.to_vec();
     // The last fault broke the cluster, and often does so alone.
     if let [.., last] = all
@@ -18,7 +18,7 @@ pub fn shrink<T: Clone>(all: &[T], budget: Duration, mut fails: impl FnMut(&[T])
     while size > 0 {
         let mut from = 0;
         while from < shortest.len() && shortest.len() > 1 {
-            if begun.elapsed() > budget {
+            if started.elapsed() > budget {
                 return shortest;
             }
             let without: Vec<T> = [&shortest[..from], &shortest[(from + size).min(shortest.len())..]].concat();
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_stays_in_its_order() {
+    fn needed_faults_keep_their_order() {
         let needed = |list: &[i32]| list.contains(&2) && list.contains(&7);
         assert_eq!(shrink(&[1, 2, 3, 4, 5, 6, 7, 8], LONG, needed), [2, 7]);
         assert_eq!(shrink(&[9], LONG, |_| true), [9]);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn without_time_the_list_stays_as_it_is() {
+    fn without_a_budget_the_list_is_unchanged() {
         assert_eq!(shrink(&[1, 2, 3], Duration::ZERO, |list| list.len() > 1), [1, 2, 3]);
     }
 }

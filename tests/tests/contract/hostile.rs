@@ -16,8 +16,8 @@ fn refusal(path: &Path) -> String {
     let loaded = load(&Workshop::open().sample("rogue")).expect("the host still loads others");
     assert_eq!(loaded.handle.describe().expect("it answers").name, "rogue");
     // The message starts with the path.
-    let told = error.strip_prefix(&format!("{}: ", path.display()));
-    told.unwrap_or_else(|| panic!("{error} doesn't begin with its path")).to_owned()
+    let expected = error.strip_prefix(&format!("{}: ", path.display()));
+    expected.unwrap_or_else(|| panic!("{error} doesn't begin with its path")).to_owned()
 }
 
 /// Creates a file with this content and a unique name.
@@ -45,7 +45,7 @@ fn files_that_are_not_libraries_for_this_machine_are_rejected() {
         content[at..at + bytes.len()].copy_from_slice(bytes);
         content
     };
-    for (content, told) in [
+    for (content, expected) in [
         (Vec::new(), "not an ELF file (too short)".to_owned()),
         (b"#!/bin/sh\n".to_vec(), "not an ELF file (too short)".to_owned()),
         (b"name = \"plugin\"\n".repeat(20), "not an ELF file".to_owned()),
@@ -54,7 +54,7 @@ fn files_that_are_not_libraries_for_this_machine_are_rejected() {
         (with(5, &[2]), "not a 64-bit little-endian ELF file".to_owned()),
         (with(54, &[0; 4]), "its program headers are broken".to_owned()),
     ] {
-        assert_eq!(refusal(&file(&folder, &content)), told);
+        assert_eq!(refusal(&file(&folder, &content)), expected);
     }
     assert_eq!(refusal(folder.path()), "can't be read: Is a directory (os error 21)");
     assert_eq!(refusal(&folder.path().join("none.so")), "can't be read: No such file or directory (os error 2)");
@@ -71,8 +71,8 @@ fn a_truncated_file_is_rejected_at_every_length() {
         let path = file(&folder, &content[..length]);
         match load(&path) {
             Err(error) => {
-                let told = format!("{}: cut off: {length} bytes, segment ", path.display());
-                assert!(error.to_string().starts_with(&told), "{error}");
+                let expected = format!("{}: cut off: {length} bytes, segment ", path.display());
+                assert!(error.to_string().starts_with(&expected), "{error}");
                 refused += 1;
             }
             // The tables after the last segment are only for debuggers.
@@ -80,13 +80,13 @@ fn a_truncated_file_is_rejected_at_every_length() {
         }
     }
     assert!(refused > 16, "only {refused} of 31 were refused");
-    for (length, told) in [
+    for (length, expected) in [
         (10, "not an ELF file (too short)"),
         (63, "not an ELF file (too short)"),
         (64, "cut off: 64 bytes, segment 0 ends at "),
     ] {
         let refused = refusal(&file(&folder, &content[..length]));
-        assert!(refused.starts_with(told), "{refused}");
+        assert!(refused.starts_with(expected), "{refused}");
     }
 }
 

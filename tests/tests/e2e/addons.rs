@@ -69,19 +69,19 @@ fn pods_resolve_names_of_services_and_pods(parts: Parts) {
         (&dashed, &address),
     ] {
         until(&format!("the address of {name}"), TIMEOUT, || {
-            let told = looked_up(&cluster, "a", name);
-            if told.contains(wanted.as_str()) { Ok(()) } else { Err(told) }
+            let output = looked_up(&cluster, "a", name);
+            if output.contains(wanted.as_str()) { Ok(()) } else { Err(output) }
         });
     }
-    let told = looked_up(&cluster, "a", "no-such-name.default.svc.cluster.local");
-    assert!(told.contains("NXDOMAIN"), "{told}");
+    let output = looked_up(&cluster, "a", "no-such-name.default.svc.cluster.local");
+    assert!(output.contains("NXDOMAIN"), "{output}");
 
     // The same after a stop, in a restarted pod.
     cluster.run(&["stop"]).ok();
     cluster.up(&[]).ok();
     cluster.ready_pod("a");
-    let told = looked_up(&cluster, "a", "kubernetes.default.svc.cluster.local");
-    assert!(told.contains("10.10.128.1"), "{told}");
+    let output = looked_up(&cluster, "a", "kubernetes.default.svc.cluster.local");
+    assert!(output.contains("10.10.128.1"), "{output}");
 }
 
 fn volumes_and_metrics_follow_their_addons(parts: Parts) {

@@ -213,7 +213,7 @@ fn status_reports_a_hung_process(_: Parts) {
 }
 
 fn damaged_state_is_rebuilt_or_reported(_: Parts) {
-    let cluster = boot("mended", &["--set", "kubelet.max-pods=44", "--nodes", "2"]);
+    let cluster = boot("repaired", &["--set", "kubelet.max-pods=44", "--nodes", "2"]);
     let file = cluster.root().join("cluster.json");
     let whole = fs::read_to_string(&file).expect("the state");
     // The running cluster has the state in memory, and writes it again when it stops.

@@ -149,16 +149,16 @@ const DAMAGES: [(Option<&str>, &str); 4] = [
 ];
 
 fn down_needs_no_state_file(parts: Parts) {
-    for (how, said) in DAMAGES {
+    for (how, expected) in DAMAGES {
         let victim = Victim::new("damaged", parts);
         damage(&victim.cluster, how);
         let (state, problems) = victim.listed();
-        assert!(state == "damaged" && problems.contains(said) && problems.contains("it runs: init"), "{problems}");
+        assert!(state == "damaged" && problems.contains(expected) && problems.contains("it runs: init"), "{problems}");
         let status = victim.status_of_damaged();
         assert_eq!(status["state"], "damaged");
-        assert!(status["problems"].to_string().contains(said), "{status}");
+        assert!(status["problems"].to_string().contains(expected), "{status}");
         let stop = victim.cluster.run(&["stop"]);
-        assert!(stop.code != 0 && stop.stderr.contains(said) && stop.stderr.contains("down"), "{stop:?}");
+        assert!(stop.code != 0 && stop.stderr.contains(expected) && stop.stderr.contains("down"), "{stop:?}");
         // Other processes may change by themselves.
         let pids = status["own_pids"].as_array().expect("keeper and init").clone();
         let is_carrier = |process: &&Process| pids.iter().any(|pid| *pid == process.pid);
@@ -173,11 +173,11 @@ fn down_needs_no_state_file(parts: Parts) {
 
 fn down_removes_a_damaged_directory_of_a_stopped_cluster(parts: Parts) {
     let mut victim = Victim::new("stopped", parts);
-    for (how, said) in DAMAGES {
+    for (how, expected) in DAMAGES {
         victim.cluster.run(&["stop"]).ok();
         damage(&victim.cluster, how);
         let (state, problems) = victim.listed();
-        assert!(state == "damaged" && problems.contains(said) && !problems.contains("it runs"), "{problems}");
+        assert!(state == "damaged" && problems.contains(expected) && !problems.contains("it runs"), "{problems}");
         assert_eq!(victim.status_of_damaged()["state"], "damaged");
         if how.is_none() {
             // Files that don't belong to a cluster are never removed.

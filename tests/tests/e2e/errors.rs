@@ -292,9 +292,9 @@ fn foreign_root_directories_are_rejected(_: Parts) {
     let state = cluster.root().join("state.json");
     let text = r#"{ "format": 1000, "kubernix": "9.8.7", "created": "2030-01-01T00:00:00Z", "more": true }"#;
     fs::write(&state, text).expect("a file");
-    let said = ["was made by KuberNix 9.8.7", "format 1000"];
-    refused(&cluster, &mut cluster.command(&["up"]), 2, &said);
-    refused(&cluster, &mut cluster.command(&["status"]), 1, &said);
+    let expected = ["was made by KuberNix 9.8.7", "format 1000"];
+    refused(&cluster, &mut cluster.command(&["up"]), 2, &expected);
+    refused(&cluster, &mut cluster.command(&["status"]), 1, &expected);
     assert_eq!(fs::read_to_string(&state).expect("a file"), text);
     // A foreign directory: it has no state.json.
     fs::rename(&state, cluster.root().join("precious")).expect("renamed");

@@ -30,8 +30,8 @@ fn pushed_images_run_under_the_same_name_and_survive_a_stop(parts: Parts) {
     assert_ne!(name(&other), address, "each has its own port");
     other.run(&["down"]).ok();
     let hosting = cluster.get(&["configmap", "local-registry-hosting", "--namespace", "kube-public"]);
-    let said = hosting["data"]["localRegistryHosting.v1"].as_str().unwrap_or_default();
-    assert!(said.contains(&format!("host: \"{address}\"")), "{hosting}");
+    let hosting_text = hosting["data"]["localRegistryHosting.v1"].as_str().unwrap_or_default();
+    assert!(hosting_text.contains(&format!("host: \"{address}\"")), "{hosting}");
 
     let image = format!("{address}/team/busybox:1");
     push(&oci_archive(cluster.base()), &image);

@@ -153,10 +153,10 @@ fn a_stopped_cluster_is_renamed_with_its_entries_in_kubeconfigs(_: Parts) {
     let new = format!("{old}-x");
     let mut command = kubernix();
     command.args(["rename", &old, &new, "--root"]).arg(cluster.base());
-    let said = with_kubeconfig(command, &own).ok().stdout;
+    let output = with_kubeconfig(command, &own).ok().stdout;
     assert!(
-        said.contains(&format!("context `kubernix-{old}` in ")) && said.contains(&format!("`kubernix-{new}`")),
-        "{said}"
+        output.contains(&format!("context `kubernix-{old}` in ")) && output.contains(&format!("`kubernix-{new}`")),
+        "{output}"
     );
     cluster.name.clone_from(&new);
     let renamed = fs::read_to_string(&own).expect("a kubeconfig");

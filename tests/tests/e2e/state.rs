@@ -68,7 +68,7 @@ fn create_objects(cluster: &Cluster) {
 }
 
 /// The objects and files that have to be the same after a restart.
-fn kept(cluster: &Cluster) -> (Value, Value, BTreeMap<PathBuf, Vec<u8>>) {
+fn saved_state(cluster: &Cluster) -> (Value, Value, BTreeMap<PathBuf, Vec<u8>>) {
     let config = cluster.get(&["configmap", "kept"]);
     let node = cluster.get(&["node", "node-0"]);
     let addresses = node["status"]["addresses"].as_array().cloned().unwrap_or_default();
@@ -92,7 +92,7 @@ fn read_all(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
 
 /// Compares them, and names differing files without their bytes.
 fn same(cluster: &Cluster, before: &(Value, Value, BTreeMap<PathBuf, Vec<u8>>)) {
-    let after = kept(cluster);
+    let after = saved_state(cluster);
     assert_eq!(before.0, after.0, "objects");
     assert_eq!(before.1, after.1, "images");
     let changed: Vec<_> = before.2.iter().filter(|(path, bytes)| after.2.get(*path) != Some(bytes)).collect();
@@ -103,7 +103,7 @@ fn same(cluster: &Cluster, before: &(Value, Value, BTreeMap<PathBuf, Vec<u8>>)) 
 fn stop_and_up_keep_objects_images_and_certificates(parts: Parts) {
     let cluster = Cluster::boot_of("stop", parts);
     create_objects(&cluster);
-    let (before, minted) = (kept(&cluster), token::mint(&cluster));
+    let (before, minted) = (saved_state(&cluster), token::mint(&cluster));
     cluster.run(&["stop"]).ok();
     assert_eq!(cluster.status()["state"], "stopped");
     cluster.kubectl(&["get", "nodes"]).exits(5).says(&["is stopped", "kubernix up"]);
@@ -121,7 +121,7 @@ fn a_crash_keeps_objects_images_certificates_and_volumes(parts: Parts) {
     cluster.up(&[&STORAGE[..], &parts.settings()].concat()).ok();
     create_objects(&cluster);
     let wrote = with_volume(&cluster);
-    let (before, minted) = (kept(&cluster), token::mint(&cluster));
+    let (before, minted) = (saved_state(&cluster), token::mint(&cluster));
     let (keeper, init) = cluster.keeper_and_init();
     let all = processes_of(keeper.as_raw(), init.as_raw());
     for process in [keeper, init] {
@@ -185,8 +185,8 @@ fn saved_settings_are_kept_and_changes_reported(_: Parts) {
     assert_eq!(pod_cidr, "10.77.0.0/24");
     cluster.run(&["stop"]).ok();
     cluster.up(&["--cidr", "10.78.0.0/16"]).exits(2).says(&["10.77.0.0/16", "10.78.0.0/16", "--cidr"]);
-    let said = ["slots.proxy: `none` (--set proxy) replaces `proxy`", "kubernix.toml"];
-    cluster.up(&["--set", "proxy=none"]).ok().says(&said);
+    let expected = ["slots.proxy: `none` (--set proxy) replaces `proxy`", "kubernix.toml"];
+    cluster.up(&["--set", "proxy=none"]).ok().says(&expected);
     assert_eq!(cluster.get(&["node", "node-0"])["spec"]["podCIDR"], pod_cidr);
     // The setting is saved.
     cluster.run(&["stop"]).ok();
@@ -286,12 +286,12 @@ fn leaving_a_shell_stops_or_destroys_its_cluster(_: Parts) {
     session(&own).says(&["leave this shell to destroy it", "is destroyed"]);
     assert!(!own.root().exists());
 
-    let kept = Cluster::boot("session");
-    kept.kubectl(&["create", "configmap", "kept"]).ok();
-    kept.run(&["stop"]).ok();
-    session(&kept).says(&["leave this shell to stop it", "is stopped"]);
-    kept.up(&[]).ok();
-    kept.kubectl(&["get", "configmap", "kept"]).ok();
+    let existing = Cluster::boot("session");
+    existing.kubectl(&["create", "configmap", "kept"]).ok();
+    existing.run(&["stop"]).ok();
+    session(&existing).says(&["leave this shell to stop it", "is stopped"]);
+    existing.up(&[]).ok();
+    existing.kubectl(&["get", "configmap", "kept"]).ok();
 }
 
 /// RBAC's bootstrap policy without fields that differ between clusters, and without rules that a

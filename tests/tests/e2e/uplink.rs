@@ -37,7 +37,7 @@ fn failed_pull(cluster: &Cluster, image: &str) -> String {
         let events = cluster.get(&["events", "--field-selector=involvedObject.name=pulls,reason=Failed"]);
         let all: Vec<&str> =
             events["items"].as_array().into_iter().flatten().filter_map(|e| e["message"].as_str()).collect();
-        all.iter().find(|said| said.contains("Failed to pull")).map(ToString::to_string).ok_or(all.join("\n"))
+        all.iter().find(|message| message.contains("Failed to pull")).map(ToString::to_string).ok_or(all.join("\n"))
     })
 }
 
@@ -54,8 +54,8 @@ fn images_are_pulled_through_the_uplink(parts: Parts) {
         cluster.up(&up).ok();
         cluster.apply(&pulled_pod("pulls", &format!("{NAME}:5000/team/busybox:1")));
         cluster.ready_pod("pulls");
-        let told = cluster.kubectl(&["exec", "pulls", "--", "nslookup", NAME]);
-        assert!(told.stdout.contains(&OUTSIDE.to_string()), "a pod finds a name from outside: {told:?}");
+        let output = cluster.kubectl(&["exec", "pulls", "--", "nslookup", NAME]);
+        assert!(output.stdout.contains(&OUTSIDE.to_string()), "a pod finds a name from outside: {output:?}");
         // The resolver of cluster DNS, and of pods that don't use it.
         let found = cluster.run(&["enter", "--", "cat", "/etc/resolv.conf"]).ok();
         assert!(found.stdout.contains(&format!("nameserver {OUTSIDE}")), "{found:?}");
@@ -117,8 +117,11 @@ fn a_pull_without_a_network_fails_at_once(parts: Parts) {
     world.in_host(|| {
         let before = Snapshot::take(&cluster.name, cluster.base());
         cluster.up(&[&NO_ADDONS[..], &parts.settings()].concat()).ok();
-        let said = failed_pull(&cluster, "nginx:1.27");
-        assert!(said.contains("this cluster has no network: load the image with `kubernix image load`"), "{said}");
+        let message = failed_pull(&cluster, "nginx:1.27");
+        assert!(
+            message.contains("this cluster has no network: load the image with `kubernix image load`"),
+            "{message}"
+        );
         let during = cluster.changes_since(&before, &cluster.id());
         assert!(!during.iter().any(|change| change.contains("link ") || change.contains("rule ")), "{during:#?}");
     });
@@ -137,8 +140,8 @@ fn loopback_servers_of_the_host_are_forwarded(parts: Parts) {
         let mut up = cluster.command(&[&["up", "--addons", "none", "--set", &mirror][..], &parts.settings()].concat());
         up.env("https_proxy", format!("http://me:secret@127.0.0.1:{proxy}")).env("NO_PROXY", NAME);
         run(&mut up).ok();
-        let said = failed_pull(&cluster, "quay.example/nginx:1.27");
-        assert!(said.contains("told by the proxy"), "{said}");
+        let message = failed_pull(&cluster, "quay.example/nginx:1.27");
+        assert!(message.contains("told by the proxy"), "{message}");
         // The exception applies, and its name is resolved by a server that listens only on the
         // host.
         cluster.apply(&pulled_pod("direct", &format!("{NAME}:5000/team/busybox:1")));

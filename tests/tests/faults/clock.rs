@@ -61,7 +61,7 @@ pub fn the_clock_jumps() -> Result<(), String> {
                 checked.wait_until_healthy();
                 checked.cluster.run(&["stop"]).ok();
             };
-            let said = outcome.stderr.to_lowercase();
+            let stderr = outcome.stderr.to_lowercase();
             let lasted = lasting(&checked);
             let recovered = super::suite::attempt(again);
             checked.check_outcome(&outcome);
@@ -69,7 +69,7 @@ pub fn the_clock_jumps() -> Result<(), String> {
             let changed: Vec<_> = changed.iter().map(|(path, _)| path).collect();
             assert!(changed.is_empty(), "created again because the clock is {moved}: {changed:?}\n{}", outcome.stderr);
             assert!(
-                seconds > 0 || said.contains("clock"),
+                seconds > 0 || stderr.contains("clock"),
                 "no message about the clock that is {moved}:\n{}",
                 outcome.stderr
             );

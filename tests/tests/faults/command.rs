@@ -57,8 +57,8 @@ fn interrupt(checked: &CheckedCluster, one: &Interrupt) {
     let args = command(checked, one);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut work = checked.cluster.start_command(&mut checked.cluster.command(&args));
-    let begun = Instant::now();
-    while work.is_running() && begun.elapsed() < Duration::from_millis(one.after) {
+    let started = Instant::now();
+    while work.is_running() && started.elapsed() < Duration::from_millis(one.after) {
         sleep(Duration::from_millis(2));
     }
     if work.is_running() {

@@ -159,8 +159,8 @@ fn failing(root: &Path) -> Vec<(Rule, &'static str, During)> {
 fn check_error(checked: &CheckedCluster, outcome: &Outcome, errors: &[&str]) {
     checked.check_outcome(outcome);
     let Outcome { what, code, stderr, .. } = outcome;
-    let said = errors.iter().any(|error| stderr.contains(error));
-    assert!(*code == 0 || said, "{what} failed with {code} without reporting one of {errors:?}:\n{stderr}");
+    let reported = errors.iter().any(|error| stderr.contains(error));
+    assert!(*code == 0 || reported, "{what} failed with {code} without reporting one of {errors:?}:\n{stderr}");
 }
 
 /// Whether the cluster runs and its init has loaded the library.
@@ -303,14 +303,14 @@ pub fn a_disk_is_full() -> Result<(), String> {
     let on = |command: &[&str]| disk.run(&checked.cluster.command(command));
     on(&["kubectl", "--", "create", "configmap", "kept"]).ok();
     let well = || {
-        let begun = Instant::now();
+        let started = Instant::now();
         until("healthy cluster", COMMAND_TIMEOUT, || {
             let status = on(&["status", "--output", "json"]);
             let state = serde_json::from_str::<Value>(&status.stdout).unwrap_or_default()["state"].clone();
             if status.code == 0 && state == "running" { Ok(()) } else { Err(format!("{status:?}")) }
         });
         on(&["kubectl", "--", "get", "configmap", "kept"]).ok();
-        begun.elapsed()
+        started.elapsed()
     };
     let full = ["No space left on device", "is full"];
     let mut all = Cases::new(DISK);

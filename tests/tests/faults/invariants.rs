@@ -136,22 +136,22 @@ impl CheckedCluster {
     /// The exit code and the output of `status`.
     pub fn status(&self) -> (i32, Value) {
         let outcome = run_for(&mut self.cluster.command(&["status", "--output", "json"]), COMMAND_TIMEOUT);
-        let said = serde_json::from_str(&outcome.stdout).unwrap_or(Value::String(outcome.stderr));
-        (outcome.code, said)
+        let status = serde_json::from_str(&outcome.stdout).unwrap_or(Value::String(outcome.stderr));
+        (outcome.code, status)
     }
 
     /// Waits until the cluster is healthy by the output and the exit code of `status`. Returns the
     /// time it took.
     #[track_caller]
     pub fn wait_until_healthy(&self) -> Duration {
-        let begun = Instant::now();
+        let started = Instant::now();
         until("healthy cluster", HEALING_TIMEOUT, || {
             let (code, status) = self.status();
             let nodes = status["kubernetes"]["nodes"].as_array().cloned().unwrap_or_default();
             let ready = !nodes.is_empty() && nodes.iter().all(|node| node["ready"] == true);
             if code == 0 && status["state"] == "running" && ready { Ok(()) } else { Err(format!("{code}: {status}")) }
         });
-        let healed = begun.elapsed();
+        let healed = started.elapsed();
         self.check_objects();
         healed
     }
@@ -160,7 +160,7 @@ impl CheckedCluster {
     /// remain, and `up` has to continue the cluster.
     #[track_caller]
     pub fn check_recovery(&self) -> Duration {
-        let begun = Instant::now();
+        let started = Instant::now();
         // When the keeper or the init ends, the other processes end a moment later.
         let state = until("state that stays", HEALING_TIMEOUT, || {
             let first = self.status().1["state"].clone();
@@ -175,7 +175,7 @@ impl CheckedCluster {
             self.check_outcome(&up);
         }
         self.wait_until_healthy();
-        begun.elapsed()
+        started.elapsed()
     }
 
     /// The state that all commands have to report alike, and that has to be the same after `stop`

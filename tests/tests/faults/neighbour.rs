@@ -58,9 +58,9 @@ fn times() -> Vec<(String, Duration)> {
     let up = [&["up"][..], &SETTINGS].concat();
     let mut took = Vec::new();
     let mut timed = |checked: &CheckedCluster, command: &[&str]| {
-        let begun = Instant::now();
+        let started = Instant::now();
         checked.cluster.run(command).ok();
-        took.push((command.join(" "), begun.elapsed()));
+        took.push((command.join(" "), started.elapsed()));
     };
     timed(&checked, &up);
     checked.create_objects();
@@ -92,11 +92,11 @@ fn start(place: &Path) -> Background {
 
 /// Never returns: the test kills the process.
 fn hold_and_flood(places: &[PathBuf]) -> ! {
-    let mut held = HashMap::new();
+    let mut locked = HashMap::new();
     let mut open: Vec<TcpStream> = Vec::new();
     loop {
         for place in places {
-            hold(place, 3, &mut held);
+            hold(place, 3, &mut locked);
         }
         for port in listening() {
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -114,15 +114,15 @@ fn hold_and_flood(places: &[PathBuf]) -> ! {
 }
 
 /// Locks a file, or a directory and its files, as far as the neighbour may.
-fn hold(path: &Path, depth: usize, held: &mut HashMap<PathBuf, File>) {
-    if !held.contains_key(path)
+fn hold(path: &Path, depth: usize, locked: &mut HashMap<PathBuf, File>) {
+    if !locked.contains_key(path)
         && is_plain(path)
         && let Ok(file) = File::open(path)
     {
         match file.try_lock() {
             Ok(()) => {
                 println!("holds {}", path.display());
-                held.insert(path.to_owned(), file);
+                locked.insert(path.to_owned(), file);
             }
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
         }
@@ -130,7 +130,7 @@ fn hold(path: &Path, depth: usize, held: &mut HashMap<PathBuf, File>) {
     let is_directory = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
     if depth > 0 && is_directory {
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            hold(&entry.path(), depth - 1, held);
+            hold(&entry.path(), depth - 1, locked);
         }
     }
 }

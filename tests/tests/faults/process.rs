@@ -82,7 +82,7 @@ fn inject(checked: &CheckedCluster, fault: &Fault) -> (usize, Option<Duration>) 
         }
         return (0, after(checked, fault.moment));
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     match fault.action {
         Action::Kill => signal(pid, Signal::SIGKILL),
         Action::Hang => signal(pid, Signal::SIGSTOP),
@@ -107,7 +107,7 @@ fn inject(checked: &CheckedCluster, fault: &Fault) -> (usize, Option<Duration>) 
     if fault.moment != Moment::Down && fault.action == Action::Hang {
         signal(pid, Signal::SIGCONT);
     }
-    after(checked, fault.moment).map_or((1, None), |_| (1, Some(begun.elapsed())))
+    after(checked, fault.moment).map_or((1, None), |_| (1, Some(started.elapsed())))
 }
 
 /// Checks the invariants after a fault: the cluster is healthy again, commands agree, and nothing
@@ -155,13 +155,13 @@ fn command(checked: &CheckedCluster, moment: Moment) -> Option<RunningCommand> {
 /// Finds the process of the fault and the title of its instance. Waits while the process may still
 /// start.
 fn find(checked: &CheckedCluster, target: Target, mut work: Option<&mut RunningCommand>) -> Option<(i32, String)> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let at_work = work.as_mut().is_none_or(|work| work.is_running());
         if let Some(found) = look_for(&checked.status().1, target) {
             return Some(found);
         }
-        if !at_work || begun.elapsed() > START_TIMEOUT {
+        if !at_work || started.elapsed() > START_TIMEOUT {
             return None;
         }
         sleep(Duration::from_millis(20));

@@ -97,14 +97,14 @@ fn spread(cases: Vec<Case>, root: &Path, count: usize) -> Vec<Case> {
         _ => case.file.clone(),
     };
     let mut kinds: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    let mut turns: Vec<(usize, usize, Case)> = Vec::new();
+    let mut counted: Vec<(usize, usize, Case)> = Vec::new();
     for (at, case) in cases.into_iter().enumerate() {
-        let turn = kinds.entry(kind(&case)).or_default();
-        turns.push((*turn, at, case));
-        *turn += 1;
+        let count = kinds.entry(kind(&case)).or_default();
+        counted.push((*count, at, case));
+        *count += 1;
     }
-    turns.sort_by_key(|(turn, at, _)| (*turn, *at));
-    turns.into_iter().take(count).map(|(.., case)| case).collect()
+    counted.sort_by_key(|(count, at, _)| (*count, *at));
+    counted.into_iter().take(count).map(|(.., case)| case).collect()
 }
 
 /// Checks that a command worked as without damage, or that its error names the file and a solution.
@@ -245,12 +245,12 @@ fn copy(from: &Path, to: &Path) {
 
 /// Checks that no key was replaced that is needed to read data, and that other new files of the PKI
 /// were reported.
-fn check_keys(root: &Path, whole: &Path, said: &Outcome) {
+fn check_keys(root: &Path, whole: &Path, outcome: &Outcome) {
     for old in state_files(&whole.join("pki")) {
         let below = old.strip_prefix(whole).expect("a file of the copy");
         let same = fs::read(root.join(below)).is_ok_and(|now| fs::read(&old).is_ok_and(|old| old == now));
         let name = below.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         assert!(same || !is_lasting(&old), "{} was replaced, and its data is lost", below.display());
-        assert!(same || said.stderr.contains(&name), "{} was replaced without a report", below.display());
+        assert!(same || outcome.stderr.contains(&name), "{} was replaced without a report", below.display());
     }
 }

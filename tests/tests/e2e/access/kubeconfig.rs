@@ -37,8 +37,8 @@ pub fn contexts_are_merged_and_removed_with_their_clusters(_: Parts) {
     fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).expect("a mode");
     symlink("file", &link).expect("a link");
     for cluster in [&one, &two, &one] {
-        let said = format!("context `kubernix-{}` is in {} and the current one", cluster.name, link.display());
-        with(&link, cluster, &["kubeconfig", "merge"]).ok().prints(&[&said]);
+        let expected = format!("context `kubernix-{}` is in {} and the current one", cluster.name, link.display());
+        with(&link, cluster, &["kubeconfig", "merge"]).ok().prints(&[&expected]);
     }
     assert!(link.is_symlink() && fs::metadata(&file).expect("a file").mode() & 0o777 == 0o640);
     let text = read(&file);

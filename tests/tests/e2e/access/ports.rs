@@ -28,7 +28,7 @@ fn free() -> u16 {
 }
 
 /// The response of the web server at this port of the host.
-fn said(port: u16) -> Result<String, String> {
+fn web_response(port: u16) -> Result<String, String> {
     let mut answer = String::new();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(RESPONSE_TIMEOUT)).map_err(|error| error.to_string())?;
@@ -131,7 +131,7 @@ pub fn published_ports_are_changed_and_restored(_: Parts) {
     let context = format!("context `kubernix-{}` is in {} and the current one", cluster.name, kubeconfig.display());
     up(&cluster, &kubeconfig, &settings).ok().prints(&[&context]);
     serve(&cluster);
-    until("web server at the host's port", TIMEOUT, || said(web));
+    until("web server at the host's port", TIMEOUT, || web_response(web));
     until("cluster DNS at the host's port", TIMEOUT, || resolved_by_udp(dns));
     let rows = cluster.json(&["port", "list"]);
     let row = |place: u16, target: u16, protocol: &str, spec: &str| {
@@ -177,7 +177,7 @@ pub fn published_ports_are_changed_and_restored(_: Parts) {
     drop(TcpListener::bind(("127.0.0.1", web)).expect("a stopped cluster has no ports"));
     assert_eq!(listed(&cluster), [format!("127.0.0.1:{of_web}")]);
     up(&cluster, &kubeconfig, &["--port", &api.to_string(), "--merge-kubeconfig=false"]).ok();
-    until("web server at the host's port again", TIMEOUT, || said(web));
+    until("web server at the host's port again", TIMEOUT, || web_response(web));
     let text = fs::read_to_string(&kubeconfig).expect("a kubeconfig");
     assert!(text.contains(&format!("server: https://127.0.0.1:{api}\n")), "{text}");
     let by_context = ["get", "node", "node-0", "--kubeconfig", &kubeconfig.to_string_lossy()];
@@ -187,7 +187,7 @@ pub fn published_ports_are_changed_and_restored(_: Parts) {
     let of_more = format!("{more}:{WEB}");
     cluster.up(&["--publish", &of_more, "--publish", &of_taken]).exits(1).says(&[&port, &own]);
     cluster.up(&["--publish", &of_web, "--publish", &of_more]).ok();
-    until("web server at another of the host's ports", TIMEOUT, || said(more));
+    until("web server at another of the host's ports", TIMEOUT, || web_response(more));
     cluster.up(&["--publish", &of_more]).ok();
     assert_eq!(listed(&cluster), [format!("127.0.0.1:{of_more}")]);
     cluster.up(&["--publish", &of_more]).exits(4);
