@@ -1,9 +1,10 @@
-//! What crosses the boundary between a host and a component, in `abi_stable` types.
+//! The boundary between a host and a component, in `abi_stable` types.
 //!
-//! Component authors need [`export_component!`](crate::export_component) of it, and hosts
-//! [`Handle`]. Values are frozen, objects grow at their end: each module says how.
+//! Component authors need [`export_component!`](crate::export_component), hosts need [`Handle`].
+//! The layout of values is frozen; objects grow at their end. Each module describes how.
 
 mod adapter;
+mod convert;
 mod guard;
 mod handle;
 mod host_log;

@@ -1,4 +1,4 @@
-//! What a component may know.
+//! The view of the cluster that a component gets.
 
 use crate::abi::{AbiBinary, AbiCommand, AbiContext};
 use crate::parameter::words;
@@ -15,7 +15,7 @@ pub struct Node {
     pub index: u32,
     /// Its address on the cluster's network.
     pub ip: String,
-    /// The range its pods get addresses of: `10.10.0.0/24`.
+    /// The range of its pods' addresses: `10.10.0.0/24`.
     pub pod_cidr: String,
 }
 
@@ -31,11 +31,11 @@ pub struct Identity {
     pub ca: String,
 }
 
-/// What a command that ran to its end left.
+/// The result of a command that has exited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
-    /// Exit code; 128 + N where signal N ended it.
+    /// Exit code; 128 + N if signal N ended it.
     pub code: i32,
     /// Standard output, as text.
     pub stdout: String,
@@ -44,7 +44,7 @@ pub struct Output {
 }
 
 impl Node {
-    /// A node, as a host or a test has it.
+    /// Creates a node.
     pub fn new(name: impl Into<String>, index: u32, ip: impl Into<String>, pod_cidr: impl Into<String>) -> Self {
         Self { name: name.into(), index, ip: ip.into(), pod_cidr: pod_cidr.into() }
     }
@@ -58,27 +58,27 @@ impl Identity {
 }
 
 impl Output {
-    /// What a command left.
+    /// Creates the result of a command.
     pub fn new(code: i32, stdout: impl Into<String>, stderr: impl Into<String>) -> Self {
         Self { code, stdout: stdout.into(), stderr: stderr.into() }
     }
 }
 
-/// Methods that ask the host for a text by a name of its own.
+/// Methods that return a named text of the host.
 macro_rules! texts {
     ($($(#[$doc:meta])* $method:ident = $of:ident $name:literal;)+) => {
         $($(#[$doc])*
         ///
         /// # Errors
-        /// The host has none, named by the error.
+        /// The host doesn't have it; the error names it.
         pub fn $method(&self) -> Result<String> { Ok(self.inner.$of($name.into()).into_result()?.into()) })+
     };
 }
 
-/// What a component may know of the cluster, its node and its host. A host object: later minor
-/// versions can say more.
+/// What a component may know about the cluster, its node and its host. A host object: later minor
+/// versions can add methods.
 ///
-/// A method whose value is missing returns an error that names it, and never an empty text.
+/// If a value is missing, its method returns an error that names it, never an empty text.
 pub struct Context<'a> {
     inner: &'a (dyn AbiContext + 'a),
 }
@@ -108,8 +108,9 @@ impl<'a> Context<'a> {
     }
 
     texts! {
-        /// The address at which the control plane's components listen: an instance of one of
-        /// several members gets that member's, all others the one that stands for all members.
+        /// The address at which the control plane's components listen. An instance of one of
+        /// several members gets that member's address. All others get the address that reaches any
+        /// of the members.
         control_plane_ip = address "control-plane";
 
         /// The range of all pods: `10.10.0.0/17`.
@@ -118,39 +119,39 @@ impl<'a> Context<'a> {
         /// The range of Services: `10.10.128.0/18`.
         service_cidr = address "services";
 
-        /// The mask that each node's pod CIDR has, in bits.
+        /// The prefix length of each node's pod CIDR.
         node_mask = address "node-mask";
 
-        /// The Service address that cluster DNS has, whether a component fills that slot or not.
+        /// The Service address of cluster DNS. It is reserved even if no component fills that slot.
         dns_ip = address "dns";
 
-        /// Where the cluster's own registry listens inside: `IP:PORT`.
+        /// The address of the cluster's own registry inside the cluster: `IP:PORT`.
         registry_address = address "registry";
 
-        /// How the host reaches the cluster's own registry, and so how its images are named:
-        /// `127.0.0.1:PORT`.
+        /// The address of the cluster's own registry on the host, with which the names of its
+        /// images begin: `127.0.0.1:PORT`.
         registry_name = address "registry-name";
 
-        /// The directory that belongs to this instance and outlives a stop. Absolute, without a
-        /// closing slash.
+        /// The directory of this instance. It is kept when the cluster stops. Absolute, without a
+        /// trailing slash.
         dir = directory "state";
 
-        /// A directory that belongs to this instance and is empty at each boot (a tmpfs inside the
-        /// sandbox). Its path is short (at most 35 bytes), so that sockets below it fit: programs
-        /// put them in directories named by 64-digit IDs.
+        /// A directory of this instance that is empty at each boot (a tmpfs inside the sandbox).
+        /// Its path has at most 35 bytes, because socket paths are limited and some programs add
+        /// directories named by 64-digit IDs.
         volatile_dir = directory "volatile";
 
-        /// The directory that belongs to all instances of this component, on whatever node, and
-        /// outlives a stop. Absolute, without a closing slash.
+        /// The directory that all instances of this component share, on all nodes. It is kept when
+        /// the cluster stops. Absolute, without a trailing slash.
         shared_dir = directory "shared";
 
-        /// A directory that belongs to all instances on this node: plugins' sockets, CNI, pods'
-        /// logs. Only instances of scope Node have one.
+        /// The directory that all instances on this node share: sockets of CSI and device plugins,
+        /// CNI, pods' logs. Only instances of scope Node have it.
         node_dir = directory "node";
     }
 
     /// The members of the control plane by name, each with the address at which it listens. Empty
-    /// where there is one alone, which belongs to no node.
+    /// if there is only one: it belongs to no node.
     ///
     /// # Errors
     /// The host doesn't know them.
@@ -160,9 +161,9 @@ impl<'a> Context<'a> {
         Ok(pairs.map(|(name, ip)| (name.into(), ip.into())).collect())
     }
 
-    /// Registries that others are asked for: what images' names begin with (`docker.io`,
-    /// `127.0.0.1:5000`, `registry.example/team`), and the mirrors that are asked first, in this
-    /// order: URLs, whose path is put before repositories' names.
+    /// Registries that have mirrors. Each has a prefix of image names (`docker.io`,
+    /// `127.0.0.1:5000`, `registry.example/team`) and the URLs of its mirrors, in the order in
+    /// which they are tried. A URL's path is put before the repository's name.
     pub fn registries(&self) -> Vec<(String, Vec<String>)> {
         let words = |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>();
         let lines: Vec<_> = self.fact(facts::REGISTRIES).iter().flat_map(|text| text.lines()).map(words).collect();
@@ -186,18 +187,18 @@ impl<'a> Context<'a> {
         Ok(self.inner.kubeconfig(user.into()).into_result()?.into())
     }
 
-    /// The path of a file that the host made: `service-account.key`, `service-account.pub`,
+    /// The path of a file that the host created: `service-account.key`, `service-account.pub`,
     /// `encryption.yaml`, `resolv.conf`, `front-proxy-ca.crt`, `ca.crt`, `ca.key`.
     ///
     /// # Errors
-    /// There is none of this name.
+    /// There is no such file.
     pub fn host_file(&self, name: &str) -> Result<String> {
         Ok(self.inner.host_file(name.into()).into_result()?.into())
     }
 
     /// The absolute path of a binary that the component named in `binaries`:
-    /// `ctx.executable("etcd")`, or `ctx.executable(Binary::from_parameter("runtime"))`. A host
-    /// always has `kubernix`: itself.
+    /// `ctx.executable("etcd")`, or `ctx.executable(Binary::from_parameter("runtime"))`.
+    /// `kubernix`, the host itself, is always available.
     ///
     /// # Errors
     /// It wasn't named there.
@@ -206,16 +207,16 @@ impl<'a> Context<'a> {
     }
 
     /// The version of a binary that the component named in `binaries`, as the host found it:
-    /// `1.36.3`, `3.6.5`. Its form is that of the program.
+    /// `1.36.3`, `3.6.5`. The program determines its form.
     ///
     /// # Errors
-    /// It wasn't named there, or the host doesn't know the version: a binary may be of any version
-    /// by the user's wish.
+    /// It wasn't named there, or the host doesn't know the version, which is possible if the user
+    /// chose the binary.
     pub fn version(&self, binary: impl Into<Binary>) -> Result<String> {
         Ok(self.inner.version(AbiBinary::from(&binary.into())).into_result()?.into())
     }
 
-    /// Where a role that the component requires answers.
+    /// The endpoint of a role that the component requires.
     ///
     /// # Errors
     /// The role isn't required, or isn't filled.
@@ -226,17 +227,17 @@ impl<'a> Context<'a> {
     /// The CRI runtime's socket.
     ///
     /// # Errors
-    /// As [`Context::endpoint`], or it isn't a unix socket that fits.
+    /// As [`Context::endpoint`], or it isn't a valid unix socket.
     pub fn cri_socket(&self) -> Result<UnixSocket> {
         UnixSocket::from_url(&self.endpoint(roles::CRI)?)
     }
 
-    /// The component that fills a role, by name; `None` where the slot is empty.
+    /// The name of the component that fills a role; `None` if the slot is empty.
     pub fn filled_by(&self, role: &Role) -> Option<String> {
         self.inner.filled_by(role.as_str().into()).map(Into::into).into_option()
     }
 
-    /// The text of a parameter: what the config says, or its declared default.
+    /// The text of a parameter: from the settings, or its declared default.
     ///
     /// # Errors
     /// The component doesn't declare it.
@@ -244,10 +245,10 @@ impl<'a> Context<'a> {
         Ok(self.inner.parameter(name.into()).into_result()?.into())
     }
 
-    /// A parameter as a value.
+    /// The value of a parameter, parsed.
     ///
     /// # Errors
-    /// As [`Context::parameter`], or the text isn't such a value.
+    /// As [`Context::parameter`], or the text can't be parsed.
     pub fn parameter_as<T: FromStr>(&self, name: &str) -> Result<T> {
         let text = self.parameter(name)?;
         text.parse().map_err(|_| {
@@ -273,7 +274,7 @@ impl<'a> Context<'a> {
         words(&self.parameter(name)?).map_err(|error| error.context(format!("parameter `{name}` can't be split")))
     }
 
-    /// What the host knows of itself under this name, see [`facts`].
+    /// A fact about the host, see [`facts`].
     pub fn fact(&self, name: &str) -> Option<String> {
         self.inner.fact(name.into()).map(Into::into).into_option()
     }
@@ -283,8 +284,8 @@ impl<'a> Context<'a> {
         self.fact(fact).as_deref() == Some("true")
     }
 
-    /// What tells the cluster from all others, see [`facts::CLUSTER_ID`]. The name is a label that
-    /// may change while the cluster runs: a plan that depends on it changes as well, and its
+    /// The unique ID of the cluster, see [`facts::CLUSTER_ID`]. The name is only a label that may
+    /// change while the cluster runs: a plan that depends on the name changes as well, and its
     /// processes are restarted with the next change.
     ///
     /// # Errors
@@ -301,7 +302,7 @@ impl<'a> Context<'a> {
         self.known(facts::CGROUP_ROOT)
     }
 
-    /// A fact that has to be known.
+    /// A fact that the component can't do without.
     ///
     /// # Errors
     /// The host doesn't know it.
@@ -309,11 +310,11 @@ impl<'a> Context<'a> {
         self.fact(fact).ok_or_else(|| Error::not_found(format!("the host doesn't know its `{fact}`")))
     }
 
-    /// Runs a command inside the instance's sandbox and waits for its end, a minute at the most.
-    /// Only hooks may.
+    /// Runs a command inside the instance's sandbox and waits up to a minute until it exits. Only
+    /// allowed in hooks.
     ///
     /// # Errors
-    /// It can't be started, or took too long. An exit code other than 0 is no error.
+    /// It can't be started, or took too long. An exit code other than 0 isn't an error.
     pub fn run(&self, command: &Command) -> Result<Output> {
         let output = self.inner.run(AbiCommand::from(command)).into_result()?;
         Ok(Output { code: output.code, stdout: output.stdout.into(), stderr: output.stderr.into() })

@@ -1,4 +1,4 @@
-//! Addresses that need more than a string.
+//! Checked addresses.
 
 use crate::{Error, Result};
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 /// (unix(7)).
 pub const MAX_SOCKET_PATH: usize = 107;
 
-/// A unix socket whose path is known to fit.
+/// A unix socket with a valid path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnixSocket(String);
 
@@ -33,7 +33,7 @@ impl UnixSocket {
     /// The socket of an endpoint in `unix://PATH` form.
     ///
     /// # Errors
-    /// Another scheme, or a path that [`UnixSocket::new`] refuses.
+    /// Another scheme, or a path that [`UnixSocket::new`] rejects.
     pub fn from_url(url: &str) -> Result<Self> {
         let path = url.strip_prefix("unix://");
         path.map_or_else(|| Err(Error::invalid(format!("`{url}` is not a unix:// endpoint"))), Self::new)

@@ -1,23 +1,23 @@
-//! What goes wrong in a component, as a kind and a chain of messages that survives the boundary.
+//! Errors of components: a kind and a chain of messages that can cross the boundary.
 
 use crate::types::open_set;
 use abi_stable::StableAbi;
 
 use std::fmt;
 
-/// What a component's functions return.
+/// The result of a component's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 open_set! {
-    /// What sort of failure an [`Error`] is, for the host's advice and exit code.
+    /// The kind of an [`Error`], from which the host derives its advice and exit code.
     ErrorKind {
         /// Anything else.
         OTHER = 0, "failure";
         /// The component panicked: a defect of the component.
         PANIC = 1, "panic";
-        /// A parameter or a value of the config doesn't fit.
+        /// A parameter or a setting has an invalid value.
         INVALID = 2, "invalid input";
-        /// Something that the component asked its context for doesn't exist.
+        /// The context doesn't have what the component asked for.
         NOT_FOUND = 3, "not found";
         /// A command that the component ran failed.
         COMMAND = 4, "command failed";
@@ -38,22 +38,22 @@ impl Error {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// A value that doesn't fit.
+    /// An invalid value.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::INVALID, message)
     }
 
-    /// Something that isn't there.
+    /// Something doesn't exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NOT_FOUND, message)
     }
 
-    /// This error as the cause of a wider one of the same kind.
+    /// Wraps this error as the cause of another error of the same kind.
     pub fn context(self, message: impl Into<String>) -> Self {
         Self { kind: self.kind, message: message.into(), source: Some(Box::new(self)) }
     }
 
-    /// Any error with its chain of causes.
+    /// Converts any error with its chain of causes.
     pub fn from_std(error: &(dyn std::error::Error + 'static)) -> Self {
         Self {
             kind: ErrorKind::OTHER,
@@ -62,7 +62,7 @@ impl Error {
         }
     }
 
-    /// What sort of failure this is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -72,7 +72,7 @@ impl Error {
         std::iter::successors(Some(self), |e| e.source.as_deref()).map(|e| e.message.as_str()).collect()
     }
 
-    /// The error whose messages these are, outermost first.
+    /// Creates an error of these messages, outermost first.
     pub fn from_frames(kind: ErrorKind, frames: impl DoubleEndedIterator<Item = String>) -> Self {
         let source = frames.rev().fold(None, |source, message| Some(Box::new(Self { kind, message, source })));
         source.map_or_else(|| Self::new(kind, "failed without a message"), |e| *e)

@@ -1,16 +1,16 @@
 //! The contract between KuberNix and the components of a cluster.
 //!
 //! A [`Component`] is one part of a cluster: etcd, the API server, a CRI runtime. Given a
-//! [`Context`] it answers with a [`Plan`] (files, processes, probes, endpoints) and never starts
+//! [`Context`] it returns a [`Plan`] (files, processes, probes, endpoints) and never starts
 //! anything itself: it is a pure function of its context. The host orders components by the
 //! [`Requirement`]s they name and runs their plans.
 //!
-//! Component authors use the plain Rust types of this crate. What crosses the boundary between a
-//! host and a component lies in [`abi`], made of `abi_stable` types from the first day, so that the
-//! same component value works compiled in ([`abi::component`]) and loaded from a shared library.
+//! Component authors use the plain Rust types of this crate. Everything that crosses the boundary
+//! between a host and a component is in [`abi`] and uses `abi_stable` types. So the same component
+//! value works compiled in ([`abi::component`]) and loaded from a shared library.
 //!
-//! This crate is data and traits. It must not know files, processes, the network, certificates, or
-//! any component by name.
+//! This crate consists of data and traits. It must not know files, processes, the network,
+//! certificates, or any component by name.
 //!
 //! # Example
 //! ```
@@ -31,7 +31,7 @@
 //! }
 //! ```
 
-// abi_stable_derive 0.11.3 expands to impls inside of constants.
+// abi_stable_derive 0.11.3 expands to impls inside constants.
 #![allow(non_local_definitions)]
 
 pub mod abi;
@@ -60,5 +60,6 @@ pub use process::{Command, Limit, Liveness, Process, Restart, Signal, UNLIMITED}
 pub use text::{is_name, quote, shell_quote};
 pub use types::{Phase, Requirement, Role, Scope, Wait, facts, roles};
 
-/// The version of this contract, `MAJOR.MINOR.PATCH`: what a plugin says it was built for.
+/// The version of this contract, `MAJOR.MINOR.PATCH`. A plugin records the version that it was
+/// built for.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,4 +1,4 @@
-//! What users can set of a component, with the values that fit, and which binaries it runs.
+//! The parameters of a component with their valid values, and the binaries it runs.
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// Which values of a parameter fit. The host checks it before a component sees a value.
+/// The valid values of a parameter. The host checks a value before a component gets it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum ParameterKind {
     Text,
     /// One of these words.
     Choice(Vec<String>),
-    /// A decimal number of this range, both ends included.
+    /// A decimal number in this range, both ends included.
     Number(i64, i64),
     /// `true` or `false`.
     Flag,
@@ -27,7 +27,7 @@ pub enum ParameterKind {
 }
 
 impl ParameterKind {
-    /// The values that fit, where they can be listed.
+    /// The valid values, if they can be listed.
     pub fn values(&self) -> Vec<&str> {
         match self {
             Self::Choice(words) => words.iter().map(String::as_str).collect(),
@@ -47,7 +47,7 @@ impl ParameterKind {
     }
 }
 
-/// What fits, as it reads after 'use': `one of debug, info`.
+/// Completes a sentence that begins with 'use': `one of debug, info`.
 impl fmt::Display for ParameterKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,7 +61,7 @@ impl fmt::Display for ParameterKind {
     }
 }
 
-/// A parameter that a component reads from the config: `--set COMPONENT.NAME=VALUE`.
+/// A parameter that a component reads from the settings: `--set COMPONENT.NAME=VALUE`.
 ///
 /// `binary` needs no declaration: it replaces the first of the component's `binaries`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +71,9 @@ pub struct Parameter {
     pub name: String,
     /// What it does, in one line.
     pub help: String,
-    /// The value that counts where none is given, as text. Where it is empty, an empty value fits
-    /// as well.
+    /// The default value, as text. If it is empty, an empty value is valid as well.
     pub default: String,
-    /// Which values fit.
+    /// The valid values.
     #[serde(default)]
     pub kind: ParameterKind,
     /// Options of later versions of the contract, see [`Parameter::option`].
@@ -83,42 +82,42 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// A parameter with its default and what it does. Any text fits, unless a further call says
-    /// what does.
+    /// A parameter with its default and its help. Any text is valid unless another method restricts
+    /// it.
     pub fn new(name: impl Into<String>, default: impl Into<String>, help: impl Into<String>) -> Self {
         let (kind, options) = (ParameterKind::Text, BTreeMap::new());
         Self { name: name.into(), help: help.into(), default: default.into(), kind, options }
     }
 
-    /// One of these words.
+    /// Accepts one of these words.
     #[must_use]
     pub fn choice(mut self, words: &[&str]) -> Self {
         self.kind = ParameterKind::Choice(words.iter().map(|word| (*word).to_owned()).collect());
         self
     }
 
-    /// A decimal number of this range.
+    /// Accepts a decimal number in this range.
     #[must_use]
     pub fn number(mut self, range: RangeInclusive<i64>) -> Self {
         self.kind = ParameterKind::Number(*range.start(), *range.end());
         self
     }
 
-    /// `true` or `false`, see [`Context::flag`](crate::Context::flag).
+    /// Accepts `true` or `false`, see [`Context::flag`](crate::Context::flag).
     #[must_use]
     pub fn flag(mut self) -> Self {
         self.kind = ParameterKind::Flag;
         self
     }
 
-    /// An absolute path.
+    /// Accepts an absolute path.
     #[must_use]
     pub fn path(mut self) -> Self {
         self.kind = ParameterKind::Path;
         self
     }
 
-    /// Words, such as further arguments of a program: `--a=1 '--b=two words'`. See
+    /// Accepts words, such as further arguments of a program: `--a=1 '--b=two words'`. See
     /// [`Context::words`](crate::Context::words).
     #[must_use]
     pub fn words(mut self) -> Self {
@@ -137,7 +136,7 @@ impl Parameter {
     /// Checks a value.
     ///
     /// # Errors
-    /// It doesn't fit, with what does.
+    /// It isn't valid; the error describes the valid values.
     pub fn check(&self, text: &str) -> Result<()> {
         if text.is_empty() && self.default.is_empty() || self.kind.fits(text) {
             return Ok(());
@@ -146,9 +145,9 @@ impl Parameter {
     }
 }
 
-/// The words of a text, separated by white space and quoted as in a POSIX shell.
+/// Splits a text into words, separated by white space and quoted as in a POSIX shell.
 pub(crate) fn words(text: &str) -> Result<Vec<String>> {
-    shlex::split(text).ok_or_else(|| Error::invalid(format!("a quote or backslash of `{text}` has no end")))
+    shlex::split(text).ok_or_else(|| Error::invalid(format!("a quote or backslash in `{text}` isn't closed")))
 }
 
 /// A binary that a component runs.
@@ -157,20 +156,20 @@ pub(crate) fn words(text: &str) -> Result<Vec<String>> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "BinaryForm", into = "BinaryForm")]
 pub enum Binary {
-    /// The tool of this name, as the toolchain knows it.
+    /// The tool of this name in the toolchain.
     Tool(String),
-    /// What the value of this parameter names: a tool, or an absolute path. The host finds it, and
-    /// checks its version against those of the tool that it is, or is called like.
+    /// The value of this parameter: a tool or an absolute path. The host checks its version if it
+    /// is a tool, or has the file name of one.
     FromParameter(String),
 }
 
 impl Binary {
-    /// The binary that the value of a parameter names.
+    /// The binary named by the value of a parameter.
     pub fn from_parameter(name: impl Into<String>) -> Self {
         Self::FromParameter(name.into())
     }
 
-    /// The name of the tool; `None` where a parameter names it.
+    /// The name of the tool; `None` if a parameter names it.
     pub fn tool(&self) -> Option<&str> {
         match self {
             Self::Tool(name) => Some(name),
@@ -194,7 +193,7 @@ impl fmt::Display for Binary {
     }
 }
 
-/// How a [`Binary`] is written.
+/// The serialized form of a [`Binary`].
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum BinaryForm {
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_parameter_the_value_and_what_fits() {
+    fn an_error_names_the_parameter_its_value_and_the_valid_values() {
         let error = |parameter: Parameter| parameter.check("?").unwrap_err().to_string();
         assert_eq!(error(parameter("a").choice(&["a", "b"])), "parameter `x` is `?`: use one of a, b");
         assert_eq!(error(parameter("1").number(-1..=2)), "parameter `x` is `?`: use a number from -1 to 2");
@@ -267,6 +266,6 @@ mod tests {
             words(r#" --a=1  '--b=two words' "c \"d\"" e\ f "#).unwrap(),
             ["--a=1", "--b=two words", "c \"d\"", "e f"]
         );
-        assert!(words("'open").unwrap_err().to_string().contains("has no end"));
+        assert!(words("'open").unwrap_err().to_string().contains("isn't closed"));
     }
 }

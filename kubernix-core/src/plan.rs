@@ -1,11 +1,11 @@
-//! A plan as data: what a component wants the host to do. It is what `kubernix plan` prints and
-//! golden tests compare.
+//! A component's plan as data: files, processes, endpoints and objects. `kubernix plan` prints it
+//! and golden tests compare it.
 
 use crate::{Error, Probe, Process, Result, Role};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A directory to make.
+/// A directory to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Directory {
@@ -15,11 +15,12 @@ pub struct Directory {
     pub mode: u32,
 }
 
-/// A file to write. Left alone, and reported, when a user edited it since the host last wrote it.
+/// A file to write. If a user edited it since the host last wrote it, the host keeps and reports
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct File {
-    /// Absolute path; its parents are made with mode 0700.
+    /// Absolute path; its parents are created with mode 0700.
     pub path: String,
     /// The whole content.
     pub content: String,
@@ -33,9 +34,9 @@ pub struct File {
 pub struct Endpoint {
     /// The role.
     pub role: Role,
-    /// Where it answers: `https://IP:PORT`, `unix://PATH`, or empty where it has no address.
+    /// Its address: `https://IP:PORT`, `unix://PATH`, or empty if it has none.
     pub url: String,
-    /// When it counts as ready.
+    /// The condition for its readiness.
     pub probe: Probe,
 }
 
@@ -43,14 +44,14 @@ pub struct Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// Names it in messages.
+    /// Its name in messages.
     pub name: String,
     /// YAML, one or more documents.
     pub yaml: String,
 }
 
 impl Manifest {
-    /// Objects under a name.
+    /// Names a set of objects.
     pub fn new(name: impl Into<String>, yaml: impl Into<String>) -> Self {
         Self { name: name.into(), yaml: yaml.into() }
     }
@@ -59,22 +60,22 @@ impl Manifest {
 /// An image that the host builds, see [`Planner::build`](crate::Planner::build).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageBuild {
-    /// The whole name: `kubernix.local/coredns:1.14.1`.
+    /// The full name: `kubernix.local/coredns:1.14.1`.
     pub reference: String,
-    /// What it is made of.
+    /// Its parts.
     pub parts: Vec<(String, String)>,
 }
 
-/// What a component wants the host to do, in the order it said so.
+/// What a component wants the host to do, in the component's order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Directories, made before files.
+    /// Directories, created before files.
     pub directories: Vec<Directory>,
     /// Files, written before processes start.
     pub files: Vec<File>,
-    /// Processes, started in order without waiting in between.
+    /// Processes, started in this order.
     pub processes: Vec<Process>,
     /// Roles that it fills, each with its probe.
     pub provides: Vec<Endpoint>,
@@ -85,7 +86,7 @@ pub struct Plan {
     /// Images that the host builds for its pods.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<ImageBuild>,
-    /// Variables that users' shells get: where clients of the component find it.
+    /// Variables for users' shells: the component's clients read its address from them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
 }
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_name_twice_is_refused_and_named() {
+    fn a_duplicate_name_is_rejected() {
         let mut plan = Plan::default();
         plan.process(Process::new("etcd", "/bin/etcd")).unwrap();
         let error = plan.process(Process::new("etcd", "/bin/other")).unwrap_err();

@@ -1,10 +1,10 @@
-//! Where a component says what it wants.
+//! Takes a component's plan.
 
 use crate::abi::AbiPlanner;
 use crate::{Probe, Process, Result};
 use abi_stable::std_types::Tuple2;
 
-/// Takes a component's plan, piece by piece. A host object: later minor versions can take more.
+/// Takes a component's plan, piece by piece. A host object: later minor versions can add methods.
 pub struct Planner<'a> {
     inner: &'a mut (dyn AbiPlanner + 'a),
 }
@@ -15,15 +15,15 @@ impl<'a> Planner<'a> {
         Self { inner }
     }
 
-    /// Makes a directory of mode 0700, and its parents.
+    /// Creates a directory of mode 0700, and its parents.
     ///
     /// # Errors
-    /// The path is outside of what the component may write.
+    /// The component may not write to this path.
     pub fn directory(&mut self, path: impl AsRef<str>) -> Result<()> {
         self.directory_with_mode(path, 0o700)
     }
 
-    /// Makes a directory with these permission bits; parents that aren't there get 0700.
+    /// Creates a directory with these permission bits; new parents get 0700.
     ///
     /// # Errors
     /// As [`Planner::directory`].
@@ -31,10 +31,10 @@ impl<'a> Planner<'a> {
         Ok(self.inner.directory(path.as_ref().into(), mode).into_result()?)
     }
 
-    /// Writes a file of mode 0600 (`content` is all of it).
+    /// Writes a file of mode 0600 with this content.
     ///
     /// # Errors
-    /// The path is outside of what the component may write, or named twice.
+    /// The component may not write to this path, or the plan has this file already.
     pub fn file(&mut self, path: impl AsRef<str>, content: impl AsRef<str>) -> Result<()> {
         self.file_with_mode(path, content, 0o600)
     }
@@ -55,7 +55,7 @@ impl<'a> Planner<'a> {
         Ok(self.inner.file(path.as_ref().into(), content.as_ref().into(), mode).into_result()?)
     }
 
-    /// Runs a process for as long as the cluster lives.
+    /// Runs a process.
     ///
     /// # Errors
     /// The name is taken, or the program isn't an absolute path.
@@ -63,7 +63,7 @@ impl<'a> Planner<'a> {
         Ok(self.inner.process((&process).into()).into_result()?)
     }
 
-    /// Fills a role: it answers at `url` (empty: no address) and is ready when the probe passes.
+    /// Fills a role. Its address is `url` (empty: none), and it is ready when the probe passes.
     ///
     /// # Errors
     /// The component doesn't declare the role, or fills it twice.
@@ -74,41 +74,40 @@ impl<'a> Planner<'a> {
     /// Applies Kubernetes objects, as YAML, once the API server is ready.
     ///
     /// # Errors
-    /// The host doesn't take it.
+    /// The host rejects it.
     pub fn manifest(&mut self, name: &str, yaml: impl AsRef<str>) -> Result<()> {
         Ok(self.inner.manifest(name.into(), yaml.as_ref().into()).into_result()?)
     }
 
-    /// Says that pods will need this image.
+    /// Requests an image that pods will need.
     ///
     /// # Errors
-    /// The host doesn't take it.
+    /// The host rejects it.
     pub fn image(&mut self, reference: &str) -> Result<()> {
         Ok(self.inner.image(reference.into()).into_result()?)
     }
 
-    /// Has the host build an image for the component's pods, of one layer and the same bytes for
-    /// the same files, and import it into every node's store before they need it. Parts, each with
-    /// its value:
+    /// Has the host build an image of one layer for the component's pods, and import it into every
+    /// node's store before they need it. The same files always give the same bytes. Parts, each
+    /// with its value:
     /// - `program /PATH`: a file of this machine, absolute, in the image at that path with mode
-    ///   0755. What runs has to be linked statically, as nothing else is in there;
-    /// - `link /PATH`: a symbolic link, and what it says;
-    /// - `entrypoint`: the program that containers run, and once more for each of its first
-    ///   arguments;
-    /// - `user`: the user that it runs as, `65532:65532`; root without it.
+    ///   0755. The program has to be linked statically, since the image has no libraries;
+    /// - `link /PATH`: a symbolic link with this target;
+    /// - `entrypoint`: the program that containers run, repeated for each of its first arguments;
+    /// - `user`: its user and group, `65532:65532`; root by default.
     ///
     /// # Errors
-    /// The host doesn't take it. What a part says is checked when the whole plan is there.
+    /// The host rejects it. The parts are checked when the plan is complete.
     pub fn build<'p>(&mut self, name: &str, parts: impl IntoIterator<Item = (&'p str, &'p str)>) -> Result<()> {
         let parts = parts.into_iter().map(|(part, value)| Tuple2(part.into(), value.into())).collect();
         Ok(self.inner.build(name.into(), parts).into_result()?)
     }
 
-    /// Sets a variable of users' shells (`kubernix shell`), by which clients of the component find
-    /// it.
+    /// Sets a variable for users' shells (`kubernix shell`), from which the component's clients
+    /// read its address.
     ///
     /// # Errors
-    /// The host doesn't take it.
+    /// The host rejects it.
     pub fn variable(&mut self, name: &str, value: impl AsRef<str>) -> Result<()> {
         Ok(self.inner.variable(name.into(), value.as_ref().into()).into_result()?)
     }

@@ -1,4 +1,4 @@
-//! Readiness as a condition that is asked for, never as a line in a log.
+//! Probes: readiness is a condition that the host polls, never a line in a log.
 
 use crate::types::open_set;
 use abi_stable::StableAbi;
@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 open_set! {
-    /// How a probe asks.
+    /// The kind of check.
     ProbeKind {
-        /// Always passes: ready as soon as its processes run.
+        /// Always passes: the component is ready as soon as its processes run.
         STARTED = 0, "started";
-        /// GET of a URL answers 200. `target`: `http://...` or `https://...`; over TLS the server
-        /// is checked against the cluster's CA, and `identity`, if set, is shown as client
-        /// certificate.
+        /// GET of a URL returns 200. `target`: `http://...` or `https://...`. Over TLS the server
+        /// is checked against the cluster's CA, and `identity`, if set, is the client certificate.
         HTTP = 1, "http";
         /// A TCP connection is accepted. `target`: `IP:PORT`.
         TCP = 2, "tcp";
@@ -35,12 +34,12 @@ open_set! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Probe {
-    /// How to ask.
+    /// The kind of check.
     pub kind: ProbeKind,
-    /// The address to ask; its form depends on the kind.
+    /// The target of the check. Its form depends on the kind.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub target: String,
-    /// The identity whose client certificate is shown; empty for none.
+    /// The identity whose client certificate is used; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub identity: String,
     /// Arguments of a command.
@@ -80,12 +79,12 @@ impl Probe {
         Self::new(ProbeKind::UNIX, path)
     }
 
-    /// The CRI runtime at this socket path says RuntimeReady.
+    /// The CRI runtime at this socket path has the condition RuntimeReady.
     pub fn cri(path: impl Into<String>) -> Self {
         Self::new(ProbeKind::CRI, path)
     }
 
-    /// The node of this name is Ready, by a report younger than this boot.
+    /// The node of this name is Ready, and reported it since this boot.
     pub fn node(name: impl Into<String>) -> Self {
         Self::new(ProbeKind::NODE, name)
     }
@@ -96,12 +95,12 @@ impl Probe {
         Self { arguments, ..Self::new(ProbeKind::COMMAND, program) }
     }
 
-    /// The objects of the component's own manifests are there and work.
+    /// The objects of the component's own manifests exist and work.
     pub fn manifests() -> Self {
         Self::new(ProbeKind::MANIFESTS, "")
     }
 
-    /// Shows the client certificate of this identity.
+    /// Uses the client certificate of this identity.
     #[must_use]
     pub fn identity(mut self, user: impl Into<String>) -> Self {
         self.identity = user.into();

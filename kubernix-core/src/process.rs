@@ -11,7 +11,7 @@ use std::time::Duration;
 open_set! {
     /// What happens when a process ends after its component had become ready.
     Restart {
-        /// It is started again, with growing pauses (1 s to 30 s).
+        /// It is restarted with back-off (1 s to 30 s).
         ALWAYS = 1, "always";
         /// It stays down and its component counts as failed.
         NEVER = 2, "never";

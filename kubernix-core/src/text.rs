@@ -1,13 +1,13 @@
-//! Text that goes into other programs' files, and what names look like.
+//! Quoting for other programs' files, and the form of names.
 
 use std::fmt::Write;
 
-/// A string as one word of a POSIX shell's script.
+/// Quotes a string as one word of a POSIX shell script.
 pub fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A string as a double-quoted literal that JSON, TOML and YAML all read back as the same text.
+/// Quotes a string as a double-quoted literal that JSON, TOML and YAML all read as the same text.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -17,8 +17,7 @@ pub fn quote(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            // The C1 controls and the two separators are JSON as they stand, but end a line for
-            // YAML.
+            // JSON allows the C1 controls and the two separators, but they end a line in YAML.
             '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
                 write!(quoted, "\\u{:04x}", u32::from(c)).expect("writing to a String can't fail");
             }
@@ -51,14 +50,14 @@ mod tests {
     }
 
     #[test]
-    fn what_would_end_the_literal_is_escaped() {
+    fn quote_escapes_quotes_and_control_characters() {
         assert_eq!(quote(r#"/a "b"\c"#), r#""/a \"b\"\\c""#);
         assert_eq!(quote("a\nb\u{1}\u{7f}ä"), "\"a\\nb\\u0001\\u007fä\"");
         assert_eq!(quote(""), "\"\"");
     }
 
     #[test]
-    fn a_word_of_a_script_stays_one() {
+    fn shell_quote_keeps_one_word() {
         assert_eq!(shell_quote("/a b/$c"), "'/a b/$c'");
         assert_eq!(shell_quote("it's"), r"'it'\''s'");
     }

@@ -1,19 +1,18 @@
-//! The words of the contract: phases, scopes, roles, requirements. Each is an open set, so that a
-//! later minor version, or a third party, can add one without a new layout.
+//! Phases, scopes, roles and requirements. Each is an open set: a later minor version or a third
+//! party can add a value without a new layout.
 
 use abi_stable::StableAbi;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Declares a set of numbered words that stays open: values that this version doesn't know are
-/// carried along.
+/// Declares an open set of numbered words: values that this version doesn't know are preserved.
 macro_rules! open_set {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $value:ident = $number:literal, $text:literal;)+ }) => {
         $(#[$doc])*
         #[repr(transparent)]
         #[derive(StableAbi, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u32);
-        /// As text it is the word; a value without one is its number.
+        /// A known value is written as its word, an unknown one as its number.
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self.0 {
@@ -66,7 +65,7 @@ pub(crate) mod millis {
     }
 }
 
-/// How a value of an open set is written.
+/// The serialized form of a value of an open set.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Word {
@@ -75,18 +74,19 @@ pub(crate) enum Word {
 }
 
 open_set! {
-    /// A step of the boot order. Components that name no requirement wait for all that earlier
-    /// phases hold.
+    /// A step of the boot order. Components without requirements wait for all components of earlier
+    /// phases.
     Phase {
-        /// What the control plane stands on: the datastore.
+        /// The datastore, on which the control plane is built.
         INFRASTRUCTURE = 100, "Infrastructure";
         /// The API server.
         CONTROL_PLANE = 200, "ControlPlane";
-        /// What acts on the API or serves nodes: controller-manager, scheduler, the CRI runtime.
+        /// Clients of the API and services for nodes: controller-manager, scheduler, the CRI
+        /// runtime.
         CONTROLLER = 300, "Controller";
-        /// What makes a machine a node: kubelet, proxy.
+        /// Agents on each node: kubelet, proxy.
         NODE_AGENT = 400, "NodeAgent";
-        /// What runs in the cluster: DNS, metrics, storage.
+        /// Services in the cluster: DNS, metrics, storage.
         ADDON = 500, "Addon";
     }
 }
@@ -104,11 +104,11 @@ open_set! {
 }
 
 open_set! {
-    /// How much of a requirement has to be there before a component's processes start.
+    /// The condition on a requirement before a component's processes start.
     Wait {
         /// The role's probe has passed.
         READY = 1, "ready";
-        /// The role's endpoint is known; the component is patient and waits for the rest itself.
+        /// The role's endpoint is known. The component itself waits until it responds.
         KNOWN = 2, "known";
     }
 }
@@ -116,18 +116,18 @@ open_set! {
 /// Names of the roles that KuberNix itself uses. A role is a slot: any component that provides it
 /// may fill it.
 pub mod roles {
-    /// The cluster's namespaces, network and cgroups. Provided by the host; to require it is to
-    /// start at once.
+    /// The cluster's namespaces, network and cgroups. The host provides it, so a component that
+    /// requires only this starts at once.
     pub const SANDBOX: &str = "sandbox";
-    /// An etcd v3 API. Endpoint: `https://IP:PORT`, or `unix://PATH` of a socket that no other user
-    /// may open.
+    /// An etcd v3 API. Endpoint: `https://IP:PORT`, or `unix://PATH` of a socket that only its
+    /// owner may open.
     pub const DATASTORE: &str = "datastore";
-    /// The Kubernetes API listens: TLS is answered, `/readyz` may still say no. A component that
-    /// waits until it is ready is started once RBAC's bootstrap roles exist as well. Endpoint:
-    /// `https://IP:PORT`.
+    /// The Kubernetes API listens: it accepts TLS connections, but `/readyz` may still fail. A
+    /// component that requires this role as ready starts once RBAC's bootstrap roles exist as well.
+    /// Endpoint: `https://IP:PORT`.
     pub const APISERVER_PORT: &str = "apiserver-port";
-    /// The Kubernetes API is ready: `/readyz` says ok, RBAC's bootstrap roles exist. Endpoint:
-    /// `https://IP:PORT`.
+    /// The Kubernetes API is ready: `/readyz` returns ok, and RBAC's bootstrap roles exist.
+    /// Endpoint: `https://IP:PORT`.
     pub const APISERVER: &str = "apiserver";
     /// Controllers run: service accounts, endpoints, workloads.
     pub const CONTROLLER_MANAGER: &str = "controller-manager";
@@ -135,9 +135,9 @@ pub mod roles {
     pub const SCHEDULER: &str = "scheduler";
     /// A CRI v1 runtime and image service. Endpoint: `unix://PATH`, the path at most 107 bytes.
     pub const CRI: &str = "cri";
-    /// The node agent answers. Endpoint: its health address.
+    /// The node agent runs. Endpoint: its health address.
     pub const KUBELET: &str = "kubelet";
-    /// The node object says Ready.
+    /// The node object has the condition Ready.
     pub const NODE: &str = "node";
     /// Services are routed on this node.
     pub const PROXY: &str = "proxy";
@@ -152,40 +152,39 @@ pub mod roles {
     pub const REGISTRY: &str = "registry";
 }
 
-/// Names of what a host knows of itself, for [`Context::fact`](crate::Context::fact). Absent facts
-/// are unknown.
+/// Names of facts about a host, for [`Context::fact`](crate::Context::fact). An absent fact is
+/// unknown.
 pub mod facts {
     /// `v1`, `hybrid` or `v2`.
     pub const CGROUP_VERSION: &str = "cgroup.version";
     /// `cgroupfs` or `systemd`: the driver that the sandbox allows.
     pub const CGROUP_DRIVER: &str = "cgroup.driver";
-    /// What tells the cluster from all others, whatever it is called: 16 hexadecimal digits. Stays
-    /// the same for as long as the cluster is there.
+    /// The unique ID of the cluster: 16 hexadecimal digits. It stays the same when the cluster is
+    /// renamed.
     pub const CLUSTER_ID: &str = "cluster.id";
     /// The cluster's cgroup below each hierarchy's root: `/kubernix/ID`.
     pub const CGROUP_ROOT: &str = "cgroup.root";
-    /// `true` where an overlay can be mounted on the root directory's file system, else `false`.
+    /// `true` if an overlay can be mounted on the root directory's file system, else `false`.
     pub const OVERLAY: &str = "storage.overlay";
-    /// `true` where a process may lower its own oom_score_adj (CAP_SYS_RESOURCE), else `false`.
+    /// `true` if a process may lower its own oom_score_adj (CAP_SYS_RESOURCE), else `false`.
     pub const LOWER_OOM_SCORE: &str = "capability.lower-oom-score";
-    /// `true` where pods can ask a resolver for names outside of the cluster, else `false`.
+    /// `true` if pods can ask a resolver for names outside of the cluster, else `false`.
     pub const DNS_RESOLVER: &str = "dns.resolver";
     /// `true` in a user namespace, else `false`.
     pub const ROOTLESS: &str = "rootless";
     /// Number of CPUs, decimal.
     pub const CPUS: &str = "cpus";
-    /// The zone that the node is in: what `topology.kubernetes.io/zone` says. Absent where the
-    /// cluster has none.
+    /// The zone of the node: the value of its label `topology.kubernetes.io/zone`. Absent if the
+    /// cluster has no zones.
     pub const TOPOLOGY_ZONE: &str = "topology.zone";
-    /// `true` where pods reach other networks, else `false`.
+    /// `true` if pods reach other networks, else `false`.
     pub const UPLINK: &str = "network.uplink";
-    /// Registries that others are asked for, one a line with its mirrors, separated by spaces; see
+    /// Registries that have mirrors, one per line with its mirrors, separated by spaces; see
     /// [`Context::registries`](crate::Context::registries).
     pub const REGISTRIES: &str = "registries";
 }
 
-/// A role by name: `datastore`, `cri`, or one that a third party made up. DNS-label characters
-/// only.
+/// A role by name: `datastore`, `cri`, or one of a third party. DNS-label characters only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Role(String);
@@ -214,13 +213,13 @@ impl From<&str> for Role {
     }
 }
 
-/// A role that a component needs, and how much of it.
+/// A role that a component needs, and the condition to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Requirement {
     /// The role that has to be filled.
     pub role: Role,
-    /// What to wait for.
+    /// The condition to wait for.
     pub wait: Wait,
 }
 
@@ -230,7 +229,8 @@ impl Requirement {
         Self { role: role.into(), wait: Wait::READY }
     }
 
-    /// The component only needs to know the endpoint: it starts at once and is patient.
+    /// The component only needs to know the endpoint: it starts at once, and itself waits until the
+    /// endpoint responds.
     pub fn known(role: impl Into<Role>) -> Self {
         Self { role: role.into(), wait: Wait::KNOWN }
     }

@@ -1,5 +1,5 @@
-//! A component's side of the boundary: carries a plain [`Component`] over it, converts types, and
-//! lets no panic through.
+//! A component's side of the boundary: wraps a plain [`Component`], converts types and catches
+//! panics.
 
 use super::guard::{guard, guard_or};
 use super::{
@@ -11,10 +11,10 @@ use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{ROption, RStr, RString, RVec};
 use std::mem::ManuallyDrop;
 
-/// A component none of whose methods unwinds.
+/// A component whose methods never unwind.
 struct Guarded<C>(ManuallyDrop<C>);
 
-/// Makes a component ready to cross the boundary; from here on panics are caught.
+/// Wraps a component so that it can cross the boundary. Its panics are caught from here on.
 pub(super) fn boxed<C: Component>(component: C) -> ComponentBox {
     ComponentBox::from_value(Guarded(ManuallyDrop::new(component)), TD_Opaque)
 }

@@ -1,4 +1,4 @@
-//! Lets no panic through. The catch has to run in the copy of std that the panic is raised in, so
+//! Catches panics at the boundary. A panic has to be caught in the copy of std that raised it, so
 //! each side has its own guard.
 
 use super::{AbiError, AbiResult};
@@ -6,7 +6,7 @@ use crate::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a panic said.
+/// The message of a panic.
 fn panic_text(payload: Box<dyn Any + Send>) -> String {
     let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
@@ -18,7 +18,7 @@ fn panic_text(payload: Box<dyn Any + Send>) -> String {
     text
 }
 
-/// A panic becomes an error of the kind `PANIC` that names the method.
+/// Turns a panic into an error of the kind `PANIC` that names the method.
 pub(super) fn guard<T>(method: &str, f: impl FnOnce() -> Result<T>) -> AbiResult<T> {
     let result = catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
         Err(Error::new(ErrorKind::PANIC, panic_text(payload)).context(format!("`{method}` panicked")))
@@ -26,8 +26,7 @@ pub(super) fn guard<T>(method: &str, f: impl FnOnce() -> Result<T>) -> AbiResult
     result.map_err(AbiError::from).into()
 }
 
-/// For calls that can't return an error: the panic is logged, and only its own side is the worse
-/// for it.
+/// Guards a method that can't return an error: a panic is logged, and the fallback returned.
 pub(super) fn guard_or<T>(method: &str, fallback: T, f: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
         let text = panic_text(payload);

@@ -1,17 +1,17 @@
-//! A component as a host holds it: plain types in and out, wherever it comes from.
+//! The host's view of a component: plain types in and out, whether it is compiled in or loaded.
 
 use super::host_side::{with_context, with_planner};
 use super::options::check_parameter;
 use super::{AbiContext, AbiPlanner, ComponentBox, adapter};
 use crate::{Binary, Command, Component, Error, Finding, Parameter, Phase, Requirement, Result, Role, Scope, is_name};
 
-/// What a component says of itself, checked: see [`Component`] for each.
+/// The checked description of a component. [`Component`] documents each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Description {
     /// Its unique name, a DNS label.
     pub name: String,
-    /// The name that people read.
+    /// The name in messages.
     pub title: String,
     /// The step of the boot order.
     pub phase: Phase,
@@ -27,11 +27,11 @@ pub struct Description {
     pub parameters: Vec<Parameter>,
 }
 
-/// A component as a host holds it. Every call is guarded on both sides: a panic of either is an
-/// error.
+/// A component as the host uses it. Every call is guarded on both sides: a panic of either becomes
+/// an error.
 pub struct Handle(ComponentBox);
 
-/// Makes a component ready for a host, as if it had been loaded.
+/// Wraps a compiled-in component like a loaded one.
 pub fn component<C: Component>(component: C) -> Handle {
     Handle(adapter::boxed(component))
 }
@@ -43,11 +43,11 @@ impl From<ComponentBox> for Handle {
 }
 
 impl Handle {
-    /// Asks the component what it is, and refuses what can't be: names that aren't DNS labels, the
-    /// same name twice, no role.
+    /// Returns the component's description. Rejects names that aren't DNS labels, duplicate names,
+    /// and a component without roles.
     ///
     /// # Errors
-    /// A panic of the component, or what is wrong with what it says.
+    /// The component panicked, or its description is invalid.
     pub fn describe(&self) -> Result<Description> {
         let name = String::from(self.0.name().into_result()?);
         label("its name", &name)?;
@@ -68,16 +68,16 @@ impl Handle {
         Ok(description)
     }
 
-    /// Has the component say its plan to a planner.
+    /// Runs the component's `plan` with a planner.
     ///
     /// # Errors
-    /// What the component says, or its panic.
+    /// The component's error, or its panic.
     pub fn plan(&self, ctx: &dyn AbiContext, planner: &mut dyn AbiPlanner) -> Result<()> {
         let planned = with_context(ctx, |ctx| with_planner(planner, |planner| self.0.plan(ctx, planner)));
         Ok(planned.into_result()?)
     }
 
-    /// Has the component look at the host.
+    /// Runs the component's checks of the host.
     ///
     /// # Errors
     /// As [`Handle::plan`].
@@ -86,7 +86,7 @@ impl Handle {
         Ok(findings.into_iter().map(Finding::from).collect())
     }
 
-    /// Has the component do what comes before its processes are ended.
+    /// Runs the component's hook before its processes are stopped.
     ///
     /// # Errors
     /// As [`Handle::plan`].
@@ -94,7 +94,7 @@ impl Handle {
         Ok(with_context(ctx, |ctx| self.0.before_stop(ctx)).into_result()?)
     }
 
-    /// Asks the component for the command that imports an image.
+    /// Returns the component's command that imports an image.
     ///
     /// # Errors
     /// As [`Handle::plan`].
@@ -103,7 +103,7 @@ impl Handle {
         Ok(command.into_result()?.map(Command::from).into_option())
     }
 
-    /// The command that removes an image which CRI's RemoveImage left.
+    /// Returns the command that removes an image which CRI's RemoveImage can't remove.
     ///
     /// # Errors
     /// As [`Handle::plan`].
@@ -116,10 +116,10 @@ impl Handle {
 impl Description {
     fn check(&self) -> Result<()> {
         if self.title.trim().is_empty() || self.title.contains(char::is_control) {
-            return Err(Error::invalid(format!("its title {:?} can't be read", self.title)));
+            return Err(Error::invalid(format!("its title {:?} is empty or has control characters", self.title)));
         }
         if self.provides.is_empty() {
-            return Err(Error::invalid("it provides no role, so nothing could ever use it"));
+            return Err(Error::invalid("it provides no role, so no component can use it"));
         }
         let roles = || self.provides.iter().map(Role::as_str);
         roles().chain(self.requires.iter().map(|r| r.role.as_str())).try_for_each(|role| label("a role", role))?;
@@ -149,7 +149,7 @@ fn label(what: &str, name: &str) -> Result<()> {
     if is_name(name) {
         return Ok(());
     }
-    Err(Error::invalid(format!("{what} is {name:?}, which is no DNS label (a-z, 0-9 and dashes, at most 63)")))
+    Err(Error::invalid(format!("{what} is {name:?}, which isn't a DNS label (a-z, 0-9 and dashes, at most 63)")))
 }
 
 fn once<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {

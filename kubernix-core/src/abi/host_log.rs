@@ -1,12 +1,12 @@
-//! A plugin has its own copy of `log` and of std: this joins its messages and its panics to the
-//! host's log.
+//! Forwards a plugin's messages and panics to the host's log, since a plugin has its own copies of
+//! `log` and std.
 
 use abi_stable::StableAbi;
 use abi_stable::prefix_type::WithMetadata;
 use abi_stable::std_types::RStr;
 use std::sync::OnceLock;
 
-/// A message on its way to the host.
+/// A message for the host.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub struct LogRecord<'a> {
@@ -14,7 +14,7 @@ pub struct LogRecord<'a> {
     pub level: u32,
     /// Line of the source, 0 if it isn't known.
     pub line: u32,
-    /// What it is about.
+    /// The target, as in `log`.
     pub target: RStr<'a>,
     /// The source file, empty if it isn't known.
     pub file: RStr<'a>,
@@ -22,14 +22,14 @@ pub struct LogRecord<'a> {
     pub message: RStr<'a>,
 }
 
-/// Where a plugin's messages go. Grows at its end.
+/// The host's log, as plugins use it. Grows at its end.
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = HostLogRef)))]
 #[sabi(missing_field(panic))]
 pub struct HostLog {
-    /// Whether messages of this level and target are logged. Asked for each, so that the host's
-    /// level may change.
+    /// Whether the host logs messages of this level and target. Called for each message, because
+    /// the host's level may change.
     pub enabled: extern "C" fn(level: u32, target: RStr<'_>) -> bool,
     /// Takes a message.
     #[sabi(last_prefix_field)]
@@ -51,7 +51,7 @@ extern "C" fn host_enabled(number: u32, target: RStr<'_>) -> bool {
     number <= log::max_level() as u32 && super::guard::guard_or("log", false, ask)
 }
 
-extern "C" fn host_takes(record: &LogRecord<'_>) {
+extern "C" fn host_write(record: &LogRecord<'_>) {
     let file = Some(record.file.as_str()).filter(|file| !file.is_empty());
     let take = || {
         log::logger().log(
@@ -67,9 +67,9 @@ extern "C" fn host_takes(record: &LogRecord<'_>) {
     super::guard::guard_or("log", (), take);
 }
 
-const HOST_LOG: &WithMetadata<HostLog> = &WithMetadata::new(HostLog { enabled: host_enabled, log: host_takes });
+const HOST_LOG: &WithMetadata<HostLog> = &WithMetadata::new(HostLog { enabled: host_enabled, log: host_write });
 
-/// This process's own log, as plugins get it.
+/// This process's own log, in the form for plugins.
 pub fn host_log() -> HostLogRef {
     HostLogRef(HOST_LOG.static_as_prefix())
 }
@@ -98,14 +98,14 @@ impl log::Log for Bridge {
     fn flush(&self) {}
 }
 
-/// Joins this copy of `log` and std to the host's. Called in a plugin, once.
+/// Connects this copy of `log` and std to the host's log. Called once, in a plugin.
 pub(super) fn join(host: HostLogRef) {
     if HOST.set(host).is_err() || log::set_logger(&Bridge).is_err() {
         return;
     }
     // The host decides for each message.
     log::set_max_level(log::LevelFilter::Trace);
-    // The hook belongs to the plugin's own std: the host's stays as it is.
+    // The hook belongs to the plugin's own std: the host's hook isn't changed.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         log::error!("a plugin panicked at {at}: {}", panic.payload_as_str().unwrap_or("no message"));

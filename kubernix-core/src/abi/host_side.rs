@@ -1,5 +1,5 @@
-//! A host's side of the boundary: what components call back into, guarded, so that a defect of the
-//! host is an error in the component and not the end of the process.
+//! The host's side of the boundary: guards the objects that components call, so that a panic of the
+//! host becomes an error in the component.
 
 use super::guard::{guard, guard_or};
 use super::{
@@ -10,68 +10,68 @@ use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::sabi_types::{RMut, RRef};
 use abi_stable::std_types::{ROption, RStr, RString, RVec, Tuple2};
 
-/// A context none of whose methods unwinds.
+/// A context whose methods never unwind.
 struct GuardedContext<'a>(&'a (dyn AbiContext + 'a));
 
-/// A planner none of whose methods unwinds.
+/// A planner whose methods never unwind.
 struct GuardedPlanner<'a>(&'a mut (dyn AbiPlanner + 'a));
 
-/// Calls with a context in the form in which components get it.
+/// Runs a call with a guarded context.
 pub(super) fn with_context<T>(ctx: &dyn AbiContext, call: impl FnOnce(&AbiContextRef<'_>) -> T) -> T {
     let guarded = GuardedContext(ctx);
     call(&AbiContextRef::from_ptr(RRef::new(&guarded), TD_Opaque))
 }
 
-/// Calls with a planner in the form in which components get it.
+/// Runs a call with a guarded planner.
 pub(super) fn with_planner<T>(planner: &mut dyn AbiPlanner, call: impl FnOnce(&mut AbiPlannerMut<'_>) -> T) -> T {
     let mut guarded = GuardedPlanner(planner);
     call(&mut AbiPlannerMut::from_ptr(RMut::new(&mut guarded), TD_Opaque))
 }
 
-/// Flattens what a guarded call of a method that can fail by itself answers.
-fn passed_on<T>(method: &str, f: impl FnOnce() -> AbiResult<T>) -> AbiResult<T> {
+/// Guards a method that can itself return an error.
+fn guard_result<T>(method: &str, f: impl FnOnce() -> AbiResult<T>) -> AbiResult<T> {
     guard(method, || Ok(f().into_result()?))
 }
 
 impl AbiContext for GuardedContext<'_> {
     fn cluster(&self) -> AbiResult<RString> {
-        passed_on("cluster", || self.0.cluster())
+        guard_result("cluster", || self.0.cluster())
     }
 
     fn node(&self) -> AbiResult<AbiNode> {
-        passed_on("node", || self.0.node())
+        guard_result("node", || self.0.node())
     }
 
     fn address(&self, name: RStr<'_>) -> AbiResult<RString> {
-        passed_on("address", || self.0.address(name))
+        guard_result("address", || self.0.address(name))
     }
 
     fn directory(&self, name: RStr<'_>) -> AbiResult<RString> {
-        passed_on("directory", || self.0.directory(name))
+        guard_result("directory", || self.0.directory(name))
     }
 
     fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity> {
-        passed_on("identity", || self.0.identity(user))
+        guard_result("identity", || self.0.identity(user))
     }
 
     fn kubeconfig(&self, user: RStr<'_>) -> AbiResult<RString> {
-        passed_on("kubeconfig", || self.0.kubeconfig(user))
+        guard_result("kubeconfig", || self.0.kubeconfig(user))
     }
 
     fn host_file(&self, name: RStr<'_>) -> AbiResult<RString> {
-        passed_on("host_file", || self.0.host_file(name))
+        guard_result("host_file", || self.0.host_file(name))
     }
 
     fn executable(&self, binary: AbiBinary) -> AbiResult<RString> {
-        passed_on("executable", || self.0.executable(binary))
+        guard_result("executable", || self.0.executable(binary))
     }
 
     fn version(&self, binary: AbiBinary) -> AbiResult<RString> {
-        passed_on("version", || self.0.version(binary))
+        guard_result("version", || self.0.version(binary))
     }
 
     fn endpoint(&self, role: RStr<'_>) -> AbiResult<RString> {
-        passed_on("endpoint", || self.0.endpoint(role))
+        guard_result("endpoint", || self.0.endpoint(role))
     }
 
     fn filled_by(&self, role: RStr<'_>) -> ROption<RString> {
@@ -79,7 +79,7 @@ impl AbiContext for GuardedContext<'_> {
     }
 
     fn parameter(&self, name: RStr<'_>) -> AbiResult<RString> {
-        passed_on("parameter", || self.0.parameter(name))
+        guard_result("parameter", || self.0.parameter(name))
     }
 
     fn fact(&self, name: RStr<'_>) -> ROption<RString> {
@@ -87,40 +87,40 @@ impl AbiContext for GuardedContext<'_> {
     }
 
     fn run(&self, command: AbiCommand) -> AbiResult<AbiOutput> {
-        passed_on("run", || self.0.run(command))
+        guard_result("run", || self.0.run(command))
     }
 }
 
 impl AbiPlanner for GuardedPlanner<'_> {
     fn directory(&mut self, path: RStr<'_>, mode: u32) -> AbiResult<()> {
-        passed_on("directory", || self.0.directory(path, mode))
+        guard_result("directory", || self.0.directory(path, mode))
     }
 
     fn file(&mut self, path: RStr<'_>, content: RStr<'_>, mode: u32) -> AbiResult<()> {
-        passed_on("file", || self.0.file(path, content, mode))
+        guard_result("file", || self.0.file(path, content, mode))
     }
 
     fn process(&mut self, process: AbiProcess) -> AbiResult<()> {
-        passed_on("process", || self.0.process(process))
+        guard_result("process", || self.0.process(process))
     }
 
     fn provide(&mut self, role: RStr<'_>, url: RStr<'_>, probe: AbiProbe) -> AbiResult<()> {
-        passed_on("provide", || self.0.provide(role, url, probe))
+        guard_result("provide", || self.0.provide(role, url, probe))
     }
 
     fn manifest(&mut self, name: RStr<'_>, yaml: RStr<'_>) -> AbiResult<()> {
-        passed_on("manifest", || self.0.manifest(name, yaml))
+        guard_result("manifest", || self.0.manifest(name, yaml))
     }
 
     fn image(&mut self, reference: RStr<'_>) -> AbiResult<()> {
-        passed_on("image", || self.0.image(reference))
+        guard_result("image", || self.0.image(reference))
     }
 
     fn build(&mut self, reference: RStr<'_>, parts: RVec<Tuple2<RString, RString>>) -> AbiResult<()> {
-        passed_on("build", || self.0.build(reference, parts))
+        guard_result("build", || self.0.build(reference, parts))
     }
 
     fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {
-        passed_on("variable", || self.0.variable(name, value))
+        guard_result("variable", || self.0.variable(name, value))
     }
 }

@@ -1,6 +1,6 @@
-//! What crosses the boundary by reference or as an owner: objects whose methods the other side
-//! calls. They grow at their end: a minor version appends methods with default bodies after
-//! `#[sabi(last_prefix_field)]`, a mark that never moves.
+//! Objects that cross the boundary by reference or owned, and whose methods the other side calls.
+//! They grow at their end: a minor version appends methods with default bodies after
+//! `#[sabi(last_prefix_field)]`, which never moves.
 
 use super::{
     AbiBinary, AbiCommand, AbiFinding, AbiIdentity, AbiNode, AbiOutput, AbiParameter, AbiProbe, AbiProcess,
@@ -11,7 +11,7 @@ use abi_stable::sabi_trait;
 use abi_stable::sabi_types::{RMut, RRef};
 use abi_stable::std_types::{RBox, ROption, RStr, RString, RVec, Tuple2};
 
-/// Host to component: what it may know. [`Context`](crate::Context) says what each method is for.
+/// Host to component: the cluster and its host. [`Context`](crate::Context) documents the methods.
 #[sabi_trait]
 pub trait AbiContext: Send + Sync {
     /// The cluster's name.
@@ -27,7 +27,7 @@ pub trait AbiContext: Send + Sync {
     fn identity(&self, user: RStr<'_>) -> AbiResult<AbiIdentity>;
     /// A user's kubeconfig.
     fn kubeconfig(&self, user: RStr<'_>) -> AbiResult<RString>;
-    /// A file that the host made.
+    /// A file that the host created.
     fn host_file(&self, name: RStr<'_>) -> AbiResult<RString>;
     /// A binary's path.
     fn executable(&self, binary: AbiBinary) -> AbiResult<RString>;
@@ -39,9 +39,9 @@ pub trait AbiContext: Send + Sync {
     fn filled_by(&self, role: RStr<'_>) -> ROption<RString>;
     /// A parameter's text.
     fn parameter(&self, name: RStr<'_>) -> AbiResult<RString>;
-    /// What the host knows of itself.
+    /// A fact about the host.
     fn fact(&self, name: RStr<'_>) -> ROption<RString>;
-    /// Runs a command to its end.
+    /// Runs a command until it exits.
     #[sabi(last_prefix_field)]
     fn run(&self, command: AbiCommand) -> AbiResult<AbiOutput>;
 }
@@ -49,10 +49,10 @@ pub trait AbiContext: Send + Sync {
 /// A borrowed host context.
 pub type AbiContextRef<'a> = AbiContext_TO<'a, RRef<'a, ()>>;
 
-/// Host to component: takes its plan. [`Planner`](crate::Planner) says what each method is for.
+/// Host to component: takes its plan. [`Planner`](crate::Planner) documents the methods.
 #[sabi_trait]
 pub trait AbiPlanner {
-    /// A directory to make.
+    /// A directory to create.
     fn directory(&mut self, path: RStr<'_>, mode: u32) -> AbiResult<()>;
     /// A file to write.
     fn file(&mut self, path: RStr<'_>, content: RStr<'_>, mode: u32) -> AbiResult<()>;
@@ -66,7 +66,7 @@ pub trait AbiPlanner {
     fn image(&mut self, reference: RStr<'_>) -> AbiResult<()>;
     /// An image that the host builds.
     fn build(&mut self, reference: RStr<'_>, parts: RVec<Tuple2<RString, RString>>) -> AbiResult<()>;
-    /// A variable of users' shells.
+    /// A variable for users' shells.
     #[sabi(last_prefix_field)]
     fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()>;
 }
@@ -74,12 +74,12 @@ pub trait AbiPlanner {
 /// A mutably borrowed host planner.
 pub type AbiPlannerMut<'a> = AbiPlanner_TO<'a, RMut<'a, ()>>;
 
-/// Component to host. [`Component`](crate::Component) says what each method is for.
+/// Component to host. [`Component`](crate::Component) documents the methods.
 #[sabi_trait]
 pub trait AbiComponent: Send + Sync {
     /// The unique name.
     fn name(&self) -> AbiResult<RString>;
-    /// The name that people read.
+    /// The name in messages.
     fn title(&self) -> AbiResult<RString>;
     /// The step of the boot order.
     fn phase(&self) -> AbiResult<Phase>;
@@ -95,18 +95,18 @@ pub trait AbiComponent: Send + Sync {
     fn parameters(&self) -> AbiResult<RVec<AbiParameter>>;
     /// Its plan.
     fn plan(&self, ctx: &AbiContextRef<'_>, planner: &mut AbiPlannerMut<'_>) -> AbiResult<()>;
-    /// What it finds on the host.
+    /// Its checks of the host.
     fn preflight(&self, ctx: &AbiContextRef<'_>) -> AbiResult<RVec<AbiFinding>>;
-    /// What it does before a graceful stop.
+    /// Its hook before a graceful stop.
     fn before_stop(&self, ctx: &AbiContextRef<'_>) -> AbiResult<()>;
-    /// How it imports an image.
+    /// Its command that imports an image.
     fn import_image(
         &self,
         ctx: &AbiContextRef<'_>,
         archive: RStr<'_>,
         name: RStr<'_>,
     ) -> AbiResult<ROption<AbiCommand>>;
-    /// How it removes an imported image.
+    /// Its command that removes an imported image.
     #[sabi(last_prefix_field)]
     fn remove_image(&self, ctx: &AbiContextRef<'_>, name: RStr<'_>) -> AbiResult<ROption<AbiCommand>>;
 }

@@ -1,5 +1,5 @@
-//! Options: how processes, probes and parameters grow within a major version. An option that a host
-//! doesn't know is rejected by name, so that nothing is left out without a message.
+//! Options, by which processes, probes and parameters grow within a major version. A host rejects
+//! an unknown option by name and never ignores it.
 
 use crate::{Error, Parameter, Probe, ProbeKind, Process, Result};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ const OF_PROCESSES: &[&str] = &[];
 const OF_PROBES: &[&str] = &[];
 /// Options of a [`Parameter`] that this version knows.
 const OF_PARAMETERS: &[&str] = &[];
-/// What a check for liveness can ask. The other kinds aren't about one process.
+/// The kinds of liveness probes. The other kinds don't check a single process.
 const LIVENESS: &[ProbeKind] = &[ProbeKind::HTTP, ProbeKind::TCP, ProbeKind::UNIX, ProbeKind::CRI, ProbeKind::COMMAND];
 /// The shortest time between two checks.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ fn check(what: &str, options: &BTreeMap<String, String>, known: &[&str]) -> Resu
     }
 }
 
-/// Rejects a process with unknown options, or with values that can't be.
+/// Rejects a process with unknown options or invalid values.
 pub(super) fn check_process(process: &Process) -> Result<()> {
     let what = format!("process `{}`", process.name);
     check(&what, &process.options, OF_PROCESSES)?;
@@ -57,8 +57,8 @@ pub(super) fn check_probe(what: &str, probe: &Probe) -> Result<()> {
     check(what, &probe.options, OF_PROBES)
 }
 
-/// Rejects a parameter with unknown options, or whose default doesn't fit.
+/// Rejects a parameter with unknown options or an invalid default.
 pub(super) fn check_parameter(parameter: &Parameter) -> Result<()> {
     check(&format!("parameter `{}`", parameter.name), &parameter.options, OF_PARAMETERS)?;
-    parameter.check(&parameter.default).map_err(|error| error.context("a default doesn't fit"))
+    parameter.check(&parameter.default).map_err(|error| error.context("a default is invalid"))
 }

@@ -1,4 +1,4 @@
-//! What a shared library has to export to be a plugin, and the macro that does it.
+//! The root module that a plugin exports, and the macro that defines it.
 
 use super::guard::{guard, guard_or};
 use super::{AbiResult, ComponentBox, HostLogRef, adapter, host_log};
@@ -14,23 +14,23 @@ use abi_stable::{StableAbi, declare_root_module_statics, package_version_strings
 #[sabi(kind(Prefix(prefix_ref = PluginRef)))]
 #[sabi(missing_field(panic))]
 pub struct Plugin {
-    /// The plugin's own version, `MAJOR.MINOR.PATCH`. That of its contract is in the library's
-    /// header.
+    /// The plugin's own version, `MAJOR.MINOR.PATCH`. The version of its contract is in the
+    /// library's header.
     pub version: RStr<'static>,
-    /// What its crate says of it.
+    /// Its crate's metadata.
     pub about: About,
-    /// Joins the plugin's log and panics to the host's. Called once, before anything else.
+    /// Connects the plugin's log and panics to the host's log. Called once, before anything else.
     pub join: extern "C" fn(HostLogRef),
-    /// Makes the component.
+    /// Creates the component.
     #[sabi(last_prefix_field)]
     pub component: extern "C" fn() -> AbiResult<ComponentBox>,
 }
 
-/// The fields of a plugin's `Cargo.toml` that its manifest repeats. Empty where that has none.
+/// The fields of a plugin's `Cargo.toml` that its manifest repeats. Missing fields are empty.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, StableAbi)]
 pub struct About {
-    /// What it is, in one line.
+    /// Its description, in one line.
     pub description: RStr<'static>,
     /// Its authors, separated by colons.
     pub authors: RStr<'static>,
@@ -47,7 +47,7 @@ impl RootModule for PluginRef {
     const VERSION_STRINGS: VersionStrings = package_version_strings!();
 }
 
-/// What [`export_component!`](crate::export_component) is made of.
+/// Parts of [`export_component!`](crate::export_component).
 pub mod export {
     use super::*;
 
@@ -56,7 +56,7 @@ pub mod export {
         guard_or("join", (), || host_log::join(host));
     }
 
-    /// Makes a component inside of a guard: its constructor may panic as well.
+    /// Creates a component inside a guard, since its constructor may panic as well.
     pub fn component<C: Component>(make: impl FnOnce() -> C) -> AbiResult<ComponentBox> {
         guard("component", || Ok(adapter::boxed(make())))
     }
@@ -64,8 +64,8 @@ pub mod export {
 
 /// Makes a `cdylib` crate a plugin: `kubernix_core::export_component!(my_component::MyComponent);`
 ///
-/// Takes an expression whose type implements [`Component`](crate::Component). The symbol that it
-/// exports may be in a binary only once: a crate that others link exports it behind a feature.
+/// Takes an expression whose type implements [`Component`](crate::Component). A binary may have the
+/// exported symbol only once, so a crate that others link exports it behind a feature.
 #[macro_export]
 macro_rules! export_component {
     ($component:expr $(,)?) => {
@@ -97,12 +97,12 @@ macro_rules! export_component {
                 __call_root_module_loader(module)
             }
 
-            // The name under which abi_stable looks for it; its own macro would export one from
-            // every rlib. SAFETY: nothing else of this library has this name, and the header is
-            // what the name promises.
+            // abi_stable looks up this name; its own macro would export one from every rlib.
+            // SAFETY: nothing else in this library has this name, and the symbol is the header that
+            // abi_stable expects.
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             pub static HEADER: LibHeader = {
-                // SAFETY: `load` makes the module of just this type.
+                // SAFETY: `load` creates a module of exactly this type.
                 unsafe { LibHeader::from_constructor::<PluginRef>(load, CheckTypeLayout::Yes) }
             };
         };
@@ -114,7 +114,7 @@ mod tests {
     use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 
     #[test]
-    fn the_exported_name_is_the_one_that_is_looked_for() {
+    fn the_exported_symbol_has_the_name_that_abi_stable_looks_up() {
         let line = include_str!("plugin.rs").lines().find(|line| line.contains("unsafe(export_name"));
         assert!(line.unwrap().contains(&format!("{ROOT_MODULE_LOADER_NAME:?}")), "{ROOT_MODULE_LOADER_NAME}");
     }

@@ -1,4 +1,4 @@
-//! A [`Plan`] takes what a component says: the planner that hosts and test kits start from.
+//! A [`Plan`] as planner: records a component's calls. Hosts and test kits build on it.
 
 use super::options::{check_probe, check_process};
 use super::{AbiPairs, AbiPlanner, AbiProbe, AbiProcess, AbiResult};
@@ -29,9 +29,10 @@ impl AbiPlanner for Plan {
 
     fn process(&mut self, process: AbiProcess) -> AbiResult<()> {
         let process = Process::from(process);
-        let named = match crate::is_name(&process.name) {
-            true => absolute(&process.program),
-            false => Err(Error::invalid(format!("process {:?} is not named by a DNS label", process.name))),
+        let named = if crate::is_name(&process.name) {
+            absolute(&process.program)
+        } else {
+            Err(Error::invalid(format!("process {:?} is not named by a DNS label", process.name)))
         };
         answer(named.and_then(|_| check_process(&process)).and_then(|()| self.process(process)))
     }
@@ -71,7 +72,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn paths_are_absolute_and_do_not_climb() {
+    fn relative_paths_and_parent_components_are_rejected() {
         let mut plan = Plan::default();
         for path in ["etc/passwd", "/a/../etc/passwd"] {
             assert!(AbiPlanner::file(&mut plan, path.into(), "".into(), 0o600).is_err(), "{path}");
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_crosses_the_boundary_with_all_that_it_says() {
+    fn all_fields_of_a_process_cross_the_boundary() {
         let probe = Probe::command("/bin/ask", ["-x"]).env("A", "b");
         let process = Process::new("one", "/bin/one")
             .arg("--x")
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn liveness_is_of_one_running_process() {
+    fn liveness_requires_one_long_running_process() {
         let with = |liveness| Process::new("one", "/bin/one").liveness(liveness);
         let tcp = || Liveness::new(Probe::tcp("127.0.0.1:1"));
         assert!(rejected(with(tcp()).one_shot()).contains("runs once"));

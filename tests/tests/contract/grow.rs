@@ -12,7 +12,7 @@ const APPENDED: &[(&str, &str, &str)] = &[
     ("src/abi/objects.rs", "pub trait AbiPlanner", r#"fn extra_@(&mut self, _text: RStr<'_>) -> AbiResult<()> { AbiResult::ROk(()) }"#),
     ("src/abi/objects.rs", "pub trait AbiComponent", r#"fn extra_@(&self) -> AbiResult<RString> { AbiResult::ROk("default".into()) }"#),
     ("src/abi/host_side.rs", "impl AbiContext for", r#"fn extra_@(&self) -> RString { guard_or("extra_@", RString::new(), || self.0.extra_@()) }"#),
-    ("src/abi/host_side.rs", "impl AbiPlanner for", r#"fn extra_@(&mut self, text: RStr<'_>) -> AbiResult<()> { passed_on("extra_@", || self.0.extra_@(text)) }"#),
+    ("src/abi/host_side.rs", "impl AbiPlanner for", r#"fn extra_@(&mut self, text: RStr<'_>) -> AbiResult<()> { guard_result("extra_@", || self.0.extra_@(text)) }"#),
     ("src/abi/recorder.rs", "impl AbiPlanner for Plan", r#"fn extra_@(&mut self, text: RStr<'_>) -> AbiResult<()> { self.images.push(format!("extra_@={text}")); answer(Ok(())) }"#),
     ("src/abi/adapter.rs", "impl<C: Component> AbiComponent for", r#"fn extra_@(&self) -> AbiResult<RString> { guard("extra_@", || Ok(self.0.extra_@().into())) }"#),
     ("src/abi/handle.rs", "impl Handle", r#"pub fn extra_@(&self) -> Result<String> { Ok(self.0.extra_@().into_result()?.into()) }"#),

@@ -1,11 +1,11 @@
-//! Tests of a component's way over the boundary and back.
+//! Tests of calls across the boundary, in both directions.
 
 use super::*;
 use crate::abi::{AbiBinary, AbiCommand, AbiIdentity, AbiNode, AbiOutput, AbiResult};
 use crate::{Context, ErrorKind, Plan, Planner, Probe, Process};
 use abi_stable::std_types::{ROption, RStr, RString};
 
-/// Says of itself what it is made of.
+/// A component whose description consists of these fields.
 struct Says {
     name: &'static str,
     provides: Vec<&'static str>,
@@ -79,11 +79,11 @@ fn refusal(change: impl FnOnce(&mut Says)) -> String {
 }
 
 #[test]
-fn what_can_not_be_is_refused_and_named() {
-    assert!(refusal(|c| c.name = "").starts_with("its name is \"\", which is no DNS label"));
+fn invalid_descriptions_are_rejected() {
+    assert!(refusal(|c| c.name = "").starts_with("its name is \"\", which isn't a DNS label"));
     assert!(refusal(|c| c.name = "../x").starts_with("its name is \"../x\""));
     assert!(refusal(|c| c.provides.clear()).starts_with("component `fine`: it provides no role"));
-    assert!(refusal(|c| c.provides = vec!["No Such"]).contains("a role is \"No Such\", which is no DNS label"));
+    assert!(refusal(|c| c.provides = vec!["No Such"]).contains("a role is \"No Such\", which isn't a DNS label"));
     assert!(refusal(|c| c.provides = vec!["dns", "dns"]).ends_with("it names role `dns` twice"));
     assert!(refusal(|c| c.requires = vec!["cri", "cri"]).ends_with("it names requirement `cri` twice"));
     assert!(refusal(|c| c.parameters = vec![parameter("a"), parameter("a")]).ends_with("it names parameter `a` twice"));
@@ -95,7 +95,7 @@ fn what_can_not_be_is_refused_and_named() {
 #[test]
 fn a_parameter_with_a_wrong_default_or_an_unknown_option_is_rejected() {
     let wrong = refusal(|c| c.parameters = vec![Parameter::new("level", "loud", "").choice(&["info", "debug"])]);
-    assert!(wrong.ends_with("a default doesn't fit: parameter `level` is `loud`: use one of info, debug"), "{wrong}");
+    assert!(wrong.ends_with("a default is invalid: parameter `level` is `loud`: use one of info, debug"), "{wrong}");
     let unknown = refusal(|c| c.parameters = vec![parameter("a").option("secret", "true")]);
     assert!(unknown.contains("parameter `a` has the option `secret`, which this version"), "{unknown}");
 }
@@ -114,7 +114,7 @@ fn parameters_cross_the_boundary_with_their_kinds() {
 }
 
 #[test]
-fn a_panic_anywhere_is_an_error_that_names_the_method() {
+fn a_panic_of_any_method_is_an_error_that_names_the_method() {
     for method in ["name", "provides", "requires"] {
         let error = Says::with(|c| c.panics_in = method).describe().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PANIC, "{method}");
@@ -123,7 +123,7 @@ fn a_panic_anywhere_is_an_error_that_names_the_method() {
     drop(Says::with(|c| c.panics_in = "drop"));
 }
 
-/// A host with one defect: it panics when it is asked for a parameter, or for the cluster.
+/// A host with a defect: it panics when a component reads a parameter or the cluster's name.
 struct Broken {
     in_cluster: bool,
 }
@@ -134,31 +134,31 @@ impl AbiContext for Broken {
         AbiResult::ROk("test".into())
     }
     fn node(&self) -> AbiResult<AbiNode> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn address(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn directory(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn identity(&self, _: RStr<'_>) -> AbiResult<AbiIdentity> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn kubeconfig(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn host_file(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn executable(&self, _: AbiBinary) -> AbiResult<RString> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn version(&self, _: AbiBinary) -> AbiResult<RString> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn endpoint(&self, _: RStr<'_>) -> AbiResult<RString> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
     fn filled_by(&self, _: RStr<'_>) -> ROption<RString> {
         ROption::RNone
@@ -170,12 +170,12 @@ impl AbiContext for Broken {
         ROption::RNone
     }
     fn run(&self, _: AbiCommand) -> AbiResult<AbiOutput> {
-        unreachable!("not called by this test")
+        unreachable!("not called")
     }
 }
 
 #[test]
-fn a_defect_of_the_host_is_an_error_of_the_call_and_not_the_end() {
+fn a_panic_of_the_host_is_an_error_of_the_call() {
     let mut plan = Plan::default();
     let error = Says::with(|_| ()).plan(&Broken { in_cluster: false }, &mut plan).unwrap_err();
     assert_eq!(error.frames(), ["`parameter` panicked", "on purpose"]);
