@@ -1,10 +1,9 @@
-//! The API server's flags, by what they are about. It must not know how the process is run or
-//! probed.
+//! The API server's flags, by topic. It must not know how the process is run or probed.
 
 use crate::PORT;
 use kubernix_core::{Context, Result, roles};
 
-/// Flags without their dashes, each with its value.
+/// Flags without dashes, with their values.
 type Flags = Vec<(&'static str, String)>;
 
 /// All flags but those of the parameter `extra-args`.
@@ -26,8 +25,8 @@ pub(crate) fn flags(ctx: &Context<'_>) -> Result<Flags> {
 fn serving(ctx: &Context<'_>) -> Result<Flags> {
     let tls = ctx.identity("apiserver")?;
     Ok(vec![
-        // Its network namespace belongs to the cluster; the host reaches it through a listener of
-        // its own.
+        // Its network namespace belongs to the cluster. The host connects through a listener of its
+        // own.
         ("bind-address", "0.0.0.0".into()),
         ("advertise-address", ctx.control_plane_ip()?),
         ("secure-port", PORT.to_string()),
@@ -36,8 +35,8 @@ fn serving(ctx: &Context<'_>) -> Result<Flags> {
         ("service-cluster-ip-range", ctx.service_cidr()?),
         ("allow-privileged", "true".into()),
         ("enable-admission-plugins", "NodeRestriction".into()),
-        // The control plane has no kube-proxy: webhooks and aggregated APIs are reached by their
-        // endpoints.
+        // The control plane has no kube-proxy, so the API server connects to the endpoints of
+        // webhooks and aggregated APIs.
         ("enable-aggregator-routing", "true".into()),
         ("profiling", "false".into()),
         ("shutdown-delay-duration", "0s".into()),
@@ -63,8 +62,8 @@ fn authentication(ctx: &Context<'_>) -> Result<Flags> {
         ("service-account-issuer", "https://kubernetes.default.svc.cluster.local".into()),
         ("service-account-key-file", ctx.host_file("service-account.pub")?),
         ("service-account-signing-key-file", ctx.host_file("service-account.key")?),
-        // Aggregated APIs trust what the API server says of a user because of a CA that signs for
-        // nothing else.
+        // Aggregated APIs trust the user names that the API server sends, because this CA signs
+        // only for that.
         ("requestheader-client-ca-file", ctx.host_file("front-proxy-ca.crt")?),
         ("requestheader-allowed-names", "front-proxy-client".into()),
         ("requestheader-username-headers", "X-Remote-User".into()),
@@ -81,7 +80,7 @@ fn kubelet_access(ctx: &Context<'_>) -> Result<Flags> {
         ("kubelet-certificate-authority", ctx.host_file("ca.crt")?),
         ("kubelet-client-certificate", client.cert),
         ("kubelet-client-key", client.key),
-        // By default it looks the node's name up first, which no resolver knows.
+        // The default is to look up the node's name first, which no resolver knows.
         ("kubelet-preferred-address-types", "InternalIP,ExternalIP,Hostname".into()),
     ])
 }

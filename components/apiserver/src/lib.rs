@@ -1,7 +1,7 @@
-//! The kube-apiserver component: fills `apiserver-port` as soon as TLS answers and `apiserver` once
-//! `/readyz` agrees.
+//! The kube-apiserver component: fills `apiserver-port` once TLS connections are accepted, and
+//! `apiserver` once `/readyz` returns ok.
 //!
-//! It knows the API server's flags; the store behind it is whatever fills `datastore`.
+//! It knows the API server's flags, and must not know which component fills `datastore`.
 
 mod flags;
 
@@ -13,23 +13,16 @@ use kubernix_core::{
 };
 use std::time::Duration;
 
-/// Where the API is served, on every address of its network namespace.
+/// The port of the API, on every address of its network namespace.
 const PORT: u16 = 6443;
 
 /// kube-apiserver.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ApiServer;
 
-impl ApiServer {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    ApiServer::component()
+    kubernix_core::abi::component(ApiServer)
 }
 
 #[cfg(feature = "plugin")]
@@ -52,8 +45,8 @@ impl Component for ApiServer {
         vec![roles::APISERVER_PORT.into(), roles::APISERVER.into()]
     }
 
-    // It needs more than a second before it asks for the store, and then waits for it: beside etcd,
-    // not behind it.
+    // It starts in parallel with the store: it needs more than a second before its first request to
+    // the store, and then waits for it.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::SANDBOX), Requirement::known(roles::DATASTORE)]
     }
@@ -76,10 +69,10 @@ impl Component for ApiServer {
         let process = Process::new(roles::APISERVER, ctx.executable("kube-apiserver")?)
             .flags(flags(ctx)?)
             .args(ctx.words("extra-args")?)
-            // Everything of worth is in the store; open watches are no reason to wait.
+            // All data is in the store, and open watches needn't end.
             .stop(Signal::TERM, Duration::from_secs(3));
         plan.process(process)?;
-        // Not by TCP: it listens a second before it answers a request. `/version` says 200 as soon
+        // Not by TCP: it listens a second before it serves requests. `/version` returns 200 as soon
         // as TLS is served.
         plan.provide(roles::APISERVER_PORT, &url, Probe::http(format!("{url}/version")).identity("admin"))?;
         plan.provide(roles::APISERVER, &url, Probe::http(format!("{url}/readyz")).identity("admin"))
@@ -92,7 +85,7 @@ mod tests {
     use kubernix_testkit::{FakeContext, assert_pure, plan};
 
     fn args(ctx: &FakeContext) -> Vec<String> {
-        assert_pure(&ApiServer::component(), ctx).processes[0].args.clone()
+        assert_pure(&component(), ctx).processes[0].args.clone()
     }
 
     fn assert_has(args: &[String], wanted: &[&str]) {
@@ -103,19 +96,19 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(ApiServer::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
-    fn it_starts_beside_the_store() {
+    fn it_starts_in_parallel_with_the_store() {
         let wanted = [Requirement::ready(roles::SANDBOX), Requirement::known(roles::DATASTORE)];
         assert_eq!(ApiServer.requires(), wanted);
     }
 
     #[test]
-    fn the_port_is_known_before_readiness() {
+    fn the_port_is_a_role_of_its_own() {
         let ctx = FakeContext::new().address("control-plane", "10.7.0.1");
-        let provides = assert_pure(&ApiServer::component(), &ctx).provides;
+        let provides = assert_pure(&component(), &ctx).provides;
         assert_eq!(provides[0].probe, Probe::http("https://10.7.0.1:6443/version").identity("admin"));
         assert_eq!(provides[1].probe, Probe::http("https://10.7.0.1:6443/readyz").identity("admin"));
         assert!(provides.iter().all(|endpoint| endpoint.url == "https://10.7.0.1:6443"));
@@ -143,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_without_tls_gets_no_certificate() {
+    fn a_store_without_tls_needs_no_certificate() {
         let args = args(&FakeContext::new().endpoint(roles::DATASTORE, "http://127.0.0.1:2379"));
         assert_has(&args, &["--etcd-servers=http://127.0.0.1:2379"]);
         assert!(!args.iter().any(|arg| arg.starts_with("--etcd-certfile")), "{args:#?}");
@@ -164,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn a_verbosity_that_is_no_number_is_named() {
-        let error = plan(&ApiServer::component(), &FakeContext::new().parameter("log-level", "loud")).unwrap_err();
+    fn an_invalid_log_level_is_rejected() {
+        let error = plan(&component(), &FakeContext::new().parameter("log-level", "loud")).unwrap_err();
         assert!(error.to_string().contains("`log-level` is `loud`"), "{error}");
     }
 }

@@ -1,27 +1,27 @@
-//! The content of the configuration files. It must not know where they lie: [`Layout`] does.
+//! The content of the configuration files. It must not know their paths: [`Layout`] does.
 
 use crate::layout::Layout;
 use kubernix_core::{Binary, Context, Error, Result, facts, quote};
 use std::collections::BTreeSet;
 
-/// The namespace that containerd's CRI keeps its images and containers in.
+/// The namespace in which containerd's CRI keeps its images and containers.
 pub(crate) const NAMESPACE: &str = "k8s.io";
-/// The image of each pod's first container. The host builds and imports it; it is never pulled.
+/// The image of each pod's pause container. The host builds and imports it; it is never pulled.
 pub(crate) const PAUSE_IMAGE: &str = "kubernix.local/pause:1.0.0";
 /// The parameter that chooses the OCI runtime.
 pub(crate) const RUNTIME: &str = "runtime";
-/// What containerd calls for a pod's network.
+/// The CNI plugins for a pod's network.
 pub(crate) const CNI_PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"];
-/// Levels that containerd's log has.
+/// The levels of containerd's log.
 pub(crate) const LOG_LEVELS: [&str; 7] = ["trace", "debug", "info", "warn", "error", "fatal", "panic"];
 
-/// What makes containers' file systems out of images' layers: copies, where overlays can't be
-/// mounted.
+/// The snapshotter, which creates containers' file systems from images' layers. It copies them if
+/// overlays can't be mounted.
 pub(crate) fn snapshotter(ctx: &Context<'_>) -> &'static str {
     if ctx.fact(facts::OVERLAY).as_deref() == Some("false") { "native" } else { "overlayfs" }
 }
 
-/// The OCI runtime that the shim calls: its name, and the path.
+/// The OCI runtime that the shim calls: name and path.
 fn runtime(ctx: &Context<'_>) -> Result<(String, String)> {
     let path = ctx.executable(Binary::from_parameter(RUNTIME))?;
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -32,7 +32,7 @@ fn runtime(ctx: &Context<'_>) -> Result<(String, String)> {
     Ok((name.to_owned(), path))
 }
 
-/// config.toml: every path that has a default on the host is set here, or what uses it is off.
+/// config.toml. Each setting with a default path on the host is set here or switched off.
 pub(crate) fn containerd(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     let (runtime, runtime_path) = runtime(ctx)?;
     Ok(format!(
@@ -74,7 +74,7 @@ config_path = {registries}
 sandbox = {pause}
 
 [plugins.\"io.containerd.cri.v1.runtime\"]
-# Without CAP_SYS_RESOURCE, even root may not lower an oom_score_adj, and pods that ask for it would fail to start.
+# Without CAP_SYS_RESOURCE no process may lower an oom_score_adj, and pods that ask for it would fail to start.
 restrict_oom_score_adj = {restrict}
 # containerd would load its own profile into the host's kernel.
 disable_apparmor = true
@@ -128,12 +128,12 @@ fn plugin_directories(ctx: &Context<'_>) -> Result<String> {
     Ok(format!("[{}]", directories.into_iter().collect::<Vec<_>>().join(", ")))
 }
 
-/// A bridge that is the pods' gateway and hands out the node's pod CIDR; and host ports. Pods of
-/// other nodes see the pod's own address, as Kubernetes wants it; the outside doesn't: the
-/// cluster's uplink masquerades.
+/// The CNI configuration: a bridge as the pods' gateway, addresses from the node's pod CIDR, and
+/// host ports. Pods of other nodes see the pod's own address, as Kubernetes requires. For other
+/// networks, the cluster's uplink masquerades it.
 ///
-/// By nftables, since kernels without the legacy xt targets are in use. Leases go with the boot, as
-/// CNI's cache of results does: one without the other leaks addresses.
+/// Uses nftables, since some kernels lack the legacy xt targets. Leases are volatile like CNI's
+/// cache of results: keeping only one of the two leaks addresses.
 pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     Ok(format!(
         r#"{{

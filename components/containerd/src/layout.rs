@@ -1,19 +1,19 @@
-//! Where containerd's files lie. It must not know what is in them.
+//! The paths of containerd's files. It must not know their content.
 
 use kubernix_core::{Context, Error, Result, UnixSocket};
 
 /// The paths of one instance.
 pub(crate) struct Layout {
-    /// What outlives a stop.
+    /// The directory that is kept when the cluster stops.
     dir: String,
-    /// What doesn't outlive a boot.
+    /// The directory that is empty at each boot.
     volatile: String,
-    /// Where the CRI answers, and `ctr`.
+    /// The socket of the CRI and of `ctr`.
     pub(crate) socket: UnixSocket,
 }
 
 impl Layout {
-    /// The paths in this context.
+    /// The paths for this context.
     ///
     /// # Errors
     /// The socket's path is too long, or has a colon, which separates an archive's path from an
@@ -22,7 +22,7 @@ impl Layout {
         let dir = ctx.dir()?;
         if dir.contains(':') {
             return Err(Error::invalid(format!(
-                "`{dir}` has a colon, which archives of images can't have: use another --root"
+                "`{dir}` has a colon, which the path of an image archive can't have: use another --root"
             )));
         }
         let socket = UnixSocket::new(format!("{dir}/containerd.sock"))?;
@@ -53,7 +53,7 @@ impl Layout {
         format!("{}/cni", self.dir)
     }
 
-    /// A directory for each registry that others are asked for.
+    /// The directory with a directory for each registry that has mirrors.
     pub(crate) fn registries(&self) -> String {
         format!("{}/registries", self.dir)
     }
@@ -63,7 +63,7 @@ impl Layout {
         format!("{}/content", self.dir)
     }
 
-    /// A file or directory that is gone at the next boot.
+    /// A file or directory that doesn't survive the boot.
     pub(crate) fn volatile(&self, name: &str) -> String {
         format!("{}/{name}", self.volatile)
     }

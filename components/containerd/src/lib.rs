@@ -1,10 +1,10 @@
 //! The containerd component: fills `cri` on each node with containerd, an OCI runtime and a CNI
 //! bridge.
 //!
-//! A component is a pure function of its context: it answers with a plan (files, processes,
-//! probes), and KuberNix carries that out. All that it writes lies in the instance's directory, and
-//! what is worthless after a boot in the volatile one: it must not touch the host's
-//! `/etc/containerd`, `/etc/cni`, `/opt` or `/var/lib/containerd`.
+//! A component is a pure function of its context: it returns a plan (files, processes, probes),
+//! which KuberNix executes. It writes into the instance's directory, and into the volatile
+//! directory whatever is useless after the boot. It must not touch the host's `/etc/containerd`,
+//! `/etc/cni`, `/opt` or `/var/lib/containerd`.
 
 mod config;
 mod layout;
@@ -18,23 +18,16 @@ use kubernix_core::{
 };
 use layout::Layout;
 
-/// The component's name: its directory and its slot's value.
+/// The component's name, which is also its directory and its slot's value.
 const NAME: &str = "containerd";
 
 /// The component.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Containerd;
 
-impl Containerd {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    Containerd::component()
+    kubernix_core::abi::component(Containerd)
 }
 
 #[cfg(feature = "plugin")]
@@ -57,12 +50,12 @@ impl Component for Containerd {
         vec![roles::CRI.into()]
     }
 
-    // It needs no other component, so it starts beside the API server, not after it.
+    // It needs no other component, so it starts in parallel with the API server.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::SANDBOX)]
     }
 
-    // Its own program first: `--set NAME.binary=PATH` replaces that. The manifest has the same
+    // Its own program first, which `--set NAME.binary=PATH` replaces. The manifest has the same
     // list.
     fn binaries(&self) -> Vec<Binary> {
         let own = ["containerd", "containerd-shim-runc-v2", "ctr", "skopeo", "kubernix"];
@@ -72,10 +65,10 @@ impl Component for Containerd {
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "info", "how much containerd logs").choice(&config::LOG_LEVELS),
+            Parameter::new("log-level", "info", "verbosity of the log").choice(&config::LOG_LEVELS),
             Parameter::new(config::RUNTIME, "runc", "the OCI runtime: runc, crun, or an absolute path"),
-            // Hooks have a minute in all.
-            Parameter::new("stop-timeout", "5", "seconds that containers have to end when the cluster stops")
+            // Hooks have a time limit of a minute.
+            Parameter::new("stop-timeout", "5", "seconds that containers have to exit when the cluster stops")
                 .number(1..=50),
         ]
     }
@@ -98,26 +91,26 @@ impl Component for Containerd {
             .flags([("config", layout.config()), ("log-level", ctx.parameter("log-level")?)]);
         plan.process(process)?;
         plan.image(config::PAUSE_IMAGE)?;
-        // For ctr and nerdctl in users' shells; crictl has the host's own.
+        // For ctr and nerdctl in users' shells; the host configures crictl.
         plan.variable("CONTAINERD_ADDRESS", layout.socket.path())?;
         plan.variable("CONTAINERD_NAMESPACE", config::NAMESPACE)?;
         plan.provide(roles::CRI, layout.socket.url(), Probe::cri(layout.socket.path()))
     }
 
-    /// Runs while the API server still does, so that pods' endings are known to it.
+    /// Runs while the API server still runs, so that pods' exits are recorded.
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
         let output = ctx.run(&Command::new(Layout::new(ctx)?.stop_script(), [""; 0]))?;
         if output.code == 0 {
             return Ok(());
         }
-        let said = output.stderr.trim();
-        Err(Error::new(ErrorKind::COMMAND, format!("stop-pods exited with {}: {said}", output.code)))
+        let stderr = output.stderr.trim();
+        Err(Error::new(ErrorKind::COMMAND, format!("stop-pods exited with {}: {stderr}", output.code)))
     }
 
     fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
-        // An option, for ctr.
+        // ctr would read it as an option.
         if name.starts_with('-') {
-            return Err(Error::invalid(format!("`{name}` is no name of an image")));
+            return Err(Error::invalid(format!("`{name}` isn't the name of an image")));
         }
         Ok(Some(Command::new(Layout::new(ctx)?.import_script(), [archive, name])))
     }

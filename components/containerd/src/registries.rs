@@ -2,19 +2,19 @@
 
 use kubernix_core::{Error, Result, quote};
 
-/// The file for a registry and the mirrors that are asked first.
+/// The file for a registry and its mirrors.
 ///
 /// # Errors
-/// It is a part of a registry: containerd has mirrors of whole ones.
+/// The name is a part of a registry: containerd only supports mirrors of a whole registry.
 pub(crate) fn hosts(name: &str, mirrors: &[String]) -> Result<String> {
     if name.contains('/') {
         return Err(Error::invalid(format!(
-            "containerd can't have mirrors of a part of a registry, `{name}`: name the whole registry"
+            "containerd can't have mirrors of `{name}`, a part of a registry: name the whole registry"
         )));
     }
     let host = |url: &String| {
         let (scheme, place) = url.split_once("://").unwrap_or(("https", url));
-        // A path stands before repositories' names, so behind the version of the API.
+        // A path precedes the repository's name, and so follows the version of the API.
         match place.trim_end_matches('/').split_once('/') {
             None => format!("[host.{}]\ncapabilities = [\"pull\", \"resolve\"]\n", quote(url)),
             Some((host, path)) => format!(
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mirrors_are_asked_in_their_order_and_paths_come_before_repositories() {
+    fn mirrors_keep_their_order_and_paths_precede_repositories() {
         let mirrors = ["https://a.example/hub", "http://10.0.0.1:5000"].map(String::from);
         let text = hosts("docker.io", &mirrors).unwrap();
         let wanted = "[host.\"https://a.example/v2/hub\"]\ncapabilities = [\"pull\", \"resolve\"]\noverride_path = true\n\n\

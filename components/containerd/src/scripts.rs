@@ -1,10 +1,10 @@
-//! What takes more than one command: scripts, written beside the configuration and run by KuberNix.
+//! Scripts for tasks of several commands, written beside the configuration and run by KuberNix.
 
 use crate::config::{NAMESPACE, snapshotter};
 use crate::layout::Layout;
 use kubernix_core::{Context, Result, shell_quote};
 
-/// Images come from local archives: none has to be signed.
+/// Images come from local archives, so no signature is required.
 pub(crate) const POLICY: &str = "{ \"default\": [{ \"type\": \"insecureAcceptAnything\" }] }\n";
 
 /// `import-image ARCHIVE NAME`.
@@ -17,21 +17,21 @@ pub(crate) fn import(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
 set -eu
 ctr() {{ {ctr} --address={socket} --namespace={namespace} images \"$@\"; }}
 import() {{ ctr import --local --snapshotter={snapshotter} \"$1\" >/dev/null; }}
-# What is one whole archive is read as it is. ctr names images as their archive does.
+# A complete archive is read directly. ctr takes the images' names from it.
 case \"$1\" in
     *:*:*) ;;
     oci:*) if command -v tar >/dev/null; then tar -C \"${{1#*:}}\" -cf - . | import -; fi ;;
     *) import \"${{1#*:}}\" ;;
 esac
 if [ -z \"$(ctr list --quiet \"name==$2\")\" ]; then
-    # skopeo reads all sorts of archives and writes one with just this image and just this name in it.
+    # skopeo reads all formats, and writes an archive with only this image and this name.
     work={work}.$$
     trap 'rm -rf \"$work\"' EXIT
     mkdir -p \"$work\"
     {skopeo} --policy={policy} --tmpdir=\"$work\" copy --quiet \"$1\" \"oci-archive:$work/image.tar:$2\"
     import \"$work/image.tar\"
 fi
-# The CRI hears of it a moment later.
+# The CRI lists the image a moment later.
 tries=50
 until {kubernix} cri-client {socket} has-image \"$2\" >/dev/null 2>&1; do
     tries=$((tries - 1))
@@ -50,9 +50,9 @@ done
     ))
 }
 
-/// `stop-pods`: removes all pods, so that their mounts and addresses are given back. containerd
-/// kills what is left in a pod at once: before that, all containers get their signal and their
-/// time.
+/// `stop-pods`: removes all pods, so that their mounts and addresses are released. containerd kills
+/// the containers of a removed pod at once, so the script first stops all containers with their
+/// signal and grace.
 pub(crate) fn stop(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     let timeout = ctx.parameter("stop-timeout")?;
     Ok(format!(

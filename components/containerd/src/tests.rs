@@ -1,4 +1,4 @@
-//! What the plan says, by context.
+//! Tests of the plan in several contexts.
 
 use super::*;
 use kubernix_core::{Output, facts};
@@ -7,10 +7,6 @@ use kubernix_testkit::{FakeContext, assert_pure, before_stop, file, import_image
 
 fn dir() -> String {
     format!("/var/lib/kubernix/test/nodes/node-0/{NAME}")
-}
-
-fn component() -> Handle {
-    Containerd::component()
 }
 
 fn config(ctx: &FakeContext) -> String {
@@ -29,7 +25,7 @@ fn it_conforms() {
 }
 
 #[test]
-fn every_path_lies_in_the_nodes_directory_or_goes_with_the_boot() {
+fn every_path_is_in_the_nodes_directory_or_volatile() {
     let config = config(&FakeContext::new());
     let own = [dir(), format!("/run/kubernix/{NAME}"), "/opt/bin".into()];
     let paths: Vec<&str> = config.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/')).collect();
@@ -51,14 +47,14 @@ fn the_socket_has_a_checked_path_and_a_probe() {
 }
 
 #[test]
-fn the_hosts_limits_are_heeded() {
+fn the_config_follows_the_hosts_facts() {
     assert_has(&config(&FakeContext::new()), &["restrict_oom_score_adj = false", "snapshotter = \"overlayfs\""]);
     let poor = FakeContext::new().fact(facts::LOWER_OOM_SCORE, "false").fact(facts::OVERLAY, "false");
     assert_has(&config(&poor), &["restrict_oom_score_adj = true", "snapshotter = \"native\"", "SystemdCgroup = false"]);
 }
 
 #[test]
-fn the_oci_runtime_is_what_the_parameter_names() {
+fn the_parameter_selects_the_oci_runtime() {
     let wanted = |name: &str, path: &str| {
         [format!("default_runtime_name = \"{name}\""), format!("runtimes.\"{name}\".options]\nBinaryName = \"{path}\"")]
     };
@@ -73,7 +69,7 @@ fn the_oci_runtime_is_what_the_parameter_names() {
 }
 
 #[test]
-fn the_pods_network_is_the_nodes_range_behind_nftables() {
+fn the_cni_config_uses_the_pod_cidr_and_nftables() {
     let plan = assert_pure(&component(), &FakeContext::new());
     let wanted = [
         r#""subnet": "10.10.0.0/24""#,
@@ -93,7 +89,7 @@ fn parameters_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_graceful_stop_ends_containers_and_then_removes_all_pods() {
+fn a_graceful_stop_stops_containers_and_then_removes_all_pods() {
     let ctx = FakeContext::new().parameter("stop-timeout", "9");
     let plan = assert_pure(&component(), &ctx);
     assert_has(file(&plan, "/stop-pods"), &["cri stop-containers 9\ncri remove-pods 10\n"]);

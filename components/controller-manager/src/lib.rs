@@ -1,6 +1,6 @@
 //! The kube-controller-manager component: fills `controller-manager`.
 //!
-//! It knows that program's flags; the API is whatever fills `apiserver`.
+//! It knows that program's flags, and must not know which component fills `apiserver`.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -11,23 +11,16 @@ use std::time::Duration;
 
 /// The component's and the role's name.
 const NAME: &str = roles::CONTROLLER_MANAGER;
-/// Health and metrics, inside of the sandbox only.
+/// Health and metrics, only inside the sandbox.
 const PORT: u16 = 10257;
 
 /// kube-controller-manager.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ControllerManager;
 
-impl ControllerManager {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    ControllerManager::component()
+    kubernix_core::abi::component(ControllerManager)
 }
 
 #[cfg(feature = "plugin")]
@@ -50,8 +43,8 @@ impl Component for ControllerManager {
         vec![NAME.into()]
     }
 
-    // Not the port: it asks whether all of the API is healthy, and if it isn't, again only a second
-    // later.
+    // Not `apiserver-port`: it checks whether the whole API is healthy, and retries only after a
+    // second.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::APISERVER)]
     }
@@ -73,7 +66,7 @@ impl Component for ControllerManager {
         let process = Process::new(NAME, ctx.executable("kube-controller-manager")?)
             .flags(flags(ctx)?)
             .args(ctx.words("extra-args")?)
-            // It keeps nothing of its own.
+            // It has no state of its own.
             .stop(Signal::TERM, Duration::from_secs(1));
         plan.process(process)?;
         let url = format!("https://127.0.0.1:{PORT}");
@@ -81,7 +74,7 @@ impl Component for ControllerManager {
     }
 }
 
-/// Flags without their dashes, each with its value.
+/// Flags without dashes, with their values.
 fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
     let (kubeconfig, tls) = (ctx.kubeconfig(NAME)?, ctx.identity(NAME)?);
     let (ca, ca_key) = (ctx.host_file("ca.crt")?, ctx.host_file("ca.key")?);
@@ -93,7 +86,8 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         ("requestheader-client-ca-file", ctx.host_file("front-proxy-ca.crt")?),
         ("bind-address", "127.0.0.1".into()),
         ("secure-port", PORT.to_string()),
-        // Without a certificate it creates an RSA one at each start, which no client can verify.
+        // Without a certificate it creates a self-signed RSA one at each start, which no client can
+        // verify.
         ("tls-cert-file", tls.cert),
         ("tls-private-key-file", tls.key),
         ("leader-elect", (ctx.members()?.len() > 1).to_string()),
@@ -107,12 +101,12 @@ fn flags(ctx: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
         ("root-ca-file", ca),
         ("service-account-private-key-file", ctx.host_file("service-account.key")?),
         ("use-service-account-credentials", "true".into()),
-        // Its start asks for a token for each of its controllers: with the default of 20 requests a
-        // second that takes 5 s, in which no service account and so no pod can be made; without a
-        // limit of its own, 0.7 s.
+        // At its start it requests a token for each of its controllers. With the default limit of
+        // 20 requests a second this takes 5 s, during which no service account and no pod can be
+        // created; without a limit, 0.7 s.
         ("kube-api-qps", "500".into()),
         ("kube-api-burst", "1000".into()),
-        // The default is a directory of the host's.
+        // The default is a directory of the host.
         ("flex-volume-plugin-dir", format!("{}/flex-volume", ctx.dir()?)),
         ("profiling", "false".into()),
         ("v", ctx.parameter("log-level")?),
@@ -131,7 +125,7 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(ControllerManager::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
@@ -142,7 +136,7 @@ mod tests {
             .address("pods", "10.7.0.0/17")
             .address("node-mask", "25")
             .address("services", "10.7.128.0/18");
-        let args = assert_pure(&ControllerManager::component(), &ctx).processes[0].args.clone();
+        let args = assert_pure(&component(), &ctx).processes[0].args.clone();
         for wanted in [
             "--kubeconfig=/r/kubeconfig/controller-manager.kubeconfig",
             "--cluster-name=one",
@@ -159,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_for_a_healthy_api_and_not_only_for_the_port() {
+    fn it_waits_for_a_healthy_api() {
         assert_eq!(ControllerManager.requires(), [Requirement::ready(roles::APISERVER)]);
     }
 
@@ -167,15 +161,15 @@ mod tests {
     fn parameters_reach_the_flags() {
         let ctx =
             FakeContext::new().parameter("feature-gates", "A=true").parameter("extra-args", "--leader-elect=true");
-        let args = assert_pure(&ControllerManager::component(), &ctx).processes[0].args.clone();
+        let args = assert_pure(&component(), &ctx).processes[0].args.clone();
         assert!(args.contains(&"--feature-gates=A=true".to_owned()), "{args:#?}");
         assert_eq!(args.last().map(String::as_str), Some("--leader-elect=true"));
     }
 
     #[test]
-    fn a_verbosity_that_is_no_number_is_named() {
+    fn an_invalid_log_level_is_rejected() {
         let ctx = FakeContext::new().parameter("log-level", "300");
-        let error = plan(&ControllerManager::component(), &ctx).unwrap_err();
+        let error = plan(&component(), &ctx).unwrap_err();
         assert!(error.to_string().contains("`log-level` is `300`"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
-//! The CoreDNS component: fills `dns` with a Deployment, on the address that the plan has for it.
+//! The CoreDNS component: fills `dns` with a Deployment, on the address of the address plan.
 //!
-//! It knows CoreDNS' Corefile. Its image holds nothing but the program, which the host has.
+//! It knows CoreDNS' Corefile. The host builds its image, which has only the program.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Built here, never pulled.
 const IMAGE: &str = "kubernix.local/coredns:local";
-/// Where it listens in its pod, so that it needs no privilege; the Service has 53.
+/// Its port in the pod, which needs no privilege; the Service has port 53.
 const PORT: u16 = 1053;
 const MANIFEST: &str = include_str!("coredns.yaml");
 
@@ -18,16 +18,9 @@ const MANIFEST: &str = include_str!("coredns.yaml");
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CoreDns;
 
-impl CoreDns {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    CoreDns::component()
+    kubernix_core::abi::component(CoreDns)
 }
 
 #[cfg(feature = "plugin")]
@@ -60,12 +53,12 @@ impl Component for CoreDns {
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("replicas", "1", "pods that answer").number(0..=65_535),
-            Parameter::new("cache", "30", "seconds that answers are kept").number(0..=4_294_967_295),
+            Parameter::new("replicas", "1", "number of pods").number(0..=65_535),
+            Parameter::new("cache", "30", "seconds that answers are cached").number(0..=4_294_967_295),
             Parameter::new(
                 "upstream",
                 "auto",
-                "servers for other names: addresses, `none`, or auto: the host's resolvers",
+                "resolvers for other names: addresses, `none`, or auto: the host's resolvers",
             ),
         ]
     }
@@ -90,13 +83,13 @@ impl Component for CoreDns {
     }
 }
 
-/// Resolves names of the cluster itself. Forwards other names to the host's resolvers. Without any,
-/// they don't exist, and no look-up waits.
+/// Resolves names of the cluster itself, and forwards other names to the host's resolvers. Without
+/// resolvers it answers at once that other names don't exist.
 fn corefile(ctx: &Context<'_>) -> Result<String> {
     let cache = ctx.parameter("cache")?;
     let upstream = ctx.parameter("upstream")?;
     let forward = match upstream.as_str() {
-        // The pod has the node's resolv.conf, which names no server inside of the cluster: there is
+        // The pod has the node's resolv.conf, which names no server inside the cluster, so there is
         // no loop.
         "auto" if ctx.is(facts::DNS_RESOLVER) => Some("/etc/resolv.conf".into()),
         "auto" | "none" => None,
@@ -111,8 +104,8 @@ fn corefile(ctx: &Context<'_>) -> Result<String> {
             ".:{PORT} {{\n    {own}\n    {cluster}\n        fallthrough in-addr.arpa ip6.arpa\n    }}\n    \
              forward . {servers}\n}}\n"
         ),
-        // Two servers, as what answers for all names would come before what knows those of the
-        // cluster.
+        // Two servers, because in a single one the plugin for all names would precede the one for
+        // the cluster's names.
         None => format!(
             "{names} {{\n    {own}\n    {cluster}\n    }}\n}}\n.:{PORT} {{\n    {common}\n    template ANY ANY {{\n        \
              rcode NXDOMAIN\n    }}\n}}\n",
@@ -144,17 +137,17 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(CoreDns::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     fn corefile_of(ctx: &FakeContext) -> String {
-        let yaml = &assert_pure(&CoreDns::component(), ctx).manifests[0].yaml;
+        let yaml = &assert_pure(&component(), ctx).manifests[0].yaml;
         yaml.split("Corefile: |").nth(1).unwrap().split("\n---").next().unwrap().to_owned()
     }
 
     #[test]
-    fn it_answers_at_the_planned_address() {
-        let planned = assert_pure(&CoreDns::component(), &FakeContext::new().parameter("replicas", "2"));
+    fn its_service_has_the_planned_address() {
+        let planned = assert_pure(&component(), &FakeContext::new().parameter("replicas", "2"));
         let yaml = &planned.manifests[0].yaml;
         assert!(yaml.contains("clusterIP: \"10.10.128.10\"") && yaml.contains("replicas: 2"), "{yaml}");
         assert!(!yaml.contains('$'), "{yaml}");
@@ -162,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_asked_of_whoever_knows_them_or_nobody() {
+    fn other_names_are_forwarded_or_do_not_exist() {
         let none = corefile_of(&FakeContext::new().fact(facts::DNS_RESOLVER, "false"));
         assert!(none.contains("rcode NXDOMAIN") && !none.contains("forward"), "{none}");
         let host = corefile_of(&FakeContext::new().fact(facts::DNS_RESOLVER, "true"));
         assert!(host.contains("forward . /etc/resolv.conf") && !host.contains("NXDOMAIN"), "{host}");
         let given = corefile_of(&FakeContext::new().parameter("upstream", "10.0.0.1 10.0.0.2:5353"));
         assert!(given.contains("forward . 10.0.0.1 10.0.0.2:5353"), "{given}");
-        let wrong = plan(&CoreDns::component(), &FakeContext::new().parameter("upstream", "resolver")).unwrap_err();
+        let wrong = plan(&component(), &FakeContext::new().parameter("upstream", "resolver")).unwrap_err();
         assert!(wrong.to_string().contains("`resolver`"), "{wrong}");
     }
 }

@@ -1,11 +1,11 @@
-//! The content of CRI-O's configuration files. It must not know where they lie: [`Layout`] does.
+//! The content of CRI-O's configuration files. It must not know their paths: [`Layout`] does.
 
 use crate::layout::{Driver, Layout};
 use crate::{PAUSE_IMAGE, runtime};
 use kubernix_core::{Context, Result, facts, quote};
 use std::collections::BTreeSet;
 
-/// Images come from local archives and from where users say: none has to be signed.
+/// Images come from local archives and from the user's registries, so no signature is required.
 pub(crate) const POLICY: &str = "{ \"default\": [{ \"type\": \"insecureAcceptAnything\" }] }\n";
 
 /// Short names mean Docker Hub, as users expect of `kubectl run --image=nginx`.
@@ -14,11 +14,11 @@ unqualified-search-registries = [\"docker.io\"]
 short-name-mode = \"permissive\"
 ";
 
-/// registries.conf: the mirrors that are asked before the registry of an image's name.
+/// registries.conf: the mirrors that are tried before the registry of an image's name.
 pub(crate) fn registries_conf(ctx: &Context<'_>) -> String {
     let mirror = |url: &String| {
         let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
-        // Without TLS is what `insecure` means.
+        // `insecure` means without TLS.
         let insecure = url.starts_with("http://");
         format!("[[registry.mirror]]\nlocation = {}\ninsecure = {insecure}\n", quote(place))
     };
@@ -30,7 +30,7 @@ pub(crate) fn registries_conf(ctx: &Context<'_>) -> String {
     format!("{REGISTRIES}{registries}")
 }
 
-/// Levels that CRI-O's log has.
+/// The levels of CRI-O's log.
 pub(crate) const LOG_LEVELS: [&str; 7] = ["trace", "debug", "info", "warn", "error", "fatal", "panic"];
 
 /// Paths as a TOML array.
@@ -39,7 +39,7 @@ fn array<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     format!("[{}]", quoted.join(", "))
 }
 
-/// storage.conf: without it CRI-O would start from the host's /etc/containers/storage.conf.
+/// storage.conf: without it CRI-O would use the host's /etc/containers/storage.conf.
 pub(crate) fn storage_conf(layout: &Layout) -> String {
     format!(
         "\
@@ -54,7 +54,7 @@ runroot = {run}
     )
 }
 
-/// crio.conf: every path that has a default on the host is set here.
+/// crio.conf. Each setting with a default path on the host is set here.
 pub(crate) fn crio_conf(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     Ok([root(layout)?, api_and_images(layout)?, runtime_section(ctx, layout)?, network(ctx, layout)?].join("\n"))
 }
@@ -70,15 +70,15 @@ fn root(layout: &Layout) -> Result<String> {
 root = {root}
 runroot = {run}
 storage_driver = {driver}
-# A store that is only read: imported images survive whatever becomes of CRI-O's own store.
+# A read-only store: imported images survive damage to CRI-O's own store.
 storage_option = {option}
 log_dir = {logs}
-# Gone after a boot, which tells CRI-O that no container of before can be running.
+# Doesn't survive a boot, so CRI-O knows that no earlier container can be running.
 version_file = {version}
 version_file_persist = \"\"
 clean_shutdown_file = {clean}
-# After an unclean shutdown the check misses the layers of that other store, finds all containers broken, can't repair them, and
-# wipes whatever was pulled. Containers of before are removed in any case.
+# After an unclean shutdown the check misses the layers of the read-only store, reports all containers as broken, can't repair
+# them, and deletes all pulled images. Earlier containers are removed in any case.
 internal_repair = false
 ",
         root = quote(&layout.storage()),
@@ -132,7 +132,7 @@ fn runtime_section(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
 [crio.runtime]
 log_level = {log_level}
 cgroup_manager = {driver}
-# conmon lives and dies in its pod's cgroup.
+# conmon runs in its pod's cgroup.
 conmon_cgroup = \"pod\"
 default_runtime = {name}
 pinns_path = {pinns}

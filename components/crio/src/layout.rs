@@ -1,19 +1,19 @@
-//! Where CRI-O's files lie and how its images are stored. It must not know what is in the files.
+//! The paths of CRI-O's files and its stores of images. It must not know the files' content.
 
 use crate::UnixSocket;
 use kubernix_core::{Context, Error, Result, facts};
 
-/// How containers' file systems are made out of images' layers.
+/// How containers' file systems are created from images' layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Driver {
     /// Layers on top of each other.
     Overlay,
-    /// A copy of everything for each container: works everywhere, slow.
+    /// A full copy for each container: works everywhere, but slow.
     Vfs,
 }
 
 impl Driver {
-    /// The name that containers/storage has for it.
+    /// Its name in containers/storage.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Overlay => "overlay",
@@ -32,20 +32,20 @@ impl Driver {
 
 /// The paths of one instance.
 pub(crate) struct Layout {
-    /// What outlives a stop.
+    /// The directory that is kept when the cluster stops.
     dir: String,
-    /// What all nodes have in common.
+    /// The directory that all nodes share.
     shared: String,
-    /// What doesn't outlive a boot.
+    /// The directory that is empty at each boot.
     volatile: String,
     pub(crate) driver: Driver,
 }
 
 impl Layout {
-    /// The layout in this context.
+    /// The layout for this context.
     ///
     /// # Errors
-    /// A path that can't be written in a reference to an image store.
+    /// A path has a character that references to image stores use as a separator.
     pub(crate) fn new(ctx: &Context<'_>) -> Result<Self> {
         let layout = Self {
             dir: ctx.dir()?,
@@ -64,7 +64,7 @@ impl Layout {
     }
 
     pub(crate) fn socket(&self) -> Result<UnixSocket> {
-        // conmon puts each container's attach socket into a directory named by its ID.
+        // conmon creates each container's attach socket in a directory named by its ID.
         UnixSocket::new(format!("{}/{}/attach", self.attach_sockets(), "0".repeat(64)))?;
         UnixSocket::new(format!("{}/crio.sock", self.dir))
     }
@@ -101,14 +101,14 @@ impl Layout {
         format!("{}/oci-runtime", self.dir)
     }
 
-    /// Containers, and images that were pulled.
+    /// The store of containers and pulled images.
     pub(crate) fn storage(&self) -> String {
         format!("{}/storage", self.dir)
     }
 
-    /// Imported images: one store for all nodes that CRI-O only reads, so that what it does to its
-    /// own after an unclean shutdown leaves them alone, and a further node costs none of them
-    /// again.
+    /// The store of imported images, shared by all nodes and read-only for CRI-O. CRI-O's repair of
+    /// its own store after an unclean shutdown doesn't affect it, and a further node needs no new
+    /// import.
     pub(crate) fn images(&self) -> String {
         format!("{}/images", self.shared)
     }
@@ -125,27 +125,28 @@ impl Layout {
         format!("{}/logs", self.dir)
     }
 
-    /// A directory or file that is gone at the next boot.
+    /// A directory or file that doesn't survive the boot.
     pub(crate) fn volatile(&self, name: &str) -> String {
         format!("{}/{name}", self.volatile)
     }
 
-    /// Directly in the volatile directory: each byte counts, see [`Layout::socket`].
+    /// Directly in the volatile directory, because the length of the path is limited, see
+    /// [`Layout::socket`].
     pub(crate) fn attach_sockets(&self) -> String {
         self.volatile.clone()
     }
 
-    /// What has to be there before CRI-O starts and it doesn't make itself.
+    /// Directories that CRI-O needs and doesn't create itself.
     pub(crate) fn directories(&self) -> [String; 5] {
         [self.storage(), self.images(), self.temporary(), self.registries_conf_dir(), self.volatile("run")]
     }
 
-    /// The store of imported images as containers-storage(5) writes it. It has a run root of its
-    /// own: two stores that share one mix up what is mounted.
+    /// The store of imported images, in the notation of containers-storage(5). It has its own run
+    /// root, because two stores with the same run root confuse their mounts.
     pub(crate) fn image_store_spec(&self) -> String {
         let driver = self.driver.name();
         let options = match self.driver {
-            // Or the import would leave a bind mount of the store on itself behind.
+            // Otherwise the import would leave behind a bind mount of the store on itself.
             Driver::Overlay => ":overlay.skip_mount_home=true",
             Driver::Vfs => "",
         };

@@ -1,7 +1,7 @@
 //! The CRI-O component: fills `cri` on each node, with conmon, an OCI runtime and a CNI bridge.
 //!
-//! Nothing outside of this crate knows CRI-O's name. All that it writes lies in the node's
-//! directory, and what is worthless after a boot in the volatile one: it must not touch the host's
+//! Nothing outside this crate knows CRI-O's name. It writes into the node's directory, and into the
+//! volatile directory whatever is useless after the boot. It must not touch the host's
 //! `/etc/containers`, `/etc/cni` or `/var/lib/containers`.
 
 mod config;
@@ -16,23 +16,16 @@ use kubernix_core::{
 };
 use layout::Layout;
 
-/// The image of each pod's first container. The host builds and imports it; it is never pulled.
+/// The image of each pod's pause container. The host builds and imports it; it is never pulled.
 const PAUSE_IMAGE: &str = "kubernix.local/pause:1.0.0";
 
 /// CRI-O.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Crio;
 
-impl Crio {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    Crio::component()
+    kubernix_core::abi::component(Crio)
 }
 
 #[cfg(feature = "plugin")]
@@ -70,12 +63,12 @@ impl Component for Crio {
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "info", "how much CRI-O logs").choice(&config::LOG_LEVELS),
+            Parameter::new("log-level", "info", "verbosity of the log").choice(&config::LOG_LEVELS),
             Parameter::new(runtime::PARAMETER, "runc", "the OCI runtime: runc, crun, or an absolute path"),
-            Parameter::new("storage-driver", "auto", "how images are stored; auto: overlay where it can be mounted")
+            Parameter::new("storage-driver", "auto", "how images are stored; auto: overlay if it can be mounted")
                 .choice(&["auto", "overlay", "vfs"]),
-            // Hooks have a minute in all.
-            Parameter::new("stop-timeout", "5", "seconds that pods have to end when the cluster stops").number(1..=50),
+            // Hooks have a time limit of a minute.
+            Parameter::new("stop-timeout", "5", "seconds that pods have to exit when the cluster stops").number(1..=50),
         ]
     }
 
@@ -98,7 +91,7 @@ impl Component for Crio {
         let process = Process::new("crio", ctx.executable("crio")?)
             .flags([
                 ("config", layout.crio_conf().as_str()),
-                // An empty directory: the host's drop-ins in /etc/crio/crio.conf.d stay out.
+                // An empty directory instead of /etc/crio/crio.conf.d with the host's drop-ins.
                 ("config-dir", ""),
                 ("registries-conf", &layout.registries_conf()),
                 ("registries-conf-dir", &layout.registries_conf_dir()),
@@ -109,27 +102,27 @@ impl Component for Crio {
         plan.provide(roles::CRI, socket.url(), Probe::cri(socket.path()))
     }
 
-    /// Removes all pods: their containers get their signal and their grace, their mounts and
-    /// addresses are given back.
+    /// Removes all pods: their containers get their signal and grace, and their mounts and
+    /// addresses are released.
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
         let layout = Layout::new(ctx)?;
-        // CRI-O gives containers all whole seconds that remain of a call's time: one more is left
-        // for the clean-up.
+        // CRI-O gives containers the whole seconds that remain of a call's timeout. One more second
+        // is for the clean-up.
         let seconds = (ctx.parameter_as::<u8>("stop-timeout")? + 1).to_string();
         let arguments = ["cri-client", layout.socket()?.path(), "remove-pods", &seconds].map(String::from);
         let output = ctx.run(&Command::new(ctx.executable("kubernix")?, arguments))?;
         if output.code == 0 {
             return Ok(());
         }
-        let said = output.stderr.trim();
-        Err(Error::new(ErrorKind::COMMAND, format!("removing all pods exited with {}: {said}", output.code)))
+        let stderr = output.stderr.trim();
+        Err(Error::new(ErrorKind::COMMAND, format!("removing all pods exited with {}: {stderr}", output.code)))
     }
 
     fn import_image(&self, ctx: &Context<'_>, archive: &str, name: &str) -> Result<Option<Command>> {
         let transports = ["oci-archive:/", "oci:/", "docker-archive:/"];
         if !transports.iter().any(|transport| archive.starts_with(transport)) {
             return Err(Error::invalid(format!(
-                "`{archive}` is none of oci-archive:PATH, oci:PATH and docker-archive:PATH with an absolute path"
+                "`{archive}` isn't an archive: use oci-archive:PATH, oci:PATH or docker-archive:PATH with an absolute path"
             )));
         }
         let layout = Layout::new(ctx)?;
@@ -144,7 +137,7 @@ impl Component for Crio {
         Ok(Some(Command::new(ctx.executable("skopeo")?, arguments)))
     }
 
-    /// Imported images lie in a store that CRI-O only reads.
+    /// Imported images are in a store that is read-only for CRI-O.
     fn remove_image(&self, ctx: &Context<'_>, name: &str) -> Result<Option<Command>> {
         let layout = Layout::new(ctx)?;
         let image = format!("containers-storage:{}{name}", layout.image_store_spec());

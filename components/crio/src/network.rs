@@ -3,12 +3,12 @@
 use crate::layout::Layout;
 use kubernix_core::{Context, Result, quote};
 
-/// A bridge that is the pods' gateway and hands out the node's pod CIDR. Pods of other nodes see
-/// the pod's own address, as Kubernetes wants it; the outside doesn't: the cluster's uplink
-/// masquerades.
+/// The CNI configuration: a bridge as the pods' gateway, and addresses from the node's pod CIDR.
+/// Pods of other nodes see the pod's own address, as Kubernetes requires. For other networks, the
+/// cluster's uplink masquerades it.
 ///
-/// Host ports are CRI-O's own business: no portmap plugin. Leases go with the boot, as CNI's cache
-/// of results does: one without the other leaks addresses.
+/// CRI-O itself implements host ports, so there is no portmap plugin. Leases are volatile like
+/// CNI's cache of results: keeping only one of the two leaks addresses.
 pub(crate) fn conflist(ctx: &Context<'_>, layout: &Layout) -> Result<String> {
     Ok(format!(
         r#"{{

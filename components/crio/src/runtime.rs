@@ -1,12 +1,12 @@
-//! Which OCI runtime CRI-O calls, and through what. It must not know CRI-O's configuration.
+//! The OCI runtime that CRI-O calls, and its wrapper. It must not know CRI-O's configuration.
 
 use crate::layout::Layout;
 use kubernix_core::{Binary, Context, Error, Result, facts, shell_quote};
 
-/// The parameter that chooses it.
+/// The parameter that selects it.
 pub(crate) const PARAMETER: &str = "runtime";
 
-/// The OCI runtime that CRI-O calls: its name, and the path.
+/// The OCI runtime that CRI-O calls: name and path.
 pub(crate) fn runtime(ctx: &Context<'_>, layout: &Layout) -> Result<(String, String)> {
     let program = program(ctx)?;
     let name = program.rsplit('/').next().unwrap_or_default().to_owned();
@@ -27,7 +27,7 @@ fn needs_wrapper(ctx: &Context<'_>) -> bool {
     !ctx.is(facts::LOWER_OOM_SCORE)
 }
 
-/// The script between CRI-O and the OCI runtime, where one is needed.
+/// The script between CRI-O and the OCI runtime, if one is needed.
 pub(crate) fn wrapper(ctx: &Context<'_>) -> Result<Option<String>> {
     if !needs_wrapper(ctx) {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! The etcd component: one member that fills the role `datastore`, behind TLS with client
 //! certificates.
 //!
-//! It knows etcd's flags and nothing of the store's users.
+//! It knows etcd's flags, and must not know the store's clients.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -10,30 +10,23 @@ use kubernix_core::{
 };
 use std::time::Duration;
 
-/// Levels that etcd's log has.
+/// The levels of etcd's log.
 const LOG_LEVELS: [&str; 6] = ["debug", "info", "warn", "error", "panic", "fatal"];
 
 /// Clients, over TLS.
 const CLIENT_PORT: u16 = 2379;
 /// Other members, over TLS.
 const PEER_PORT: u16 = 2380;
-/// Health and metrics, plain, inside of the sandbox only.
+/// Health and metrics over HTTP, only inside the sandbox.
 const METRICS_PORT: u16 = 2381;
 
 /// etcd.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Etcd;
 
-impl Etcd {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    Etcd::component()
+    kubernix_core::abi::component(Etcd)
 }
 
 #[cfg(feature = "plugin")]
@@ -66,7 +59,7 @@ impl Component for Etcd {
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            Parameter::new("log-level", "info", "how much etcd logs").choice(&LOG_LEVELS),
+            Parameter::new("log-level", "info", "verbosity of the log").choice(&LOG_LEVELS),
             Parameter::new("extra-args", "", "further arguments of etcd, quoted as in a shell").words(),
         ]
     }
@@ -84,9 +77,9 @@ impl Component for Etcd {
         if peers.is_empty() {
             peers.push(format!("{name}={peer_url}"));
         }
-        // A lone member elects itself once an election timeout has passed, and has no peer whose
-        // delays that would have to allow for: ready 0.3 s after its start, with the default of
-        // 1000 after 0.6 to 1.1 s.
+        // A single member elects itself after an election timeout, which needs no allowance for
+        // delays of peers. It is ready 0.3 s after its start, and with the default of 1000 after
+        // 0.6 to 1.1 s.
         let [heartbeat, election] = if members.len() < 2 { ["50", "250"] } else { ["100", "1000"] };
 
         let process = Process::new("etcd", ctx.executable("etcd")?)
@@ -127,7 +120,7 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(Etcd::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
@@ -136,7 +129,7 @@ mod tests {
             .address("control-plane", "10.7.0.1")
             .root("/r")
             .fact(kubernix_core::facts::CLUSTER_ID, "one");
-        let plan = assert_pure(&Etcd::component(), &ctx);
+        let plan = assert_pure(&component(), &ctx);
         let args = &plan.processes[0].args;
         for wanted in [
             "--data-dir=/r/control/etcd/data",
@@ -159,7 +152,7 @@ mod tests {
         let ctx = FakeContext::new()
             .address("control-plane", "10.7.0.3")
             .address("members", "node-0 10.7.0.2\nnode-1 10.7.0.3");
-        let args = &assert_pure(&Etcd::component(), &ctx).processes[0].args;
+        let args = &assert_pure(&component(), &ctx).processes[0].args;
         for wanted in [
             "--name=node-1",
             "--initial-cluster=node-0=https://10.7.0.2:2380,node-1=https://10.7.0.3:2380",
@@ -173,14 +166,14 @@ mod tests {
     #[test]
     fn it_starts_with_the_sandbox_and_gets_time_to_flush() {
         assert_eq!(Etcd.requires(), [Requirement::ready(roles::SANDBOX)]);
-        let plan = assert_pure(&Etcd::component(), &FakeContext::new());
+        let plan = assert_pure(&component(), &FakeContext::new());
         assert_eq!(plan.processes[0].stop_grace, Duration::from_secs(10));
     }
 
     #[test]
-    fn further_arguments_come_last_and_so_win() {
+    fn extra_arguments_come_last_and_override() {
         let ctx = FakeContext::new().parameter("extra-args", " --unsafe-no-fsync=true  --election-timeout=1000 ");
-        let plan = assert_pure(&Etcd::component(), &ctx);
+        let plan = assert_pure(&component(), &ctx);
         let args = &plan.processes[0].args;
         assert_eq!(args[args.len() - 2..], ["--unsafe-no-fsync=true", "--election-timeout=1000"]);
     }

@@ -1,6 +1,6 @@
-//! The kine component: etcd's API in front of a SQLite file, which fills the role `datastore`.
+//! The kine component: fills the role `datastore` with etcd's API in front of a SQLite file.
 //!
-//! It knows kine's flags and nothing of the store's users.
+//! It knows kine's flags, and must not know the store's clients.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -9,24 +9,17 @@ use kubernix_core::{
 };
 use std::time::Duration;
 
-/// How the database is opened, as kine opens its own default: one process, a log beside the file
-/// that survives a crash, and writers that wait for each other.
+/// The options of kine's default database: shared by one process, with a write-ahead log against
+/// crashes, and with writers that wait for each other.
 const OPTIONS: &str = "_journal=WAL&cache=shared&_busy_timeout=30000&_txlock=immediate";
 
 /// kine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kine;
 
-impl Kine {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    Kine::component()
+    kubernix_core::abi::component(Kine)
 }
 
 #[cfg(feature = "plugin")]
@@ -41,8 +34,7 @@ impl Component for Kine {
         Phase::INFRASTRUCTURE
     }
 
-    // A file has one owner, so there is nothing that further members of a control plane could
-    // share.
+    // One process owns the file, so several members of a control plane can't share it.
     fn scope(&self) -> Scope {
         Scope::CLUSTER
     }
@@ -69,18 +61,18 @@ impl Component for Kine {
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         if ctx.members()?.len() > 1 {
             let why =
-                "kine keeps its data in SQLite, which one member alone can write: use etcd with several control planes";
+                "kine keeps its data in SQLite, which only one member can write: use etcd with several control planes";
             return Err(Error::invalid(why));
         }
         let data = format!("{}/data", ctx.dir()?);
-        // SQLite reads what follows as options.
+        // SQLite reads the text after it as options.
         if let Some(c) = data.chars().find(|c| "?%#".contains(*c)) {
             return Err(Error::invalid(format!(
-                "`{data}` has a `{c}`, which no path of a database can have: use another --root"
+                "`{data}` has a `{c}`, which the path of a database can't have: use another --root"
             )));
         }
-        // kine checks no client certificates: over TCP, with or without TLS, any process that
-        // reaches it could read and change all data. Only kine's own user can open its socket.
+        // kine doesn't check client certificates. Over TCP, with or without TLS, any process that
+        // reaches it could read and change all data; only kine's own user can open its socket.
         let volatile = ctx.volatile_dir()?;
         let socket = UnixSocket::new(format!("{volatile}/kine.sock"))?;
 
@@ -90,12 +82,12 @@ impl Component for Kine {
             .flags([
                 ("endpoint", &*format!("sqlite://{data}/state.db?{OPTIONS}")),
                 ("listen-address", &socket.url()),
-                // Metrics aren't read by anything, and their port would be open to all users.
+                // Nothing reads the metrics, and any process could connect to their port.
                 ("metrics-bind-address", "0"),
                 ("compact-interval", &ctx.parameter("compact-interval")?),
             ])
             .args(ctx.words("extra-args")?)
-            // Data is at stake: it ends its calls and closes its database.
+            // It finishes its calls and closes its database.
             .stop(Signal::TERM, Duration::from_secs(10));
         plan.process(process)?;
         plan.provide(roles::DATASTORE, socket.url(), Probe::unix(socket.path()))
@@ -108,18 +100,18 @@ mod tests {
     use kubernix_testkit::{FakeContext, assert_pure, plan};
 
     fn args(ctx: &FakeContext) -> Vec<String> {
-        assert_pure(&Kine::component(), ctx).processes[0].args.clone()
+        assert_pure(&component(), ctx).processes[0].args.clone()
     }
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(Kine::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
-    fn data_outlives_a_stop_and_the_socket_does_not() {
+    fn data_is_kept_and_the_socket_is_volatile() {
         let ctx = FakeContext::new().root("/r");
-        let plan = assert_pure(&Kine::component(), &ctx);
+        let plan = assert_pure(&component(), &ctx);
         let endpoint = "--endpoint=sqlite:///r/control/kine/data/state.db?_journal=WAL&cache=shared\
             &_busy_timeout=30000&_txlock=immediate";
         for wanted in [endpoint, "--listen-address=unix:///run/kubernix/kine/kine.sock", "--metrics-bind-address=0"] {
@@ -131,16 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_no_name_of_a_database_is_refused() {
-        let error = plan(&Kine::component(), &FakeContext::new().root("/srv/a?b")).unwrap_err().to_string();
+    fn a_root_that_cannot_be_the_path_of_a_database_is_rejected() {
+        let error = plan(&component(), &FakeContext::new().root("/srv/a?b")).unwrap_err().to_string();
         assert_eq!(
             error,
-            "`/srv/a?b/control/kine/data` has a `?`, which no path of a database can have: use another --root"
+            "`/srv/a?b/control/kine/data` has a `?`, which the path of a database can't have: use another --root"
         );
     }
 
     #[test]
-    fn further_arguments_come_last_and_so_win() {
+    fn extra_arguments_come_last_and_override() {
         let args = args(&FakeContext::new().parameter("extra-args", " --debug  --compact-interval=1m "));
         assert_eq!(args[args.len() - 2..], ["--debug", "--compact-interval=1m"]);
     }

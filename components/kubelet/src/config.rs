@@ -3,7 +3,7 @@
 use crate::HEALTH_PORT;
 use kubernix_core::{Context, Result, facts, quote, roles};
 
-/// KubeletConfiguration, for people to edit: what is not here has the kubelet's own default.
+/// KubeletConfiguration, which users may edit. Missing fields have the kubelet's defaults.
 pub(crate) fn config_file(ctx: &Context<'_>) -> Result<String> {
     let mut yaml = String::from("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n");
     yaml.push_str(&serving(ctx)?);
@@ -49,12 +49,12 @@ podLogsDir: {logs}
 volumePluginDir: {plugins}
 resolvConf: {resolv}
 serializeImagePulls: false
-# Services are routed by nftables or not at all: no legacy chains.
+# kube-proxy routes Services by nftables, so the legacy chains aren't needed.
 makeIPTablesUtilChains: false
 ",
         cri = quote(&ctx.cri_socket()?.url()),
         max = ctx.parameter("max-pods")?,
-        // The default, /var/log/pods, is every kubelet's.
+        // All kubelets of the host would share the default, /var/log/pods.
         logs = quote(&format!("{}/pod-logs", ctx.node_dir()?)),
         plugins = quote(&format!("{}/volume-plugins", ctx.dir()?)),
         resolv = quote(&ctx.host_file("resolv.conf")?),
@@ -74,11 +74,11 @@ fn cgroups(ctx: &Context<'_>) -> String {
     yaml
 }
 
-/// The machine isn't dedicated to the cluster. Its swap and its full disk are no reason to reject
-/// pods or to delete images.
+/// The machine isn't dedicated to the cluster: swap or a full disk must not make the kubelet reject
+/// pods or delete images.
 const RESOURCES: &str = "\
 failSwapOn: false
-# No more precious than what else runs on this machine; lowering it also needs a capability that not every host grants.
+# The same priority as other programs of this machine. A lower value also needs a capability that not every host grants.
 oomScoreAdj: 0
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99

@@ -1,7 +1,7 @@
-//! The kubelet component: fills `kubelet` when it answers and `node` when its node object says
+//! The kubelet component: fills `kubelet` once it is healthy, and `node` once its node object is
 //! Ready.
 //!
-//! It knows the kubelet's flags and config file; the runtime is whatever fills `cri`.
+//! It knows the kubelet's flags and config file, and must not know which component fills `cri`.
 
 mod config;
 mod object;
@@ -20,16 +20,9 @@ const HEALTH_PORT: u16 = 10248;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kubelet;
 
-impl Kubelet {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    Kubelet::component()
+    kubernix_core::abi::component(Kubelet)
 }
 
 #[cfg(feature = "plugin")]
@@ -52,7 +45,7 @@ impl Component for Kubelet {
         vec![roles::KUBELET.into(), roles::NODE.into()]
     }
 
-    // Without a CRI runtime it exits for good; for the API it waits, and registers as soon as the
+    // Without a CRI runtime it exits. It waits for the API itself, and registers as soon as the
     // port opens.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::CRI), Requirement::known(roles::APISERVER_PORT)]
@@ -76,7 +69,7 @@ impl Component for Kubelet {
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let (dir, node) = (ctx.dir()?, ctx.node()?);
-        // It serves this socket whether asked to or not, and exits where the path doesn't fit.
+        // It always serves this socket, and exits if the path is too long.
         UnixSocket::new(format!("{dir}/pod-resources/kubelet.sock"))?;
         let config = format!("{dir}/config.yaml");
         plan.file(&config, config::config_file(ctx)?)?;
@@ -86,7 +79,7 @@ impl Component for Kubelet {
             ("kubeconfig", ctx.kubeconfig("kubelet")?),
             ("root-dir", dir),
             ("hostname-override", node.name.clone()),
-            // Or it resolves its host name, which takes 10 to 20 s where no resolver answers.
+            // Otherwise it resolves its host name, which takes 10 to 20 s if no resolver responds.
             ("node-ip", node.ip.clone()),
             ("v", ctx.parameter("log-level")?),
         ];
@@ -101,7 +94,7 @@ impl Component for Kubelet {
         let process = Process::new("kubelet", ctx.executable("kubelet")?)
             .flags(flags)
             .args(ctx.words("extra-args")?)
-            // Pods belong to the runtime: it has nothing to finish.
+            // Pods belong to the runtime, so it has nothing to finish.
             .stop(Signal::TERM, Duration::from_secs(1));
         plan.process(process)?;
         let url = format!("http://{}:{HEALTH_PORT}", node.ip);
@@ -118,24 +111,24 @@ mod tests {
     use kubernix_testkit::{FakeContext, assert_pure, file, plan};
 
     fn config(ctx: &FakeContext) -> String {
-        file(&assert_pure(&Kubelet::component(), ctx), "/kubelet/config.yaml").to_owned()
+        file(&assert_pure(&component(), ctx), "/kubelet/config.yaml").to_owned()
     }
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(Kubelet::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
-    fn it_needs_the_runtime_but_only_the_api_servers_address() {
+    fn it_waits_for_the_runtime_but_not_for_the_api_server() {
         let wanted = [Requirement::ready(roles::CRI), Requirement::known(roles::APISERVER_PORT)];
         assert_eq!(Kubelet.requires(), wanted);
     }
 
     #[test]
-    fn the_node_is_the_contexts() {
+    fn the_plan_has_the_contexts_node() {
         let node = Node::new("node-1", 1, "10.7.192.3", "10.7.1.0/24");
-        let plan = assert_pure(&Kubelet::component(), &FakeContext::new().root("/r").node(node));
+        let plan = assert_pure(&component(), &FakeContext::new().root("/r").node(node));
         let args = &plan.processes[0].args;
         for wanted in [
             "--hostname-override=node-1",
@@ -170,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_get_cluster_dns_only_where_something_answers() {
+    fn pods_get_cluster_dns_only_if_its_slot_is_filled() {
         assert!(!config(&FakeContext::new()).contains("clusterDNS"));
         let filled = config(&FakeContext::new().filled_by(roles::DNS, "coredns"));
         assert!(filled.contains("clusterDNS: [\"10.10.128.10\"]\nclusterDomain: cluster.local\n"), "{filled}");
@@ -180,8 +173,8 @@ mod tests {
     fn a_socket_path_of_107_bytes_fits_and_one_of_108_does_not() {
         let rest = "/nodes/node-0/kubelet/pod-resources/kubelet.sock".len();
         let root = |bytes: usize| format!("/{}", "r".repeat(bytes - rest - 1));
-        assert_pure(&Kubelet::component(), &FakeContext::new().root(&root(107)));
-        let error = plan(&Kubelet::component(), &FakeContext::new().root(&root(108))).unwrap_err().to_string();
+        assert_pure(&component(), &FakeContext::new().root(&root(107)));
+        let error = plan(&component(), &FakeContext::new().root(&root(108))).unwrap_err().to_string();
         assert!(error.contains("kubelet.sock` has 108 bytes, the kernel allows 107"), "{error}");
     }
 
@@ -191,11 +184,11 @@ mod tests {
             .parameter("max-pods", "12")
             .parameter("feature-gates", "A=true")
             .parameter("extra-args", "--node-labels=a=b");
-        let plan_ = assert_pure(&Kubelet::component(), &ctx);
+        let plan_ = assert_pure(&component(), &ctx);
         assert!(file(&plan_, "config.yaml").contains("maxPods: 12\n"));
         let args = &plan_.processes[0].args;
         assert_eq!(args[args.len() - 2..], ["--feature-gates=A=true", "--node-labels=a=b"]);
-        let error = plan(&Kubelet::component(), &FakeContext::new().parameter("max-pods", "many")).unwrap_err();
+        let error = plan(&component(), &FakeContext::new().parameter("max-pods", "many")).unwrap_err();
         assert!(error.to_string().contains("`max-pods` is `many`"), "{error}");
     }
 }

@@ -1,15 +1,15 @@
-//! The node's object, as far as it is planned. It must not know how the kubelet is run.
+//! The planned part of the node's object. It must not know how the kubelet is run.
 
 use kubernix_core::{Context, Error, Result, facts, quote};
 use std::fmt::Write;
 
-/// What a zone is written to: well-known labels of Kubernetes.
+/// The well-known label of a node's zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
-/// What a taint does to pods that don't tolerate it.
+/// The effects of a taint.
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
-/// The object as YAML: the range that the runtime gives pods addresses of (the controller manager
-/// hands ranges out in no order, and only to nodes that have none), labels and taints.
+/// The object as YAML, with labels, taints and the runtime's pod CIDR. The controller manager
+/// assigns CIDRs in no fixed order, and only to nodes without one.
 pub(crate) fn node(ctx: &Context<'_>) -> Result<String> {
     let node = ctx.node()?;
     let mut yaml = format!("apiVersion: v1\nkind: Node\nmetadata:\n  name: {}\n", quote(&node.name));
@@ -68,15 +68,15 @@ fn taints(text: &str) -> Result<Vec<(String, String, String)>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::Kubelet;
+    use crate::component;
     use kubernix_core::facts;
     use kubernix_testkit::{FakeContext, assert_pure, plan};
 
     #[test]
-    fn labels_taints_and_the_zone_are_the_nodes() {
+    fn the_node_has_its_labels_taints_and_zone() {
         let ctx = FakeContext::new().fact(facts::TOPOLOGY_ZONE, "zone-1").parameter("labels", "disk=ssd, empty=");
         let ctx = ctx.parameter("taints", "dedicated=db:NoSchedule,gpu:NoExecute");
-        let yaml = &assert_pure(&Kubelet::component(), &ctx).manifests[0].yaml;
+        let yaml = &assert_pure(&component(), &ctx).manifests[0].yaml;
         for wanted in [
             "    \"topology.kubernetes.io/zone\": \"zone-1\"\n    \"disk\": \"ssd\"\n    \"empty\": \"\"\n",
             "  podCIDR: \"10.10.0.0/24\"\n",
@@ -87,13 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_named() {
+    fn an_invalid_label_or_taint_is_rejected() {
         for (name, text, wanted) in [
             ("labels", "disk", "`labels` has `disk`, which is not NAME=VALUE"),
             ("taints", "a=b", "`taints` has `a=b`, which is not KEY[=VALUE]:EFFECT"),
             ("taints", "a:Never", "one of NoSchedule, PreferNoSchedule, NoExecute"),
         ] {
-            let error = plan(&Kubelet::component(), &FakeContext::new().parameter(name, text)).unwrap_err();
+            let error = plan(&component(), &FakeContext::new().parameter(name, text)).unwrap_err();
             assert!(error.to_string().contains(wanted), "{error}");
         }
     }

@@ -1,8 +1,8 @@
 //! The local-path component: fills `storage` with a default StorageClass whose volumes are
 //! directories of the nodes.
 //!
-//! It knows local-path-provisioner's configuration. Its images hold nothing but programs that the
-//! host has.
+//! It knows local-path-provisioner's configuration. The host builds its images, which have only
+//! programs.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -11,9 +11,9 @@ use kubernix_core::{
 
 /// Built here, never pulled.
 const IMAGE: &str = "kubernix.local/local-path-provisioner:local";
-/// What makes and removes volumes' directories, in a pod on their node.
+/// The image of the pods that create and remove volumes' directories on their node.
 const HELPER: &str = "kubernix.local/local-path-helper:local";
-/// Where volumes lie on a node: below what each node has for itself, and keeps.
+/// The directory of volumes on a node, below a directory that each node has for itself and keeps.
 const VOLUMES: &str = "/var/lib/kubelet/local-path";
 const MANIFEST: &str = include_str!("local-path.yaml");
 
@@ -21,16 +21,9 @@ const MANIFEST: &str = include_str!("local-path.yaml");
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalPath;
 
-impl LocalPath {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    LocalPath::component()
+    kubernix_core::abi::component(LocalPath)
 }
 
 #[cfg(feature = "plugin")]
@@ -58,7 +51,7 @@ impl Component for LocalPath {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("default", "true", "whether claims that name no class get this one").flag()]
+        vec![Parameter::new("default", "true", "whether claims without a class get this one").flag()]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
@@ -87,16 +80,16 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(LocalPath::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
-    fn claims_without_a_class_get_this_one_unless_told_otherwise() {
-        let yaml = |ctx: &FakeContext| assert_pure(&LocalPath::component(), ctx).manifests[0].yaml.clone();
+    fn the_class_is_the_default_unless_the_parameter_is_false() {
+        let yaml = |ctx: &FakeContext| assert_pure(&component(), ctx).manifests[0].yaml.clone();
         let of_default = yaml(&FakeContext::new());
         assert!(of_default.contains("is-default-class: \"true\""), "{of_default}");
         assert!(yaml(&FakeContext::new().parameter("default", "false")).contains("is-default-class: \"false\""));
-        let wrong = plan(&LocalPath::component(), &FakeContext::new().parameter("default", "maybe")).unwrap_err();
+        let wrong = plan(&component(), &FakeContext::new().parameter("default", "maybe")).unwrap_err();
         assert!(wrong.to_string().contains("`maybe`"), "{wrong}");
     }
 }

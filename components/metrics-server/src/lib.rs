@@ -1,7 +1,7 @@
-//! The metrics-server component: fills `metrics`, the aggregated API that `kubectl top` and
-//! autoscalers ask.
+//! The metrics-server component: fills `metrics`, the aggregated API for `kubectl top` and
+//! autoscalers.
 //!
-//! It knows metrics-server's flags. Its image holds nothing but the program, which the host has.
+//! It knows metrics-server's flags. The host builds its image, which has only the program.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -16,16 +16,9 @@ const MANIFEST: &str = include_str!("metrics-server.yaml");
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MetricsServer;
 
-impl MetricsServer {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    MetricsServer::component()
+    kubernix_core::abi::component(MetricsServer)
 }
 
 #[cfg(feature = "plugin")]
@@ -54,8 +47,8 @@ impl Component for MetricsServer {
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![
-            // metrics-server takes no less.
-            Parameter::new("resolution", "10", "seconds between two looks at what pods use").number(10..=65_535),
+            // The minimum that metrics-server accepts.
+            Parameter::new("resolution", "10", "seconds between two measurements of pods").number(10..=65_535),
         ]
     }
 
@@ -80,19 +73,19 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(MetricsServer::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
-    fn kubelets_are_checked_against_the_clusters_ca() {
-        let planned = assert_pure(&MetricsServer::component(), &FakeContext::new());
+    fn kubelets_are_verified_with_the_clusters_ca() {
+        let planned = assert_pure(&component(), &FakeContext::new());
         let yaml = &planned.manifests[0].yaml;
         assert!(
             yaml.contains("--kubelet-certificate-authority=/ca/ca.crt") && !yaml.contains("kubelet-insecure"),
             "{yaml}"
         );
         assert!(yaml.contains("--metric-resolution=10s") && !yaml.contains('$'), "{yaml}");
-        let wrong = plan(&MetricsServer::component(), &FakeContext::new().parameter("resolution", "5")).unwrap_err();
+        let wrong = plan(&component(), &FakeContext::new().parameter("resolution", "5")).unwrap_err();
         assert!(wrong.to_string().contains("`resolution` is `5`"), "{wrong}");
     }
 }

@@ -1,6 +1,6 @@
 //! The kube-proxy component: fills `proxy` on each node.
 //!
-//! It knows that program's config file; the API is whatever fills `apiserver-port`.
+//! It knows that program's config file, and must not know which component fills `apiserver-port`.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -12,23 +12,16 @@ use std::time::Duration;
 
 /// Health, on the node's address.
 const HEALTH_PORT: u16 = 10256;
-/// How it may route Services.
+/// The modes of routing Services.
 const MODES: [&str; 3] = ["nftables", "iptables", "ipvs"];
 
 /// kube-proxy.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Proxy;
 
-impl Proxy {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    Proxy::component()
+    kubernix_core::abi::component(Proxy)
 }
 
 #[cfg(feature = "plugin")]
@@ -51,7 +44,7 @@ impl Component for Proxy {
         vec![roles::PROXY.into()]
     }
 
-    // All that it asks of the API is there before the API is ready. It waits for its node's object.
+    // The API serves everything that it needs before it is ready.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::APISERVER_PORT), Requirement::known(roles::NODE)]
     }
@@ -60,7 +53,7 @@ impl Component for Proxy {
         vec!["kube-proxy".into(), "nft".into()]
     }
 
-    // No `extra-args`: beside a config file kube-proxy ignores its flags without a word.
+    // No `extra-args`: with a config file, kube-proxy silently ignores its flags.
     fn parameters(&self) -> Vec<Parameter> {
         vec![
             Parameter::new("mode", MODES[0], "how Services are routed").choice(&MODES),
@@ -74,8 +67,8 @@ impl Component for Proxy {
         plan.file(&config, config_file(ctx)?)?;
         let mut process = Process::new(roles::PROXY, ctx.executable("kube-proxy")?).flags([("config", config)]);
         if ctx.parameter("mode")? == MODES[0] {
-            // Where it finds iptables it first takes back, by some 40 runs, what another mode may
-            // have left. None did: see `before_stop`.
+            // If it finds iptables, it first removes rules of other modes, in some 40 runs. There
+            // are none, see `before_stop`.
             let (bin, nft) = (format!("{}/bin", ctx.dir()?), shell_quote(&ctx.executable("nft")?));
             plan.script(format!("{bin}/nft"), format!("#!/bin/sh\nexec {nft} \"$@\"\n"))?;
             process = process.env("PATH", bin);
@@ -85,8 +78,9 @@ impl Component for Proxy {
         plan.provide(roles::PROXY, &url, Probe::http(format!("{url}/healthz")))
     }
 
-    /// Rules of nftables mode go with the node's network namespace, or the next kube-proxy takes
-    /// them over. Those of other modes would stay beside the next one's, if that uses another.
+    /// Rules of the mode nftables end with the node's network namespace, or the next kube-proxy
+    /// reuses them. Rules of the other modes would stay active if the next kube-proxy uses another
+    /// mode.
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {
         if ctx.parameter("mode")? == MODES[0] {
             return Ok(());
@@ -95,8 +89,8 @@ impl Component for Proxy {
         if output.code == 0 {
             return Ok(());
         }
-        let said = output.stderr.trim();
-        Err(Error::new(ErrorKind::COMMAND, format!("kube-proxy --cleanup exited with {}: {said}", output.code)))
+        let stderr = output.stderr.trim();
+        Err(Error::new(ErrorKind::COMMAND, format!("kube-proxy --cleanup exited with {}: {stderr}", output.code)))
     }
 }
 
@@ -115,13 +109,13 @@ healthzBindAddress: \"{ip}:{HEALTH_PORT}\"
 metricsBindAddress: \"127.0.0.1:10249\"
 mode: {mode}
 clusterCIDR: {pods}
-# Nothing of these is written: the limits are read-only in a network namespace, and the timeouts are the kernel's.
+# Zero: not written. The limits are read-only in a network namespace, and the timeouts keep the kernel's defaults.
 conntrack:
   maxPerCore: 0
   min: 0
   tcpEstablishedTimeout: 0s
   tcpCloseWaitTimeout: 0s
-# No more precious than what else runs on this machine; lowering it also needs a capability that not every host grants.
+# The same priority as other programs of this machine. A lower value also needs a capability that not every host grants.
 oomScoreAdj: 0
 logging:
   verbosity: {verbosity}
@@ -163,13 +157,13 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(Proxy::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
-    fn the_config_is_the_nodes_own() {
+    fn the_config_has_the_nodes_values() {
         let node = Node::new("node-3", 3, "10.7.192.5", "10.7.3.0/24");
-        let plan = assert_pure(&Proxy::component(), &FakeContext::new().node(node).address("pods", "10.7.0.0/17"));
+        let plan = assert_pure(&component(), &FakeContext::new().node(node).address("pods", "10.7.0.0/17"));
         let config = file(&plan, "/nodes/node-3/proxy/config.yaml");
         for wanted in [
             "mode: nftables\n",
@@ -184,45 +178,45 @@ mod tests {
     }
 
     #[test]
-    fn only_the_modes_that_use_iptables_find_it() {
-        let nftables = assert_pure(&Proxy::component(), &FakeContext::new());
+    fn only_modes_that_use_iptables_find_it() {
+        let nftables = assert_pure(&component(), &FakeContext::new());
         let process = &nftables.processes[0];
         let script = nftables.files.iter().find(|file| file.path.ends_with("/bin/nft")).unwrap();
         assert_eq!(process.env.get("PATH").map(String::as_str), script.path.strip_suffix("/nft"));
         let wanted = "#!/bin/sh\nexec '/opt/bin/nft' \"$@\"\n";
         assert_eq!((script.mode, &*script.content), (0o700, wanted));
-        let iptables = assert_pure(&Proxy::component(), &FakeContext::new().parameter("mode", "iptables"));
+        let iptables = assert_pure(&component(), &FakeContext::new().parameter("mode", "iptables"));
         assert!(iptables.processes[0].env.is_empty(), "{:?}", iptables.processes[0].env);
     }
 
     #[test]
-    fn rules_of_other_modes_are_taken_back_at_the_end() {
+    fn rules_of_other_modes_are_removed_on_stop() {
         let plain = FakeContext::new();
-        before_stop(&Proxy::component(), &plain).unwrap();
+        before_stop(&component(), &plain).unwrap();
         assert!(plain.commands().is_empty());
         let iptables = FakeContext::new().parameter("mode", "iptables");
-        before_stop(&Proxy::component(), &iptables).unwrap();
+        before_stop(&component(), &iptables).unwrap();
         assert_eq!(iptables.commands()[0].args, ["--cleanup"]);
         let failing = FakeContext::new().parameter("mode", "ipvs").output(Output::new(1, "", "no such device\n"));
-        let error = before_stop(&Proxy::component(), &failing).unwrap_err();
+        let error = before_stop(&component(), &failing).unwrap_err();
         assert!(error.to_string().contains("kube-proxy --cleanup exited with 1: no such device"), "{error}");
     }
 
     #[test]
     fn feature_gates_become_a_map() {
         let ctx = FakeContext::new().parameter("feature-gates", "A=true, B=false");
-        let plan = assert_pure(&Proxy::component(), &ctx);
+        let plan = assert_pure(&component(), &ctx);
         assert!(file(&plan, "config.yaml").ends_with("featureGates:\n  \"A\": true\n  \"B\": false\n"));
     }
 
     #[test]
-    fn what_is_wrong_with_a_parameter_is_named() {
+    fn invalid_parameters_are_rejected() {
         for (name, value, wanted) in [
             ("mode", "userspace", "`mode` is `userspace`: use one of nftables, iptables, ipvs"),
             ("feature-gates", "A=on", "`feature-gates` has `A=on`"),
             ("log-level", "x", "`log-level` is `x`"),
         ] {
-            let error = plan(&Proxy::component(), &FakeContext::new().parameter(name, value)).unwrap_err();
+            let error = plan(&component(), &FakeContext::new().parameter(name, value)).unwrap_err();
             assert!(error.to_string().contains(wanted), "{error}");
         }
     }

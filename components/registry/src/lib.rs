@@ -1,8 +1,8 @@
 //! The registry component: CNCF Distribution, which fills the role `registry`. The host pushes to
-//! it at an address of its own loopback, and nodes pull from it under the same name.
+//! an address on its own loopback, and nodes pull under the same name.
 //!
-//! It knows Distribution's configuration, and nothing of its clients: the host carries connections
-//! in, and tells runtimes.
+//! It knows Distribution's configuration, and must not know its clients. The host forwards
+//! connections into the cluster and configures the runtimes.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -11,23 +11,16 @@ use kubernix_core::{
 };
 use std::time::Duration;
 
-/// Levels that Distribution's log has.
+/// The levels of Distribution's log.
 const LOG_LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
 
 /// CNCF Distribution.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry;
 
-impl Registry {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    Registry::component()
+    kubernix_core::abi::component(Registry)
 }
 
 #[cfg(feature = "plugin")]
@@ -51,7 +44,7 @@ impl Component for Registry {
     }
 
     fn requires(&self) -> Vec<Requirement> {
-        // It serves a host that pushes as well, which needs no cluster for that.
+        // It also serves the host, which can push before the cluster is ready.
         vec![Requirement::ready(roles::SANDBOX)]
     }
 
@@ -60,7 +53,7 @@ impl Component for Registry {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("log-level", "info", "how much it logs").choice(&LOG_LEVELS)]
+        vec![Parameter::new("log-level", "info", "verbosity of the log").choice(&LOG_LEVELS)]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
@@ -70,7 +63,7 @@ impl Component for Registry {
         let process = Process::new("registry", ctx.executable("registry")?)
             .arg("serve")
             .arg(config)
-            // Without this it looks for a collector of traces on this host.
+            // Without this it connects to a collector of traces on this host.
             .env("OTEL_TRACES_EXPORTER", "none")
             .stop(Signal::TERM, Duration::from_secs(10));
         plan.process(process)?;
@@ -81,7 +74,7 @@ impl Component for Registry {
     }
 }
 
-/// Where images lie: with the cluster, so that they outlive a stop.
+/// The directory of images, which is kept when the cluster stops.
 fn data(ctx: &Context<'_>) -> Result<String> {
     Ok(format!("{}/data", ctx.dir()?))
 }
@@ -115,7 +108,7 @@ http:
     ))
 }
 
-/// Tells tools that build images where to push them: KEP-1755.
+/// Announces the registry to tools that build images: KEP-1755.
 fn hosting(ctx: &Context<'_>) -> Result<String> {
     let (plain, address) = (ctx.registry_name()?, quote(&ctx.registry_address()?));
     let name = quote(&plain);
@@ -143,13 +136,13 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(Registry::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
-    fn it_listens_where_the_host_planned_and_keeps_its_data_with_the_cluster() {
+    fn it_listens_on_the_planned_address_and_keeps_its_data() {
         let ctx = FakeContext::new().address("registry", "10.7.0.1:5000").root("/r");
-        let plan = assert_pure(&Registry::component(), &ctx);
+        let plan = assert_pure(&component(), &ctx);
         let config = file(&plan, "/r/control/registry/config.yml");
         for wanted in
             ["addr: \"10.7.0.1:5000\"", "rootdirectory: \"/r/control/registry/data\"", "delete:\n    enabled: true"]
@@ -161,16 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn tools_are_told_the_name_that_host_and_nodes_share() {
+    fn the_announcement_has_the_name_for_host_and_nodes() {
         let ctx = FakeContext::new().address("registry-name", "127.0.0.1:5003");
-        let plan = assert_pure(&Registry::component(), &ctx);
+        let plan = assert_pure(&component(), &ctx);
         let yaml = &plan.manifests[0].yaml;
         assert!(yaml.contains("host: \"127.0.0.1:5003\"") && yaml.contains("namespace: kube-public"), "{yaml}");
     }
 
     #[test]
-    fn a_level_that_the_log_does_not_have_is_named() {
-        let error = plan(&Registry::component(), &FakeContext::new().parameter("log-level", "loud")).unwrap_err();
+    fn an_invalid_log_level_is_rejected() {
+        let error = plan(&component(), &FakeContext::new().parameter("log-level", "loud")).unwrap_err();
         assert_eq!(error.to_string(), "parameter `log-level` is `loud`: use one of debug, info, warn, error");
     }
 }

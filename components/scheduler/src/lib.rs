@@ -1,6 +1,7 @@
 //! The kube-scheduler component: fills `scheduler`.
 //!
-//! It knows that program's flags and config file; the API is whatever fills `apiserver-port`.
+//! It knows that program's flags and config file, and must not know which component fills
+//! `apiserver-port`.
 
 use kubernix_core::abi::Handle;
 use kubernix_core::{
@@ -9,23 +10,16 @@ use kubernix_core::{
 };
 use std::time::Duration;
 
-/// Health and metrics, inside of the sandbox only.
+/// Health and metrics, only inside the sandbox.
 const PORT: u16 = 10259;
 
 /// kube-scheduler.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scheduler;
 
-impl Scheduler {
-    /// The component, ready for a host.
-    pub fn component() -> Handle {
-        kubernix_core::abi::component(Self)
-    }
-}
-
-/// The component of this crate, ready for a host.
+/// The component of this crate, wrapped for a host.
 pub fn component() -> Handle {
-    Scheduler::component()
+    kubernix_core::abi::component(Scheduler)
 }
 
 #[cfg(feature = "plugin")]
@@ -48,7 +42,7 @@ impl Component for Scheduler {
         vec![roles::SCHEDULER.into()]
     }
 
-    // All that it asks of the API is there before the API is ready.
+    // The API serves everything that it needs before it is ready.
     fn requires(&self) -> Vec<Requirement> {
         vec![Requirement::ready(roles::APISERVER_PORT)]
     }
@@ -78,8 +72,8 @@ impl Component for Scheduler {
             ("requestheader-client-ca-file", ctx.host_file("front-proxy-ca.crt")?),
             ("bind-address", "127.0.0.1".into()),
             ("secure-port", PORT.to_string()),
-            // Without a certificate it creates an RSA one at each start, which no client can
-            // verify.
+            // Without a certificate it creates a self-signed RSA one at each start, which no client
+            // can verify.
             ("tls-cert-file", tls.cert),
             ("tls-private-key-file", tls.key),
             ("v", ctx.parameter("log-level")?),
@@ -91,7 +85,7 @@ impl Component for Scheduler {
         let process = Process::new(roles::SCHEDULER, ctx.executable("kube-scheduler")?)
             .flags(flags)
             .args(ctx.words("extra-args")?)
-            // It keeps nothing of its own.
+            // It has no state of its own.
             .stop(Signal::TERM, Duration::from_secs(1));
         plan.process(process)?;
         let url = format!("https://127.0.0.1:{PORT}");
@@ -99,9 +93,9 @@ impl Component for Scheduler {
     }
 }
 
-/// A file and not flags, so that people who work on scheduling can edit profiles and plugins. By
-/// default it asks no more than 50 times a second, and thousands of pods would wait for that; the
-/// controller manager has the same limits.
+/// A file rather than flags, so that users can edit profiles and plugins. The default limit of 50
+/// requests a second would delay thousands of pods; the controller manager has the same limits as
+/// here.
 fn config_file(kubeconfig: &str, elects: bool) -> String {
     format!(
         "\
@@ -126,12 +120,12 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        kubernix_testkit::kit::assert_conforms(Scheduler::component);
+        kubernix_testkit::kit::assert_conforms(component);
     }
 
     #[test]
-    fn the_config_names_the_kubeconfig_whatever_characters_it_has() {
-        let plan = assert_pure(&Scheduler::component(), &FakeContext::new().root("/r\"x"));
+    fn special_characters_in_the_kubeconfigs_path_are_quoted() {
+        let plan = assert_pure(&component(), &FakeContext::new().root("/r\"x"));
         let config = file(&plan, "/control/scheduler/config.yaml");
         assert!(config.contains(r#"kubeconfig: "/r\"x/kubeconfig/scheduler.kubeconfig""#), "{config}");
         assert!(plan.processes[0].args.contains(&format!("--config={}", plan.files[0].path)));
@@ -140,17 +134,17 @@ mod tests {
     #[test]
     fn it_starts_when_the_port_opens() {
         assert_eq!(Scheduler.requires(), [Requirement::ready(roles::APISERVER_PORT)]);
-        let plan = assert_pure(&Scheduler::component(), &FakeContext::new());
+        let plan = assert_pure(&component(), &FakeContext::new());
         assert_eq!(plan.provides[0].probe, Probe::http("https://127.0.0.1:10259/livez"));
     }
 
     #[test]
     fn parameters_reach_the_flags() {
         let ctx = FakeContext::new().parameter("feature-gates", "A=true").parameter("extra-args", "--vmodule=a=1");
-        let args = assert_pure(&Scheduler::component(), &ctx).processes[0].args.clone();
+        let args = assert_pure(&component(), &ctx).processes[0].args.clone();
         assert!(args.contains(&"--feature-gates=A=true".to_owned()), "{args:#?}");
         assert_eq!(args.last().map(String::as_str), Some("--vmodule=a=1"));
-        let error = plan(&Scheduler::component(), &FakeContext::new().parameter("log-level", "-1")).unwrap_err();
+        let error = plan(&component(), &FakeContext::new().parameter("log-level", "-1")).unwrap_err();
         assert!(error.to_string().contains("`log-level` is `-1`"), "{error}");
     }
 }
