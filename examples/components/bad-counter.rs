@@ -1,4 +1,4 @@
-//! Caught by `plan-same`: its plan is another one each time.
+//! Caught by `plan-same`: its plan is different each time.
 
 use kubernix_samples::*;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Caught by `defaults-accepted`: it refuses its parameter's own default.
+//! Caught by `defaults-accepted`: it rejects its parameter's own default.
 
 use kubernix_samples::*;
 
@@ -9,7 +9,7 @@ impl Component for Sample {
     says!(name, phase, provides, binaries);
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("workers", "auto", "how many threads it has")]
+        vec![Parameter::new("workers", "auto", "number of threads")]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {

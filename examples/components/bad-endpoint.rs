@@ -1,4 +1,4 @@
-//! Caught by `endpoints-valid`: its endpoint is no URL.
+//! Caught by `endpoints-valid`: its endpoint isn't a URL.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `paths-from-context`: its data lies in the same place for all clusters.
+//! Caught by `paths-from-context`: its data has the same path for all clusters.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `describe-answers`: it never says which phase it belongs to.
+//! Caught by `describe-answers`: it never returns from `phase`.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `programs-known`: it runs what the host happens to have.
+//! Caught by `programs-known`: it runs a program of the host.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `sockets-fit`: nothing keeps its socket's path short.
+//! Caught by `sockets-fit`: it doesn't limit the length of its socket's path.
 
 use kubernix_samples::*;
 

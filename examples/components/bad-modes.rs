@@ -1,7 +1,7 @@
-//! Caught by `modes-closed`: its config is writable by all users.
+//! Caught by `modes-closed`: every user may write its config.
 //!
-//! `Planner` has no way to say so: it speaks to the host past it, as a component could that isn't
-//! made with kubernix-core.
+//! `Planner` has no method for this, so it calls the host's object directly, like a component that
+//! isn't built with kubernix-core.
 
 use kubernix_core::abi::{
     AbiBinary, AbiCommand, AbiComponent, AbiContextRef, AbiFinding, AbiParameter, AbiPlannerMut, AbiRequirement,
@@ -73,7 +73,7 @@ impl AbiComponent for Sample {
     }
 }
 
-/// The component, ready for a host.
+/// The component, wrapped for a host.
 #[cfg(test)]
 pub fn sample() -> abi::Handle {
     ComponentBox::from_value(Sample, TD_Opaque).into()

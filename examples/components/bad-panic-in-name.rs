@@ -1,4 +1,4 @@
-//! Caught by `describe-answers`: it panics when it is asked for its name.
+//! Caught by `describe-answers`: it panics in `name`.
 
 use kubernix_samples::*;
 

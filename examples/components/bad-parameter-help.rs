@@ -1,4 +1,4 @@
-//! Caught by `parameters-explained`: its parameter has no description.
+//! Caught by `parameters-explained`: its parameter has no help.
 
 use kubernix_samples::*;
 

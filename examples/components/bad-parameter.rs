@@ -1,4 +1,4 @@
-//! Caught by `parameters-guarded`: it panics where a parameter isn't what it expects.
+//! Caught by `parameters-guarded`: it panics on an unexpected value of a parameter.
 
 use kubernix_samples::*;
 
@@ -9,7 +9,7 @@ impl Component for Sample {
     says!(name, phase, provides, binaries);
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("workers", "2", "how many threads it has")]
+        vec![Parameter::new("workers", "2", "number of threads")]
     }
 
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {

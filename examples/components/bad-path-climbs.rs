@@ -1,4 +1,4 @@
-//! Caught by `paths-inside`: it climbs out of its directory.
+//! Caught by `paths-inside`: it leaves its directory by `..`.
 
 use kubernix_samples::*;
 

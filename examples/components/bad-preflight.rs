@@ -1,4 +1,4 @@
-//! Caught by `preflight-answers`: it finds something and doesn't say what.
+//! Caught by `preflight-answers`: its finding has no message.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `probe-targets-own`: its probe asks a server on the internet.
+//! Caught by `probe-targets-own`: its probe connects to a server on the internet.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `programs-known`: its program is looked for in PATH.
+//! Caught by `programs-known`: its program has no absolute path.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `describe-valid`: its role can't be a role's name.
+//! Caught by `describe-valid`: its role isn't a DNS label.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `plan-runs-nothing`: it runs its program to ask for the version, in `plan`.
+//! Caught by `plan-runs-nothing`: it runs a program in `plan`, to get a version.
 
 use kubernix_samples::*;
 

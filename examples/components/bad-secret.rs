@@ -1,4 +1,4 @@
-//! Caught by `secrets-hidden`: it hands a key to its process as an argument.
+//! Caught by `secrets-hidden`: it passes a key to its process as an argument.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `stop-bounded`: it wants an hour to end.
+//! Caught by `stop-bounded`: it has a grace of an hour.
 
 use kubernix_samples::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Caught by `stop-bounded`: nothing ever ends by its stop signal.
+//! Caught by `stop-bounded`: its stop signal doesn't end a process.
 
 use kubernix_samples::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Caught by `stop-twice`: it can be stopped once.
+//! Caught by `stop-twice`: it can be stopped only once.
 
 use kubernix_samples::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,7 @@ impl Component for Sample {
     says!(name, phase, provides, binaries, plan);
 
     fn before_stop(&self, _: &Context<'_>) -> Result<()> {
-        match self.stopped.swap(true, Ordering::SeqCst) {
-            true => Err(Error::invalid("it was stopped already")),
-            false => Ok(()),
-        }
+        if self.stopped.swap(true, Ordering::SeqCst) { Err(Error::invalid("it was stopped already")) } else { Ok(()) }
     }
 }
 

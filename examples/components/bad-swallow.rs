@@ -1,4 +1,4 @@
-//! Caught by `errors-passed-on`: it plans on as if nothing were when its host fails.
+//! Caught by `errors-passed-on`: it ignores a failed call to its host.
 
 use kubernix_samples::*;
 

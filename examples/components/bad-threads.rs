@@ -1,4 +1,4 @@
-//! Caught by `plan-threads`: it plans otherwise while another thread is inside.
+//! Caught by `plan-threads`: it fails while another thread is in `plan`.
 
 use kubernix_samples::*;
 use std::sync::atomic::{AtomicBool, Ordering};

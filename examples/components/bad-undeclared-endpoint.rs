@@ -1,4 +1,4 @@
-//! Caught by `asks-declared`: it wants to know where a role is that it doesn't require.
+//! Caught by `asks-declared`: it uses the endpoint of a role that it doesn't require.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `describe-stable`: it has another title each time.
+//! Caught by `describe-stable`: its title is different each time.
 
 use kubernix_samples::*;
 use std::sync::atomic::{AtomicUsize, Ordering};

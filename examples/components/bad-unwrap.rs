@@ -1,4 +1,4 @@
-//! Caught by `errors-contained`: it expects that its host never fails.
+//! Caught by `errors-contained`: it panics if its host fails.
 
 use kubernix_samples::*;
 

@@ -1,4 +1,4 @@
-//! Caught by `nothing`: it is right in every way, and uses what the contract offers.
+//! Caught by `nothing`: it is correct, and uses most of the contract.
 
 use kubernix_samples::*;
 use std::time::Duration;
@@ -14,7 +14,7 @@ impl Component for Sample {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::new("workers", "2", "how many threads it has").number(0..=255)]
+        vec![Parameter::new("workers", "2", "number of threads").number(0..=255)]
     }
 
     fn before_stop(&self, ctx: &Context<'_>) -> Result<()> {

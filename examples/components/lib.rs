@@ -1,11 +1,11 @@
-//! What the samples share: a component that is right in every way, to differ from in one.
+//! Shared code of the samples: a correct component, from which each sample differs in one aspect.
 //!
-//! Each sample is one file, and says in its first line which check of the conformance kit must
+//! Each sample is one file, whose first line names the check of the conformance kit that has to
 //! catch it. It must not know that kit.
 
 pub use kubernix_core::*;
 
-/// What a sample says of itself where it has nothing else to say.
+/// The default description of a sample.
 #[macro_export]
 macro_rules! says {
     (name) => {
@@ -36,12 +36,12 @@ macro_rules! says {
     ($($what:ident),+) => { $($crate::says!($what);)+ };
 }
 
-/// Makes a sample a shared library where it is built as one. In tests many are in one binary, which
-/// may export one only.
+/// Exports a sample from a shared library. In tests many samples are in one binary, which may
+/// export only one.
 #[macro_export]
 macro_rules! sample {
     ($component:expr) => {
-        /// The component, ready for a host.
+        /// The component, wrapped for a host.
         #[cfg(test)]
         pub fn sample() -> $crate::abi::Handle {
             $crate::abi::component($component)
@@ -62,16 +62,16 @@ pub fn process(ctx: &Context<'_>) -> Result<Process> {
 /// Fills the sample's role, with a probe.
 ///
 /// # Errors
-/// What the planner says.
+/// The planner's error.
 pub fn provide(ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
     let url = format!("http://{}:8080", ctx.control_plane_ip()?);
     plan.provide("sample", &url, Probe::http(format!("{url}/healthz")))
 }
 
-/// The whole plan, with a change to the process.
+/// The complete plan, with a change to the process.
 ///
 /// # Errors
-/// What the context and the planner say.
+/// An error of the context or the planner.
 pub fn complete(ctx: &Context<'_>, plan: &mut Planner<'_>, change: impl FnOnce(Process) -> Process) -> Result<()> {
     plan.process(change(process(ctx)?))?;
     provide(ctx, plan)

@@ -1,5 +1,5 @@
-//! Checks what answers for a role: `live ROLE URL [CA CERT KEY]` or `live cri URL IMAGE`. Run
-//! inside of a cluster: `kubernix enter -- live datastore https://10.10.192.1:2379 pki/etcd-ca.crt
+//! Checks the endpoint of a role: `live ROLE URL [CA CERT KEY]` or `live cri URL IMAGE`. Run it
+//! inside a cluster: `kubernix enter -- live datastore https://10.10.192.1:2379 pki/etcd-ca.crt
 //! ...`.
 
 use kubernix_testkit::kit::Report;
@@ -22,5 +22,5 @@ fn main() -> std::io::Result<()> {
     }
     let report = Report { component: role.clone(), checks: check(role, &target) };
     println!("{report}");
-    if report.passed() { Ok(()) } else { Err(std::io::Error::other("it doesn't do what the role demands")) }
+    if report.passed() { Ok(()) } else { Err(std::io::Error::other("the role's checks failed")) }
 }

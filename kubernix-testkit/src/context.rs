@@ -1,11 +1,11 @@
-//! What the fake host knows.
+//! The values of the fake host.
 
 use kubernix_core::abi::AbiNode;
 use kubernix_core::{Command, Identity, Node, Output, facts, roles};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// A host's knowledge, with fixed values that a test can change: cluster `test` of 10.10.0.0/16 in
+/// A host with fixed values that a test can change: cluster `test` of 10.10.0.0/16 in
 /// `/var/lib/kubernix/test`, node `node-0`, cgroup v2, overlay mounts possible.
 #[derive(Debug)]
 pub struct FakeContext {
@@ -13,7 +13,7 @@ pub struct FakeContext {
     pub(crate) root: String,
     pub(crate) volatile: String,
     pub(crate) binaries: String,
-    /// The version of what `versions` doesn't have.
+    /// The version of binaries that aren't in `versions`.
     pub(crate) version: String,
     pub(crate) versions: BTreeMap<String, String>,
     pub(crate) node: Node,
@@ -80,49 +80,49 @@ impl FakeContext {
         }
     }
 
-    /// Another cluster name.
+    /// Sets the cluster's name.
     #[must_use]
     pub fn cluster(mut self, name: &str) -> Self {
         self.cluster = name.into();
         self
     }
 
-    /// Another root directory.
+    /// Sets the root directory.
     #[must_use]
     pub fn root(mut self, path: &str) -> Self {
         self.root = path.into();
         self
     }
 
-    /// Another directory for what is gone at each boot.
+    /// Sets the directory that is emptied at each boot.
     #[must_use]
     pub fn volatile(mut self, path: &str) -> Self {
         self.volatile = path.into();
         self
     }
 
-    /// Another directory that binaries lie in.
+    /// Sets the directory of binaries.
     #[must_use]
     pub fn binaries(mut self, path: &str) -> Self {
         self.binaries = path.into();
         self
     }
 
-    /// The version of a binary, by the name of the tool; `1.0.0` of all others.
+    /// Sets the version of a binary, by the name of the tool. The default is `1.0.0`.
     #[must_use]
     pub fn version(mut self, tool: &str, version: &str) -> Self {
         self.versions.insert(tool.into(), version.into());
         self
     }
 
-    /// Another node.
+    /// Sets the node.
     #[must_use]
     pub fn node(mut self, node: Node) -> Self {
         self.node = node;
         self
     }
 
-    /// Another address or range: `control-plane`, `members`, `pods`, `services`, `node-mask`,
+    /// Sets an address or range: `control-plane`, `members`, `pods`, `services`, `node-mask`,
     /// `dns`.
     #[must_use]
     pub fn address(mut self, name: &str, value: &str) -> Self {
@@ -130,43 +130,43 @@ impl FakeContext {
         self
     }
 
-    /// Where a role answers.
+    /// Sets the endpoint of a role.
     #[must_use]
     pub fn endpoint(mut self, role: &str, url: &str) -> Self {
         self.endpoints.insert(role.into(), url.into());
         self
     }
 
-    /// The component that fills a role.
+    /// Sets the component that fills a role.
     #[must_use]
     pub fn filled_by(mut self, role: &str, component: &str) -> Self {
         self.filled.insert(role.into(), component.into());
         self
     }
 
-    /// A parameter that the config sets. As with a host, a component gets an error for a value that
-    /// doesn't fit its kind.
+    /// Sets a parameter. As with a host, a component gets an error for a value that its kind
+    /// rejects.
     #[must_use]
     pub fn parameter(mut self, name: &str, value: &str) -> Self {
         self.parameters.insert(name.into(), value.into());
         self
     }
 
-    /// A fact of the host.
+    /// Sets a fact of the host.
     #[must_use]
     pub fn fact(mut self, name: &str, value: &str) -> Self {
         self.facts.insert(name.into(), value.into());
         self
     }
 
-    /// A host that doesn't know this of itself.
+    /// Removes a fact of the host.
     #[must_use]
     pub fn without_fact(mut self, name: &str) -> Self {
         self.facts.remove(name);
         self
     }
 
-    /// What each command that a hook runs leaves.
+    /// Sets the result of each command that a hook runs.
     #[must_use]
     pub fn output(mut self, output: Output) -> Self {
         self.output = output;
@@ -191,7 +191,7 @@ impl FakeContext {
         }
     }
 
-    /// The files of a user that a host makes certificates for; `None` for others.
+    /// The files of a user that a host creates certificates for; `None` for others.
     pub(crate) fn identity_of(&self, user: &str) -> Option<Identity> {
         const USERS: [&str; 11] = [
             "admin",

@@ -1,9 +1,8 @@
-//! A host for components to be tested against, which answers what a real one would, and the
-//! conformance [`kit`] that runs any component through it. Nothing is started, and no root is
-//! needed.
+//! A fake host for tests of components, and the conformance [`kit`], which checks any component
+//! with it. Nothing is started, and no root is needed.
 //!
-//! Everything goes through [`kubernix_core::abi`], as it does in a real host, so that what a test
-//! sees is what crosses the boundary. It must not know any component.
+//! Every call goes through [`kubernix_core::abi`], as in a real host, so tests cover the boundary
+//! as well. It must not know any component.
 //!
 //! # Example
 //! ```
@@ -39,8 +38,7 @@ use kubernix_core::abi::Handle;
 use kubernix_core::{Command, Error, Finding, Plan, Result, Role};
 use scoped::Scoped;
 
-/// The context as this component may see it: the binaries, parameters and roles that it declared,
-/// no others.
+/// The context with only the binaries, parameters and roles that the component declared.
 fn scoped<'a>(component: &Handle, ctx: &'a FakeContext) -> Result<Scoped<'a>> {
     Ok(Scoped::new(component.describe()?, ctx))
 }
@@ -48,7 +46,8 @@ fn scoped<'a>(component: &Handle, ctx: &'a FakeContext) -> Result<Scoped<'a>> {
 /// The component's plan, checked against what it declares.
 ///
 /// # Errors
-/// What the component says; a role that it declares and doesn't fill, or fills undeclared.
+/// The component's error; a declared role that it doesn't fill, or a filled role that it doesn't
+/// declare.
 pub fn plan(component: &Handle, ctx: &FakeContext) -> Result<Plan> {
     let mut plan = Plan::default();
     component.plan(&scoped(component, ctx)?, &mut plan)?;
@@ -63,7 +62,7 @@ pub fn plan(component: &Handle, ctx: &FakeContext) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The plan, after it was made twice and came out the same, and survived its serialised form.
+/// The plan, after checking that two calls give the same plan and that it survives serialisation.
 ///
 /// # Panics
 /// The component isn't a pure function of its context, or has no plan.
@@ -75,7 +74,7 @@ pub fn assert_pure(component: &Handle, ctx: &FakeContext) -> Plan {
     first
 }
 
-/// The content of the file in a plan whose path ends like this.
+/// The content of the file whose path has this ending.
 ///
 /// # Panics
 /// The plan has no such file.
@@ -84,10 +83,10 @@ pub fn file<'a>(plan: &'a Plan, ending: &str) -> &'a str {
     &found.unwrap_or_else(|| panic!("no file {ending} in {:?}", plan.files.iter().map(|f| &f.path))).content
 }
 
-/// Runs the component's `before_stop`. What it ran is in [`FakeContext::commands`].
+/// Runs the component's `before_stop`. [`FakeContext::commands`] has its commands.
 ///
 /// # Errors
-/// What the component says.
+/// The component's error.
 pub fn before_stop(component: &Handle, ctx: &FakeContext) -> Result<()> {
     component.before_stop(&scoped(component, ctx)?)
 }
@@ -95,7 +94,7 @@ pub fn before_stop(component: &Handle, ctx: &FakeContext) -> Result<()> {
 /// Runs the component's `preflight`.
 ///
 /// # Errors
-/// What the component says.
+/// The component's error.
 pub fn preflight(component: &Handle, ctx: &FakeContext) -> Result<Vec<Finding>> {
     component.preflight(&scoped(component, ctx)?)
 }
@@ -103,7 +102,7 @@ pub fn preflight(component: &Handle, ctx: &FakeContext) -> Result<Vec<Finding>> 
 /// The component's command for importing an image.
 ///
 /// # Errors
-/// What the component says.
+/// The component's error.
 pub fn import_image(component: &Handle, ctx: &FakeContext, archive: &str, name: &str) -> Result<Option<Command>> {
     component.import_image(&scoped(component, ctx)?, archive, name)
 }
@@ -113,7 +112,7 @@ mod tests {
     use super::*;
     use kubernix_core::{Binary, Component, Context, ErrorKind, Parameter, Phase, Planner, Probe, Process, abi};
 
-    /// Declares a role, a parameter and a binary, and then does what its parameter says.
+    /// Declares a role, a parameter and a binary, and then behaves as its parameter demands.
     struct Careless;
 
     impl Component for Careless {
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_component_did_not_declare_is_not_there() {
+    fn undeclared_names_are_errors() {
         for does in ["binary", "endpoint", "parameter"] {
             assert_eq!(result(does).unwrap_err().kind(), ErrorKind::NOT_FOUND, "{does}");
         }
@@ -165,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_is_declared_has_to_be_filled() {
+    fn a_declared_role_has_to_be_filled() {
         let error = result("nothing").unwrap_err().to_string();
         assert_eq!(error, r#"the component declares the roles ["dns"] and fills []"#);
     }
 
     #[test]
-    fn panics_arrive_as_errors() {
+    fn panics_become_errors() {
         assert_eq!(result("panic").unwrap_err().frames(), ["`plan` panicked", "careless"]);
     }
 }

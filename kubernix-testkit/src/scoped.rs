@@ -1,4 +1,4 @@
-//! The context as one component may see it.
+//! The context that one component gets.
 
 use crate::FakeContext;
 use kubernix_core::Error;
@@ -19,14 +19,14 @@ pub(crate) struct Scoped<'a> {
 }
 
 impl<'a> Scoped<'a> {
-    pub(crate) fn new(said: Description, fake: &'a FakeContext) -> Self {
+    pub(crate) fn new(description: Description, fake: &'a FakeContext) -> Self {
         Self {
             fake,
-            name: said.name,
-            scope: said.scope,
-            binaries: said.binaries.into_iter().collect(),
-            required: said.requires.into_iter().map(|requirement| requirement.role.to_string()).collect(),
-            parameters: said.parameters,
+            name: description.name,
+            scope: description.scope,
+            binaries: description.binaries.into_iter().collect(),
+            required: description.requires.into_iter().map(|requirement| requirement.role.to_string()).collect(),
+            parameters: description.parameters,
         }
     }
 
@@ -57,7 +57,7 @@ impl<'a> Scoped<'a> {
     }
 }
 
-/// The answer of a host that has none.
+/// A value, or the error of a host that doesn't have it.
 fn found<T>(value: Option<T>, what: &str, name: &str) -> AbiResult<T> {
     match value {
         Some(value) => RResult::ROk(value),
@@ -122,7 +122,7 @@ impl AbiContext for Scoped<'_> {
     }
 
     fn executable(&self, binary: AbiBinary) -> AbiResult<RString> {
-        // An absolute path is joined as it is.
+        // Joining an absolute path returns that path.
         let path = |tool: String| Path::new(&self.fake.binaries).join(tool).to_string_lossy().into_owned().into();
         self.tool(binary).map(path)
     }

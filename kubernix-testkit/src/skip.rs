@@ -1,4 +1,4 @@
-//! Tests that a machine can't run.
+//! Reports tests that a machine can't run.
 
 use std::fmt::Display;
 use std::io::Write;

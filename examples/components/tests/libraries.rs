@@ -1,5 +1,5 @@
-//! Loads the samples as a host loads plugins: what is wrong with them is caught over the real
-//! boundary as well.
+//! Loads the samples as a host loads plugins: the kit also finds their defects across the real
+//! boundary.
 
 use kubernix_core::Error;
 use kubernix_host::plugins::load;
@@ -7,7 +7,7 @@ use kubernix_testkit::kit::{self, Subject};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Samples whose defects a boundary could hide, or be hurt by.
+/// Samples whose defects the boundary could hide, or suffer from.
 const SAMPLES: [(&str, &[&str]); 7] = [
     ("good", &[]),
     ("bad_panic_in_name", &["describe-answers"]),
@@ -18,10 +18,10 @@ const SAMPLES: [(&str, &[&str]); 7] = [
     ("bad_shell_import", &["import-one-argument"]),
 ];
 
-/// Where cargo puts the examples of the build that this test belongs to.
+/// The directory of this build's examples.
 fn library(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows where it lies");
-    let built = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
+    let test = std::env::current_exe().expect("the test's own path is known");
+    let built = test.ancestors().nth(2).expect("the test is in target/PROFILE/deps");
     built.join("examples").join(format!("lib{name}.so"))
 }
 

@@ -1,5 +1,5 @@
-//! Holds the kit against the samples: each that is wrong must be caught by just the check that it
-//! names, and the good one by none.
+//! Runs the kit on the samples: each defect has to be found by exactly the check that the sample
+//! names, and the good sample has to pass.
 
 use kubernix_core::abi::Handle;
 use kubernix_testkit::kit::{self, Declared, Report, Subject};
@@ -63,13 +63,13 @@ samples! {
     bad_unwrap = "../bad-unwrap.rs";
 }
 
-/// The check that a sample says it is caught by.
+/// The check that a sample names.
 fn wanted(text: &str) -> &str {
     text.split('`').nth(1).expect("a sample names its check")
 }
 
 fn report(file: &str, make: fn() -> Handle) -> Report {
-    // Those that hang do so on purpose: there is no point in waiting long.
+    // A sample that hangs does so on purpose, so its limit is short.
     let limit = Duration::from_secs(if file.contains("hang") { 1 } else { 30 });
     let mut subject = Subject::new(move || Ok(make())).limit(limit);
     if file.ends_with("bad-manifest.rs") {
@@ -106,7 +106,7 @@ fn every_check_has_a_sample() {
 }
 
 #[test]
-fn the_paper_has_every_check_with_its_samples() {
+fn the_documentation_has_every_check_with_its_samples() {
     let paper = include_str!("../../../docs/conformance.md");
     for check in kit::checks() {
         let files = SAMPLES.iter().filter(|(_, text, _)| wanted(text) == check.id);

@@ -1,10 +1,10 @@
-//! The component under test, and what is known of it so far: checks build on each other, and one
-//! that fails must not make the next ones fail as well.
+//! The component under test, with the results of earlier checks. A check that needs the result of a
+//! failed one is skipped.
 
 use super::context::KitContext;
+use super::fault::FailedCall;
+use super::recorder::{RecordedPlan, Recorder};
 use super::report::{Stop, failed, skipped};
-use super::taken::{Taken, Taker};
-use super::turn::Refused;
 use super::watch::{self, Call};
 use super::world::World;
 use super::{Declared, Subject};
@@ -14,55 +14,55 @@ use kubernix_core::{Error, ErrorKind, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long making an instance may take: a library may be loaded for it, and its layout checked.
-const MAKING: Duration = Duration::from_secs(30);
+/// The time limit for creating an instance, which may load a library and check its layout.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A plan, and the context that it was made for.
+/// A plan and its context.
 #[derive(Clone)]
 pub(super) struct Planned {
     pub(super) world: World,
     pub(super) context: Arc<KitContext>,
-    pub(super) plan: Taken,
+    pub(super) plan: RecordedPlan,
 }
 
-/// What came of a plan for which one call was refused.
-pub(super) struct Walked {
-    pub(super) refused: Refused,
+/// The outcome of a plan during which one call failed.
+pub(super) struct FaultRun {
+    pub(super) refused: FailedCall,
     pub(super) outcome: Result<(), Error>,
 }
 
 /// The component under test.
 pub(super) struct Bench {
     pub(super) subject: Subject,
-    /// Every instance that was made: where they are dropped is a check of its own.
+    /// All instances. They are kept until a check drops them.
     instances: Vec<Arc<Handle>>,
-    pub(super) said: Option<Description>,
+    pub(super) description: Option<Description>,
     pub(super) alpha: Option<Planned>,
     pub(super) beta: Option<Planned>,
-    pub(super) walked: Option<Vec<Walked>>,
+    pub(super) fault_runs: Option<Vec<FaultRun>>,
 }
 
 impl Bench {
     pub(super) fn new(subject: Subject) -> Self {
-        Self { subject, instances: Vec::new(), said: None, alpha: None, beta: None, walked: None }
+        Self { subject, instances: Vec::new(), description: None, alpha: None, beta: None, fault_runs: None }
     }
 
-    /// What its manifest says.
+    /// Its manifest.
     pub(super) fn declared(&self) -> Option<&Declared> {
         self.subject.declared.as_ref()
     }
 
-    /// Another instance.
+    /// Creates another instance.
     pub(super) fn make(&mut self) -> Result<Arc<Handle>, Stop> {
         let make = self.subject.make.clone();
-        match watch::start(move || make()).end(MAKING) {
+        match watch::start(move || make()).end(CREATE_TIMEOUT) {
             Ok((Ok(handle), _)) => {
                 let handle = Arc::new(handle);
                 self.instances.push(handle.clone());
                 Ok(handle)
             }
-            Ok((Err(error), _)) => failed(format!("it can't be made: {}", text(&error))),
-            Err(why) => failed(format!("making it {why}")),
+            Ok((Err(error), _)) => failed(format!("it can't be created: {}", text(&error))),
+            Err(why) => failed(format!("its constructor {why}")),
         }
     }
 
@@ -74,9 +74,9 @@ impl Bench {
         }
     }
 
-    /// What it says of itself, for checks that need it.
-    pub(super) fn said(&self) -> Result<Description, Stop> {
-        self.said.clone().ok_or_else(|| Stop::Skipped("it doesn't say what it is".into()))
+    /// Its description, for checks that need it.
+    pub(super) fn description(&self) -> Result<Description, Stop> {
+        self.description.clone().ok_or_else(|| Stop::Skipped("it has no description".into()))
     }
 
     /// Its plan in the first world, for checks that need it.
@@ -89,12 +89,12 @@ impl Bench {
         self.beta.clone().map_or_else(|| skipped("it has no plan for another context"), Ok)
     }
 
-    /// What a host in a world knows, for this component.
+    /// The context of this component in a world.
     pub(super) fn world(&self, world: World) -> Result<FakeContext, Stop> {
-        Ok(world.context(&self.said()?))
+        Ok(world.context(&self.description()?))
     }
 
-    /// Calls the first instance, which has to return in time. A panic that it returns is a failure.
+    /// Calls the first instance, which has to return in time. An error of a panic is a failure.
     pub(super) fn call<T: Send + 'static>(
         &mut self,
         method: &str,
@@ -113,28 +113,28 @@ impl Bench {
         }
     }
 
-    /// A plan in this context.
-    pub(super) fn plan(&mut self, context: &Arc<KitContext>) -> Result<Result<Taken>, Stop> {
+    /// Calls `plan` with this context.
+    pub(super) fn plan(&mut self, context: &Arc<KitContext>) -> Result<Result<RecordedPlan>, Stop> {
         let handle = self.first()?;
         self.end("plan", start_plan(handle, context.clone()))
     }
 
-    /// A plan that has to be there.
-    pub(super) fn planned(&mut self, context: &Arc<KitContext>) -> Result<Taken, Stop> {
-        self.plan(context)?.or_else(|error| failed(format!("`plan` says: {}", text(&error))))
+    /// Calls `plan`, which has to succeed.
+    pub(super) fn planned(&mut self, context: &Arc<KitContext>) -> Result<RecordedPlan, Stop> {
+        self.plan(context)?.or_else(|error| failed(format!("`plan` fails: {}", text(&error))))
     }
 
-    /// Lets go of an instance and says what panicked on the way.
+    /// Drops an instance and returns the panics meanwhile.
     pub(super) fn drop_one(&mut self, handle: Arc<Handle>) -> Result<Vec<String>, Stop> {
         self.instances.retain(|other| !Arc::ptr_eq(other, &handle));
         let limit = self.subject.limit;
         let (last, panics) = watch::start(move || Arc::into_inner(handle).map(drop).is_some())
             .end(limit)
             .or_else(|why| failed(format!("its drop {why}")))?;
-        if last { Ok(panics) } else { skipped("a call into it never returned") }
+        if last { Ok(panics) } else { skipped("a call of it never returned") }
     }
 
-    /// Lets go of all instances. What they do then was checked before.
+    /// Drops all instances, without a check.
     pub(super) fn close(self) {
         let (instances, limit) = (self.instances, self.subject.limit);
         let _ = watch::start(move || drop(instances)).end(limit);
@@ -149,11 +149,11 @@ pub(super) fn start<T: Send + 'static>(
     watch::start(move || f(&handle))
 }
 
-/// Starts to plan.
-pub(super) fn start_plan(handle: Arc<Handle>, context: Arc<KitContext>) -> Call<Result<Taken>> {
+/// Starts a call of `plan`.
+pub(super) fn start_plan(handle: Arc<Handle>, context: Arc<KitContext>) -> Call<Result<RecordedPlan>> {
     start(handle, move |component| {
-        let mut taker = Taker::new(context.turn.clone());
-        component.plan(&*context, &mut taker).map(|()| taker.taken)
+        let mut recorder = Recorder::new(context.fault.clone());
+        component.plan(&*context, &mut recorder).map(|()| recorder.plan)
     })
 }
 

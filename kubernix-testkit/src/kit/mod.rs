@@ -1,6 +1,6 @@
-//! The conformance kit: runs a component, ours or a third party's, through hosts that don't exist,
-//! and says by name what it does that a real one can't live with. Nothing is started and nothing
-//! written; it needs no root.
+//! The conformance kit: calls a component like a host does and reports, by the name of a check,
+//! each behaviour that a real host can't work with. Nothing is started or written, and no root is
+//! needed.
 //!
 //! ```
 //! # use kubernix_core::{Binary, Component, Context, Phase, Planner, Probe, Process, Result, Role, abi};
@@ -20,18 +20,18 @@
 //! kubernix_testkit::kit::assert_conforms(|| abi::component(Mine));
 //! ```
 //!
-//! What each check demands is in [`checks`] and in `docs/conformance.md`. What can't be seen from
-//! outside isn't checked: that a plan doesn't read the environment or the disk shows only where the
+//! [`checks`] and `docs/conformance.md` list the requirement of each check. The kit can only check
+//! what is visible from outside: a plan that reads the environment or the disk is found only if its
 //! result differs.
 //!
-//! This module must not know any component, nor where components are loaded from.
+//! This module must not know any component, or where components are loaded from.
 
 mod bench;
 mod checks;
 mod context;
+mod fault;
+mod recorder;
 mod report;
-mod taken;
-mod turn;
 mod watch;
 mod world;
 
@@ -45,17 +45,17 @@ use kubernix_core::{Binary, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a call may take: components only calculate, and a host's own limit is 10 s.
-const LIMIT: Duration = Duration::from_secs(5);
+/// The time limit of a call. Components only calculate, and a host's own limit is 10 s.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a manifest says of a component, as plain data.
+/// A component's description in its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
     /// Its name.
     pub name: String,
     /// The plugin's version.
     pub version: String,
-    /// The roles that it can fill, in any order.
+    /// The roles that it provides, in any order.
     pub provides: Vec<String>,
     /// The roles that it needs, in any order.
     pub requires: Vec<String>,
@@ -65,7 +65,7 @@ pub struct Declared {
 
 type Make = dyn Fn() -> Result<Handle> + Send + Sync;
 
-/// A component to be checked.
+/// A component to check.
 #[derive(Clone)]
 pub struct Subject {
     make: Arc<Make>,
@@ -75,20 +75,21 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A component that is made like this. It is made more than once: instances must not know of
-    /// each other.
+    /// A component that this function creates. It is called more than once, and its instances must
+    /// not share state.
     pub fn new(make: impl Fn() -> Result<Handle> + Send + Sync + 'static) -> Self {
-        Self { make: Arc::new(make), limit: LIMIT, declared: None, version: None }
+        Self { make: Arc::new(make), limit: CALL_TIMEOUT, declared: None, version: None }
     }
 
-    /// What its manifest says, and the version that the library itself reports.
+    /// Also compares the component with its manifest, and with the version that the library itself
+    /// reports.
     #[must_use]
     pub fn declared(mut self, declared: Declared, version: impl Into<String>) -> Self {
         (self.declared, self.version) = (Some(declared), Some(version.into()));
         self
     }
 
-    /// Another limit for each call.
+    /// Sets the time limit of each call.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -96,19 +97,18 @@ impl Subject {
     }
 }
 
-/// Runs every check. A component that hangs costs the threads that it hangs on, which are never
-/// joined.
+/// Runs every check. Threads in which a component hangs are never joined.
 pub fn check(subject: &Subject) -> Report {
     let mut bench = Bench::new(subject.clone());
     let results = checks().iter().map(|check| CheckResult { id: check.id, outcome: (check.run)(&mut bench).into() });
     let checks = results.collect();
     let declared = bench.declared().map(|declared| declared.name.clone());
-    let component = bench.said.as_ref().map(|said| said.name.clone()).or(declared);
+    let component = bench.description.as_ref().map(|description| description.name.clone()).or(declared);
     bench.close();
     Report { component: component.unwrap_or_else(|| "component without a name".into()), checks }
 }
 
-/// For the tests of a component's crate.
+/// Runs every check in a test of a component's crate.
 ///
 /// # Panics
 /// The component doesn't conform; the message is the report.

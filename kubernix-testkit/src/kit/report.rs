@@ -1,4 +1,4 @@
-//! What the kit found, for people and for programs. It must not know what is checked.
+//! The kit's report, as text and as JSON. It must not know what is checked.
 
 use serde::Serialize;
 use std::fmt;
@@ -7,34 +7,35 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// What is demanded holds.
+    /// The requirement is met.
     Passed,
-    /// It doesn't.
+    /// The requirement isn't met.
     Failed {
-        /// What was seen instead.
+        /// The observed behaviour.
         why: String,
     },
-    /// It couldn't be looked at, or there is nothing to look at.
+    /// It couldn't be checked, or there is nothing to check.
     Skipped {
-        /// Why not.
+        /// The reason.
         why: String,
     },
 }
 
-/// A check and how it ended.
+/// The outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckResult {
-    /// Which check: kebab-case, stable over releases.
+    /// The check's ID: kebab-case, stable over releases.
     pub id: &'static str,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// All checks of one component, in the order in which they ran. Displayed it is a table.
+/// The results of all checks of one component, in the order in which they ran. `Display` prints a
+/// table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The component's name, as far as it told it.
+    /// The component's name, if it is known.
     pub component: String,
     /// The checks.
     pub checks: Vec<CheckResult>,
@@ -71,7 +72,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// How a check says that it didn't pass.
+/// Why a check didn't pass.
 pub(super) enum Stop {
     Failed(String),
     Skipped(String),
@@ -80,17 +81,17 @@ pub(super) enum Stop {
 /// What a check returns.
 pub(super) type Verdict = Result<(), Stop>;
 
-/// A failure.
+/// Fails a check.
 pub(super) fn failed<T>(why: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Failed(why.into()))
 }
 
-/// Nothing to look at.
+/// Skips a check.
 pub(super) fn skipped<T>(why: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Skipped(why.into()))
 }
 
-/// A failure where the condition doesn't hold.
+/// Fails a check unless the condition holds.
 pub(super) fn demand(holds: bool, why: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { failed(why()) }
 }
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_reads_as_a_table_and_as_json() {
+    fn a_report_prints_as_a_table_and_as_json() {
         let checks = vec![
             CheckResult { id: "a", outcome: Outcome::from(Ok(())) },
             CheckResult { id: "long-one", outcome: Outcome::from(failed("it broke")) },

@@ -1,5 +1,5 @@
-//! Calls that may hang or panic: each on a thread of its own, with a limit, and with an eye on
-//! panics that no call returns.
+//! Runs calls that may hang or panic: each on its own thread, with a time limit, recording panics
+//! that the call doesn't return.
 //!
 //! It must not know what is called.
 
@@ -9,21 +9,20 @@ use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 thread_local! {
-    /// The panics that this thread has seen; `None` if they aren't recorded.
+    /// The panics of this thread; `None` if the thread isn't watched.
     static SEEN: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// Records a panic; false if this thread's panics aren't recorded.
+/// Records a panic; false if this thread isn't watched.
 fn note(text: String) -> bool {
     let noted = SEEN.try_with(|seen| seen.try_borrow_mut().ok()?.as_mut().map(|seen| seen.push(text)));
     noted.ok().flatten().is_some()
 }
 
-/// Whether what is logged arrives here.
+/// Whether log messages arrive here.
 static LISTENS: OnceLock<bool> = OnceLock::new();
 
-/// Takes from the log what components of shared libraries can say nowhere else: that they panicked
-/// in their drop.
+/// Reads panics from the log. The panic of a shared library's drop is only visible there.
 struct Observer;
 
 impl log::Log for Observer {
@@ -41,15 +40,14 @@ impl log::Log for Observer {
     fn flush(&self) {}
 }
 
-/// For programs that have a logger of their own and run the kit: have that pass its errors on to
-/// this one. Without it the kit can't see panics in a plugin's drop. Where no logger is set the kit
-/// sets it itself.
+/// The kit's logger. A program with its own logger has to forward errors to it, otherwise the kit
+/// can't see panics in a plugin's drop. If no logger is set, the kit sets this one.
 pub fn observer() -> Box<dyn log::Log> {
     LISTENS.get_or_init(|| true);
     Box::new(Observer)
 }
 
-/// Whether panics in the drop of a plugin would be seen.
+/// Whether panics in a plugin's drop are visible.
 pub(super) fn listens() -> bool {
     *LISTENS.get_or_init(|| {
         let set = log::set_boxed_logger(Box::new(Observer)).is_ok();
@@ -61,7 +59,7 @@ pub(super) fn listens() -> bool {
 }
 
 /// Keeps panics of watched threads out of standard error: they are in the report.
-fn quieten() {
+fn silence_panic_output() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = std::panic::take_hook();
@@ -73,28 +71,28 @@ fn quieten() {
     });
 }
 
-/// A call under way.
+/// A running call.
 pub(super) struct Call<T>(Receiver<(T, Vec<String>)>);
 
 /// Starts a call on a thread of its own.
 pub(super) fn start<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Call<T> {
-    quieten();
+    silence_panic_output();
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         SEEN.set(Some(Vec::new()));
         let value = f();
         let panics = SEEN.take().unwrap_or_default();
-        // The receiver is gone once the time is up.
+        // The receiver is dropped after the time limit.
         let _ = sender.send((value, panics));
     });
     Call(receiver)
 }
 
 impl<T> Call<T> {
-    /// What it returned, and the texts of panics on the way.
+    /// The call's result, and the messages of panics meanwhile.
     ///
     /// # Errors
-    /// What became of it instead.
+    /// The call hangs, or ended its thread.
     pub(super) fn end(self, limit: Duration) -> Result<(T, Vec<String>), String> {
         self.0.recv_timeout(limit).map_err(|error| match error {
             RecvTimeoutError::Timeout => format!("hangs: it didn't return within {limit:?}"),

@@ -1,5 +1,5 @@
-//! Two hosts that have nothing in common, so that whatever of one appears in a plan for the other
-//! was carried over.
+//! Two hosts that have nothing in common. Whatever of one appears in a plan for the other was
+//! remembered by the component.
 
 use crate::FakeContext;
 use kubernix_core::abi::Description;
@@ -8,9 +8,9 @@ use kubernix_core::{Command, Node, Output, facts, roles};
 /// A cluster on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct World {
-    /// A word that is in every name and path of it.
+    /// A word in all its names and paths.
     word: &'static str,
-    /// How all its addresses begin.
+    /// The prefix of all its addresses.
     pub(super) net: &'static str,
     /// Its node's number.
     node: u32,
@@ -22,8 +22,8 @@ pub(super) const ALPHA: World = World { word: "kit-alpha", net: "10.91.", node: 
 pub(super) const BETA: World = World { word: "kit-beta", net: "10.92.", node: 1 };
 
 impl World {
-    /// What a host there knows.
-    pub(super) fn context(self, said: &Description) -> FakeContext {
+    /// The context of a component on this host.
+    pub(super) fn context(self, description: &Description) -> FakeContext {
         let Self { word, net, node } = self;
         let control_plane = format!("{net}192.1");
         let root = self.root();
@@ -42,7 +42,7 @@ impl World {
             .address("registry", &format!("{control_plane}:5000"))
             .fact(facts::CLUSTER_ID, word)
             .fact(facts::CGROUP_ROOT, &format!("/kubernix/{word}"));
-        for required in &said.requires {
+        for required in &description.requires {
             let role = required.role.as_str();
             let url = match role {
                 roles::SANDBOX | roles::NODE => String::new(),
@@ -61,12 +61,12 @@ impl World {
         format!("/srv/{}/root", self.word)
     }
 
-    /// Where its binaries lie.
+    /// The directory of its binaries.
     pub(super) fn binaries(self) -> String {
         format!("/opt/{}/bin", self.word)
     }
 
-    /// What of it can't be anywhere else.
+    /// Texts that appear only in this world.
     pub(super) fn marks(self) -> [&'static str; 2] {
         [self.word, self.net]
     }
@@ -77,9 +77,9 @@ impl World {
     }
 }
 
-/// What commands of hooks leave.
+/// The result of commands that hooks run.
 pub(super) fn failing() -> Output {
-    Output::new(1, "", "the conformance kit lets this command fail")
+    Output::new(1, "", "the conformance kit fails this command")
 }
 
 /// The last part of a command's program.

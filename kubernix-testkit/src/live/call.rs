@@ -1,4 +1,4 @@
-//! gRPC calls, over a unix socket or TLS. It must not know which service is called.
+//! gRPC calls, over a unix socket or TLS. It must not know the called services.
 
 use super::{Result, Target};
 use http::uri::PathAndQuery;
@@ -8,8 +8,8 @@ use tonic::client::Grpc;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_prost::ProstCodec;
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
+/// The time limit of a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An error with its causes.
 fn text(error: &dyn Error) -> String {
@@ -25,7 +25,7 @@ fn text(error: &dyn Error) -> String {
 /// Connects to a role's endpoint.
 pub(super) async fn connect(target: &Target) -> Result<Channel> {
     let failed = |error: tonic::transport::Error| format!("{}: {}", target.url, text(&error));
-    let mut endpoint = Endpoint::from_shared(target.url.clone()).map_err(failed)?.connect_timeout(CONNECT);
+    let mut endpoint = Endpoint::from_shared(target.url.clone()).map_err(failed)?.connect_timeout(CONNECT_TIMEOUT);
     if target.url.starts_with("https://") {
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&target.ca))
@@ -35,7 +35,7 @@ pub(super) async fn connect(target: &Target) -> Result<Channel> {
     endpoint.connect().await.map_err(failed)
 }
 
-/// Calls once.
+/// Calls a unary method.
 pub(super) async fn unary<Q, A>(channel: &Channel, path: &'static str, request: Q) -> Result<A>
 where
     Q: prost::Message + 'static,
@@ -50,7 +50,7 @@ where
         .map_err(|status| format!("{path}: {} ({:?})", status.message(), status.code()))
 }
 
-/// Opens a stream with one request; it stays open for as long as the answers are read.
+/// Opens a stream with one request. It stays open as long as responses are read.
 pub(super) async fn stream<Q, A>(channel: &Channel, path: &'static str, first: Q) -> Result<tonic::Streaming<A>>
 where
     Q: prost::Message + 'static,

@@ -1,4 +1,4 @@
-//! A pod through the CRI: made, run, stopped, removed, and nothing left of it.
+//! Runs a pod through the CRI: create, run, stop, remove.
 
 use super::call::{connect, unary};
 use super::cri_messages::*;
@@ -13,9 +13,9 @@ pub(super) const IDS: [&str; 5] =
 /// States of a container.
 const RUNNING: i32 = 1;
 const EXITED: i32 = 2;
-/// How often a state is asked for, and how long between.
-const ASKS: usize = 100;
-const PAUSE: Duration = Duration::from_millis(100);
+/// How often a state is polled, and the pause between two polls.
+const MAX_POLLS: usize = 100;
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Seconds that the container has to end.
 const GRACE: i64 = 5;
 
@@ -33,20 +33,20 @@ pub(super) async fn run(target: &Target, passed: &mut Vec<&'static str>) -> Resu
     })
     .await?;
     let before = all(&channel).await?;
-    // Unique, so that what another run left behind isn't in the way.
+    // Unique, so that leftovers of another run don't conflict.
     let uid = format!("kubernix-kit-{}", std::process::id());
     let config = pod_config(&uid);
     let request = RunPodRequest { config: Some(config.clone()) };
     let pod: PodId = step(passed, pod_runs, unary(&channel, runtime!("RunPodSandbox"), request)).await?;
     let lived = live(&channel, target, &pod, &config, passed, container_runs, container_stops).await;
     let id = || PodId { pod_sandbox_id: pod.pod_sandbox_id.clone() };
-    // Removed in any case; what went wrong before it is what is reported.
+    // Removed in any case. The earlier error is reported.
     let removed = step(passed, nothing_left, async {
-        let _: Nothing = unary(&channel, runtime!("StopPodSandbox"), id()).await?;
-        // Both are to be borne a second time: kubelets repeat them.
-        let _: Nothing = unary(&channel, runtime!("StopPodSandbox"), id()).await?;
-        let _: Nothing = unary(&channel, runtime!("RemovePodSandbox"), id()).await?;
-        let _: Nothing = unary(&channel, runtime!("RemovePodSandbox"), id()).await?;
+        let _: Empty = unary(&channel, runtime!("StopPodSandbox"), id()).await?;
+        // Kubelets repeat both calls, so a second call must succeed.
+        let _: Empty = unary(&channel, runtime!("StopPodSandbox"), id()).await?;
+        let _: Empty = unary(&channel, runtime!("RemovePodSandbox"), id()).await?;
+        let _: Empty = unary(&channel, runtime!("RemovePodSandbox"), id()).await?;
         let left: Vec<String> = all(&channel).await?.difference(&before).cloned().collect();
         if !left.is_empty() {
             return Err(format!("still there: {}", left.join(", ")));
@@ -63,7 +63,7 @@ async fn is_ready(channel: &Channel) -> Result {
     match conditions.iter().find(|condition| condition.r#type == "RuntimeReady") {
         Some(ready) if ready.status => Ok(()),
         Some(ready) => Err(format!("RuntimeReady is false: {} {}", ready.reason, ready.message)),
-        None => Err("it doesn't say whether RuntimeReady".into()),
+        None => Err("it doesn't report the condition RuntimeReady".into()),
     }
 }
 
@@ -87,7 +87,7 @@ async fn live(
     runs: &'static str,
     stops: &'static str,
 ) -> Result {
-    // Under both: a runtime may want to know what the user wrote, to verify its signature.
+    // A runtime may need the reference that the user wrote, to verify its signature.
     let image = ImageSpec { image: target.image.clone(), user_specified_image: target.image.clone() };
     let request = CreateRequest {
         pod_sandbox_id: pod.pod_sandbox_id.clone(),
@@ -100,15 +100,15 @@ async fn live(
     };
     let container = step(passed, runs, async {
         let container: ContainerId = unary(channel, runtime!("CreateContainer"), request).await?;
-        let _: Nothing = unary(channel, runtime!("StartContainer"), container.clone()).await?;
+        let _: Empty = unary(channel, runtime!("StartContainer"), container.clone()).await?;
         reaches(channel, &container, RUNNING).await.map(|()| container)
     })
     .await?;
     step(passed, stops, async {
         let stop = StopRequest { container_id: container.container_id.clone(), timeout: GRACE };
-        let _: Nothing = unary(channel, runtime!("StopContainer"), stop).await?;
+        let _: Empty = unary(channel, runtime!("StopContainer"), stop).await?;
         reaches(channel, &container, EXITED).await?;
-        let _: Nothing = unary(channel, runtime!("RemoveContainer"), container.clone()).await?;
+        let _: Empty = unary(channel, runtime!("RemoveContainer"), container.clone()).await?;
         Ok(())
     })
     .await
@@ -117,15 +117,15 @@ async fn live(
 /// Waits for a container's state.
 async fn reaches(channel: &Channel, container: &ContainerId, wanted: i32) -> Result {
     let mut state = None;
-    for _ in 0..ASKS {
+    for _ in 0..MAX_POLLS {
         let answer: ContainerStatusResponse = unary(channel, runtime!("ContainerStatus"), container.clone()).await?;
         state = answer.status.map(|status| status.state);
         if state == Some(wanted) {
             return Ok(());
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    Err(format!("the container's state is {state:?} and doesn't become {wanted}"))
+    Err(format!("the container's state is {state:?} and not {wanted}"))
 }
 
 /// All pods and containers, by id.

@@ -1,5 +1,5 @@
 //! The messages of CRI v1 that run a pod, by their tag numbers in `runtime/v1/api.proto`
-//! (k8s.io/cri-api v0.36). Fields that aren't used here are left out.
+//! (k8s.io/cri-api v0.36). Unused fields are left out.
 
 use prost::Message;
 
@@ -167,4 +167,4 @@ pub(super) struct Container {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Nothing {}
+pub(super) struct Empty {}

@@ -1,6 +1,6 @@
-//! What a Kubernetes API server does with its store: create, get, watch, compare and swap, compact,
-//! delete. It writes by transactions alone, each of a form of its own (k8s.io/apiserver,
-//! pkg/storage/etcd3), and there are stores that know no other.
+//! The calls of a Kubernetes API server to its store: create, get, watch, compare and swap,
+//! compact, delete. It writes only with transactions of certain forms (k8s.io/apiserver,
+//! pkg/storage/etcd3), and some stores support no others.
 
 use super::call::{connect, stream, unary};
 use super::etcd_messages::*;
@@ -16,7 +16,7 @@ const MOD_REVISION: i32 = 2;
 
 pub(super) async fn run(target: &Target, passed: &mut Vec<&'static str>) -> Result {
     let [put_get, watch, txn, compact, delete] = IDS;
-    // Outside of `/registry`, where the API server's objects are.
+    // Outside `/registry`, which has the API server's objects.
     let key = format!("/kubernix-kit/{}", std::process::id()).into_bytes();
     let (channel, first) = step(passed, put_get, async {
         let channel = connect(target).await?;
@@ -33,7 +33,7 @@ pub(super) async fn run(target: &Target, passed: &mut Vec<&'static str>) -> Resu
             unary(&channel, "/etcdserverpb.KV/Compact", CompactRequest { revision: third }).await?;
         match get(&channel, &key, second).await {
             Err(error) if error.contains("OutOfRange") => {}
-            // A store may compact in its own time: until then the past is what it was.
+            // A store may compact later: until then it returns the old value.
             Ok(Some(old)) if old == b"two" => {}
             other => return Err(format!("a revision that was compacted away reads as {other:?}")),
         }
@@ -44,9 +44,9 @@ pub(super) async fn run(target: &Target, passed: &mut Vec<&'static str>) -> Resu
         let delete =
             || RequestOp { request_delete_range: Some(DeleteRequest { key: key.clone() }), ..RequestOp::default() };
         let late = guarded(&channel, &key, second, delete()).await?;
-        expect("whether a deletion of what has changed succeeded", late.succeeded, false)?;
+        expect("whether the deletion of a changed key succeeded", late.succeeded, false)?;
         let fresh = guarded(&channel, &key, third, delete()).await?;
-        expect("whether a deletion of what hasn't changed succeeded", fresh.succeeded, true)?;
+        expect("whether the deletion of an unchanged key succeeded", fresh.succeeded, true)?;
         expect("the value", get(&channel, &key, 0).await?, None)
     })
     .await
@@ -66,8 +66,8 @@ fn put(key: &[u8], value: &[u8]) -> RequestOp {
     RequestOp { request_put, ..RequestOp::default() }
 }
 
-/// A transaction of one thing that is done only if the key's last change is of this revision; 0: if
-/// there is no such key.
+/// A transaction with one operation, on the condition that the key's last change has this revision;
+/// 0: that the key doesn't exist.
 async fn guarded(channel: &Channel, key: &[u8], revision: i64, success: RequestOp) -> Result<TxnResponse> {
     // A failed update or delete returns the current value; a failed create doesn't.
     let there =
@@ -80,7 +80,7 @@ async fn guarded(channel: &Channel, key: &[u8], revision: i64, success: RequestO
     unary(channel, "/etcdserverpb.KV/Txn", request).await
 }
 
-/// Creates a key. Returns the revision of that.
+/// Creates a key. Returns its revision.
 async fn created(channel: &Channel, key: &[u8], value: &[u8]) -> Result<i64> {
     let answer = guarded(channel, key, 0, put(key, value)).await?;
     expect("whether a new key was created", answer.succeeded, true)?;
@@ -94,8 +94,8 @@ async fn get(channel: &Channel, key: &[u8], revision: i64) -> Result<Option<Vec<
     Ok(answer.kvs.into_iter().next().map(|kv| kv.value))
 }
 
-/// A watch from the past sees what was and what comes, in order. Returns the revision of a second
-/// change.
+/// Checks that a watch from an earlier revision reports earlier and later changes in order. Returns
+/// the revision of a second change.
 async fn watched(channel: &Channel, key: &[u8], first: i64) -> Result<i64> {
     let create = WatchCreate { key: key.to_vec(), start_revision: first };
     let request = WatchRequest { create_request: Some(create) };
@@ -112,15 +112,15 @@ async fn watched(channel: &Channel, key: &[u8], first: i64) -> Result<i64> {
         }
         seen.extend(answer.events.into_iter().filter_map(|event| event.kv).map(|kv| (kv.mod_revision, kv.value)));
     }
-    expect("what the watch saw", seen, vec![(first, b"one".to_vec()), (second, b"two".to_vec())])?;
+    expect("the watched changes", seen, vec![(first, b"one".to_vec()), (second, b"two".to_vec())])?;
     Ok(second)
 }
 
-/// Swaps where nothing changed meanwhile, and only there. Returns the revision of the swap.
+/// Checks that a swap succeeds only for an unchanged key. Returns the revision of the swap.
 async fn swapped(channel: &Channel, key: &[u8], second: i64) -> Result<i64> {
     let late = guarded(channel, key, second - 1, put(key, b"three")).await?;
-    expect("whether a swap of what has changed succeeded", late.succeeded, false)?;
+    expect("whether a swap of a changed key succeeded", late.succeeded, false)?;
     let fresh = guarded(channel, key, second, put(key, b"three")).await?;
-    expect("whether a swap of what hasn't changed succeeded", fresh.succeeded, true)?;
+    expect("whether a swap of an unchanged key succeeded", fresh.succeeded, true)?;
     revision(fresh.header)
 }

@@ -1,5 +1,5 @@
-//! The messages of the etcd v3 API that a store of Kubernetes is asked with, by their tag numbers
-//! in `etcdserverpb/rpc.proto` (etcd 3.6). Fields that aren't used here are left out.
+//! The messages of the etcd v3 API that Kubernetes uses, by their tag numbers in
+//! `etcdserverpb/rpc.proto` (etcd 3.6). Unused fields are left out.
 
 use prost::Message;
 

@@ -1,8 +1,7 @@
-//! Checks of a running role: the server at its endpoint has to do what components that require the
-//! role expect of it.
+//! Checks of a running role, through its endpoint.
 //!
-//! They talk to a real thing, change it, and leave it as they found it. This module must not know
-//! which component fills the role, nor how it was started.
+//! They change the state behind the endpoint and restore it. This module must not know which
+//! component fills the role, or how it was started.
 
 mod call;
 mod cri;
@@ -15,10 +14,10 @@ use kubernix_core::roles;
 use std::future::Future;
 use std::time::Duration;
 
-/// How long one check may take.
-const LIMIT: Duration = Duration::from_secs(60);
+/// The time limit of one check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where a role answers, and how it is spoken to.
+/// A role's endpoint and how to connect to it.
 #[derive(Debug, Clone, Default)]
 pub struct Target {
     /// The role's endpoint: `https://IP:PORT` or `unix://PATH`.
@@ -29,12 +28,12 @@ pub struct Target {
     pub cert: String,
     /// Its key, PEM.
     pub key: String,
-    /// An image that the runtime holds and whose program waits for its end, such as the pause
+    /// An image in the runtime's store whose program runs until it is stopped, such as the pause
     /// image. For `cri`.
     pub image: String,
 }
 
-/// The ids of a role's checks, in order; none for roles that aren't looked at.
+/// The IDs of a role's checks, in order; empty for roles without checks.
 pub fn checks(role: &str) -> &'static [&'static str] {
     match role {
         roles::CRI => &cri::IDS,
@@ -43,9 +42,9 @@ pub fn checks(role: &str) -> &'static [&'static str] {
     }
 }
 
-/// Runs the checks of a role; none for roles that aren't looked at. Blocks, a minute for each check
-/// at the most. One that builds on another that failed is skipped. Must not be called inside of an
-/// asynchronous runtime.
+/// Runs the checks of a role; none for roles without checks. Blocks for a minute per check at most.
+/// A check that depends on a failed one is skipped. Must not be called inside an asynchronous
+/// runtime.
 pub fn check(role: &str, target: &Target) -> Vec<CheckResult> {
     let ids = checks(role);
     if ids.is_empty() {
@@ -65,17 +64,18 @@ pub fn check(role: &str, target: &Target) -> Vec<CheckResult> {
     })
 }
 
-/// What a role's checks return: why the one after the last that passed did not.
+/// The result of a role's checks. The error belongs to the check after the last that passed.
 type Result<T = (), E = String> = std::result::Result<T, E>;
 
-/// One check: noted where it passes.
+/// Runs one check, and records it if it passes.
 async fn step<T>(passed: &mut Vec<&'static str>, id: &'static str, f: impl Future<Output = Result<T>>) -> Result<T> {
-    let value = tokio::time::timeout(LIMIT, f).await.map_err(|_| format!("not done within {LIMIT:?}"))??;
+    let value =
+        tokio::time::timeout(CHECK_TIMEOUT, f).await.map_err(|_| format!("not done within {CHECK_TIMEOUT:?}"))??;
     passed.push(id);
     Ok(value)
 }
 
-/// The check after the last that passed is the one that failed.
+/// The results of all checks. The check after the last that passed is the failed one.
 fn end(ids: &[&'static str], passed: Vec<&'static str>, result: Result) -> Vec<CheckResult> {
     let mut why = result.err();
     let outcome = |id: &&'static str| {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nothing_answers_fails_at_the_first_check_and_skips_the_rest() {
+    fn an_unreachable_endpoint_fails_the_first_check_and_skips_the_rest() {
         let dir = std::env::temp_dir();
         let nowhere = Target { url: format!("unix://{}/kubernix-no-such.sock", dir.display()), ..Target::default() };
         for role in [roles::CRI, roles::DATASTORE] {

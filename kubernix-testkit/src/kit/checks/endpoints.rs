@@ -1,9 +1,9 @@
-//! The roles that the plan fills: where they answer, and how it is seen that they do.
+//! Checks of the roles that the plan fills: their endpoints and probes.
 
 use super::super::bench::{Bench, Planned};
 use super::super::context::KitContext;
+use super::super::recorder::Filled;
 use super::super::report::{Verdict, demand, failed};
-use super::super::taken::Filled;
 use super::super::world::ALPHA;
 use super::{paths, processes};
 use kubernix_core::{MAX_SOCKET_PATH, ProbeKind, UnixSocket, roles};
@@ -11,18 +11,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(super) fn filled(bench: &mut Bench) -> Verdict {
-    let said = bench.said()?;
-    let mut missing: BTreeSet<String> = said.provides.iter().map(ToString::to_string).collect();
+    let description = bench.description()?;
+    let mut missing: BTreeSet<String> = description.provides.iter().map(ToString::to_string).collect();
     for filled in bench.alpha()?.plan.filled {
         let role = &filled.role;
-        let declared = said.provides.iter().any(|provided| provided.as_str() == role);
+        let declared = description.provides.iter().any(|provided| provided.as_str() == role);
         demand(declared, || format!("the plan fills role `{role}`, which it doesn't declare"))?;
         demand(missing.remove(role), || format!("the plan fills role `{role}` twice"))?;
     }
     missing.first().map_or(Ok(()), |role| failed(format!("the plan doesn't fill role `{role}`, which it declares")))
 }
 
-/// The forms that an endpoint of a role may have; none where that is open.
+/// The valid schemes for the endpoint of a role; empty if any is.
 fn schemes(role: &str) -> &'static [&'static str] {
     match role {
         roles::CRI => &["unix://"],
@@ -32,7 +32,7 @@ fn schemes(role: &str) -> &'static [&'static str] {
     }
 }
 
-/// `SCHEME://HOST:PORT` with whatever follows: the host.
+/// The host of a URL `SCHEME://HOST:PORT...`.
 fn host(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next().unwrap_or_default();
@@ -42,13 +42,13 @@ fn host(url: &str) -> Option<&str> {
 }
 
 pub(super) fn valid(bench: &mut Bench) -> Verdict {
-    let said = bench.said()?;
+    let description = bench.description()?;
     for planned in [bench.alpha()?, bench.beta()?] {
-        let own = paths::own(&planned, &said);
+        let own = paths::own(&planned, &description);
         for Filled { role, url, .. } in &planned.plan.filled {
             let schemes = schemes(role);
             demand(schemes.is_empty() || schemes.iter().any(|scheme| url.starts_with(scheme)), || {
-                format!("role `{role}` is at `{url}`, and components that require it expect {}", schemes.join(" or "))
+                format!("role `{role}` has the endpoint `{url}`: use {}", schemes.join(" or "))
             })?;
             let fits = match (url.strip_prefix("unix://"), host(url)) {
                 (Some(path), _) => paths::within(path, &own),
@@ -57,7 +57,7 @@ pub(super) fn valid(bench: &mut Bench) -> Verdict {
             };
             demand(fits, || {
                 format!(
-                    "role `{role}` is at `{url}`, which is neither a socket in its directories nor the cluster's IP:PORT"
+                    "role `{role}` has the endpoint `{url}`, which is neither a socket in its directories nor IP:PORT of the cluster"
                 )
             })?;
         }
@@ -66,20 +66,20 @@ pub(super) fn valid(bench: &mut Bench) -> Verdict {
 }
 
 pub(super) fn sockets(bench: &mut Bench) -> Verdict {
-    let said = bench.said()?;
+    let description = bench.description()?;
     bench.alpha()?;
-    // Long enough that no socket below it fits: then it has to be an error.
+    // Too long for any socket below it, so `plan` has to fail.
     let long = format!("{}/{}", ALPHA.root(), "long/".repeat(MAX_SOCKET_PATH / 5)).trim_end_matches('/').to_owned();
     let ordinary = bench.world(ALPHA)?;
     let unusual = bench.world(ALPHA)?.root(&long);
     for fake in [ordinary, unusual] {
-        let Ok(plan) = bench.plan(&Arc::new(KitContext::new(fake, &said)))? else { continue };
+        let Ok(plan) = bench.plan(&Arc::new(KitContext::new(fake, &description)))? else { continue };
         for Filled { role, url, probe } in &plan.filled {
             let by_path = [ProbeKind::UNIX, ProbeKind::CRI].contains(&probe.kind);
             let asked = by_path.then_some(probe.target.as_str());
             for path in url.strip_prefix("unix://").into_iter().chain(asked).filter(|path| path.starts_with('/')) {
                 UnixSocket::new(path)
-                    .or_else(|error| failed(format!("role `{role}`: {error}, and the plan has no error for that")))?;
+                    .or_else(|error| failed(format!("role `{role}`: {error}, but `plan` succeeds")))?;
             }
         }
     }
@@ -100,21 +100,21 @@ pub(super) fn probes(bench: &mut Bench) -> Verdict {
         };
         demand(fits, || match probe.kind {
             ProbeKind::STARTED => {
-                format!("role `{role}` counts as ready as soon as its processes run: ask them something")
+                format!("role `{role}` is ready as soon as its processes run: use another probe")
             }
             ProbeKind::MANIFESTS if plan.manifests.is_empty() => {
-                format!("role `{role}` is ready when its manifests work, and the plan has none")
+                format!("role `{role}` has the probe `manifests`, but the plan has no manifests")
             }
-            kind => format!("the {kind} probe of role `{role}` asks {:?}, which is no such target", probe.target),
+            kind => format!("the {kind} probe of role `{role}` has an invalid target {:?}", probe.target),
         })?;
     }
     Ok(())
 }
 
 pub(super) fn targets(bench: &mut Bench) -> Verdict {
-    let said = bench.said()?;
+    let description = bench.description()?;
     for planned in [bench.alpha()?, bench.beta()?] {
-        let own = paths::own(&planned, &said);
+        let own = paths::own(&planned, &description);
         let Planned { world, context, plan } = &planned;
         for Filled { role, probe, .. } in &plan.filled {
             let target = &probe.target;
@@ -125,7 +125,9 @@ pub(super) fn targets(bench: &mut Bench) -> Verdict {
                 ProbeKind::COMMAND => !target.starts_with('/') || processes::is_known(target, *world, context, plan),
                 _ => true,
             };
-            demand(fits, || format!("the probe of role `{role}` asks `{target}`, which isn't the cluster's"))?;
+            demand(fits, || {
+                format!("the probe of role `{role}` has the target `{target}`, which isn't in the cluster")
+            })?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What users may write into a config.
+//! Checks of parameters with arbitrary values.
 
 use super::super::bench::{Bench, shortened, text};
 use super::super::context::KitContext;
@@ -6,7 +6,7 @@ use super::super::report::{Stop, Verdict, demand, failed};
 use super::super::world::ALPHA;
 use std::sync::Arc;
 
-/// What no parameter expects.
+/// Unusual values.
 const GARBAGE: [&str; 14] = [
     "",
     " ",
@@ -25,24 +25,24 @@ const GARBAGE: [&str; 14] = [
 ];
 
 pub(super) fn guarded(bench: &mut Bench) -> Verdict {
-    let said = bench.said()?;
+    let description = bench.description()?;
     bench.alpha()?;
     let long = "x".repeat(10_000);
-    for parameter in &said.parameters {
+    for parameter in &description.parameters {
         for value in GARBAGE.iter().copied().chain([long.as_str()]) {
             let name = &parameter.name;
-            let context = Arc::new(KitContext::new(bench.world(ALPHA)?.parameter(name, value), &said));
-            // A host's planner would refuse paths that climb; here it is the component that is
-            // looked at.
+            let context = Arc::new(KitContext::new(bench.world(ALPHA)?.parameter(name, value), &description));
+            // A host's planner would reject `..` in paths; only the component itself is checked
+            // here.
             let shown = shortened(value);
             let planned = match bench.plan(&context) {
                 Err(Stop::Failed(why)) => return failed(format!("with parameter `{name}` as {shown}: {why}")),
                 planned => planned?,
             };
             let Err(error) = planned else { continue };
-            let said = text(&error);
-            let named = said.contains(name.as_str()) || !value.trim().is_empty() && said.contains(value);
-            demand(named, || format!("with parameter `{name}` as {shown} it says only {said:?}"))?;
+            let message = text(&error);
+            let named = message.contains(name.as_str()) || !value.trim().is_empty() && message.contains(value);
+            demand(named, || format!("with parameter `{name}` as {shown} its error is {message:?}"))?;
         }
     }
     Ok(())

@@ -1,23 +1,23 @@
-//! Where the plan writes, and with which permissions.
+//! Checks of the paths that a plan writes, and their permissions.
 
 use super::super::bench::{Bench, Planned};
+use super::super::recorder::process_texts;
 use super::super::report::{Verdict, demand, failed};
-use super::super::taken::said;
 use kubernix_core::Scope;
 use kubernix_core::abi::{AbiContext, Description};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Where a host's data lies that isn't this cluster's.
+/// Directories with data of the host.
 const DATA: [&str; 8] = ["/var/", "/run/", "/tmp/", "/home/", "/root/", "/srv/", "/opt/", "/mnt/"];
-/// Only the owner may write, and there is no setuid or setgid bit.
+/// Forbidden bits: write permission for others than the owner, setuid, setgid, sticky.
 const FORBIDDEN: u32 = !0o755;
 
 /// The directories that it may write into.
-pub(super) fn own(planned: &Planned, said: &Description) -> Vec<String> {
+pub(super) fn own(planned: &Planned, description: &Description) -> Vec<String> {
     let directory = |name: &str| planned.context.directory(name.into()).into_result().ok().map(String::from);
     let mut own: Vec<String> = ["state", "shared", "volatile"].into_iter().filter_map(directory).collect();
-    own.extend(directory("node").filter(|_| said.scope == Scope::NODE));
+    own.extend(directory("node").filter(|_| description.scope == Scope::NODE));
     own
 }
 
@@ -28,9 +28,9 @@ pub(super) fn within(path: &str, directories: &[String]) -> bool {
 }
 
 pub(super) fn inside(bench: &mut Bench) -> Verdict {
-    let said = bench.said()?;
+    let description = bench.description()?;
     for planned in [bench.alpha()?, bench.beta()?] {
-        let own = own(&planned, &said);
+        let own = own(&planned, &description);
         let mut files = BTreeSet::new();
         for written in &planned.plan.written {
             let path = &written.path;
@@ -45,13 +45,13 @@ pub(super) fn inside(bench: &mut Bench) -> Verdict {
 pub(super) fn from_context(bench: &mut Bench) -> Verdict {
     let (alpha, beta) = (bench.alpha()?, bench.beta()?);
     let fixed = |planned: &Planned| {
-        let texts = planned.plan.processes.iter().flat_map(said);
+        let texts = planned.plan.processes.iter().flat_map(process_texts);
         let found = texts.flat_map(paths).filter(|path| DATA.iter().any(|data| path.starts_with(data)));
         found.map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    // What is in both plans, though no two directories are the same, is fixed.
+    // The two plans have no directory in common, so a path in both plans is fixed.
     match fixed(&alpha).intersection(&fixed(&beta)).next() {
-        Some(path) => failed(format!("a process is told `{path}`, whatever the context: two clusters would share it")),
+        Some(path) => failed(format!("a process uses `{path}` in every context: two clusters would share it")),
         None => Ok(()),
     }
 }
@@ -60,13 +60,16 @@ pub(super) fn modes(bench: &mut Bench) -> Verdict {
     for written in bench.alpha()?.plan.written {
         let what = if written.content.is_some() { "file" } else { "directory" };
         demand(written.mode & FORBIDDEN == 0, || {
-            format!("{what} `{}` has mode {:04o}: others could write it, or gain by it", written.path, written.mode)
+            format!(
+                "{what} `{}` has mode {:04o}: use no write permission for others, setuid, setgid or sticky bit",
+                written.path, written.mode
+            )
         })?;
     }
     Ok(())
 }
 
-/// The absolute paths in an argument: `--a=/b,/c`. Not those of URLs with a host.
+/// The absolute paths in an argument: `--a=/b,/c`. Skips URLs with a host.
 fn paths(text: &str) -> Vec<&str> {
     let starts = text.match_indices('/').map(|(at, _)| at).filter(|at| {
         let before = &text[..*at];
@@ -89,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_climbs_or_only_begins_alike_is_outside() {
+    fn parent_components_and_common_prefixes_are_not_within() {
         let own = ["/a/b".to_owned()];
         assert!(within("/a/b/c", &own) && within("/a/b", &own));
         assert!(!within("/a/bc", &own) && !within("/a/b/../c", &own) && !within("a/b", &own));

@@ -1,7 +1,7 @@
-//! A planner that takes everything, so that what is wrong with a plan can be named one by one. The
-//! host's own refuses the first thing that can't be.
+//! A planner that records everything, so that checks can name each defect. The host's own planner
+//! rejects a plan at its first defect.
 
-use super::turn::Turn;
+use super::fault::CallFault;
 use kubernix_core::abi::{AbiPlanner, AbiProbe, AbiProcess, AbiResult};
 use kubernix_core::abi_stable::std_types::{RResult, RStr, RString, RVec, Tuple2};
 use kubernix_core::{ImageBuild, Probe, Process};
@@ -15,7 +15,7 @@ pub(super) struct Written {
     pub(super) mode: u32,
 }
 
-/// A role, where it answers and when it is ready.
+/// A role with its endpoint and probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Filled {
     pub(super) role: String,
@@ -23,9 +23,9 @@ pub(super) struct Filled {
     pub(super) probe: Probe,
 }
 
-/// A plan as the component made it, unchecked.
+/// A plan without any checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct RecordedPlan {
     pub(super) written: Vec<Written>,
     pub(super) processes: Vec<Process>,
     pub(super) filled: Vec<Filled>,
@@ -35,8 +35,8 @@ pub(super) struct Taken {
     pub(super) variables: Vec<(String, String)>,
 }
 
-impl Taken {
-    /// Every text in it, with the name of where it stands.
+impl RecordedPlan {
+    /// Every text in it, each with the name of its place.
     pub(super) fn texts(&self) -> Vec<(String, &str)> {
         let mut texts = Vec::new();
         for written in &self.written {
@@ -47,7 +47,7 @@ impl Taken {
             let place = || format!("process `{}`", process.name);
             texts.push((place(), process.program.as_str()));
             texts.push((place(), process.directory.as_str()));
-            texts.extend(said(process).map(|text| (place(), text)));
+            texts.extend(process_texts(process).map(|text| (place(), text)));
             for probe in process.liveness.iter().map(|liveness| &liveness.probe) {
                 texts.push((place(), probe.target.as_str()));
                 texts.extend(probe.arguments.iter().chain(probe.env.values()).map(|text| (place(), text.as_str())));
@@ -68,67 +68,67 @@ impl Taken {
     }
 }
 
-/// What a process is told: arguments and environment.
-pub(super) fn said(process: &Process) -> impl Iterator<Item = &str> {
+/// The arguments and environment of a process.
+pub(super) fn process_texts(process: &Process) -> impl Iterator<Item = &str> {
     process.args.iter().chain(process.env.values()).map(String::as_str)
 }
 
-/// Takes a plan, and refuses when it is its turn.
-pub(super) struct Taker {
-    pub(super) taken: Taken,
-    pub(super) turn: Arc<Turn>,
+/// Records a plan, and fails the call that `fault` selects.
+pub(super) struct Recorder {
+    pub(super) plan: RecordedPlan,
+    pub(super) fault: Arc<CallFault>,
 }
 
-impl Taker {
-    pub(super) fn new(turn: Arc<Turn>) -> Self {
-        Self { taken: Taken::default(), turn }
+impl Recorder {
+    pub(super) fn new(fault: Arc<CallFault>) -> Self {
+        Self { plan: RecordedPlan::default(), fault }
     }
 
-    fn take(&mut self, what: &str, name: &str, f: impl FnOnce(&mut Taken)) -> AbiResult<()> {
-        if let Err(refused) = self.turn.ask(&format!("{what} `{name}`"), true) {
+    fn record(&mut self, what: &str, name: &str, f: impl FnOnce(&mut RecordedPlan)) -> AbiResult<()> {
+        if let Err(refused) = self.fault.check(&format!("{what} `{name}`"), true) {
             return RResult::RErr(refused.into());
         }
-        f(&mut self.taken);
+        f(&mut self.plan);
         RResult::ROk(())
     }
 }
 
-impl AbiPlanner for Taker {
+impl AbiPlanner for Recorder {
     fn directory(&mut self, path: RStr<'_>, mode: u32) -> AbiResult<()> {
         let written = Written { path: path.into(), content: None, mode };
-        self.take("directory", path.as_str(), |taken| taken.written.push(written))
+        self.record("directory", path.as_str(), |plan| plan.written.push(written))
     }
 
     fn file(&mut self, path: RStr<'_>, content: RStr<'_>, mode: u32) -> AbiResult<()> {
         let written = Written { path: path.into(), content: Some(content.into()), mode };
-        self.take("file", path.as_str(), |taken| taken.written.push(written))
+        self.record("file", path.as_str(), |plan| plan.written.push(written))
     }
 
     fn process(&mut self, process: AbiProcess) -> AbiResult<()> {
         let process = Process::from(process);
-        self.take("process", &process.name.clone(), |taken| taken.processes.push(process))
+        self.record("process", &process.name.clone(), |plan| plan.processes.push(process))
     }
 
     fn provide(&mut self, role: RStr<'_>, url: RStr<'_>, probe: AbiProbe) -> AbiResult<()> {
         let filled = Filled { role: role.into(), url: url.into(), probe: probe.into() };
-        self.take("role", role.as_str(), |taken| taken.filled.push(filled))
+        self.record("role", role.as_str(), |plan| plan.filled.push(filled))
     }
 
     fn manifest(&mut self, name: RStr<'_>, yaml: RStr<'_>) -> AbiResult<()> {
-        self.take("manifest", name.as_str(), |taken| taken.manifests.push((name.into(), yaml.into())))
+        self.record("manifest", name.as_str(), |plan| plan.manifests.push((name.into(), yaml.into())))
     }
 
     fn image(&mut self, reference: RStr<'_>) -> AbiResult<()> {
-        self.take("image", reference.as_str(), |taken| taken.images.push(reference.into()))
+        self.record("image", reference.as_str(), |plan| plan.images.push(reference.into()))
     }
 
     fn build(&mut self, reference: RStr<'_>, parts: RVec<Tuple2<RString, RString>>) -> AbiResult<()> {
         let parts = parts.into_iter().map(|Tuple2(part, value)| (part.into(), value.into())).collect();
         let image = ImageBuild { reference: reference.into(), parts };
-        self.take("image", reference.as_str(), |taken| taken.builds.push(image))
+        self.record("image", reference.as_str(), |plan| plan.builds.push(image))
     }
 
     fn variable(&mut self, name: RStr<'_>, value: RStr<'_>) -> AbiResult<()> {
-        self.take("variable", name.as_str(), |taken| taken.variables.push((name.into(), value.into())))
+        self.record("variable", name.as_str(), |plan| plan.variables.push((name.into(), value.into())))
     }
 }
