@@ -1,8 +1,9 @@
-//! Packs what `kubernix plugin new` writes: the templates of `templates/plugin`, components of this
-//! workspace that a template is made of, and the crates of the contract with the versions that this
-//! workspace holds, so that an installed `kubernix` needs neither a checkout nor a published crate.
+//! Embeds the files that `kubernix plugin new` writes: the templates of `templates/plugin`,
+//! components of this workspace that serve as templates, and the crates of the contract with this
+//! workspace's versions. So an installed `kubernix` needs neither a checkout nor a published crate.
+//! It also writes the registry of components.
 //!
-//! It must not know what is in the templates. It also writes the registry of components.
+//! It must not know the content of the templates.
 
 #[path = "build/components.rs"]
 mod components;
@@ -14,25 +15,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// The crates that a component is written and tested with; those that they depend on come along.
+/// The crates for writing and testing a component. Their dependencies in this workspace are added.
 const CRATES: [&str; 2] = ["kubernix-core", "kubernix-testkit"];
-/// The templates whose sources are those of a component, with another name and type: template,
-/// component.
+/// The templates whose sources are those of a component, with another name and type: pairs of
+/// template and component.
 const MADE_OF: [(&str, &str); 1] = [("cri", "containerd")];
-/// The file of a template that makes a plugin of such a component.
+/// The module that exports such a component as a plugin.
 const PLUGIN: &str = "plugin";
-/// What a crate inherits from the workspace.
+/// The fields that a crate inherits from the workspace.
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "repository"];
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-/// Content by path; the path below what it is a list of.
+/// Content by relative path.
 type Files = BTreeMap<String, Vec<u8>>;
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build/components.rs");
     let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
-    let workspace = here.parent().ok_or("this crate lies in its workspace")?;
+    let workspace = here.parent().ok_or("this crate is in its workspace")?;
     let mut templates = Files::new();
     pack(&here.join("templates/plugin"), "", &mut templates)?;
     for (template, component) in MADE_OF {
@@ -65,23 +66,24 @@ fn pack(directory: &Path, below: &str, files: &mut Files) -> Result<()> {
     println!("cargo::rerun-if-changed={}", directory.display());
     for entry in fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))? {
         let entry = entry?;
-        let name = format!("{below}{}", entry.file_name().to_str().ok_or("a name that is no text")?);
-        match entry.file_type()?.is_dir() {
-            true => pack(&entry.path(), &format!("{name}/"), files)?,
-            false => drop(files.insert(name, read(&entry.path())?.into_bytes())),
+        let name = format!("{below}{}", entry.file_name().to_str().ok_or("a file name that isn't UTF-8")?);
+        if entry.file_type()?.is_dir() {
+            pack(&entry.path(), &format!("{name}/"), files)?;
+        } else {
+            files.insert(name, read(&entry.path())?.into_bytes());
         }
     }
     Ok(())
 }
 
-/// A component's source with placeholders for its name and its type. In lib.rs the module is added
-/// that makes a plugin of it.
+/// A component's source with placeholders for its name and its type. Adds the module [`PLUGIN`] to
+/// lib.rs.
 fn nameless(path: &str, source: &str, component: &str) -> Result<String> {
     let once = |source: &str, old: &str, new: &str| match source.matches(old).count() {
         1 => Ok(source.replacen(old, new, 1)),
-        count => {
-            Err(format!("the template of a plugin is made of {component}/src/{path}, which has `{old}` {count} times"))
-        }
+        count => Err(format!(
+            "{component}/src/{path}, the template of a plugin, must have `{old}` once, and has it {count} times"
+        )),
     };
     let mut source = source.to_owned();
     let (first, rest) = component.split_at(1);
@@ -89,7 +91,7 @@ fn nameless(path: &str, source: &str, component: &str) -> Result<String> {
     if path == "lib.rs" {
         source = once(&source, &format!("const NAME: &str = \"{component}\";"), "const NAME: &str = \"__NAME__\";")?;
         source = once(&source, "\nmod scripts;\n", &format!("\nmod {PLUGIN};\nmod scripts;\n"))?;
-        // The template exports it from a module of its own.
+        // The template exports it from the module `PLUGIN`.
         let export = format!("\n#[cfg(feature = \"plugin\")]\nkubernix_core::export_component!({of_type});\n");
         source = once(&source, &export, "")?;
     }
@@ -101,8 +103,8 @@ fn read(path: &Path) -> Result<String> {
     Ok(fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
-/// The sources of the contract's crates with manifests that stand alone, the part of Cargo.lock
-/// that is theirs, and the edition of Rust that they are written in.
+/// The sources of the contract's crates with standalone manifests, their part of Cargo.lock, and
+/// their edition of Rust.
 fn contract(workspace: &Path) -> Result<(Files, String, String)> {
     let root: Table = read(&workspace.join("Cargo.toml"))?.parse()?;
     let root = root["workspace"].as_table().ok_or("[workspace] is a table")?;
@@ -125,8 +127,8 @@ fn contract(workspace: &Path) -> Result<(Files, String, String)> {
     Ok((files, lock(&read(&workspace.join("Cargo.lock"))?.parse()?)?, edition))
 }
 
-/// A manifest with all that it inherits filled in, without what only this workspace's own tests
-/// need, and the members of the workspace that it depends on.
+/// A manifest with all inherited fields and without development dependencies, and the members of
+/// the workspace that it depends on.
 fn standalone(manifest: &Table, workspace: &Table) -> Result<(String, Vec<String>)> {
     let mut package = manifest["package"].as_table().ok_or("[package] is a table")?.clone();
     for key in INHERITED {
@@ -150,9 +152,10 @@ fn standalone(manifest: &Table, workspace: &Table) -> Result<(String, Vec<String
     Ok((toml::to_string(&own)?, members))
 }
 
-/// A dependency as the workspace has it, with what the member adds. Members lie beside each other.
+/// A dependency with the fields of the workspace and of the member. Members are siblings in a
+/// directory.
 fn dependency(name: &str, entry: &Value, workspace: &Table) -> Result<Value> {
-    let mut full = match workspace["dependencies"].get(name).ok_or_else(|| format!("`{name}` is in no table"))? {
+    let mut full = match workspace["dependencies"].get(name).ok_or_else(|| format!("`{name}` has no table"))? {
         Value::Table(table) => table.clone(),
         version => Table::from_iter([("version".to_owned(), version.clone())]),
     };
@@ -168,15 +171,14 @@ fn dependency(name: &str, entry: &Value, workspace: &Table) -> Result<Value> {
     Ok(Value::Table(full))
 }
 
-/// The packages that the contract's crates are built with: the versions that they were tested in.
-/// What is too many here, cargo drops.
+/// The packages of the contract's crates in the tested versions. Cargo removes unneeded ones.
 fn lock(lock: &Table) -> Result<String> {
     let packages = lock["package"].as_array().ok_or("[[package]] is a list")?;
     let text = |package: &Value, key: &str| package.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut wanted: Vec<String> = CRATES.map(String::from).into();
     let mut kept = BTreeMap::new();
     while let Some(name) = wanted.pop() {
-        // `NAME`, or `NAME VERSION` where there are more of that name.
+        // `NAME`, or `NAME VERSION` if there are several of that name.
         let (name, version) = name.split_once(' ').unwrap_or((&name, ""));
         let named = |package: &&Value| text(package, "name") == name && text(package, "version").starts_with(version);
         let package = packages.iter().find(named).ok_or_else(|| format!("`{name}` isn't in Cargo.lock"))?;

@@ -1,6 +1,6 @@
-//! Writes the registry of the components that are compiled in. They are the optional dependencies
-//! of this crate below `components/`, each behind the feature of its folder's name. `cargo xtask
-//! components` keeps both lists in `Cargo.toml`.
+//! Writes the registry of compiled-in components. They are the optional dependencies of this crate
+//! below `components/`, each behind the feature of its folder's name. `cargo xtask components`
+//! keeps both lists in `Cargo.toml`.
 
 use super::Result;
 use std::fmt::Write as _;

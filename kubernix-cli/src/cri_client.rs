@@ -1,5 +1,5 @@
-//! What components ask of the container runtime when images arrive or a cluster stops. Must not
-//! know which runtime it is.
+//! A client of the container runtime for components' scripts, used when images are imported and
+//! when a cluster stops. Must not know which runtime it is.
 
 use clap::{Parser, Subcommand};
 use kubernix_host::cri::Client;
@@ -27,7 +27,7 @@ enum Command {
     RemovePods { seconds: u32 },
 }
 
-/// Makes the request of these arguments.
+/// Runs the request of these arguments.
 pub fn run(args: &[OsString]) -> io::Result<()> {
     let request = Request::try_parse_from(args).map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -37,18 +37,22 @@ pub fn run(args: &[OsString]) -> io::Result<()> {
 async fn answer(request: &Request) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let socket = &request.socket;
     match &request.command {
-        Command::HasImage { name } => match Client::connect(socket).await?.has_image(name).await? {
-            true => Ok(()),
-            false => Err(format!("the container runtime at {socket} has no image `{name}`").into()),
-        },
+        Command::HasImage { name } => {
+            if Client::connect(socket).await?.has_image(name).await? {
+                Ok(())
+            } else {
+                Err(format!("the container runtime at {socket} has no image `{name}`").into())
+            }
+        }
         Command::StopContainers { seconds } => {
-            // The runtime answers when the last process has ended, a moment after the time is over.
+            // The runtime responds when the last process has exited, a moment after the timeout.
             let limit = Duration::from_secs(u64::from(*seconds) + 5);
             Ok(Client::connect_for(socket, limit).await?.stop_containers(*seconds).await?)
         }
         Command::RemovePods { seconds } => {
             let client = Client::connect_for(socket, Duration::from_secs((*seconds).into())).await?;
-            // A pod that needs all of its time fails the first call, and has ended by the second.
+            // A pod that needs its whole timeout fails the first call, and has exited by the
+            // second.
             match client.remove_pods().await {
                 Ok(()) => Ok(()),
                 Err(_) => Ok(client.remove_pods().await?),
@@ -62,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_names_the_socket_that_is_missing() {
+    fn a_missing_socket_is_an_error_that_names_it() {
         let args = ["/nowhere/cri.sock", "remove-pods", "3"].map(OsString::from);
         let error = run(&args).unwrap_err().to_string();
         assert!(error.starts_with("no container runtime responds at /nowhere/cri.sock: "), "{error}");

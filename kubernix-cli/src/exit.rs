@@ -18,9 +18,9 @@ pub enum Exit {
     Failure = 1,
     /// Usage, a setting or another input is wrong; nothing was changed.
     Usage = 2,
-    /// A tool is missing, or its version doesn't fit.
+    /// A tool is missing, or its version isn't accepted.
     Tool = 3,
-    /// The cluster runs already, or another command is at work on it.
+    /// The cluster runs already, or another command is changing it.
     AlreadyRunning = 4,
     /// The cluster doesn't exist, or isn't running.
     NotRunning = 5,
@@ -63,8 +63,8 @@ impl Exit {
             Self::Ok => "it worked",
             Self::Failure => "it failed",
             Self::Usage => "usage or input is wrong, nothing was changed",
-            Self::Tool => "a tool is missing or doesn't fit",
-            Self::AlreadyRunning => "the cluster runs already, or another command is at work on it",
+            Self::Tool => "a tool is missing or has a wrong version",
+            Self::AlreadyRunning => "the cluster runs already, or another command is changing it",
             Self::NotRunning => "no such cluster, or it isn't running",
             Self::Component => "a component failed to start",
             Self::Timeout => "it took too long",

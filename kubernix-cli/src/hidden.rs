@@ -1,6 +1,5 @@
-//! The commands that only KuberNix itself calls: the same binary carries a cluster's keeper and
-//! init, and stands in front of the OCI runtime. They are told apart before any flags are read,
-//! because what they are given is no user's business.
+//! Hidden commands that only KuberNix itself calls: a cluster's keeper and init, and the wrapper of
+//! the OCI runtime. They are selected before flags are parsed, so they don't appear in help.
 
 use crate::{check, cri_client, logging, registry, wait};
 use kubernix_host::plugins;
@@ -11,36 +10,36 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The runtime wrapper's name, as CRI-O's script calls it.
+/// The runtime wrapper, called by CRI-O's script.
 const OCI_RUNTIME_SHIM: &str = "oci-runtime-shim";
 
-/// Asks the container runtime of a node, as the scripts and hooks of its component call it.
+/// A client of a node's container runtime, called by the scripts and hooks of its component.
 const CRI_CLIENT: &str = "cri-client";
 
-/// Asks a URL until it answers 200, with the probes of a boot: what the boot benchmark's floor is
-/// measured by.
+/// Polls a URL until it returns 200, with the probes of a boot. The boot benchmark measures its
+/// floor with it.
 const WAIT_HTTP: &str = "__wait-http";
 
-/// Loads libraries, or all that lies in directories, and prints how long that took, in
-/// microseconds: what the benchmark of plugins is measured by.
+/// Loads libraries, or all libraries of directories, and prints the time in microseconds. The
+/// benchmark of plugins uses it.
 const LOAD_PLUGINS: &str = "__load-plugins";
 
 /// Runs the hidden command of these arguments (the program's own name first), if they are one.
 pub fn run(args: &[OsString]) -> Option<ExitCode> {
     let (command, args) = args.get(1..)?.split_first()?;
     let ended = match command.to_str()? {
-        sandbox::KEEPER => carry(|| boot::run_keeper(args)),
-        sandbox::NODE => carry(|| sandbox::node::run(args)),
-        sandbox::INIT => carry(|| {
+        sandbox::KEEPER => run_cluster_process(|| boot::run_keeper(args)),
+        sandbox::NODE => run_cluster_process(|| sandbox::node::run(args)),
+        sandbox::INIT => run_cluster_process(|| {
             let inside = boot::enter_sandbox(args)?;
             engine::run(&inside, registry::components().map_err(std::io::Error::other)?)
         }),
-        // Becomes the OCI runtime: only a failure comes back, and CRI-O reports what it reads on
+        LOAD_PLUGINS => run_cluster_process(|| load_plugins(args)),
+        check::inside::COMMAND => run_cluster_process(|| check::inside::run(args)),
+        CRI_CLIENT => run_cluster_process(|| cri_client::run(args)),
+        WAIT_HTTP => run_cluster_process(|| wait::http(args)),
+        // Replaces this process by the OCI runtime, and returns only on failure. CRI-O reports
         // standard error.
-        LOAD_PLUGINS => carry(|| load_plugins(args)),
-        check::inside::COMMAND => carry(|| check::inside::run(args)),
-        CRI_CLIENT => carry(|| cri_client::run(args)),
-        WAIT_HTTP => carry(|| wait::http(args)),
         OCI_RUNTIME_SHIM => return Some(failed(&oom_shim::run(args.to_vec()))),
         _ => return None,
     };
@@ -65,8 +64,8 @@ fn load_plugins(libraries: &[OsString]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Runs a process that carries a cluster. Its standard error is a log file.
-fn carry(run: impl FnOnce() -> std::io::Result<()>) -> ExitCode {
+/// Runs the keeper or the init of a cluster. Its standard error is a log file.
+fn run_cluster_process(run: impl FnOnce() -> std::io::Result<()>) -> ExitCode {
     if let Err(error) = logging::set_up_plain() {
         return failed(&error);
     }
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_of_users_are_left_alone() {
+    fn user_commands_are_not_hidden_commands() {
         let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         assert!(run(&args(&["kubernix"])).is_none());
         assert!(run(&args(&[])).is_none());

@@ -1,7 +1,7 @@
 //! The `kubernix` command: flags in, host calls, text or JSON out.
 //!
-//! Thin on purpose: what a cluster is and does lies in `kubernix-host`; here is how it is asked for
-//! and shown. The compiled-in components are listed in [`registry`] and nowhere else.
+//! Thin on purpose: it parses flags and shows results, and `kubernix-host` implements clusters.
+//! Only [`registry`] lists the compiled-in components.
 
 mod check;
 pub mod cli;
@@ -51,23 +51,22 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
-    // If this fails, there is no way to report it.
+    // If this fails, the failure can't be reported either.
     let _ = error.print();
-    // Help and version that were asked for aren't errors.
+    // Requested help and version aren't errors.
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }
 
-/// An error with its causes, outermost first; causes that a message already ends with aren't
-/// repeated.
+/// An error with its causes, outermost first. A cause that already ends the message isn't repeated.
 fn message(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |message, cause| match message.as_str() {
         "" => cause,
-        said if said.ends_with(&cause) => message,
-        said => format!("{said}: {cause}"),
+        text if text.ends_with(&cause) => message,
+        text => format!("{text}: {cause}"),
     })
 }
 
-/// `kubernix list | head -1`: the reader has exited.
+/// Whether the reader has closed the pipe, as in `kubernix list | head -1`.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
@@ -77,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_told_once() {
+    fn causes_are_not_repeated() {
         let cause = || anyhow::Error::new(io::Error::other("no space left"));
         assert_eq!(message(&cause().context("can't write /x")), "can't write /x: no space left");
         assert_eq!(message(&cause().context("can't write /x: no space left")), "can't write /x: no space left");

@@ -1,5 +1,4 @@
-//! The `kubernix` command. All of it is in the library, so that tests and tools can see its
-//! commands.
+//! The `kubernix` command. Its code is in the library, so that tests and tools can use it.
 
 use std::process::ExitCode;
 

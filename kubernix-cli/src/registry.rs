@@ -5,10 +5,10 @@ use kubernix_core::abi::Handle;
 use kubernix_host::plugins::Registered;
 use std::sync::Arc;
 
-/// The components that this build of `kubernix` brings along.
+/// The components that are compiled into this `kubernix`.
 ///
 /// # Errors
-/// One of them says of itself what can't be.
+/// The description of a component is invalid.
 pub fn components() -> kubernix_core::Result<Vec<Arc<Registered>>> {
     handles().into_iter().map(Registered::built_in).collect()
 }

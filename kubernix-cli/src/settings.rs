@@ -1,4 +1,4 @@
-//! From flags to what the host settles: which cluster is meant, and what it is to be.
+//! Converts flags into settings, and has the host resolve them.
 
 use crate::cli::{BootArgs, Global, Sets};
 use anyhow::{Context, Result};
@@ -18,38 +18,38 @@ fn boot(flags: &Global, args: &BootArgs) -> Result<Partial, settings::Error> {
     let forms = shorts.clone().map(|(role, name)| format!("{role}={name}"));
     let partial = global(flags).with(args.settings.clone());
     let mut partial = partial.with_sets(set.iter().cloned().chain(forms))?;
-    // The origin is what was typed, not what it is short for.
+    // The origin is the typed flag, not its long form.
     for (role, _) in shorts {
         partial.origins.insert(format!("slots.{role}"), Origin::Flag(format!("--{role}")));
     }
     Ok(partial)
 }
 
-/// Which cluster is meant.
+/// The place of the selected cluster.
 pub fn locate(flags: &Global) -> Result<Place> {
-    let cwd = env::current_dir().context("can't tell the working directory")?;
+    let cwd = env::current_dir().context("can't find the working directory")?;
     Ok(settings::locate(global(flags), Partial::from_env(env::vars_os())?, flags.config.as_deref(), &cwd)?)
 }
 
-/// The cluster that is meant; it is called `otherwise` if no name is given.
-pub fn locate_or(flags: &Global, otherwise: &str) -> Result<Place> {
-    let cwd = env::current_dir().context("can't tell the working directory")?;
+/// The place of the selected cluster; its name is `default` if no setting has one.
+pub fn locate_or(flags: &Global, default: &str) -> Result<Place> {
+    let cwd = env::current_dir().context("can't find the working directory")?;
     let variables = Partial::from_env(env::vars_os())?;
-    Ok(settings::locate_or(global(flags), variables, flags.config.as_deref(), &cwd, otherwise)?)
+    Ok(settings::locate_or(global(flags), variables, flags.config.as_deref(), &cwd, default)?)
 }
 
-/// What a cluster is to be.
+/// The settings of a cluster.
 pub fn resolve(flags: &Global, args: &BootArgs) -> Result<Resolved> {
     settle(flags, boot(flags, args)?)
 }
 
-/// What a cluster is to be in the place of one that there may be.
+/// The settings of a new cluster that replaces an existing one.
 pub fn resolve_fresh(flags: &Global, args: &BootArgs) -> Result<Resolved> {
     settle(flags, Partial { fresh: true, ..boot(flags, args)? })
 }
 
 fn settle(flags: &Global, partial: Partial) -> Result<Resolved> {
-    let cwd = env::current_dir().context("can't tell the working directory")?;
+    let cwd = env::current_dir().context("can't find the working directory")?;
     let variables = Partial::from_env(env::vars_os())?;
     Ok(settings::resolve(partial, variables, flags.config.as_deref(), &cwd)?)
 }
@@ -61,7 +61,7 @@ mod tests {
     use clap::Parser;
 
     #[test]
-    fn flags_keep_where_they_came_from() {
+    fn settings_have_their_flag_as_origin() {
         let args = [
             "kubernix",
             "up",
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_flag_says_stays_open() {
+    fn settings_without_a_flag_are_unset() {
         let cli = Cli::try_parse_from(["kubernix", "up"]).unwrap();
         let Some(Command::Up(args)) = &cli.command else { panic!("not up") };
         assert_eq!(boot(&cli.global, &args.boot).unwrap(), Partial::default());

@@ -23,7 +23,7 @@ struct Wait {
     key: Option<PathBuf>,
 }
 
-/// Waits until a URL answers 200: `URL --timeout S --ca FILE [--cert FILE --key FILE]`.
+/// Waits until a URL returns 200: `URL --timeout S --ca FILE [--cert FILE --key FILE]`.
 pub fn http(args: &[OsString]) -> io::Result<()> {
     const OWN: &str = "own";
     let wait = Wait::try_parse_from(args).map_err(io::Error::other)?;

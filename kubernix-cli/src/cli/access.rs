@@ -15,7 +15,7 @@ pub enum PortCommand {
     },
     /// Close published ports and their connections
     Remove {
-        /// The ports as they were added, or the host side alone: 8080, 0.0.0.0:8080, [::1]:53/udp
+        /// The ports as they were added, or only their host side: 8080, 0.0.0.0:8080, [::1]:53/udp
         #[arg(required = true, value_name = "HOST[:NODEPORT]")]
         ports: Vec<PortSelector>,
     },

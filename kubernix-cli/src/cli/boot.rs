@@ -1,4 +1,4 @@
-//! The flags of settings, made of the host's table.
+//! The flags of settings, generated from the host's table.
 
 use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// The heading of the flags in help and documents.
 const HEADING: &str = "Settings of a boot";
 
-/// The setting that `--set` and its short forms stand in front of.
+/// The setting before which `--set` and its short forms are listed.
 const AFTER_SETS: Id = Id::Addons;
 
 /// Settings of a boot; all of them can come from `KUBERNIX_*` variables and `kubernix.toml` as
@@ -27,7 +27,7 @@ pub struct BootArgs {
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Sets {
     /// Fills a slot (ROLE=COMPONENT) or sets a parameter (COMPONENT.PARAMETER=VALUE,
-    /// crio.binary=PATH), with NODE/ before it on that node alone; can be repeated
+    /// crio.binary=PATH), with NODE/ before it only on that node; can be repeated
     #[arg(long, value_name = "KEY=VALUE", help_heading = HEADING)]
     pub set: Vec<String>,
     /// The container runtime: short for --set cri=NAME
@@ -36,17 +36,17 @@ pub struct Sets {
     /// The datastore: short for --set datastore=NAME
     #[arg(long, value_name = "COMPONENT", help_heading = HEADING)]
     pub datastore: Option<String>,
-    /// What routes Services: short for --set proxy=NAME
+    /// The router of Services: short for --set proxy=NAME
     #[arg(long, value_name = "COMPONENT", help_heading = HEADING)]
     pub proxy: Option<String>,
 }
 
-/// Settings that every command has: which cluster is meant.
+/// Settings that every command has: they select the cluster.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GlobalSettings(pub Partial);
 
 impl BootArgs {
-    /// Nothing but these plugins; none of them is the same as no flag.
+    /// Only these plugins. An empty list is the same as no flag.
     pub fn of_plugins(plugins: Vec<PathBuf>) -> Self {
         let plugins = (!plugins.is_empty()).then_some(plugins);
         Self { settings: Partial { plugins, ..Partial::default() }, sets: Sets::default() }
@@ -104,7 +104,7 @@ impl FromArgMatches for GlobalSettings {
     }
 }
 
-/// The ID of a setting's argument. It differs from those of commands' own arguments, such as
+/// The ID of a setting's argument. It differs from the IDs of commands' own arguments, such as
 /// `NAME`.
 fn id_of(setting: &Setting) -> String {
     format!("setting.{}", setting.key())

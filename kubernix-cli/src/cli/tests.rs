@@ -1,4 +1,4 @@
-//! Flags as people write them.
+//! Tests of the command line.
 
 use super::*;
 use clap::{Arg, CommandFactory};
@@ -9,12 +9,12 @@ fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
 }
 
 #[test]
-fn the_definitions_hold_together() {
+fn the_definitions_are_valid() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn kubectl_gets_its_flags_and_kubernix_its_own() {
+fn flags_after_kubectl_belong_to_kubectl() {
     for args in [
         &["kubectl", "--name", "a", "--", "get", "--name", "b", "-h"][..],
         &["--name=a", "kubectl", "get", "--name", "b", "-h"],
@@ -38,7 +38,7 @@ fn enter_takes_a_node_a_command_or_both() {
 }
 
 #[test]
-fn bad_values_are_refused_with_what_is_wrong() {
+fn invalid_values_are_rejected_with_the_reason() {
     for (args, part) in [
         (&["up", "--cidr", "10.0.0.0"][..], "10.0.0.0"),
         (&["up", "--port", "0"], "0"),
@@ -91,7 +91,7 @@ fn every_setting_with_a_flag_is_an_option_that_reads_its_values() {
 }
 
 #[test]
-fn a_bare_flag_and_a_repeated_one_have_their_meaning() {
+fn flags_without_value_and_repeated_flags_are_accepted() {
     let cli = parse(&["up", "--merge-kubeconfig", "--plugin", "/a", "--plugin=/b:c", "--publish=1:2"]).unwrap();
     let Some(Command::Up(up)) = cli.command else { panic!("not up") };
     let settings = up.boot.settings;

@@ -43,8 +43,8 @@ pub(super) fn environment(place: &Place, cluster: &Cluster) -> Result<Vec<(Strin
     Ok(variables)
 }
 
-/// Appends the directory of this program to a `PATH`. At its end, the directory's other programs
-/// hide no others.
+/// Appends the directory of this program to a `PATH`. It comes last, so that its other programs
+/// don't shadow any.
 fn with_own_directory(path: &str, own: Option<&Path>) -> String {
     let own = own.and_then(Path::parent).map(Path::to_owned);
     let entries: Vec<PathBuf> = std::env::split_paths(path).collect();

@@ -65,7 +65,7 @@ impl App {
                     }
                     None => {
                         let known = nearest(addon, addons(&host).map(Registered::name));
-                        let why = format!("there is neither an addon nor a file `{addon}`{known}");
+                        let why = format!("no addon or file `{addon}` is found{known}");
                         return Err(Refusal::error(Exit::Usage, why));
                     }
                 }

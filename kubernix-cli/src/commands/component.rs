@@ -75,8 +75,8 @@ fn rows(host: &Host, running: &[ComponentStatus], fills: impl Fn(&str, &str) -> 
             state: one.state.to_string(),
             instance: Some(one.instance.clone()),
         }));
-        let taken: Vec<String> = rows[before..].iter().map(|row| row.component.clone()).collect();
-        let others = components.iter().filter(|c| c.provides(&role) && !taken.iter().any(|name| name == c.name()));
+        let listed: Vec<String> = rows[before..].iter().map(|row| row.component.clone()).collect();
+        let others = components.iter().filter(|c| c.provides(&role) && !listed.iter().any(|name| name == c.name()));
         let mut others: Vec<Row> = others
             .map(|c| Row {
                 role: role.clone(),

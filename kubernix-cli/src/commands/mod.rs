@@ -140,7 +140,7 @@ impl App {
         for _ in 0..ATTEMPTS {
             match attempt() {
                 Err(error) if matches!(error.downcast_ref(), Some(HostError::InUse(InUseError::Changing(_)))) => {
-                    log::info!("another command has changed the cluster meanwhile: trying again with its new settings");
+                    log::info!("another command has changed the cluster: retrying with its new settings");
                 }
                 result => return result,
             }
@@ -196,7 +196,7 @@ impl App {
         let up = self.call("up", &place);
         let status = cluster.quick_status()?;
         let refused = match status.state {
-            // Including a cluster with a restarting component: the others answer.
+            // Also with a restarting component, because the others work.
             State::Running | State::Degraded | State::Changing | State::Starting => return Ok((place, cluster)),
             State::Stopping => format!("cluster `{}` is being stopped: `{up}` starts it again afterwards", place.name),
             State::Stopped => format!("cluster `{}` is stopped: start it with `{up}`", place.name),

@@ -68,9 +68,8 @@ impl App {
         if write {
             generated.write()?;
         }
-        output::show(self.output(), &generated, |generated| match write {
-            true => format!("wrote {}\n", generated.path.display()),
-            false => generated.text.clone(),
+        output::show(self.output(), &generated, |generated| {
+            if write { format!("wrote {}\n", generated.path.display()) } else { generated.text.clone() }
         })
     }
 

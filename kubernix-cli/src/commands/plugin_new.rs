@@ -9,8 +9,8 @@ impl App {
     pub(super) fn plugin_new(&self, name: &str, role: Option<&str>) -> Result<()> {
         let here = std::env::current_dir().context("can't find the current directory")?;
         let built_in = registry::components()?;
-        let taken: Vec<&str> = built_in.iter().map(|component| component.name()).collect();
-        let made = scaffold::create(&here, name, role, &taken, &self.program_elsewhere())?;
+        let reserved: Vec<&str> = built_in.iter().map(|component| component.name()).collect();
+        let made = scaffold::create(&here, name, role, &reserved, &self.program_elsewhere())?;
         output::show(self.output(), &made, next)
     }
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 /// Renders the man page of a command as roff.
 ///
 /// # Errors
-/// The page can't be rendered: clap_mangen passes errors of its writer on, and a vector has none.
+/// The page can't be rendered. clap_mangen returns errors of its writer, but writing to a vector
+/// can't fail.
 pub fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     man(command).render(&mut page)?;
@@ -26,7 +27,7 @@ pub fn write(commands: &[Command], directory: &Path) -> io::Result<Vec<PathBuf>>
     commands.iter().map(|command| man(command).generate_to(directory)).collect()
 }
 
-/// Without a date, so that the same definitions give the same page. A space stands in its place:
+/// Without a date, so that the same definitions give the same page. The date is a space, because
 /// clap_mangen writes an empty text without quotes, and the next field would become the date.
 fn man(command: &Command) -> Man {
     Man::new(command.clone()).date(" ").source(concat!("kubernix ", env!("CARGO_PKG_VERSION"))).manual("KuberNix")

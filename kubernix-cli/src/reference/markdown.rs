@@ -1,4 +1,4 @@
-//! `docs/cli.md`: the commands as Markdown. Options that several commands share stand there once.
+//! `docs/cli.md`: the commands as Markdown. Options that several commands share are listed once.
 
 use crate::exit::Exit;
 use clap::{Arg, ArgAction, Command};
@@ -134,7 +134,7 @@ fn long_about(command: &Command) -> String {
     command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string).unwrap_or_default()
 }
 
-/// The anchor of a heading, as GitHub makes it.
+/// The anchor of a heading on GitHub.
 fn anchor(heading: &str) -> String {
     heading.to_lowercase().replace(' ', "-")
 }

@@ -40,7 +40,7 @@ fn the_reference_has_each_command_with_its_options() {
     }
     assert_eq!(text.matches("\nMore: [").count(), markdown::DOCUMENTS.len(), "a linked command doesn't exist\n{text}");
     assert!(!text.contains("kubernix help") && !text.contains("kubernix node help"), "{text}");
-    assert_eq!(text.matches("- `--name NAME`").count(), 1, "global options stand there once\n{text}");
+    assert_eq!(text.matches("- `--name NAME`").count(), 1, "global options are listed once\n{text}");
 }
 
 #[test]

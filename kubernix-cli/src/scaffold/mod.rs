@@ -29,13 +29,13 @@ pub struct CreatedCrate {
 }
 
 /// Writes the crate of a component into a new directory of its name below `parent`. Without `role`,
-/// the component fills a role of its own name. `taken`: names that a plugin can't have.
+/// the component fills a role of its own name. `reserved`: names that a plugin can't have.
 ///
 /// # Errors
 /// The name or role is invalid, the directory exists, or it can't be written. No files are left
 /// then.
-pub fn create(parent: &Path, name: &str, role: Option<&str>, taken: &[&str], program: &str) -> Result<CreatedCrate> {
-    let name = name::Name::parse(name, taken)?;
+pub fn create(parent: &Path, name: &str, role: Option<&str>, reserved: &[&str], program: &str) -> Result<CreatedCrate> {
+    let name = name::Name::parse(name, reserved)?;
     let kind = role::Kind::of(&name, role)?;
     let values = [name.placeholders(), kind.placeholders(), versions()].concat();
     let mut files = Vec::new();

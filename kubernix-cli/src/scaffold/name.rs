@@ -19,8 +19,8 @@ const USED: &str = "Box Command Component Context Err Error ErrorKind Handle Lay
 pub(super) struct Name(String);
 
 impl Name {
-    /// Checks a name. `taken`: the names of other components and crates.
-    pub(super) fn parse(text: &str, taken: &[&str]) -> Result<Self> {
+    /// Checks a name. `reserved`: the names of other components and crates.
+    pub(super) fn parse(text: &str, reserved: &[&str]) -> Result<Self> {
         let refuse = |why: &str| Err(Refusal::error(Exit::Usage, format!("`{text}` can't be a plugin's name: {why}")));
         if !kubernix_core::is_name(text) {
             return refuse("use at most 63 of a-z, 0-9 and -, with a - only inside");
@@ -35,7 +35,7 @@ impl Name {
             return refuse("it is the value of an empty slot");
         }
         let packed = CONTRACT.iter().any(|(path, _)| path.split('/').next() == Some(text));
-        if packed || taken.contains(&text) {
+        if packed || reserved.contains(&text) {
             return refuse("KuberNix uses that name already");
         }
         Ok(Self(text.to_owned()))

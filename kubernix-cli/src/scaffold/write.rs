@@ -17,7 +17,7 @@ pub(super) fn crate_of(parent: &Path, name: &str, files: &[(String, String)]) ->
     match DirBuilder::new().mode(0o755).create(&target) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let message = format!("{shown} exists already: take another name, or remove it");
+            let message = format!("{shown} exists already: use another name, or remove it");
             return Err(Refusal::error(Exit::Usage, message));
         }
         Err(error) => return Err(error).with_context(cannot_write),
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(fs::read_to_string(made.join("b/c")).unwrap(), "x");
 
         let error = crate_of(base.path(), "a", &[file("new")]).unwrap_err();
-        assert!(error.to_string().ends_with("/a exists already: take another name, or remove it"), "{error}");
+        assert!(error.to_string().ends_with("/a exists already: use another name, or remove it"), "{error}");
         assert_eq!(Exit::of(&error), Exit::Usage);
         assert!(!made.join("new").exists());
 

@@ -1,11 +1,11 @@
-//! Puts the manifest, and the pins that it names, beside the library: KuberNix reads them before it
-//! loads that.
+//! Copies the manifest and its pins beside the library: KuberNix reads them before it loads the
+//! library.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    // OUT_DIR lies below `build`, and `build` beside the library.
+    // OUT_DIR is below `build`, and `build` is beside the library.
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
     let build = out.ancestors().find(|path| path.ends_with("build")).unwrap_or(&out);
     let beside = build.parent().unwrap_or(build);

@@ -1,8 +1,8 @@
-//! The component `__NAME__` of a KuberNix cluster: puts a ConfigMap into it, and is ready once the
-//! API server has that.
+//! The component `__NAME__` of a KuberNix cluster: creates a ConfigMap, and is ready once the API
+//! server has it.
 //!
-//! A component is a pure function of its context: it answers with a plan (files, processes,
-//! objects, probes), and KuberNix carries that out. It must not touch the machine itself.
+//! A component is a pure function of its context: it returns a plan (files, processes, objects,
+//! probes), which KuberNix executes. It must not touch the machine itself.
 
 use kubernix_core::{
     Component, Context, Parameter, Phase, Planner, Probe, Requirement, Result, Role, export_component, quote, roles,
@@ -21,8 +21,8 @@ impl Component for __TYPE__ {
         Phase::ADDON
     }
 
-    // A role is a slot of the cluster. This one is new: it exists in each cluster that has this
-    // plugin, and others can require it.
+    // A role is a slot of the cluster. This plugin defines a new one, which other components can
+    // require.
     fn provides(&self) -> Vec<Role> {
         vec!["__ROLE__".into()]
     }
@@ -39,9 +39,8 @@ impl Component for __TYPE__ {
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let greeting = format!("{} from {}", ctx.parameter("greeting")?, ctx.cluster()?);
         plan.manifest("__NAME__", config_map(&greeting))?;
-        // A program of its own would be named in `binaries`, here and in the manifest, and run like
-        // this: plan.process(Process::new("__NAME__",
-        // ctx.executable("__NAME__")?).arg("--verbose"))?;
+        // To run a program, name it in `binaries`, here and in the manifest, and add a process:
+        // plan.process(Process::new("__NAME__", ctx.executable("__NAME__")?).arg("--verbose"))?;
         let object = format!("{}/api/v1/namespaces/default/configmaps/__NAME__", ctx.endpoint(roles::APISERVER)?);
         plan.provide("__ROLE__", "", Probe::http(object).identity("admin"))
     }

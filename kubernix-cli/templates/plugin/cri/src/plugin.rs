@@ -1,5 +1,5 @@
-//! What makes a plugin of the component: the symbol that the host looks up. It must not know what
-//! the component does.
+//! Exports the component as a plugin, by the symbol that the host looks up. Must not know what the
+//! component does.
 
 kubernix_core::export_component!(crate::__TYPE__);
 

@@ -1,8 +1,8 @@
 //! The component `__NAME__` of a KuberNix cluster: fills the role `__ROLE__` with the program
 //! `__NAME__`.
 //!
-//! A component is a pure function of its context: it answers with a plan (files, processes,
-//! probes), and KuberNix carries that out. It must not touch the machine itself.
+//! A component is a pure function of its context: it returns a plan (files, processes, probes),
+//! which KuberNix executes. It must not touch the machine itself.
 
 use kubernix_core::{
     Binary, Component, Context, Parameter, Phase, Planner, Probe, Process, Requirement, Result, Role, Scope,
@@ -30,12 +30,12 @@ impl Component for __TYPE__ {
         [__PROVIDED__].map(Role::new).into()
     }
 
-    // `ready` waits for a role's probe, `known` only for its address.
+    // `ready` waits for a role's probe, `known` only needs its address.
     fn requires(&self) -> Vec<Requirement> {
         vec![__REQUIREMENTS__]
     }
 
-    // Its own program first: `--set __NAME__.binary=PATH` replaces that.
+    // Its own program first, which `--set __NAME__.binary=PATH` replaces.
     fn binaries(&self) -> Vec<Binary> {
         vec!["__NAME__".into()]
     }
@@ -47,8 +47,8 @@ impl Component for __TYPE__ {
     fn plan(&self, ctx: &Context<'_>, plan: &mut Planner<'_>) -> Result<()> {
         let address = format!("{}:__PORT__", ctx.__IP__);
         let url = format!("__SCHEME__://{address}");
-        // `ctx.dir()?` outlives a stop, `ctx.volatile_dir()?` doesn't; certificates are in
-        // `ctx.identity(USER)?`.
+        // `ctx.dir()?` is kept on a stop, `ctx.volatile_dir()?` isn't. `ctx.identity(USER)?` has
+        // certificates.
         let process = Process::new("__NAME__", ctx.executable("__NAME__")?)
             .flags([("listen-address", address.as_str()), ("data-dir", &ctx.dir()?)])
             .args(ctx.words("extra-args")?);
