@@ -1,16 +1,16 @@
 //! Clusters that are removed at the end of their test, also if the test fails.
 
-use crate::command::{Outcome, finish, kubernix, run, run_for};
+use crate::command::{Outcome, kubernix, run, run_for};
 use crate::host::Snapshot;
 use crate::parts::Parts;
+use crate::running::RunningCommand;
 use crate::wait::until;
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -317,73 +317,4 @@ pub fn working_instance<'a>(status: &'a Value, component: &str) -> Option<(&'a V
 /// The PID on the host of a component's main process, from the output of `status`.
 pub fn main_process(status: &Value, component: &str) -> Option<Pid> {
     working_instance(status, component).map(|(_, pid)| pid)
-}
-
-/// An `up`, or another command, in the background.
-pub struct RunningCommand {
-    what: String,
-    child: Child,
-    events: PathBuf,
-}
-
-impl RunningCommand {
-    /// Waits until this event is recorded: `boot-started`, `boot-ready`, or one between them.
-    ///
-    /// # Panics
-    /// It isn't recorded in time.
-    #[track_caller]
-    pub fn wait_for_event(&self, event: &str) {
-        until(event, TIMEOUT, || {
-            let events = fs::read_to_string(&self.events).unwrap_or_default();
-            if events.contains(event) { Ok(()) } else { Err(events) }
-        });
-    }
-
-    /// Sends a signal to the command.
-    ///
-    /// # Panics
-    /// The command has exited.
-    #[track_caller]
-    pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("`up` is still there");
-    }
-
-    /// Sends SIGINT to the command repeatedly, as an impatient user does, until it exits.
-    ///
-    /// # Panics
-    /// It doesn't exit in time.
-    #[track_caller]
-    pub fn interrupt_until_exit(mut self) -> Outcome {
-        until("end of an interrupted boot", TIMEOUT, || {
-            if self.child.try_wait().is_ok_and(|status| status.is_some()) {
-                return Ok(());
-            }
-            self.signal(Signal::SIGINT);
-            Err("`up` goes on".to_owned())
-        });
-        self.wait()
-    }
-
-    /// Waits until the command exits.
-    ///
-    /// # Panics
-    /// It doesn't exit in time.
-    #[track_caller]
-    pub fn wait(self) -> Outcome {
-        self.wait_within(TIMEOUT)
-    }
-
-    /// Waits at most `limit` until the command exits.
-    ///
-    /// # Panics
-    /// It doesn't exit in time.
-    #[track_caller]
-    pub fn wait_within(self, limit: Duration) -> Outcome {
-        finish(self.what, self.child, limit)
-    }
-
-    /// Whether the command still runs.
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().is_ok_and(|status| status.is_none())
-    }
 }

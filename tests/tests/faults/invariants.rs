@@ -269,6 +269,14 @@ impl CheckedCluster {
             "{what} failed with {code} and without a message"
         );
     }
+
+    /// Checks that a command succeeded or that its message has one of these errors.
+    pub fn check_error(&self, outcome: &Outcome, errors: &[&str]) {
+        self.check_outcome(outcome);
+        let Outcome { what, code, stderr, .. } = outcome;
+        let reported = errors.iter().any(|error| stderr.contains(error));
+        assert!(*code == 0 || reported, "{what} failed with {code} without reporting one of {errors:?}:\n{stderr}");
+    }
 }
 
 impl Drop for CheckedCluster {

@@ -4,10 +4,13 @@
 //! Each part runs in its own network namespace in place of the host's, in parallel with others.
 //! docs/faults.md describes the faults, how to repeat a run, and the report.
 
+mod binaries;
+mod calls;
 mod clock;
 mod command;
+mod component;
 mod crowd;
-mod injected;
+mod disk;
 mod invariants;
 mod neighbour;
 mod process;
@@ -39,9 +42,9 @@ tests! {
     commands_are_interrupted_and_killed: command::interrupted_and_killed,
     state_files_of_a_stopped_cluster_are_damaged: state_files::of_a_stopped_cluster,
     state_files_of_a_running_cluster_are_damaged: state_files::of_a_running_cluster,
-    binaries_are_missing_or_busy: injected::binaries_are_missing_or_busy,
-    calls_fail: injected::calls_fail,
-    a_disk_is_full: injected::a_disk_is_full,
+    binaries_are_missing_or_busy: binaries::binaries_are_missing_or_busy,
+    calls_fail: calls::calls_fail,
+    a_disk_is_full: disk::a_disk_is_full,
     an_unprivileged_neighbour_disturbs: neighbour_in_its_network,
     the_clock_jumps: clock::the_clock_jumps,
     many_commands_at_once: crowd::ups_and_downs_at_once,
@@ -60,9 +63,9 @@ fn main() {
         (command::PART, Lane::isolated(1, 2), test!(commands_are_interrupted_and_killed)),
         (state_files::STOPPED, ISOLATED, test!(state_files_of_a_stopped_cluster_are_damaged)),
         (state_files::RUNNING, ISOLATED, test!(state_files_of_a_running_cluster_are_damaged)),
-        (injected::BINARIES, ISOLATED, test!(binaries_are_missing_or_busy)),
-        (injected::CALLS, ISOLATED, test!(calls_fail)),
-        (injected::DISK, ISOLATED, test!(a_disk_is_full)),
+        (binaries::PART, ISOLATED, test!(binaries_are_missing_or_busy)),
+        (calls::PART, ISOLATED, test!(calls_fail)),
+        (disk::PART, ISOLATED, test!(a_disk_is_full)),
         (clock::PART, ISOLATED, test!(the_clock_jumps)),
         (crowd::PART, Lane::isolated(4, 4), test!(many_commands_at_once)),
         (neighbour::PART, EXCLUSIVE, test!(an_unprivileged_neighbour_disturbs)),
