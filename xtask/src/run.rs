@@ -139,8 +139,8 @@ struct Sink {
     read: Instant,
 }
 
-/// Waits for a child. Prints that it still runs whenever `quiet` returns the last line of its
-/// output.
+/// Waits for a child. Whenever `quiet` returns the last line of its output, prints that the child
+/// still runs.
 fn wait_with_progress(
     child: &mut Child,
     started: Instant,

@@ -19,7 +19,7 @@ pub struct Package {
     pub folder: String,
     /// Its dependencies by name; true for dev-dependencies.
     pub dependencies: Vec<(String, bool)>,
-    /// The names of its binaries that have tests: `cargo test --bins` also runs those whose
+    /// The names of its binaries that have tests. `cargo test --bins` would also run those whose
     /// manifest says `test = false`.
     pub binaries: Vec<String>,
     /// The names of its integration tests, except for those that need a feature.
