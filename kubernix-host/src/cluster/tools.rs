@@ -3,7 +3,7 @@
 use super::{Host, HostError, prepare};
 use crate::events::{Sink, ToolEvents};
 use crate::root::Allotment;
-use crate::settings::{Settings, binary_overrides, of_any_version};
+use crate::settings::{Settings, any_version_binaries, binary_overrides};
 use crate::toolchain;
 
 impl Host {
@@ -33,7 +33,7 @@ impl Host {
             optional: prepare::FOR_USERS_IF_THERE.map(str::to_owned).to_vec(),
             names: needed.iter().chain(more.iter().filter(|name| !needed.contains(name))).cloned().collect(),
             overrides: binary_overrides(settings, &self.catalogue())?,
-            any_version: of_any_version(settings, &self.catalogue()),
+            any_version: any_version_binaries(settings, &self.catalogue()),
         };
         let options = toolchain::Options { cache_dir: settings.cache_dir.clone(), install: settings.install };
         Ok(toolchain::resolve(&self.registry.table, &request, &options, &ToolEvents(sink))?)

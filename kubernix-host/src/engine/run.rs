@@ -57,27 +57,10 @@ pub fn run(inside: &Inside, built_in: Vec<Arc<Registered>>) -> io::Result<()> {
     Ok(())
 }
 
-/// The plugins of a boot, and what is compiled in and not replaced by them.
-pub(super) fn with_plugins(built_in: &Components, plugins: &[Snapshot]) -> Result<Vec<Arc<Registered>>, String> {
-    let mut all = snapshot::load(plugins).map_err(|error| error.to_string())?;
-    let others: Vec<_> =
-        built_in.iter().filter(|own| !all.iter().any(|one| one.name() == own.name())).cloned().collect();
-    all.extend(others);
-    Ok(all)
-}
-
-/// What reaches the loop.
-struct Inbox {
-    inputs: mpsc::UnboundedReceiver<Input>,
-    messages: mpsc::UnboundedReceiver<Message>,
-}
-
-/// The cluster's life, from its first process to its last.
-async fn live(inside: &Inside, built_in: Vec<Arc<Registered>>, watched: &Arc<Watched>) -> End {
-    match set_up(inside, built_in, watched).await {
-        Ok((cluster, inbox)) => drive(&cluster, inbox).await,
-        // The boot can't even begin.
-        Err(error) => End::BootFailed { error: chain(&*error), timed_out: false },
+async fn run_cluster(inside: &Inside, built_in: Vec<Arc<Registered>>, sink: &Arc<Broadcast>) -> End {
+    match set_up(inside, built_in, sink).await {
+        Ok((cluster, inbox)) => event_loop(&cluster, inbox).await,
+        Err(error) => End::BootFailed { error: chain(&error), timed_out: false },
     }
 }
 

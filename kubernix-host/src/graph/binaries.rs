@@ -17,9 +17,9 @@ type Settings = BTreeMap<String, BTreeMap<String, String>>;
 pub(super) fn parameters(component: &Registered, node: Option<&str>, settings: &Settings) -> BTreeMap<String, String> {
     let declared = component.description.parameters.iter();
     let mut all: BTreeMap<String, String> = declared.map(|p| (p.name.clone(), p.default.clone())).collect();
-    let own = node.map(|node| settings::node_key(node, component.name()));
-    for of in [Some(component.name().to_owned()), own].into_iter().flatten() {
-        all.extend(given.get(&of).into_iter().flatten().map(|(name, text)| (name.clone(), text.clone())));
+    let on_node = node.map(|node| settings::node_key(node, component.name()));
+    for key in [Some(component.name().to_owned()), on_node].into_iter().flatten() {
+        all.extend(settings.get(&key).into_iter().flatten().map(|(name, text)| (name.clone(), text.clone())));
     }
     all
 }

@@ -64,7 +64,7 @@ pub(super) fn choose<'n>(
     check_node_slots(components, slots)?;
     for node in nodes {
         let own = slots.iter().filter_map(|(slot, component)| match settings::split_node_key(slot) {
-            Some((of, role)) if of == node => Some((role, component)),
+            Some((name, role)) if name == node => Some((role, component)),
             _ => None,
         });
         let mut all = common.clone();
@@ -76,11 +76,12 @@ pub(super) fn choose<'n>(
     Ok(choice)
 }
 
-/// A node can't differ in what there is only once for all of them.
-fn check_of_nodes(components: &Components, slots: &BTreeMap<String, String>) -> Result<(), GraphError> {
-    let of_nodes =
+/// Checks that slots of single nodes name components of the scope `node`: a node can't have another
+/// component than the others if the cluster has only one instance of it.
+fn check_node_slots(components: &Components, slots: &BTreeMap<String, String>) -> Result<(), GraphError> {
+    let node_slots =
         slots.iter().filter_map(|(slot, component)| Some((slot, settings::split_node_key(slot)?.1, component)));
-    for (slot, role, component) in of_nodes.filter(|(.., component)| *component != NONE) {
+    for (slot, role, component) in node_slots.filter(|(.., component)| *component != NONE) {
         let fitting = components.iter().filter(|one| one.description.scope == Scope::NODE && one.provides(role));
         let candidates: Vec<String> = fitting.map(|one| one.name().to_owned()).collect();
         if !candidates.contains(component) {

@@ -69,7 +69,7 @@ settings! {
 
     /// Where nodes run: in `namespaces`, or with `podman` each in a container; fixed by the first
     /// boot.
-    Placement placement: Choice<NodesIn> = unset("namespaces") => setting("placement", Scope::Cluster)
+    Placement placement: Choice<NodeBackend> = unset("namespaces") => setting("placement", Scope::Cluster)
         .flag("KIND", "Where nodes run: in namespaces, or with podman each in a container [default: namespaces]")
         .default("`namespaces`");
 

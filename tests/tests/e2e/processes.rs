@@ -81,7 +81,21 @@ probe = { kind = "command", target = "/bin/sh", arguments = ["-c", "test -e \"$F
 "#;
 
 pub fn tests() -> Vec<Test> {
-    once(SHARED, &checks![process_options_are_applied_and_liveness_restarts])
+    once(SHARED, &checks![process_options_are_applied_and_liveness_restarts, a_control_plane_runs_without_nodes])
+}
+
+fn a_control_plane_runs_without_nodes(_: Parts) {
+    let cluster = Cluster::new("nodeless");
+    let refused = cluster.up(&["--set", "kubelet=none"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let reason = "role `node` is empty, but `proxy` requires it";
+    assert!(refused.stderr.contains(reason) && refused.stderr.contains("or leave `proxy` out as well"), "{refused:?}");
+
+    // There is no addon either: its pods would have no node.
+    cluster.up(&["--set", "kubelet=none", "--set", "proxy=none", "--set", "cri=none"]).ok();
+    assert_eq!(cluster.kubectl(&["get", "nodes", "-o", "name"]).ok().stdout, "");
+    cluster.kubectl(&["create", "configmap", "one"]).ok();
+    cluster.run(&["down"]).ok();
 }
 
 fn process_options_are_applied_and_liveness_restarts(_: Parts) {

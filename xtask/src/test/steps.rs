@@ -143,7 +143,7 @@ fn unit(job: &Job<'_>) -> Result<Outcome> {
 fn contract(job: &Job<'_>) -> Result<Outcome> {
     // The conformance kit as well, with plugins as shared libraries: cargo doesn't build them for a
     // named test.
-    let libraries = ["--package", SAMPLES, "--features", "kubernix-samples/libraries"];
+    let libraries = ["--workspace", "--features", "kubernix-samples/libraries"];
     let built = quiet(job, &[&["build", "--locked", "--examples"][..], &libraries].concat())?;
     if !built.good {
         return Ok(built);

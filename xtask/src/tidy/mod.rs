@@ -107,6 +107,13 @@ pub fn check(workspace: &Workspace) -> Result<Report> {
     Ok(Report { files: files.len(), findings, notes: files.iter().filter_map(sources::note).collect() })
 }
 
+/// Whether a patch applies to the checkout; fails with git's reason.
+fn applies(workspace: &Workspace, patch: &str) -> Result<(), String> {
+    let mut git = run::command("git");
+    git.args(["apply", "--check", "-"]).current_dir(&workspace.root);
+    run::with_input(&mut git, patch).map_err(|error| format!("{error:#}"))
+}
+
 /// The text files that are committed, or that `git add --all` would add.
 fn files(workspace: &Workspace) -> Result<Vec<File>> {
     let mut git = run::command("git");

@@ -71,7 +71,7 @@ pub(in crate::cluster) fn ineffective_node_settings(
     removed: &[String],
 ) -> Vec<String> {
     let keys = settings.slots.keys().chain(settings.components.keys());
-    let named: BTreeSet<&str> = keys.filter_map(|key| settings::node_of(key)).map(|(node, _)| node).collect();
+    let named: BTreeSet<&str> = keys.filter_map(|key| settings::split_node_key(key)).map(|(node, _)| node).collect();
     let known = |name: &&str| allotment.nodes.iter().map(|node| &node.name).chain(removed).any(|node| node == name);
     let most = AddressPlan::new(settings.cidr).map_or(u32::MAX, |addresses| addresses.max_nodes());
     let can_exist = |name: &str| root::index_of(name).is_some_and(|index| index < most);

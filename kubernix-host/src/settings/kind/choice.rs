@@ -4,7 +4,7 @@ use super::super::form::Form;
 use super::super::value::{ValueError, WaitFor};
 use super::Kind;
 use crate::network::UplinkMode;
-use crate::placement::NodesIn;
+use crate::placement::NodeBackend;
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ impl Choices for UplinkMode {
     const WORDS: &'static [&'static str] = &["auto", "always", "none"];
 }
 
-impl Choices for NodesIn {
+impl Choices for NodeBackend {
     const WORDS: &'static [&'static str] = &["namespaces", "podman"];
 }
 
@@ -57,11 +57,11 @@ mod tests {
     #[test]
     fn a_choice_parses_and_shows_each_of_its_words() {
         assert_words::<UplinkMode>();
-        assert_words::<NodesIn>();
+        assert_words::<NodeBackend>();
         assert_words::<WaitFor>();
         assert_eq!(
-            (UplinkMode::WORDS.len(), NodesIn::WORDS.len()),
-            (UplinkMode::ALL.len(), NodesIn::ALL.len()),
+            (UplinkMode::WORDS.len(), NodeBackend::WORDS.len()),
+            (UplinkMode::ALL.len(), NodeBackend::ALL.len()),
             "a value has no word"
         );
     }
