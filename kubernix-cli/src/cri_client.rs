@@ -2,7 +2,7 @@
 //! when a cluster stops. Must not know which runtime it is.
 
 use clap::{Parser, Subcommand};
-use kubernix_host::cri::Client;
+use kubernix_host::cri_client::Client;
 use std::ffi::OsString;
 use std::io;
 use std::time::Duration;

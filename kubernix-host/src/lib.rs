@@ -1,11 +1,11 @@
 //! The engine of KuberNix: takes components and settings, and runs the components' plans inside a
 //! sandbox of kernel namespaces that belongs to the cluster.
 
-pub mod api;
+pub mod api_client;
 pub mod boot;
 pub mod cluster;
 pub mod control;
-pub mod cri;
+pub mod cri_client;
 mod digits;
 pub mod engine;
 pub mod events;
@@ -14,7 +14,7 @@ pub mod images;
 pub mod kubeconfig;
 pub mod pki;
 pub mod probe;
-pub mod root;
+pub mod root_dir;
 pub mod settings;
 pub mod snapshot;
 

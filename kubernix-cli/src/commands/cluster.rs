@@ -6,7 +6,7 @@ use crate::output::{self, Table, size, span};
 use crate::progress::Progress;
 use crate::settings;
 use anyhow::Result;
-use kubernix_host::api::NodeSummary;
+use kubernix_host::api_client::NodeSummary;
 use kubernix_host::cluster::{self, Cluster, ListEntry, State, Status};
 use kubernix_host::settings::Place;
 use serde_json::json;

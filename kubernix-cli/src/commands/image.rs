@@ -67,7 +67,7 @@ fn list(nodes: &[NodeImages]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kubernix_host::cri::Image;
+    use kubernix_host::cri_client::Image;
 
     #[test]
     fn each_name_is_a_line_and_digests_are_shown_only_without_tags() {

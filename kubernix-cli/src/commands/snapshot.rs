@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::settings;
 use anyhow::Result;
 use kubernix_host::cluster::{self, HostError, IfExists, Restored, Saved, UpReport};
-use kubernix_host::root;
+use kubernix_host::root_dir;
 use kubernix_host::settings::Place;
 use kubernix_host::snapshot::{self, Listed, Manifest};
 use serde::Serialize;
@@ -91,7 +91,7 @@ impl App {
 
     pub(super) fn snapshot_list(&self, directory: Option<&Path>) -> Result<()> {
         let place = settings::locate(&self.flags)?;
-        let path = directory.map_or_else(|| root::snapshots(&place.root), Path::to_owned);
+        let path = directory.map_or_else(|| root_dir::snapshots(&place.root), Path::to_owned);
         let found = match snapshot::list(&path) {
             // The default directory is created with the first snapshot.
             Err(snapshot::Error::Io { cause, .. }) if directory.is_none() && cause.kind() == ErrorKind::NotFound => {

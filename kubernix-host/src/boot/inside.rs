@@ -4,7 +4,7 @@
 use super::{Boot, BootFile};
 use crate::events::{Event, Sink, WriterSink};
 use crate::graph::Environment;
-use crate::root::Root;
+use crate::root_dir::Root;
 use crate::sandbox::{self, ChannelEnd, SandboxSetup};
 use std::ffi::OsString;
 use std::io;

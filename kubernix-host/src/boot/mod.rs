@@ -11,7 +11,7 @@ pub use inside::{Inside, enter_sandbox, private_directories, run_keeper};
 use crate::graph::Environment;
 use crate::network::{Egress, Published};
 use crate::plugins::Snapshot;
-use crate::root::{ClusterFile, Environment as ShellEnvironment, Error as RootError, Root, write_atomic};
+use crate::root_dir::{ClusterFile, Environment as ShellEnvironment, Error as RootError, Root, write_atomic};
 use crate::sandbox::PROGRAM;
 use crate::settings::{self, Settings, WaitFor};
 use serde::{Deserialize, Serialize};

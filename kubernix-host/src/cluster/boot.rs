@@ -11,7 +11,7 @@ use crate::network::publish::Socket;
 use crate::network::{AddressPlan, Egress, Published};
 use crate::pki::Renewal;
 use crate::plugins::{Registered, snapshot};
-use crate::root::{self, Allotment, ClusterFile, Root};
+use crate::root_dir::{self, Allotment, ClusterFile, Root};
 use crate::sandbox::lock;
 use crate::sandbox::{self, BootChannel, Ending, KeeperStart, SandboxIds};
 use crate::settings::{Resolved, Settings};
@@ -73,7 +73,8 @@ impl Host {
         for directory in [root.run(), root.images()] {
             std::fs::create_dir_all(&directory).map_err(HostError::io(format!("`{}`", directory.display())))?;
         }
-        let file = FileSink::append(&root.events()).map_err(|cause| root::Error::io("write", &root.events(), cause))?;
+        let file =
+            FileSink::append(&root.events()).map_err(|cause| root_dir::Error::io("write", &root.events(), cause))?;
         let both = Tee::new(vec![Arc::new(file), sink.clone()]);
         let step = |instance: &str| Event::Planned {
             instance: instance.into(),
@@ -204,7 +205,7 @@ fn next_state(root: &Root, settings: String, allotment: Allotment, boot: &Boot) 
     Ok(match ClusterFile::read(root) {
         Ok(Some(last)) => last.next(settings, allotment, boot),
         // A damaged file was reported when the settings were read.
-        Ok(None) | Err(root::Error::Damaged { .. }) => ClusterFile::first(settings, allotment, boot),
+        Ok(None) | Err(root_dir::Error::Damaged { .. }) => ClusterFile::first(settings, allotment, boot),
         Err(error) => return Err(error.into()),
     })
 }

@@ -5,7 +5,7 @@ use super::{BootError, Call, HostError, POLL_INTERVAL, REQUEST_TIMEOUT, disk};
 use crate::control::Client;
 use crate::events::{Event, Sink, records};
 use crate::process::tail;
-use crate::root::Root;
+use crate::root_dir::Root;
 use crate::sandbox::{BootChannel, Ending};
 use std::io::BufReader;
 

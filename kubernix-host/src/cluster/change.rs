@@ -12,7 +12,7 @@ use super::{
 use crate::control::{ChangeOutcome, ChangeRequest, Client, ControlError, Reply, Request};
 use crate::digits;
 use crate::events::{Event, Sink};
-use crate::root::{Allotment, Root};
+use crate::root_dir::{Allotment, Root};
 use crate::settings::Resolved;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use super::State;
 use super::port::api_url;
 use crate::boot::{Boot, BootFile};
-use crate::root::{self, ClusterFile, Error as RootError, Integrity, Root};
+use crate::root_dir::{self, ClusterFile, Error as RootError, Integrity, Root};
 use crate::sandbox::carriers::Carrier;
 use crate::sandbox::{Ending, SandboxIds, lock};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct Condition {
     /// Keeper and init, if they run.
     pub(super) ids: Option<SandboxIds>,
     /// The content of `state.json`, if it can be read.
-    pub(super) known: Option<root::State>,
+    pub(super) known: Option<root_dir::State>,
     /// The last boot's input, if it can be read. It may be readable although the directory is
     /// damaged otherwise.
     pub(super) boot: Option<Boot>,

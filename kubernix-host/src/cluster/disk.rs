@@ -1,6 +1,6 @@
 //! Detects a full disk as the likely cause of a failed boot.
 
-use crate::root::free_bytes;
+use crate::root_dir::free_bytes;
 use std::path::Path;
 
 /// Free space, in bytes, below which a failure is attributed to the disk: etcd alone reserves 64

@@ -7,7 +7,7 @@
 use super::{Call, Cluster, ClusterError, HostError, StopError, traces};
 use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
-use crate::root;
+use crate::root_dir;
 use crate::sandbox::carriers::{self, Carrier, Part};
 use crate::sandbox::lock::{self, LockError};
 use crate::sandbox::{Ending, Traces, holders};
@@ -30,7 +30,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Rejects a cluster of which an earlier boot still runs without its root directory: both would use
 /// the same cgroups.
 pub(super) fn refuse_orphan(call: &Call) -> Result<(), HostError> {
-    let orphans = carriers::of(&root::Root::new(call.base(), call.name())).into_iter().filter(|one| one.is_orphan);
+    let orphans = carriers::of(&root_dir::Root::new(call.base(), call.name())).into_iter().filter(|one| one.is_orphan);
     match orphans.map(|one| one.to_string()).collect::<Vec<_>>() {
         orphans if orphans.is_empty() => Ok(()),
         processes => Err(ClusterError::Orphaned { call: call.clone(), processes }.into()),
@@ -48,7 +48,7 @@ impl Cluster {
         // A missing directory is created again for its lock, which excludes an `up` of the same
         // name.
         let made = match self.root().open_existing() {
-            Err(root::Error::Missing { .. }) if is_carried => self.root().create_directory().ok(),
+            Err(root_dir::Error::Missing { .. }) if is_carried => self.root().create_directory().ok(),
             _ => None,
         };
         let removed = self.end(sink).and_then(|lock| {
@@ -58,7 +58,7 @@ impl Cluster {
                 self.remove_from_kubeconfigs(sink);
             }
             match self.root().remove_carried(is_carried) {
-                Err(root::Error::Missing { .. }) => Ok(()),
+                Err(root_dir::Error::Missing { .. }) => Ok(()),
                 removed => Ok(removed?),
             }
         });

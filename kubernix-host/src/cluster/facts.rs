@@ -3,7 +3,7 @@
 use crate::cgroups;
 use crate::network::Egress;
 use crate::own_thread;
-use crate::root::ClusterId;
+use crate::root_dir::ClusterId;
 use kubernix_core::facts;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};

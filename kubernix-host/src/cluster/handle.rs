@@ -5,7 +5,7 @@ use super::{Call, ClusterError, HostError, REQUEST_TIMEOUT, StopError};
 use crate::boot::{self, Boot, BootFile};
 use crate::control::{Client, ControlError, Reply, Report, Request};
 use crate::events::Sink;
-use crate::root::{self, ClusterFile, Integrity, Root};
+use crate::root_dir::{self, ClusterFile, Integrity, Root};
 use crate::sandbox::carriers::{self, Carrier};
 use crate::sandbox::{self, SandboxIds, lock};
 use nix::sys::signal::Signal;
@@ -43,8 +43,8 @@ impl Cluster {
         };
         refuse_orphan(&call)?;
         Err(match error {
-            root::Error::Missing { .. } => Self::missing(call)?,
-            error @ root::Error::NewerFormat { .. } => error.into(),
+            root_dir::Error::Missing { .. } => Self::missing(call)?,
+            error @ root_dir::Error::NewerFormat { .. } => error.into(),
             error => match root.integrity(!carriers::of(&root).is_empty()) {
                 Ok(Integrity::Damaged(why)) => ClusterError::Damaged { call, why: Box::new(why) }.into(),
                 _ => error.into(),
@@ -70,13 +70,13 @@ impl Cluster {
             }
             // The directory was removed, and perhaps created again by running processes.
             Err(_) if !carriers::of(&root).is_empty() => Ok(Self { call, root }),
-            Err(root::Error::Missing { .. }) => Err(Self::missing(call)?),
+            Err(root_dir::Error::Missing { .. }) => Err(Self::missing(call)?),
             Err(error) => Err(error.into()),
         }
     }
 
     fn missing(call: Call) -> Result<HostError, HostError> {
-        let others: Vec<String> = root::list(call.base())?.into_iter().map(|(name, _)| name).collect();
+        let others: Vec<String> = root_dir::list(call.base())?.into_iter().map(|(name, _)| name).collect();
         let hint = match others.as_slice() {
             [] => String::new(),
             others => crate::settings::nearest(call.name(), others.iter().map(String::as_str)),

@@ -6,7 +6,7 @@ use super::{Cluster, ClusterError, Host, HostError, InUseError, State, kubeconfi
 use crate::events::{Event, Sink};
 use crate::kubeconfig::Access;
 use crate::network::Published;
-use crate::root::{self, Allotment, Root};
+use crate::root_dir::{self, Allotment, Root};
 use crate::sandbox::lock;
 use crate::settings::{self, Change, Resolved};
 
@@ -90,7 +90,7 @@ impl Host {
         sink: &dyn Sink,
     ) -> Result<Option<lock::Lock>, HostError> {
         match root.open_existing() {
-            Err(root::Error::Missing { .. }) => return Ok(None),
+            Err(root_dir::Error::Missing { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
             Ok(_) => {}
         }

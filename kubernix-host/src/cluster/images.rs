@@ -4,7 +4,7 @@ use super::{Cluster, HostError, ImageError};
 use crate::control::{Client, NodeImages, Reply, Request};
 use crate::events::{Event, Sink};
 use crate::images::{self, Archive, full_name};
-use crate::root::Root;
+use crate::root_dir::Root;
 use kubernix_core::ImageBuild;
 use serde::Serialize;
 use std::io::BufRead;

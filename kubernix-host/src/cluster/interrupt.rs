@@ -2,7 +2,7 @@
 //! it. During a change, the first requests a rollback, the second ends the wait.
 
 use crate::control::{Client, PendingChange};
-use crate::root::Root;
+use crate::root_dir::Root;
 use crate::sandbox::{BootChannel, Keeper, Order};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};

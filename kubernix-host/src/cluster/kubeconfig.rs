@@ -4,7 +4,7 @@
 use super::{Cluster, HostError};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::{self, Access, ConfigPaths, Merged};
-use crate::root::Root;
+use crate::root_dir::Root;
 use crate::settings::Settings;
 use std::path::PathBuf;
 

@@ -48,7 +48,7 @@ pub use up::UpReport;
 use crate::events::{Event, Sink};
 use crate::graph;
 use crate::plugins::Registry;
-use crate::root::{Allotment, INSIDE, Root};
+use crate::root_dir::{Allotment, INSIDE, Root};
 use crate::settings::{Catalogue, Resolved, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use super::change::ChangeOptions;
 use super::{Cluster, ClusterError, Host, HostError, NodeError};
 use crate::control::InstanceState;
 use crate::events::Sink;
-use crate::root::Allotment;
+use crate::root_dir::Allotment;
 use crate::settings::Resolved;
 use serde::{Deserialize, Serialize};
 

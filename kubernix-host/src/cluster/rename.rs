@@ -11,7 +11,7 @@ use crate::chain::chain;
 use crate::control::{Client, Request};
 use crate::events::{Event, Sink};
 use crate::kubeconfig::{self, Access, ConfigPaths};
-use crate::root::{self, ClusterFile, Root};
+use crate::root_dir::{self, ClusterFile, Root};
 use crate::sandbox::lock;
 use crate::settings;
 use serde::Serialize;
@@ -70,8 +70,8 @@ impl Cluster {
         let root = match self.root().rename(&name) {
             Ok(root) => root,
             // A repeated rename completes an earlier one that was interrupted.
-            Err(root::Error::Exists { .. }) if name == self.name() => self.root().clone(),
-            Err(root::Error::Exists { .. }) => return Err(taken()),
+            Err(root_dir::Error::Exists { .. }) if name == self.name() => self.root().clone(),
+            Err(root_dir::Error::Exists { .. }) => return Err(taken()),
             Err(error) => return Err(error.into()),
         };
         let (merged, failed) = propagate_name(&root, &name, stopped.is_none());

@@ -4,7 +4,7 @@
 use super::interrupt::Interrupts;
 use super::{Call, ClusterError, Host, HostError, PROBE_LOCK_WAIT, need_root, up};
 use crate::events::{Event, Sink};
-use crate::root::{self, CreatedDirs, Root, State, write_durable};
+use crate::root_dir::{self, CreatedDirs, Root, State, write_durable};
 use crate::sandbox::lock;
 use crate::settings::{self, NONE, Resolved};
 use crate::snapshot::{self, Datastore, Manifest};
@@ -29,7 +29,7 @@ pub fn restore(call: &Call, file: &Path, manifest: &Manifest, sink: &dyn Sink) -
     super::down::refuse_orphan(call)?;
     let exists = || HostError::from(ClusterError::AlreadyExists(call.clone()));
     match root.open_existing() {
-        Err(root::Error::Missing { .. }) => {}
+        Err(root_dir::Error::Missing { .. }) => {}
         Ok(state) if state.removing => {}
         Ok(_) => return Err(exists()),
         Err(error) => return Err(error.into()),
@@ -44,7 +44,7 @@ pub fn restore(call: &Call, file: &Path, manifest: &Manifest, sink: &dyn Sink) -
             drop(lock);
             Ok(Restored { root, made, datastore })
         }
-        Err(HostError::Root(root::Error::Exists { .. })) => Err(exists()),
+        Err(HostError::Root(root_dir::Error::Exists { .. })) => Err(exists()),
         Err(error) => {
             // The directory has the mark of a begun removal, so that a later `down` can complete
             // it.

@@ -5,7 +5,7 @@ use super::handle::QUEUED_REQUEST_TIMEOUT;
 use super::interrupt::Interrupts;
 use super::{Cluster, ClusterError, Host, HostError, InUseError, REQUEST_TIMEOUT, need_root};
 use crate::control::{Client, Copied, Reply, Request};
-use crate::root;
+use crate::root_dir;
 use crate::sandbox::lock;
 use crate::snapshot::{self, Datastore, FORMAT, Head, Staging};
 use jiff::Timestamp;
@@ -111,7 +111,7 @@ struct Destination {
 impl Destination {
     fn open(to: Option<&Path>, base: &Path) -> Result<Self, HostError> {
         let Some(to) = to else {
-            let path = root::snapshots(base);
+            let path = root_dir::snapshots(base);
             let is_new = match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => true,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => false,

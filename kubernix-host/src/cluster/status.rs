@@ -2,11 +2,11 @@
 
 use super::condition::Condition;
 use super::{Cluster, HostError, pids};
-use crate::api::Summary;
+use crate::api_client::Summary;
 use crate::boot::Boot;
 use crate::control::{ClusterState, InstanceState, Reply, Report, Request};
 use crate::plugins::Source;
-use crate::root::{self, Root};
+use crate::root_dir::{self, Root};
 use crate::sandbox::SandboxIds;
 use crate::sandbox::carriers::{self, Carrier};
 use crate::settings::NONE;
@@ -269,7 +269,7 @@ pub fn list(base: &Path) -> Result<Vec<ListEntry>, HostError> {
         let state = if state == State::Broken && problems.is_empty() { State::Running } else { state };
         ListEntry { name, id, state, problems, root: root.path().to_owned(), api, created, nodes }
     };
-    let mut clusters: BTreeMap<String, Root> = root::list(base)?.into_iter().collect();
+    let mut clusters: BTreeMap<String, Root> = root_dir::list(base)?.into_iter().collect();
     for carrier in &all {
         let root = Root::new(base, &carrier.cluster());
         if root.path() == carrier.root {

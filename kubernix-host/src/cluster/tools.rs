@@ -2,7 +2,7 @@
 
 use super::{Host, HostError, prepare};
 use crate::events::{Sink, ToolEvents};
-use crate::root::Allotment;
+use crate::root_dir::Allotment;
 use crate::settings::{Settings, any_version_binaries, binary_overrides};
 use crate::toolchain;
 

@@ -1,6 +1,6 @@
 //! Finds what a cluster leaves outside of its root directory, by the names in that directory.
 
-use crate::root::{ClusterFile, ClusterId, Root};
+use crate::root_dir::{ClusterFile, ClusterId, Root};
 use crate::sandbox::Traces;
 use crate::sandbox::carriers::{self, Carrier};
 
@@ -31,7 +31,7 @@ fn lost_id(root: &Root) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::Allotment;
+    use crate::root_dir::Allotment;
     use serde_json::json;
     use std::fs;
 

@@ -10,7 +10,7 @@ use crate::kubeconfig::Merged;
 use crate::network::Published;
 use crate::network::plan::routed_by_host;
 use crate::pki::Renewal;
-use crate::root::{self, Allotment, CreatedDirs, Root};
+use crate::root_dir::{self, Allotment, CreatedDirs, Root};
 use crate::sandbox::lock::{self, LockError};
 use crate::settings::{Resolved, Settings};
 use serde::Serialize;
@@ -178,10 +178,10 @@ fn warn_of_routes(settings: &Settings, sink: &dyn Sink) {
 }
 
 /// Removes a root directory after a failed boot, unless another command uses it by now.
-pub(super) fn remove_unused(root: &Root) -> Result<(), root::Error> {
+pub(super) fn remove_unused(root: &Root) -> Result<(), root_dir::Error> {
     match lock::take(root) {
         Ok(Some(_lock)) => match root.remove() {
-            Err(root::Error::Missing { .. }) => Ok(()),
+            Err(root_dir::Error::Missing { .. }) => Ok(()),
             removed => removed,
         },
         Ok(None) | Err(LockError::Missing { .. }) => Ok(()),

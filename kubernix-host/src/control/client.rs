@@ -2,7 +2,7 @@
 
 use super::{ChangeRequest, Envelope, Reply, Report, Request, short_path};
 use crate::events::{Record, json_line, records};
-use crate::root::Root;
+use crate::root_dir::Root;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;

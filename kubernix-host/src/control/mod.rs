@@ -14,7 +14,7 @@ pub use protocol::{ChangeOutcome, ChangeRequest, Copied, Envelope, NodeImages, O
 pub use server::{ControlServer, Message};
 pub use wire::{ClusterState, InstanceReport, InstanceState, Report};
 
-use crate::root::Root;
+use crate::root_dir::Root;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;

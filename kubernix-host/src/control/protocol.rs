@@ -1,11 +1,11 @@
 //! The requests to a running cluster, and its replies.
 
 use super::Report;
-use crate::api::Summary;
-use crate::cri::Image;
+use crate::api_client::Summary;
+use crate::cri_client::Image;
 use crate::network::Published;
 use crate::network::publish::Protocol;
-use crate::root::{Allotment, ClusterFile};
+use crate::root_dir::{Allotment, ClusterFile};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -53,7 +53,7 @@ pub enum Request {
         ports: Vec<Published>,
     },
     /// Copies the directories of all instances that fill a role into
-    /// [`Root::staging`](crate::root::Root::staging). The copies are of one moment: the instances'
+    /// [`Root::staging`](crate::root_dir::Root::staging). The copies are of one moment: the instances'
     /// processes are paused meanwhile.
     CopyState {
         /// The role.
@@ -257,7 +257,7 @@ pub enum Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::NodeSummary;
+    use crate::api_client::NodeSummary;
 
     #[test]
     fn replies_can_be_parsed() {

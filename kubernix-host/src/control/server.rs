@@ -2,7 +2,7 @@
 
 use super::{ChangeRequest, Envelope, PROTOCOL, Reply, Request, short_path};
 use crate::events::{Watcher, json_line};
-use crate::root::Root;
+use crate::root_dir::Root;
 use serde::Deserialize;
 use std::io;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::clients::{ApiError, read_ca};
 use super::planned::Planned;
 use super::reducer::{InstanceId, InstanceSpec};
 use crate::pki;
-use crate::root::Root;
+use crate::root_dir::Root;
 use kubernix_core::{Role, roles};
 use std::collections::BTreeMap;
 use std::fs;

@@ -3,7 +3,7 @@
 use super::Cluster;
 use super::planned::Planned;
 use super::reducer::Fault;
-use crate::api::{self, Api};
+use crate::api_client::{self, Api};
 use crate::graph::{Environment, RoleAt};
 use crate::pki::Identity;
 use crate::probe::{Prober, TlsFiles};
@@ -30,11 +30,11 @@ pub(super) enum ApiError {
     ReadCa { path: PathBuf, cause: io::Error },
     /// A request failed, or the client can't be created.
     #[error(transparent)]
-    Client(#[from] api::Error),
+    Client(#[from] api_client::Error),
     /// An object can't be applied.
     #[error("{cause}")]
     Apply {
-        cause: api::Error,
+        cause: api_client::Error,
         /// The deadline passed.
         timed_out: bool,
     },

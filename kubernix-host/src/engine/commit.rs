@@ -9,7 +9,7 @@ use crate::control::{Reply, Request};
 use crate::events::Event;
 use crate::network::Published;
 use crate::network::publish::distinct;
-use crate::root::{self, ClusterFile, Root};
+use crate::root_dir::{self, ClusterFile, Root};
 use std::io;
 use std::rc::Rc;
 use tokio::task::JoinError;
@@ -31,7 +31,7 @@ pub(super) enum CommitError {
     Port(#[from] PortError),
     /// The state can't be written.
     #[error("the change can't be saved")]
-    Save(#[source] root::Error),
+    Save(#[source] root_dir::Error),
     /// The thread that writes the state panicked.
     #[error("the change can't be saved")]
     Thread(#[source] JoinError),

@@ -5,7 +5,7 @@ use super::planned::Planned;
 use super::{Cluster, InstanceState};
 use crate::control::Copied;
 use crate::process::PausedGroups;
-use crate::root::{self, Root};
+use crate::root_dir::{self, Root};
 use crate::snapshot;
 use nix::unistd::Pid;
 use std::io;
@@ -29,7 +29,7 @@ pub(super) enum CopyError {
     NotReady { instance: String, state: InstanceState },
     /// The directories can't be listed.
     #[error(transparent)]
-    Directories(#[from] root::Error),
+    Directories(#[from] root_dir::Error),
     /// The processes can't be paused.
     #[error("its processes can't be paused")]
     Pause(#[source] io::Error),

@@ -5,7 +5,7 @@ use super::nodes::NodeError;
 use super::reducer::Fault;
 use crate::chain::chain;
 use crate::process::{SpawnError, tail};
-use crate::root;
+use crate::root_dir;
 use nix::errno::Errno;
 use std::error::Error;
 use std::fmt;
@@ -55,7 +55,7 @@ pub(super) enum StartFailure {
     Removed,
     /// A file of its plan can't be written.
     #[error("its files can't be written: {0}")]
-    File(root::Error),
+    File(root_dir::Error),
     /// Its node doesn't run.
     #[error(transparent)]
     Node(#[from] NodeError),

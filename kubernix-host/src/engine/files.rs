@@ -7,7 +7,7 @@ use super::reducer::{InstanceId, Time};
 use super::{Cluster, StartFailure};
 use crate::events::Event;
 use crate::process::{Account, PrivilegeError};
-use crate::root::{self, Written, write_managed};
+use crate::root_dir::{self, Written, write_managed};
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::Path;
@@ -56,7 +56,7 @@ impl Cluster {
             let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
             let path = Path::new(&process.directory);
             chown(path, Some(uid), Some(gid))
-                .map_err(|cause| StartFailure::File(root::Error::io("change the owner of", path, cause)))?;
+                .map_err(|cause| StartFailure::File(root_dir::Error::io("change the owner of", path, cause)))?;
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Cluster {
             let written = if path.starts_with(self.root.path()) {
                 write_managed(path, file.content.as_bytes(), file.mode, &self.root.managed_file())
             } else {
-                root::write_atomic(path, file.content.as_bytes(), file.mode).map(|_| Written::Updated)
+                root_dir::write_atomic(path, file.content.as_bytes(), file.mode).map(|_| Written::Updated)
             };
             if written.map_err(StartFailure::File)? == Written::KeptEdited {
                 let message = format!("{} was edited and is left as it is", path.display());
@@ -95,5 +95,5 @@ fn create_directory(path: &Path, mode: u32) -> Result<(), StartFailure> {
     if path.is_dir() {
         return Ok(());
     }
-    create().map_err(|cause| StartFailure::File(root::Error::io("create", path, cause)))
+    create().map_err(|cause| StartFailure::File(root_dir::Error::io("create", path, cause)))
 }

@@ -7,7 +7,7 @@ use super::hooks::{HookError, call_hook};
 use super::nodes::NodeError;
 use super::planned::Planned;
 use crate::control::NodeImages;
-use crate::cri;
+use crate::cri_client;
 use crate::events::Event;
 use crate::images::{self, PAUSE_IMAGE, write_pause_archive};
 use crate::process::SpawnError;
@@ -28,7 +28,7 @@ pub(super) enum ImageError {
     Image { reference: String, source: Box<Self> },
     /// The runtime rejected a call or failed.
     #[error(transparent)]
-    Runtime(#[from] cri::Error),
+    Runtime(#[from] cri_client::Error),
     /// The endpoint of the runtime isn't a unix socket.
     #[error(transparent)]
     Endpoint(kubernix_core::Error),
@@ -110,7 +110,7 @@ impl Cluster {
 
     /// Warns of images of the plans that the runtime doesn't have, and which pods therefore pull
     /// from a registry.
-    async fn warn_of_missing_images(&self, client: &cri::Client) -> Result<(), cri::Error> {
+    async fn warn_of_missing_images(&self, client: &cri_client::Client) -> Result<(), cri_client::Error> {
         let instances = self.instances();
         let images = instances.iter().flat_map(|planned| &planned.instance.plan.images);
         for image in images.filter(|image| *image != PAUSE_IMAGE) {
@@ -191,7 +191,7 @@ impl Cluster {
         Ok(clients.into_iter().map(|(planned, _)| node(planned)).collect())
     }
 
-    async fn remove_from(&self, planned: &Planned, client: &cri::Client, name: &str) -> Result<(), ImageError> {
+    async fn remove_from(&self, planned: &Planned, client: &cri_client::Client, name: &str) -> Result<(), ImageError> {
         client.remove_image(name).await?;
         if client.has_image(name).await? {
             self.remove_imported(planned, name).await?;
@@ -246,17 +246,17 @@ fn node(planned: &Planned) -> String {
     planned.instance.node.clone().unwrap_or_default()
 }
 
-async fn connect(planned: &Planned) -> Result<cri::Client, ImageError> {
+async fn connect(planned: &Planned) -> Result<cri_client::Client, ImageError> {
     let url = planned.endpoint(roles::CRI).map(|endpoint| endpoint.url.as_str());
     let socket = UnixSocket::from_url(url.unwrap_or_default()).map_err(ImageError::Endpoint)?;
-    Ok(cri::Client::connect(socket.path()).await?)
+    Ok(cri_client::Client::connect(socket.path()).await?)
 }
 
 /// A client of a runtime that has the image, or `None` if it doesn't have it.
 ///
 /// # Errors
 /// A container uses the image, or a call failed.
-async fn client_with_unused_image(planned: &Planned, name: &str) -> Result<Option<cri::Client>, ImageError> {
+async fn client_with_unused_image(planned: &Planned, name: &str) -> Result<Option<cri_client::Client>, ImageError> {
     let client = connect(planned).await?;
     let Some(id) = client.image_id(name).await? else { return Ok(None) };
     match client.container_of(&id).await? {

@@ -46,7 +46,7 @@ use crate::events::{Event, Sink};
 use crate::plugins::Registered;
 use crate::probe::Prober;
 use crate::process::{Running, Spawner};
-use crate::root::{ClusterFile, Root};
+use crate::root_dir::{ClusterFile, Root};
 use broadcast::Broadcast;
 use hooks::HookCommand;
 use nodes::Nodes;

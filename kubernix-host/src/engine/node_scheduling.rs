@@ -3,7 +3,7 @@
 
 use super::Cluster;
 use super::clients::ApiError;
-use crate::api::{self, Api};
+use crate::api_client::{self, Api};
 use crate::events::Event;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ pub(super) enum DrainError {
     Api(#[from] ApiError),
     /// The pods of a node can't be evicted in time.
     #[error("node {node} can't be drained")]
-    Drain { node: String, source: api::Error },
+    Drain { node: String, source: api_client::Error },
 }
 
 impl Cluster {

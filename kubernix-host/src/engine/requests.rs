@@ -5,7 +5,7 @@ use super::broadcast::Subscriber;
 use super::clients::ApiError;
 use super::images::ImageError;
 use super::reducer::{Answer, Input, RequestId, RequestKind};
-use crate::api::Summary;
+use crate::api_client::Summary;
 use crate::chain::chain;
 use crate::control::{ChangeOutcome, ChangeRequest, InstanceReport, Message, Reply, Report, Request};
 use crate::events::{Event, Watcher};

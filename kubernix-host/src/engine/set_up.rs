@@ -16,7 +16,7 @@ use crate::graph::{self, Environment, GraphError, NodeSpec};
 use crate::network::netlink;
 use crate::plugins::{Components, Registered, Snapshot, snapshot};
 use crate::process::{Local, Reaper, Spawner};
-use crate::root::{self, ClusterFile};
+use crate::root_dir::{self, ClusterFile};
 use crate::sandbox::Order;
 use crate::settings::WaitFor;
 use std::cell::{Cell, RefCell};
@@ -41,7 +41,7 @@ pub(super) enum SetUpError {
     Io(#[from] io::Error),
     /// The committed state can't be read.
     #[error(transparent)]
-    State(#[from] root::Error),
+    State(#[from] root_dir::Error),
     /// The committed state is missing.
     #[error("cluster.json is missing")]
     NoState,

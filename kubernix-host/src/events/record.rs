@@ -1,7 +1,7 @@
 //! The format of an event: one line of JSON. New versions may add kinds and fields: readers skip
 //! unknown ones.
 
-use crate::root::Root;
+use crate::root_dir::Root;
 use crate::toolchain::ToolState;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};

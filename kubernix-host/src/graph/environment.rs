@@ -4,7 +4,7 @@
 use crate::network::plan::AddressPlan;
 use crate::pki::Identity;
 use crate::placement::Placement;
-use crate::root::ClusterId;
+use crate::root_dir::ClusterId;
 use kubernix_core::facts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

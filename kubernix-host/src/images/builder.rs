@@ -6,7 +6,7 @@
 
 use super::blobs::{self, Blobs};
 use super::{Error, Problem, reference};
-use crate::root::write_atomic;
+use crate::root_dir::write_atomic;
 use oci_spec::OciSpecError;
 use oci_spec::image::{
     ANNOTATION_REF_NAME, Arch, Config, Descriptor, ImageConfiguration, ImageIndexBuilder, ImageManifestBuilder,

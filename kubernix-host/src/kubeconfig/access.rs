@@ -5,7 +5,7 @@ use super::Error;
 use super::file;
 use super::model::{Config, Fields, Kind};
 use crate::digits;
-use crate::root::{self, Root};
+use crate::root_dir::{self, Root};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
@@ -192,7 +192,7 @@ impl Access {
 
     fn write(&self, record: &Record) -> Result<(), Error> {
         let text = serde_json::to_vec_pretty(record).unwrap_or_default();
-        let written = root::write_durable(&self.record, &text, 0o600);
+        let written = root_dir::write_durable(&self.record, &text, 0o600);
         written.map(drop).map_err(|error| Error::io("record the files of", &self.own)(std::io::Error::other(error)))
     }
 }

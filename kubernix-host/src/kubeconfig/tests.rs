@@ -1,7 +1,7 @@
 //! Merges into and removals from kubeconfigs as users have them: all other entries stay the same.
 
 use super::*;
-use crate::root::Root;
+use crate::root_dir::Root;
 use std::env;
 use std::fs;
 use std::path::PathBuf;

@@ -98,7 +98,7 @@ impl Error {
         move |cause| Self::Io { action, path: path.to_owned(), cause }
     }
 
-    pub(super) fn write(cause: crate::root::Error) -> Self {
+    pub(super) fn write(cause: crate::root_dir::Error) -> Self {
         Self::Write { cause: cause.into() }
     }
 

@@ -1,7 +1,7 @@
 //! Writes self-contained kubeconfigs, which can be copied to other places.
 
 use super::{Error, Identity, store};
-use crate::root::Batch;
+use crate::root_dir::Batch;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::fs;

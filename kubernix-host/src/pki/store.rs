@@ -3,7 +3,7 @@
 
 use super::Error;
 use super::check::Misfit;
-use crate::root::Batch;
+use crate::root_dir::Batch;
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -2,7 +2,7 @@
 //! replacement.
 
 use super::*;
-use crate::root::Batch;
+use crate::root_dir::Batch;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};

@@ -3,7 +3,7 @@
 
 use super::check::Misfit;
 use super::{Error, History, Renewal};
-use crate::root::Batch;
+use crate::root_dir::Batch;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt::Display;

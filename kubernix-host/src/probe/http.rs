@@ -1,7 +1,7 @@
 //! Probes a URL: a GET request must get a response with status 200.
 
 use super::{Attempt, SHORT_INTERVAL, TLS_INTERVAL, never, not_yet};
-use crate::api::{Failure, FailureKind, HttpClient};
+use crate::api_client::{Failure, FailureKind, HttpClient};
 use http_body_util::{BodyExt, Limited};
 use hyper::{Request, StatusCode, Uri};
 use kube::client::Body;

@@ -11,10 +11,10 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use crate::api::TlsFiles;
+pub use crate::api_client::TlsFiles;
 
-use crate::api::{self, Api, HttpClient, http_client};
-use crate::cri;
+use crate::api_client::{self, Api, HttpClient, http_client};
+use crate::cri_client;
 use crate::network::HostNet;
 use kubernix_core::{Command, Manifest, Output, Probe, ProbeKind};
 use std::collections::BTreeMap;
@@ -258,10 +258,10 @@ impl Prober {
 }
 
 async fn runtime(socket: &str) -> Attempt {
-    let conditions = async { cri::Client::connect(socket).await?.status().await }.await;
+    let conditions = async { cri_client::Client::connect(socket).await?.status().await }.await;
     let conditions = match conditions {
         Ok(conditions) => conditions,
-        Err(error @ cri::Error::Socket(_)) => return Err(never(error.to_string())),
+        Err(error @ cri_client::Error::Socket(_)) => return Err(never(error.to_string())),
         Err(error) => return not_yet(error.to_string(), SHORT_INTERVAL),
     };
     match conditions.iter().find(|condition| condition.kind == "RuntimeReady") {
@@ -287,10 +287,10 @@ fn no_api(what: &str) -> Unready {
     Unready::Never(format!("can't probe `{what}`: there is no API server here"))
 }
 
-fn unready(error: api::Error) -> Unready {
+fn unready(error: api_client::Error) -> Unready {
     match error {
-        api::Error::TimedOut { last, .. } => Unready::NotYet(last),
-        api::Error::Request { permanent: false, .. } => Unready::NotYet(error.to_string()),
+        api_client::Error::TimedOut { last, .. } => Unready::NotYet(last),
+        api_client::Error::Request { permanent: false, .. } => Unready::NotYet(error.to_string()),
         _ => Unready::Never(error.to_string()),
     }
 }

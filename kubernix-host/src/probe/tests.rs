@@ -1,7 +1,7 @@
 //! Probes of servers on loopback.
 
 use super::*;
-use crate::api::testing::{Authority, Server, answer};
+use crate::api_client::testing::{Authority, Server, answer};
 use kubernix_core::Manifest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

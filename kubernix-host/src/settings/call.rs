@@ -63,7 +63,7 @@ pub fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::cluster::{BootError, ChangeError, ClusterError, HostError, InUseError, StopError};
-    use crate::root;
+    use crate::root_dir;
     use crate::sandbox::carriers::Part;
     use std::time::Duration;
 
@@ -101,8 +101,11 @@ mod tests {
             (StopError::Suspended { call: call(), part: Part::Keeper, pid: 1 }.into(), "down"),
             (ClusterError::Orphaned { call: call(), processes: vec!["x".into()] }.into(), "down"),
             (
-                ClusterError::Damaged { call: call(), why: root::Error::NoState { path: "/a dir/b".into() }.into() }
-                    .into(),
+                ClusterError::Damaged {
+                    call: call(),
+                    why: root_dir::Error::NoState { path: "/a dir/b".into() }.into(),
+                }
+                .into(),
                 "down",
             ),
             (BootError::Revoked { call: call(), by: "down" }.into(), "up"),

@@ -54,7 +54,7 @@ fn change(key: &Key, old: Option<String>, new: Option<String>) -> Change {
 
 #[cfg(test)]
 mod tests {
-    use crate::root::Root;
+    use crate::root_dir::Root;
     use crate::settings::{Defaults, Error, Partial, Resolved, resolve_with};
     use tempfile::TempDir;
 

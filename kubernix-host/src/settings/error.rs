@@ -2,7 +2,7 @@
 
 use super::value::ValueError;
 use super::{Key, Origin};
-use crate::root;
+use crate::root_dir;
 use crate::text::Located;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -124,7 +124,7 @@ pub enum Error {
     },
     /// The cluster's root directory can't be used.
     #[error(transparent)]
-    Root(#[from] root::Error),
+    Root(#[from] root_dir::Error),
 }
 
 /// The kind of an unknown name.

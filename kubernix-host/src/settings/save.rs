@@ -1,7 +1,7 @@
 //! Writes the settings of a boot to the cluster's `kubernix.toml`, for the next boot.
 
 use super::{Id, Settings};
-use crate::root::{self, Root, write_atomic};
+use crate::root_dir::{self, Root, write_atomic};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use toml::Table;
@@ -57,7 +57,7 @@ pub(super) fn render(settings: &Settings) -> String {
 ///
 /// # Errors
 /// The cluster has another CIDR, or a file can't be written.
-pub fn save(root: &Root, settings: &Settings) -> Result<bool, root::Error> {
+pub fn save(root: &Root, settings: &Settings) -> Result<bool, root_dir::Error> {
     root.record_cidr(settings.cidr)?;
     write_atomic(&root.settings_file(), settings.to_toml().as_bytes(), 0o600)
 }

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use crate::plugins::Search;
-use crate::root::Root;
+use crate::root_dir::Root;
 
 impl Settings {
     /// The places in these settings, and those of this process's user.

@@ -1,7 +1,7 @@
 //! Settings from real files and variables: precedence, notes, and errors.
 
 use super::*;
-use crate::root::{self, Root};
+use crate::root_dir::{self, Root};
 use ipnet::Ipv4Net;
 use kubernix_core::{Binary, Parameter};
 use std::fs;

@@ -4,7 +4,7 @@
 use super::manifest::{DATASTORE, NAME};
 use super::pack::Hash;
 use super::{Entry, Error, FORMAT, Manifest, Rejection};
-use crate::root::free_bytes;
+use crate::root_dir::free_bytes;
 use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 use std::collections::BTreeSet;

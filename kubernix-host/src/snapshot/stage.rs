@@ -2,7 +2,7 @@
 //! on the same file system are cheap, and they are removed with the cluster in any case.
 
 use super::{CopyError, DATASTORE, Error, RECORDS, SETTINGS, copy_directory, copy_file};
-use crate::root::Root;
+use crate::root_dir::Root;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -80,7 +80,7 @@ impl Drop for Staging<'_> {
 
 /// Whether a file is a temporary one, which another process will rename.
 fn is_temporary(path: &Path) -> bool {
-    path.file_name().is_some_and(crate::root::is_temporary)
+    path.file_name().is_some_and(crate::root_dir::is_temporary)
 }
 
 /// Adds the directories of a datastore's instances, without the files that each boot rewrites. The

@@ -1,6 +1,6 @@
 //! Errors about a cluster as a whole: its name, its existence, its state, its root directory.
 
-use crate::root;
+use crate::root_dir;
 use crate::settings::{Call, ValueError};
 use std::path::PathBuf;
 
@@ -81,7 +81,7 @@ pub enum ClusterError {
         /// The cluster.
         call: Call,
         /// The damage.
-        why: Box<root::Error>,
+        why: Box<root_dir::Error>,
     },
 }
 

@@ -22,7 +22,7 @@ pub use stop::StopError;
 
 use crate::control::ControlError;
 use crate::sandbox::lock::LockError;
-use crate::{graph, images, kubeconfig, network, pki, root, settings, snapshot, toolchain};
+use crate::{graph, images, kubeconfig, network, pki, root_dir, settings, snapshot, toolchain};
 use std::io;
 
 /// Everything that a command on clusters can fail with.
@@ -69,7 +69,7 @@ pub enum HostError {
     Toolchain(#[from] toolchain::Error),
     /// The root directory.
     #[error(transparent)]
-    Root(#[from] root::Error),
+    Root(#[from] root_dir::Error),
     /// Certificates and keys.
     #[error(transparent)]
     Pki(#[from] pki::Error),
@@ -137,9 +137,11 @@ impl HostError {
             Self::Image(error) => error.exit_code(),
             Self::Settings(_) | Self::Address(_) | Self::Graph(_) => 2,
             Self::Toolchain(_) => 3,
-            Self::Root(root::Error::Missing { .. }) => 5,
+            Self::Root(root_dir::Error::Missing { .. }) => 5,
             Self::Root(
-                root::Error::NewerFormat { .. } | root::Error::NotACluster { .. } | root::Error::Link { .. },
+                root_dir::Error::NewerFormat { .. }
+                | root_dir::Error::NotACluster { .. }
+                | root_dir::Error::Link { .. },
             ) => 2,
             Self::Kubeconfig(kubeconfig::Error::NeverBooted { .. }) => 5,
             Self::Kubeconfig(error) if error.is_input() => 2,

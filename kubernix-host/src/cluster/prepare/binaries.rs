@@ -4,7 +4,7 @@ use super::OWN;
 use super::nodes::nodes;
 use crate::cluster::{Host, HostError};
 use crate::graph::{self, NodeSpec};
-use crate::root::Allotment;
+use crate::root_dir::Allotment;
 use crate::settings::Settings;
 use std::collections::BTreeSet;
 

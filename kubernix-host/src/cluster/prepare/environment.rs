@@ -10,7 +10,7 @@ use crate::cluster::{Host, HostError, facts, port};
 use crate::graph::Environment;
 use crate::network::{AddressPlan, Egress};
 use crate::pki::{self, Renewal};
-use crate::root::{self, Allotment, ClusterId, Root};
+use crate::root_dir::{self, Allotment, ClusterId, Root};
 use crate::sandbox::PROGRAM;
 use crate::settings::{self, NONE, Settings};
 use crate::toolchain::{self, Resolution};
@@ -154,6 +154,6 @@ pub(in crate::cluster) fn for_boot(
     let pki = pki::ensure(&root.pki(), &request, &past(host, root)?, renew)?;
     add_pki(&mut environment);
     let resolv_conf = outside.resolver.resolv_conf(environment.addresses.control_plane_ip());
-    root::write_atomic(&root.resolv_conf(), resolv_conf.as_bytes(), 0o644)?;
+    root_dir::write_atomic(&root.resolv_conf(), resolv_conf.as_bytes(), 0o644)?;
     Ok((environment, pki.reissued))
 }

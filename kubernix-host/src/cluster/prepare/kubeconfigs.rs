@@ -4,7 +4,7 @@ use super::endpoint;
 use crate::cluster::{HostError, port};
 use crate::graph::{Environment, Instance};
 use crate::pki::{self, Identity};
-use crate::root::{Batch, Root};
+use crate::root_dir::{Batch, Root};
 use kubernix_core::roles;
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use crate::cluster::{Host, HostError, NodeError};
 use crate::graph::NodeSpec;
 use crate::network::AddressPlan;
-use crate::root::{self, Allotment, AllottedNode};
+use crate::root_dir::{self, Allotment, AllottedNode};
 use crate::settings::{self, Settings};
 use std::collections::BTreeSet;
 
@@ -74,7 +74,7 @@ pub(in crate::cluster) fn ineffective_node_settings(
     let named: BTreeSet<&str> = keys.filter_map(|key| settings::split_node_key(key)).map(|(node, _)| node).collect();
     let known = |name: &&str| allotment.nodes.iter().map(|node| &node.name).chain(removed).any(|node| node == name);
     let most = AddressPlan::new(settings.cidr).map_or(u32::MAX, |addresses| addresses.max_nodes());
-    let can_exist = |name: &str| root::index_of(name).is_some_and(|index| index < most);
+    let can_exist = |name: &str| root_dir::index_of(name).is_some_and(|index| index < most);
     let warning = |name: &str| {
         let reason = if can_exist(name) {
             "there is no such node yet".to_owned()

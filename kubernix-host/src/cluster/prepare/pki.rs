@@ -3,7 +3,7 @@
 use crate::cluster::{Host, HostError};
 use crate::graph::{Environment, NodeSpec};
 use crate::pki::{self, History, Pki};
-use crate::root::Root;
+use crate::root_dir::Root;
 use kubernix_core::roles;
 use std::net::IpAddr;
 

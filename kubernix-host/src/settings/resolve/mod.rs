@@ -8,7 +8,7 @@ pub(super) use resolver::Resolver;
 
 use super::call::Call;
 use super::{DEFAULT_NAME, Defaults, Error, Origin, Partial, Resolved, Settings};
-use crate::root::Root;
+use crate::root_dir::Root;
 use layers::Layers;
 use std::path::{Path, PathBuf};
 

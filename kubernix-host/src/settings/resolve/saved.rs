@@ -2,7 +2,7 @@
 
 use super::super::{Defaults, Error, Origin, Partial};
 use super::Resolver;
-use crate::root::{self, ClusterFile, Root, State};
+use crate::root_dir::{self, ClusterFile, Root, State};
 use crate::text::Located;
 
 impl Resolver {
@@ -12,7 +12,7 @@ impl Resolver {
         let state = match root.open_existing() {
             Ok(state) => state,
             // The command that creates the cluster reports the error.
-            Err(root::Error::Missing { .. } | root::Error::NotACluster { .. }) => return Ok(None),
+            Err(root_dir::Error::Missing { .. } | root_dir::Error::NotACluster { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let path = root.settings_file();
@@ -64,10 +64,10 @@ impl Resolver {
                 Ok((Some(state.settings), Some(state.revision)))
             }
             (Ok(None), Some(view)) => Ok((Some(view), None)),
-            (Ok(None) | Err(root::Error::Damaged { .. }), None) if self.fresh => Ok((None, None)),
+            (Ok(None) | Err(root_dir::Error::Damaged { .. }), None) if self.fresh => Ok((None, None)),
             (Ok(None), None) if state.cidr.is_none() || state.removing => Ok((None, None)),
             (Ok(None), None) => Err(Error::Lost { path }),
-            (Err(damaged @ root::Error::Damaged { .. }), Some(view)) => {
+            (Err(damaged @ root_dir::Error::Damaged { .. }), Some(view)) => {
                 self.notes.push(format!("{damaged}: the settings of {} are used", path.display()));
                 Ok((Some(view), None))
             }

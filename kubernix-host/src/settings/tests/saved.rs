@@ -97,5 +97,5 @@ fn a_cluster_of_a_newer_version_is_rejected_before_its_settings_are_read() {
     fs::write(root.path().join("state.json"), r#"{"format": 2, "kubernix": "2.0.0"}"#).unwrap();
     fs::write(root.settings_file(), "shape = \"new\"").unwrap();
     let error = fixture.resolve(Partial::default(), &[]).unwrap_err();
-    assert!(matches!(error, Error::Root(root::Error::NewerFormat { .. })), "{error}");
+    assert!(matches!(error, Error::Root(root_dir::Error::NewerFormat { .. })), "{error}");
 }

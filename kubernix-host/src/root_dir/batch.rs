@@ -122,8 +122,8 @@ fn in_parallel<T: Sync>(items: &[T], act: impl Fn(&T) -> Result<(), Error> + Syn
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::tests::mode;
-    use crate::root::write::is_temporary;
+    use crate::root_dir::tests::mode;
+    use crate::root_dir::write::is_temporary;
     use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

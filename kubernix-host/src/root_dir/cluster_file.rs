@@ -81,7 +81,7 @@ impl ClusterFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::tests::cluster;
+    use crate::root_dir::tests::cluster;
     use serde_json::json;
     use std::fs;
 

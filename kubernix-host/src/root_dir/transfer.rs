@@ -143,8 +143,8 @@ fn has_file(directory: &Path, except: &BTreeSet<PathBuf>) -> Result<bool, Error>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::tests::cluster;
-    use crate::root::write_managed;
+    use crate::root_dir::tests::cluster;
+    use crate::root_dir::write_managed;
     use std::os::unix::fs::PermissionsExt;
 
     fn written(root: &Root, name: &str) -> PathBuf {

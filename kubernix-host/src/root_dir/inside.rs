@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_open_directory_is_usable_after_a_rename() {
-        let (base, root) = crate::root::tests::cluster();
+        let (base, root) = crate::root_dir::tests::cluster();
         let state = root.open_existing().unwrap();
         let open = File::open(root.path()).unwrap();
         let opened = Root::of_descriptor(&open);

@@ -50,7 +50,7 @@ fn rename_exclusive(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::tests::cluster;
+    use crate::root_dir::tests::cluster;
     use std::fs;
 
     #[test]
