@@ -11,18 +11,14 @@
 //! Other crates of the host use [`text`] and [`files`] as well: errors, positions and digits as
 //! text, and atomic writes.
 
-mod cache;
 mod command;
 mod error;
 mod extend;
 pub mod files;
-mod go;
 mod home;
-mod host_package;
 mod interrupt;
 mod needs;
 mod overrides;
-mod path;
 mod pins;
 mod progress;
 mod provider;

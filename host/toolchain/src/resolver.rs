@@ -3,9 +3,9 @@
 //! This module must not know any provider by name, nor how tools are built.
 
 use super::error::{Error, MissingTool};
-use super::host_package::Apt;
 use super::interrupt;
 use super::overrides;
+use super::provider::host_package::Apt;
 use super::provider::{self, Found, Offer, Provider, Session, Wanted};
 use super::table::{Table, ToolSpec};
 use super::version_cache::VersionCache;

@@ -133,7 +133,7 @@ mod tests {
             "std::process::Command::new(x)",
         ] {
             assert_eq!(found("kubernix-host/src/images/mod.rs", bad).len(), 1, "{bad}");
-            assert!(found("host/toolchain/src/go/build.rs", bad).is_empty(), "{bad}");
+            assert!(found("host/toolchain/src/provider/go/build.rs", bad).is_empty(), "{bad}");
         }
         assert!(found("kubernix-core/src/context.rs", "use crate::process::Command;").is_empty());
         assert!(found("kubernix-cli/src/main.rs", "use std::process::{ExitCode, exit};").is_empty());

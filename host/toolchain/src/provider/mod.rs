@@ -4,11 +4,20 @@
 //! installed are then supplied together ([`Provider::supply`]). A new provider, such as `download`
 //! or `nix`, is an `impl` and a line in [`in_order`].
 
-use super::host_package::Apt;
-use super::table::{Table, ToolSpec};
-use super::version_cache::{VersionCache, VersionError};
-use super::{Reporter, ToolState};
-use super::{Tool, cache::Cache, go::Go, host_package::HostPackage, path::OnPath};
+mod cache;
+mod go;
+pub mod host_package;
+mod path;
+
+use crate::Tool;
+use crate::table::{Table, ToolSpec};
+use crate::version_cache::{VersionCache, VersionError};
+use crate::{Reporter, ToolState};
+use cache::Cache;
+use go::Go;
+use host_package::Apt;
+use host_package::HostPackage;
+use path::OnPath;
 use semver::Version;
 use std::cell::RefCell;
 use std::error::Error;

@@ -7,12 +7,12 @@
 mod build;
 mod compiler;
 
-use super::cache::{self, BuildDir};
-use super::command::RunError;
-use super::interrupt;
-use super::needs;
-use super::provider::{Found, Offer, OnResult, Provider, Session, Wanted};
-use super::table::ToolSpec;
+use crate::command::RunError;
+use crate::interrupt;
+use crate::needs;
+use crate::provider::cache::{self, BuildDir};
+use crate::provider::{Found, Offer, OnResult, Provider, Session, Wanted};
+use crate::table::ToolSpec;
 use build::{Build, BuildError};
 use compiler::{Compiler, CompilerError};
 use std::cell::OnceCell;

@@ -1,9 +1,9 @@
 //! The Go compiler of this machine: its version, and how it is called.
 
-use super::super::command;
-use super::super::provider::Session;
-use super::super::table::GoModule;
-use super::super::version;
+use crate::command;
+use crate::provider::Session;
+use crate::table::GoModule;
+use crate::version;
 use semver::Version;
 use std::io;
 use std::path::{Path, PathBuf};

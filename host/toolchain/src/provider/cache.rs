@@ -4,8 +4,8 @@
 //! directory is created by one rename, after its programs reported the right version and were
 //! synced to the disk. An existing directory is therefore complete and isn't checked again.
 
-use super::provider::{Found, Offer, Provider, Session, Wanted};
-use super::table::ToolSpec;
+use crate::provider::{Found, Offer, Provider, Session, Wanted};
+use crate::table::ToolSpec;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::{io, process};

@@ -3,11 +3,11 @@
 //! It reports the command, and installs all packages in one call, only as root and only if that is
 //! allowed.
 
-use super::command::RunError;
-use super::provider::{Found, Offer, OnResult, Provider, Session, Wanted};
-use super::table::ToolSpec;
-use super::version_cache::VersionError;
-use super::{command, version};
+use crate::command::RunError;
+use crate::provider::{Found, Offer, OnResult, Provider, Session, Wanted};
+use crate::table::ToolSpec;
+use crate::version_cache::VersionError;
+use crate::{command, version};
 use semver::{Version, VersionReq};
 use std::ffi::OsStr;
 use std::fs;

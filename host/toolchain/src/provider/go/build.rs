@@ -1,15 +1,15 @@
 //! A build of the tools of one pin module.
 
-use super::super::ToolState;
-use super::super::cache;
-use super::super::command::{self, RunError};
-use super::super::pins::Pins;
-use super::super::progress::{self, Line, Progress};
-use super::super::provider::{Found, Session};
-use super::super::table::GoModule;
-use super::super::version_cache::VersionError;
 use super::Job;
 use super::compiler::Compiler;
+use crate::ToolState;
+use crate::command::{self, RunError};
+use crate::pins::Pins;
+use crate::progress::{self, Line, Progress};
+use crate::provider::cache;
+use crate::provider::{Found, Session};
+use crate::table::GoModule;
+use crate::version_cache::VersionError;
 use semver::Version;
 use std::fs;
 use std::io;

@@ -3,7 +3,7 @@
 //! It must not change anything. Where the table says how to ask a program for its version, the name
 //! alone isn't enough.
 
-use super::provider::{Found, Offer, Provider, Session, Wanted};
+use crate::provider::{Found, Offer, Provider, Session, Wanted};
 
 /// Programs on PATH.
 pub struct OnPath;
