@@ -90,7 +90,7 @@ fn nameless(path: &str, source: &str, component: &str) -> Result<String> {
     let of_type = first.to_uppercase() + rest;
     if path == "lib.rs" {
         source = once(&source, &format!("const NAME: &str = \"{component}\";"), "const NAME: &str = \"__NAME__\";")?;
-        source = once(&source, "\nmod scripts;\n", &format!("\nmod {PLUGIN};\nmod scripts;\n"))?;
+        source = once(&source, "\nmod registries;\n", &format!("\nmod {PLUGIN};\nmod registries;\n"))?;
         // The template exports it from the module `PLUGIN`.
         let export = format!("\n#[cfg(feature = \"plugin\")]\nkubernix_core::export_component!({of_type});\n");
         source = once(&source, &export, "")?;

@@ -26,7 +26,7 @@ const CONTROL_PLANE: Frame = Frame {
     phase: "CONTROLLER",
     scope: "CONTROL_PLANE",
     requires: &[(roles::APISERVER, "ready")],
-    ip: "control_plane_ip()",
+    ip: "control_plane_ip()?",
     port: 0,
     scheme: "https",
 };

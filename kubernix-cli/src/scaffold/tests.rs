@@ -55,6 +55,8 @@ fn every_role_has_a_crate_without_a_placeholder_left() {
         {
             assert!(!text(&made, name).is_empty());
         }
+        // `control_plane_ip` returns a result.
+        assert!(!text(&made, "src/lib.rs").contains("control_plane_ip())"));
     }
 }
 
