@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: checks the invariants of ARCHITECTURE.md that the compiler doesn't check.
 //! Each finding gives the rule's reason.
 
+mod comments;
 mod components;
 mod dependencies;
 mod diffs;
@@ -102,6 +103,7 @@ pub fn check(workspace: &Workspace) -> Result<Report> {
     for file in &files {
         findings.extend(sources::check(file, &runtimes));
         findings.extend(words::check(file));
+        findings.extend(comments::check(file));
         findings.extend(manifests::check(file));
     }
     Ok(Report { files: files.len(), findings, notes: files.iter().filter_map(sources::note).collect() })

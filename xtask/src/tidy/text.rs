@@ -36,6 +36,11 @@ fn uncommented(line: &str) -> &str {
     line
 }
 
+/// The comment of a line, with its slashes.
+pub fn comment(line: &str) -> Option<&str> {
+    Some(&line[uncommented(line).len()..]).filter(|comment| !comment.is_empty())
+}
+
 /// A line without quoted text.
 pub fn unquoted(line: &str) -> String {
     let (mut quoted, mut escaped, mut previous) = (false, false, ' ');
@@ -84,6 +89,8 @@ mod tests {
     fn quotes_are_recognised() {
         assert_eq!(uncommented(r#"a("\"//") // c"#), r#"a("\"//") "#);
         assert_eq!(uncommented("b('\"') // c"), "b('\"') ");
+        assert_eq!(comment(r#"a("//") // c"#), Some("// c"));
+        assert_eq!(comment("a(b)"), None);
         assert_eq!(unquoted(r#"a("b\"c", d)"#), "a(, d)");
     }
 
