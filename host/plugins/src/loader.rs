@@ -144,7 +144,7 @@ fn try_load(path: &Path) -> Result<Loaded, LoadProblem> {
 /// missing one.
 fn header(path: &Path) -> Result<AbiHeaderRef, LoadProblem> {
     let file = std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).map_err(ElfError::from)?;
-    // SAFETY: this runs the library's initialisers, which the user who installed it wants.
+    // SAFETY: this runs the library's initialisers: the user installed it for that.
     // `elf::check` rejected files that would end this process, and the caller files that others
     // could have written.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };

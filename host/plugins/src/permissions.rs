@@ -1,4 +1,4 @@
-//! Checks that no other user could have written a file: a plugin runs as the user who starts a
+//! Checks that no other user could have written a file: a plugin runs as the user that starts a
 //! cluster, mostly root.
 //!
 //! A file is trusted if it is a regular file that only root and the user can write or replace, so

@@ -53,8 +53,8 @@ pub enum Request {
         ports: Vec<Published>,
     },
     /// Copies the directories of all instances that fill a role into
-    /// [`Root::staging`](crate::root_dir::Root::staging). The copies are of one moment: the instances'
-    /// processes are paused meanwhile.
+    /// [`Root::staging`](crate::root_dir::Root::staging). The copies are of one moment: the
+    /// instances' processes are paused meanwhile.
     CopyState {
         /// The role.
         role: String,

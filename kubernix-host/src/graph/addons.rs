@@ -26,8 +26,8 @@ pub fn with_addons(
 ) -> Result<BTreeMap<String, String>, GraphError> {
     let mut all = slots.clone();
     let Some(addons) = addons else {
-        // Addons consist of objects of the API, and their pods run on nodes: without an API server or
-        // without nodes, there are no default ones.
+        // Addons consist of objects of the API, and their pods run on nodes: without an API server
+        // or without nodes, there are no default ones.
         if NEEDED.iter().any(|role| slots.get(*role).is_some_and(|name| name == NONE)) {
             all.extend(
                 DEFAULT_ADDONS

@@ -66,7 +66,8 @@ impl Partial {
     /// resolved; `path` is used in origins and messages.
     ///
     /// # Errors
-    /// The text isn't TOML, or has an unknown key or an invalid value. The error is the first of them.
+    /// The text isn't TOML, or has an unknown key or an invalid value. The error is the first of
+    /// them.
     pub fn from_toml(path: &Path, text: &str) -> Result<Self, Error> {
         let document = Document::read(path, text);
         match document.findings.into_iter().next() {

@@ -51,8 +51,8 @@ pub fn locate_or(
 /// default.
 ///
 /// # Errors
-/// A value isn't valid, a file can't be read, a newer version created the cluster, or its CIDR would
-/// change.
+/// A value isn't valid, a file can't be read, a newer version created the cluster, or its CIDR
+/// would change.
 pub fn resolve(flags: Partial, env: Partial, file: Option<&Path>, cwd: &Path) -> Result<Resolved, Error> {
     resolve_with(flags, env, file, cwd, &Defaults::of_process())
 }
