@@ -196,7 +196,7 @@ pub struct Seconds;
 impl Kind for Seconds {
     type Value = u64;
     const FORM: Form = Form::Number { min: 1, max: value::MAX_BOOT_TIMEOUT_S };
-    const EXAMPLE: &'static str = "300";
+    const EXAMPLE: &'static str = "450";
 
     fn parse(text: &str) -> Result<u64, ValueError> {
         value::parse_seconds(text)

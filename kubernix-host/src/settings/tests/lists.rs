@@ -93,7 +93,7 @@ fn an_invalid_published_port_has_its_origin() {
     let fixture = Fixture::new();
     let twice = [("KUBERNIX_PUBLISH", "8080:1,8080:2")];
     let error = fixture.resolve(Partial::default(), &twice).unwrap_err().to_string();
-    assert_eq!(error, "KUBERNIX_PUBLISH: 127.0.0.1:8080/tcp can't lead to both 1 and 2");
+    assert_eq!(error, "KUBERNIX_PUBLISH: 127.0.0.1:8080/tcp can't be forwarded to both 1 and 2");
     assert!(toml_error("merge-kubeconfig = \"yes\"").contains(":1:20: `merge-kubeconfig` must be true or false"));
     assert!(env_error("KUBERNIX_MERGE_KUBECONFIG", "maybe").contains("`maybe` is neither true nor false"));
 }

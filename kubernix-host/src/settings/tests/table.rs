@@ -75,7 +75,7 @@ fn every_entry_is_shown_with_its_value_and_its_origin() {
     let fixture = Fixture::new();
     for id in Id::ALL.iter().copied() {
         let setting = id.setting();
-        let text = samples(setting).pop().unwrap();
+        let text = samples(setting).pop().expect("the kind's example isn't this default");
         let variable = setting.variable();
         let resolved = fixture.resolve(Partial::default(), &[(&variable, &text)]).unwrap();
         let row = show(&resolved).into_iter().find(|row| row.key == setting.key()).unwrap();
