@@ -330,7 +330,7 @@ fn down_is_not_delayed_by_locks_of_other_users(parts: Parts) {
         neighbours.push(neighbour(&["sh", "-c", &script], OTHER_USER, &ready));
     }
     let down = victim.cluster.run(&["down"]).ok();
-    assert!(!down.stderr.contains("going on without"), "{down:?}");
+    assert!(!down.stderr.contains("continuing without"), "{down:?}");
     for neighbour in &mut neighbours {
         assert!(neighbour.0.try_wait().expect("our child").is_none(), "it gave its lock back too early");
     }

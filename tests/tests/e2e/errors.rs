@@ -185,7 +185,7 @@ fn unusable_binaries_are_rejected(_: Parts) {
     let set = format!("etcd.binary={}", plain.display());
     up_is_rejected(&["--set", &set], 3, &["etcd", "plain isn't executable", "chmod +x"]);
     let old = script(place.path(), "old", "echo 'etcd Version: 3.4.30'");
-    up_is_rejected(&["--set", &format!("etcd.binary={old}")], 3, &["is of version 3.4.30, but 3.6 is wanted"]);
+    up_is_rejected(&["--set", &format!("etcd.binary={old}")], 3, &["has version 3.4.30, but 3.6 is required"]);
     let mute = script(place.path(), "mute", "exit 1");
     up_is_rejected(&["--set", &format!("etcd.binary={mute}")], 3, &["etcd", "mute", "any-version"]);
     // All problems are reported at once.

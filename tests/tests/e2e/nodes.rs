@@ -364,7 +364,7 @@ fn invalid_node_settings_are_rejected(_: Parts) {
     cluster.up(&["--nodes", "0"]).exits(2);
     cluster.up(&["--control-planes", "2"]).exits(2).says(&["give 1, 3, 5 or 7"]);
     cluster.up(&["--control-planes", "3", "--nodes", "2"]).exits(2).says(&["use --nodes 3 or more"]);
-    cluster.up(&["--control-planes", "3", "--datastore", "kine"]).exits(2).says(&["one member alone can write"]);
+    cluster.up(&["--control-planes", "3", "--datastore", "kine"]).exits(2).says(&["only one member can write"]);
     cluster.up(&["--set", "Node_1/cri=containerd"]).exits(2).says(&["`Node_1` can't name a node"]);
     cluster.up(&["--set", "node-1/datastore=kine"]).exits(2).says(&["datastore"]);
     cluster.run(&["node", "add"]).exits(5).says(&["there is no cluster"]);

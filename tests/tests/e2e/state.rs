@@ -191,7 +191,7 @@ fn saved_settings_are_kept_and_changes_reported(_: Parts) {
     // The setting is saved.
     cluster.run(&["stop"]).ok();
     let (soon, old) = (let_admin_certificate_expire_soon(&cluster), certificates(&cluster));
-    cluster.up(&[]).ok().says(&[&format!("made anew: admin: it is valid until {soon} only")]);
+    cluster.up(&[]).ok().says(&[&format!("created again: admin: it is valid until {soon} only")]);
     let new = certificates(&cluster);
     let renewed: Vec<_> =
         new.iter().filter(|(path, bytes)| old.get(*path) != Some(*bytes)).map(|(path, _)| path).collect();
