@@ -111,7 +111,7 @@ fn id_of(setting: &Setting) -> String {
 }
 
 fn arg(setting: &'static Setting, flag: Flag) -> Arg {
-    let arg = Arg::new(id_of(setting)).long(flag.name).help(flag.help);
+    let arg = Arg::new(id_of(setting)).long(flag.name).help(setting.help().unwrap_or_default());
     let (arg, name) = match flag.takes {
         Takes::Nothing(_) => return arg.action(ArgAction::SetTrue),
         Takes::One(name) => (arg.action(ArgAction::Set), name),

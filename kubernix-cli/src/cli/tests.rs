@@ -72,7 +72,7 @@ fn every_setting_with_a_flag_is_an_option_that_reads_its_values() {
         let Some(flag) = setting.flag() else { continue };
         let command = if setting.is_global() { Cli::command() } else { up.clone() };
         let arg = command.get_arguments().find(|arg| arg.get_long() == Some(flag.name)).map(Arg::get_help);
-        assert_eq!(arg.flatten().map(ToString::to_string).as_deref(), Some(flag.help), "{}", setting.key());
+        assert_eq!(arg.flatten().map(ToString::to_string).as_deref(), setting.help().as_deref(), "{}", setting.key());
         let (text, word) = match flag.takes {
             Takes::Nothing(means) => (means, format!("--{}", flag.name)),
             _ => (setting.example(), format!("--{}={}", flag.name, setting.example())),

@@ -4,8 +4,7 @@ use super::App;
 use crate::output::{self, Table, size};
 use crate::progress::Progress;
 use anyhow::Result;
-use kubernix_host::cluster::LoadedImage;
-use kubernix_host::control::NodeImages;
+use kubernix_host::cluster::{LoadedImage, NodeImages};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 use super::App;
 use crate::output::{self, Table};
 use anyhow::Result;
-use kubernix_host::control::OpenPort;
+use kubernix_host::cluster::PublishedPort;
 use kubernix_host::network::Published;
 use kubernix_host::network::publish::PortSelector;
 use serde::Serialize;
@@ -18,8 +18,8 @@ struct Row {
     spec: String,
 }
 
-impl From<OpenPort> for Row {
-    fn from(port: OpenPort) -> Self {
+impl From<PublishedPort> for Row {
+    fn from(port: PublishedPort) -> Self {
         Self {
             host: port.host.to_string(),
             target: port.target.to_string(),
@@ -63,7 +63,7 @@ impl App {
         output::show(self.output(), &rows, |rows| if rows.is_empty() { String::new() } else { table(rows).to_string() })
     }
 
-    fn show_ports(&self, ports: Vec<OpenPort>, line: fn(&Row) -> String) -> Result<()> {
+    fn show_ports(&self, ports: Vec<PublishedPort>, line: fn(&Row) -> String) -> Result<()> {
         let rows: Vec<Row> = ports.into_iter().map(Row::from).collect();
         output::show(self.output(), &rows, |rows| rows.iter().map(line).collect::<String>())
     }

@@ -45,14 +45,14 @@ pub fn enter_sandbox(args: &[OsString]) -> io::Result<Inside> {
         args,
         |found| {
             let boot = BootFile::read(&Root::from(found.clone()))?;
-            Ok((furnishing(&boot), boot))
+            Ok((sandbox_setup(&boot), boot))
         },
         report_failure,
     )?;
     Ok(Inside { root: Root::inside(), boot, sandbox })
 }
 
-fn furnishing(boot: &Boot) -> SandboxSetup {
+fn sandbox_setup(boot: &Boot) -> SandboxSetup {
     let environment = &boot.environment;
     let beside = environment.nodes.iter().find(|node| node.placement.is_in_sandbox());
     SandboxSetup {

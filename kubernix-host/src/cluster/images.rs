@@ -1,7 +1,8 @@
 //! The images of a running cluster: loads, lists and removes them on all nodes.
 
 use super::{Cluster, HostError, ImageError};
-use crate::control::{Client, NodeImages, Reply, Request};
+use crate::control::{Client, Reply, Request};
+use crate::cri_client;
 use crate::events::{Event, Sink};
 use crate::images::{self, Archive, full_name};
 use crate::root_dir::Root;
@@ -13,6 +14,15 @@ use std::time::Duration;
 
 /// The time limit of the import of one image.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The images of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeImages {
+    /// The node.
+    pub node: String,
+    /// Its images.
+    pub images: Vec<cri_client::Image>,
+}
 
 /// An image that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -113,7 +123,7 @@ impl Cluster {
     pub fn images(&self) -> Result<Vec<NodeImages>, HostError> {
         self.sandbox()?;
         match self.client()?.ask(&Request::Images)? {
-            Reply::Images { nodes } => Ok(nodes),
+            Reply::Images { nodes } => Ok(nodes.into_iter().map(Into::into).collect()),
             _ => Ok(Vec::new()),
         }
     }

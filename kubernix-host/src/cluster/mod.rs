@@ -30,6 +30,7 @@ mod status;
 mod tools;
 mod traces;
 mod up;
+mod wire;
 
 pub use crate::settings::{Call, quoted};
 pub use error::{
@@ -37,8 +38,9 @@ pub use error::{
 };
 pub use handle::Cluster;
 pub use if_exists::IfExists;
-pub use images::LoadedImage;
+pub use images::{LoadedImage, NodeImages};
 pub use nodes::NodeEntry;
+pub use ports::PublishedPort;
 pub use rename::Renamed;
 pub use restore::{Restored, restore};
 pub use save::Saved;

@@ -2,11 +2,25 @@
 
 use super::handle::QUEUED_REQUEST_TIMEOUT;
 use super::{Cluster, HostError, PortError};
-use crate::control::{OpenPort, Reply, Request};
-use crate::network::publish::{HostPort, PortSelector, Socket};
+use crate::control::{Reply, Request};
+use crate::network::publish::{HostPort, PortSelector, Protocol, Socket};
 use crate::network::{Published, holder};
 use crate::sandbox::carriers::Carrier;
 use crate::settings;
+use std::net::SocketAddr;
+
+/// A port of the host that is forwarded to the nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedPort {
+    /// The address on the host.
+    pub host: SocketAddr,
+    /// The address inside the sandbox that connections are forwarded to.
+    pub target: SocketAddr,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The port as the user specified it.
+    pub spec: Published,
+}
 
 /// Opens ports of the host, to check that they are free and to reserve them until the cluster opens
 /// them.
@@ -37,7 +51,7 @@ impl Cluster {
     ///
     /// # Errors
     /// A running cluster doesn't answer, or the saved settings can't be read.
-    pub fn ports(&self) -> Result<Vec<OpenPort>, HostError> {
+    pub fn ports(&self) -> Result<Vec<PublishedPort>, HostError> {
         if self.sandbox().is_ok() {
             return self.request_ports(&Request::Ports);
         }
@@ -46,7 +60,7 @@ impl Cluster {
         let target = |port| boot.environment.published_at(port);
         let open_port = |spec: &Published| {
             let HostPort { address: host, protocol } = spec.host_port;
-            Some(OpenPort { host, target: target(spec.port)?, protocol, spec: *spec })
+            Some(PublishedPort { host, target: target(spec.port)?, protocol, spec: *spec })
         };
         Ok(saved.iter().filter_map(open_port).collect())
     }
@@ -55,7 +69,7 @@ impl Cluster {
     ///
     /// # Errors
     /// A port can't be published. None is published then.
-    pub fn publish(&self, ports: &[Published]) -> Result<Vec<OpenPort>, HostError> {
+    pub fn publish(&self, ports: &[Published]) -> Result<Vec<PublishedPort>, HostError> {
         self.sandbox()?;
         let before: Vec<Published> = self.request_ports(&Request::Ports)?.iter().map(|port| port.spec).collect();
         let place = |one: &&Published| one.host_port;
@@ -68,7 +82,7 @@ impl Cluster {
         let new: Vec<Published> = ports.iter().filter(|new| !before.contains(new)).copied().collect();
         // Checked here on the host: inside the sandbox, the process that has a port can't be found.
         drop(reserve(&new)?);
-        let after = self.request_ports(&Request::Publish { ports: new.clone() })?;
+        let after = self.request_ports(&Request::Publish { ports: new.iter().map(ToString::to_string).collect() })?;
         Ok(after.into_iter().filter(|port| new.contains(&port.spec)).collect())
     }
 
@@ -76,16 +90,16 @@ impl Cluster {
     ///
     /// # Errors
     /// A port isn't published. None is removed then.
-    pub fn unpublish(&self, which: &[PortSelector]) -> Result<Vec<OpenPort>, HostError> {
+    pub fn unpublish(&self, which: &[PortSelector]) -> Result<Vec<PublishedPort>, HostError> {
         self.sandbox()?;
         let before = self.request_ports(&Request::Ports)?;
         if let Some(wrong) = which.iter().find(|which| !before.iter().any(|port| which.matches(&port.spec))) {
             let published = before.iter().map(|port| port.spec.to_string()).collect();
             return Err(PortError::NotPublished { cluster: self.name().to_owned(), which: *wrong, published }.into());
         }
-        let is_named = |port: &OpenPort| which.iter().any(|which| which.matches(&port.spec));
-        let removed: Vec<OpenPort> = before.into_iter().filter(is_named).collect();
-        self.request_ports(&Request::Unpublish { ports: removed.iter().map(|port| port.spec).collect() })?;
+        let is_named = |port: &PublishedPort| which.iter().any(|which| which.matches(&port.spec));
+        let removed: Vec<PublishedPort> = before.into_iter().filter(is_named).collect();
+        self.request_ports(&Request::Unpublish { ports: removed.iter().map(|port| port.spec.to_string()).collect() })?;
         Ok(removed)
     }
 
@@ -100,10 +114,10 @@ impl Cluster {
         Ok(reserve(&new).map(drop)?)
     }
 
-    fn request_ports(&self, request: &Request) -> Result<Vec<OpenPort>, HostError> {
+    fn request_ports(&self, request: &Request) -> Result<Vec<PublishedPort>, HostError> {
         // Requests that change ports are queued behind a running change.
         match self.client()?.ask_in_turn(request, QUEUED_REQUEST_TIMEOUT)? {
-            Reply::Ports { ports } => Ok(ports),
+            Reply::Ports { ports } => Ok(ports.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?),
             _ => Ok(Vec::new()),
         }
     }
@@ -119,10 +133,7 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let free = "127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap();
-        let free = Published {
-            host_port: HostPort { address: free, protocol: crate::network::publish::Protocol::Udp },
-            port: 1,
-        };
+        let free = Published { host_port: HostPort { address: free, protocol: Protocol::Udp }, port: 1 };
         let wanted: Published = format!("{port}:30080").parse().unwrap();
         let error = reserve(&[free, wanted]).err().unwrap().to_string();
         let pid = std::process::id();

@@ -195,7 +195,7 @@ impl Cluster {
             return Ok(status);
         }
         if let Ok(Reply::Summary { summary }) = client.ask(&Request::Summary) {
-            status.kubernetes = Some(summary);
+            status.kubernetes = Some(summary.into());
         }
         Ok(status)
     }
@@ -208,7 +208,7 @@ fn components(report: &Report, ids: SandboxIds, root: &Root) -> Vec<ComponentSta
         ComponentStatus {
             instance: one.instance.clone(),
             component: one.component.clone(),
-            source: one.source.clone(),
+            source: one.source.clone().into(),
             version: one.version.clone(),
             roles: one.roles.clone(),
             phase: one.phase.clone(),

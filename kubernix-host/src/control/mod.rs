@@ -10,7 +10,7 @@ mod server;
 pub mod wire;
 
 pub use client::{Client, ControlError, PendingChange};
-pub use protocol::{ChangeOutcome, ChangeRequest, Copied, Envelope, NodeImages, OpenPort, PROTOCOL, Reply, Request};
+pub use protocol::{ChangeOutcome, ChangeRequest, Copied, Envelope, PROTOCOL, Reply, Request};
 pub use server::{ControlServer, Message};
 pub use wire::{ClusterState, InstanceReport, InstanceState, Report};
 

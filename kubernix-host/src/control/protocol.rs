@@ -1,13 +1,11 @@
 //! The requests to a running cluster, and its replies.
+//!
+//! Their data is in [`wire`](super::wire), but for the committed state: that crosses the socket in
+//! the versioned format of `cluster.json`.
 
-use super::Report;
-use crate::api_client::Summary;
-use crate::cri_client::Image;
-use crate::network::Published;
-use crate::network::publish::Protocol;
+use super::wire::{NodeImages, OpenPort, Report, Summary};
 use crate::root_dir::{Allotment, ClusterFile};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 
 /// A request to a running cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,13 +42,13 @@ pub enum Request {
     Ports,
     /// Publishes further ports, and saves them with the cluster: all of them or none.
     Publish {
-        /// The new ports.
-        ports: Vec<Published>,
+        /// The new ports, as in [`OpenPort::spec`].
+        ports: Vec<String>,
     },
     /// Removes published ports, and saves that. Their connections end.
     Unpublish {
-        /// The ports.
-        ports: Vec<Published>,
+        /// The ports, as in [`OpenPort::spec`].
+        ports: Vec<String>,
     },
     /// Copies the directories of all instances that fill a role into
     /// [`Root::staging`](crate::root_dir::Root::staging). The copies are of one moment: the
@@ -151,28 +149,6 @@ pub enum ChangeOutcome {
     Unknown,
 }
 
-/// A published port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenPort {
-    /// The address on the host.
-    pub host: SocketAddr,
-    /// The address inside the sandbox that connections are forwarded to.
-    pub target: SocketAddr,
-    /// The transport protocol.
-    pub protocol: Protocol,
-    /// The port as the user specified it.
-    pub spec: Published,
-}
-
-/// The images of one node.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NodeImages {
-    /// The node.
-    pub node: String,
-    /// Its images.
-    pub images: Vec<Image>,
-}
-
 /// A copy of a component's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {
@@ -257,7 +233,7 @@ pub enum Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api_client::NodeSummary;
+    use crate::control::wire::NodeSummary;
 
     #[test]
     fn replies_can_be_parsed() {

@@ -8,7 +8,7 @@ use crate::boot::{Boot, BootFile, write_views};
 use crate::control::{Reply, Request};
 use crate::events::Event;
 use crate::network::Published;
-use crate::network::publish::distinct;
+use crate::network::publish::{PublishError, distinct};
 use crate::root_dir::{self, ClusterFile, Root};
 use std::io;
 use std::rc::Rc;
@@ -23,6 +23,9 @@ pub(super) enum CommitError {
     /// The state can't be parsed.
     #[error("the requested state can't be parsed")]
     Parse(#[source] io::Error),
+    /// A port can't be parsed.
+    #[error(transparent)]
+    PortSyntax(#[from] PublishError),
     /// Two ports are published at the same address.
     #[error("{0}")]
     Conflict(String),
@@ -38,6 +41,10 @@ pub(super) enum CommitError {
     /// The data of a component can't be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
+}
+
+fn parse(ports: &[String]) -> Result<Vec<Published>, PublishError> {
+    ports.iter().map(|port| port.parse()).collect()
 }
 
 impl Cluster {
@@ -117,11 +124,13 @@ impl Cluster {
     pub(super) async fn perform_request(&self, request: RequestId) -> Result<(Reply, bool), CommitError> {
         match self.requests.exclusive(request) {
             Some(Request::Publish { ports }) => {
+                let ports = parse(&ports)?;
                 let before = self.committed.borrow().boot.publish.clone();
                 let all = distinct([before, ports].concat());
                 self.set_published(all.map_err(|error| CommitError::Conflict(error.to_string()))?).await
             }
             Some(Request::Unpublish { ports }) => {
+                let ports = parse(&ports)?;
                 let mut remaining = self.committed.borrow().boot.publish.clone();
                 remaining.retain(|one| !ports.contains(one));
                 self.set_published(remaining).await

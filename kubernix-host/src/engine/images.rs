@@ -6,7 +6,7 @@ use super::bootstrap::PAUSE_IMAGE as STEP;
 use super::hooks::{HookError, call_hook};
 use super::nodes::NodeError;
 use super::planned::Planned;
-use crate::control::NodeImages;
+use crate::control::wire::NodeImages;
 use crate::cri_client;
 use crate::events::Event;
 use crate::images::{self, PAUSE_IMAGE, write_pause_archive};
@@ -204,7 +204,7 @@ impl Cluster {
         let mut all = Vec::new();
         for planned in self.runtimes() {
             let images = connect(&planned).await?.images().await?;
-            all.push(NodeImages { node: node(&planned), images });
+            all.push(NodeImages { node: node(&planned), images: images.into_iter().map(Into::into).collect() });
         }
         Ok(all)
     }

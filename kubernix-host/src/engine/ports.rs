@@ -2,7 +2,7 @@
 
 use super::Cluster;
 use crate::boot::Boot;
-use crate::control::OpenPort;
+use crate::control::wire::OpenPort;
 use crate::events::Event;
 use crate::network::publish::{HostPort, Socket};
 use crate::network::{HostNet, Published};
@@ -105,8 +105,8 @@ impl Cluster {
         let open_port = |(address, forward): (&HostPort, &Forward)| OpenPort {
             host: address.address,
             target: forward.target,
-            protocol: address.protocol,
-            spec: Published { host_port: *address, port: forward.port },
+            protocol: address.protocol.into(),
+            spec: Published { host_port: *address, port: forward.port }.to_string(),
         };
         open.iter().map(open_port).collect()
     }

@@ -131,7 +131,7 @@ impl Cluster {
 
     async fn direct_answer(&self, request: Request) -> Result<Reply, RequestError> {
         Ok(match request {
-            Request::Summary => Reply::Summary { summary: self.summary().await? },
+            Request::Summary => Reply::Summary { summary: self.summary().await?.into() },
             Request::Images => Reply::Images { nodes: self.images().await? },
             Request::Import { archive, name, id } => {
                 Reply::Imported { nodes: self.import(&archive, &name, &id).await? }
@@ -207,7 +207,7 @@ impl Cluster {
                 component: instance.component.clone(),
                 phase: instance.phase.to_string(),
                 node: instance.node.clone(),
-                source: instance.registered.source.clone(),
+                source: instance.registered.source.clone().into(),
                 version: instance.registered.version.clone(),
                 roles: instance.plan.provides.iter().map(|endpoint| endpoint.role.to_string()).collect(),
                 state: state.into(),

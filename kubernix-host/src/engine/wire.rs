@@ -1,7 +1,10 @@
-//! Converts the states of the engine to those of the control socket's protocol.
+//! Converts the engine's data to the data that crosses the control socket.
 
 use super::{ClusterState, InstanceState};
 use crate::control::wire;
+use crate::network::publish::Protocol;
+use crate::plugins::Source;
+use crate::{api_client, cri_client};
 use std::fmt;
 
 impl From<InstanceState> for wire::InstanceState {
@@ -35,6 +38,46 @@ impl From<ClusterState> for wire::ClusterState {
             ClusterState::Changing => Self::Changing,
             ClusterState::Stopping => Self::Stopping,
         }
+    }
+}
+
+impl From<Source> for wire::Source {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::BuiltIn => Self::BuiltIn,
+            Source::SharedLibrary { path } => Self::SharedLibrary { path },
+            Source::Toml { path } => Self::Toml { path },
+            Source::Manifests { path } => Self::Manifests { path },
+        }
+    }
+}
+
+impl From<Protocol> for wire::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Udp => Self::Udp,
+        }
+    }
+}
+
+impl From<api_client::Summary> for wire::Summary {
+    fn from(summary: api_client::Summary) -> Self {
+        Self { nodes: summary.nodes.into_iter().map(Into::into).collect(), pods: summary.pods }
+    }
+}
+
+impl From<api_client::NodeSummary> for wire::NodeSummary {
+    fn from(node: api_client::NodeSummary) -> Self {
+        let api_client::NodeSummary { name, ready, reason, version, runtime } = node;
+        Self { name, ready, reason, version, runtime }
+    }
+}
+
+impl From<cri_client::Image> for wire::Image {
+    fn from(image: cri_client::Image) -> Self {
+        let cri_client::Image { id, names, size } = image;
+        Self { id, names, size }
     }
 }
 

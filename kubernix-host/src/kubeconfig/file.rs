@@ -135,6 +135,10 @@ mod tests {
     #[test]
     fn an_existing_file_keeps_its_owner_and_a_new_one_gets_its_directorys() {
         if !Uid::effective().is_root() {
+            kubernix_testkit::report_skip(
+                "kubeconfig::an_existing_file_keeps_its_owner_and_a_new_one_gets_its_directorys",
+                "needs root",
+            );
             return;
         }
         let directory = tempfile::tempdir().unwrap();

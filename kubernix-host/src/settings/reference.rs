@@ -1,6 +1,6 @@
 //! Generates the table of settings in `docs/configuration.md`.
 
-use super::setting::{DefaultValue, Flag, Setting, Takes};
+use super::setting::{Flag, Setting, Takes};
 use super::{Form, Id};
 use std::fmt::Write;
 use std::fs;
@@ -35,7 +35,7 @@ const TABLES: [[&str; 4]; 3] = [
 fn table() -> String {
     let mut text = String::from("| key | flag | variable | default | |\n|---|---|---|---|---|\n");
     for setting in Id::ALL.iter().map(|id| id.setting()) {
-        let (flag, default, about) = (flag(setting), default(setting), about(setting));
+        let (flag, default, about) = (flag(setting), cell(&setting.default_text()), about(setting));
         let _ = writeln!(text, "| `{}` |{flag}| `{}` |{default}| {about} |", setting.key(), setting.variable());
     }
     for [key, flag, variable, about] in TABLES {
@@ -56,15 +56,6 @@ fn flag(setting: &Setting) -> String {
         Takes::Many(_) => format!("`--{name}`, can be repeated"),
         Takes::Optional { name: value, .. } => format!("`--{name}[={value}]`"),
     })
-}
-
-fn default(setting: &Setting) -> String {
-    let words = match (setting.declared.default_words, setting.default_value()) {
-        (Some(words), _) | (None, DefaultValue::Unset(words)) => words.to_owned(),
-        (None, DefaultValue::Value("")) | (None, DefaultValue::OfUser) => String::new(),
-        (None, DefaultValue::Value(text)) => format!("`{text}`"),
-    };
-    cell(&words)
 }
 
 fn about(setting: &Setting) -> String {

@@ -179,6 +179,25 @@ impl Setting {
         self.default_value
     }
 
+    /// Its default in words, in Markdown. Empty if there is nothing to say.
+    pub fn default_text(&self) -> String {
+        match (self.declared.default_words, self.default_value) {
+            (Some(words), _) | (None, DefaultValue::Unset(words)) => words.to_owned(),
+            (None, DefaultValue::Value("") | DefaultValue::OfUser) => String::new(),
+            (None, DefaultValue::Value(text)) => format!("`{text}`"),
+        }
+    }
+
+    /// The help of its flag, with the default if the flag takes a value.
+    pub fn help(&self) -> Option<String> {
+        let flag = self.declared.flag?;
+        let default = self.default_text().replace('`', "");
+        Some(match flag.takes {
+            Takes::One(_) if !default.is_empty() => format!("{} [default: {default}]", flag.help),
+            _ => flag.help.to_owned(),
+        })
+    }
+
     /// Its flag; `None` if only variables and files set it.
     pub fn flag(&self) -> Option<Flag> {
         self.declared.flag

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 settings! {
     /// The cluster's name: at most 40 of a-z, 0-9 and `-`, with a `-` only inside.
     Name name: Name = value(DEFAULT_NAME) => setting("name", Scope::Identity)
-        .flag("NAME", "The cluster's name [default: kubernix]")
+        .flag("NAME", "The cluster's name")
         .global()
         .pinned();
 
@@ -26,7 +26,7 @@ settings! {
     Root root: Directory = of_user(Defaults::root) => setting("root", Scope::Call)
         .flag(
             "DIR",
-            "The directory of all clusters, with a subdirectory for each [default: /var/lib/kubernix for root]",
+            "The directory of all clusters, with a subdirectory for each",
         )
         .global()
         .default("`/var/lib/kubernix`; `~/.local/state/kubernix` if not root");
@@ -34,48 +34,48 @@ settings! {
     /// The range that all of the cluster's addresses come from, `/8` to `/24`; fixed by the first
     /// boot.
     Cidr cidr: Cidr = value("10.10.0.0/16") => setting("cidr", Scope::Boot)
-        .flag("CIDR", "The range that all of the cluster's addresses come from [default: 10.10.0.0/16]")
+        .flag("CIDR", "The range that all of the cluster's addresses come from")
         .pinned();
 
     /// The API server's port on 127.0.0.1.
     Port port: Port = unset("first free from 6443") => setting("port", Scope::Boot)
-        .flag("PORT", "The API server's port on 127.0.0.1 [default: the first free one from 6443]")
+        .flag("PORT", "The API server's port on 127.0.0.1")
         .host_ports();
 
     /// The access to other networks: `auto` if the host has a default route, `always`, or `none`.
     Uplink uplink: Choice<UplinkMode> = value("auto") => setting("uplink", Scope::Boot)
         .flag(
             "MODE",
-            "The access to other networks: auto (if the host has a default route), always or none [default: auto]",
+            "The access to other networks: auto (if the host has a default route), always or none",
         )
         .document("network.md");
 
     /// The port of the local registry on 127.0.0.1, if the registry runs.
     RegistryPort registry_port: Port = unset("first free from 5000") => setting("registry-port", Scope::Boot)
-        .flag("PORT", "The port of the local registry on 127.0.0.1, if the registry runs [default: first free from 5000]")
+        .flag("PORT", "The port of the local registry on 127.0.0.1, if the registry runs")
         .host_ports();
 
     /// The number of nodes.
     Nodes nodes: Count = unset("1") => setting("nodes", Scope::Cluster)
-        .flag("N", "The number of nodes [default: the present number, 1 at first]")
+        .flag("N", "The number of nodes")
         .default("the present number, 1 at first")
         .document("nodes.md");
 
     /// The number of members of the control plane, each on its own node: 1, 3, 5 or 7; fixed by the
     /// first boot.
     ControlPlanes control_planes: Members = unset("1") => setting("control-planes", Scope::Cluster)
-        .flag("N", "The number of members of the control plane, each on its own node: 1, 3, 5 or 7 [default: 1]")
+        .flag("N", "The number of members of the control plane, each on its own node: 1, 3, 5 or 7")
         .default("`1`");
 
     /// Where nodes run: in `namespaces`, or with `podman` each in a container; fixed by the first
     /// boot.
     Placement placement: Choice<NodeBackend> = unset("namespaces") => setting("placement", Scope::Cluster)
-        .flag("KIND", "Where nodes run: in namespaces, or with podman each in a container [default: namespaces]")
+        .flag("KIND", "Where nodes run: in namespaces, or with podman each in a container")
         .default("`namespaces`");
 
     /// The number of zones. Nodes are distributed over them in turn, by label.
     Zones zones: Count = unset("none") => setting("zones", Scope::Cluster)
-        .flag("N", "The number of zones: nodes are distributed over them in turn, by label [default: none]");
+        .flag("N", "The number of zones: nodes are distributed over them in turn, by label");
 
     /// Host ports that are forwarded to node ports, as `HOST:NODEPORT[/udp]`.
     Publish publish: Publish = value("") => setting("publish", Scope::Cluster)
@@ -90,7 +90,7 @@ settings! {
 
     /// The addons that run in the cluster, by name; `none` or an empty list for no addon.
     Addons addons: Addons = unset("default") => setting("addons", Scope::Cluster)
-        .flag("NAMES", "The addons that run in the cluster: names separated by commas, or none [default: coredns]")
+        .flag("NAMES", "The addons that run in the cluster: names separated by commas, or none")
         .default("`coredns`")
         .document("addons.md");
 
@@ -108,7 +108,7 @@ settings! {
     Wait wait: Choice<WaitFor> = value("all") => setting("wait", Scope::Call)
         .flag(
             "node|all",
-            "Returns when nodes are Ready and pods can be created, or when addons are ready as well [default: all]",
+            "Returns when nodes are Ready and pods can be created, or when addons are ready as well",
         );
 
     /// Whether each boot merges the cluster's context into your own kubeconfig, and makes it the
@@ -143,11 +143,11 @@ settings! {
 
     /// The time limit of a boot, in seconds.
     BootTimeout boot_timeout_s: Seconds = value("120") => setting("boot-timeout", Scope::Call)
-        .flag("SECONDS", "The time limit of the boot [default: 120]");
+        .flag("SECONDS", "The time limit of a boot");
 
     /// The directory of built binaries, for all clusters.
     CacheDir cache_dir: Directory = of_user(Defaults::cache_dir) => setting("cache-dir", Scope::Call)
-        .flag("DIR", "The directory of built tools, for all clusters [default: ~/.cache/kubernix]")
+        .flag("DIR", "The directory of built binaries, for all clusters")
         .default("`~/.cache/kubernix`");
 }
 

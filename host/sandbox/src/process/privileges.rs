@@ -247,7 +247,10 @@ mod tests {
     #[test]
     fn another_user_has_its_groups_its_home_and_no_capability() {
         if !Uid::effective().is_root() {
-            println!("skipped: needs root");
+            kubernix_testkit::report_skip(
+                "privileges::another_user_has_its_groups_its_home_and_no_capability",
+                "needs root",
+            );
             return;
         }
         let script = "id -u; id -g; echo $HOME; grep CapEff /proc/self/status";
@@ -261,7 +264,10 @@ mod tests {
     #[test]
     fn a_binary_in_a_private_directory_runs_as_another_user() {
         if !Uid::effective().is_root() {
-            println!("skipped: needs root");
+            kubernix_testkit::report_skip(
+                "privileges::a_binary_in_a_private_directory_runs_as_another_user",
+                "needs root",
+            );
             return;
         }
         let directory = tempfile::tempdir().unwrap();
