@@ -149,6 +149,6 @@ mod tests {
         assert!(found("kubernix-host/src/graph/tests.rs", bad).is_empty());
         assert!(found("kubernix-host/src/engine/mod.rs", "x(); // as \"crio\" does").is_empty());
         let tests = format!("fn f() {{}}\n#[cfg(test)]\nmod tests {{\n    {bad}\n}}");
-        assert!(found("kubernix-host/src/spec/mod.rs", &tests).is_empty());
+        assert!(found("kubernix-host/src/settings/mod.rs", &tests).is_empty());
     }
 }
