@@ -1,7 +1,7 @@
 //! Finds the process that occupies a port, as far as this user may see it.
 
 use super::publish::{HostPort, Protocol};
-use crate::proc_stat;
+use crate::proc_stat::{self, Stat};
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,8 +21,9 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The first process whose socket conflicts with a port, in the network namespace of the calling
-/// thread. `None` if there is none or it can't be seen: only root sees the sockets of other users.
+/// The oldest process whose socket conflicts with a port, in the network namespace of the calling
+/// thread: a child inherits its parent's sockets. `None` if there is none or it can't be seen: only
+/// root sees the sockets of other users.
 pub fn of(host_port: HostPort) -> Option<Holder> {
     let tables = match host_port.protocol {
         Protocol::Tcp => ["tcp", "tcp6"],
@@ -30,9 +31,8 @@ pub fn of(host_port: HostPort) -> Option<Holder> {
     };
     let read = |table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default();
     let sockets: Vec<String> = tables.iter().flat_map(|table| conflicting(&read(table), host_port)).collect();
-    let mut pids: Vec<i32> = proc_stat::numbers("/proc").collect();
-    pids.sort_unstable();
-    let pid = pids.into_iter().find(|pid| has_one(*pid, &sockets))?;
+    let holders = proc_stat::numbers("/proc").filter(|pid| has_one(*pid, &sockets));
+    let pid = holders.min_by_key(|pid| Stat::of(*pid).map_or(u64::MAX, |stat| stat.started))?;
     Some(Holder { pid, command: proc_stat::name(pid)? })
 }
 
