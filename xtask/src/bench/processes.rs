@@ -88,7 +88,8 @@ impl Processes {
         for process in self.0.iter().filter(|process| process.own) {
             let tasks = format!("/proc/{}/task", process.pid);
             for task in fs::read_dir(&tasks).with_context(|| format!("`{}` ended meanwhile", process.name))? {
-                let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
+                // A thread that has ended meanwhile has no file.
+                let schedstat = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
                 sum += schedstat.split(' ').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or_default();
             }
         }
@@ -208,8 +209,6 @@ mod tests {
         let own = Process { pid: std::process::id(), parent: 0, name: "test".to_owned(), own: true };
         let processes = Processes(vec![own]);
         assert!(processes.memory().unwrap().own > 100_000);
-        // The kernel counts in ticks, and a test that just began may not have used one.
-        let used = (0..100_000).any(|_| processes.own_time().unwrap() > Duration::ZERO);
-        assert!(used);
+        assert!(processes.own_time().unwrap() > Duration::ZERO);
     }
 }
