@@ -1,13 +1,13 @@
-//! Checks comments of Rust files: they wrap at a fixed width, and they call programs things. It
-//! must not judge code.
+//! Checks the width of comments in Rust files, and rejects words such as `who` in them. It must not
+//! check code.
 
 use super::text::{comment, has_word};
 use super::{File, Finding};
 
 /// The maximum columns of a line that is a comment.
 const MAX_COLUMNS: usize = 100;
-/// Words for persons. Comments are about processes, commands and clusters.
-const PERSONS: &[&str] = &["who", "whoever", "whom", "nobody", "somebody", "everybody"];
+/// Words that refer to persons. A comment names the process, the command or the cluster instead.
+const PERSON_WORDS: &[&str] = &["who", "whoever", "whom", "nobody", "somebody", "everybody"];
 
 /// Checks a Rust file, and ignores others.
 pub fn check(file: &File) -> Vec<Finding> {
@@ -27,8 +27,8 @@ pub fn check(file: &File) -> Vec<Finding> {
         if columns > MAX_COLUMNS && line.trim_start().starts_with("//") && may_be_wrapped(comment) && !state.fenced {
             found(format!("a comment of {columns} columns: wrap it at {MAX_COLUMNS}"));
         }
-        if let Some(word) = PERSONS.iter().find(|word| has_word(&prose, word)) {
-            found(format!("`{word}` in a comment is for persons: name the process, the command or the cluster"));
+        if let Some(word) = PERSON_WORDS.iter().find(|word| has_word(&prose, word)) {
+            found(format!("`{word}` in a comment refers to a person: name the process, the command or the cluster"));
         }
     }
     findings
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn words_for_persons_are_found_in_comments() {
-        for word in PERSONS {
+        for word in PERSON_WORDS {
             let found = found(&format!("//! about\n\nf(); // {word} runs it\n"));
             assert!(found.len() == 1 && found[0].starts_with(&format!("a.rs:3: `{word}` in")), "{found:?}");
         }
